@@ -1,0 +1,51 @@
+//! Draining: an input is asked to read all there is, and says when it has.
+//!
+//! `completion_exit` asks, `sidecar_tail` answers. The two may come from different copies of the
+//! library (`flb-*.so` files that are copies instead of links), so nothing here may live in a
+//! shared static: the border puts a handle where the other copy finds it, in the host's instance.
+
+use std::time::Duration;
+
+/// How far a drain has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DrainState {
+    /// Nobody asked for it.
+    #[default]
+    Idle,
+    /// Reading on to the end of every file.
+    Draining,
+    /// All that was readable has been handed to the host.
+    Drained,
+    /// The deadline passed first; what is unread stands in the status.
+    GaveUp,
+}
+
+/// What an input says of its drain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DrainStatus {
+    /// How far it is.
+    pub state: DrainState,
+    /// Files being read.
+    pub files: u64,
+    /// Bytes handed to the host since the start.
+    pub read_bytes: u64,
+    /// Bytes seen in files but not handed to the host.
+    pub unread_bytes: u64,
+    /// Records handed to the host since the start.
+    pub records: u64,
+}
+
+/// An input that can be drained. Callable from any thread, never blocking.
+pub trait Drain: Send + Sync {
+    /// Starts draining: rescan, read every file to its end, let partial lines out. A second
+    /// call only moves the deadline.
+    fn request(&self, deadline: Duration);
+
+    /// How far it is.
+    fn status(&self) -> DrainStatus;
+
+    /// What was read per file, as a JSON array of objects, for the completion report.
+    fn report(&self) -> String {
+        "[]".to_owned()
+    }
+}

@@ -1,0 +1,171 @@
+//! A host for tests: takes records, refuses on demand, and is asked afterwards what it got.
+
+use std::time::Duration;
+
+use crate::event::{self, RecordFormat, RecordKind};
+use crate::metrics::Metrics;
+use crate::plugin::{EngineHost, FilterHost, FlushCounts, InputHost, InputInfo, Pending, Refused};
+
+/// A host whose answers are fields.
+#[derive(Debug)]
+pub struct FakeHost {
+    /// Header form that inputs write.
+    pub format: RecordFormat,
+    /// Refuse appends, as a paused input does.
+    pub paused: bool,
+    /// The engine shuts down.
+    pub stopping: bool,
+    /// What was appended: tag and record bytes of each call.
+    pub appended: Vec<(Option<String>, Vec<u8>)>,
+    /// Number of flushes asked for.
+    pub flushes: usize,
+    /// Answer to [`InputHost::pending`].
+    pub pending: Option<Pending>,
+    /// Answer to [`EngineHost::inputs`].
+    pub inputs: Vec<InputInfo>,
+    /// Answer to [`EngineHost::running_tasks`].
+    pub tasks: Option<usize>,
+    /// Answer to [`EngineHost::storage_chunks`].
+    pub chunks: Option<(usize, usize)>,
+    /// Answer to [`EngineHost::flushed`].
+    pub flushed: FlushCounts,
+    /// Deadlines of the drains asked for.
+    pub drains: Vec<Duration>,
+    /// Answer to [`EngineHost::drain_reports`].
+    pub reports: Vec<(String, String)>,
+    /// Exit statuses asked for.
+    pub exits: Vec<i32>,
+    /// Registered series.
+    pub metrics: Metrics,
+}
+
+impl Default for FakeHost {
+    fn default() -> Self {
+        FakeHost {
+            format: RecordFormat::WithMetadata,
+            paused: false,
+            stopping: false,
+            appended: Vec::new(),
+            flushes: 0,
+            pending: None,
+            inputs: Vec::new(),
+            tasks: None,
+            chunks: None,
+            flushed: FlushCounts::default(),
+            drains: Vec::new(),
+            reports: Vec::new(),
+            exits: Vec::new(),
+            metrics: Metrics::default(),
+        }
+    }
+}
+
+impl FakeHost {
+    /// The bodies of all appended records as JSON, in order.
+    ///
+    /// # Panics
+    /// When an appended buffer is not a row of log records.
+    pub fn bodies(&self) -> Vec<serde_json::Value> {
+        let mut bodies = Vec::new();
+        for (_, data) in &self.appended {
+            for record in event::records(data) {
+                let record = record.expect("appended records are whole");
+                assert_eq!(record.kind, RecordKind::Log, "appended records are log records");
+                bodies.push(crate::json::read(data, record.body).expect("a body is msgpack").0);
+            }
+        }
+        bodies
+    }
+}
+
+impl InputHost for FakeHost {
+    fn record_format(&self) -> RecordFormat {
+        self.format
+    }
+
+    fn append(&mut self, tag: Option<&str>, records: usize, events: &[u8]) -> Result<(), Refused> {
+        if self.paused {
+            return Err(Refused);
+        }
+        assert_eq!(
+            event::records(events).filter(Result::is_ok).count(),
+            records,
+            "the record count of an append is right"
+        );
+        self.appended.push((tag.map(str::to_owned), events.to_vec()));
+        Ok(())
+    }
+
+    fn tag(&self) -> Option<&str> {
+        Some("fake.0")
+    }
+
+    fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
+    fn flush(&mut self) {
+        self.flushes += 1;
+    }
+
+    fn pending(&self) -> Option<Pending> {
+        self.pending
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+}
+
+impl FilterHost for FakeHost {
+    fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+}
+
+impl EngineHost for FakeHost {
+    fn inputs(&self) -> Vec<InputInfo> {
+        self.inputs.clone()
+    }
+
+    fn request_drain(&mut self, deadline: Duration) {
+        self.drains.push(deadline);
+    }
+
+    fn drain_reports(&self) -> Vec<(String, String)> {
+        self.reports.clone()
+    }
+
+    fn running_tasks(&self) -> Option<usize> {
+        self.tasks
+    }
+
+    fn storage_chunks(&self) -> Option<(usize, usize)> {
+        self.chunks
+    }
+
+    fn flushed(&self) -> FlushCounts {
+        self.flushed
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
+    fn flush(&mut self) {
+        self.flushes += 1;
+    }
+
+    fn exit(&mut self, status: i32) {
+        self.exits.push(status);
+        self.stopping = true;
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+}

@@ -1,0 +1,236 @@
+//! The traits that a plugin implements, and what it may ask of its host.
+
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::drain::{Drain, DrainStatus};
+use crate::event::RecordFormat;
+use crate::metrics::Metrics;
+use crate::options::{ConfigError, OptionSpec, Settings};
+
+/// What the host is told of a plugin when it loads it.
+#[derive(Debug)]
+pub struct PluginInfo {
+    /// Name for the configuration's `Name`, lower case.
+    pub name: &'static str,
+    /// One line for the host's help.
+    pub description: &'static str,
+    /// Every option.
+    pub options: &'static [OptionSpec],
+    /// Panic messages of this plugin may quote records: log only where it panicked, not what it said.
+    pub sensitive: bool,
+}
+
+/// Why [`Input::collect`] is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// The descriptor of [`Input::wake_fd`] is readable.
+    Event,
+    /// [`Input::TICK`] has passed.
+    Tick,
+}
+
+/// The host took nothing: the input is paused, or its queue is full. Keep the records and try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused;
+
+/// What of an input's records the host still holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pending {
+    /// Chunks that are not delivered.
+    pub chunks: usize,
+    /// Tasks that are being delivered or wait for a retry.
+    pub tasks: usize,
+}
+
+/// What an input may ask of the host. Valid during one callback only.
+pub trait InputHost {
+    /// Header form to write.
+    fn record_format(&self) -> RecordFormat;
+
+    /// Hands over `records` encoded records. `tag` `None`: the instance's own tag.
+    ///
+    /// # Errors
+    /// [`Refused`]: nothing was taken.
+    fn append(&mut self, tag: Option<&str>, records: usize, events: &[u8]) -> Result<(), Refused>;
+
+    /// The instance's own tag, if the host tells.
+    fn tag(&self) -> Option<&str>;
+
+    /// The host has paused this input.
+    fn is_paused(&self) -> bool;
+
+    /// The engine is shutting down: what is appended now is the last.
+    fn is_stopping(&self) -> bool;
+
+    /// Asks the engine to dispatch what it has now instead of at the next flush.
+    fn flush(&mut self);
+
+    /// What of this input is not delivered yet; `None`: this host does not tell.
+    fn pending(&self) -> Option<Pending>;
+
+    /// Where to register counters.
+    fn metrics(&self) -> &Metrics;
+}
+
+/// An input plugin. All calls come from one thread.
+pub trait Input: Sized + 'static {
+    /// Name, options.
+    const INFO: PluginInfo;
+    /// How often [`Input::collect`] is called without an event.
+    const TICK: Duration;
+
+    /// Starts reading.
+    ///
+    /// # Errors
+    /// The host's start stops with this message.
+    fn init(settings: &Settings, host: &mut dyn InputHost) -> Result<Self, ConfigError>;
+
+    /// A descriptor whose readiness calls [`Input::collect`]; it must stay open until `exit`.
+    fn wake_fd(&self) -> Option<BorrowedFd<'_>>;
+
+    /// Hands records to the host. Never waits.
+    fn collect(&mut self, wake: Wake, host: &mut dyn InputHost);
+
+    /// The host paused the input (memory limit, shutdown). Its collectors are stopped already;
+    /// called again at shutdown, so it must not matter how often.
+    fn pause(&mut self, host: &mut dyn InputHost);
+
+    /// The host resumed the input; its collectors run again.
+    fn resume(&mut self, _host: &mut dyn InputHost) {}
+
+    /// For the one who waits until all is read.
+    fn drain_handle(&self) -> Option<Arc<dyn Drain>> {
+        None
+    }
+
+    /// The instance ends: join threads, give back everything.
+    fn exit(self);
+}
+
+/// A batch of records on its way through a filter.
+#[derive(Clone, Copy, Debug)]
+pub struct Chunk<'a> {
+    /// The records in the host's event format ([`crate::event::records`]).
+    pub data: &'a [u8],
+    /// Tag of the batch; bytes, since nothing makes it UTF-8.
+    pub tag: &'a [u8],
+}
+
+/// What a filter made of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The batch goes on as it was; the output buffer is ignored.
+    Unchanged,
+    /// The output buffer replaces the batch. Empty: every record is dropped.
+    Replaced,
+}
+
+/// What a filter may ask of the host at initialisation.
+pub trait FilterHost {
+    /// Where to register counters.
+    fn metrics(&self) -> &Metrics;
+}
+
+/// A filter plugin. Calls are serialised, but may come from different threads.
+pub trait Filter: Sized + Send + 'static {
+    /// Name, options.
+    const INFO: PluginInfo;
+
+    /// Gets ready.
+    ///
+    /// # Errors
+    /// The host's start stops with this message.
+    fn init(settings: &Settings, host: &mut dyn FilterHost) -> Result<Self, ConfigError>;
+
+    /// Looks at a batch; on a change writes the whole new batch into `out`, which is empty.
+    fn filter(&mut self, chunk: Chunk<'_>, out: &mut Vec<u8>) -> Verdict;
+
+    /// [`Filter::filter`] panicked on this batch; what goes on instead. By default the batch as it was.
+    fn recover(&mut self, _chunk: Chunk<'_>, _out: &mut Vec<u8>) -> Verdict {
+        Verdict::Unchanged
+    }
+
+    /// The instance ends.
+    fn exit(self) {}
+}
+
+/// What has passed through an output's flush since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FlushCounts {
+    /// Flush calls.
+    pub flushes: u64,
+    /// Records in them.
+    pub records: u64,
+    /// Bytes in them.
+    pub bytes: u64,
+}
+
+/// What the engine knows of one of its inputs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputInfo {
+    /// Name of the instance.
+    pub name: String,
+    /// What of it is not delivered; `None`: this host does not tell.
+    pub pending: Option<Pending>,
+    /// The input can be drained, and is this far.
+    pub drain: Option<DrainStatus>,
+}
+
+/// What an output may ask of the engine. Valid during one callback only.
+pub trait EngineHost {
+    /// Every input of the engine, ours and others.
+    fn inputs(&self) -> Vec<InputInfo>;
+
+    /// Asks every input that can to drain within `deadline`.
+    fn request_drain(&mut self, deadline: Duration);
+
+    /// What each draining input read per file: JSON arrays as [`Drain::report`] has them.
+    fn drain_reports(&self) -> Vec<(String, String)>;
+
+    /// Tasks being delivered (on hosts before 2.0.0 without those that wait for a retry).
+    fn running_tasks(&self) -> Option<usize>;
+
+    /// Chunks in memory and on the filesystem; `None` before 4.0.3.
+    fn storage_chunks(&self) -> Option<(usize, usize)>;
+
+    /// What this output's flush saw.
+    fn flushed(&self) -> FlushCounts;
+
+    /// The engine is shutting down already.
+    fn is_stopping(&self) -> bool;
+
+    /// Dispatches every chunk now instead of at the next flush.
+    fn flush(&mut self);
+
+    /// Ends the engine, once; the process exits with `status`.
+    fn exit(&mut self, status: i32);
+
+    /// Where to register counters.
+    fn metrics(&self) -> &Metrics;
+}
+
+/// An output plugin that watches the engine.
+///
+/// There is no flush callback on purpose: the host calls it on a coroutine stack of 24 KiB
+/// without a guard page, which no Rust code that may format or panic should run on. The border
+/// counts what comes ([`EngineHost::flushed`]) and acknowledges it.
+pub trait Output: Sized + 'static {
+    /// Name, options.
+    const INFO: PluginInfo;
+    /// How often [`Output::tick`] is called, from the engine's thread.
+    const TICK: Duration;
+
+    /// Gets ready.
+    ///
+    /// # Errors
+    /// The host's start stops with this message.
+    fn init(settings: &Settings, host: &mut dyn EngineHost) -> Result<Self, ConfigError>;
+
+    /// Looks around. Never waits.
+    fn tick(&mut self, host: &mut dyn EngineHost);
+
+    /// The instance ends: join threads, give back everything.
+    fn exit(self);
+}
