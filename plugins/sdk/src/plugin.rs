@@ -168,10 +168,14 @@ pub struct FlushCounts {
 }
 
 /// What the engine knows of one of its inputs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InputInfo {
     /// Name of the instance.
     pub name: String,
+    /// Name of its plugin, such as `tail`; empty: this host does not tell.
+    pub plugin: String,
+    /// It runs on a thread of its own, so what it appends waits in a ring first.
+    pub threaded: bool,
     /// What of it is not delivered; `None`: this host does not tell.
     pub pending: Option<Pending>,
     /// The input can be drained, and is this far.
