@@ -68,13 +68,12 @@ impl Section {
     }
 }
 
-/// What every instance of ours has: its host object, its name, its log, its metrics.
+/// What every instance of ours has: its host object, its log, its metrics.
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) host: &'static Host,
     pub(crate) instance: *mut Instance,
     pub(crate) config: *mut host_config,
-    pub(crate) name: String,
     pub(crate) log: Arc<InstanceLog>,
     pub(crate) span: Span,
     pub(crate) metrics: Metrics,
@@ -160,7 +159,6 @@ pub(crate) fn open(
             metrics: Metrics::default(),
             sensitive: info.sensitive,
             host_metrics: Mutex::new(HostMetrics::new(metric_handle, info.name, &name)),
-            name,
         },
         settings,
         trusted,
