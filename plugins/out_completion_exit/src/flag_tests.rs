@@ -69,7 +69,7 @@ fn a_link_to_nowhere_and_a_folder_are_flags() {
     symlink("nowhere", &path).unwrap();
     let text = path.to_str().unwrap().to_owned();
     assert!(found(
-        &flags(&config(&[text.clone()]), None).look(Instant::now())
+        &flags(&config(std::slice::from_ref(&text)), None).look(Instant::now())
     ));
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();

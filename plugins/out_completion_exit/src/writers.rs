@@ -81,7 +81,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.log");
         fs::write(&path, "x").unwrap();
-        let search = || search(Path::new("/proc"), std::process::id(), &[path.clone()]);
+        let search = || {
+            search(
+                Path::new("/proc"),
+                std::process::id(),
+                std::slice::from_ref(&path),
+            )
+        };
 
         let mut reader = Command::new("sleep")
             .arg("60")
