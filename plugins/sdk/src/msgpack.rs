@@ -196,9 +196,17 @@ pub fn write_str(out: &mut Vec<u8>, text: &str) {
 /// # Panics
 /// With 4 GiB or more, which the format cannot hold; every caller has a far lower limit.
 pub fn write_bytes_as_str(out: &mut Vec<u8>, bytes: &[u8]) {
-    let len = u32::try_from(bytes.len()).expect("a msgpack string is shorter than 4 GiB");
-    write_header(rmp::encode::write_str_len(out, len).map(|_| ()));
+    write_str_len(out, bytes.len());
     out.extend_from_slice(bytes);
+}
+
+/// Writes the header of a string whose `len` bytes the caller appends, perhaps in pieces.
+///
+/// # Panics
+/// With 4 GiB or more, which the format cannot hold; every caller has a far lower limit.
+pub fn write_str_len(out: &mut Vec<u8>, len: usize) {
+    let len = u32::try_from(len).expect("a msgpack string is shorter than 4 GiB");
+    write_header(rmp::encode::write_str_len(out, len).map(|_| ()));
 }
 
 /// Writes a map header for `pairs` pairs.
