@@ -12,6 +12,8 @@ mod link;
 mod load;
 mod log;
 mod metrics;
+mod parsers;
+mod signals;
 
 /// The table of exported plugins: kind, exported symbol, file that the host loads, type.
 macro_rules! plugins {

@@ -13,9 +13,7 @@ use flb_sidecar_sdk::PluginInfo;
 use crate::abi::bindings::host_proxy_def;
 use crate::abi::functions::Functions;
 use crate::abi::generations;
-use crate::abi::layouts::{
-    self, FilterCallbacks, InputCallbacks, OutputCallbacks, BLOCK_BYTES,
-};
+use crate::abi::layouts::{self, FilterCallbacks, InputCallbacks, OutputCallbacks, BLOCK_BYTES};
 use crate::abi::observe;
 use crate::entry::OurName;
 use crate::host::{self, Host};

@@ -95,7 +95,10 @@ impl InstanceLog {
         }
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
-            let text = format!("{}{dropped} log lines left out: too many at once", self.prefix);
+            let text = format!(
+                "{}{dropped} log lines left out: too many at once",
+                self.prefix
+            );
             (self.print)(WARN, &text);
         }
     }
@@ -108,7 +111,9 @@ impl InstanceLog {
     pub(crate) fn span(self: &Arc<Self>) -> Span {
         install();
         let id = NEXT_INSTANCE.fetch_add(1, Ordering::Relaxed);
-        lock(&ANNOUNCED).get_or_insert_default().insert(id, Arc::clone(self));
+        lock(&ANNOUNCED)
+            .get_or_insert_default()
+            .insert(id, Arc::clone(self));
         let span = tracing::error_span!("instance", flb_instance = id);
         // The subscriber has taken it over by now.
         lock(&ANNOUNCED).get_or_insert_default().remove(&id);
@@ -233,8 +238,7 @@ struct ToHost {
 
 impl Subscriber for ToHost {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_span()
-            || current().is_some_and(|log| number(*metadata.level()) <= log.level)
+        metadata.is_span() || current().is_some_and(|log| number(*metadata.level()) <= log.level)
     }
 
     fn new_span(&self, attributes: &Attributes<'_>) -> Id {
@@ -314,9 +318,9 @@ impl Subscriber for ToHost {
 
     fn current_span(&self) -> Current {
         ENTERED.with_borrow(|entered| {
-            entered.last().map_or_else(Current::none, |e| {
-                Current::new(e.id.clone(), e.metadata)
-            })
+            entered
+                .last()
+                .map_or_else(Current::none, |e| Current::new(e.id.clone(), e.metadata))
         })
     }
 }

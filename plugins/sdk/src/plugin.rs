@@ -70,6 +70,12 @@ pub trait InputHost {
     /// What of this input is not delivered yet; `None`: this host does not tell.
     fn pending(&self) -> Option<Pending>;
 
+    /// The parsers of the host's configuration, to be kept until `exit`; `None`: this host does
+    /// not give them.
+    fn parsers(&self) -> Option<Box<dyn Parsers>> {
+        None
+    }
+
     /// Where to register counters.
     fn metrics(&self) -> &Metrics;
 }
