@@ -202,7 +202,13 @@ mod tests {
         assert_eq!((read[0].start, read[0].end), (0, first));
         assert_eq!(chunk[read[0].body], 0x81);
         assert_eq!(chunk[read[1].body], 0x81);
-        assert_eq!(read[1].time, Some(Timestamp { seconds: 2, nanos: 7 }));
+        assert_eq!(
+            read[1].time,
+            Some(Timestamp {
+                seconds: 2,
+                nanos: 7
+            })
+        );
     }
 
     #[test]

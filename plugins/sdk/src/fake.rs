@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use crate::event::{self, RecordFormat, RecordKind};
 use crate::metrics::Metrics;
-use crate::plugin::{EngineHost, FilterHost, FlushCounts, InputHost, InputInfo, Pending, Refused};
+use crate::plugin::{
+    EngineHost, FilterHost, FlushCounts, InputHost, InputInfo, OutputInfo, Pending, Refused,
+};
 
 /// A host whose answers are fields.
 #[derive(Debug)]
@@ -33,6 +35,14 @@ pub struct FakeHost {
     pub drains: Vec<Duration>,
     /// Answer to [`EngineHost::drain_reports`].
     pub reports: Vec<(String, String)>,
+    /// Answer to [`EngineHost::outputs`].
+    pub outputs: Vec<OutputInfo>,
+    /// Answer to [`EngineHost::take_over_sigterm`].
+    pub gives_sigterm: bool,
+    /// SIGTERM was taken over.
+    pub sigterm_taken: bool,
+    /// Answer to [`EngineHost::terminate_requested`].
+    pub terminated: Option<Duration>,
     /// Exit statuses asked for.
     pub exits: Vec<i32>,
     /// Registered series.
@@ -54,6 +64,10 @@ impl Default for FakeHost {
             flushed: FlushCounts::default(),
             drains: Vec::new(),
             reports: Vec::new(),
+            outputs: Vec::new(),
+            gives_sigterm: false,
+            sigterm_taken: false,
+            terminated: None,
             exits: Vec::new(),
             metrics: Metrics::default(),
         }
@@ -70,8 +84,16 @@ impl FakeHost {
         for (_, data) in &self.appended {
             for record in event::records(data) {
                 let record = record.expect("appended records are whole");
-                assert_eq!(record.kind, RecordKind::Log, "appended records are log records");
-                bodies.push(crate::json::read(data, record.body).expect("a body is msgpack").0);
+                assert_eq!(
+                    record.kind,
+                    RecordKind::Log,
+                    "appended records are log records"
+                );
+                bodies.push(
+                    crate::json::read(data, record.body)
+                        .expect("a body is msgpack")
+                        .0,
+                );
             }
         }
         bodies
@@ -92,7 +114,8 @@ impl InputHost for FakeHost {
             records,
             "the record count of an append is right"
         );
-        self.appended.push((tag.map(str::to_owned), events.to_vec()));
+        self.appended
+            .push((tag.map(str::to_owned), events.to_vec()));
         Ok(())
     }
 
@@ -163,6 +186,19 @@ impl EngineHost for FakeHost {
     fn exit(&mut self, status: i32) {
         self.exits.push(status);
         self.stopping = true;
+    }
+
+    fn outputs(&self) -> Vec<OutputInfo> {
+        self.outputs.clone()
+    }
+
+    fn take_over_sigterm(&mut self) -> bool {
+        self.sigterm_taken = self.gives_sigterm;
+        self.gives_sigterm
+    }
+
+    fn terminate_requested(&mut self) -> Option<Duration> {
+        self.terminated
     }
 
     fn metrics(&self) -> &Metrics {

@@ -22,5 +22,5 @@ pub mod worker;
 pub use options::{ConfigError, Kind, OptionSpec, Settings};
 pub use plugin::{
     Chunk, EngineHost, Filter, FilterHost, FlushCounts, Input, InputHost, InputInfo, Output,
-    Pending, PluginInfo, Refused, Verdict, Wake,
+    OutputInfo, Pending, PluginInfo, Refused, RetryLimit, Verdict, Wake,
 };

@@ -87,8 +87,7 @@ pub fn read(buf: &[u8], at: usize) -> Option<(Value, usize)> {
     };
     let extension = |width: usize, len: usize| {
         let kind = *buf.get(body + width)? as i8;
-        span(body + width + 1, len)
-            .map(|(start, end)| (Value::Extension { kind, start, end }, end))
+        span(body + width + 1, len).map(|(start, end)| (Value::Extension { kind, start, end }, end))
     };
     match marker {
         Marker::FixPos(n) => Some((Value::Unsigned(u64::from(n)), body)),
@@ -175,7 +174,8 @@ pub fn map_get<'a>(buf: &'a [u8], at: usize, key: &[u8]) -> Option<&'a [u8]> {
         return None;
     };
     for _ in 0..pairs {
-        let found = matches!(read(buf, at)?.0, Value::String { start, end } if &buf[start..end] == key);
+        let found =
+            matches!(read(buf, at)?.0, Value::String { start, end } if &buf[start..end] == key);
         let value = skip(buf, at)?;
         let end = skip(buf, value)?;
         if found {
@@ -196,9 +196,17 @@ pub fn write_str(out: &mut Vec<u8>, text: &str) {
 /// # Panics
 /// With 4 GiB or more, which the format cannot hold; every caller has a far lower limit.
 pub fn write_bytes_as_str(out: &mut Vec<u8>, bytes: &[u8]) {
-    let len = u32::try_from(bytes.len()).expect("a msgpack string is shorter than 4 GiB");
-    write_header(rmp::encode::write_str_len(out, len).map(|_| ()));
+    write_str_len(out, bytes.len());
     out.extend_from_slice(bytes);
+}
+
+/// Writes the header of a string whose `len` bytes the caller appends, perhaps in pieces.
+///
+/// # Panics
+/// With 4 GiB or more, which the format cannot hold; every caller has a far lower limit.
+pub fn write_str_len(out: &mut Vec<u8>, len: usize) {
+    let len = u32::try_from(len).expect("a msgpack string is shorter than 4 GiB");
+    write_header(rmp::encode::write_str_len(out, len).map(|_| ()));
 }
 
 /// Writes a map header for `pairs` pairs.
@@ -246,13 +254,26 @@ mod tests {
 
     #[test]
     fn headers_are_read_with_their_spans() {
-        assert_eq!(read(&[0xa2, b'h', b'i'], 0), Some((Value::String { start: 1, end: 3 }, 3)));
-        assert_eq!(read(&[0xd9, 1, b'x'], 0), Some((Value::String { start: 2, end: 3 }, 3)));
+        assert_eq!(
+            read(&[0xa2, b'h', b'i'], 0),
+            Some((Value::String { start: 1, end: 3 }, 3))
+        );
+        assert_eq!(
+            read(&[0xd9, 1, b'x'], 0),
+            Some((Value::String { start: 2, end: 3 }, 3))
+        );
         assert_eq!(read(&[0xd1, 0xff, 0xfe], 0), Some((Value::Negative(-2), 3)));
         assert_eq!(read(&[0xd0, 0x05], 0), Some((Value::Unsigned(5), 2)));
         assert_eq!(
             read(&[0xd7, 0, 1, 2, 3, 4, 5, 6, 7, 8], 0),
-            Some((Value::Extension { kind: 0, start: 2, end: 10 }, 10))
+            Some((
+                Value::Extension {
+                    kind: 0,
+                    start: 2,
+                    end: 10
+                },
+                10
+            ))
         );
         assert_eq!(read(&[0xc1], 0), None);
         assert_eq!(read(&[0xa2, b'h'], 0), None);

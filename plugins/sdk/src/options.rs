@@ -93,7 +93,8 @@ impl OptionSpec {
         self
     }
 
-    fn matches(&self, key: &str) -> bool {
+    /// Whether `key` names this option, or one of the family if it is a [`Kind::Prefix`].
+    pub fn is_named(&self, key: &str) -> bool {
         if self.kind == Kind::Prefix {
             key.len() > self.name.len()
                 && key
@@ -160,7 +161,7 @@ impl Settings {
             .map(|(k, v)| (k.into(), v.into()))
             .collect();
         for (index, (key, value)) in entries.iter().enumerate() {
-            let Some(spec) = specs.iter().find(|s| s.matches(key)) else {
+            let Some(spec) = specs.iter().find(|s| s.is_named(key)) else {
                 return Err(ConfigError::other(format!("unknown option '{key}'")));
             };
             if !spec.kind.accepts(value) {
@@ -236,7 +237,7 @@ impl Settings {
         let spec = self.spec(name);
         self.entries
             .iter()
-            .filter(|(k, _)| spec.matches(k))
+            .filter(|(k, _)| spec.is_named(k))
             .map(|(k, v)| (&k[spec.name.len()..], v.as_str()))
             .collect()
     }

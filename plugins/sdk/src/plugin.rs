@@ -168,14 +168,47 @@ pub struct FlushCounts {
 }
 
 /// What the engine knows of one of its inputs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InputInfo {
     /// Name of the instance.
     pub name: String,
+    /// Name of its plugin, such as `tail`; empty: this host does not tell.
+    pub plugin: String,
+    /// It runs on a thread of its own, so what it appends waits in a ring first.
+    pub threaded: bool,
     /// What of it is not delivered; `None`: this host does not tell.
     pub pending: Option<Pending>,
     /// The input can be drained, and is this far.
     pub drain: Option<DrainStatus>,
+}
+
+/// What the engine knows of one of its outputs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OutputInfo {
+    /// Name of the instance.
+    pub name: String,
+    /// Name of its plugin, such as `http`; empty: this host does not tell.
+    pub plugin: String,
+    /// Times a chunk is tried again before it is dropped.
+    pub retry_limit: RetryLimit,
+    /// Records delivered since the start; `None`: this host does not tell.
+    pub delivered_records: Option<u64>,
+    /// Retries since the start; `None`: this host does not tell.
+    pub retries: Option<u64>,
+    /// Records given up since the start; `None`: this host does not tell.
+    pub dropped_records: Option<u64>,
+}
+
+/// How often an output tries a chunk again (`Retry_Limit`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RetryLimit {
+    /// This host does not tell.
+    #[default]
+    Unknown,
+    /// This many times; 0 is `no_retries`.
+    Times(u32),
+    /// Until it is delivered (`no_limits`, `false`).
+    Unlimited,
 }
 
 /// What an output may ask of the engine. Valid during one callback only.
@@ -206,6 +239,24 @@ pub trait EngineHost {
 
     /// Ends the engine, once; the process exits with `status`.
     fn exit(&mut self, status: i32);
+
+    /// Every output of the engine, ours and others; empty: this host does not tell.
+    fn outputs(&self) -> Vec<OutputInfo> {
+        Vec::new()
+    }
+
+    /// Keeps SIGTERM from the host and notes it instead ([`EngineHost::terminate_requested`]).
+    /// A second SIGTERM goes to the host, which stops at once. `false`: not possible here.
+    fn take_over_sigterm(&mut self) -> bool {
+        false
+    }
+
+    /// How long ago the first SIGTERM came that was kept from the host. It stays noted across a
+    /// hot reload, since the process was told to end. Called at every tick, so that a handler
+    /// which the host installed again (it does on SIGHUP and SIGCONT) is replaced.
+    fn terminate_requested(&mut self) -> Option<Duration> {
+        None
+    }
 
     /// Where to register counters.
     fn metrics(&self) -> &Metrics;

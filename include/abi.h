@@ -1,0 +1,12 @@
+/* Everything that build.rs turns into Rust. */
+#include "common.h"
+#include "since_1_9_0.h"
+#include "since_2_0_0.h"
+#include "since_2_0_7.h"
+#include "since_2_1_0.h"
+#include "since_2_2_0.h"
+#include "since_3_2_0.h"
+#include "since_3_2_2.h"
+#include "since_3_2_3.h"
+#include "since_5_0_3.h"
+#include "since_5_1_0.h"

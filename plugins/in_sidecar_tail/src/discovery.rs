@@ -1,0 +1,325 @@
+//! Which files the instance follows: shell patterns, and the folders they look into.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Component, Path, PathBuf};
+
+use flb_sidecar_sdk::ConfigError;
+use glob::{MatchOptions, Pattern};
+
+/// As the shell and glob(3) match: wildcards match neither a slash nor a leading dot.
+const IN_PATH: MatchOptions = MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: true,
+};
+
+/// As the stock tail excludes, with fnmatch(3) without flags: wildcards match anything.
+const IN_EXCLUDE: MatchOptions = MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: false,
+    require_literal_leading_dot: false,
+};
+
+/// The patterns of an instance.
+#[derive(Debug)]
+pub(crate) struct Globs {
+    paths: Vec<PathPattern>,
+    excludes: Vec<Pattern>,
+}
+
+#[derive(Debug)]
+struct PathPattern {
+    root: PathBuf,
+    folders: Vec<Part>,
+    file: Part,
+}
+
+#[derive(Debug)]
+enum Part {
+    Literal(OsString),
+    Wild(Pattern),
+}
+
+impl Part {
+    fn matches(&self, name: &[u8]) -> bool {
+        match self {
+            Part::Literal(literal) => literal.as_bytes() == name,
+            Part::Wild(pattern) => pattern.matches_with(&String::from_utf8_lossy(name), IN_PATH),
+        }
+    }
+}
+
+/// What a scan comes by.
+pub(crate) trait Visitor {
+    /// A folder whose entries matter: changes in it change what the patterns match.
+    fn folder(&mut self, path: &Path);
+    /// A path that matches and is not excluded. It may be of any file type, or missing.
+    fn file(&mut self, path: PathBuf);
+}
+
+impl Globs {
+    /// Reads the patterns of `path` and `exclude_path`.
+    pub(crate) fn parse(paths: &[&str], excludes: &[&str]) -> Result<Self, ConfigError> {
+        Ok(Globs {
+            paths: paths
+                .iter()
+                .map(|text| PathPattern::parse(text))
+                .collect::<Result<_, _>>()?,
+            excludes: excludes
+                .iter()
+                .map(|text| compile("exclude_path", text, text))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Walks the folders that the patterns look into.
+    pub(crate) fn scan(&self, visitor: &mut dyn Visitor) {
+        for pattern in &self.paths {
+            let mut folders = vec![pattern.root.clone()];
+            for part in &pattern.folders {
+                folders = match part {
+                    Part::Literal(name) => folders.iter().map(|f| f.join(name)).collect(),
+                    Part::Wild(_) => folders
+                        .iter()
+                        .flat_map(|folder| {
+                            visitor.folder(folder);
+                            entries(folder, part)
+                        })
+                        .filter(|path| path.is_dir())
+                        .collect(),
+                };
+            }
+            for folder in folders {
+                visitor.folder(&folder);
+                match &pattern.file {
+                    Part::Literal(name) => self.offer(folder.join(name), visitor),
+                    part @ Part::Wild(_) => {
+                        for path in entries(&folder, part) {
+                            self.offer(path, visitor);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether `name` in `folder`, a folder that a scan came by, is to be followed.
+    pub(crate) fn matches(&self, folder: &Path, name: &[u8]) -> bool {
+        let path = folder.join(OsString::from_vec(name.to_vec()));
+        !self.excluded(&path)
+            && self
+                .paths
+                .iter()
+                .any(|p| p.file.matches(name) && p.is_folder(folder))
+    }
+
+    fn offer(&self, path: PathBuf, visitor: &mut dyn Visitor) {
+        if !self.excluded(&path) {
+            visitor.file(path);
+        }
+    }
+
+    fn excluded(&self, path: &Path) -> bool {
+        !self.excludes.is_empty() && {
+            let text = path.to_string_lossy();
+            self.excludes
+                .iter()
+                .any(|pattern| pattern.matches_with(&text, IN_EXCLUDE))
+        }
+    }
+}
+
+impl PathPattern {
+    fn parse(text: &str) -> Result<Self, ConfigError> {
+        let text = match (text.strip_prefix("~/"), std::env::var("HOME")) {
+            (Some(rest), Ok(home)) => format!("{home}/{rest}"),
+            _ => text.to_owned(),
+        };
+        let mut root = PathBuf::new();
+        let mut parts = Vec::new();
+        for component in Path::new(&text).components() {
+            match component {
+                Component::Normal(name) => {
+                    let name = name.to_string_lossy();
+                    if name.contains(['*', '?', '[', '\\']) {
+                        parts.push(Part::Wild(compile("path", &name, &text)?));
+                    } else if parts.is_empty() {
+                        root.push(name.as_ref());
+                    } else {
+                        parts.push(Part::Literal(name.as_ref().into()));
+                    }
+                }
+                other if parts.is_empty() => root.push(other),
+                other => parts.push(Part::Literal(other.as_os_str().to_owned())),
+            }
+        }
+        if parts.is_empty() {
+            if let (Some(name), Some(parent)) = (root.file_name(), root.parent()) {
+                parts.push(Part::Literal(name.to_owned()));
+                root = parent.to_owned();
+            }
+        }
+        let Some(file) = parts.pop().filter(|_| !text.ends_with('/')) else {
+            return Err(ConfigError::value(
+                "path",
+                &text,
+                "a path or a shell pattern of files, such as /var/log/app/*.log",
+            ));
+        };
+        if root.as_os_str().is_empty() {
+            root.push(".");
+        }
+        Ok(PathPattern {
+            root,
+            folders: parts,
+            file,
+        })
+    }
+
+    fn is_folder(&self, folder: &Path) -> bool {
+        let Ok(rest) = folder.strip_prefix(&self.root) else {
+            return false;
+        };
+        let mut names = rest.components();
+        self.folders.iter().all(|part| {
+            names
+                .next()
+                .is_some_and(|name| part.matches(name.as_os_str().as_bytes()))
+        }) && names.next().is_none()
+    }
+}
+
+/// Paths in `folder` whose names match. A folder that cannot be read has none: it may come later.
+fn entries(folder: &Path, part: &Part) -> Vec<PathBuf> {
+    let Ok(listing) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    listing
+        .filter_map(Result::ok)
+        .filter(|entry| part.matches(entry.file_name().as_bytes()))
+        .map(|entry| folder.join(entry.file_name()))
+        .collect()
+}
+
+/// Translates what glob(3) and the glob crate spell differently.
+fn compile(option: &str, pattern: &str, whole: &str) -> Result<Pattern, ConfigError> {
+    let mut translated = String::with_capacity(pattern.len());
+    let mut chars = pattern.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            // Only one star: two have a meaning of their own in the glob crate.
+            '*' if translated.ends_with('*') => {}
+            '[' if chars.peek() == Some(&'^') => {
+                chars.next();
+                translated.push_str("[!");
+            }
+            '\\' => match chars.next() {
+                Some(escaped @ ('*' | '?' | '[' | ']')) => {
+                    translated.push('[');
+                    translated.push(escaped);
+                    translated.push(']');
+                }
+                Some(other) => translated.push(other),
+                None => {}
+            },
+            c => translated.push(c),
+        }
+    }
+    Pattern::new(&translated).map_err(|error| {
+        ConfigError::value(
+            option,
+            whole,
+            format_args!("shell patterns of *, ?, [abc] and [!abc] ({})", error.msg),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Seen {
+        folders: Vec<PathBuf>,
+        files: Vec<PathBuf>,
+    }
+
+    impl Visitor for Seen {
+        fn folder(&mut self, path: &Path) {
+            self.folders.push(path.to_owned());
+        }
+        fn file(&mut self, path: PathBuf) {
+            self.files.push(path);
+        }
+    }
+
+    fn scan(dir: &Path, paths: &[&str], excludes: &[&str]) -> Vec<String> {
+        let paths: Vec<String> = paths
+            .iter()
+            .map(|p| dir.join(p).to_string_lossy().into_owned())
+            .collect();
+        let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+        let globs = Globs::parse(&paths, excludes).unwrap();
+        let mut seen = Seen::default();
+        globs.scan(&mut seen);
+        for file in &seen.files {
+            let folder = file.parent().unwrap();
+            let name = file.file_name().unwrap().as_bytes();
+            assert!(globs.matches(folder, name), "{file:?}");
+        }
+        let mut names: Vec<String> = seen
+            .files
+            .iter()
+            .map(|f| f.strip_prefix(dir).unwrap().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn patterns_find_what_the_shell_finds() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("pods/one")).unwrap();
+        fs::create_dir_all(dir.path().join("pods/two")).unwrap();
+        for name in [
+            "a.log",
+            "b.log",
+            ".hidden.log",
+            "a.log.1",
+            "b.gz",
+            "s*r",
+            "star",
+        ] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        fs::write(dir.path().join("pods/one/x.log"), "").unwrap();
+        fs::write(dir.path().join("pods/two/x.log"), "").unwrap();
+        let find = |paths: &[&str], excludes: &[&str]| scan(dir.path(), paths, excludes);
+        assert_eq!(find(&["*.log"], &[]), ["a.log", "b.log"]);
+        assert_eq!(find(&["[!b].log*"], &[]), ["a.log", "a.log.1"]);
+        assert_eq!(find(&["[^b].log"], &[]), ["a.log"]);
+        assert_eq!(
+            find(&["*.log", "b.*"], &["*.gz"]),
+            ["a.log", "b.log", "b.log"]
+        );
+        assert_eq!(
+            find(&["pods/*/x.log", "pods/on?/**.log"], &[]),
+            ["pods/one/x.log", "pods/one/x.log", "pods/two/x.log"]
+        );
+        assert_eq!(find(&["s\\*r"], &[]), ["s*r"]);
+        assert_eq!(find(&["missing.log"], &[]), ["missing.log"]);
+        assert_eq!(find(&["nowhere/*.log"], &[]), [""; 0]);
+    }
+
+    #[test]
+    fn a_pattern_that_cannot_be_is_refused_with_its_option() {
+        for path in ["/var/log/[", "/", "/var/log/"] {
+            let error = Globs::parse(&[path], &[]).unwrap_err().to_string();
+            assert!(error.contains("'path'") && error.contains(path), "{error}");
+        }
+        let error = Globs::parse(&["/a"], &["x["]).unwrap_err().to_string();
+        assert!(error.contains("'exclude_path'"), "{error}");
+    }
+}

@@ -1,0 +1,101 @@
+//! Writes lines as records into batches: one pass, no allocation per line.
+
+use std::sync::Arc;
+
+use flb_sidecar_sdk::event::{self, RecordFormat, Timestamp};
+use flb_sidecar_sdk::msgpack;
+
+use crate::followed::FileId;
+use crate::options::Options;
+
+/// How far into a file the records of a batch reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reach {
+    pub(crate) file: FileId,
+    /// Offset behind the last byte that a record of the batch stands for.
+    pub(crate) offset: u64,
+}
+
+/// Records on their way to the host.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    /// `None`: the instance's own tag.
+    pub(crate) tag: Option<Arc<str>>,
+    pub(crate) records: usize,
+    pub(crate) events: Vec<u8>,
+    /// Bytes of files that the records stand for.
+    pub(crate) read_bytes: u64,
+    /// One entry per file and batch, in reading order.
+    pub(crate) reaches: Vec<Reach>,
+}
+
+impl Batch {
+    /// Notes that `bytes` of `file` up to `offset` are in this batch.
+    pub(crate) fn reached(&mut self, file: FileId, offset: u64, bytes: u64) {
+        self.read_bytes += bytes;
+        match self.reaches.last_mut() {
+            Some(reach) if reach.file == file => reach.offset = offset,
+            _ => self.reaches.push(Reach { file, offset }),
+        }
+    }
+}
+
+/// Writes records of one instance.
+#[derive(Debug)]
+pub(crate) struct Encoder {
+    format: RecordFormat,
+    path_key: Option<String>,
+    offset_key: Option<String>,
+    key: String,
+    /// Everything of a record up to the offset's value or the line: it is the same for all
+    /// lines of one file and block.
+    head: Vec<u8>,
+    /// The line's key, when an offset stands between it and the head.
+    line_key: Vec<u8>,
+}
+
+impl Encoder {
+    pub(crate) fn new(options: &Options, format: RecordFormat) -> Self {
+        Encoder {
+            format,
+            path_key: options.path_key.clone(),
+            offset_key: options.offset_key.clone(),
+            key: options.key.clone(),
+            head: Vec::new(),
+            line_key: Vec::new(),
+        }
+    }
+
+    /// Gets ready for the lines of the file at `path`, read at `time`.
+    pub(crate) fn begin(&mut self, path: &[u8], time: Timestamp) {
+        self.head.clear();
+        self.line_key.clear();
+        event::begin_record(&mut self.head, self.format, time);
+        let keys =
+            1 + usize::from(self.path_key.is_some()) + usize::from(self.offset_key.is_some());
+        msgpack::write_map_len(&mut self.head, keys);
+        if let Some(key) = &self.path_key {
+            msgpack::write_str(&mut self.head, key);
+            msgpack::write_bytes_as_str(&mut self.head, path);
+        }
+        if let Some(key) = &self.offset_key {
+            msgpack::write_str(&mut self.head, key);
+            msgpack::write_str(&mut self.line_key, &self.key);
+        } else {
+            msgpack::write_str(&mut self.head, &self.key);
+        }
+    }
+
+    /// Adds one record; the line is `first` followed by `second` and starts at `offset`.
+    pub(crate) fn line(&self, batch: &mut Batch, offset: u64, first: &[u8], second: &[u8]) {
+        batch.events.extend_from_slice(&self.head);
+        if self.offset_key.is_some() {
+            msgpack::write_uint(&mut batch.events, offset);
+            batch.events.extend_from_slice(&self.line_key);
+        }
+        msgpack::write_str_len(&mut batch.events, first.len() + second.len());
+        batch.events.extend_from_slice(first);
+        batch.events.extend_from_slice(second);
+        batch.records += 1;
+    }
+}

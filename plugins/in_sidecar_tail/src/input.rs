@@ -1,0 +1,152 @@
+//! The plugin as the host sees it: everything here runs on the host's thread and never waits,
+//! but for the one bounded wait when the engine stops.
+
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use flb_sidecar_sdk::drain::Drain;
+use flb_sidecar_sdk::{worker, ConfigError, Input, InputHost, PluginInfo, Settings, Wake};
+use tracing::{error, warn};
+
+use crate::options::{Options, OPTIONS};
+use crate::queue::{Item, Shared};
+use crate::worker::Worker;
+
+/// Bytes handed over in one call, so that other inputs of the engine have their turn.
+const PER_CALL: usize = 1 << 20;
+/// How long the engine's stop may be held up by reading what is left.
+const AT_STOP: Duration = Duration::from_millis(900);
+
+/// The input `sidecar_tail`.
+#[derive(Debug)]
+pub struct SidecarTail {
+    shared: Arc<Shared>,
+    worker: Option<JoinHandle<()>>,
+    /// The engine stops, and what was left has been read.
+    finished: bool,
+}
+
+/// How a delivery ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Delivery {
+    /// The queue is empty.
+    All,
+    /// There is more, for the next call.
+    Some,
+    /// The host takes nothing at the moment.
+    Refused,
+}
+
+impl SidecarTail {
+    /// Appends up to `limit` bytes; also says how many batches the host took.
+    fn deliver(&self, host: &mut dyn InputHost, limit: usize) -> (Delivery, usize) {
+        let mut batches = 0;
+        let mut bytes = 0;
+        while bytes < limit {
+            match self.shared.pop() {
+                None => return (Delivery::All, batches),
+                Some(Item::DrainEnd(request)) => self.shared.drain_ended(request),
+                Some(Item::Batch(batch)) => {
+                    // A batch of skipped lines has nothing for the host, only how far it reaches.
+                    if batch.records > 0 {
+                        let tag = batch.tag.as_deref();
+                        if host.append(tag, batch.records, &batch.events).is_err() {
+                            self.shared.put_back(batch);
+                            return (Delivery::Refused, batches);
+                        }
+                        bytes += batch.events.len();
+                        batches += 1;
+                    }
+                    self.shared.delivered(batch);
+                }
+            }
+        }
+        (Delivery::Some, batches)
+    }
+}
+
+impl Input for SidecarTail {
+    const INFO: PluginInfo = PluginInfo {
+        name: "sidecar_tail",
+        description: "Follow files, losing nothing and repeating nothing",
+        options: OPTIONS,
+        sensitive: true,
+    };
+    const TICK: Duration = Duration::from_millis(250);
+
+    fn init(settings: &Settings, host: &mut dyn InputHost) -> Result<Self, ConfigError> {
+        let options = Options::read(settings)?;
+        let shared = Arc::new(Shared::new().map_err(|error| {
+            ConfigError::other(format!("cannot create an event descriptor: {error}"))
+        })?);
+        let worker = Worker::new(options, host.tag(), host.record_format(), shared.clone());
+        let worker = worker::spawn("flb-sc-tail", move || worker.run())
+            .map_err(|error| ConfigError::other(format!("cannot start a thread: {error}")))?;
+        Ok(SidecarTail {
+            shared,
+            worker: Some(worker),
+            finished: false,
+        })
+    }
+
+    fn wake_fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.shared.host_fd())
+    }
+
+    fn collect(&mut self, _wake: Wake, host: &mut dyn InputHost) {
+        self.shared.clear_host_wake();
+        if self.deliver(host, PER_CALL).0 == Delivery::Some {
+            self.shared.wake_host();
+        }
+    }
+
+    fn pause(&mut self, host: &mut dyn InputHost) {
+        if !host.is_stopping() || self.finished {
+            return;
+        }
+        // The collectors are stopped: what is not handed over here never is.
+        self.finished = true;
+        let until = Instant::now() + AT_STOP;
+        let request = self.shared.start_drain(AT_STOP);
+        let mut taken = 0;
+        loop {
+            let (delivery, batches) = self.deliver(host, usize::MAX);
+            taken += batches;
+            if delivery == Delivery::Refused {
+                warn!("the host takes no more records: what is unread stays unread");
+                break;
+            }
+            if self.shared.drain_done() >= request {
+                break;
+            }
+            if Instant::now() >= until {
+                warn!("the engine stops before every file is read to its end");
+                break;
+            }
+            self.shared.wait_for_item(until);
+        }
+        self.shared.stop();
+        if taken > 0 {
+            host.flush();
+        }
+    }
+
+    fn resume(&mut self, host: &mut dyn InputHost) {
+        self.collect(Wake::Event, host);
+    }
+
+    fn drain_handle(&self) -> Option<Arc<dyn Drain>> {
+        Some(self.shared.clone())
+    }
+
+    fn exit(mut self) {
+        self.shared.stop();
+        if let Some(worker) = self.worker.take() {
+            if worker.join().is_err() {
+                error!("the reading thread has panicked");
+            }
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! What the worker and the host's thread share: a bounded queue of batches, wake-ups both ways,
+//! and how far a drain is.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use flb_sidecar_sdk::drain::{Drain, DrainState, DrainStatus};
+use rustix::event::{eventfd, EventfdFlags};
+
+use crate::encode::Batch;
+
+/// The worker reads on while the queue holds fewer bytes than this.
+const MAX_BYTES: usize = 2 << 20;
+/// The same for batches, so that many small ones are bounded too.
+const MAX_BATCHES: usize = 64;
+/// Empty batch buffers kept for reuse.
+const SPARE: usize = 4;
+
+/// One thing to do for the host's thread.
+#[derive(Debug)]
+pub(crate) enum Item {
+    /// To be appended.
+    Batch(Batch),
+    /// Everything of this drain request lies before.
+    DrainEnd(u64),
+}
+
+#[derive(Debug, Default)]
+struct State {
+    items: VecDeque<Item>,
+    bytes: usize,
+    spare: Vec<Vec<u8>>,
+    worker_waits: bool,
+    stop: bool,
+    /// Number of the newest drain request; 0: none yet.
+    drain_asked: u64,
+    /// Number of the newest request whose end the host's thread has reached.
+    drain_done: u64,
+    deadline: Option<Instant>,
+    gave_up: bool,
+    /// The worker has read every file to its end.
+    idle: bool,
+    files: u64,
+    unread_bytes: u64,
+    read_bytes: u64,
+    records: u64,
+}
+
+/// Shared by the worker, the host's thread and whoever drains.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    /// Told of every new item and of the worker's end.
+    changed: Condvar,
+    host_wake: OwnedFd,
+    worker_wake: OwnedFd,
+}
+
+impl Shared {
+    pub(crate) fn new() -> io::Result<Self> {
+        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+        Ok(Shared {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            host_wake: eventfd(0, flags)?,
+            worker_wake: eventfd(0, flags)?,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No change of the state is left half-done by a panic: each is a plain assignment.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    // The worker's side.
+
+    pub(crate) fn worker_fd(&self) -> BorrowedFd<'_> {
+        self.worker_wake.as_fd()
+    }
+
+    /// Takes back the wake-up that ended the worker's wait.
+    pub(crate) fn clear_worker_wake(&self) {
+        clear(&self.worker_wake);
+    }
+
+    pub(crate) fn stopped(&self) -> bool {
+        self.lock().stop
+    }
+
+    /// Whether the worker may read on; if not, it is woken when it may.
+    pub(crate) fn has_room(&self) -> bool {
+        let mut state = self.lock();
+        let room = state.bytes < MAX_BYTES && state.items.len() < MAX_BATCHES;
+        state.worker_waits = !room;
+        room
+    }
+
+    pub(crate) fn push(&self, item: Item) {
+        let mut state = self.lock();
+        if let Item::Batch(batch) = &item {
+            state.bytes += batch.events.len();
+        }
+        state.items.push_back(item);
+        drop(state);
+        self.changed.notify_all();
+        signal(&self.host_wake);
+    }
+
+    /// An empty buffer for the next batch.
+    pub(crate) fn spare_buffer(&self) -> Vec<u8> {
+        self.lock().spare.pop().unwrap_or_default()
+    }
+
+    /// The newest drain request, and until when.
+    pub(crate) fn drain_asked(&self) -> (u64, Option<Instant>) {
+        let state = self.lock();
+        (state.drain_asked, state.deadline)
+    }
+
+    /// The worker says where it is.
+    pub(crate) fn publish(&self, idle: bool, files: u64, unread_bytes: u64) {
+        let mut state = self.lock();
+        state.idle = idle;
+        state.files = files;
+        state.unread_bytes = unread_bytes;
+    }
+
+    // The host's side.
+
+    pub(crate) fn host_fd(&self) -> BorrowedFd<'_> {
+        self.host_wake.as_fd()
+    }
+
+    pub(crate) fn clear_host_wake(&self) {
+        clear(&self.host_wake);
+    }
+
+    /// Has [`Shared::host_fd`] readable again: there is more to do.
+    pub(crate) fn wake_host(&self) {
+        signal(&self.host_wake);
+    }
+
+    pub(crate) fn pop(&self) -> Option<Item> {
+        self.lock().items.pop_front()
+    }
+
+    /// The host refused the batch: it stays the first.
+    pub(crate) fn put_back(&self, batch: Batch) {
+        self.lock().items.push_front(Item::Batch(batch));
+    }
+
+    /// The host took the batch.
+    pub(crate) fn delivered(&self, batch: Batch) {
+        let mut state = self.lock();
+        state.bytes -= batch.events.len();
+        state.read_bytes += batch.read_bytes;
+        state.records += batch.records as u64;
+        let mut events = batch.events;
+        events.clear();
+        if state.spare.len() < SPARE {
+            state.spare.push(events);
+        }
+        self.wake_waiting_worker(&mut state);
+    }
+
+    /// The host's thread came by the end of a drain.
+    pub(crate) fn drain_ended(&self, request: u64) {
+        let mut state = self.lock();
+        state.drain_done = state.drain_done.max(request);
+        self.wake_waiting_worker(&mut state);
+    }
+
+    fn wake_waiting_worker(&self, state: &mut State) {
+        let room = state.bytes < MAX_BYTES / 2 && state.items.len() < MAX_BATCHES / 2;
+        if state.worker_waits && room {
+            state.worker_waits = false;
+            signal(&self.worker_wake);
+        }
+    }
+
+    /// Asks for a drain of its own, whatever was asked before.
+    pub(crate) fn start_drain(&self, deadline: Duration) -> u64 {
+        let mut state = self.lock();
+        state.drain_asked += 1;
+        state.deadline = Instant::now().checked_add(deadline);
+        state.gave_up = false;
+        signal(&self.worker_wake);
+        state.drain_asked
+    }
+
+    pub(crate) fn drain_done(&self) -> u64 {
+        self.lock().drain_done
+    }
+
+    /// Waits until there is an item, the worker has stopped, or `until` has passed.
+    pub(crate) fn wait_for_item(&self, until: Instant) {
+        let state = self.lock();
+        let left = until.saturating_duration_since(Instant::now());
+        // A timeout needs no answer: the caller looks at the clock itself.
+        drop(
+            self.changed
+                .wait_timeout_while(state, left, |s| s.items.is_empty() && !s.stop),
+        );
+    }
+
+    /// Ends the worker; it looks at this between two reads.
+    pub(crate) fn stop(&self) {
+        self.lock().stop = true;
+        self.changed.notify_all();
+        signal(&self.worker_wake);
+    }
+}
+
+impl Drain for Shared {
+    fn request(&self, deadline: Duration) {
+        let mut state = self.lock();
+        state.deadline = Instant::now().checked_add(deadline);
+        state.gave_up = false;
+        if state.drain_asked == 0 {
+            state.drain_asked = 1;
+        }
+        signal(&self.worker_wake);
+    }
+
+    fn status(&self) -> DrainStatus {
+        let mut state = self.lock();
+        let empty = state.items.is_empty() && state.bytes == 0;
+        let drained = state.drain_done == state.drain_asked && empty && state.idle;
+        let late = state.deadline.is_some_and(|at| Instant::now() >= at);
+        let drain = if state.drain_asked == 0 {
+            DrainState::Idle
+        } else if drained && !state.gave_up {
+            DrainState::Drained
+        } else if late {
+            // Once given up it stays so, or the one who asked would see it change its mind.
+            state.gave_up = true;
+            DrainState::GaveUp
+        } else {
+            DrainState::Draining
+        };
+        DrainStatus {
+            state: drain,
+            files: state.files,
+            read_bytes: state.read_bytes,
+            unread_bytes: state.unread_bytes + queued_bytes(&state),
+            records: state.records,
+        }
+    }
+}
+
+fn queued_bytes(state: &State) -> u64 {
+    state
+        .items
+        .iter()
+        .map(|item| match item {
+            Item::Batch(batch) => batch.read_bytes,
+            Item::DrainEnd(_) => 0,
+        })
+        .sum()
+}
+
+fn signal(fd: &OwnedFd) {
+    // The only error is a counter that would overflow: then the wake-up is there already.
+    let _ = rustix::io::write(fd, &1u64.to_ne_bytes());
+}
+
+fn clear(fd: &OwnedFd) {
+    // The only error is that there is nothing to take back.
+    let _ = rustix::io::read(fd, &mut [0u8; 8]);
+}

@@ -1,0 +1,120 @@
+//! An instance on a fake host, driven until a condition holds.
+#![allow(dead_code)]
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use flb_sidecar_sdk::drain::DrainState;
+use flb_sidecar_sdk::fake::FakeHost;
+use flb_sidecar_sdk::{ConfigError, Input, Settings, Wake};
+use in_sidecar_tail::SidecarTail;
+use rustix::event::{poll, PollFd, PollFlags, Timespec};
+use serde_json::Value;
+
+/// Longest wait for anything.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+pub(crate) struct Rig {
+    pub(crate) host: FakeHost,
+    pub(crate) tail: Option<SidecarTail>,
+}
+
+impl Rig {
+    pub(crate) fn try_start(options: &[(&str, &str)], host: FakeHost) -> Result<Rig, ConfigError> {
+        let mut host = host;
+        let settings = Settings::new(
+            "sidecar_tail.0",
+            SidecarTail::INFO.options,
+            options.iter().copied(),
+        )?;
+        let tail = SidecarTail::init(&settings, &mut host)?;
+        Ok(Rig {
+            host,
+            tail: Some(tail),
+        })
+    }
+
+    pub(crate) fn start(options: &[(&str, &str)]) -> Rig {
+        Rig::try_start(options, FakeHost::default()).expect("the options are good")
+    }
+
+    pub(crate) fn follow(path: &Path) -> Rig {
+        Rig::start(&[("path", path.to_str().expect("the path is UTF-8"))])
+    }
+
+    pub(crate) fn tail(&mut self) -> &mut SidecarTail {
+        self.tail.as_mut().expect("the instance runs")
+    }
+
+    /// One round of the host's event loop: wait for the descriptor, collect.
+    pub(crate) fn turn(&mut self) {
+        let tail = self.tail.as_mut().expect("the instance runs");
+        let wake = {
+            let fd = tail.wake_fd().expect("there is a descriptor");
+            let timeout = Timespec {
+                tv_sec: 0,
+                tv_nsec: 50_000_000,
+            };
+            let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+            match poll(&mut fds, Some(&timeout)) {
+                Ok(1) => Wake::Event,
+                _ => Wake::Tick,
+            }
+        };
+        tail.collect(wake, &mut self.host);
+    }
+
+    pub(crate) fn until(&mut self, what: &str, mut condition: impl FnMut(&mut Rig) -> bool) {
+        let start = Instant::now();
+        while !condition(self) {
+            assert!(
+                start.elapsed() < DEADLINE,
+                "{what}: not within {DEADLINE:?}; got {:?}",
+                self.lines()
+            );
+            self.turn();
+        }
+    }
+
+    /// The lines under `log` so far.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.host
+            .bodies()
+            .iter()
+            .map(|body| match &body["log"] {
+                Value::String(text) => text.clone(),
+                other => panic!("no line in {other}"),
+            })
+            .collect()
+    }
+
+    pub(crate) fn wait_for(&mut self, lines: &[&str]) {
+        self.until(&format!("lines {lines:?}"), |rig| {
+            rig.lines().len() >= lines.len()
+        });
+        assert_eq!(self.lines(), lines);
+    }
+
+    /// Asks for a drain and waits for its end.
+    pub(crate) fn drain(&mut self) {
+        let handle = self.tail().drain_handle().expect("a tail can be drained");
+        handle.request(DEADLINE);
+        self.until("drained", |_| handle.status().state == DrainState::Drained);
+    }
+
+    pub(crate) fn exit(&mut self) {
+        if let Some(tail) = self.tail.take() {
+            let start = Instant::now();
+            tail.exit();
+            assert!(start.elapsed() < Duration::from_secs(2), "a prompt exit");
+        }
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        if let Some(tail) = self.tail.take() {
+            tail.exit();
+        }
+    }
+}

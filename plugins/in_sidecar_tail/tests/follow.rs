@@ -1,0 +1,251 @@
+//! Following files on a fake host.
+
+mod common;
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use common::Rig;
+use flb_sidecar_sdk::drain::DrainState;
+use flb_sidecar_sdk::event::RecordFormat;
+use flb_sidecar_sdk::fake::FakeHost;
+use flb_sidecar_sdk::{Input, Wake};
+
+fn append(path: &Path, text: &str) {
+    let mut file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)
+        .unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
+#[test]
+fn reads_from_the_head_and_follows() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.log");
+    append(&file, "one\ntwo\npart");
+    let mut rig = Rig::follow(&dir.path().join("*.log"));
+    rig.wait_for(&["one", "two"]);
+    append(&file, "ial\nthree\n");
+    rig.wait_for(&["one", "two", "partial", "three"]);
+}
+
+#[test]
+fn a_new_file_is_found_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    append(&dir.path().join("a.log"), "one\n");
+    let mut rig = Rig::follow(&dir.path().join("*.log"));
+    rig.wait_for(&["one"]);
+    let start = Instant::now();
+    append(&dir.path().join("b.log"), "two\n");
+    rig.wait_for(&["one", "two"]);
+    assert!(
+        start.elapsed() < Duration::from_millis(900),
+        "before the next scan"
+    );
+}
+
+#[test]
+fn a_folder_that_comes_later_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut rig = Rig::follow(&dir.path().join("pod-*/app/*.log"));
+    rig.turn();
+    fs::create_dir_all(dir.path().join("pod-1/app")).unwrap();
+    append(&dir.path().join("pod-1/app/a.log"), "one\n");
+    rig.wait_for(&["one"]);
+}
+
+#[test]
+fn rename_rotation_loses_nothing_and_repeats_nothing() {
+    for pattern in ["a.log", "a.log*"] {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a.log");
+        let rotated = dir.path().join("a.log.1");
+        append(&file, "one\n");
+        let mut rig = Rig::follow(&dir.path().join(pattern));
+        rig.wait_for(&["one"]);
+        append(&file, "two\n");
+        fs::rename(&file, &rotated).unwrap();
+        append(&file, "four\n");
+        append(&rotated, "three\n");
+        rig.until("all lines", |rig| rig.lines().len() >= 4);
+        append(&rotated, "five\n");
+        append(&file, "six\n");
+        rig.until("all lines", |rig| rig.lines().len() >= 6);
+        rig.drain();
+        let mut lines = rig.lines();
+        lines.sort();
+        assert_eq!(
+            lines,
+            ["five", "four", "one", "six", "three", "two"],
+            "{pattern}"
+        );
+    }
+}
+
+#[test]
+fn a_refused_batch_stays_the_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.log");
+    append(&file, "one\n");
+    let mut rig = Rig::follow(&file);
+    rig.host.paused = true;
+    let handle = rig.tail().drain_handle().unwrap();
+    rig.until("the batch waits", |_| handle.status().unread_bytes == 4);
+    append(&file, "two\n");
+    rig.until("both wait", |_| handle.status().unread_bytes == 8);
+    assert!(rig.lines().is_empty());
+    rig.host.paused = false;
+    let tail = rig.tail.as_mut().unwrap();
+    tail.resume(&mut rig.host);
+    assert_eq!(rig.lines(), ["one", "two"]);
+}
+
+#[test]
+fn a_paused_host_bounds_what_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.log");
+    let line = format!("{}\n", "x".repeat(999));
+    append(&file, &line.repeat(20_000));
+    let mut rig = Rig::follow(&file);
+    rig.host.paused = true;
+    let handle = rig.tail().drain_handle().unwrap();
+    rig.until("everything is known to be unread", |_| {
+        handle.status().unread_bytes == 20_000_000
+    });
+    rig.host.paused = false;
+    rig.until("all lines", |rig| {
+        rig.host
+            .appended
+            .iter()
+            .map(|(_, data)| data.len())
+            .sum::<usize>()
+            > 20_000_000
+    });
+    rig.drain();
+    assert_eq!(handle.status().records, 20_000);
+    assert_eq!(handle.status().read_bytes, 20_000_000);
+    assert_eq!(handle.status().unread_bytes, 0);
+}
+
+#[test]
+fn a_drain_reads_to_the_end_and_lets_the_last_line_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.log");
+    let mut rig = Rig::follow(&dir.path().join("*.log"));
+    assert_eq!(
+        rig.tail().drain_handle().unwrap().status().state,
+        DrainState::Idle
+    );
+    append(&file, "one\nlast");
+    rig.drain();
+    assert_eq!(rig.lines(), ["one", "last"]);
+    append(&file, "more\n");
+    rig.wait_for(&["one", "last", "more"]);
+    rig.drain();
+    assert_eq!(rig.lines(), ["one", "last", "more"]);
+}
+
+#[test]
+fn a_drain_gives_up_at_its_deadline() {
+    let dir = tempfile::tempdir().unwrap();
+    append(&dir.path().join("a.log"), "one\n");
+    let mut rig = Rig::follow(&dir.path().join("*.log"));
+    rig.host.paused = true;
+    let handle = rig.tail().drain_handle().unwrap();
+    handle.request(Duration::from_millis(100));
+    rig.until("given up", |_| handle.status().state == DrainState::GaveUp);
+    assert_eq!(handle.status().unread_bytes, 4);
+}
+
+#[test]
+fn the_stop_of_the_engine_reads_what_is_left_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.log");
+    append(&file, "one\n");
+    let mut rig = Rig::follow(&file);
+    rig.wait_for(&["one"]);
+    append(&file, "two\nlast");
+    rig.host.stopping = true;
+    let tail = rig.tail.as_mut().unwrap();
+    tail.pause(&mut rig.host);
+    assert_eq!(rig.lines(), ["one", "two", "last"]);
+    assert_eq!(rig.host.flushes, 1);
+    append(&file, "late\n");
+    let tail = rig.tail.as_mut().unwrap();
+    tail.pause(&mut rig.host);
+    tail.collect(Wake::Tick, &mut rig.host);
+    assert_eq!(rig.lines(), ["one", "two", "last"]);
+    assert_eq!(rig.host.flushes, 1);
+}
+
+#[test]
+fn a_stop_with_a_host_that_takes_nothing_is_prompt() {
+    let dir = tempfile::tempdir().unwrap();
+    append(&dir.path().join("a.log"), "one\n");
+    let mut rig = Rig::follow(&dir.path().join("a.log"));
+    rig.host.paused = true;
+    rig.host.stopping = true;
+    let start = Instant::now();
+    let tail = rig.tail.as_mut().unwrap();
+    tail.pause(&mut rig.host);
+    assert!(start.elapsed() < Duration::from_millis(1200));
+    rig.exit();
+}
+
+#[test]
+fn a_pause_for_memory_does_not_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut rig = Rig::follow(&dir.path().join("a.log"));
+    let start = Instant::now();
+    let tail = rig.tail.as_mut().unwrap();
+    tail.pause(&mut rig.host);
+    assert!(start.elapsed() < Duration::from_millis(100));
+    assert_eq!(rig.host.flushes, 0);
+}
+
+#[test]
+fn both_record_formats_and_all_keys() {
+    for format in [RecordFormat::Legacy, RecordFormat::WithMetadata] {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a.log");
+        append(&file, "one\r\n\ntwo\n");
+        let host = FakeHost {
+            format,
+            ..FakeHost::default()
+        };
+        let options = [
+            ("path", file.to_str().unwrap()),
+            ("key", "message"),
+            ("path_key", "file"),
+            ("offset_key", "at"),
+        ];
+        let mut rig = Rig::try_start(&options, host).unwrap();
+        rig.until("three records", |rig| rig.host.bodies().len() == 3);
+        let file = file.to_str().unwrap();
+        assert_eq!(
+            rig.host.bodies(),
+            [
+                serde_json::json!({"file": file, "at": 0, "message": "one"}),
+                serde_json::json!({"file": file, "at": 5, "message": ""}),
+                serde_json::json!({"file": file, "at": 6, "message": "two"}),
+            ]
+        );
+    }
+}
+
+#[test]
+fn two_instances_do_not_know_of_each_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.log");
+    append(&file, "one\n");
+    let mut first = Rig::follow(&file);
+    let mut second = Rig::follow(&file);
+    first.wait_for(&["one"]);
+    first.exit();
+    append(&file, "two\n");
+    second.wait_for(&["one", "two"]);
+}

@@ -1,0 +1,156 @@
+//! The host's functions, found by name. What a host lacks is `None`.
+
+use std::ffi::{c_char, c_double, c_int, c_long, c_void};
+
+use super::bindings::{host_config, host_event_chunk, host_flush, host_input};
+use super::observe;
+
+/// Any instance: the functions of the three kinds differ only in the name.
+pub(crate) type Instance = c_void;
+/// A metrics context, counter or gauge.
+pub(crate) type MetricHandle = c_void;
+
+type SetContext = unsafe extern "C" fn(*mut Instance, *mut c_void);
+type GetProperty = unsafe extern "C" fn(*const c_char, *mut Instance) -> *const c_char;
+type GetName = unsafe extern "C" fn(*mut Instance) -> *const c_char;
+type LogCheck = unsafe extern "C" fn(*mut Instance, c_int) -> c_int;
+type GetMetrics = unsafe extern "C" fn(*mut Instance) -> *mut MetricHandle;
+type CollectCallback = unsafe extern "C" fn(*mut host_input, *mut host_config, *mut c_void) -> c_int;
+type CollectorCall = unsafe extern "C" fn(c_int, *mut Instance) -> c_int;
+type TimerCallback = unsafe extern "C" fn(*mut host_config, *mut c_void);
+type MetricCreate = unsafe extern "C" fn(
+    *mut MetricHandle,
+    *const c_char,
+    *const c_char,
+    *const c_char,
+    *const c_char,
+    c_int,
+    *const *const c_char,
+) -> *mut MetricHandle;
+type MetricSet =
+    unsafe extern "C" fn(*mut MetricHandle, u64, c_double, c_int, *const *const c_char) -> c_int;
+/// The flush callback of an output, as the host's own plugins have it.
+pub(crate) type Flush = unsafe extern "C" fn(
+    *mut host_event_chunk,
+    *mut host_flush,
+    *mut host_input,
+    *mut c_void,
+    *mut host_config,
+);
+
+macro_rules! host_functions {
+    ($( $(#[$doc:meta])* $field:ident = $symbol:literal : $type:ty; )*) => {
+        /// Every host function this library may call.
+        #[derive(Debug, Default)]
+        pub(crate) struct Functions {
+            $( $(#[$doc])* pub(crate) $field: Option<$type>, )*
+        }
+
+        impl Functions {
+            /// Looks all of them up.
+            pub(crate) fn find() -> Self {
+                Functions {
+                    $( $field: observe::symbol($symbol).map(|address| {
+                        // SAFETY: the symbol is the host function of this name; its signature
+                        // is the one of every release that `generations` accepts.
+                        unsafe { std::mem::transmute::<*mut c_void, $type>(address) }
+                    }), )*
+                }
+            }
+        }
+    };
+}
+
+host_functions! {
+    input_set_context = c"flb_input_set_context": SetContext;
+    filter_set_context = c"flb_filter_set_context": SetContext;
+    output_set_context = c"flb_output_set_context": SetContext;
+    input_get_property = c"flb_input_get_property": GetProperty;
+    filter_get_property = c"flb_filter_get_property": GetProperty;
+    output_get_property = c"flb_output_get_property": GetProperty;
+    input_name = c"flb_input_name": GetName;
+    filter_name = c"flb_filter_name": GetName;
+    output_name = c"flb_output_name": GetName;
+    /// Since 2.0.0.
+    input_log_check = c"flb_input_log_check": LogCheck;
+    /// Since 2.0.0. Filters never had one.
+    output_log_check = c"flb_output_log_check": LogCheck;
+    /// Since 2.0.0.
+    input_metrics = c"flb_input_get_cmt_instance": GetMetrics;
+    /// Since 2.0.0.
+    output_metrics = c"flb_output_get_cmt_instance": GetMetrics;
+    input_by_id = c"flb_input_get_instance":
+        unsafe extern "C" fn(*mut host_config, c_int) -> *mut Instance;
+
+    collector_time = c"flb_input_set_collector_time": unsafe extern "C" fn(
+        *mut Instance, CollectCallback, libc::time_t, c_long, *mut host_config) -> c_int;
+    collector_event = c"flb_input_set_collector_event": unsafe extern "C" fn(
+        *mut Instance, CollectCallback, c_int, *mut host_config) -> c_int;
+    collector_pause = c"flb_input_collector_pause": CollectorCall;
+    collector_resume = c"flb_input_collector_resume": CollectorCall;
+
+    scheduler = c"flb_sched_ctx_get": unsafe extern "C" fn() -> *mut c_void;
+    timer_create = c"flb_sched_timer_cb_create": unsafe extern "C" fn(
+        *mut c_void, c_int, c_int, TimerCallback, *mut c_void, *mut *mut c_void) -> c_int;
+
+    /// With the number of records, 2.0.0 and later.
+    log_append_records = c"flb_input_log_append_records": unsafe extern "C" fn(
+        *mut Instance, usize, *const c_char, usize, *const c_void, usize) -> c_int;
+    /// 2.0.0 and later.
+    log_append = c"flb_input_log_append": unsafe extern "C" fn(
+        *mut Instance, *const c_char, usize, *const c_void, usize) -> c_int;
+    /// To be called on hosts before 2.0.0 only: later ones have other arguments.
+    chunk_append_raw = c"flb_input_chunk_append_raw": unsafe extern "C" fn(
+        *mut Instance, *const c_char, usize, *const c_void, usize) -> c_int;
+
+    log_print = c"flb_log_print":
+        unsafe extern "C" fn(c_int, *const c_char, c_int, *const c_char, ...);
+
+    /// Dispatches every chunk now.
+    engine_flush = c"flb_engine_flush":
+        unsafe extern "C" fn(*mut host_config, *mut c_void) -> c_int;
+    engine_exit_status = c"flb_engine_exit_status":
+        unsafe extern "C" fn(*mut host_config, c_int) -> c_int;
+    running_tasks = c"flb_task_running_count": unsafe extern "C" fn(*mut host_config) -> c_int;
+    /// Since 4.0.3.
+    storage_chunks = c"flb_storage_chunk_count":
+        unsafe extern "C" fn(*mut host_config, *mut c_int, *mut c_int);
+    /// Present when the host is built with chunk tracing; never called.
+    chunk_trace = c"flb_chunk_trace_do_input": unsafe extern "C" fn();
+
+    counter_create = c"cmt_counter_create": MetricCreate;
+    counter_set = c"cmt_counter_set": MetricSet;
+    gauge_create = c"cmt_gauge_create": MetricCreate;
+    gauge_set = c"cmt_gauge_set": MetricSet;
+    /// Since 2.0.0.
+    metrics_clock = c"cfl_time_now": unsafe extern "C" fn() -> u64;
+    /// Before 2.0.0.
+    metrics_clock_before_2_0 = c"cmt_time_now": unsafe extern "C" fn() -> u64;
+}
+
+impl Functions {
+    /// Names of the functions without which no plugin works.
+    pub(crate) fn missing(&self) -> Vec<&'static str> {
+        let append = self.log_append.is_some() || self.chunk_append_raw.is_some();
+        [
+            ("flb_input_set_context", self.input_set_context.is_some()),
+            ("flb_filter_set_context", self.filter_set_context.is_some()),
+            ("flb_output_set_context", self.output_set_context.is_some()),
+            ("flb_input_get_property", self.input_get_property.is_some()),
+            ("flb_filter_get_property", self.filter_get_property.is_some()),
+            ("flb_output_get_property", self.output_get_property.is_some()),
+            ("flb_input_set_collector_time", self.collector_time.is_some()),
+            ("flb_input_set_collector_event", self.collector_event.is_some()),
+            ("flb_input_collector_pause", self.collector_pause.is_some()),
+            ("flb_input_collector_resume", self.collector_resume.is_some()),
+            ("flb_sched_ctx_get", self.scheduler.is_some()),
+            ("flb_sched_timer_cb_create", self.timer_create.is_some()),
+            ("an append function", append),
+            ("flb_log_print", self.log_print.is_some()),
+            ("flb_engine_exit_status", self.engine_exit_status.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(name, found)| (!found).then_some(name))
+        .collect()
+    }
+}

@@ -1,0 +1,180 @@
+//! Reads the host's memory without trusting an address.
+//!
+//! Offsets come from the table of generations; a fork of the host may have moved a field all the
+//! same. So every read goes through the kernel, which answers an unmapped address with an error
+//! instead of a signal: `write` into a pipe, then read back.
+
+use std::ffi::c_void;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsRawFd, FromRawFd};
+
+/// Longest text that is believed to be one of the host's strings.
+const MAX_TEXT: usize = 1 << 20;
+/// Most nodes that are believed to be a list of the host.
+const MAX_NODES: usize = 1 << 16;
+/// A pipe takes this much at once or nothing.
+const PIECE: usize = 4096;
+
+/// Reads memory of this process by address.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    reader: File,
+    writer: File,
+}
+
+impl Memory {
+    /// `None` when the process has no descriptor left.
+    pub(crate) fn open() -> Option<Self> {
+        let mut ends = [-1; 2];
+        // SAFETY: pipe2 writes two descriptors into the array.
+        if unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) } != 0 {
+            return None;
+        }
+        // SAFETY: pipe2 has just given both descriptors, and nobody else owns them.
+        let (reader, writer) = unsafe { (File::from_raw_fd(ends[0]), File::from_raw_fd(ends[1])) };
+        Some(Memory { reader, writer })
+    }
+
+    /// Fills `out` from `address`; false when any of it is not readable.
+    pub(crate) fn read(&mut self, address: usize, out: &mut [u8]) -> bool {
+        for (index, piece) in out.chunks_mut(PIECE).enumerate() {
+            let Some(from) = address.checked_add(index * PIECE) else {
+                return false;
+            };
+            // SAFETY: the kernel checks the range and fails with EFAULT where it is not mapped.
+            let written = unsafe {
+                libc::write(self.writer.as_raw_fd(), from as *const c_void, piece.len())
+            };
+            let Ok(written) = usize::try_from(written) else {
+                return false;
+            };
+            // A range that ends in unmapped memory is written in part: take it out again.
+            if self.reader.read_exact(&mut piece[..written]).is_err() || written < piece.len() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The pointer-sized word at `address`.
+    pub(crate) fn word(&mut self, address: usize) -> Option<usize> {
+        let mut bytes = [0; size_of::<usize>()];
+        self.read(address, &mut bytes)
+            .then(|| usize::from_ne_bytes(bytes))
+    }
+
+    /// The int at `address`.
+    pub(crate) fn int(&mut self, address: usize) -> Option<i32> {
+        let mut bytes = [0; 4];
+        self.read(address, &mut bytes)
+            .then(|| i32::from_ne_bytes(bytes))
+    }
+
+    /// One of the host's strings: its length stands 16 bytes in front of the text.
+    pub(crate) fn sds(&mut self, address: usize) -> Option<Vec<u8>> {
+        let len = self.word(address.checked_sub(16)?)?;
+        if len > MAX_TEXT {
+            return None;
+        }
+        let mut text = vec![0; len + 1];
+        if !self.read(address, &mut text) || text.pop() != Some(0) {
+            return None;
+        }
+        Some(text)
+    }
+
+    /// A short C string of printable ASCII, as names are.
+    pub(crate) fn name(&mut self, address: usize) -> Option<String> {
+        let mut name = String::new();
+        for at in 0..64 {
+            let mut byte = [0];
+            if !self.read(address.checked_add(at)?, &mut byte) {
+                return None;
+            }
+            match byte[0] {
+                0 => return (!name.is_empty()).then_some(name),
+                b @ b'!'..=b'~' => name.push(char::from(b)),
+                _ => return None,
+            }
+        }
+        None
+    }
+
+    /// The nodes of a circular list, without its head. `None`: no list is here.
+    pub(crate) fn list(&mut self, head: usize) -> Option<Vec<usize>> {
+        let mut nodes = Vec::new();
+        let mut before = head;
+        let mut node = self.word(head.checked_add(8)?)?;
+        while node != head {
+            // Both directions must agree, or this is not a list.
+            if self.word(node)? != before || nodes.len() == MAX_NODES {
+                return None;
+            }
+            nodes.push(node);
+            before = node;
+            node = self.word(node.checked_add(8)?)?;
+        }
+        (self.word(head)? == before).then_some(nodes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readable_memory_is_read_and_the_rest_refused() {
+        let mut memory = Memory::open().unwrap();
+        let text: Vec<u8> = (0..10_000).map(|n| n as u8).collect();
+        let mut copy = vec![0; text.len()];
+        assert!(memory.read(text.as_ptr() as usize, &mut copy));
+        assert_eq!(copy, text);
+        assert!(!memory.read(8, &mut copy));
+        assert!(!memory.read(usize::MAX - 2, &mut copy));
+        // Still usable after a refusal.
+        assert!(memory.read(text.as_ptr() as usize, &mut copy[..3]));
+    }
+
+    #[test]
+    fn a_range_that_ends_in_unmapped_memory_is_refused_and_leaves_nothing_behind() {
+        // SAFETY: an anonymous mapping of two pages at an address the kernel chooses.
+        let pages = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                8192,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        assert_ne!(pages, libc::MAP_FAILED);
+        // SAFETY: the second of the two pages just mapped.
+        assert_eq!(unsafe { libc::munmap(pages.add(4096), 4096) }, 0);
+        let mut memory = Memory::open().unwrap();
+        let mut out = [1; 64];
+        assert!(!memory.read(pages as usize + 4096 - 32, &mut out));
+        let word = 77usize;
+        assert_eq!(memory.word(&raw const word as usize), Some(77));
+        // SAFETY: the first page, mapped above and not unmapped since.
+        assert_eq!(unsafe { libc::munmap(pages, 4096) }, 0);
+    }
+
+    #[test]
+    fn lists_are_walked_only_if_they_are_lists() {
+        let mut ring = [[0usize; 2]; 3];
+        let at = |i: usize| ring.as_ptr() as usize + i * 16;
+        let addresses = [at(0), at(1), at(2)];
+        for i in 0..3 {
+            ring[i] = [addresses[(i + 2) % 3], addresses[(i + 1) % 3]];
+        }
+        let mut memory = Memory::open().unwrap();
+        assert_eq!(
+            memory.list(addresses[0]),
+            Some(vec![addresses[1], addresses[2]])
+        );
+        ring[2][0] = 8;
+        assert_eq!(memory.list(addresses[0]), None);
+    }
+}

@@ -1,0 +1,20 @@
+//! The host's ABI: which generation it is, how its structs look, which functions it has.
+
+#[allow(
+    missing_docs,
+    non_camel_case_types,
+    unreachable_pub,
+    dead_code,
+    clippy::all,
+    clippy::undocumented_unsafe_blocks
+)]
+pub(crate) mod bindings {
+    //! What bindgen made of `include/`.
+    include!(concat!(env!("OUT_DIR"), "/abi.rs"));
+}
+
+pub(crate) mod functions;
+pub mod generations;
+pub(crate) mod layouts;
+pub(crate) mod memory;
+pub(crate) mod observe;

@@ -1,0 +1,266 @@
+//! Entry points of a filter.
+
+use std::ffi::{c_char, c_int, c_void};
+use std::sync::Mutex;
+
+use flb_sidecar_sdk::metrics::Metrics;
+use flb_sidecar_sdk::{Chunk, Filter, FilterHost, Verdict};
+
+use super::{lock, OurName, Timer, INIT_FAILED, INIT_OK};
+use crate::abi::bindings::{host_config, host_filter, host_input};
+use crate::abi::layouts::FilterCallbacks;
+use crate::host::{self, Core, Section};
+
+/// `FLB_FILTER_MODIFIED` and `FLB_FILTER_NOTOUCH`.
+const MODIFIED: c_int = 1;
+const NOT_TOUCHED: c_int = 2;
+
+/// Room in the output buffer that is kept between calls.
+const KEPT_BYTES: usize = 4 << 20;
+
+/// How often waiting log lines and metrics are handed over when no record comes.
+const TIMER_MS: c_int = 1000;
+
+/// A filter of this library: its type, and where its name was registered.
+pub(crate) trait FilterPlugin: Filter {
+    /// Set by the constructor.
+    fn our_name() -> &'static OurName;
+}
+
+struct Context<P> {
+    core: Core,
+    timer: Option<Timer>,
+    state: Mutex<State<P>>,
+}
+
+struct State<P> {
+    plugin: Option<P>,
+    out: Vec<u8>,
+}
+
+/// Callbacks of `P`.
+pub(crate) fn callbacks<P: FilterPlugin>() -> FilterCallbacks {
+    FilterCallbacks {
+        init: Some(init::<P>),
+        filter_ten: Some(filter_ten::<P>),
+        filter_nine: Some(filter_nine::<P>),
+        exit: Some(exit::<P>),
+    }
+}
+
+struct Handle<'a>(&'a Core);
+
+impl FilterHost for Handle<'_> {
+    fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+}
+
+unsafe extern "C" fn init<P: FilterPlugin>(
+    instance: *mut host_filter,
+    config: *mut host_config,
+    _data: *mut c_void,
+) -> c_int {
+    crate::guard::catch(|| start::<P>(instance.cast(), config)).unwrap_or(INIT_FAILED)
+}
+
+fn start<P: FilterPlugin>(instance: *mut c_void, config: *mut host_config) -> c_int {
+    let Some(host) = host::get() else {
+        return INIT_FAILED;
+    };
+    if instance.is_null() || config.is_null() {
+        crate::log::before_any_instance("a filter was initialised with NULL");
+        return INIT_FAILED;
+    }
+    let opened = host::open(
+        host,
+        Section::Filter,
+        instance,
+        config,
+        &P::INFO,
+        P::our_name().get(),
+    );
+    let core = opened.core;
+    let started = core.run(|| {
+        let settings = match opened.settings {
+            Ok(settings) => settings,
+            Err(error) => {
+                tracing::error!("{error}");
+                return None;
+            }
+        };
+        P::init(&settings, &mut Handle(&core))
+            .inspect_err(|error| tracing::error!("{error}"))
+            .ok()
+    });
+    let Some(Some(plugin)) = started else {
+        core.forget_metrics();
+        return INIT_FAILED;
+    };
+    core.run(|| core.sync_metrics(true));
+    let context = Box::into_raw(Box::new(Context {
+        core,
+        timer: None,
+        state: Mutex::new(State {
+            plugin: Some(plugin),
+            out: Vec::new(),
+        }),
+    }));
+    let timer = Timer::start(host, TIMER_MS, on_timer::<P>, context.cast());
+    // SAFETY: just made; no timer has fired yet, since this thread runs them.
+    unsafe { (*context).timer = timer };
+    if let Some(set_context) = host.functions.filter_set_context {
+        // SAFETY: the instance is the host's; the context lives until `exit`.
+        unsafe { set_context(instance, context.cast()) };
+    }
+    INIT_OK
+}
+
+unsafe extern "C" fn on_timer<P: FilterPlugin>(_config: *mut host_config, data: *mut c_void) {
+    // SAFETY: the data is the timer's own target.
+    let context = unsafe { Timer::target(data) };
+    // SAFETY: not NULL only while the context lives; exit runs on this thread or has stopped it.
+    if let Some(context) = unsafe { context.cast::<Context<P>>().as_ref() } {
+        context.core.run(|| {});
+    }
+}
+
+unsafe extern "C" fn filter_ten<P: FilterPlugin>(
+    data: *const c_void,
+    bytes: usize,
+    tag: *const c_char,
+    tag_len: c_int,
+    out: *mut *mut c_void,
+    out_bytes: *mut usize,
+    _instance: *mut host_filter,
+    _input: *mut host_input,
+    context: *mut c_void,
+    _config: *mut host_config,
+) -> c_int {
+    // SAFETY: the arguments are the host's, in the form of 1.9.3 and later.
+    unsafe { filter::<P>(data, bytes, tag, tag_len, out, out_bytes, context) }
+}
+
+unsafe extern "C" fn filter_nine<P: FilterPlugin>(
+    data: *const c_void,
+    bytes: usize,
+    tag: *const c_char,
+    tag_len: c_int,
+    out: *mut *mut c_void,
+    out_bytes: *mut usize,
+    _instance: *mut host_filter,
+    context: *mut c_void,
+    _config: *mut host_config,
+) -> c_int {
+    // SAFETY: the arguments are the host's, in the form of 1.9.0 to 1.9.2.
+    unsafe { filter::<P>(data, bytes, tag, tag_len, out, out_bytes, context) }
+}
+
+/// # Safety
+/// The pointers are the host's: `data` and `tag` readable for their lengths, `out` and
+/// `out_bytes` writable, `context` NULL or what `start::<P>` set.
+unsafe fn filter<P: FilterPlugin>(
+    data: *const c_void,
+    bytes: usize,
+    tag: *const c_char,
+    tag_len: c_int,
+    out: *mut *mut c_void,
+    out_bytes: *mut usize,
+    context: *mut c_void,
+) -> c_int {
+    // SAFETY: the caller says so.
+    let Some(context) = (unsafe { context.cast::<Context<P>>().as_ref() }) else {
+        return NOT_TOUCHED;
+    };
+    if data.is_null() || bytes == 0 || out.is_null() || out_bytes.is_null() {
+        return NOT_TOUCHED;
+    }
+    let chunk = Chunk {
+        // SAFETY: readable for this length during the call, and nobody writes to it.
+        data: unsafe { std::slice::from_raw_parts(data.cast(), bytes) },
+        tag: match usize::try_from(tag_len) {
+            // SAFETY: as above.
+            Ok(len) if !tag.is_null() => unsafe { std::slice::from_raw_parts(tag.cast(), len) },
+            _ => &[],
+        },
+    };
+    let mut state = lock(&context.state);
+    let State {
+        plugin: Some(plugin),
+        out: buffer,
+    } = &mut *state
+    else {
+        return NOT_TOUCHED;
+    };
+    buffer.clear();
+    let verdict = context
+        .core
+        .run(|| plugin.filter(chunk, buffer))
+        .or_else(|| {
+            buffer.clear();
+            context.core.run(|| plugin.recover(chunk, buffer))
+        });
+    let verdict = match verdict {
+        Some(verdict) => verdict,
+        // Even the way out failed: what may hold secrets does not go on.
+        None if context.core.sensitive => {
+            buffer.clear();
+            context.core.run(|| {
+                tracing::error!("a batch of {bytes} bytes was dropped: it could not be checked");
+            });
+            Verdict::Replaced
+        }
+        None => Verdict::Unchanged,
+    };
+    let answer = match verdict {
+        Verdict::Unchanged => NOT_TOUCHED,
+        Verdict::Replaced => {
+            let (copy, len) = to_host(buffer);
+            // SAFETY: both places are the host's out-parameters.
+            unsafe {
+                *out = copy;
+                *out_bytes = len;
+            }
+            MODIFIED
+        }
+    };
+    if buffer.capacity() > KEPT_BYTES {
+        *buffer = Vec::new();
+    }
+    answer
+}
+
+/// A copy that the host frees with its own `free`; (NULL, 0) for nothing.
+fn to_host(buffer: &[u8]) -> (*mut c_void, usize) {
+    if buffer.is_empty() {
+        return (std::ptr::null_mut(), 0);
+    }
+    // SAFETY: plain malloc, which is the one that the host's free belongs to: both resolve to
+    // the same symbol, be it libc's or the host's own.
+    let copy = unsafe { libc::malloc(buffer.len()) };
+    if copy.is_null() {
+        std::alloc::handle_alloc_error(std::alloc::Layout::for_value(buffer));
+    }
+    // SAFETY: freshly allocated with this length, so it does not overlap.
+    unsafe { std::ptr::copy_nonoverlapping(buffer.as_ptr(), copy.cast(), buffer.len()) };
+    (copy, buffer.len())
+}
+
+unsafe extern "C" fn exit<P: FilterPlugin>(context: *mut c_void, _config: *mut host_config) -> c_int {
+    if context.is_null() {
+        return 0;
+    }
+    // SAFETY: made by Box::into_raw in `start`; the host calls exit once, after every other call.
+    let context = unsafe { Box::from_raw(context.cast::<Context<P>>()) };
+    if let Some(timer) = &context.timer {
+        timer.stop();
+    }
+    let plugin = lock(&context.state).plugin.take();
+    if let Some(plugin) = plugin {
+        context.core.run(|| plugin.exit());
+    }
+    // Once more for what the plugin's threads wrote while they ended.
+    context.core.run(|| context.core.sync_metrics(true));
+    context.core.forget_metrics();
+    0
+}

@@ -1,0 +1,400 @@
+//! Entry points of an input.
+
+use std::ffi::{c_int, c_void, CString};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, TryLockError};
+
+use flb_sidecar_sdk::event::RecordFormat;
+use flb_sidecar_sdk::metrics::Metrics;
+use flb_sidecar_sdk::{Input, InputHost, Pending, Refused, Wake};
+
+use super::{lock, OurName, INIT_FAILED, INIT_OK};
+use crate::abi::bindings::{host_config, host_input};
+use crate::abi::generations::AppendCall;
+use crate::abi::layouts::InputCallbacks;
+use crate::abi::memory::Memory;
+use crate::host::{self, Core, Section};
+use crate::link::DrainLink;
+
+/// An input of this library: its type, and where its name was registered.
+pub(crate) trait InputPlugin: Input {
+    /// Set by the constructor.
+    fn our_name() -> &'static OurName;
+}
+
+/// What the host keeps for an instance. Starts with the link, which other copies look for.
+#[repr(C)]
+struct Context<P> {
+    link: DrainLink,
+    core: Core,
+    /// The instance is laid out as the table says.
+    trusted: bool,
+    tag: Option<String>,
+    collectors: Mutex<Vec<c_int>>,
+    paused: AtomicBool,
+    /// Pause or resume came while the plugin was running: it is told when it returns.
+    told: Mutex<Told>,
+    plugin: Mutex<Option<P>>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Told {
+    #[default]
+    Nothing,
+    Pause,
+    Resume,
+}
+
+/// Callbacks of `P`.
+pub(crate) fn callbacks<P: InputPlugin>() -> InputCallbacks {
+    InputCallbacks {
+        init: Some(init::<P>),
+        collect: Some(collect_event::<P>),
+        pause: Some(pause::<P>),
+        resume: Some(resume::<P>),
+        exit: Some(exit::<P>),
+    }
+}
+
+unsafe extern "C" fn init<P: InputPlugin>(
+    instance: *mut host_input,
+    config: *mut host_config,
+    _data: *mut c_void,
+) -> c_int {
+    crate::guard::catch(|| start::<P>(instance.cast(), config)).unwrap_or(INIT_FAILED)
+}
+
+fn start<P: InputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_int {
+    let Some(host) = host::get() else {
+        return INIT_FAILED;
+    };
+    if instance.is_null() || config.is_null() {
+        crate::log::before_any_instance("an input was initialised with NULL");
+        return INIT_FAILED;
+    }
+    let opened = host::open(
+        host,
+        Section::Input,
+        instance,
+        config,
+        &P::INFO,
+        P::our_name().get(),
+    );
+    let core = opened.core;
+    let tag = opened
+        .trusted
+        .then(|| read_tag(&core))
+        .flatten();
+    let paused = AtomicBool::new(false);
+    let started = core.run(|| {
+        let settings = match opened.settings {
+            Ok(settings) => settings,
+            Err(error) => {
+                tracing::error!("{error}");
+                return None;
+            }
+        };
+        let mut handle = Handle {
+            core: &core,
+            trusted: opened.trusted,
+            tag: tag.as_deref(),
+            paused: &paused,
+        };
+        P::init(&settings, &mut handle)
+            .inspect_err(|error| tracing::error!("{error}"))
+            .ok()
+    });
+    let Some(Some(plugin)) = started else {
+        core.forget_metrics();
+        return INIT_FAILED;
+    };
+    core.run(|| core.sync_metrics(true));
+    let context = Box::new(Context {
+        link: DrainLink::new(plugin.drain_handle()),
+        core,
+        trusted: opened.trusted,
+        tag,
+        collectors: Mutex::new(Vec::new()),
+        paused,
+        told: Mutex::new(Told::Nothing),
+        plugin: Mutex::new(Some(plugin)),
+    });
+    let context = Box::into_raw(context);
+    // SAFETY: just made; the host gives it back to our callbacks on this instance's thread.
+    let shared = unsafe { &*context };
+    if !start_collectors::<P>(shared) {
+        // SAFETY: the host has not been given the pointer.
+        let mut context = unsafe { Box::from_raw(context) };
+        context.core.run(|| {
+            tracing::error!("the host took no collector");
+        });
+        if let Some(plugin) = context.plugin.get_mut().ok().and_then(Option::take) {
+            context.core.run(|| plugin.exit());
+        }
+        context.core.forget_metrics();
+        return INIT_FAILED;
+    }
+    if let Some(set_context) = host.functions.input_set_context {
+        // SAFETY: the instance is the host's; the context lives until `exit`.
+        unsafe { set_context(instance, context.cast()) };
+    }
+    INIT_OK
+}
+
+fn read_tag(core: &Core) -> Option<String> {
+    let mut memory = Memory::open()?;
+    let offset = core.host.input_offset(core.host.generation.input_instance.tag);
+    let tag = memory.word(core.instance as usize + offset)?;
+    String::from_utf8(memory.sds(tag)?).ok()
+}
+
+fn start_collectors<P: InputPlugin>(context: &Context<P>) -> bool {
+    let functions = &context.core.host.functions;
+    let (Some(by_time), Some(by_event)) = (functions.collector_time, functions.collector_event)
+    else {
+        return false;
+    };
+    let seconds = libc::time_t::try_from(P::TICK.as_secs()).unwrap_or(1);
+    // SAFETY: instance and config are the host's, the callback is `collect_tick` of this plugin.
+    let tick = unsafe {
+        by_time(
+            context.core.instance,
+            collect_tick::<P>,
+            seconds,
+            P::TICK.subsec_nanos().into(),
+            context.core.config,
+        )
+    };
+    let mut collectors = lock(&context.collectors);
+    collectors.push(tick);
+    let wake_fd = lock(&context.plugin)
+        .as_ref()
+        .and_then(|plugin| plugin.wake_fd().map(|fd| std::os::fd::AsRawFd::as_raw_fd(&fd)));
+    if let Some(fd) = wake_fd {
+        // SAFETY: as above; the plugin keeps the descriptor open until its exit.
+        let event = unsafe {
+            by_event(
+                context.core.instance,
+                collect_event::<P>,
+                fd,
+                context.core.config,
+            )
+        };
+        collectors.push(event);
+    }
+    collectors.iter().all(|id| *id >= 0)
+}
+
+unsafe extern "C" fn collect_event<P: InputPlugin>(
+    _instance: *mut host_input,
+    _config: *mut host_config,
+    context: *mut c_void,
+) -> c_int {
+    // SAFETY: the host gives back what `start` set.
+    unsafe { collect::<P>(context, Wake::Event) };
+    0
+}
+
+unsafe extern "C" fn collect_tick<P: InputPlugin>(
+    _instance: *mut host_input,
+    _config: *mut host_config,
+    context: *mut c_void,
+) -> c_int {
+    // SAFETY: the host gives back what `start` set.
+    unsafe { collect::<P>(context, Wake::Tick) };
+    0
+}
+
+/// The context behind the host's pointer.
+///
+/// # Safety
+/// `context` is NULL or what `start::<P>` set, and `exit` has not run.
+unsafe fn borrow<'a, P>(context: *mut c_void) -> Option<&'a Context<P>> {
+    // SAFETY: the caller says so.
+    unsafe { context.cast::<Context<P>>().as_ref() }
+}
+
+/// # Safety
+/// As [`borrow`].
+unsafe fn collect<P: InputPlugin>(context: *mut c_void, wake: Wake) {
+    // SAFETY: the caller says so.
+    let Some(context) = (unsafe { borrow::<P>(context) }) else {
+        return;
+    };
+    context.call(|plugin, host| plugin.collect(wake, host));
+    context.tell();
+}
+
+unsafe extern "C" fn pause<P: InputPlugin>(context: *mut c_void, _config: *mut host_config) {
+    // SAFETY: the host gives back what `start` set.
+    let Some(context) = (unsafe { borrow::<P>(context) }) else {
+        return;
+    };
+    context.paused.store(true, Ordering::Release);
+    // First of all: a collector that runs on keeps the engine alive after a stop.
+    context.each_collector(context.core.host.functions.collector_pause);
+    if !context.call(|plugin, host| plugin.pause(host)) {
+        *lock(&context.told) = Told::Pause;
+    }
+}
+
+unsafe extern "C" fn resume<P: InputPlugin>(context: *mut c_void, _config: *mut host_config) {
+    // SAFETY: the host gives back what `start` set.
+    let Some(context) = (unsafe { borrow::<P>(context) }) else {
+        return;
+    };
+    context.paused.store(false, Ordering::Release);
+    context.each_collector(context.core.host.functions.collector_resume);
+    if !context.call(|plugin, host| plugin.resume(host)) {
+        *lock(&context.told) = Told::Resume;
+    }
+}
+
+unsafe extern "C" fn exit<P: InputPlugin>(context: *mut c_void, _config: *mut host_config) -> c_int {
+    if context.is_null() {
+        return 0;
+    }
+    // SAFETY: made by Box::into_raw in `start`; the host calls exit once, after every other call.
+    let mut context = unsafe { Box::from_raw(context.cast::<Context<P>>()) };
+    let plugin = context
+        .plugin
+        .get_mut()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+        .take();
+    if let Some(plugin) = plugin {
+        context.core.run(|| plugin.exit());
+    }
+    // Once more for what the plugin's threads wrote while they ended.
+    context.core.run(|| context.core.sync_metrics(true));
+    context.core.forget_metrics();
+    0
+}
+
+impl<P: InputPlugin> Context<P> {
+    /// Calls the plugin, unless it is running already: appending may pause us from inside.
+    fn call(&self, body: impl FnOnce(&mut P, &mut Handle<'_>)) -> bool {
+        let mut guard = match self.plugin.try_lock() {
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return false,
+        };
+        if let Some(plugin) = guard.as_mut() {
+            let mut host = Handle {
+                core: &self.core,
+                trusted: self.trusted,
+                tag: self.tag.as_deref(),
+                paused: &self.paused,
+            };
+            self.core.run(|| body(plugin, &mut host));
+        }
+        true
+    }
+
+    /// Tells the plugin of the pause or resume that came while it was running.
+    fn tell(&self) {
+        let told = std::mem::take(&mut *lock(&self.told));
+        match told {
+            Told::Nothing => {}
+            Told::Pause => {
+                self.call(|plugin, host| plugin.pause(host));
+                // What came meanwhile came from the plugin's own appends: no news.
+                *lock(&self.told) = Told::Nothing;
+            }
+            Told::Resume => {
+                self.call(|plugin, host| plugin.resume(host));
+            }
+        }
+    }
+
+    fn each_collector(&self, call: Option<unsafe extern "C" fn(c_int, *mut c_void) -> c_int>) {
+        let Some(call) = call else {
+            return;
+        };
+        let collectors = lock(&self.collectors).clone();
+        for id in collectors {
+            // SAFETY: the id is from this instance's own collectors.
+            unsafe { call(id, self.core.instance) };
+        }
+    }
+}
+
+/// What the plugin sees of the host during one callback.
+struct Handle<'a> {
+    core: &'a Core,
+    trusted: bool,
+    tag: Option<&'a str>,
+    paused: &'a AtomicBool,
+}
+
+impl InputHost for Handle<'_> {
+    fn record_format(&self) -> RecordFormat {
+        self.core.host.generation.record_format
+    }
+
+    fn append(&mut self, tag: Option<&str>, records: usize, events: &[u8]) -> Result<(), Refused> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let functions = &self.core.host.functions;
+        // Routers read one byte behind the tag's length, so it needs its NUL.
+        let tag = tag.and_then(|tag| CString::new(tag).ok());
+        let (tag, tag_len) = tag
+            .as_ref()
+            .map_or((std::ptr::null(), 0), |t| (t.as_ptr(), t.as_bytes().len()));
+        let (instance, data, bytes) = (self.core.instance, events.as_ptr().cast(), events.len());
+        let result = match self.core.host.generation.append {
+            AppendCall::ChunkRaw => functions.chunk_append_raw.map(|append| {
+                // SAFETY: five arguments on this generation; the host copies the data.
+                unsafe { append(instance, tag, tag_len, data, bytes) }
+            }),
+            AppendCall::Log => match (functions.log_append_records, functions.log_append) {
+                (Some(append), _) => {
+                    // SAFETY: the host copies the data; the count is the plugin's.
+                    Some(unsafe { append(instance, records, tag, tag_len, data, bytes) })
+                }
+                (None, Some(append)) => {
+                    // SAFETY: as above; the host counts.
+                    Some(unsafe { append(instance, tag, tag_len, data, bytes) })
+                }
+                (None, None) => None,
+            },
+        };
+        match result {
+            Some(code) if code >= 0 => Ok(()),
+            _ => Err(Refused),
+        }
+    }
+
+    fn tag(&self) -> Option<&str> {
+        self.tag
+    }
+
+    fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Acquire)
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.core.is_stopping()
+    }
+
+    fn flush(&mut self) {
+        self.core.flush_engine();
+    }
+
+    fn pending(&self) -> Option<Pending> {
+        if !self.trusted {
+            return None;
+        }
+        let table = &self.core.host.generation.input_instance;
+        let base = self.core.instance as usize;
+        let mut memory = Memory::open()?;
+        Some(Pending {
+            chunks: memory.list(base + self.core.host.input_offset(table.chunks))?.len(),
+            tasks: memory.list(base + self.core.host.input_offset(table.tasks))?.len(),
+        })
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.core.metrics
+    }
+}

@@ -1,0 +1,393 @@
+//! Entry points of an output.
+
+use std::cell::UnsafeCell;
+use std::ffi::{c_int, c_void};
+use std::mem::offset_of;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use flb_sidecar_sdk::metrics::Metrics;
+use flb_sidecar_sdk::{EngineHost, FlushCounts, InputInfo, Output, Pending};
+
+use super::{lock, OurName, Timer, INIT_FAILED, INIT_OK};
+use crate::abi::bindings::{
+    host_config, host_event_chunk, host_flush, host_input, host_output, output_plugin_1_9_0,
+};
+use crate::abi::functions::Flush;
+use crate::abi::layouts::{self, OutputCallbacks};
+use crate::abi::memory::Memory;
+use crate::abi::observe;
+use crate::host::{self, Core, Section};
+use crate::link::Remote;
+
+/// An output of this library: its type, and where its name was registered.
+pub(crate) trait OutputPlugin: Output {
+    /// Set by the constructor.
+    fn our_name() -> &'static OurName;
+}
+
+struct Context<P> {
+    core: Core,
+    counts: Counts,
+    /// Ends a flush, see [`flush`].
+    acknowledge: Flush,
+    acknowledge_context: Scratch,
+    timer: Option<Timer>,
+    plugin: Mutex<Option<P>>,
+}
+
+#[derive(Default)]
+struct Counts {
+    flushes: AtomicU64,
+    records: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// Zeroed memory that a borrowed flush of the host takes for its own context.
+#[repr(C, align(16))]
+struct Scratch(UnsafeCell<[u8; 512]>);
+
+// SAFETY: never read or written by us; the host's flush only counts in it.
+unsafe impl Sync for Scratch {}
+
+/// Callbacks of `P`.
+pub(crate) fn callbacks<P: OutputPlugin>() -> OutputCallbacks {
+    OutputCallbacks {
+        init: Some(init::<P>),
+        flush: Some(flush::<P>),
+        exit: Some(exit::<P>),
+    }
+}
+
+/// The flush callback of the host's own `exit` output.
+///
+/// The code that ends a flush is inlined into every output and depends on structs that change
+/// with every release, so one of the host's is borrowed. With a zeroed context this one only
+/// counts and acknowledges; seen on releases from 1.9.2 to 5.1.1.
+fn find_acknowledge() -> Option<Flush> {
+    let plugin = observe::symbol(c"out_exit_plugin")?;
+    // SAFETY: the host's own registration struct; cb_flush has this offset in every release.
+    let flush = unsafe {
+        plugin
+            .cast::<u8>()
+            .add(offset_of!(output_plugin_1_9_0, cb_flush))
+            .cast::<Option<Flush>>()
+            .read()
+    };
+    flush
+}
+
+unsafe extern "C" fn init<P: OutputPlugin>(
+    instance: *mut host_output,
+    config: *mut host_config,
+    _data: *mut c_void,
+) -> c_int {
+    crate::guard::catch(|| start::<P>(instance.cast(), config)).unwrap_or(INIT_FAILED)
+}
+
+fn start<P: OutputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_int {
+    let Some(host) = host::get() else {
+        return INIT_FAILED;
+    };
+    if instance.is_null() || config.is_null() {
+        crate::log::before_any_instance("an output was initialised with NULL");
+        return INIT_FAILED;
+    }
+    let opened = host::open(
+        host,
+        Section::Output,
+        instance,
+        config,
+        &P::INFO,
+        P::our_name().get(),
+    );
+    let core = opened.core;
+    let counts = Counts::default();
+    let started = core.run(|| {
+        let settings = match opened.settings {
+            Ok(settings) => settings,
+            Err(error) => {
+                tracing::error!("{error}");
+                return None;
+            }
+        };
+        let Some(acknowledge) = find_acknowledge() else {
+            tracing::error!("this host lacks its output 'exit', which ends our flushes");
+            return None;
+        };
+        P::init(
+            &settings,
+            &mut Handle {
+                core: &core,
+                counts: &counts,
+            },
+        )
+        .inspect_err(|error| tracing::error!("{error}"))
+        .ok()
+        .map(|plugin| (plugin, acknowledge))
+    });
+    let Some(Some((plugin, acknowledge))) = started else {
+        core.forget_metrics();
+        return INIT_FAILED;
+    };
+    core.run(|| core.sync_metrics(true));
+    let context = Box::into_raw(Box::new(Context {
+        core,
+        counts,
+        acknowledge,
+        acknowledge_context: Scratch(UnsafeCell::new([0; 512])),
+        timer: None,
+        plugin: Mutex::new(Some(plugin)),
+    }));
+    let tick_ms = c_int::try_from(P::TICK.as_millis()).unwrap_or(c_int::MAX).max(1);
+    let timer = Timer::start(host, tick_ms, on_timer::<P>, context.cast());
+    if timer.is_none() {
+        // SAFETY: made above; the host has not been given the pointer.
+        let mut context = unsafe { Box::from_raw(context) };
+        context.core.run(|| tracing::error!("the host took no timer"));
+        if let Some(plugin) = context.plugin.get_mut().ok().and_then(Option::take) {
+            context.core.run(|| plugin.exit());
+        }
+        context.core.forget_metrics();
+        return INIT_FAILED;
+    }
+    // SAFETY: just made; no timer has fired yet, since this thread runs them.
+    unsafe { (*context).timer = timer };
+    if let Some(set_context) = host.functions.output_set_context {
+        // SAFETY: the instance is the host's; the context lives until `exit`.
+        unsafe { set_context(instance, context.cast()) };
+    }
+    INIT_OK
+}
+
+unsafe extern "C" fn on_timer<P: OutputPlugin>(_config: *mut host_config, data: *mut c_void) {
+    // SAFETY: the data is the timer's own target.
+    let context = unsafe { Timer::target(data) };
+    // SAFETY: not NULL only while the context lives; exit runs on this thread or has stopped it.
+    let Some(context) = (unsafe { context.cast::<Context<P>>().as_ref() }) else {
+        return;
+    };
+    // Ending the engine may call back into us on old hosts: then this tick is the one running.
+    let Ok(mut guard) = context
+        .plugin
+        .try_lock()
+        .or_else(|error| match error {
+            std::sync::TryLockError::Poisoned(poisoned) => Ok(poisoned.into_inner()),
+            std::sync::TryLockError::WouldBlock => Err(()),
+        })
+    else {
+        return;
+    };
+    if let Some(plugin) = guard.as_mut() {
+        let mut host = Handle {
+            core: &context.core,
+            counts: &context.counts,
+        };
+        context.core.run(|| plugin.tick(&mut host));
+    }
+}
+
+/// Counts the chunk and acknowledges it.
+///
+/// This runs on a coroutine stack of 24 KiB without a guard page, perhaps on several workers at
+/// once: atomic additions only, nothing that formats, allocates or panics. The borrowed flush
+/// leaves the coroutine and never returns, so no value here may need a destructor.
+unsafe extern "C" fn flush<P: OutputPlugin>(
+    chunk: *mut host_event_chunk,
+    out_flush: *mut host_flush,
+    input: *mut host_input,
+    context: *mut c_void,
+    config: *mut host_config,
+) {
+    // SAFETY: the host gives back what `start` set.
+    let Some(shared) = (unsafe { context.cast::<Context<P>>().as_ref() }) else {
+        return;
+    };
+    // SAFETY: the host's chunk, valid until the flush ends.
+    if let Some(chunk) = unsafe { chunk.as_ref() } {
+        shared.counts.flushes.fetch_add(1, Ordering::Relaxed);
+        shared
+            .counts
+            .records
+            .fetch_add(chunk.total_events as u64, Ordering::Relaxed);
+        shared
+            .counts
+            .bytes
+            .fetch_add(chunk.size as u64, Ordering::Relaxed);
+    }
+    // SAFETY: the host's own flush with the host's own arguments; its context is zeroed memory
+    // larger than any of its fields.
+    unsafe {
+        (shared.acknowledge)(
+            chunk,
+            out_flush,
+            input,
+            shared.acknowledge_context.0.get().cast(),
+            config,
+        );
+    }
+}
+
+unsafe extern "C" fn exit<P: OutputPlugin>(context: *mut c_void, _config: *mut host_config) -> c_int {
+    if context.is_null() {
+        return 0;
+    }
+    // SAFETY: made by Box::into_raw in `start`; the host calls exit once, after every other call.
+    let context = unsafe { Box::from_raw(context.cast::<Context<P>>()) };
+    if let Some(timer) = &context.timer {
+        timer.stop();
+    }
+    let plugin = lock(&context.plugin).take();
+    if let Some(plugin) = plugin {
+        context.core.run(|| plugin.exit());
+    }
+    // Once more for what the plugin's threads wrote while they ended.
+    context.core.run(|| context.core.sync_metrics(true));
+    context.core.forget_metrics();
+    0
+}
+
+/// What the plugin sees of the engine during one callback.
+struct Handle<'a> {
+    core: &'a Core,
+    counts: &'a Counts,
+}
+
+/// Inputs are numbered from 0 without gaps; this ends the search on a host gone wrong.
+const MAX_INPUTS: c_int = 1024;
+
+impl Handle<'_> {
+    fn instances(&self) -> Vec<*mut c_void> {
+        let Some(by_id) = self.core.host.functions.input_by_id else {
+            return Vec::new();
+        };
+        (0..MAX_INPUTS)
+            // SAFETY: the host's own config, on the engine's thread; NULL for an unknown number.
+            .map(|id| unsafe { by_id(self.core.config, id) })
+            .take_while(|instance| !instance.is_null())
+            .collect()
+    }
+
+    fn describe(&self, memory: &mut Memory, instance: *mut c_void) -> Option<InputInfo> {
+        let host = self.core.host;
+        let table = &host.generation.input_instance;
+        let base = instance as usize;
+        let field = |offset: usize| base + host.input_offset(offset);
+        let plugin = memory.word(field(table.plugin))?;
+        let name_at = plugin.checked_add(layouts::input_name_offset(host.generation.input))?;
+        let name_at = memory.word(name_at)?;
+        let plugin = memory.name(name_at)?;
+        Some(InputInfo {
+            name: String::new(),
+            plugin,
+            threaded: table
+                .threaded
+                .and_then(|offset| memory.int(field(offset)))
+                .is_some_and(|threaded| threaded == 1),
+            pending: Some(Pending {
+                chunks: memory.list(field(table.chunks))?.len(),
+                tasks: memory.list(field(table.tasks))?.len(),
+            }),
+            drain: self.remote(memory, instance).map(Remote::status),
+        })
+    }
+
+    fn remote(&self, memory: &mut Memory, instance: *mut c_void) -> Option<Remote> {
+        let host = self.core.host;
+        let offset = host.input_offset(host.generation.input_instance.context);
+        let context = memory.word(instance as usize + offset)?;
+        Remote::find(memory, context)
+    }
+
+    fn remotes(&self) -> Vec<(String, Remote)> {
+        let Some(mut memory) = Memory::open() else {
+            return Vec::new();
+        };
+        self.instances()
+            .into_iter()
+            .filter_map(|instance| {
+                let remote = self.remote(&mut memory, instance)?;
+                Some((self.name(instance), remote))
+            })
+            .collect()
+    }
+
+    fn name(&self, instance: *mut c_void) -> String {
+        host::instance_name(self.core.host, Section::Input, instance).unwrap_or_default()
+    }
+}
+
+impl EngineHost for Handle<'_> {
+    fn inputs(&self) -> Vec<InputInfo> {
+        let mut memory = Memory::open();
+        self.instances()
+            .into_iter()
+            .map(|instance| InputInfo {
+                name: self.name(instance),
+                ..memory
+                    .as_mut()
+                    .and_then(|memory| self.describe(memory, instance))
+                    .unwrap_or_default()
+            })
+            .collect()
+    }
+
+    fn request_drain(&mut self, deadline: Duration) {
+        for (_, remote) in self.remotes() {
+            remote.request(deadline);
+        }
+    }
+
+    fn drain_reports(&self) -> Vec<(String, String)> {
+        self.remotes()
+            .into_iter()
+            .map(|(name, remote)| (name, remote.report()))
+            .collect()
+    }
+
+    fn running_tasks(&self) -> Option<usize> {
+        let count = self.core.host.functions.running_tasks?;
+        // SAFETY: the host's own config, on the engine's thread.
+        usize::try_from(unsafe { count(self.core.config) }).ok()
+    }
+
+    fn storage_chunks(&self) -> Option<(usize, usize)> {
+        let count = self.core.host.functions.storage_chunks?;
+        let (mut memory, mut filesystem) = (0, 0);
+        // SAFETY: the host's own config; both places are ints of ours.
+        unsafe { count(self.core.config, &mut memory, &mut filesystem) };
+        Some((
+            usize::try_from(memory).ok()?,
+            usize::try_from(filesystem).ok()?,
+        ))
+    }
+
+    fn flushed(&self) -> FlushCounts {
+        FlushCounts {
+            flushes: self.counts.flushes.load(Ordering::Relaxed),
+            records: self.counts.records.load(Ordering::Relaxed),
+            bytes: self.counts.bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.core.is_stopping()
+    }
+
+    fn flush(&mut self) {
+        self.core.flush_engine();
+    }
+
+    fn exit(&mut self, status: i32) {
+        if let Some(exit) = self.core.host.functions.engine_exit_status {
+            // SAFETY: the host's own config, on the engine's thread. Hosts before 2.0.0 pause
+            // every input inside this call; no lock of an input is held here.
+            unsafe { exit(self.core.config, status) };
+        }
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.core.metrics
+    }
+}

@@ -1,0 +1,233 @@
+//! How `completion_exit` reaches every `sidecar_tail`, whichever copy of the library it is from.
+//!
+//! The four files may be copies instead of links; each copy then has its own statics. But all
+//! copies see the same host, and the host keeps one context pointer per instance. So the context
+//! of our inputs starts with this block: a magic number, a version, and C functions of the copy
+//! that owns the input.
+
+use std::ffi::c_void;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flb_sidecar_sdk::drain::{Drain, DrainState, DrainStatus};
+
+use crate::abi::memory::Memory;
+
+/// "flb-side" and a terminator that no text has.
+const MAGIC: [u8; 16] = *b"flb-sidecar\xffdrn\x00";
+/// Raised with every change of [`DrainLink`] or [`RawStatus`].
+const VERSION: u32 = 1;
+
+/// [`DrainStatus`] as C sees it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+struct RawStatus {
+    state: u32,
+    reserved: u32,
+    files: u64,
+    read_bytes: u64,
+    unread_bytes: u64,
+    records: u64,
+}
+
+type Request = unsafe extern "C" fn(*const c_void, u64);
+type Status = unsafe extern "C" fn(*const c_void, *mut RawStatus);
+type Report = unsafe extern "C" fn(*const c_void, *mut u8, usize) -> usize;
+
+/// What the context of an input of ours starts with.
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct DrainLink {
+    magic: [u8; 16],
+    version: u32,
+    bytes: u32,
+    handle: *const c_void,
+    request: Request,
+    status: Status,
+    report: Report,
+}
+
+/// A handle behind a thin pointer.
+struct Shared(Arc<dyn Drain>);
+
+unsafe extern "C" fn request(handle: *const c_void, deadline_ms: u64) {
+    // SAFETY: `handle` is the pointer that DrainLink::new made and that its drop gives back.
+    let shared = unsafe { &*handle.cast::<Shared>() };
+    crate::guard::catch(|| shared.0.request(Duration::from_millis(deadline_ms)));
+}
+
+unsafe extern "C" fn status(handle: *const c_void, out: *mut RawStatus) {
+    // SAFETY: as in `request`.
+    let shared = unsafe { &*handle.cast::<Shared>() };
+    let status = crate::guard::catch(|| shared.0.status()).unwrap_or_default();
+    let raw = RawStatus {
+        state: match status.state {
+            DrainState::Idle => 0,
+            DrainState::Draining => 1,
+            DrainState::Drained => 2,
+            DrainState::GaveUp => 3,
+        },
+        reserved: 0,
+        files: status.files,
+        read_bytes: status.read_bytes,
+        unread_bytes: status.unread_bytes,
+        records: status.records,
+    };
+    // SAFETY: the caller gives a valid place of this type: same version, same size.
+    unsafe { out.write(raw) };
+}
+
+unsafe extern "C" fn report(handle: *const c_void, out: *mut u8, room: usize) -> usize {
+    // SAFETY: as in `request`.
+    let shared = unsafe { &*handle.cast::<Shared>() };
+    let text = crate::guard::catch(|| shared.0.report()).unwrap_or_default();
+    if text.len() <= room {
+        // SAFETY: the caller gives `room` writable bytes, and the text is not longer.
+        unsafe { std::ptr::copy_nonoverlapping(text.as_ptr(), out, text.len()) };
+    }
+    text.len()
+}
+
+impl DrainLink {
+    /// A block for an input with this handle; without one nobody finds it.
+    pub(crate) fn new(drain: Option<Arc<dyn Drain>>) -> Self {
+        let handle = drain.map_or(std::ptr::null(), |drain| {
+            Box::into_raw(Box::new(Shared(drain))).cast_const().cast()
+        });
+        DrainLink {
+            magic: MAGIC,
+            version: VERSION,
+            bytes: size_of::<DrainLink>() as u32,
+            handle,
+            request,
+            status,
+            report,
+        }
+    }
+}
+
+impl Drop for DrainLink {
+    fn drop(&mut self) {
+        if !self.handle.is_null() {
+            // SAFETY: made by Box::into_raw in `new`, given back once.
+            drop(unsafe { Box::from_raw(self.handle.cast_mut().cast::<Shared>()) });
+        }
+    }
+}
+
+/// An input found in the host that can be drained.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Remote(*const DrainLink);
+
+impl Remote {
+    /// Whether the context at `address` is one of ours.
+    pub(crate) fn find(memory: &mut Memory, address: usize) -> Option<Self> {
+        let mut head = [0u8; 24];
+        if address == 0 || !address.is_multiple_of(8) || !memory.read(address, &mut head) {
+            return None;
+        }
+        let word = |at: usize| u32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+        let ours = head[..16] == MAGIC
+            && word(16) == VERSION
+            && word(20) as usize == size_of::<DrainLink>();
+        if !ours {
+            return None;
+        }
+        let link = address as *const DrainLink;
+        // SAFETY: magic, version and size say that a DrainLink of this layout is here. The host
+        // calls outputs and destroys inputs on the same thread, so it lives through this call.
+        let link_has_handle = unsafe { !(*link).handle.is_null() };
+        link_has_handle.then_some(Remote(link))
+    }
+
+    pub(crate) fn request(self, deadline: Duration) {
+        let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
+        // SAFETY: see `find`; function and handle belong together.
+        unsafe { ((*self.0).request)((*self.0).handle, deadline_ms) };
+    }
+
+    pub(crate) fn status(self) -> DrainStatus {
+        let mut raw = RawStatus::default();
+        // SAFETY: as above, and `raw` is a valid place.
+        unsafe { ((*self.0).status)((*self.0).handle, &mut raw) };
+        DrainStatus {
+            state: match raw.state {
+                1 => DrainState::Draining,
+                2 => DrainState::Drained,
+                3 => DrainState::GaveUp,
+                _ => DrainState::Idle,
+            },
+            files: raw.files,
+            read_bytes: raw.read_bytes,
+            unread_bytes: raw.unread_bytes,
+            records: raw.records,
+        }
+    }
+
+    pub(crate) fn report(self) -> String {
+        let mut text = vec![0u8; 4096];
+        loop {
+            // SAFETY: as above; the buffer has as many bytes as are said.
+            let len = unsafe {
+                ((*self.0).report)((*self.0).handle, text.as_mut_ptr(), text.len())
+            };
+            if len <= text.len() {
+                text.truncate(len);
+                return String::from_utf8_lossy(&text).into_owned();
+            }
+            text.resize(len, 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    struct Probe(Mutex<Vec<Duration>>);
+
+    impl Drain for Probe {
+        fn request(&self, deadline: Duration) {
+            self.0.lock().unwrap().push(deadline);
+        }
+
+        fn status(&self) -> DrainStatus {
+            DrainStatus {
+                state: DrainState::Drained,
+                files: 1,
+                read_bytes: 2,
+                unread_bytes: 3,
+                records: 4,
+            }
+        }
+
+        fn report(&self) -> String {
+            "[1]".repeat(5000)
+        }
+    }
+
+    #[test]
+    fn a_link_is_found_by_address_and_answers() {
+        let probe = Arc::new(Probe(Mutex::new(Vec::new())));
+        let link = Box::new(DrainLink::new(Some(probe.clone())));
+        let mut memory = Memory::open().unwrap();
+        let remote = Remote::find(&mut memory, &raw const *link as usize).unwrap();
+        remote.request(Duration::from_secs(3));
+        assert_eq!(*probe.0.lock().unwrap(), [Duration::from_secs(3)]);
+        assert_eq!(remote.status(), probe.status());
+        assert_eq!(remote.report(), probe.report());
+    }
+
+    #[test]
+    fn foreign_contexts_are_not_taken_for_links() {
+        let mut memory = Memory::open().unwrap();
+        let other = [0u64; 16];
+        assert!(Remote::find(&mut memory, other.as_ptr() as usize).is_none());
+        assert!(Remote::find(&mut memory, 0).is_none());
+        assert!(Remote::find(&mut memory, 4096).is_none());
+        let silent = Box::new(DrainLink::new(None));
+        assert!(Remote::find(&mut memory, &raw const *silent as usize).is_none());
+    }
+}

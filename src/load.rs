@@ -1,0 +1,119 @@
+//! What happens when the dynamic linker has mapped the library.
+//!
+//! The host copies its own struct's size from our exported symbol right after dlopen, before it
+//! calls anything of ours. So the constructor finds out which generation the host is and fills
+//! every exported block in its layout. A host that is not understood ends here, with a message: a
+//! block left empty would crash it later, in a worse place.
+
+use std::cell::UnsafeCell;
+use std::ffi::c_int;
+
+use flb_sidecar_sdk::PluginInfo;
+
+use crate::abi::bindings::host_proxy_def;
+use crate::abi::functions::Functions;
+use crate::abi::generations;
+use crate::abi::layouts::{
+    self, FilterCallbacks, InputCallbacks, OutputCallbacks, BLOCK_BYTES,
+};
+use crate::abi::observe;
+use crate::entry::OurName;
+use crate::host::{self, Host};
+use crate::{guard, log};
+
+/// An exported symbol that the host takes for its registration struct.
+#[repr(C, align(16))]
+pub struct PluginBlock(UnsafeCell<[u8; BLOCK_BYTES]>);
+
+// SAFETY: written once by the constructor, before any other code can see it; afterwards only the
+// host reads it.
+unsafe impl Sync for PluginBlock {}
+
+impl std::fmt::Debug for PluginBlock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PluginBlock")
+    }
+}
+
+impl PluginBlock {
+    pub(crate) const fn new() -> Self {
+        PluginBlock(UnsafeCell::new([0; BLOCK_BYTES]))
+    }
+}
+
+/// Callbacks of a plugin, by kind.
+pub(crate) enum Callbacks {
+    Input(InputCallbacks),
+    Filter(FilterCallbacks),
+    Output(OutputCallbacks),
+}
+
+/// One line of the table of exported plugins.
+pub(crate) struct Export {
+    pub(crate) block: &'static PluginBlock,
+    pub(crate) info: PluginInfo,
+    pub(crate) our_name: &'static OurName,
+    pub(crate) callbacks: Callbacks,
+}
+
+/// The constructor's work. Ends the process when the host is not understood.
+pub(crate) fn on_load(table: Vec<Export>) {
+    guard::install_hook();
+    match guard::catch(|| register(table)) {
+        Some(Ok(())) => {}
+        Some(Err(reason)) => stop(&reason),
+        None => stop("the library failed while it was loaded"),
+    }
+}
+
+fn stop(reason: &str) -> ! {
+    log::before_any_instance(&format!("cannot be loaded: {reason}"));
+    // SAFETY: ends the process. Not exit(): the program's own handlers do not expect to run
+    // inside a constructor.
+    unsafe { libc::_exit(1) }
+}
+
+fn register(table: Vec<Export>) -> Result<(), String> {
+    let seen = observe::look();
+    let generation = generations::detect(&seen, |name| observe::symbol(name).is_some())
+        .map_err(|refusal| refusal.to_string())?;
+    let functions = Functions::find();
+    if let Some(missing) = log::describe_missing(&functions) {
+        return Err(format!(
+            "this Fluent Bit ({}) lacks functions that its release has: {missing}",
+            generation.releases
+        ));
+    }
+    let host = host::set(Host {
+        generation,
+        functions,
+    });
+    for export in table {
+        let declared = layouts::declare(host.generation, &export.info);
+        export.our_name.set(declared.name);
+        let block = export.block.0.get().cast();
+        match export.callbacks {
+            Callbacks::Input(callbacks) => {
+                layouts::fill_input(host.generation, block, declared, callbacks);
+            }
+            Callbacks::Filter(callbacks) => {
+                layouts::fill_filter(host.generation, block, declared, callbacks);
+            }
+            Callbacks::Output(callbacks) => {
+                layouts::fill_output(host.generation, block, declared, callbacks);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The host asks this of a file whose name does not start with `flb-`: it expects a Go plugin.
+///
+/// # Safety
+/// Called by the host with its own definition, which is not touched.
+pub(crate) unsafe fn refuse_proxy(_definition: *mut host_proxy_def, files: &str) -> c_int {
+    stop(&format!(
+        "libflb_sidecar.so is loaded through its links, whose names tell the host what is in \
+         them: {files}"
+    ))
+}

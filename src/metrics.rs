@@ -1,0 +1,121 @@
+//! The plugins' counters in the host's metrics: `fluentbit_<plugin>_<name>{name="<instance>"}`.
+
+use std::ffi::{c_char, c_int, CString};
+use std::time::{Duration, Instant};
+
+use flb_sidecar_sdk::metrics::{Metrics, SeriesKind};
+
+use crate::abi::functions::MetricHandle;
+use crate::host::Host;
+
+/// How often values are copied.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// One metric of the host; series that differ only in labels share it.
+#[derive(Debug)]
+struct Family {
+    name: &'static str,
+    handle: *mut MetricHandle,
+}
+
+/// The host's side of one instance's metrics.
+#[derive(Debug)]
+pub(crate) struct HostMetrics {
+    context: Option<*mut MetricHandle>,
+    subsystem: CString,
+    instance: CString,
+    families: Vec<Family>,
+    last: Option<Instant>,
+}
+
+impl HostMetrics {
+    /// `context` is the instance's metrics context; `None`: this host shows no metrics of ours.
+    pub(crate) fn new(context: Option<*mut MetricHandle>, plugin: &str, instance: &str) -> Self {
+        HostMetrics {
+            context,
+            subsystem: CString::new(plugin).unwrap_or_default(),
+            instance: CString::new(instance).unwrap_or_default(),
+            families: Vec::new(),
+            last: None,
+        }
+    }
+
+    /// Drops every pointer into the host.
+    pub(crate) fn forget(&mut self) {
+        self.context = None;
+        self.families.clear();
+    }
+
+    /// Copies the values, at most every second unless `now`.
+    pub(crate) fn sync(&mut self, host: &Host, metrics: &Metrics, now: bool) {
+        let Some(context) = self.context else {
+            return;
+        };
+        if !now && self.last.is_some_and(|last| last.elapsed() < EVERY) {
+            return;
+        }
+        self.last = Some(Instant::now());
+        let functions = &host.functions;
+        let Some(clock) = functions.metrics_clock.or(functions.metrics_clock_before_2_0) else {
+            return;
+        };
+        for series in metrics.series() {
+            let (create, set) = match series.kind {
+                SeriesKind::Counter => (functions.counter_create, functions.counter_set),
+                SeriesKind::Gauge => (functions.gauge_create, functions.gauge_set),
+            };
+            let (Some(create), Some(set)) = (create, set) else {
+                return;
+            };
+            let text = |s: &str| CString::new(s.replace('\0', "")).unwrap_or_default();
+            let known = self.families.iter().find(|f| f.name == series.name);
+            let handle = if let Some(family) = known {
+                family.handle
+            } else {
+                let name = text(series.name);
+                let help = text(series.help);
+                let keys: Vec<CString> = std::iter::once("name")
+                    .chain(series.labels.iter().map(|(key, _)| *key))
+                    .map(text)
+                    .collect();
+                let keys: Vec<*const c_char> = keys.iter().map(|k| k.as_ptr()).collect();
+                // SAFETY: the context is the instance's own and lives until `forget`; cmetrics
+                // copies every string; the count is the array's length.
+                let handle = unsafe {
+                    create(
+                        context,
+                        c"fluentbit".as_ptr(),
+                        self.subsystem.as_ptr(),
+                        name.as_ptr(),
+                        help.as_ptr(),
+                        keys.len() as c_int,
+                        keys.as_ptr(),
+                    )
+                };
+                self.families.push(Family {
+                    name: series.name,
+                    handle,
+                });
+                handle
+            };
+            if handle.is_null() {
+                continue;
+            }
+            let values: Vec<CString> = series.labels.iter().map(|(_, v)| text(v)).collect();
+            let values: Vec<*const c_char> = std::iter::once(self.instance.as_ptr())
+                .chain(values.iter().map(|v| v.as_ptr()))
+                .collect();
+            // SAFETY: the handle came from `create` on this context; as many values as keys,
+            // since series of one name share their label names.
+            unsafe {
+                set(
+                    handle,
+                    clock(),
+                    series.value.get() as f64,
+                    values.len() as c_int,
+                    values.as_ptr(),
+                )
+            };
+        }
+    }
+}
