@@ -22,5 +22,6 @@ pub mod worker;
 pub use options::{ConfigError, Kind, OptionSpec, Settings};
 pub use plugin::{
     Chunk, EngineHost, Filter, FilterHost, FlushCounts, Input, InputHost, InputInfo, Output,
-    OutputInfo, Pending, PluginInfo, Refused, RetryLimit, Verdict, Wake,
+    OutputInfo, ParsedTime, Parser, Parsers, Pending, PluginInfo, Refused, RetryLimit, Verdict,
+    Wake,
 };

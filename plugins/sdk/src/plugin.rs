@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::drain::{Drain, DrainStatus};
-use crate::event::RecordFormat;
+use crate::event::{RecordFormat, Timestamp};
 use crate::metrics::Metrics;
 use crate::options::{ConfigError, OptionSpec, Settings};
 
@@ -131,6 +131,34 @@ pub enum Verdict {
 pub trait FilterHost {
     /// Where to register counters.
     fn metrics(&self) -> &Metrics;
+
+    /// The parsers of the host's configuration, to be kept until `exit`; `None`: this host does
+    /// not give them.
+    fn parsers(&self) -> Option<Box<dyn Parsers>> {
+        None
+    }
+}
+
+/// The parsers of the host's configuration. Valid as long as the plugin; to be used in callbacks only.
+pub trait Parsers: Send {
+    /// The parser of this name.
+    fn get(&self, name: &str) -> Option<Box<dyn Parser>>;
+}
+
+/// One of the host's parsers. To be used in callbacks only.
+pub trait Parser: Send {
+    /// Reads `text` and appends what it holds to `fields` as one msgpack map; the time it holds.
+    /// `None`: it does not match, and nothing was appended.
+    fn parse(&mut self, text: &[u8], fields: &mut Vec<u8>) -> Option<ParsedTime>;
+}
+
+/// The time that a parser found in a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParsedTime {
+    /// This time.
+    At(Timestamp),
+    /// None: the event keeps its own.
+    Absent,
 }
 
 /// A filter plugin. Calls are serialised, but may come from different threads.
