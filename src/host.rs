@@ -1,8 +1,8 @@
 //! The running host, found out once by the constructor; and what every instance has in common.
 
 use std::ffi::{c_char, c_int, c_void, CStr, CString};
-use std::sync::{Mutex, OnceLock, PoisonError};
 use std::sync::Arc;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use flb_sidecar_sdk::metrics::Metrics;
 use flb_sidecar_sdk::{ConfigError, OptionSpec, PluginInfo, Settings};
@@ -205,7 +205,8 @@ impl Core {
             }
         };
         !self.config.is_null()
-            && (read(ConfigOffsets::SHUTTING_DOWN) != 0 || read(ConfigOffsets::INGESTION_ACTIVE) == 0)
+            && (read(ConfigOffsets::SHUTTING_DOWN) != 0
+                || read(ConfigOffsets::INGESTION_ACTIVE) == 0)
     }
 
     /// Dispatches every chunk the engine holds.
@@ -264,7 +265,11 @@ impl Offsets {
     }
 }
 
-pub(crate) fn instance_name(host: &Host, section: Section, instance: *mut Instance) -> Option<String> {
+pub(crate) fn instance_name(
+    host: &Host,
+    section: Section,
+    instance: *mut Instance,
+) -> Option<String> {
     let functions = &host.functions;
     let get = match section {
         Section::Input => functions.input_name,
@@ -277,7 +282,11 @@ pub(crate) fn instance_name(host: &Host, section: Section, instance: *mut Instan
         return None;
     }
     // SAFETY: the host gives its NUL-terminated name or alias.
-    Some(unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned())
+    Some(
+        unsafe { CStr::from_ptr(name) }
+            .to_string_lossy()
+            .into_owned(),
+    )
 }
 
 fn log_level(

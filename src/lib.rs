@@ -12,6 +12,9 @@ mod link;
 mod load;
 mod log;
 mod metrics;
+mod multiline;
+mod parsers;
+mod signals;
 
 /// The table of exported plugins: kind, exported symbol, file that the host loads, type.
 macro_rules! plugins {

@@ -123,10 +123,14 @@ impl Remote {
     /// Whether the context at `address` is one of ours.
     pub(crate) fn find(memory: &mut Memory, address: usize) -> Option<Self> {
         let mut head = [0u8; 24];
-        if address == 0 || !address.is_multiple_of(8) || !memory.read(address, &mut head) {
+        if address == 0
+            || address % align_of::<DrainLink>() != 0
+            || !memory.read(address, &mut head)
+        {
             return None;
         }
-        let word = |at: usize| u32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+        let word =
+            |at: usize| u32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
         let ours = head[..16] == MAGIC
             && word(16) == VERSION
             && word(20) as usize == size_of::<DrainLink>();
@@ -168,9 +172,8 @@ impl Remote {
         let mut text = vec![0u8; 4096];
         loop {
             // SAFETY: as above; the buffer has as many bytes as are said.
-            let len = unsafe {
-                ((*self.0).report)((*self.0).handle, text.as_mut_ptr(), text.len())
-            };
+            let len =
+                unsafe { ((*self.0).report)((*self.0).handle, text.as_mut_ptr(), text.len()) };
             if len <= text.len() {
                 text.truncate(len);
                 return String::from_utf8_lossy(&text).into_owned();

@@ -13,9 +13,7 @@ use flb_sidecar_sdk::PluginInfo;
 use crate::abi::bindings::host_proxy_def;
 use crate::abi::functions::Functions;
 use crate::abi::generations;
-use crate::abi::layouts::{
-    self, FilterCallbacks, InputCallbacks, OutputCallbacks, BLOCK_BYTES,
-};
+use crate::abi::layouts::{self, FilterCallbacks, InputCallbacks, OutputCallbacks, BLOCK_BYTES};
 use crate::abi::observe;
 use crate::entry::OurName;
 use crate::host::{self, Host};
@@ -89,7 +87,8 @@ fn register(table: Vec<Export>) -> Result<(), String> {
         functions,
     });
     for export in table {
-        let declared = layouts::declare(host.generation, &export.info);
+        let is_input = matches!(export.callbacks, Callbacks::Input(_));
+        let declared = layouts::declare(host.generation, &export.info, is_input);
         export.our_name.set(declared.name);
         let block = export.block.0.get().cast();
         match export.callbacks {

@@ -36,6 +36,7 @@ pub(crate) struct InstanceLog {
     waiting: Mutex<VecDeque<(c_int, String)>>,
     has_waiting: AtomicBool,
     dropped: AtomicU64,
+    panics: AtomicU64,
 }
 
 impl InstanceLog {
@@ -55,6 +56,7 @@ impl InstanceLog {
             waiting: Mutex::new(VecDeque::new()),
             has_waiting: AtomicBool::new(false),
             dropped: AtomicU64::new(0),
+            panics: AtomicU64::new(0),
         })
     }
 
@@ -95,7 +97,10 @@ impl InstanceLog {
         }
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
-            let text = format!("{}{dropped} log lines left out: too many at once", self.prefix);
+            let text = format!(
+                "{}{dropped} log lines left out: too many at once",
+                self.prefix
+            );
             (self.print)(WARN, &text);
         }
     }
@@ -108,7 +113,9 @@ impl InstanceLog {
     pub(crate) fn span(self: &Arc<Self>) -> Span {
         install();
         let id = NEXT_INSTANCE.fetch_add(1, Ordering::Relaxed);
-        lock(&ANNOUNCED).get_or_insert_default().insert(id, Arc::clone(self));
+        lock(&ANNOUNCED)
+            .get_or_insert_default()
+            .insert(id, Arc::clone(self));
         let span = tracing::error_span!("instance", flb_instance = id);
         // The subscriber has taken it over by now.
         lock(&ANNOUNCED).get_or_insert_default().remove(&id);
@@ -195,9 +202,16 @@ pub(crate) fn is_sensitive() -> bool {
 
 /// Logs a panic as the current instance, or on stderr.
 pub(crate) fn report_panic(text: &str) {
-    match current() {
-        Some(log) => log.line(ERROR, text),
-        None => before_any_instance(text),
+    let Some(log) = current() else {
+        before_any_instance(text);
+        return;
+    };
+    let times = log.panics.fetch_add(1, Ordering::Relaxed) + 1;
+    // A callback may panic many times a second: said at first, then ever more rarely.
+    if times <= 3 {
+        log.line(ERROR, text);
+    } else if times.is_power_of_two() {
+        log.line(ERROR, &format!("{text} ({times} panics so far)"));
     }
 }
 
@@ -233,8 +247,7 @@ struct ToHost {
 
 impl Subscriber for ToHost {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_span()
-            || current().is_some_and(|log| number(*metadata.level()) <= log.level)
+        metadata.is_span() || current().is_some_and(|log| number(*metadata.level()) <= log.level)
     }
 
     fn new_span(&self, attributes: &Attributes<'_>) -> Id {
@@ -314,9 +327,9 @@ impl Subscriber for ToHost {
 
     fn current_span(&self) -> Current {
         ENTERED.with_borrow(|entered| {
-            entered.last().map_or_else(Current::none, |e| {
-                Current::new(e.id.clone(), e.metadata)
-            })
+            entered
+                .last()
+                .map_or_else(Current::none, |e| Current::new(e.id.clone(), e.metadata))
         })
     }
 }

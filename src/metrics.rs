@@ -56,7 +56,10 @@ impl HostMetrics {
         }
         self.last = Some(Instant::now());
         let functions = &host.functions;
-        let Some(clock) = functions.metrics_clock.or(functions.metrics_clock_before_2_0) else {
+        let Some(clock) = functions
+            .metrics_clock
+            .or(functions.metrics_clock_before_2_0)
+        else {
             return;
         };
         for series in metrics.series() {

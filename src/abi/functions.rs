@@ -15,9 +15,12 @@ type GetProperty = unsafe extern "C" fn(*const c_char, *mut Instance) -> *const 
 type GetName = unsafe extern "C" fn(*mut Instance) -> *const c_char;
 type LogCheck = unsafe extern "C" fn(*mut Instance, c_int) -> c_int;
 type GetMetrics = unsafe extern "C" fn(*mut Instance) -> *mut MetricHandle;
-type CollectCallback = unsafe extern "C" fn(*mut host_input, *mut host_config, *mut c_void) -> c_int;
+type CollectCallback =
+    unsafe extern "C" fn(*mut host_input, *mut host_config, *mut c_void) -> c_int;
 type CollectorCall = unsafe extern "C" fn(c_int, *mut Instance) -> c_int;
 type TimerCallback = unsafe extern "C" fn(*mut host_config, *mut c_void);
+type MultilineCallback =
+    unsafe extern "C" fn(*mut c_void, *mut c_void, *mut c_void, *mut c_char, usize) -> c_int;
 type MetricCreate = unsafe extern "C" fn(
     *mut MetricHandle,
     *const c_char,
@@ -103,6 +106,27 @@ host_functions! {
     chunk_append_raw = c"flb_input_chunk_append_raw": unsafe extern "C" fn(
         *mut Instance, *const c_char, usize, *const c_void, usize) -> c_int;
 
+    parser_get = c"flb_parser_get":
+        unsafe extern "C" fn(*const c_char, *mut host_config) -> *mut c_void;
+    /// Result: a msgpack map to be freed; negative: no match.
+    parser_do = c"flb_parser_do": unsafe extern "C" fn(
+        *mut c_void, *const c_char, usize, *mut *mut c_void, *mut usize, *mut libc::timespec) -> c_int;
+
+    multiline_create = c"flb_ml_create":
+        unsafe extern "C" fn(*mut host_config, *const c_char) -> *mut c_void;
+    multiline_destroy = c"flb_ml_destroy": unsafe extern "C" fn(*mut c_void) -> c_int;
+    multiline_parser = c"flb_ml_parser_instance_create":
+        unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void;
+    multiline_stream = c"flb_ml_stream_create": unsafe extern "C" fn(
+        *mut c_void, *const c_char, c_int, MultilineCallback, *mut c_void, *mut u64) -> c_int;
+    /// Since 2.1.0.
+    multiline_push_text = c"flb_ml_append_text": unsafe extern "C" fn(
+        *mut c_void, u64, *mut libc::timespec, *mut c_void, usize) -> c_int;
+    /// Before 2.1.0.
+    multiline_push_before_2_1 = c"flb_ml_append": unsafe extern "C" fn(
+        *mut c_void, u64, c_int, *mut libc::timespec, *mut c_void, usize) -> c_int;
+    multiline_flush = c"flb_ml_flush_pending_now": unsafe extern "C" fn(*mut c_void);
+
     log_print = c"flb_log_print":
         unsafe extern "C" fn(c_int, *const c_char, c_int, *const c_char, ...);
 
@@ -137,12 +161,27 @@ impl Functions {
             ("flb_filter_set_context", self.filter_set_context.is_some()),
             ("flb_output_set_context", self.output_set_context.is_some()),
             ("flb_input_get_property", self.input_get_property.is_some()),
-            ("flb_filter_get_property", self.filter_get_property.is_some()),
-            ("flb_output_get_property", self.output_get_property.is_some()),
-            ("flb_input_set_collector_time", self.collector_time.is_some()),
-            ("flb_input_set_collector_event", self.collector_event.is_some()),
+            (
+                "flb_filter_get_property",
+                self.filter_get_property.is_some(),
+            ),
+            (
+                "flb_output_get_property",
+                self.output_get_property.is_some(),
+            ),
+            (
+                "flb_input_set_collector_time",
+                self.collector_time.is_some(),
+            ),
+            (
+                "flb_input_set_collector_event",
+                self.collector_event.is_some(),
+            ),
             ("flb_input_collector_pause", self.collector_pause.is_some()),
-            ("flb_input_collector_resume", self.collector_resume.is_some()),
+            (
+                "flb_input_collector_resume",
+                self.collector_resume.is_some(),
+            ),
             ("flb_sched_ctx_get", self.scheduler.is_some()),
             ("flb_sched_timer_cb_create", self.timer_create.is_some()),
             ("an append function", append),

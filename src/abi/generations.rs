@@ -124,6 +124,10 @@ pub struct OutputOffsets {
     pub log_level: usize,
     pub plugin: usize,
     pub properties: usize,
+    pub retry_limit: usize,
+    /// The node in the list of outputs. It moved inside some ranges, so there are candidates:
+    /// the right one is part of a list that leads to the engine's configuration.
+    pub node: &'static [usize],
     /// Only where `flb_output_get_cmt_instance` is missing.
     pub metrics: Option<usize>,
 }
@@ -170,6 +174,8 @@ pub struct Generation {
     pub filter_instance: FilterOffsets,
     /// Output instance.
     pub output_instance: OutputOffsets,
+    /// The host takes `threaded` from any input's options; before, it is ours to accept.
+    pub threaded_inputs: bool,
     /// The input instance holds a mutex (larger on aarch64 with glibc) and, where the host is
     /// built with chunk tracing, its state: both shift what follows.
     pub input_has_mutex: bool,
@@ -298,22 +304,27 @@ const fn output_1_9() -> OutputOffsets {
         log_level: 80,
         plugin: 144,
         properties: 312,
+        retry_limit: 160,
+        node: &[432],
         metrics: Some(448),
     }
 }
 
 const fn output_2_0() -> OutputOffsets {
     OutputOffsets {
+        node: &[440],
         metrics: None,
         ..output_1_9()
     }
 }
 
-const fn output_2_1(properties: usize) -> OutputOffsets {
+const fn output_2_1(properties: usize, node: &'static [usize]) -> OutputOffsets {
     OutputOffsets {
         log_level: 88,
         plugin: 152,
         properties,
+        retry_limit: 168,
+        node,
         metrics: None,
     }
 }
@@ -338,6 +349,7 @@ const V1_9_0: Generation = Generation {
     input_instance: INPUT_1_9,
     filter_instance: FILTER_1_9,
     output_instance: output_1_9(),
+    threaded_inputs: false,
     input_has_mutex: false,
 };
 
@@ -362,6 +374,7 @@ const V2_0_0: Generation = Generation {
     append: AppendCall::Log,
     input_instance: INPUT_2_0_0,
     output_instance: output_2_0(),
+    threaded_inputs: true,
     input_has_mutex: true,
     ..V1_9_3
 };
@@ -398,7 +411,7 @@ const V2_1_0: Generation = Generation {
     record_format: RecordFormat::WithMetadata,
     input_instance: INPUT_2_1,
     filter_instance: FILTER_2_1_0,
-    output_instance: output_2_1(320),
+    output_instance: output_2_1(320, &[448]),
     ..V2_0_7
 };
 
@@ -419,6 +432,7 @@ const V2_2_0: Generation = Generation {
     },
     absent: &[c"flb_log_event_decoder_get_record_type"],
     filter: FilterLayout::V2_2_0,
+    output_instance: output_2_1(320, &[448, 456]),
     ..V2_1_4
 };
 
@@ -426,7 +440,7 @@ const V3_1_0: Generation = Generation {
     releases: "3.1.0 to 3.1.10",
     present: &[c"flb_log_event_decoder_get_record_type"],
     absent: &[c"flb_notification_enqueue"],
-    output_instance: output_2_1(328),
+    output_instance: output_2_1(328, &[464]),
     ..V2_2_0
 };
 
@@ -442,6 +456,7 @@ const V3_2_0: Generation = Generation {
     input: InputLayout::V3_2_0,
     filter: FilterLayout::V3_2_0,
     output: OutputLayout::V3_2_0,
+    output_instance: output_2_1(328, &[480]),
     ..V3_1_0
 };
 
@@ -476,7 +491,7 @@ const V4_0_0: Generation = Generation {
     releases: "4.0.0 to 5.0.2",
     present: &[c"flb_config_task_map_resize"],
     absent: &[c"flb_config_map_get_raw"],
-    output_instance: output_2_1(352),
+    output_instance: output_2_1(352, &[504, 512, 568]),
     ..V3_2_3
 };
 
@@ -485,7 +500,7 @@ const V5_0_3: Generation = Generation {
     present: &[c"flb_config_map_get_raw"],
     absent: &[c"flb_input_plugin_pause"],
     config_map: ConfigMapLayout::V5_0_3,
-    output_instance: output_2_1(360),
+    output_instance: output_2_1(360, &[576]),
     ..V4_0_0
 };
 
@@ -501,7 +516,7 @@ const V5_1_0: Generation = Generation {
     input: InputLayout::V5_1_0,
     output: OutputLayout::V5_1_0,
     input_instance: INPUT_5_1,
-    output_instance: output_2_1(384),
+    output_instance: output_2_1(384, &[600]),
     ..V5_0_3
 };
 
@@ -649,7 +664,11 @@ mod tests {
         (c"flb_input_log_append", 20000, u32::MAX),
         (c"flb_input_event_type_is_log", 10900, 20001),
         (c"flb_log_event_decoder_init", 20100, u32::MAX),
-        (c"flb_input_log_append_skip_processor_stages", 20104, u32::MAX),
+        (
+            c"flb_input_log_append_skip_processor_stages",
+            20104,
+            u32::MAX,
+        ),
         (c"flb_input_set_processor", 30000, u32::MAX),
         (c"flb_log_event_decoder_get_record_type", 30100, u32::MAX),
         (c"flb_notification_enqueue", 30200, u32::MAX),
@@ -661,27 +680,28 @@ mod tests {
     ];
 
     fn sizes_of(release: u32) -> (u64, u64, u64) {
-        let input = match release {
-            ..20000 => 128,
-            ..20007 => 144,
-            ..30200 => 152,
-            ..30203 => 160,
-            ..50100 => 208,
-            _ => 232,
+        // Each size with the first release that has it.
+        let inputs = [
+            (0, 128),
+            (20000, 144),
+            (20007, 152),
+            (30200, 160),
+            (30203, 208),
+            (50100, 232),
+        ];
+        let filters = [(0, 72), (20200, 80), (30200, 88)];
+        let outputs = [
+            (0, 200),
+            (20007, 208),
+            (30200, 232),
+            (30202, 280),
+            (50100, 288),
+        ];
+        let size = |sizes: &[(u32, u64)]| {
+            let known = sizes.iter().rev().find(|(first, _)| release >= *first);
+            known.expect("the first entry fits all").1
         };
-        let filter = match release {
-            ..20200 => 72,
-            ..30200 => 80,
-            _ => 88,
-        };
-        let output = match release {
-            ..20007 => 200,
-            ..30200 => 208,
-            ..30202 => 232,
-            ..50100 => 280,
-            _ => 288,
-        };
-        (input, filter, output)
+        (size(&inputs), size(&filters), size(&outputs))
     }
 
     fn seen(sizes: (u64, u64, u64)) -> Seen {

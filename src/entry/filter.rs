@@ -4,12 +4,13 @@ use std::ffi::{c_char, c_int, c_void};
 use std::sync::Mutex;
 
 use flb_sidecar_sdk::metrics::Metrics;
-use flb_sidecar_sdk::{Chunk, Filter, FilterHost, Verdict};
+use flb_sidecar_sdk::{Chunk, Filter, FilterHost, Parsers, Verdict};
 
 use super::{lock, OurName, Timer, INIT_FAILED, INIT_OK};
 use crate::abi::bindings::{host_config, host_filter, host_input};
 use crate::abi::layouts::FilterCallbacks;
 use crate::host::{self, Core, Section};
+use crate::parsers::HostParsers;
 
 /// `FLB_FILTER_MODIFIED` and `FLB_FILTER_NOTOUCH`.
 const MODIFIED: c_int = 1;
@@ -53,6 +54,11 @@ struct Handle<'a>(&'a Core);
 impl FilterHost for Handle<'_> {
     fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    fn parsers(&self) -> Option<Box<dyn Parsers>> {
+        let parsers = HostParsers::new(self.0.host, self.0.config)?;
+        Some(Box::new(parsers))
     }
 }
 
@@ -246,7 +252,10 @@ fn to_host(buffer: &[u8]) -> (*mut c_void, usize) {
     (copy, buffer.len())
 }
 
-unsafe extern "C" fn exit<P: FilterPlugin>(context: *mut c_void, _config: *mut host_config) -> c_int {
+unsafe extern "C" fn exit<P: FilterPlugin>(
+    context: *mut c_void,
+    _config: *mut host_config,
+) -> c_int {
     if context.is_null() {
         return 0;
     }

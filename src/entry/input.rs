@@ -6,7 +6,7 @@ use std::sync::{Mutex, TryLockError};
 
 use flb_sidecar_sdk::event::RecordFormat;
 use flb_sidecar_sdk::metrics::Metrics;
-use flb_sidecar_sdk::{Input, InputHost, Pending, Refused, Wake};
+use flb_sidecar_sdk::{Input, InputHost, Multiline, Parsers, Pending, Refused, Wake};
 
 use super::{lock, OurName, INIT_FAILED, INIT_OK};
 use crate::abi::bindings::{host_config, host_input};
@@ -15,6 +15,8 @@ use crate::abi::layouts::InputCallbacks;
 use crate::abi::memory::Memory;
 use crate::host::{self, Core, Section};
 use crate::link::DrainLink;
+use crate::multiline::HostMultiline;
+use crate::parsers::HostParsers;
 
 /// An input of this library: its type, and where its name was registered.
 pub(crate) trait InputPlugin: Input {
@@ -81,10 +83,7 @@ fn start<P: InputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_i
         P::our_name().get(),
     );
     let core = opened.core;
-    let tag = opened
-        .trusted
-        .then(|| read_tag(&core))
-        .flatten();
+    let tag = opened.trusted.then(|| read_tag(&core)).flatten();
     let paused = AtomicBool::new(false);
     let started = core.run(|| {
         let settings = match opened.settings {
@@ -143,7 +142,9 @@ fn start<P: InputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_i
 
 fn read_tag(core: &Core) -> Option<String> {
     let mut memory = Memory::open()?;
-    let offset = core.host.input_offset(core.host.generation.input_instance.tag);
+    let offset = core
+        .host
+        .input_offset(core.host.generation.input_instance.tag);
     let tag = memory.word(core.instance as usize + offset)?;
     String::from_utf8(memory.sds(tag)?).ok()
 }
@@ -167,9 +168,11 @@ fn start_collectors<P: InputPlugin>(context: &Context<P>) -> bool {
     };
     let mut collectors = lock(&context.collectors);
     collectors.push(tick);
-    let wake_fd = lock(&context.plugin)
-        .as_ref()
-        .and_then(|plugin| plugin.wake_fd().map(|fd| std::os::fd::AsRawFd::as_raw_fd(&fd)));
+    let wake_fd = lock(&context.plugin).as_ref().and_then(|plugin| {
+        plugin
+            .wake_fd()
+            .map(|fd| std::os::fd::AsRawFd::as_raw_fd(&fd))
+    });
     if let Some(fd) = wake_fd {
         // SAFETY: as above; the plugin keeps the descriptor open until its exit.
         let event = unsafe {
@@ -250,7 +253,10 @@ unsafe extern "C" fn resume<P: InputPlugin>(context: *mut c_void, _config: *mut 
     }
 }
 
-unsafe extern "C" fn exit<P: InputPlugin>(context: *mut c_void, _config: *mut host_config) -> c_int {
+unsafe extern "C" fn exit<P: InputPlugin>(
+    context: *mut c_void,
+    _config: *mut host_config,
+) -> c_int {
     if context.is_null() {
         return 0;
     }
@@ -389,12 +395,26 @@ impl InputHost for Handle<'_> {
         let base = self.core.instance as usize;
         let mut memory = Memory::open()?;
         Some(Pending {
-            chunks: memory.list(base + self.core.host.input_offset(table.chunks))?.len(),
-            tasks: memory.list(base + self.core.host.input_offset(table.tasks))?.len(),
+            chunks: memory
+                .list(base + self.core.host.input_offset(table.chunks))?
+                .len(),
+            tasks: memory
+                .list(base + self.core.host.input_offset(table.tasks))?
+                .len(),
         })
     }
 
     fn metrics(&self) -> &Metrics {
         &self.core.metrics
+    }
+
+    fn parsers(&self) -> Option<Box<dyn Parsers>> {
+        let parsers = HostParsers::new(self.core.host, self.core.config)?;
+        Some(Box::new(parsers))
+    }
+
+    fn multiline(&self, parsers: &[&str]) -> Result<Box<dyn Multiline>, String> {
+        let stream = HostMultiline::new(self.core.host, self.core.config, parsers)?;
+        Ok(Box::new(stream))
     }
 }

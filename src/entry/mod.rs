@@ -77,7 +77,8 @@ impl Timer {
             return None;
         }
         // A few bytes per instance and reload stay allocated, see TimerTarget.
-        let target: &'static TimerTarget = Box::leak(Box::new(TimerTarget(AtomicPtr::new(context))));
+        let target: &'static TimerTarget =
+            Box::leak(Box::new(TimerTarget(AtomicPtr::new(context))));
         // SAFETY: the scheduler is this thread's; data lives as long as the process. The last
         // argument is where the host stores the timer; it may not be NULL in every release.
         let created = unsafe {

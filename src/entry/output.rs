@@ -8,7 +8,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use flb_sidecar_sdk::metrics::Metrics;
-use flb_sidecar_sdk::{EngineHost, FlushCounts, InputInfo, Output, Pending};
+use flb_sidecar_sdk::{
+    EngineHost, FlushCounts, InputInfo, Output, OutputInfo, Pending, RetryLimit,
+};
 
 use super::{lock, OurName, Timer, INIT_FAILED, INIT_OK};
 use crate::abi::bindings::{
@@ -20,6 +22,7 @@ use crate::abi::memory::Memory;
 use crate::abi::observe;
 use crate::host::{self, Core, Section};
 use crate::link::Remote;
+use crate::signals::Keeper;
 
 /// An output of this library: its type, and where its name was registered.
 pub(crate) trait OutputPlugin: Output {
@@ -34,6 +37,8 @@ struct Context<P> {
     acknowledge: Flush,
     acknowledge_context: Scratch,
     timer: Option<Timer>,
+    /// Held while the plugin keeps SIGTERM from the host.
+    keeper: Mutex<Option<Keeper>>,
     plugin: Mutex<Option<P>>,
 }
 
@@ -68,14 +73,13 @@ pub(crate) fn callbacks<P: OutputPlugin>() -> OutputCallbacks {
 fn find_acknowledge() -> Option<Flush> {
     let plugin = observe::symbol(c"out_exit_plugin")?;
     // SAFETY: the host's own registration struct; cb_flush has this offset in every release.
-    let flush = unsafe {
+    unsafe {
         plugin
             .cast::<u8>()
             .add(offset_of!(output_plugin_1_9_0, cb_flush))
             .cast::<Option<Flush>>()
             .read()
-    };
-    flush
+    }
 }
 
 unsafe extern "C" fn init<P: OutputPlugin>(
@@ -104,6 +108,7 @@ fn start<P: OutputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_
     );
     let core = opened.core;
     let counts = Counts::default();
+    let keeper = Mutex::new(None);
     let started = core.run(|| {
         let settings = match opened.settings {
             Ok(settings) => settings,
@@ -121,6 +126,7 @@ fn start<P: OutputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_
             &mut Handle {
                 core: &core,
                 counts: &counts,
+                keeper: &keeper,
             },
         )
         .inspect_err(|error| tracing::error!("{error}"))
@@ -138,14 +144,19 @@ fn start<P: OutputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_
         acknowledge,
         acknowledge_context: Scratch(UnsafeCell::new([0; 512])),
         timer: None,
+        keeper,
         plugin: Mutex::new(Some(plugin)),
     }));
-    let tick_ms = c_int::try_from(P::TICK.as_millis()).unwrap_or(c_int::MAX).max(1);
+    let tick_ms = c_int::try_from(P::TICK.as_millis())
+        .unwrap_or(c_int::MAX)
+        .max(1);
     let timer = Timer::start(host, tick_ms, on_timer::<P>, context.cast());
     if timer.is_none() {
         // SAFETY: made above; the host has not been given the pointer.
         let mut context = unsafe { Box::from_raw(context) };
-        context.core.run(|| tracing::error!("the host took no timer"));
+        context
+            .core
+            .run(|| tracing::error!("the host took no timer"));
         if let Some(plugin) = context.plugin.get_mut().ok().and_then(Option::take) {
             context.core.run(|| plugin.exit());
         }
@@ -169,20 +180,17 @@ unsafe extern "C" fn on_timer<P: OutputPlugin>(_config: *mut host_config, data: 
         return;
     };
     // Ending the engine may call back into us on old hosts: then this tick is the one running.
-    let Ok(mut guard) = context
-        .plugin
-        .try_lock()
-        .or_else(|error| match error {
-            std::sync::TryLockError::Poisoned(poisoned) => Ok(poisoned.into_inner()),
-            std::sync::TryLockError::WouldBlock => Err(()),
-        })
-    else {
+    let Ok(mut guard) = context.plugin.try_lock().or_else(|error| match error {
+        std::sync::TryLockError::Poisoned(poisoned) => Ok(poisoned.into_inner()),
+        std::sync::TryLockError::WouldBlock => Err(()),
+    }) else {
         return;
     };
     if let Some(plugin) = guard.as_mut() {
         let mut host = Handle {
             core: &context.core,
             counts: &context.counts,
+            keeper: &context.keeper,
         };
         context.core.run(|| plugin.tick(&mut host));
     }
@@ -229,7 +237,10 @@ unsafe extern "C" fn flush<P: OutputPlugin>(
     }
 }
 
-unsafe extern "C" fn exit<P: OutputPlugin>(context: *mut c_void, _config: *mut host_config) -> c_int {
+unsafe extern "C" fn exit<P: OutputPlugin>(
+    context: *mut c_void,
+    _config: *mut host_config,
+) -> c_int {
     if context.is_null() {
         return 0;
     }
@@ -252,10 +263,14 @@ unsafe extern "C" fn exit<P: OutputPlugin>(context: *mut c_void, _config: *mut h
 struct Handle<'a> {
     core: &'a Core,
     counts: &'a Counts,
+    keeper: &'a Mutex<Option<Keeper>>,
 }
 
 /// Inputs are numbered from 0 without gaps; this ends the search on a host gone wrong.
 const MAX_INPUTS: c_int = 1024;
+
+/// No release's `struct flb_config` is larger.
+const CONFIG_BYTES: usize = 32 << 10;
 
 impl Handle<'_> {
     fn instances(&self) -> Vec<*mut c_void> {
@@ -267,6 +282,48 @@ impl Handle<'_> {
             .map(|id| unsafe { by_id(self.core.config, id) })
             .take_while(|instance| !instance.is_null())
             .collect()
+    }
+
+    /// Every output instance, found from our own one through the list that holds them all.
+    fn outputs_of_engine(&self, memory: &mut Memory) -> Option<Vec<usize>> {
+        let own = self.core.instance as usize;
+        let config = self.core.config as usize;
+        let in_config = |node: &usize| (config..config + CONFIG_BYTES).contains(node);
+        self.core
+            .host
+            .generation
+            .output_instance
+            .node
+            .iter()
+            .find_map(|offset| {
+                // Our own node is where the walk starts, so it is not in the list that comes back.
+                let nodes = memory.list(own + offset)?;
+                let head = nodes.iter().position(in_config)?;
+                let behind = nodes[head + 1..].iter();
+                let in_front = nodes[..head].iter();
+                Some(
+                    behind
+                        .chain([&(own + offset)])
+                        .chain(in_front)
+                        .map(|node| node - offset)
+                        .collect(),
+                )
+            })
+    }
+
+    fn describe_output(&self, memory: &mut Memory, instance: usize) -> Option<OutputInfo> {
+        let table = &self.core.host.generation.output_instance;
+        let plugin = memory.word(instance + table.plugin)?;
+        let name_at = memory.word(plugin.checked_add(layouts::OUTPUT_NAME_OFFSET)?)?;
+        Some(OutputInfo {
+            name: host::instance_name(self.core.host, Section::Output, instance as *mut c_void)?,
+            plugin: memory.name(name_at)?,
+            retry_limit: match memory.int(instance + table.retry_limit)? {
+                -1 => RetryLimit::Unlimited,
+                times => u32::try_from(times).map_or(RetryLimit::Unknown, RetryLimit::Times),
+            },
+            ..OutputInfo::default()
+        })
     }
 
     fn describe(&self, memory: &mut Memory, instance: *mut c_void) -> Option<InputInfo> {
@@ -385,6 +442,29 @@ impl EngineHost for Handle<'_> {
             // every input inside this call; no lock of an input is held here.
             unsafe { exit(self.core.config, status) };
         }
+    }
+
+    fn outputs(&self) -> Vec<OutputInfo> {
+        let Some(mut memory) = Memory::open() else {
+            return Vec::new();
+        };
+        self.outputs_of_engine(&mut memory)
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|instance| self.describe_output(&mut memory, instance))
+            .collect()
+    }
+
+    fn take_over_sigterm(&mut self) -> bool {
+        let mut keeper = lock(self.keeper);
+        if keeper.is_none() {
+            *keeper = Keeper::take();
+        }
+        keeper.is_some()
+    }
+
+    fn terminate_requested(&mut self) -> Option<Duration> {
+        lock(self.keeper).as_ref().and_then(Keeper::requested)
     }
 
     fn metrics(&self) -> &Metrics {

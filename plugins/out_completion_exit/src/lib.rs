@@ -1,55 +1,92 @@
 //! Ends the host once the Job is done: waits for a trigger, drains, exits with a status.
 //!
-//! - [`watch`] waits for flag files on a thread of its own,
-//! - [`machine`] decides at each tick what to do next, without clock or I/O,
-//! - [`source`] knows how long the host's own inputs must be quiet,
+//! - `watch` waits for `flag` files and for the end of a `process`, on a thread of its own,
+//! - `idle` measures silence, with `writers` as its second opinion,
+//! - `trigger` knows whether enough of that has happened,
+//! - `machine` decides at each tick what to do next, without clock or I/O,
+//! - `source` knows how long the host's own inputs must be quiet,
+//! - `report` says what came of it, `files` writes that down,
 //! - this file connects them with the engine.
 #![forbid(unsafe_code)]
 
+mod files;
 mod flag;
+mod idle;
 mod machine;
+mod options;
+mod process;
+mod report;
 mod source;
 #[cfg(test)]
 mod tests;
+mod trigger;
 mod watch;
+mod worker;
+mod writers;
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use flb_sidecar_sdk::{ConfigError, EngineHost, Kind, OptionSpec, Output, PluginInfo, Settings};
+use flb_sidecar_sdk::{
+    ConfigError, EngineHost, Output, OutputInfo, PluginInfo, RetryLimit, Settings,
+};
 
-use flag::Flag;
+use files::Files;
+use idle::Idle;
 use machine::{Action, End, Facts, Machine, Phase};
-use watch::{Fired, Watch};
+use options::{Config, ExitCode, OPTIONS};
+use report::Report;
+use trigger::{Fired, Trigger, Triggers};
+use watch::Watch;
+use writers::Writers;
 
-static OPTIONS: &[OptionSpec] = &[
-    OptionSpec::new(
-        "flag_file",
-        Kind::CommaList,
-        "Path of a file whose appearance says that the Job is done. May be repeated.",
-    )
-    .repeatable(),
-    OptionSpec::new(
-        "deadline",
-        Kind::Time,
-        "Time from the trigger until the host exits even if something is left.",
-    )
-    .default("30"),
-    OptionSpec::new(
-        "quiet_time",
-        Kind::Time,
-        "How long inputs other than sidecar_tail must be quiet to count as drained; unset: 5 s, \
-         for emitters of filters 1.1 s to 4.5 s.",
-    ),
+/// Default of `deadline` after SIGTERM: the kubelet kills 30 s after it.
+const SIGTERM_DEADLINE: Duration = Duration::from_secs(25);
+/// Default of `deadline` after any other trigger.
+const DEADLINE: Duration = Duration::from_secs(30);
+/// How often silence is measured.
+const IDLE_EVERY: Duration = Duration::from_millis(250);
+/// How often a writer that was found is looked for again.
+const WRITERS_EVERY: Duration = Duration::from_secs(1);
+
+/// Outputs that cannot fail for long.
+const LOCAL_OUTPUTS: &[&str] = &[
+    "completion_exit",
+    "counter",
+    "exit",
+    "flowcounter",
+    "null",
+    "stdout",
 ];
+
+/// SIGTERM has come.
+#[derive(Clone, Copy, Debug)]
+struct Terminated {
+    /// The drain starts then if no other trigger started it before.
+    drain_at: Duration,
+    /// The host exits then whatever is left.
+    end_at: Duration,
+}
 
 /// The output plugin `completion_exit`.
 #[derive(Debug)]
 pub struct CompletionExit {
+    config: Config,
     start: Instant,
-    watch: Option<Watch>,
+    started: bool,
+    /// SIGTERM is ours.
+    sigterm: bool,
+    terminated: Option<Terminated>,
+    triggers: Triggers,
     machine: Machine,
-    deadline: Duration,
-    trigger: Option<Fired>,
+    began: Duration,
+    idle: Idle,
+    next_idle: Duration,
+    /// When writers may be looked for again; `None`: an answer is awaited.
+    next_writers: Option<Duration>,
+    writer_logged: bool,
+    watch: Option<Watch>,
+    files: Option<Files>,
 }
 
 impl Output for CompletionExit {
@@ -61,53 +98,245 @@ impl Output for CompletionExit {
     };
     const TICK: Duration = Duration::from_millis(20);
 
-    fn init(settings: &Settings, _host: &mut dyn EngineHost) -> Result<Self, ConfigError> {
-        let flags: Vec<Flag> = settings
-            .list("flag_file")
-            .into_iter()
-            .map(Flag::new)
-            .collect();
-        if flags.is_empty() {
-            return Err(ConfigError::missing(
-                "flag_file",
-                "the path of a file whose appearance says that the Job is done",
-            ));
+    fn init(settings: &Settings, host: &mut dyn EngineHost) -> Result<Self, ConfigError> {
+        let config = Config::read(settings)?;
+        let sigterm = config.sigterm && host.take_over_sigterm();
+        if config.sigterm && !sigterm {
+            if !config.has_trigger() {
+                return Err(options::no_trigger());
+            }
+            tracing::warn!("SIGTERM stays with the host: it will stop without a drain");
         }
-        let deadline = settings.time("deadline").unwrap_or(Duration::from_secs(30));
-        let watch = Watch::start(flags)
-            .map_err(|error| ConfigError::other(format!("cannot wait for flag files: {error}")))?;
-        Ok(CompletionExit {
+        let no_thread =
+            |error: std::io::Error| ConfigError::other(format!("cannot start a thread: {error}"));
+        let watched = config.flags.is_some() || config.processes.is_some();
+        let watch = if watched || config.idle_time.is_some() {
+            Some(Watch::start(config.flags.clone(), config.processes.clone()).map_err(no_thread)?)
+        } else {
+            None
+        };
+        let files = if config.report_file.is_some() || config.ready_file.is_some() {
+            Some(Files::start().map_err(no_thread)?)
+        } else {
+            None
+        };
+        let plugin = CompletionExit {
+            triggers: Triggers::new(&config),
+            machine: Machine::new(config.quiet_time),
+            config,
             start: Instant::now(),
-            watch: Some(watch),
-            machine: Machine::new(settings.time("quiet_time")),
-            deadline,
-            trigger: None,
-        })
+            started: false,
+            sigterm,
+            terminated: None,
+            began: Duration::ZERO,
+            idle: Idle::default(),
+            next_idle: Duration::ZERO,
+            next_writers: Some(Duration::ZERO),
+            writer_logged: false,
+            watch,
+            files,
+        };
+        // A run that was killed may have left it behind.
+        plugin.not_ready();
+        Ok(plugin)
     }
 
     fn tick(&mut self, host: &mut dyn EngineHost) {
         self.tick_at(self.start.elapsed(), host);
     }
 
-    fn exit(self) {}
+    fn exit(self) {
+        if self.machine.phase() == Phase::Waiting {
+            self.not_ready();
+        }
+    }
 }
 
 impl CompletionExit {
     fn tick_at(&mut self, now: Duration, host: &mut dyn EngineHost) {
-        if self.machine.phase() == Phase::Waiting {
-            let Some(fired) = self.watch.as_ref().and_then(Watch::fired) else {
-                return;
-            };
-            tracing::info!(
-                "{fired}: draining, at most {} s",
-                self.deadline.as_secs_f64()
-            );
-            self.trigger = Some(fired);
-            self.machine.begin(now, self.deadline);
+        if !self.started {
+            self.started = true;
+            self.first_tick(host);
         }
-        if self.machine.phase() != Phase::Draining {
+        if self.machine.phase() == Phase::Ended {
             return;
         }
+        self.look_for_sigterm(now, host);
+        if self.machine.phase() == Phase::Waiting {
+            self.look_for_news(now);
+            self.look_at_counters(now, host);
+            self.look_at_silence(now, host);
+            if !host.is_stopping() {
+                self.begin_if_due(now);
+            }
+        }
+        if self.machine.phase() == Phase::Draining {
+            self.drain(now, host);
+        }
+    }
+
+    /// The first tick comes when every input and output is initialised and collects.
+    fn first_tick(&self, host: &dyn EngineHost) {
+        for output in host.outputs() {
+            if let Some(warning) = retry_warning(&output) {
+                tracing::warn!("{warning}");
+            }
+        }
+        if let Some(time) = self.config.idle_time {
+            tracing::info!(
+                "idle_time {} s: relies on the counters of sidecar_tail, on chunks of other \
+                 inputs, and on open files of other processes in /proc as far as they are visible",
+                time.as_secs_f64()
+            );
+        }
+        if let (Some(files), Some(path)) = (&self.files, &self.config.ready_file) {
+            files.write("ready_file", path, b"ready\n".to_vec());
+        }
+    }
+
+    fn not_ready(&self) {
+        if let (Some(files), Some(path)) = (&self.files, &self.config.ready_file) {
+            files.remove("ready_file", path);
+        }
+    }
+
+    fn fire(&mut self, fired: Fired) {
+        let line = fired.to_string();
+        if self.triggers.fire(fired) {
+            tracing::info!("{line}");
+        }
+    }
+
+    /// SIGTERM starts a drain, and shortens one that runs.
+    fn look_for_sigterm(&mut self, now: Duration, host: &mut dyn EngineHost) {
+        if !self.sigterm || self.terminated.is_some() {
+            return;
+        }
+        let Some(ago) = host.terminate_requested() else {
+            return;
+        };
+        let deadline = self.config.deadline.unwrap_or(SIGTERM_DEADLINE);
+        let terminated = Terminated {
+            drain_at: now + self.config.sigterm_wait.saturating_sub(ago),
+            end_at: now + deadline.saturating_sub(ago),
+        };
+        self.terminated = Some(terminated);
+        self.fire(Fired::new(Trigger::Sigterm, "received"));
+        match self.machine.phase() {
+            Phase::Draining => self.machine.begin(now, terminated.end_at - now),
+            Phase::Waiting if terminated.drain_at > now => tracing::info!(
+                "reading on for up to {} s",
+                (terminated.drain_at - now).as_secs_f64()
+            ),
+            Phase::Waiting | Phase::Ended => {}
+        }
+    }
+
+    /// Starts the drain if it is time.
+    fn begin_if_due(&mut self, now: Duration) {
+        let mut deadline = None;
+        if self.triggers.complete() {
+            deadline = Some(self.config.deadline.unwrap_or(DEADLINE));
+        }
+        if let Some(terminated) = self.terminated {
+            if deadline.is_some() || now >= terminated.drain_at {
+                let left = terminated.end_at.saturating_sub(now);
+                deadline = Some(deadline.map_or(left, |deadline| deadline.min(left)));
+            }
+        }
+        let Some(deadline) = deadline else {
+            return;
+        };
+        tracing::info!("draining, at most {} s", deadline.as_secs_f64());
+        self.not_ready();
+        self.began = now;
+        self.machine.begin(now, deadline);
+    }
+
+    fn look_for_news(&mut self, now: Duration) {
+        let Some(news) = self.watch.as_ref().and_then(Watch::news) else {
+            return;
+        };
+        for fired in news.fired {
+            self.fire(fired);
+        }
+        if let Some(writers) = news.writers {
+            self.judge_writers(now, &writers);
+        }
+    }
+
+    fn look_at_counters(&mut self, now: Duration, host: &dyn EngineHost) {
+        let limits = self.config.limits;
+        let reached = |limit: Option<u64>, count: u64| limit.filter(|limit| count >= *limit);
+        if limits.flushes.is_some() || limits.records.is_some() {
+            let flushed = host.flushed();
+            if let Some(limit) = reached(limits.flushes, flushed.flushes) {
+                self.fire(Fired::new(Trigger::Flushes, format!("{limit} reached")));
+            }
+            if let Some(limit) = reached(limits.records, flushed.records) {
+                self.fire(Fired::new(Trigger::Records, format!("{limit} reached")));
+            }
+        }
+        if let Some(limit) = limits.time.filter(|limit| now >= *limit) {
+            let reason = format!("{} s have passed", limit.as_secs());
+            self.fire(Fired::new(Trigger::Time, reason));
+        }
+    }
+
+    fn look_at_silence(&mut self, now: Duration, host: &dyn EngineHost) {
+        let Some(limit) = self.config.idle_time else {
+            return;
+        };
+        if now < self.next_idle {
+            return;
+        }
+        self.next_idle = now + IDLE_EVERY;
+        let silent = self.idle.observe(now, &host.inputs(), host.flushed());
+        if silent < limit {
+            if self.triggers.retract(Trigger::Idle) {
+                tracing::info!("idle: no longer");
+            }
+            return;
+        }
+        if self.triggers.has(Trigger::Idle) || self.next_writers.is_none_or(|next| now < next) {
+            return;
+        }
+        if let Some(watch) = &self.watch {
+            self.next_writers = None;
+            watch.ask_for_writers(paths(&host.drain_reports()));
+        }
+    }
+
+    /// The answer to the question that silence raised.
+    fn judge_writers(&mut self, now: Duration, writers: &Writers) {
+        self.next_writers = Some(now + WRITERS_EVERY);
+        let Some(limit) = self.config.idle_time else {
+            return;
+        };
+        // Something may have come while the thread looked.
+        if now.saturating_sub(self.idle.since()) < limit {
+            return;
+        }
+        if let Some((pid, path)) = &writers.found {
+            if !self.writer_logged {
+                self.writer_logged = true;
+                tracing::info!(
+                    "idle, but process {pid} has {} open for writing: waiting",
+                    path.display()
+                );
+            }
+            return;
+        }
+        let reason = format!(
+            "nothing came for {} s; open files of {} other processes seen, of {} hidden",
+            limit.as_secs_f64(),
+            writers.seen,
+            writers.hidden
+        );
+        self.fire(Fired::new(Trigger::Idle, reason));
+    }
+
+    fn drain(&mut self, now: Duration, host: &mut dyn EngineHost) {
         let inputs = host.inputs();
         let actions = self.machine.step(&Facts {
             now,
@@ -120,47 +349,54 @@ impl CompletionExit {
             match action {
                 Action::RequestDrain(time) => host.request_drain(time),
                 Action::Flush => host.flush(),
-                Action::Exit(end) => {
-                    self.summarise(&end, host);
-                    host.exit(0);
-                }
+                Action::Exit(end) => self.leave(end, host),
             }
         }
     }
 
-    fn summarise(&self, end: &End, host: &dyn EngineHost) {
-        let (mut files, mut bytes, mut records) = (0u64, 0u64, 0u64);
-        for drain in host
-            .inputs()
-            .iter()
-            .filter_map(|input| input.drain.as_ref())
-        {
-            files += drain.files;
-            bytes += drain.read_bytes;
-            records += drain.records;
-        }
-        let trigger = self
-            .trigger
-            .as_ref()
-            .map_or("", |fired| fired.reason.as_str());
-        let took = end.took.as_millis();
-        let left = end.left;
-        if left.is_nothing() {
-            tracing::info!(
-                "drained in {took} ms ({trigger}): {files} files, {bytes} bytes and {records} \
-                 records read, nothing left; exit status 0"
-            );
+    fn leave(&mut self, end: End, host: &mut dyn EngineHost) {
+        let code = self.triggers.code();
+        let mut report = Report::new(self.triggers.fired(), code, end, self.began, host);
+        let loss = report.has_loss();
+        let status = match (self.config.loss_exit_code, self.config.exit_code) {
+            (Some(status), _) if loss => status,
+            (_, ExitCode::Fixed(status)) => status,
+            (_, ExitCode::Trigger) => code.unwrap_or(0),
+        };
+        report.status = i32::from(status);
+        if loss {
+            tracing::warn!("{report}");
         } else {
-            tracing::warn!(
-                "{} after {took} ms ({trigger}): {files} files, {bytes} bytes and {records} \
-                 records read; left: {} inputs not read out, {} bytes unread, {} chunks and {} \
-                 tasks undelivered; exit status 0",
-                if end.expired { "deadline" } else { "done" },
-                left.inputs,
-                left.unread_bytes,
-                left.chunks,
-                left.tasks
-            );
+            tracing::info!("{report}");
         }
+        if let (Some(files), Some(path)) = (&self.files, &self.config.report_file) {
+            files.write("report_file", path, report.json().into_bytes());
+        }
+        host.exit(report.status);
     }
+}
+
+/// The host drops a chunk when its retries are used up, long before a deadline.
+fn retry_warning(output: &OutputInfo) -> Option<String> {
+    let RetryLimit::Times(limit) = output.retry_limit else {
+        return None;
+    };
+    if limit > 1 || LOCAL_OUTPUTS.contains(&output.plugin.as_str()) {
+        return None;
+    }
+    Some(format!(
+        "output {}: Retry_Limit {limit} drops records while its destination is down; \
+         'Retry_Limit no_limits' keeps them, and the deadline bounds the wait",
+        output.name
+    ))
+}
+
+/// The files that inputs read, from their reports.
+fn paths(reports: &[(String, String)]) -> Vec<PathBuf> {
+    reports
+        .iter()
+        .filter_map(|(_, text)| serde_json::from_str::<Vec<serde_json::Value>>(text).ok())
+        .flatten()
+        .filter_map(|file| file["path"].as_str().map(PathBuf::from))
+        .collect()
 }

@@ -1,50 +1,41 @@
-//! The thread that waits for flag files, so that the engine's thread never touches a file system.
+//! The thread that waits for flag files and processes, so that the engine's thread never touches
+//! a file system.
 //!
 //! inotify tells of a flag at once where the writer runs on the same machine. A look every
 //! [`LOOK_EVERY`] finds it on network file systems as well, and keeps the watches where they
 //! belong while folders come and go.
 
-use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-use flb_sidecar_sdk::worker;
 use rustix::event::{eventfd, poll, EventfdFlags, PollFd, PollFlags, Timespec};
 use rustix::fs::inotify;
 use rustix::io::Errno;
 
-use crate::flag::Flag;
+use crate::flag::{Flags, Look};
+use crate::options::{FlagConfig, ProcessConfig};
+use crate::process::Processes;
+use crate::trigger::Fired;
+use crate::worker::Worker;
+use crate::writers::{self, Writers};
 
 /// Time between two looks without an event.
-const LOOK_EVERY: Timespec = Timespec {
-    tv_sec: 1,
-    tv_nsec: 0,
-};
-
-/// Why a trigger fired.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Fired {
-    /// For people: what happened.
-    pub(crate) reason: String,
-}
-
-impl fmt::Display for Fired {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.reason)
-    }
-}
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+const PROC: &str = "/proc";
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// Set behind `fired`: the engine's thread looks here only.
+    /// Set behind the mailboxes: the engine's thread looks here only.
     ready: AtomicBool,
     stop: AtomicBool,
-    fired: Mutex<Option<Fired>>,
+    fired: Mutex<Vec<Fired>>,
+    question: Mutex<Option<Vec<PathBuf>>>,
+    answer: Mutex<Option<Writers>>,
 }
 
 /// The running thread.
@@ -52,84 +43,150 @@ struct Shared {
 pub(crate) struct Watch {
     shared: Arc<Shared>,
     wake: Arc<OwnedFd>,
-    thread: Option<JoinHandle<()>>,
+    _thread: Worker,
+}
+
+/// What the thread told since the last question.
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    pub(crate) fired: Vec<Fired>,
+    pub(crate) writers: Option<Writers>,
 }
 
 impl Watch {
-    /// Starts to wait for `flags`.
+    /// Starts to wait.
     ///
     /// # Errors
     /// When the system has no descriptor or thread left.
-    pub(crate) fn start(flags: Vec<Flag>) -> io::Result<Self> {
+    pub(crate) fn start(
+        flags: Option<FlagConfig>,
+        processes: Option<ProcessConfig>,
+    ) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
-        let thread = worker::spawn("flb-sc-flag", {
+        let thread = Worker::start("flb-sc-flag", {
             let (shared, wake) = (shared.clone(), wake.clone());
-            move || run(&flags, &shared, &wake)
+            move || {
+                let own = std::process::id();
+                let flags = flags.as_ref().map(Flags::new);
+                let processes = processes
+                    .as_ref()
+                    .map(|config| Processes::new(config, Path::new(PROC), own, Instant::now()));
+                run(flags, processes, &shared, &wake);
+            }
         })?;
         Ok(Watch {
             shared,
             wake,
-            thread: Some(thread),
+            _thread: thread,
         })
     }
 
-    /// What fired, once. Without a trigger this is one atomic load.
-    pub(crate) fn fired(&self) -> Option<Fired> {
+    /// What is new. When nothing is, this is one atomic operation.
+    pub(crate) fn news(&self) -> Option<News> {
         if !self.shared.ready.swap(false, Ordering::AcqRel) {
             return None;
         }
-        self.shared
-            .fired
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+        Some(News {
+            fired: std::mem::take(&mut *lock(&self.shared.fired)),
+            writers: lock(&self.shared.answer).take(),
+        })
+    }
+
+    /// Has the thread look who has `files` open for writing; the answer is in [`Watch::news`].
+    pub(crate) fn ask_for_writers(&self, files: Vec<PathBuf>) {
+        *lock(&self.shared.question) = Some(files);
+        wake_up(&self.wake);
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Release);
-        // The counter is far from its limit, so the write cannot fail; the thread looks every
-        // second anyway.
-        let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
-        if let Some(thread) = self.thread.take() {
-            if thread.join().is_err() {
-                tracing::error!("the thread that waits for flag files panicked");
-            }
-        }
+        wake_up(&self.wake);
     }
 }
 
-fn run(flags: &[Flag], shared: &Shared, wake: &OwnedFd) {
-    let inotify = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)
-        .inspect_err(|error| {
-            tracing::warn!("no inotify ({error}): flag files are looked for every second");
-        })
-        .ok();
+fn wake_up(wake: &OwnedFd) {
+    // The counter is far from its limit, so this cannot fail; the thread looks every second anyway.
+    let _ = rustix::io::write(wake, &1u64.to_ne_bytes());
+}
+
+/// A panic of the other thread leaves a mailbox as it was, so a poisoned lock is still good.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn run(
+    mut flags: Option<Flags>,
+    mut processes: Option<Processes>,
+    shared: &Shared,
+    wake: &OwnedFd,
+) {
+    let inotify = flags.as_ref().and_then(|_| {
+        inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)
+            .inspect_err(|error| {
+                tracing::warn!("no inotify ({error}): flag files are looked for every second");
+            })
+            .ok()
+    });
     while !shared.stop.load(Ordering::Acquire) {
-        // First the watch, then the look: what appears in between is an event.
-        for flag in flags {
+        let now = Instant::now();
+        let mut pause = LOOK_EVERY;
+        if let Some(wanted) = &mut flags {
+            // First the watch, then the look: what appears in between is an event.
             if let Some(inotify) = &inotify {
-                watch_folder(inotify, flag.folder());
+                for folder in wanted.folders() {
+                    watch_folder(inotify, folder, wanted.wants_code());
+                }
+            }
+            match wanted.look(now) {
+                Look::Nothing => {}
+                Look::Again(soon) => pause = pause.min(soon),
+                Look::Found(fired) => {
+                    tell(shared, fired);
+                    flags = None;
+                }
             }
         }
-        if let Some(path) = flags.iter().find_map(Flag::find) {
-            let reason = format!("flag file {} is there", path.display());
-            *shared.fired.lock().unwrap_or_else(PoisonError::into_inner) = Some(Fired { reason });
-            shared.ready.store(true, Ordering::Release);
-            return;
+        if let Some(wanted) = &mut processes {
+            if let Some(fired) = wanted.look(now) {
+                tell(shared, fired);
+                processes = None;
+            } else if let Some(soon) = wanted.next_look(now) {
+                pause = pause.min(soon);
+            }
         }
-        wait(inotify.as_ref(), wake);
+        let question = lock(&shared.question).take();
+        if let Some(files) = question {
+            let found = writers::search(Path::new(PROC), std::process::id(), &files);
+            *lock(&shared.answer) = Some(found);
+            shared.ready.store(true, Ordering::Release);
+        }
+        wait(
+            inotify.as_ref(),
+            wake,
+            flags.as_ref(),
+            processes.as_ref(),
+            pause,
+        );
     }
+}
+
+fn tell(shared: &Shared, fired: Fired) {
+    lock(&shared.fired).push(fired);
+    shared.ready.store(true, Ordering::Release);
 }
 
 /// Watches `folder`, or as long as that is missing the nearest folder above it.
-fn watch_folder(inotify: &OwnedFd, folder: &Path) {
-    let flags = inotify::WatchFlags::CREATE
+fn watch_folder(inotify: &OwnedFd, folder: &Path, writes: bool) {
+    let mut flags = inotify::WatchFlags::CREATE
         | inotify::WatchFlags::MOVED_TO
-        | inotify::WatchFlags::CLOSE_WRITE
+        | inotify::WatchFlags::ATTRIB
         | inotify::WatchFlags::ONLYDIR;
+    if writes {
+        flags |= inotify::WatchFlags::CLOSE_WRITE;
+    }
     for folder in folder.ancestors() {
         let folder = if folder.as_os_str().is_empty() {
             Path::new(".")
@@ -143,92 +200,71 @@ fn watch_folder(inotify: &OwnedFd, folder: &Path) {
     }
 }
 
-/// Waits for an event, the end or the next look, and takes the events away.
-fn wait(inotify: Option<&OwnedFd>, wake: &OwnedFd) {
-    let mut fds = vec![PollFd::new(wake, PollFlags::IN)];
-    if let Some(inotify) = inotify {
-        fds.push(PollFd::new(inotify, PollFlags::IN));
-    }
-    match poll(&mut fds, Some(&LOOK_EVERY)) {
-        Ok(_) | Err(Errno::INTR) => {}
-        Err(error) => {
-            tracing::error!("poll: {error}");
-            std::thread::sleep(std::time::Duration::from_secs(1));
+/// Waits for an event worth a look, the end or the next look.
+fn wait(
+    inotify: Option<&OwnedFd>,
+    wake: &OwnedFd,
+    flags: Option<&Flags>,
+    processes: Option<&Processes>,
+    pause: Duration,
+) {
+    let end = Instant::now() + pause;
+    loop {
+        let mut fds = vec![PollFd::new(wake, PollFlags::IN)];
+        if let Some(inotify) = inotify {
+            fds.push(PollFd::new(inotify, PollFlags::IN));
+        }
+        let others = fds.len();
+        for pidfd in processes.into_iter().flat_map(Processes::pidfds) {
+            fds.push(PollFd::new(pidfd, PollFlags::IN));
+        }
+        let left = end.saturating_duration_since(Instant::now());
+        let timeout = Timespec {
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(1),
+            tv_nsec: i64::from(left.subsec_nanos()),
+        };
+        match poll(&mut fds, Some(&timeout)) {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(Errno::INTR) => continue,
+            Err(error) => {
+                tracing::error!("poll: {error}");
+                std::thread::sleep(left);
+                return;
+            }
+        }
+        let ready = |fd: &PollFd<'_>| !fd.revents().is_empty();
+        if fds.first().is_some_and(ready) {
+            let mut count = [0; 8];
+            // Empties the counter; it is readable, so this cannot wait.
+            let _ = rustix::io::read(wake, &mut count);
+            return;
+        }
+        if fds.iter().skip(others).any(ready) {
+            return;
+        }
+        if inotify.is_some_and(|inotify| take_events(inotify, flags)) {
+            return;
         }
     }
-    if let Some(inotify) = inotify {
-        let mut space = [MaybeUninit::uninit(); 4096];
-        let mut events = inotify::Reader::new(inotify.as_fd(), &mut space);
-        while events.next().is_ok() {}
+}
+
+/// Takes all events away; whether one of them is worth a look.
+fn take_events(inotify: &OwnedFd, flags: Option<&Flags>) -> bool {
+    let mut worth = false;
+    let mut space = [MaybeUninit::uninit(); 4096];
+    let mut events = inotify::Reader::new(inotify.as_fd(), &mut space);
+    while let Ok(event) = events.next() {
+        // Events without a name say that a folder went or that events were lost.
+        worth |= event.events().contains(inotify::ReadFlags::ISDIR)
+            || event.file_name().is_none_or(|name| {
+                let name = name.to_string_lossy();
+                flags.is_some_and(|flags| flags.may_match(&name))
+            });
     }
+    worth
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs;
-    use std::time::{Duration, Instant};
-
-    fn fired_within(watch: &Watch, limit: Duration) -> Option<Fired> {
-        let start = Instant::now();
-        loop {
-            if let Some(fired) = watch.fired() {
-                return Some(fired);
-            }
-            if start.elapsed() > limit {
-                return None;
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
-
-    #[test]
-    fn a_flag_that_is_there_already_fires_once() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("flag");
-        fs::write(&path, "").unwrap();
-        let watch = Watch::start(vec![Flag::new(&path)]).unwrap();
-        let fired = fired_within(&watch, Duration::from_secs(10)).unwrap();
-        assert!(fired.reason.contains(path.to_str().unwrap()), "{fired}");
-        assert_eq!(watch.fired(), None);
-    }
-
-    #[test]
-    fn a_flag_in_a_folder_that_comes_later_fires() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = dir.path().join("a/b");
-        let watch = Watch::start(vec![Flag::new(folder.join("flag"))]).unwrap();
-        fs::create_dir_all(&folder).unwrap();
-        assert_eq!(watch.fired(), None);
-        fs::write(folder.join("flag"), "").unwrap();
-        assert!(fired_within(&watch, Duration::from_secs(10)).is_some());
-    }
-
-    #[test]
-    fn a_renamed_flag_and_a_dangling_link_fire() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("flag");
-        let watch = Watch::start(vec![Flag::new(&path)]).unwrap();
-        fs::write(dir.path().join("other"), "").unwrap();
-        fs::rename(dir.path().join("other"), &path).unwrap();
-        assert!(fired_within(&watch, Duration::from_secs(10)).is_some());
-
-        let link = dir.path().join("link");
-        std::os::unix::fs::symlink("nowhere", &link).unwrap();
-        let watch = Watch::start(vec![Flag::new(&link)]).unwrap();
-        assert!(fired_within(&watch, Duration::from_secs(10)).is_some());
-    }
-
-    #[test]
-    fn dropping_the_watch_ends_its_thread_at_once() {
-        let dir = tempfile::tempdir().unwrap();
-        let watch = Watch::start(vec![Flag::new(dir.path().join("flag"))]).unwrap();
-        let start = Instant::now();
-        drop(watch);
-        assert!(
-            start.elapsed() < Duration::from_millis(900),
-            "{:?}",
-            start.elapsed()
-        );
-    }
-}
+#[path = "watch_tests.rs"]
+mod tests;

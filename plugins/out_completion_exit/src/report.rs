@@ -1,0 +1,244 @@
+//! What a drain came to: one line for the log, one JSON object for `report_file`.
+
+use std::fmt;
+use std::time::Duration;
+
+use flb_sidecar_sdk::{EngineHost, InputInfo, OutputInfo};
+use serde_json::{json, Map, Value};
+
+use crate::machine::End;
+use crate::trigger::Fired;
+
+/// The kubelet keeps this much of a termination message.
+pub(crate) const MAX_BYTES: usize = 4096;
+/// A longer text (paths, names) is cut.
+const MAX_TEXT: usize = 300;
+/// What one entry of a file may take; a longer one is reduced to the known keys.
+const MAX_FILE: usize = 500;
+
+/// A finished drain.
+#[derive(Clone, Debug)]
+pub(crate) struct Report {
+    pub(crate) fired: Vec<Fired>,
+    pub(crate) code: Option<u8>,
+    pub(crate) status: i32,
+    pub(crate) end: End,
+    /// Time from the start of the plugin to the trigger.
+    pub(crate) waited: Duration,
+    pub(crate) inputs: Vec<InputInfo>,
+    pub(crate) outputs: Vec<OutputInfo>,
+    /// JSON arrays of objects, one per input.
+    pub(crate) files: Vec<(String, String)>,
+}
+
+/// Records that outputs gave up; `None`: the host does not tell.
+pub(crate) fn dropped(outputs: &[OutputInfo]) -> Option<u64> {
+    sum(outputs.iter().map(|output| output.dropped_records))
+}
+
+/// `None` if nobody tells.
+fn sum(values: impl Iterator<Item = Option<u64>>) -> Option<u64> {
+    values.flatten().reduce(u64::saturating_add)
+}
+
+impl Report {
+    /// Asks `host` for the rest.
+    pub(crate) fn new(
+        fired: &[Fired],
+        code: Option<u8>,
+        end: End,
+        waited: Duration,
+        host: &dyn EngineHost,
+    ) -> Self {
+        Report {
+            fired: fired.to_vec(),
+            code,
+            status: 0,
+            end,
+            waited,
+            inputs: host.inputs(),
+            outputs: host.outputs(),
+            files: host.drain_reports(),
+        }
+    }
+
+    /// Something was left behind or dropped.
+    pub(crate) fn has_loss(&self) -> bool {
+        !self.end.left.is_nothing() || dropped(&self.outputs).unwrap_or(0) > 0
+    }
+
+    fn drain_sum(&self, field: impl Fn(&flb_sidecar_sdk::drain::DrainStatus) -> u64) -> u64 {
+        self.inputs
+            .iter()
+            .filter_map(|input| input.drain.as_ref())
+            .fold(0, |sum, drain| sum.saturating_add(field(drain)))
+    }
+
+    fn reason(&self) -> String {
+        let reasons: Vec<String> = self.fired.iter().map(ToString::to_string).collect();
+        cut(&reasons.join("; "))
+    }
+
+    /// At most [`MAX_BYTES`]; entries of files and inputs are left out from the end if need be.
+    pub(crate) fn json(&self) -> String {
+        let mut report = self.head();
+        let mut inputs: Vec<Value> = self.inputs.iter().map(input_entry).collect();
+        let mut files = self.file_entries();
+        // What was not read is what the reader of a report looks for.
+        files.sort_by_key(|file| std::cmp::Reverse(file["unread_bytes"].as_u64().unwrap_or(0)));
+        // Room for the keys and counts that are added last.
+        let mut room =
+            MAX_BYTES.saturating_sub(Value::Object(report.clone()).to_string().len() + 80);
+        for (name, entries) in [("inputs", &mut inputs), ("files", &mut files)] {
+            let total = entries.len();
+            let mut kept = Vec::new();
+            for entry in entries.drain(..) {
+                let length = entry.to_string().len() + 1;
+                if length > room {
+                    break;
+                }
+                room -= length;
+                kept.push(entry);
+            }
+            let omitted = total - kept.len();
+            report.insert(name.to_owned(), Value::Array(kept));
+            if omitted > 0 {
+                report.insert(format!("{name}_omitted"), json!(omitted));
+            }
+        }
+        Value::Object(report).to_string()
+    }
+
+    fn head(&self) -> Map<String, Value> {
+        let left = &self.end.left;
+        let mut head = Map::new();
+        let kinds: Vec<&str> = self
+            .fired
+            .iter()
+            .map(|fired| fired.trigger.name())
+            .collect();
+        head.insert("trigger".to_owned(), json!(kinds.join("+")));
+        head.insert("reason".to_owned(), json!(self.reason()));
+        head.insert("trigger_code".to_owned(), json!(self.code));
+        head.insert("status".to_owned(), json!(self.status));
+        head.insert("complete".to_owned(), json!(!self.has_loss()));
+        head.insert("deadline_reached".to_owned(), json!(self.end.expired));
+        head.insert(
+            "seconds".to_owned(),
+            json!({"waited": seconds(self.waited), "drain": seconds(self.end.took)}),
+        );
+        head.insert(
+            "records".to_owned(),
+            json!({
+                "in": self.drain_sum(|drain| drain.records),
+                "out": sum(self.outputs.iter().map(|output| output.delivered_records)),
+                "dropped": dropped(&self.outputs),
+            }),
+        );
+        head.insert(
+            "retries".to_owned(),
+            json!(sum(self.outputs.iter().map(|output| output.retries))),
+        );
+        head.insert(
+            "left".to_owned(),
+            json!({
+                "inputs": left.inputs,
+                "unread_bytes": left.unread_bytes,
+                "chunks": left.chunks,
+                "tasks": left.tasks,
+            }),
+        );
+        head
+    }
+
+    fn file_entries(&self) -> Vec<Value> {
+        self.files
+            .iter()
+            .filter_map(|(_, text)| serde_json::from_str::<Vec<Value>>(text).ok())
+            .flatten()
+            .map(|file| {
+                if file.to_string().len() <= MAX_FILE {
+                    return file;
+                }
+                json!({
+                    "path": cut(file["path"].as_str().unwrap_or("?")),
+                    "read_bytes": file["read_bytes"],
+                    "unread_bytes": file["unread_bytes"],
+                })
+            })
+            .collect()
+    }
+}
+
+/// The summary for the log, one line.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let left = &self.end.left;
+        write!(
+            f,
+            "{} after {} ms ({}): {} files, {} bytes and {} records read",
+            if self.end.expired {
+                "deadline"
+            } else {
+                "drained"
+            },
+            self.end.took.as_millis(),
+            self.reason(),
+            self.drain_sum(|drain| drain.files),
+            self.drain_sum(|drain| drain.read_bytes),
+            self.drain_sum(|drain| drain.records),
+        )?;
+        match dropped(&self.outputs) {
+            Some(n) if n > 0 => write!(f, ", {n} records dropped by outputs")?,
+            _ => {}
+        }
+        if left.is_nothing() {
+            f.write_str(", nothing left")?;
+        } else {
+            write!(
+                f,
+                "; left: {} inputs not read out, {} bytes unread, {} chunks and {} tasks undelivered",
+                left.inputs, left.unread_bytes, left.chunks, left.tasks
+            )?;
+        }
+        write!(f, "; exit status {}", self.status)
+    }
+}
+
+fn input_entry(input: &InputInfo) -> Value {
+    let mut entry = Map::new();
+    entry.insert("name".to_owned(), json!(cut(&input.name)));
+    if let Some(drain) = &input.drain {
+        entry.insert("files".to_owned(), json!(drain.files));
+        entry.insert("read_bytes".to_owned(), json!(drain.read_bytes));
+        entry.insert("unread_bytes".to_owned(), json!(drain.unread_bytes));
+        entry.insert("records".to_owned(), json!(drain.records));
+    }
+    if let Some(pending) = input.pending.filter(|p| p.chunks > 0 || p.tasks > 0) {
+        entry.insert("chunks".to_owned(), json!(pending.chunks));
+        entry.insert("tasks".to_owned(), json!(pending.tasks));
+    }
+    Value::Object(entry)
+}
+
+fn seconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+/// A text of bounded length without control characters, so that a line stays a line.
+fn cut(text: &str) -> String {
+    let clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let mut short = String::new();
+    for c in clean {
+        if short.len() + c.len_utf8() > MAX_TEXT {
+            short.push_str("...");
+            break;
+        }
+        short.push(c);
+    }
+    short
+}
+
+#[cfg(test)]
+#[path = "report_tests.rs"]
+mod tests;

@@ -1,0 +1,158 @@
+use super::*;
+use crate::machine::Left;
+use crate::trigger::Trigger;
+use flb_sidecar_sdk::drain::{DrainState, DrainStatus};
+use flb_sidecar_sdk::Pending;
+use proptest::prelude::*;
+
+fn report() -> Report {
+    Report {
+        fired: vec![Fired {
+            code: Some(3),
+            ..Fired::new(Trigger::Flag, "/logs/flag is there")
+        }],
+        code: Some(3),
+        status: 3,
+        end: End {
+            expired: false,
+            left: Left::default(),
+            took: Duration::from_millis(80),
+        },
+        waited: Duration::from_millis(12_345),
+        inputs: vec![InputInfo {
+            name: "sidecar_tail.0".to_owned(),
+            pending: Some(Pending::default()),
+            drain: Some(DrainStatus {
+                state: DrainState::Drained,
+                files: 2,
+                read_bytes: 100,
+                unread_bytes: 0,
+                records: 10,
+            }),
+            ..InputInfo::default()
+        }],
+        outputs: Vec::new(),
+        files: vec![(
+            "sidecar_tail.0".to_owned(),
+            r#"[{"path":"/logs/a.log","read_bytes":100,"unread_bytes":0}]"#.to_owned(),
+        )],
+    }
+}
+
+#[test]
+fn the_json_has_every_key() {
+    assert_eq!(
+        serde_json::from_str::<Value>(&report().json()).unwrap(),
+        json!({
+            "trigger": "flag_file",
+            "reason": "flag_file: /logs/flag is there",
+            "trigger_code": 3,
+            "status": 3,
+            "complete": true,
+            "deadline_reached": false,
+            "seconds": {"waited": 12.345, "drain": 0.08},
+            "records": {"in": 10, "out": null, "dropped": null},
+            "retries": null,
+            "left": {"inputs": 0, "unread_bytes": 0, "chunks": 0, "tasks": 0},
+            "inputs": [{"name": "sidecar_tail.0", "files": 2, "read_bytes": 100,
+                        "unread_bytes": 0, "records": 10}],
+            "files": [{"path": "/logs/a.log", "read_bytes": 100, "unread_bytes": 0}],
+        })
+    );
+}
+
+#[test]
+fn the_summary_is_one_line_with_what_was_left() {
+    let mut report = report();
+    assert_eq!(
+        report.to_string(),
+        "drained after 80 ms (flag_file: /logs/flag is there): 2 files, 100 bytes and 10 records \
+         read, nothing left; exit status 3"
+    );
+    report.end.expired = true;
+    report.end.left = Left {
+        inputs: 1,
+        unread_bytes: 5,
+        chunks: 2,
+        tasks: 1,
+    };
+    assert_eq!(
+        report.to_string(),
+        "deadline after 80 ms (flag_file: /logs/flag is there): 2 files, 100 bytes and 10 records \
+         read; left: 1 inputs not read out, 5 bytes unread, 2 chunks and 1 tasks undelivered; \
+         exit status 3"
+    );
+}
+
+#[test]
+fn what_an_output_dropped_is_a_loss() {
+    let mut report = report();
+    assert!(!report.has_loss());
+    report.outputs = vec![
+        OutputInfo::default(),
+        OutputInfo {
+            dropped_records: Some(4),
+            delivered_records: Some(6),
+            retries: Some(1),
+            ..OutputInfo::default()
+        },
+    ];
+    assert!(report.has_loss());
+    assert!(report
+        .to_string()
+        .contains(", 4 records dropped by outputs"));
+    let json: Value = serde_json::from_str(&report.json()).unwrap();
+    assert_eq!(json["records"], json!({"in": 10, "out": 6, "dropped": 4}));
+    assert_eq!(
+        (&json["retries"], &json["complete"]),
+        (&json!(1), &json!(false))
+    );
+}
+
+#[test]
+fn unread_files_come_first_and_the_rest_is_counted() {
+    let mut report = report();
+    let files: Vec<Value> = (0..500)
+        .map(|n| json!({"path": format!("/logs/{n}.log"), "read_bytes": 1, "unread_bytes": n % 2}))
+        .collect();
+    report.files = vec![("x".to_owned(), Value::Array(files).to_string())];
+    let text = report.json();
+    assert!(
+        (MAX_BYTES - 200..=MAX_BYTES).contains(&text.len()),
+        "{}",
+        text.len()
+    );
+    let json: Value = serde_json::from_str(&text).unwrap();
+    let kept = json["files"].as_array().unwrap();
+    assert_eq!(kept[0]["unread_bytes"], 1);
+    assert_eq!(json["files_omitted"], 500 - kept.len());
+}
+
+proptest! {
+    #[test]
+    fn the_report_always_fits(
+        reason in "\\PC{0,2000}",
+        control in "[\u{0}-\u{1f}]{0,400}",
+        paths in prop::collection::vec("[\u{0}-\u{ff}]{0,600}", 0..40),
+        names in prop::collection::vec("\\PC{0,200}", 0..40),
+    ) {
+        let mut report = report();
+        report.fired = vec![
+            Fired::new(Trigger::Flag, reason),
+            Fired::new(Trigger::Idle, control),
+        ];
+        let files: Vec<Value> = paths.iter().map(|path| json!({"path": path})).collect();
+        report.files = vec![
+            ("x".to_owned(), Value::Array(files).to_string()),
+            ("y".to_owned(), "not json".to_owned()),
+        ];
+        report.inputs = names
+            .iter()
+            .map(|name| InputInfo { name: name.clone(), ..InputInfo::default() })
+            .collect();
+        let text = report.json();
+        prop_assert!(text.len() <= MAX_BYTES, "{}", text.len());
+        prop_assert!(serde_json::from_str::<Value>(&text).is_ok());
+        prop_assert!(!report.to_string().contains('\n'));
+    }
+}
