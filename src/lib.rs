@@ -12,6 +12,7 @@ mod link;
 mod load;
 mod log;
 mod metrics;
+mod multiline;
 mod parsers;
 mod signals;
 
