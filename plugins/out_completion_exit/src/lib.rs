@@ -33,7 +33,7 @@ use flb_sidecar_sdk::{
 
 use files::Files;
 use idle::Idle;
-use machine::{Action, End, Facts, Machine, Phase};
+use machine::{Action, Cause, End, Facts, Machine, Phase};
 use options::{Config, ExitCode, OPTIONS};
 use report::Report;
 use trigger::{Fired, Trigger, Triggers};
@@ -44,6 +44,8 @@ use writers::Writers;
 const SIGTERM_DEADLINE: Duration = Duration::from_secs(25);
 /// Default of `deadline` after any other trigger.
 const DEADLINE: Duration = Duration::from_secs(30);
+/// What the host may still wait after a deadline.
+const LAST_GRACE: Duration = Duration::from_secs(1);
 /// How often silence is measured.
 const IDLE_EVERY: Duration = Duration::from_millis(250);
 /// How often a writer that was found is looked for again.
@@ -54,6 +56,7 @@ const LOCAL_OUTPUTS: &[&str] = &[
     "completion_exit",
     "counter",
     "exit",
+    "file",
     "flowcounter",
     "null",
     "stdout",
@@ -350,21 +353,34 @@ impl CompletionExit {
                 Action::RequestDrain(time) => host.request_drain(time),
                 Action::Flush => host.flush(),
                 Action::Exit(end) => self.leave(end, host),
+                Action::Report(end) => self.say(&self.report(end, host)),
             }
         }
     }
 
-    fn leave(&mut self, end: End, host: &mut dyn EngineHost) {
-        let code = self.triggers.code();
-        let mut report = Report::new(self.triggers.fired(), code, end, self.began, host);
-        let loss = report.has_loss();
+    /// Ends the engine. After a deadline the host shall not wait much longer for the same things.
+    fn leave(&self, end: End, host: &mut dyn EngineHost) {
+        let mut report = self.report(end, host);
         let status = match (self.config.loss_exit_code, self.config.exit_code) {
-            (Some(status), _) if loss => status,
+            (Some(status), _) if report.has_loss() => status,
             (_, ExitCode::Fixed(status)) => status,
-            (_, ExitCode::Trigger) => code.unwrap_or(0),
+            (_, ExitCode::Trigger) => report.code.unwrap_or(0),
         };
-        report.status = i32::from(status);
-        if loss {
+        report.status = Some(i32::from(status));
+        self.say(&report);
+        if end.cause == Cause::Deadline {
+            host.limit_grace(LAST_GRACE);
+        }
+        host.exit(i32::from(status));
+    }
+
+    fn report(&self, end: End, host: &dyn EngineHost) -> Report {
+        let code = self.triggers.code();
+        Report::new(self.triggers.fired(), code, end, self.began, host)
+    }
+
+    fn say(&self, report: &Report) {
+        if report.has_loss() {
             tracing::warn!("{report}");
         } else {
             tracing::info!("{report}");
@@ -372,7 +388,6 @@ impl CompletionExit {
         if let (Some(files), Some(path)) = (&self.files, &self.config.report_file) {
             files.write("report_file", path, report.json().into_bytes());
         }
-        host.exit(report.status);
     }
 }
 
