@@ -44,6 +44,8 @@ use writers::Writers;
 const SIGTERM_DEADLINE: Duration = Duration::from_secs(25);
 /// Default of `deadline` after any other trigger.
 const DEADLINE: Duration = Duration::from_secs(30);
+/// How long the exit waits for the report.
+const REPORT_WAIT: Duration = Duration::from_millis(250);
 /// What the host may still wait after a deadline.
 const LAST_GRACE: Duration = Duration::from_secs(1);
 /// How often silence is measured.
@@ -71,6 +73,14 @@ struct Terminated {
     end_at: Duration,
 }
 
+/// The drain is over; the report is being written.
+#[derive(Clone, Copy, Debug)]
+struct Leaving {
+    status: i32,
+    expired: bool,
+    at_latest: Duration,
+}
+
 /// The output plugin `completion_exit`.
 #[derive(Debug)]
 pub struct CompletionExit {
@@ -80,6 +90,7 @@ pub struct CompletionExit {
     /// SIGTERM is ours.
     sigterm: bool,
     terminated: Option<Terminated>,
+    leaving: Option<Leaving>,
     triggers: Triggers,
     machine: Machine,
     began: Duration,
@@ -131,6 +142,7 @@ impl Output for CompletionExit {
             started: false,
             sigterm,
             terminated: None,
+            leaving: None,
             began: Duration::ZERO,
             idle: Idle::default(),
             next_idle: Duration::ZERO,
@@ -162,6 +174,7 @@ impl CompletionExit {
             self.first_tick(host);
         }
         if self.machine.phase() == Phase::Ended {
+            self.leave_if_written(now, host);
             return;
         }
         self.look_for_sigterm(now, host);
@@ -252,6 +265,10 @@ impl CompletionExit {
         };
         tracing::info!("draining, at most {} s", deadline.as_secs_f64());
         self.not_ready();
+        // Its work is done, and it opens files.
+        if let Some(watch) = &self.watch {
+            watch.stop();
+        }
         self.began = now;
         self.machine.begin(now, deadline);
     }
@@ -352,14 +369,14 @@ impl CompletionExit {
             match action {
                 Action::RequestDrain(time) => host.request_drain(time),
                 Action::Flush => host.flush(),
-                Action::Exit(end) => self.leave(end, host),
+                Action::Exit(end) => self.leave(now, end, host),
                 Action::Report(end) => self.say(&self.report(end, host)),
             }
         }
     }
 
-    /// Ends the engine. After a deadline the host shall not wait much longer for the same things.
-    fn leave(&self, end: End, host: &mut dyn EngineHost) {
+    /// Says how it went, then ends the engine once the report is written.
+    fn leave(&mut self, now: Duration, end: End, host: &mut dyn EngineHost) {
         let mut report = self.report(end, host);
         let status = match (self.config.loss_exit_code, self.config.exit_code) {
             (Some(status), _) if report.has_loss() => status,
@@ -368,10 +385,28 @@ impl CompletionExit {
         };
         report.status = Some(i32::from(status));
         self.say(&report);
-        if end.cause == Cause::Deadline {
-            host.limit_grace(LAST_GRACE);
+        self.leaving = Some(Leaving {
+            status: i32::from(status),
+            expired: end.cause == Cause::Deadline,
+            at_latest: now + REPORT_WAIT,
+        });
+        self.leave_if_written(now, host);
+    }
+
+    /// The report is written before the exit, not during it: hosts up to 3.2 close the timers of
+    /// their inputs twice when they pause them, and the second time may hit a file that another
+    /// thread has just opened.
+    fn leave_if_written(&mut self, now: Duration, host: &mut dyn EngineHost) {
+        let written = self.files.as_ref().is_none_or(Files::done);
+        if let Some(leaving) = self.leaving.take_if(|l| written || now >= l.at_latest) {
+            if host.is_stopping() {
+                return;
+            }
+            if leaving.expired {
+                host.limit_grace(LAST_GRACE);
+            }
+            host.exit(leaving.status);
         }
-        host.exit(i32::from(status));
     }
 
     fn report(&self, end: End, host: &dyn EngineHost) -> Report {
