@@ -135,13 +135,13 @@ fn help(host: &Host) {
         pipeline.arg(flag).arg(name).arg("-h");
         let ended = pipeline.run();
         ended.check_status(0);
+        // Without the terminal's bold and plain.
+        let plain = ended
+            .stdout
+            .replace("\u{1b}[0m", "")
+            .replace("\u{1b}[1m", "");
         for option in options {
-            let listed = ended.stdout.lines().any(|line| {
-                line.split(|c: char| c.is_whitespace() || c == '\u{1b}')
-                    .any(|word| {
-                        word == option || word.strip_prefix("[1m").is_some_and(|w| w == option)
-                    })
-            });
+            let listed = plain.split_whitespace().any(|word| word == option);
             ended.check(
                 &format!("{plugin}: option '{option}' is not listed"),
                 listed,
