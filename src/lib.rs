@@ -15,6 +15,7 @@ mod metrics;
 mod multiline;
 mod parsers;
 mod signals;
+mod wake;
 
 /// The table of exported plugins: kind, exported symbol, file that the host loads, type.
 macro_rules! plugins {

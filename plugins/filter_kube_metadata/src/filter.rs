@@ -14,6 +14,7 @@ use flb_sidecar_sdk::{
 };
 use tracing::{error, info, warn};
 
+use crate::api::{Api, ApiOptions, Interrupt};
 use crate::container::Template;
 use crate::encode::{Content, Encoded};
 use crate::environment::{read_file, Environment, Process};
@@ -122,6 +123,7 @@ impl Counters {
 #[derive(Default)]
 struct Threads {
     stop: Arc<Stop>,
+    interrupt: Option<Interrupt>,
     handles: Vec<JoinHandle<()>>,
 }
 
@@ -138,6 +140,9 @@ impl Threads {
 impl Drop for Threads {
     fn drop(&mut self) {
         self.stop.stop();
+        if let Some(interrupt) = &self.interrupt {
+            interrupt.interrupt();
+        }
         for handle in self.handles.drain(..) {
             if handle.join().is_err() {
                 error!("a thread ended by a panic");
@@ -206,6 +211,7 @@ impl KubeMetadata {
             found: HashMap::new(),
         };
         let merge_parser = merge_parser(settings, &parsers);
+        let api = ApiOptions::new(settings, content.needs_namespace())?;
         idle::tell(settings);
 
         let counters = Counters::new(host);
@@ -223,6 +229,11 @@ impl KubeMetadata {
         let mut threads = Threads::default();
         let watched = store.clone();
         threads.start("kube-podinfo", move |stop| watch.run(&watched, stop));
+        if let Some(api) = api.and_then(|api| Api::new(&api, &store.pod(), host.metrics())) {
+            threads.interrupt = Some(api.interrupt());
+            let asked = store.clone();
+            threads.start("kube-api", move |stop| api.run(&asked, stop));
+        }
 
         Ok(KubeMetadata {
             content,

@@ -34,6 +34,7 @@ pub(crate) static IDLE: &[(&str, &str)] = &[
         "kube_token_command",
         "the token is read from kube_token_file, which every pod has",
     ),
+    ("kube_token_ttl", "the token is read before each call"),
     (
         "kube_ca_path",
         "the certificates are read from kube_ca_file",

@@ -6,6 +6,7 @@
 //! copied behind each record's fields; records are not decoded.
 #![forbid(unsafe_code)]
 
+mod api;
 mod container;
 mod encode;
 mod environment;

@@ -10,6 +10,10 @@ const fn flag(name: &'static str, default: &'static str, help: &'static str) -> 
     OptionSpec::new(name, Kind::Boolean, help).default(default)
 }
 
+const fn time(name: &'static str, default: &'static str, help: &'static str) -> OptionSpec {
+    OptionSpec::new(name, Kind::Time, help).default(default)
+}
+
 const fn list(name: &'static str, help: &'static str) -> OptionSpec {
     OptionSpec::new(name, Kind::CommaList, help)
 }
@@ -79,6 +83,19 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
         "default_stream",
         "Stream of records without a field stream, for the annotations: stdout or stderr.",
     ),
+    flag("use_api", "false", "Ask the API for what only it has; in the background, own pod only."),
+    text("kube_url", "The API.").default("https://kubernetes.default.svc"),
+    text("kube_ca_file", "Certificates of the API's authority.")
+        .default("/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"),
+    text("kube_token_file", "The service account's token; read before each call.")
+        .default("/var/run/secrets/kubernetes.io/serviceaccount/token"),
+    time("kube_meta_cache_ttl", "0", "Ask for the pod again after this time; 0: once it is complete, never."),
+    time(
+        "kube_meta_namespace_cache_ttl",
+        "15m",
+        "Ask for the namespace again after this time; 0: never.",
+    ),
+    flag("tls.verify", "true", "Check the API's certificate and name."),
     idle("kube_tag_prefix", Kind::String),
     idle("regex_parser", Kind::String),
     idle("use_tag_for_meta", Kind::Boolean),
@@ -92,6 +109,7 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     idle("dns_retries", Kind::Integer),
     idle("dns_wait_time", Kind::Time),
     idle("kube_token_command", Kind::String),
+    idle("kube_token_ttl", Kind::Time),
     idle("kube_ca_path", Kind::String),
     idle("tls.debug", Kind::Integer),
     idle("tls.vhost", Kind::String),

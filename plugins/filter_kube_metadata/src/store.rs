@@ -15,9 +15,11 @@ pub(crate) enum Source {
     Files = 1,
     /// A pod object from a file.
     Preloaded = 2,
+    /// The API.
+    Api = 3,
 }
 
-const SOURCES: usize = 3;
+const SOURCES: usize = 4;
 
 /// The pod as all sources together know it.
 #[derive(Debug, Default)]
@@ -102,7 +104,7 @@ mod tests {
             uid: uid.map(str::to_owned),
             ..Pod::default()
         };
-        store.set(Source::Files, named("api", Some("u")));
+        store.set(Source::Api, named("api", Some("u")));
         let first = store.generation();
         store.set(Source::Environment, named("env", None));
         assert!(store.generation() > first);
