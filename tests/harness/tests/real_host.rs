@@ -2,10 +2,15 @@
 //! files.
 
 use std::fs;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use flb_sidecar_tests::build::{self, PLUGINS};
 use flb_sidecar_tests::process::json_lines;
-use flb_sidecar_tests::{each_real_host, each_real_host_where, Ended, Host, Pipeline, NO_OPTIONS};
+use flb_sidecar_tests::{
+    each_real_host, each_real_host_where, say, Ended, Host, Pipeline, DEADLINE, NO_OPTIONS,
+};
 use rustix::process::Signal;
 use serde_json::Value as Json;
 
@@ -37,6 +42,74 @@ fn load(pipeline: &mut Pipeline) {
         let file = pipeline.path(&format!("flb-{name}.so"));
         pipeline.arg("-e").arg(&file);
     }
+}
+
+/// A pipeline that only waits, with or without our plugins; its socket says that it has started.
+fn idle(host: &Host, ours: bool) -> (Pipeline, PathBuf) {
+    let mut pipeline = with_links(host);
+    let log = pipeline.file("a.log", "");
+    let flag = pipeline.path("flag");
+    if ours {
+        load(&mut pipeline);
+        pipeline
+            .input("sidecar_tail", &[("path", &log)])
+            .filter("pii_redact", "*", NO_OPTIONS)
+            .filter("kube_metadata", "*", NO_OPTIONS)
+            .output("completion_exit", "*", &[("flag_file", &flag)]);
+    }
+    let socket = pipeline.path("socket");
+    pipeline.input("forward", &[("unix_path", &socket)]).print();
+    (pipeline, socket.into())
+}
+
+/// Time from the start until the socket takes connections, and resident memory a moment later.
+fn start_cost(host: &Host, ours: bool) -> (Duration, u64) {
+    let (pipeline, socket) = idle(host, ours);
+    let start = Instant::now();
+    let running = pipeline.start();
+    while UnixStream::connect(&socket).is_err() {
+        assert!(start.elapsed() < DEADLINE, "no start\n{}", running.output());
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    let took = start.elapsed();
+    // Long enough for the first timers of every plugin.
+    std::thread::sleep(Duration::from_millis(1200));
+    let status = fs::read_to_string(format!("/proc/{}/status", running.id())).unwrap();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = resident
+        .and_then(|text| text.trim().strip_suffix(" kB"))
+        .unwrap();
+    (took, kib.parse().unwrap())
+}
+
+/// What the loaded and idle plugins add to the host: at most 8 MiB and 20 ms. The best of a few
+/// runs counts, since a busy machine only ever makes it slower. Release builds only.
+#[test]
+fn idle_cost() {
+    const RUNS: usize = 5;
+    if !build::library_is_release() {
+        say("SKIPPED idle cost: no release build, run `make build`");
+        return;
+    }
+    each_real_host("idle cost", |host| {
+        let best = |ours| {
+            let runs: Vec<_> = (0..RUNS).map(|_| start_cost(host, ours)).collect();
+            let took = runs.iter().map(|run| run.0).min().unwrap();
+            (took, runs.iter().map(|run| run.1).min().unwrap())
+        };
+        let (plain_took, plain_kib) = best(false);
+        let (took, kib) = best(true);
+        let more_time = took.saturating_sub(plain_took);
+        let more_kib = kib.saturating_sub(plain_kib);
+        say(&format!(
+            "idle cost: {host}: {more_kib} KiB, {more_time:.1?}"
+        ));
+        assert!(more_kib <= 8 * 1024, "{more_kib} KiB of memory");
+        assert!(
+            more_time <= Duration::from_millis(20),
+            "{more_time:?} of start"
+        );
+    });
 }
 
 /// `threaded on`: the input's callbacks run on a thread of its own.
