@@ -92,7 +92,7 @@ detectors! {
     OpenaiKey "openai_key" "[OPENAI_KEY]" Verbatim [SECRETS DEFAULT] "sk-, sk-proj-, sk-svcacct-, sk-ant-, sk-or- + 32 or more; marker or entropy";
     Btc "btc" "[BTC]" Verbatim [DEFAULT] "Base58Check with a known version byte; Bech32 and Bech32m checksums (BIP-173, BIP-350)";
     Eth "eth" "[ETH]" Verbatim [DEFAULT] "0x + 40 hexadecimal digits; EIP-55 checksum where the case is mixed";
-    Iban "iban" "[IBAN]" Compact [PCI GDPR DEFAULT] "length and structure per country, mod 97 (ISO 13616)";
+    Iban "iban" "[IBAN]" Compact [PCI GDPR DEFAULT] "length and structure per country, mod 97 (ISO 13616); of another length with a keyword";
     CodiceFiscale "codice_fiscale" "[CODICE_FISCALE]" Compact [GDPR DEFAULT] "16 characters, month letter, day, check letter (DM 23/12/1976)";
     Nino "nino" "[NINO]" Compact [GDPR DEFAULT] "two letters of the allocated prefixes, six digits, A to D";
     InPan "in_pan" "[IN_PAN]" Compact [DEFAULT] "five letters, four digits, a letter; holder type in the fourth";

@@ -20,9 +20,12 @@ pub(crate) mod group {
     pub(crate) const PHONE: u32 = 1 << 12;
     /// Words that go with a phone number, among others.
     pub(crate) const CALL: u32 = 1 << 13;
+    pub(crate) const BANK: u32 = 1 << 14;
 }
 
-use group::{AADHAAR, ABA, CALL, CARD, CNPJ, CPF, DE_TAX_ID, ITIN, NHS, NIR, NPI, PHONE, SIN, SSN};
+use group::{
+    AADHAAR, ABA, BANK, CALL, CARD, CNPJ, CPF, DE_TAX_ID, ITIN, NHS, NIR, NPI, PHONE, SIN, SSN,
+};
 
 /// How far in front of a number a keyword counts, in bytes.
 const BEFORE: usize = 56;
@@ -61,6 +64,14 @@ const WORDS: &[(&str, u32)] = &[
     ("routing", ABA),
     ("rtn", ABA),
     ("transit", ABA),
+    ("iban", BANK),
+    ("account", BANK),
+    ("acct", BANK),
+    ("bank", BANK),
+    ("transfer", BANK),
+    ("wire", BANK),
+    ("deposit", BANK),
+    ("payment", BANK),
     ("npi", NPI),
     ("national provider", NPI),
     ("nhs", NHS),

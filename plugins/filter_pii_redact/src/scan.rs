@@ -45,8 +45,6 @@ pub(crate) struct Shapes {
     pub(crate) at: bool,
     /// Numbers.
     pub(crate) number: bool,
-    /// Groups of two digits, as some countries write phone numbers.
-    pub(crate) pairs: bool,
     /// Codes of capitals and digits.
     pub(crate) code: bool,
     /// Long alphanumeric runs.
@@ -70,6 +68,8 @@ struct Maps {
     letter: u64,
     upper: u64,
     separator: u64,
+    /// The separators between groups of two digits.
+    pair_gap: u64,
     name_end: u64,
     colon: u64,
     dot: u64,
@@ -95,6 +95,7 @@ struct Carry {
     alnum16: u64,
     alnum26: u64,
     pair: u64,
+    opening: u64,
     chain2: u64,
     chain3: u64,
 }
@@ -135,6 +136,7 @@ fn classify(block: &[u8; BLOCK], shapes: Shapes) -> Maps {
         // The hyphen, the dot and the slash are neighbours; so are the parentheses.
         let separator = within(bytes, b'-', b'/') | equals(bytes, b' ') | within(bytes, b'(', b')');
         maps.separator |= map(separator, index);
+        maps.pair_gap |= map(within(bytes, b'-', b'.') | equals(bytes, b' '), index);
         let colon = equals(bytes, b':');
         maps.name_end |= map(colon | equals(bytes, b'='), index);
         maps.high |= map(bytes, index);
@@ -190,14 +192,14 @@ fn shapes_of(m: &Maps, c: &mut Carry, shapes: Shapes) -> Hits {
             & back(two, c.two, 5)
             & back(sep, p.separator, 7)
             & back(three, c.three, 8);
-        hits.number = first_nine | grouped | ssn;
-        if shapes.pairs {
-            // "01 23 45 67", but not "2015-10-18 18"
-            let pair = two & !back(m.digit, p.digit, 2) & back(sep, p.separator, 2);
-            let chain = pair & back(pair, c.pair, 3);
-            hits.number |= chain & back(two, c.two, 6);
-            c.pair = pair;
-        }
+        // "01 23 45 67", but not the end of "2015-10-18 18", nor "17/06/09 20"
+        let pair = two & !back(m.digit, p.digit, 2) & back(m.pair_gap, p.pair_gap, 2);
+        let chain = pair & back(pair, c.pair, 3);
+        let opening = two & !back(m.digit, p.digit, 2);
+        let pairs = chain & back(pair, c.pair, 6) & back(opening, c.opening, 9);
+        hits.number = first_nine | grouped | ssn | pairs;
+        c.pair = pair;
+        c.opening = opening;
         c.nine = nine;
     }
     let alnum = m.digit | m.letter;

@@ -36,7 +36,9 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize) {
     let run = &text[start..end];
     let check = match (lead, run.len()) {
         (b"0x", 42) if i.wants(Id::Eth) => (Id::Eth, ethereum(&run[2..])),
-        ([b'1' | b'3', _], 26..=35) if i.wants(Id::Btc) => (Id::Btc, base58_check(run)),
+        ([b'1' | b'3', _], 26..=35) if i.wants(Id::Btc) && is_base58(run) => {
+            (Id::Btc, base58_check(run))
+        }
         (_, 42 | 62) if i.wants(Id::Btc) && lead.eq_ignore_ascii_case(b"bc") => {
             (Id::Btc, segwit(run))
         }
@@ -44,6 +46,11 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize) {
     };
     let alone = bounds::both(text, start, end) == Join::Free;
     i.report(check.0, start, end, check.1 && alone);
+}
+
+/// Base58 leaves out 0, O, I and l; most hexadecimal digests have a 0.
+fn is_base58(text: &[u8]) -> bool {
+    !text.iter().any(|b| matches!(b, b'0' | b'O' | b'I' | b'l'))
 }
 
 /// Bitcoin wiki, "Base58Check encoding": version byte, hash, four bytes of a double SHA-256.

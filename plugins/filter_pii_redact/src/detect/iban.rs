@@ -5,6 +5,7 @@ use iban::Iban;
 use super::bounds::{self, Join};
 use super::Inspection;
 use crate::catalog::Id;
+use crate::keywords::group;
 
 /// Longest IBAN.
 const MAX: usize = 34;
@@ -24,38 +25,74 @@ fn length(country: &[u8]) -> Option<usize> {
     Some(usize::from(entry[2] - b'0') * 10 + usize::from(entry[3] - b'0'))
 }
 
+/// An IBAN as it stands in a text, and without its separators.
+struct Candidate {
+    compact: [u8; MAX],
+    len: usize,
+    end: usize,
+}
+
+/// Takes up to `limit` capitals and digits; groups are separated by single blanks or hyphens, all
+/// of one kind.
+fn take(text: &[u8], start: usize, limit: usize) -> Candidate {
+    let mut taken = Candidate {
+        compact: [0; MAX],
+        len: 0,
+        end: start,
+    };
+    let mut separator = None;
+    let mut at = start;
+    while taken.len < limit {
+        match text.get(at) {
+            Some(byte) if byte.is_ascii_uppercase() || byte.is_ascii_digit() => {
+                taken.compact[taken.len] = *byte;
+                taken.len += 1;
+                taken.end = at + 1;
+            }
+            Some(byte @ (b' ' | b'-'))
+                if taken.len % 4 == 0
+                    && *separator.get_or_insert(*byte) == *byte
+                    && text[at - 1] != *byte => {}
+            _ => break,
+        }
+        at += 1;
+    }
+    taken
+}
+
 /// Verifies an IBAN that starts at `start`; returns whether it is one.
 pub(super) fn find(i: &mut Inspection<'_>, start: usize) -> bool {
     let text = i.text;
     let Some(length) = text.get(start..start + 2).and_then(length) else {
         return false;
     };
-    let mut compact = [0u8; MAX];
-    let mut taken = 0;
-    let mut at = start;
-    // Groups are separated by single blanks or hyphens, all of one kind.
-    let mut separator = None;
-    while taken < length {
-        let Some(byte) = text.get(at) else {
-            return false;
-        };
-        if byte.is_ascii_uppercase() || byte.is_ascii_digit() {
-            compact[taken] = *byte;
-            taken += 1;
-        } else {
-            let blank = (*byte == b' ' || *byte == b'-')
-                && taken % 4 == 0
-                && *separator.get_or_insert(*byte) == *byte
-                && text[at - 1] != *byte;
-            if !blank {
-                return false;
-            }
+    let exact = take(text, start, length);
+    let joined = |c: &Candidate| bounds::both(text, start, c.end) != Join::Free;
+    if exact.len == length && !joined(&exact) {
+        let compact = std::str::from_utf8(&exact.compact[..length]);
+        let valid = compact.is_ok_and(|text| text.parse::<Iban>().is_ok());
+        if i.report(Id::Iban, start, exact.end, valid) {
+            return true;
         }
-        at += 1;
     }
-    let valid = bounds::both(text, start, at) == Join::Free
-        && std::str::from_utf8(&compact[..length]).is_ok_and(|text| text.parse::<Iban>().is_ok());
-    i.report(Id::Iban, start, at, valid)
+    // Of another length it is no IBAN of that country; but if the sum is right and the text
+    // speaks of banking it is meant to be one.
+    let other = take(text, start, MAX);
+    let valid = other.len >= 15
+        && !joined(&other)
+        && mod_97(&other.compact[..other.len])
+        && i.near(start, other.end, group::BANK);
+    valid && i.report(Id::Iban, start, other.end, true)
+}
+
+/// ISO 7064 MOD 97-10 with the first four characters moved to the end.
+fn mod_97(compact: &[u8]) -> bool {
+    let (head, tail) = compact.split_at(4);
+    let rest = tail.iter().chain(head).fold(0u32, |rest, byte| {
+        let digit = (*byte as char).to_digit(36).unwrap_or(0);
+        (rest * if digit > 9 { 100 } else { 10 } + digit) % 97
+    });
+    rest == 1
 }
 
 #[cfg(test)]

@@ -113,7 +113,7 @@ impl Finder {
     /// `None` if a fixed table does not compile, which no configuration causes.
     pub(crate) fn new(settings: Settings) -> Option<Self> {
         let set = settings.set;
-        let text_shapes = shapes_of(set, &settings.phone);
+        let text_shapes = shapes_of(set);
         let rules = Id::Secret as usize + 1 + settings.user_rules.len();
         Some(Finder {
             prefixes: token::Prefixes::new(set)?,
@@ -228,7 +228,7 @@ struct Done {
     mac: usize,
 }
 
-fn shapes_of(set: Set, phone: &Plan) -> Shapes {
+fn shapes_of(set: Set) -> Shapes {
     use Id::{
         Aadhaar, Aba, Btc, Card, Cnpj, CodiceFiscale, Cpf, DeTax, Dea, Dni, Email, Eth, Iban,
         InPan, Itin, Nhs, Nie, Nino, Nir, Npi, Password, Phone, Secret, Sin, Ssn, UrlCredentials,
@@ -238,7 +238,6 @@ fn shapes_of(set: Set, phone: &Plan) -> Shapes {
         number: set.any(&[
             Aadhaar, Aba, Card, Cnpj, Cpf, DeTax, Itin, Nhs, Nir, Npi, Phone, Sin, Ssn,
         ]),
-        pairs: set.has(Phone) && phone.pairs(),
         code: set.any(&[Iban, CodiceFiscale, Nino, InPan, Dea, Dni, Nie]),
         long: set.any(&[Btc, Eth]),
         assign: set.any(&[Password, Secret]),

@@ -184,7 +184,11 @@ fn split(text: &[u8], start: usize, at: usize, groups: &mut Vec<Group>) -> usize
         while position < text.len() && is_separator(text[position]) {
             position += 1;
         }
-        gap = gap_of(&text[separator..position]);
+        gap = if groups.is_empty() {
+            Gap::None
+        } else {
+            gap_of(&text[separator..position])
+        };
         let goes_on = position < text.len() && text[position].is_ascii_digit();
         if !goes_on && (position > at || position >= text.len()) {
             return position.max(at + 1);
@@ -203,7 +207,7 @@ fn gap_of(separator: &[u8]) -> Gap {
         b"-" => Gap::Hyphen,
         b"." => Gap::Dot,
         b"/" => Gap::Slash,
-        b")" | b"(" | b") " | b" (" | b")-" | b"-(" => Gap::Paren,
+        b")" | b"(" | b") " | b" (" | b")-" | b")." | b")/" | b"-(" => Gap::Paren,
         _ => Gap::None,
     }
 }

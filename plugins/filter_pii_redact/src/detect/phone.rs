@@ -26,8 +26,6 @@ enum Style {
     Nanp,
     /// A trunk prefix 0 in front.
     Trunk,
-    /// A trunk prefix 0, written in groups of two digits.
-    Pairs,
     /// No trunk prefix: the first digit is one of these.
     First(&'static [u8]),
     /// International numbers only.
@@ -51,8 +49,8 @@ const PLANS: &[Plan] = &[
     plan("DE", Style::Trunk, 7, 13),
     plan("AT", Style::Trunk, 7, 13),
     plan("CH", Style::Trunk, 10, 10),
-    plan("FR", Style::Pairs, 10, 10),
-    plan("BE", Style::Pairs, 9, 10),
+    plan("FR", Style::Trunk, 10, 10),
+    plan("BE", Style::Trunk, 9, 10),
     plan("NL", Style::Trunk, 10, 10),
     plan("SE", Style::Trunk, 8, 10),
     plan("IT", Style::First(b"03"), 8, 11),
@@ -82,11 +80,6 @@ impl Plan {
     /// Every country that [`Plan::of`] knows.
     pub(crate) fn countries() -> impl Iterator<Item = &'static str> {
         PLANS.iter().map(|plan| plan.country)
-    }
-
-    /// Numbers may come in groups of two digits.
-    pub(crate) fn pairs(&self) -> bool {
-        self.style == Style::Pairs
     }
 }
 
@@ -158,6 +151,7 @@ fn international(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
     };
     let plus = first.start > 0 && text[first.start - 1] == b'+';
     let zeros = !plus
+        && !text[..first.start].ends_with(b"(")
         && text[first.start..first.end].starts_with(b"00")
         && (3..=5).contains(&first.len())
         && text[first.start + 2] != b'0';
@@ -202,7 +196,7 @@ fn international(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
         return false;
     };
     let bare_unknown = groups == 0 && known.is_none();
-    let valid = bounds::right(text, end) != Join::Tight && !bare_unknown && !(zeros && groups == 0);
+    let valid = bounds::right(text, end) != Join::Tight && !bare_unknown && (!zeros || (groups > 0 && (row.gap(2) == Some(Gap::Hyphen) || i.near(start, end, PHONE | CALL))));
     let extension = extension(text, end);
     let valid = valid || extension > end;
     end = extension;
@@ -282,7 +276,7 @@ fn national(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
     };
     let lead = text[first.start];
     let fits = match plan.style {
-        Style::Trunk | Style::Pairs => lead == b'0' && text.get(first.start + 1) != Some(&b'0'),
+        Style::Trunk => lead == b'0' && text.get(first.start + 1) != Some(&b'0'),
         Style::First(digits) => digits.contains(&lead),
         Style::Nanp | Style::None => false,
     };
@@ -300,7 +294,7 @@ fn national(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
     }
     let alone = bounds::both(text, start, end) == Join::Free;
     let isolated = !row.is_part_of_more(groups, Gap::Blank);
-    let clear = groups > 1 && isolated && matches!(plan.style, Style::Trunk | Style::Pairs);
+    let clear = groups > 1 && isolated && plan.style == Style::Trunk;
     let valid = alone
         && total >= plan.digits.0
         && !is_date(row)
@@ -347,8 +341,20 @@ fn announced(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
     }
     let nanp =
         total == 10 && !grouped && is_nanp(&text[start..start + 3], &text[start + 3..start + 6]);
-    let weak = grouped || nanp || lead == b'0';
-    let valid = i.announced(start, if weak { PHONE | CALL } else { PHONE });
+    let trunk = lead == b'0' && text.get(first.start + 1) != Some(&b'0');
+    let bracketed = text[start] == b'(' && row.group(1).is_some_and(|g| g.gap == Gap::Paren);
+    let words = if grouped || nanp || lead == b'0' {
+        PHONE | CALL
+    } else {
+        PHONE
+    };
+    // "(0115) 496 0627" speaks for itself; two columns of digits do not, even near a keyword.
+    let valid = (bracketed && trunk && total >= 8)
+        || if lead == b'0' || groups > 2 || nanp {
+            i.near(start, end, words)
+        } else {
+            i.announced(start, words)
+        };
     valid && i.report(Id::Phone, start, extended, true)
 }
 
