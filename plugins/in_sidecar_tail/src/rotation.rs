@@ -8,7 +8,7 @@ use tracing::{debug, info, warn};
 
 use crate::counters::Trouble;
 use crate::followed::{self, FileId, Followed, Held, Seen};
-use crate::identity::{Clue, Identity, Tail};
+use crate::identity::{Clue, Identity, Print, Tail};
 use crate::lines::Splitter;
 use crate::worker::Worker;
 
@@ -293,6 +293,7 @@ impl Worker {
         match self.find_copy(&folder, &name, &clue, Some(id)) {
             Some((path, handle, metadata)) => self.continue_in_copy(id, &path, handle, &metadata),
             None => {
+                self.skip_short_copy(id);
                 self.finish_line(id);
                 let lost = self
                     .files
@@ -387,6 +388,38 @@ impl Worker {
         self.held.retain(|other| *other != id);
         self.files.insert(id, copy);
         self.look(id, true);
+    }
+
+    /// Held files that hold less than what was read of the truncated file: all of it was read.
+    fn skip_short_copy(&mut self, original: FileId) {
+        let Some(other) = self.files.get(&original) else {
+            return;
+        };
+        let copies: Vec<FileId> = self
+            .held
+            .iter()
+            .filter(|id| {
+                self.files.get(id).is_some_and(|file| {
+                    let held_for = file.held.is_some_and(|held| held.original == original);
+                    held_for && file.seen.size <= other.offset && begins_like(file, other)
+                })
+            })
+            .copied()
+            .collect();
+        for id in copies {
+            self.held.retain(|other| *other != id);
+            if let Some(file) = self.files.get_mut(&id) {
+                info!("{} is a copy of what was read", file.name.display());
+                file.held = None;
+                file.offset = file.seen.size;
+                file.lines = Splitter::at(file.offset);
+                file.checkpoint = file.offset;
+                let tail = file.handle.as_ref().map(|h| Tail::read(h, file.offset));
+                file.tail = tail.and_then(Result::ok).unwrap_or_default();
+                file.checkpoint_tail = Print::of(file.tail.bytes());
+                self.mark_unsaved();
+            }
+        }
     }
 
     // Copies in the making: `copytruncate` with a pattern that matches the copy too.

@@ -1,11 +1,14 @@
 //! An instance on a fake host, driven until a condition holds.
 #![allow(dead_code)]
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::drain::DrainState;
 use flb_sidecar_sdk::fake::FakeHost;
+use flb_sidecar_sdk::metrics::Series;
 use flb_sidecar_sdk::{ConfigError, Input, Settings, Wake};
 use in_sidecar_tail::SidecarTail;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
@@ -13,6 +16,15 @@ use serde_json::Value;
 
 /// Longest wait for anything.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+pub(crate) fn append(path: &Path, text: &str) {
+    let mut file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)
+        .expect("the file can be written");
+    file.write_all(text.as_bytes()).expect("there is room");
+}
 
 pub(crate) struct Rig {
     pub(crate) host: FakeHost,
@@ -100,6 +112,25 @@ impl Rig {
         let handle = self.tail().drain_handle().expect("a tail can be drained");
         handle.request(DEADLINE);
         self.until("drained", |_| handle.status().state == DrainState::Drained);
+    }
+
+    /// The value of the series of this name, summed over its labels.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let series = self.host.metrics.series();
+        let mut values = series.iter().filter(|s| s.name == name).peekable();
+        assert!(values.peek().is_some(), "there is a metric {name}");
+        values.map(|s| s.value.get()).sum()
+    }
+
+    pub(crate) fn errors(&self, kind: &str) -> u64 {
+        let series = self.host.metrics.series();
+        let of_kind = |s: &&Series| s.labels.iter().any(|(_, value)| value == kind);
+        let found = series.iter().find(of_kind).expect("there is such a kind");
+        found.value.get()
+    }
+
+    pub(crate) fn missed(&self) -> u64 {
+        self.errors("missed")
     }
 
     pub(crate) fn exit(&mut self) {
