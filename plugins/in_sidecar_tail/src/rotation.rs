@@ -143,10 +143,21 @@ impl Worker {
         debug!("{} is now {}", file.name.display(), path.display());
         file.path = Some(path.to_owned());
         file.matched = matched;
+        self.rotated(id);
         self.by_path.insert(path.to_owned(), id);
         self.detached.retain(|other| *other != id);
         if !matched {
             self.detached.push(id);
+        }
+    }
+
+    /// The last line of the file will be complete when nothing comes any more.
+    pub(crate) fn rotated(&mut self, id: FileId) {
+        if let Some(file) = self.files.get_mut(&id) {
+            file.rotated = true;
+            if !self.rotating.contains(&id) {
+                self.rotating.push(id);
+            }
         }
     }
 
@@ -180,12 +191,24 @@ impl Worker {
     /// Lets go of files that left their path and had nothing new for `rotate_wait`.
     pub(crate) fn retire(&mut self) {
         let wait = self.options.rotate_wait;
+        for id in std::mem::take(&mut self.rotating) {
+            self.look(id, true);
+            let Some(file) = self.files.get(&id).filter(|file| !file.retired) else {
+                continue;
+            };
+            let quiet = file.at_end_since.elapsed() >= wait;
+            if quiet && !file.queued && file.held.is_none() {
+                self.finish_line(id);
+            } else {
+                self.rotating.push(id);
+            }
+        }
         let over: Vec<FileId> = self
             .detached
             .iter()
             .filter(|id| {
                 self.files.get(id).is_some_and(|file| {
-                    let quiet = file.at_end_since.is_some_and(|at| at.elapsed() >= wait);
+                    let quiet = file.at_end_since.elapsed() >= wait;
                     !file.queued && file.held.is_none() && quiet
                 })
             })
@@ -387,6 +410,7 @@ impl Worker {
         copy.compared = true;
         self.held.retain(|other| *other != id);
         self.files.insert(id, copy);
+        self.rotated(id);
         self.look(id, true);
     }
 

@@ -312,7 +312,7 @@ fn a_file_without_permission_is_read_when_it_has_it() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("a.log");
     append(&file, "one\n");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
     let mut rig = Rig::follow(&file);
     rig.until("the error is counted", |rig| rig.errors("open") == 1);
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();

@@ -149,3 +149,38 @@ impl Drop for Rig {
         }
     }
 }
+
+/// Prints what is logged, for the one who looks for a bug: set `SIDECAR_TAIL_LOG`.
+pub(crate) fn print_log() {
+    if std::env::var_os("SIDECAR_TAIL_LOG").is_some() {
+        // Another test may have set it already.
+        let _ = tracing::subscriber::set_global_default(Printer);
+    }
+}
+
+struct Printer;
+
+impl tracing::Subscriber for Printer {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+    #[allow(clippy::print_stderr)]
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Line(String);
+        impl tracing::field::Visit for Line {
+            fn record_debug(&mut self, _: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                self.0 += &format!("{value:?} ");
+            }
+        }
+        let mut line = Line(String::new());
+        event.record(&mut line);
+        eprintln!("{} {}", event.metadata().level(), line.0);
+    }
+}
