@@ -9,23 +9,24 @@ TARGET := $(CURDIR)/target
 PLUGINS := flb-in_sidecar_tail flb-filter_pii_redact flb-filter_kube_metadata flb-out_completion_exit
 PROBES := flb-in_probe flb-filter_probe flb-out_probe
 
-# Links to one library, and the file that names them to a host: $(call link,LIBRARY,FOLDER,NAMES)
+# Links to one library, and the files that name them to a host (classic and YAML): $(call link,LIBRARY,FOLDER,NAMES)
 define link
 	mkdir -p $(2)
 	ln -sfn $(1) $(2)/libflb_sidecar.so
 	for name in $(3); do ln -sfn libflb_sidecar.so $(2)/$$name.so; done
 	{ echo '[PLUGINS]'; for name in $(3); do echo "    Path $(2)/$$name.so"; done; } > $(2)/plugins.conf
+	{ echo 'plugins:'; for name in $(3); do echo "  - $(2)/$$name.so"; done; } > $(2)/plugins.yaml
 endef
 
 .PHONY: build
 build: deps ## the library and its links in target/plugins
 	$(CARGO) build --release
-	$(call link,$(TARGET)/release/libflb_sidecar.so,$(TARGET)/plugins,$(PLUGINS))
+	@$(call link,$(TARGET)/release/libflb_sidecar.so,$(TARGET)/plugins,$(PLUGINS))
 
 .PHONY: build-probe
 build-probe: deps ## the same with plugins that misbehave on demand, for the border's tests
 	$(CARGO) build --features probe --target-dir $(TARGET)/probe
-	$(call link,$(TARGET)/probe/debug/libflb_sidecar.so,$(TARGET)/probe/plugins,$(PLUGINS) $(PROBES))
+	@$(call link,$(TARGET)/probe/debug/libflb_sidecar.so,$(TARGET)/probe/plugins,$(PLUGINS) $(PROBES))
 
 .PHONY: demo
 demo: build ## the Job of a main container and its sidecar, in a real host if there is one

@@ -12,8 +12,10 @@ mod link;
 mod load;
 mod log;
 mod metrics;
+mod multiline;
 mod parsers;
 mod signals;
+mod wake;
 
 /// The table of exported plugins: kind, exported symbol, file that the host loads, type.
 macro_rules! plugins {

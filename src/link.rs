@@ -123,7 +123,10 @@ impl Remote {
     /// Whether the context at `address` is one of ours.
     pub(crate) fn find(memory: &mut Memory, address: usize) -> Option<Self> {
         let mut head = [0u8; 24];
-        if address == 0 || !address.is_multiple_of(8) || !memory.read(address, &mut head) {
+        if address == 0
+            || address % align_of::<DrainLink>() != 0
+            || !memory.read(address, &mut head)
+        {
             return None;
         }
         let word =

@@ -87,7 +87,8 @@ fn register(table: Vec<Export>) -> Result<(), String> {
         functions,
     });
     for export in table {
-        let declared = layouts::declare(host.generation, &export.info);
+        let is_input = matches!(export.callbacks, Callbacks::Input(_));
+        let declared = layouts::declare(host.generation, &export.info, is_input);
         export.our_name.set(declared.name);
         let block = export.block.0.get().cast();
         match export.callbacks {

@@ -36,6 +36,7 @@ pub(crate) struct InstanceLog {
     waiting: Mutex<VecDeque<(c_int, String)>>,
     has_waiting: AtomicBool,
     dropped: AtomicU64,
+    panics: AtomicU64,
 }
 
 impl InstanceLog {
@@ -55,6 +56,7 @@ impl InstanceLog {
             waiting: Mutex::new(VecDeque::new()),
             has_waiting: AtomicBool::new(false),
             dropped: AtomicU64::new(0),
+            panics: AtomicU64::new(0),
         })
     }
 
@@ -200,9 +202,16 @@ pub(crate) fn is_sensitive() -> bool {
 
 /// Logs a panic as the current instance, or on stderr.
 pub(crate) fn report_panic(text: &str) {
-    match current() {
-        Some(log) => log.line(ERROR, text),
-        None => before_any_instance(text),
+    let Some(log) = current() else {
+        before_any_instance(text);
+        return;
+    };
+    let times = log.panics.fetch_add(1, Ordering::Relaxed) + 1;
+    // A callback may panic many times a second: said at first, then ever more rarely.
+    if times <= 3 {
+        log.line(ERROR, text);
+    } else if times.is_power_of_two() {
+        log.line(ERROR, &format!("{text} ({times} panics so far)"));
     }
 }
 

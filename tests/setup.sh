@@ -5,7 +5,7 @@ set -euo pipefail
 missing=()
 command -v cc >/dev/null || missing+=(gcc libc6-dev)
 command -v cargo >/dev/null || {
-    echo "cargo is missing: install Rust 1.88 or later (https://rustup.rs)" >&2
+    echo "cargo is missing: install Rust 1.85 or later (https://rustup.rs)" >&2
     exit 1
 }
 # bindgen loads libclang, and needs clang's own headers beside it.

@@ -19,6 +19,8 @@ type CollectCallback =
     unsafe extern "C" fn(*mut host_input, *mut host_config, *mut c_void) -> c_int;
 type CollectorCall = unsafe extern "C" fn(c_int, *mut Instance) -> c_int;
 type TimerCallback = unsafe extern "C" fn(*mut host_config, *mut c_void);
+type MultilineCallback =
+    unsafe extern "C" fn(*mut c_void, *mut c_void, *mut c_void, *mut c_char, usize) -> c_int;
 type MetricCreate = unsafe extern "C" fn(
     *mut MetricHandle,
     *const c_char,
@@ -109,6 +111,21 @@ host_functions! {
     /// Result: a msgpack map to be freed; negative: no match.
     parser_do = c"flb_parser_do": unsafe extern "C" fn(
         *mut c_void, *const c_char, usize, *mut *mut c_void, *mut usize, *mut libc::timespec) -> c_int;
+
+    multiline_create = c"flb_ml_create":
+        unsafe extern "C" fn(*mut host_config, *const c_char) -> *mut c_void;
+    multiline_destroy = c"flb_ml_destroy": unsafe extern "C" fn(*mut c_void) -> c_int;
+    multiline_parser = c"flb_ml_parser_instance_create":
+        unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void;
+    multiline_stream = c"flb_ml_stream_create": unsafe extern "C" fn(
+        *mut c_void, *const c_char, c_int, MultilineCallback, *mut c_void, *mut u64) -> c_int;
+    /// Since 2.1.0.
+    multiline_push_text = c"flb_ml_append_text": unsafe extern "C" fn(
+        *mut c_void, u64, *mut libc::timespec, *mut c_void, usize) -> c_int;
+    /// Before 2.1.0.
+    multiline_push_before_2_1 = c"flb_ml_append": unsafe extern "C" fn(
+        *mut c_void, u64, c_int, *mut libc::timespec, *mut c_void, usize) -> c_int;
+    multiline_flush = c"flb_ml_flush_pending_now": unsafe extern "C" fn(*mut c_void);
 
     log_print = c"flb_log_print":
         unsafe extern "C" fn(c_int, *const c_char, c_int, *const c_char, ...);

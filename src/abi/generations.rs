@@ -174,6 +174,8 @@ pub struct Generation {
     pub filter_instance: FilterOffsets,
     /// Output instance.
     pub output_instance: OutputOffsets,
+    /// The host takes `threaded` from any input's options; before, it is ours to accept.
+    pub threaded_inputs: bool,
     /// The input instance holds a mutex (larger on aarch64 with glibc) and, where the host is
     /// built with chunk tracing, its state: both shift what follows.
     pub input_has_mutex: bool,
@@ -347,6 +349,7 @@ const V1_9_0: Generation = Generation {
     input_instance: INPUT_1_9,
     filter_instance: FILTER_1_9,
     output_instance: output_1_9(),
+    threaded_inputs: false,
     input_has_mutex: false,
 };
 
@@ -371,6 +374,7 @@ const V2_0_0: Generation = Generation {
     append: AppendCall::Log,
     input_instance: INPUT_2_0_0,
     output_instance: output_2_0(),
+    threaded_inputs: true,
     input_has_mutex: true,
     ..V1_9_3
 };

@@ -85,14 +85,25 @@ fn put<T: PlainData>(block: *mut u8, value: T) {
     unsafe { block.cast::<T>().write(value) };
 }
 
+/// Every input's option on hosts that have it, so a configuration may name it on older ones too.
+pub(crate) const THREADED: OptionSpec = OptionSpec::new(
+    "threaded",
+    Kind::Boolean,
+    "Accepted, without effect: this Fluent Bit runs every input on the engine's thread.",
+);
+
 /// Makes name, description and option table for a host of `generation`.
-pub(crate) fn declare(generation: &Generation, info: &PluginInfo) -> Declared {
+pub(crate) fn declare(generation: &Generation, info: &PluginInfo, is_input: bool) -> Declared {
+    let mut options = info.options.to_vec();
+    if is_input && !generation.threaded_inputs {
+        options.push(THREADED);
+    }
     Declared {
         name: leak(info.name),
         description: leak(info.description),
         options: match generation.config_map {
-            ConfigMapLayout::V1_9_0 => options_1_9_0(info.options),
-            ConfigMapLayout::V5_0_3 => options_5_0_3(info.options),
+            ConfigMapLayout::V1_9_0 => options_1_9_0(&options),
+            ConfigMapLayout::V5_0_3 => options_5_0_3(&options),
         },
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, TryLockError};
 
 use flb_sidecar_sdk::event::RecordFormat;
 use flb_sidecar_sdk::metrics::Metrics;
-use flb_sidecar_sdk::{Input, InputHost, Parsers, Pending, Refused, Wake};
+use flb_sidecar_sdk::{Input, InputHost, Multiline, Parsers, Pending, Refused, Wake};
 
 use super::{lock, OurName, INIT_FAILED, INIT_OK};
 use crate::abi::bindings::{host_config, host_input};
@@ -15,6 +15,7 @@ use crate::abi::layouts::InputCallbacks;
 use crate::abi::memory::Memory;
 use crate::host::{self, Core, Section};
 use crate::link::DrainLink;
+use crate::multiline::HostMultiline;
 use crate::parsers::HostParsers;
 
 /// An input of this library: its type, and where its name was registered.
@@ -410,5 +411,10 @@ impl InputHost for Handle<'_> {
     fn parsers(&self) -> Option<Box<dyn Parsers>> {
         let parsers = HostParsers::new(self.core.host, self.core.config)?;
         Some(Box::new(parsers))
+    }
+
+    fn multiline(&self, parsers: &[&str]) -> Result<Box<dyn Multiline>, String> {
+        let stream = HostMultiline::new(self.core.host, self.core.config, parsers)?;
+        Ok(Box::new(stream))
     }
 }

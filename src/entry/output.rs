@@ -23,6 +23,7 @@ use crate::abi::observe;
 use crate::host::{self, Core, Section};
 use crate::link::Remote;
 use crate::signals::Keeper;
+use crate::wake::EngineThread;
 
 /// An output of this library: its type, and where its name was registered.
 pub(crate) trait OutputPlugin: Output {
@@ -39,6 +40,8 @@ struct Context<P> {
     timer: Option<Timer>,
     /// Held while the plugin keeps SIGTERM from the host.
     keeper: Mutex<Option<Keeper>>,
+    /// Set when the plugin has ended the engine: the thread that runs it.
+    ended: Mutex<Option<EngineThread>>,
     plugin: Mutex<Option<P>>,
 }
 
@@ -109,6 +112,7 @@ fn start<P: OutputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_
     let core = opened.core;
     let counts = Counts::default();
     let keeper = Mutex::new(None);
+    let ended = Mutex::new(None);
     let started = core.run(|| {
         let settings = match opened.settings {
             Ok(settings) => settings,
@@ -127,6 +131,7 @@ fn start<P: OutputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_
                 core: &core,
                 counts: &counts,
                 keeper: &keeper,
+                ended: &ended,
             },
         )
         .inspect_err(|error| tracing::error!("{error}"))
@@ -145,6 +150,7 @@ fn start<P: OutputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_
         acknowledge_context: Scratch(UnsafeCell::new([0; 512])),
         timer: None,
         keeper,
+        ended,
         plugin: Mutex::new(Some(plugin)),
     }));
     let tick_ms = c_int::try_from(P::TICK.as_millis())
@@ -191,6 +197,7 @@ unsafe extern "C" fn on_timer<P: OutputPlugin>(_config: *mut host_config, data: 
             core: &context.core,
             counts: &context.counts,
             keeper: &context.keeper,
+            ended: &context.ended,
         };
         context.core.run(|| plugin.tick(&mut host));
     }
@@ -256,6 +263,9 @@ unsafe extern "C" fn exit<P: OutputPlugin>(
     // Once more for what the plugin's threads wrote while they ended.
     context.core.run(|| context.core.sync_metrics(true));
     context.core.forget_metrics();
+    if let Some(engine) = lock(&context.ended).take() {
+        engine.wake_main_when_gone();
+    }
     0
 }
 
@@ -264,6 +274,7 @@ struct Handle<'a> {
     core: &'a Core,
     counts: &'a Counts,
     keeper: &'a Mutex<Option<Keeper>>,
+    ended: &'a Mutex<Option<EngineThread>>,
 }
 
 /// Inputs are numbered from 0 without gaps; this ends the search on a host gone wrong.
@@ -438,6 +449,7 @@ impl EngineHost for Handle<'_> {
 
     fn exit(&mut self, status: i32) {
         if let Some(exit) = self.core.host.functions.engine_exit_status {
+            *lock(self.ended) = Some(EngineThread::current());
             // SAFETY: the host's own config, on the engine's thread. Hosts before 2.0.0 pause
             // every input inside this call; no lock of an input is held here.
             unsafe { exit(self.core.config, status) };

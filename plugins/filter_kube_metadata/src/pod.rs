@@ -13,12 +13,28 @@ pub(crate) struct Pod {
     pub(crate) name: Option<String>,
     pub(crate) namespace: Option<String>,
     pub(crate) uid: Option<String>,
-    pub(crate) labels: Pairs,
-    pub(crate) annotations: Pairs,
+    pub(crate) labels: Option<Pairs>,
+    pub(crate) annotations: Option<Pairs>,
+    /// The array of owner references, msgpack.
+    pub(crate) owner_references: Option<Vec<u8>>,
+    /// Kind and name of each owner.
+    pub(crate) owners: Vec<(String, String)>,
     pub(crate) host: Option<String>,
     pub(crate) ip: Option<String>,
     pub(crate) host_ip: Option<String>,
     pub(crate) service_account: Option<String>,
+    pub(crate) containers: Vec<Container>,
+    pub(crate) namespace_labels: Option<Pairs>,
+    pub(crate) namespace_annotations: Option<Pairs>,
+}
+
+/// What the pod's status says of a container.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Container {
+    pub(crate) name: String,
+    pub(crate) docker_id: Option<String>,
+    pub(crate) hash: Option<String>,
+    pub(crate) image: Option<String>,
 }
 
 /// A value of the pod: its option, its environment variables in the order they are asked.
@@ -142,9 +158,42 @@ impl Pod {
         pod
     }
 
-    /// Nothing that would go into a record is known.
-    pub(crate) fn is_unknown(&self) -> bool {
-        *self == Pod::default()
+    /// Takes over what `other` knows besides.
+    pub(crate) fn fill(&mut self, other: &Pod) {
+        fn gap<T: Clone>(own: &mut Option<T>, other: Option<&T>) {
+            if own.is_none() {
+                *own = other.cloned();
+            }
+        }
+        fn gaps<T: Clone>(own: &mut Vec<T>, other: &[T]) {
+            if own.is_empty() {
+                *own = other.to_vec();
+            }
+        }
+        gap(&mut self.name, other.name.as_ref());
+        gap(&mut self.namespace, other.namespace.as_ref());
+        gap(&mut self.uid, other.uid.as_ref());
+        gap(&mut self.labels, other.labels.as_ref());
+        gap(&mut self.annotations, other.annotations.as_ref());
+        gap(&mut self.owner_references, other.owner_references.as_ref());
+        gaps(&mut self.owners, &other.owners);
+        gap(&mut self.host, other.host.as_ref());
+        gap(&mut self.ip, other.ip.as_ref());
+        gap(&mut self.host_ip, other.host_ip.as_ref());
+        gap(&mut self.service_account, other.service_account.as_ref());
+        gaps(&mut self.containers, &other.containers);
+        gap(&mut self.namespace_labels, other.namespace_labels.as_ref());
+        gap(
+            &mut self.namespace_annotations,
+            other.namespace_annotations.as_ref(),
+        );
+    }
+
+    /// The value of a label, if it is UTF-8.
+    pub(crate) fn label(&self, key: &str) -> Option<&str> {
+        let pairs = self.labels.as_ref()?;
+        let (_, value) = pairs.iter().find(|(k, _)| k == key.as_bytes())?;
+        std::str::from_utf8(value).ok()
     }
 }
 

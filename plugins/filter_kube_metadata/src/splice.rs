@@ -1,59 +1,78 @@
 //! Adding encoded fields to a record's map without decoding it.
 
-use flb_sidecar_sdk::msgpack::{read, skip, write_map_len, Value};
+use flb_sidecar_sdk::msgpack::{map_get, read, skip, write_map_len, write_str, Value};
 
 use crate::encode::{Encoded, Field};
 
 /// What became of a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Spliced {
-    /// The fields are in.
-    Added,
-    /// A field of the same name is there and is no map; it stays as it is.
-    Kept,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Spliced {
+    /// Something was added.
+    pub(crate) changed: bool,
+    /// A field that should be a map is there and is none; it stays as it is.
+    pub(crate) kept: bool,
 }
 
 /// Writes the map at `buf[0]` to `out` with the fields behind its own.
 ///
 /// A field that exists already is merged where it stands: what it has stays, what it lacks is
-/// added. `may_have` `false`: the caller knows that none exists. `None`: `buf` is no whole map,
-/// and nothing was written.
+/// added. `may_have` `false`: the caller knows that none exists. `None`: `buf` is no whole map;
+/// what was written is to be thrown away.
 pub(crate) fn splice(
     buf: &[u8],
     encoded: &Encoded,
     may_have: bool,
     out: &mut Vec<u8>,
 ) -> Option<Spliced> {
-    let (Value::Map(pairs), first) = read(buf, 0)? else {
+    let (Value::Map(len), first) = read(buf, 0)? else {
         return None;
     };
+    splice_pairs(len, &buf[first..], encoded, may_have, out)
+}
+
+/// [`splice`] for a map given as its `len` pairs without the header.
+pub(crate) fn splice_pairs(
+    len: usize,
+    pairs: &[u8],
+    encoded: &Encoded,
+    may_have: bool,
+    out: &mut Vec<u8>,
+) -> Option<Spliced> {
     if !may_have {
-        write_map_len(out, pairs + encoded.fields.len());
-        out.extend_from_slice(&buf[first..]);
+        write_map_len(out, len + encoded.fields.len());
+        out.extend_from_slice(pairs);
         out.extend_from_slice(&encoded.suffix);
-        return Some(Spliced::Added);
+        return Some(Spliced {
+            changed: !encoded.fields.is_empty(),
+            kept: false,
+        });
     }
-    let existing = existing(buf, pairs, first, &encoded.fields)?;
+    let existing = existing(pairs, len, &encoded.fields)?;
     let missing = encoded
         .fields
         .iter()
         .filter(|f| !existing.iter().any(|e| e.field.name == f.name));
-    write_map_len(out, pairs + missing.clone().count());
-    let mut at = first;
-    let mut result = Spliced::Added;
+    write_map_len(out, len + missing.clone().count());
+    let mut at = 0;
+    let mut result = Spliced {
+        changed: existing.len() < encoded.fields.len(),
+        kept: false,
+    };
     for found in &existing {
-        out.extend_from_slice(&buf[at..found.start]);
-        let value = &buf[found.start..found.end];
-        if !merge(value, &found.field.map, out)? {
+        out.extend_from_slice(&pairs[at..found.start]);
+        let value = &pairs[found.start..found.end];
+        if merge(value, &found.field.value, out)? {
+            result.changed = true;
+        } else {
             out.extend_from_slice(value);
-            result = Spliced::Kept;
+            result.kept |= matches!(read(&found.field.value, 0), Some((Value::Map(_), _)));
         }
         at = found.end;
     }
-    out.extend_from_slice(&buf[at..]);
+    out.extend_from_slice(&pairs[at..]);
     for field in missing {
-        flb_sidecar_sdk::msgpack::write_str(out, field.name);
-        out.extend_from_slice(&field.map);
+        write_str(out, &field.name);
+        out.extend_from_slice(&field.value);
     }
     Some(result)
 }
@@ -66,15 +85,10 @@ struct Existing<'a> {
 }
 
 /// The first occurrence of each field, in the record's order.
-fn existing<'a>(
-    buf: &[u8],
-    pairs: usize,
-    first: usize,
-    fields: &'a [Field],
-) -> Option<Vec<Existing<'a>>> {
+fn existing<'a>(buf: &[u8], len: usize, fields: &'a [Field]) -> Option<Vec<Existing<'a>>> {
     let mut found: Vec<Existing<'a>> = Vec::new();
-    let mut at = first;
-    for _ in 0..pairs {
+    let mut at = 0;
+    for _ in 0..len {
         let start = skip(buf, at)?;
         let end = skip(buf, start)?;
         let field = fields
@@ -112,7 +126,7 @@ fn merge(own: &[u8], more: &[u8], out: &mut Vec<u8>) -> Option<bool> {
             return Some(false);
         };
         let key = &more[start..stop];
-        match flb_sidecar_sdk::msgpack::map_get(own, 0, key) {
+        match map_get(own, 0, key) {
             None => missing.push((at, end)),
             Some(_) => nested.push((key, &more[value..end])),
         }
@@ -155,15 +169,13 @@ mod tests {
     }
 
     fn encoded(map: &Json) -> Encoded {
-        let map = encode(map);
+        let value = encode(map);
         let mut suffix = Vec::new();
-        flb_sidecar_sdk::msgpack::write_str(&mut suffix, "kubernetes");
-        suffix.extend_from_slice(&map);
+        write_str(&mut suffix, "kubernetes");
+        suffix.extend_from_slice(&value);
+        let name = "kubernetes".to_owned();
         Encoded {
-            fields: vec![Field {
-                name: "kubernetes",
-                map,
-            }],
+            fields: vec![Field { name, value }],
             suffix,
         }
     }
@@ -188,7 +200,7 @@ mod tests {
             &json!({"kubernetes": {"pod_name": "own", "labels": {"a": "1"}, "extra": [1]}, "log": "x"}),
             &json!({"pod_name": "p", "labels": {"a": "2", "b": "3"}, "host": "h"}),
         );
-        assert_eq!(result, Spliced::Added);
+        assert!(result.changed && !result.kept);
         assert_eq!(
             text,
             r#"{"kubernetes":{"pod_name":"own","labels":{"a":"1","b":"3"},"extra":[1],"host":"h"},"log":"x"}"#
@@ -198,7 +210,7 @@ mod tests {
     #[test]
     fn a_field_that_is_no_map_stays() {
         let (result, text) = spliced(&json!({"kubernetes": "no", "a": 1}), &json!({"host": "h"}));
-        assert_eq!(result, Spliced::Kept);
+        assert!(!result.changed && result.kept);
         assert_eq!(text, r#"{"kubernetes":"no","a":1}"#);
     }
 
@@ -229,7 +241,7 @@ mod tests {
             let mut record = Vec::new();
             write_map_len(&mut record, pairs.len());
             for (key, value) in &pairs {
-                flb_sidecar_sdk::msgpack::write_str(&mut record, key);
+                write_str(&mut record, key);
                 flb_sidecar_sdk::msgpack::write_int(&mut record, *value);
             }
             let more = encoded(&json!({"host": "h", "labels": {"a": "b"}}));

@@ -44,7 +44,8 @@ pub trait Drain: Send + Sync {
     /// How far it is.
     fn status(&self) -> DrainStatus;
 
-    /// What was read per file, as a JSON array of objects, for the completion report.
+    /// What was read per file, as a JSON array of objects with at least `path`, `read_bytes` and
+    /// `unread_bytes`, for the completion report and for the search for open writers.
     fn report(&self) -> String {
         "[]".to_owned()
     }

@@ -21,7 +21,7 @@ pub mod worker;
 
 pub use options::{ConfigError, Kind, OptionSpec, Settings};
 pub use plugin::{
-    Chunk, EngineHost, Filter, FilterHost, FlushCounts, Input, InputHost, InputInfo, Output,
-    OutputInfo, ParsedTime, Parser, Parsers, Pending, PluginInfo, Refused, RetryLimit, Verdict,
-    Wake,
+    Chunk, EngineHost, Filter, FilterHost, FlushCounts, Input, InputHost, InputInfo, Multiline,
+    Output, OutputInfo, ParsedTime, Parser, Parsers, Pending, PluginInfo, Refused, RetryLimit,
+    Verdict, Wake,
 };

@@ -76,6 +76,16 @@ pub trait InputHost {
         None
     }
 
+    /// A stream of lines through the host's multiline parsers of these names, tried in order; to
+    /// be dropped before the plugin's `exit` returns.
+    ///
+    /// # Errors
+    /// The name that the host does not know; an empty one: this host has no multiline engine.
+    fn multiline(&self, parsers: &[&str]) -> Result<Box<dyn Multiline>, String> {
+        let _ = parsers;
+        Err(String::new())
+    }
+
     /// Where to register counters.
     fn metrics(&self) -> &Metrics;
 }
@@ -156,6 +166,19 @@ pub trait Parser: Send {
     /// Reads `text` and appends what it holds to `fields` as one msgpack map; the time it holds.
     /// `None`: it does not match, and nothing was appended.
     fn parse(&mut self, text: &[u8], fields: &mut Vec<u8>) -> Option<ParsedTime>;
+}
+
+/// Joins lines to records with the host's multiline parsers. To be used in callbacks only.
+///
+/// A record's body has the joined text at the key `log`, or what the multiline parser's own
+/// parser made of it. Pending lines stay inside until the next first line or [`Multiline::flush`]:
+/// nothing here counts time.
+pub trait Multiline: Send {
+    /// Adds a line without its newline; appends finished records to `out` and says how many.
+    fn push(&mut self, line: &[u8], time: Timestamp, out: &mut Vec<u8>) -> usize;
+
+    /// Lets the pending record out.
+    fn flush(&mut self, out: &mut Vec<u8>) -> usize;
 }
 
 /// The time that a parser found in a text.
@@ -273,6 +296,10 @@ pub trait EngineHost {
 
     /// Ends the engine, once; the process exits with `status`.
     fn exit(&mut self, status: i32);
+
+    /// Bounds the time that the host itself waits for deliveries once it ends (its `Grace`),
+    /// where the host has such a limit and it is longer. For an exit at a deadline.
+    fn limit_grace(&mut self, _limit: Duration) {}
 
     /// Every output of the engine, ours and others; empty: this host does not tell.
     fn outputs(&self) -> Vec<OutputInfo> {

@@ -1,0 +1,449 @@
+//! The API mode against a real TLS server that misbehaves.
+
+use std::collections::VecDeque;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use flb_sidecar_sdk::metrics::Metrics;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use super::*;
+
+const POD_PATH: &str = "/api/v1/namespaces/team-a/pods/app-0";
+const POD: &str = r#"{"kind":"Pod","metadata":{"name":"app-0","namespace":"team-a","uid":"u-1","ownerReferences":[{"kind":"StatefulSet","name":"app"}]},
+    "status":{"containerStatuses":[{"name":"app","image":"i","imageID":"r/i@sha256:ff","containerID":"containerd://cc"}]}}"#;
+
+/// What the server does with one call.
+#[derive(Clone, Debug)]
+enum Act {
+    /// This status and body.
+    Answer(u16, String),
+    /// A header and the status 429.
+    Later(&'static str),
+    /// Nothing, until the client goes away.
+    Hang,
+    /// The first bytes of a body, then the end.
+    Die,
+    /// The end before the handshake.
+    Refuse,
+}
+
+struct Authority {
+    params: CertificateParams,
+    key: KeyPair,
+}
+
+impl Authority {
+    fn new(folder: &Path) -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.clone().self_signed(&key).unwrap();
+        std::fs::write(folder.join("ca.crt"), certificate.pem()).unwrap();
+        Authority { params, key }
+    }
+
+    /// A new certificate for 127.0.0.1.
+    fn server_config(&self) -> Arc<ServerConfig> {
+        let authority = self.params.clone().self_signed(&self.key).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()])
+            .unwrap()
+            .signed_by(&key, &authority, &self.key)
+            .unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![certificate.der().clone()],
+                PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
+            )
+            .unwrap();
+        Arc::new(config)
+    }
+}
+
+/// What the server and the test share.
+struct Shared {
+    tls: Arc<ServerConfig>,
+    token: String,
+    acts: VecDeque<Act>,
+    /// Path and whether the token was right, of each call that got through.
+    calls: Vec<(String, bool, Instant)>,
+}
+
+struct Server {
+    url: String,
+    shared: Arc<Mutex<Shared>>,
+}
+
+impl Server {
+    fn start(tls: Arc<ServerConfig>, token: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        let shared = Arc::new(Mutex::new(Shared {
+            tls,
+            token: token.to_owned(),
+            acts: VecDeque::new(),
+            calls: Vec::new(),
+        }));
+        let all = shared.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let shared = all.clone();
+                std::thread::spawn(move || serve(stream, &shared));
+            }
+        });
+        Server { url, shared }
+    }
+
+    fn act(&self, acts: &[Act]) {
+        self.shared
+            .lock()
+            .unwrap()
+            .acts
+            .extend(acts.iter().cloned());
+    }
+
+    fn calls(&self) -> usize {
+        self.shared.lock().unwrap().calls.len()
+    }
+}
+
+fn serve(stream: TcpStream, shared: &Mutex<Shared>) -> Option<()> {
+    let (tls, token, act) = {
+        let mut shared = shared.lock().unwrap();
+        let default = Act::Answer(200, POD.to_owned());
+        let act = shared.acts.pop_front().unwrap_or(default);
+        (shared.tls.clone(), shared.token.clone(), act)
+    };
+    if matches!(act, Act::Refuse) {
+        shared
+            .lock()
+            .unwrap()
+            .calls
+            .push((String::new(), false, Instant::now()));
+        return None;
+    }
+    let mut stream = StreamOwned::new(ServerConnection::new(tls).ok()?, stream);
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).ok()?;
+        request.push(byte[0]);
+    }
+    let text = String::from_utf8_lossy(&request).to_lowercase();
+    let path = text.split(' ').nth(1)?.to_owned();
+    let authorized = text.contains(&format!("authorization: bearer {token}\r\n"));
+    shared
+        .lock()
+        .unwrap()
+        .calls
+        .push((path.clone(), authorized, Instant::now()));
+    let answer = |status: u16, headers: &str, body: &str| {
+        let length = body.len();
+        format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n{headers}\r\n{body}")
+    };
+    let text = match act {
+        _ if !authorized => answer(401, "", "{}"),
+        Act::Answer(status, body) => answer(status, "", &body),
+        Act::Later(headers) => answer(429, headers, ""),
+        Act::Hang => {
+            let _ = stream.read(&mut [0; 16]);
+            return None;
+        }
+        Act::Die => "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{\"kind\":".to_owned(),
+        Act::Refuse => return None,
+    };
+    stream.write_all(text.as_bytes()).ok()?;
+    stream.conn.send_close_notify();
+    stream.flush().ok()
+}
+
+struct Fixture {
+    dir: tempfile::TempDir,
+    authority: Authority,
+    server: Server,
+    store: Arc<Store>,
+    stop: Arc<Stop>,
+    metrics: Metrics,
+    options: ApiOptions,
+    running: Option<(JoinHandle<()>, Interrupt)>,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let authority = Authority::new(dir.path());
+        std::fs::write(dir.path().join("token"), "first\n").unwrap();
+        let server = Server::start(authority.server_config(), "first");
+        let options = ApiOptions {
+            url: server.url.clone(),
+            ca_file: dir.path().join("ca.crt"),
+            token_file: dir.path().join("token"),
+            verify: true,
+            pod_ttl: Duration::from_millis(1),
+            namespace_ttl: Duration::ZERO,
+            namespace: false,
+            interval: Duration::from_millis(20),
+            timeout: Duration::from_millis(1500),
+        };
+        Fixture {
+            dir,
+            authority,
+            server,
+            store: Arc::default(),
+            stop: Arc::default(),
+            metrics: Metrics::default(),
+            options,
+            running: None,
+        }
+    }
+
+    fn start(&mut self) {
+        let known = Pod {
+            name: Some("app-0".to_owned()),
+            namespace: Some("team-a".to_owned()),
+            ..Pod::default()
+        };
+        self.start_as(&known);
+    }
+
+    fn start_as(&mut self, known: &Pod) {
+        let api = Api::new(&self.options, known, &self.metrics).unwrap();
+        let interrupt = api.interrupt();
+        let (store, stop) = (self.store.clone(), self.stop.clone());
+        let thread = std::thread::spawn(move || api.run(&store, &stop));
+        self.running = Some((thread, interrupt));
+    }
+
+    fn failures(&self, reason: &str) -> u64 {
+        let series = self.metrics.series();
+        let of_reason = |series: &&flb_sidecar_sdk::metrics::Series| {
+            series.name == "api_failures_total" && series.labels[0].1 == reason
+        };
+        series.iter().find(of_reason).unwrap().value.get()
+    }
+
+    fn docker_id(&self) -> Option<String> {
+        self.store.pod().containers.first()?.docker_id.clone()
+    }
+
+    /// Ends the thread; how long that took.
+    fn end(&mut self) -> Duration {
+        let start = Instant::now();
+        if let Some((thread, interrupt)) = self.running.take() {
+            self.stop.stop();
+            interrupt.interrupt();
+            thread.join().unwrap();
+        }
+        start.elapsed()
+    }
+}
+
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited in vain for: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn the_pod_is_asked_for_with_token_and_path() {
+    let mut f = Fixture::new();
+    f.options.pod_ttl = Duration::ZERO;
+    f.start();
+    wait_for("an answer", || f.docker_id().as_deref() == Some("cc"));
+    assert_eq!(
+        f.store.pod().owners,
+        [("StatefulSet".to_owned(), "app".to_owned())]
+    );
+    // Everything is known and nothing expires: the thread ends by itself after one call.
+    let (thread, _) = f.running.take().unwrap();
+    thread.join().unwrap();
+    let shared = f.server.shared.lock().unwrap();
+    assert_eq!(shared.calls.len(), 1);
+    assert_eq!(
+        (shared.calls[0].0.as_str(), shared.calls[0].1),
+        (POD_PATH, true)
+    );
+}
+
+#[test]
+fn every_failure_is_counted_and_overcome() {
+    let cases: &[(Act, &str)] = &[
+        (Act::Answer(401, "{}".into()), "unauthorized"),
+        (Act::Answer(403, "{}".into()), "forbidden"),
+        (Act::Answer(404, "{}".into()), "not_found"),
+        (Act::Later(""), "too_many_requests"),
+        (Act::Answer(500, "oops".into()), "status"),
+        (Act::Answer(302, String::new()), "status"),
+        (Act::Answer(200, "no json".into()), "malformed"),
+        (Act::Answer(200, " ".repeat(5 << 20)), "too_large"),
+        (Act::Die, "connection"),
+        (Act::Refuse, "connection"),
+        (Act::Hang, "timeout"),
+    ];
+    for (act, reason) in cases {
+        let mut f = Fixture::new();
+        f.server.act(std::slice::from_ref(act));
+        f.start();
+        wait_for(reason, || f.failures(reason) == 1);
+        wait_for("the answer after it", || f.docker_id().is_some());
+        f.end();
+        let all: u64 = client::Failure::REASONS
+            .iter()
+            .map(|reason| f.failures(reason))
+            .sum();
+        assert_eq!(all, 1, "{reason}");
+    }
+}
+
+#[test]
+fn retry_after_is_kept_to() {
+    let mut f = Fixture::new();
+    f.server.act(&[Act::Later("Retry-After: 1\r\n")]);
+    f.start();
+    wait_for("an answer", || f.docker_id().is_some());
+    let shared = f.server.shared.lock().unwrap();
+    assert!(shared.calls[1].2 - shared.calls[0].2 >= Duration::from_secs(1));
+}
+
+#[test]
+fn calls_keep_their_distance() {
+    let mut f = Fixture::new();
+    f.options.interval = Duration::from_millis(60);
+    f.options.namespace = true;
+    f.options.namespace_ttl = Duration::from_millis(1);
+    f.start();
+    wait_for("some calls", || f.server.calls() >= 6);
+    f.end();
+    let shared = f.server.shared.lock().unwrap();
+    for pair in shared.calls.windows(2) {
+        assert!(
+            pair[1].2 - pair[0].2 >= Duration::from_millis(55),
+            "{pair:?}"
+        );
+    }
+    assert!(shared
+        .calls
+        .iter()
+        .any(|call| call.0 == "/api/v1/namespaces/team-a"));
+}
+
+#[test]
+fn token_and_certificates_may_change() {
+    let mut f = Fixture::new();
+    f.start();
+    wait_for("an answer", || f.docker_id().is_some());
+    // The server takes a new token: 401 until the file has it.
+    f.server.shared.lock().unwrap().token = "second".to_owned();
+    wait_for("a 401", || f.failures("unauthorized") > 0);
+    std::fs::write(f.dir.path().join("token"), "second").unwrap();
+    let moved = POD.replace("//cc", "//dd");
+    f.server.act(&vec![Act::Answer(200, moved); 100]);
+    wait_for("an answer to the new token", || {
+        f.docker_id().as_deref() == Some("dd")
+    });
+    // A new certificate of the same authority is accepted without a failure.
+    f.server.shared.lock().unwrap().tls = f.authority.server_config();
+    let before = f.failures("connection");
+    let calls = f.server.calls();
+    wait_for("calls with the new certificate", || {
+        f.server.calls() > calls + 2
+    });
+    assert_eq!(f.failures("connection"), before);
+    // One of another authority is not, until the CA file has it.
+    let folder = tempfile::tempdir().unwrap();
+    let other = Authority::new(folder.path());
+    f.server.shared.lock().unwrap().tls = other.server_config();
+    wait_for("a refused certificate", || {
+        f.failures("connection") > before
+    });
+    std::fs::copy(folder.path().join("ca.crt"), f.dir.path().join("ca.crt")).unwrap();
+    let calls = f.server.calls();
+    wait_for("a call with the new authority", || f.server.calls() > calls);
+}
+
+#[test]
+fn an_unknown_authority_is_accepted_only_without_verification() {
+    let mut f = Fixture::new();
+    Authority::new(f.dir.path());
+    f.start();
+    wait_for("a refused certificate", || f.failures("connection") > 0);
+    assert_eq!(
+        f.server.calls(),
+        0,
+        "the token is not sent to an unknown server"
+    );
+    f.end();
+    let mut f = Fixture::new();
+    std::fs::remove_file(f.dir.path().join("ca.crt")).unwrap();
+    f.options.verify = false;
+    f.start();
+    wait_for("an answer", || f.docker_id().is_some());
+}
+
+#[test]
+fn missing_credentials_are_a_failure_until_they_come() {
+    for name in ["token", "ca.crt"] {
+        let mut f = Fixture::new();
+        let path = f.dir.path().join(name);
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        f.start();
+        wait_for("a failure", || f.failures("credentials") > 0);
+        assert_eq!(f.server.calls(), 0);
+        std::fs::write(&path, bytes).unwrap();
+        wait_for("an answer", || f.docker_id().is_some());
+    }
+}
+
+#[test]
+fn containers_that_have_not_started_are_asked_for_again() {
+    let mut f = Fixture::new();
+    f.options.pod_ttl = Duration::ZERO;
+    f.server
+        .act(&[Act::Answer(200, POD.replace("containerd://cc", ""))]);
+    f.start();
+    wait_for("the container's ID", || f.docker_id().is_some());
+    assert_eq!(f.server.calls(), 2);
+}
+
+#[test]
+fn the_object_of_another_pod_is_not_taken() {
+    let mut f = Fixture::new();
+    f.start_as(&Pod {
+        name: Some("app-0".to_owned()),
+        namespace: Some("team-a".to_owned()),
+        uid: Some("u-2".to_owned()),
+        ..Pod::default()
+    });
+    wait_for("a failure", || f.failures("other_pod") > 0);
+    assert_eq!(f.docker_id(), None);
+}
+
+#[test]
+fn a_call_that_hangs_does_not_hold_up_the_end() {
+    let mut f = Fixture::new();
+    f.options.timeout = Duration::from_secs(60);
+    f.server.act(&[Act::Hang]);
+    f.start();
+    wait_for("the call", || f.server.calls() == 1);
+    assert!(f.end() < Duration::from_secs(1));
+}

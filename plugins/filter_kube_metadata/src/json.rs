@@ -1,0 +1,581 @@
+//! A JSON object as msgpack in one pass, with exactly the values Fluent Bit's reader gives.
+//!
+//! Fluent Bit 5 reads `log` with yyjson in a lenient mode: raw control characters and bytes that
+//! are not UTF-8 stay in strings, an unpaired surrogate becomes U+FFFD, a broken `\u` escape stays
+//! as text, and what follows the object is ignored unless it is JSON as well. No strict JSON
+//! library gives these results, and merged records must be the same here and there, so the reader
+//! is here; its strict part is tested against `serde_json`, all of it against a real host.
+//!
+//! Grammar: RFC 8259. Integers that fit 64 bits stay integers, all other numbers are doubles.
+//! Keys that occur twice are kept twice. Time is linear in the text for a fixed depth.
+
+use flb_sidecar_sdk::msgpack::{write_bytes_as_str, write_int, write_uint};
+use memchr::memchr2;
+
+/// U+FFFD in UTF-8, for a surrogate that has no partner.
+const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
+
+/// Reads objects; keeps its buffer between them.
+#[derive(Debug, Default)]
+pub(crate) struct JsonReader {
+    scratch: Vec<u8>,
+}
+
+impl JsonReader {
+    /// Appends the pairs of the one object that `text` is to `out`, without a map header, and
+    /// returns how many they are. String values of the object itself, not of nested ones, are
+    /// trimmed if asked for. `None`: `text` is something else, or nested deeper than `max_depth`
+    /// objects and arrays; `out` is as it was.
+    pub(crate) fn object(
+        &mut self,
+        text: &[u8],
+        max_depth: usize,
+        trim: bool,
+        out: &mut Vec<u8>,
+    ) -> Option<usize> {
+        let before = out.len();
+        let mut cursor = Cursor {
+            text,
+            at: 0,
+            scratch: &mut self.scratch,
+        };
+        cursor.skip_blanks();
+        let pairs = if cursor.take(b'{') {
+            cursor.pairs(out, max_depth, trim)
+        } else {
+            None
+        };
+        let end = out.len();
+        if pairs.is_some() {
+            cursor.skip_blanks();
+            if cursor.at < text.len() && cursor.value(out, max_depth, false).is_some() {
+                // A second JSON value: the text is no single object.
+                out.truncate(before);
+                return None;
+            }
+            out.truncate(end);
+        } else {
+            out.truncate(before);
+        }
+        pairs
+    }
+}
+
+/// Number of bytes left of a string after trimming: line feeds at its end go, and so do the two
+/// characters `\n` or `\r`, but the first byte always stays unless it is such a pair's backslash.
+pub(crate) fn trimmed_len(text: &[u8]) -> usize {
+    let mut len = text.len();
+    while len > 1 {
+        match (text[len - 2], text[len - 1]) {
+            (_, b'\n') => len -= 1,
+            (b'\\', b'n' | b'r') => len -= 2,
+            _ => break,
+        }
+    }
+    len
+}
+
+struct Cursor<'a> {
+    text: &'a [u8],
+    at: usize,
+    scratch: &'a mut Vec<u8>,
+}
+
+impl Cursor<'_> {
+    fn peek(&self) -> Option<u8> {
+        self.text.get(self.at).copied()
+    }
+
+    fn take(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn skip_blanks(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn value(&mut self, out: &mut Vec<u8>, depth: usize, trim: bool) -> Option<()> {
+        match self.peek()? {
+            b'"' => self.string(out, trim),
+            open @ (b'{' | b'[') => {
+                let inner = depth.checked_sub(1).filter(|left| *left > 0)?;
+                self.at += 1;
+                let head = out.len();
+                out.push(0);
+                if open == b'{' {
+                    let len = self.pairs(out, inner, false)?;
+                    write_len(out, head, len, 0x80, 0xde)
+                } else {
+                    let len = self.elements(out, inner)?;
+                    write_len(out, head, len, 0x90, 0xdc)
+                }
+            }
+            b't' => self.literal(b"true", 0xc3, out),
+            b'f' => self.literal(b"false", 0xc2, out),
+            b'n' => self.literal(b"null", 0xc0, out),
+            _ => self.number(out),
+        }
+    }
+
+    /// What follows `{`, up to and with `}`.
+    fn pairs(&mut self, out: &mut Vec<u8>, depth: usize, trim: bool) -> Option<usize> {
+        let mut len = 0;
+        self.skip_blanks();
+        if self.take(b'}') {
+            return Some(len);
+        }
+        loop {
+            self.skip_blanks();
+            if self.peek()? != b'"' {
+                return None;
+            }
+            self.string(out, false)?;
+            self.skip_blanks();
+            if !self.take(b':') {
+                return None;
+            }
+            self.skip_blanks();
+            self.value(out, depth, trim)?;
+            len += 1;
+            self.skip_blanks();
+            if self.take(b'}') {
+                return Some(len);
+            }
+            if !self.take(b',') {
+                return None;
+            }
+        }
+    }
+
+    /// What follows `[`, up to and with `]`.
+    fn elements(&mut self, out: &mut Vec<u8>, depth: usize) -> Option<usize> {
+        let mut len = 0;
+        self.skip_blanks();
+        if self.take(b']') {
+            return Some(len);
+        }
+        loop {
+            self.skip_blanks();
+            self.value(out, depth, false)?;
+            len += 1;
+            self.skip_blanks();
+            if self.take(b']') {
+                return Some(len);
+            }
+            if !self.take(b',') {
+                return None;
+            }
+        }
+    }
+
+    fn literal(&mut self, text: &[u8], packed: u8, out: &mut Vec<u8>) -> Option<()> {
+        self.text.get(self.at..)?.strip_prefix(text)?;
+        self.at += text.len();
+        out.push(packed);
+        Some(())
+    }
+
+    fn digits(&mut self) -> &[u8] {
+        let start = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        &self.text[start..self.at]
+    }
+
+    fn number(&mut self, out: &mut Vec<u8>) -> Option<()> {
+        let start = self.at;
+        let negative = self.take(b'-');
+        let digits = self.digits();
+        if digits.is_empty() || (digits.len() > 1 && digits[0] == b'0') {
+            return None;
+        }
+        let whole = digits.iter().try_fold(0u64, |n, digit| {
+            n.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
+        });
+        let mut real = false;
+        if self.take(b'.') {
+            real = true;
+            if self.digits().is_empty() {
+                return None;
+            }
+        }
+        if self.take(b'e') || self.take(b'E') {
+            real = true;
+            let _ = self.take(b'+') || self.take(b'-');
+            if self.digits().is_empty() {
+                return None;
+            }
+        }
+        match whole {
+            Some(n) if !real && !negative => write_uint(out, n),
+            Some(n) if !real && n <= 1 << 63 => write_int(out, (n as i64).wrapping_neg()),
+            _ => {
+                let text = std::str::from_utf8(&self.text[start..self.at]).ok()?;
+                let float: f64 = text.parse().ok()?;
+                if float.is_infinite() {
+                    return None;
+                }
+                out.push(0xcb);
+                out.extend_from_slice(&float.to_bits().to_be_bytes());
+            }
+        }
+        Some(())
+    }
+
+    /// A string, from its opening quote on.
+    fn string(&mut self, out: &mut Vec<u8>, trim: bool) -> Option<()> {
+        self.at += 1;
+        let rest = &self.text[self.at..];
+        let stop = memchr2(b'"', b'\\', rest)?;
+        let plain = &rest[..stop];
+        self.at += stop + 1;
+        if rest[stop] == b'"' {
+            let len = if trim { trimmed_len(plain) } else { stop };
+            write_bytes_as_str(out, &plain[..len]);
+            return Some(());
+        }
+        self.scratch.clear();
+        self.scratch.extend_from_slice(plain);
+        loop {
+            self.escape()?;
+            let rest = &self.text[self.at..];
+            let stop = memchr2(b'"', b'\\', rest)?;
+            self.scratch.extend_from_slice(&rest[..stop]);
+            self.at += stop + 1;
+            if rest[stop] == b'"' {
+                break;
+            }
+        }
+        let len = if trim {
+            trimmed_len(self.scratch)
+        } else {
+            self.scratch.len()
+        };
+        write_bytes_as_str(out, &self.scratch[..len]);
+        Some(())
+    }
+
+    /// What follows a backslash.
+    fn escape(&mut self) -> Option<()> {
+        let kind = self.peek()?;
+        self.at += 1;
+        let byte = match kind {
+            b'"' | b'\\' | b'/' => kind,
+            b'b' => 0x08,
+            b'f' => 0x0c,
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'u' => {
+                self.unicode_escape();
+                return Some(());
+            }
+            _ => return None,
+        };
+        self.scratch.push(byte);
+        Some(())
+    }
+
+    /// What follows `\u`.
+    fn unicode_escape(&mut self) {
+        let (high, digits) = self.hex();
+        if digits < 4 {
+            // A broken escape stays as text, without the character that broke it.
+            self.scratch.extend_from_slice(b"\\u");
+            let text = &self.text[self.at - digits..self.at];
+            self.scratch.extend_from_slice(text);
+            if !matches!(self.peek(), None | Some(0 | b'"' | b'\'')) {
+                self.at += 1;
+            }
+            return;
+        }
+        let mut code = high;
+        if (0xd800..0xdc00).contains(&high) && self.text[self.at..].starts_with(b"\\u") {
+            self.at += 2;
+            let (low, digits) = self.hex();
+            // A partner that is none is used up with it.
+            if digits == 4 && (0xdc00..0xe000).contains(&low) {
+                code = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+            }
+        }
+        match char::from_u32(code) {
+            Some(c) => self
+                .scratch
+                .extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+            None => self.scratch.extend_from_slice(REPLACEMENT),
+        }
+    }
+
+    /// Up to four hexadecimal digits: their value and number.
+    fn hex(&mut self) -> (u32, usize) {
+        let mut n = 0;
+        for digits in 0..4 {
+            let Some(digit) = self.peek().and_then(|b| char::from(b).to_digit(16)) else {
+                return (n, digits);
+            };
+            n = n << 4 | digit;
+            self.at += 1;
+        }
+        (n, 4)
+    }
+}
+
+/// Writes the header of a map or array over the byte kept for it at `head`; moves what is behind
+/// it if the length needs more. `None`: too long for msgpack.
+fn write_len(out: &mut Vec<u8>, head: usize, len: usize, short: u8, marker16: u8) -> Option<()> {
+    if len < 16 {
+        out[head] = short | len as u8;
+        return Some(());
+    }
+    let len = u32::try_from(len).ok()?;
+    let wide = len > u32::from(u16::MAX);
+    let extra = if wide { 4 } else { 2 };
+    let end = out.len();
+    out.resize(end + extra, 0);
+    out.copy_within(head + 1..end, head + 1 + extra);
+    out[head] = marker16 + u8::from(wide);
+    let bytes = len.to_be_bytes();
+    out[head + 1..=head + extra].copy_from_slice(&bytes[4 - extra..]);
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flb_sidecar_sdk::json;
+    use flb_sidecar_sdk::msgpack::write_map_len;
+    use proptest::prelude::*;
+    use serde_json::Value as Json;
+
+    fn read(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
+        read_with(text, false)
+    }
+
+    fn read_with(text: impl AsRef<[u8]>, trim: bool) -> Option<Vec<u8>> {
+        let mut pairs = b"before".to_vec();
+        let len = JsonReader::default().object(text.as_ref(), 31, trim, &mut pairs);
+        if len.is_none() {
+            assert_eq!(pairs, b"before");
+        }
+        let mut out = Vec::new();
+        write_map_len(&mut out, len?);
+        out.extend_from_slice(&pairs[6..]);
+        Some(out)
+    }
+
+    /// The value of the key `a`, as bytes.
+    fn a(value: impl AsRef<[u8]>) -> Option<Vec<u8>> {
+        let text = [b"{\"a\":", value.as_ref(), b"}"].concat();
+        read(text).map(|map| map[3..].to_vec())
+    }
+
+    #[test]
+    fn integers_stay_integers_and_the_rest_are_doubles() {
+        for (text, packed) in [
+            ("0", &[0x00][..]),
+            ("-0", &[0x00]),
+            ("127", &[0x7f]),
+            ("-32", &[0xe0]),
+            ("-33", &[0xd0, 0xdf]),
+            ("65536", &[0xce, 0, 1, 0, 0]),
+            (
+                "18446744073709551615",
+                &[0xcf, 255, 255, 255, 255, 255, 255, 255, 255],
+            ),
+            ("-9223372036854775808", &[0xd3, 0x80, 0, 0, 0, 0, 0, 0, 0]),
+            ("1.0", &[0xcb, 0x3f, 0xf0, 0, 0, 0, 0, 0, 0]),
+            ("1e0", &[0xcb, 0x3f, 0xf0, 0, 0, 0, 0, 0, 0]),
+            ("-0.0", &[0xcb, 0x80, 0, 0, 0, 0, 0, 0, 0]),
+            (
+                "18446744073709551616",
+                &[0xcb, 0x43, 0xf0, 0, 0, 0, 0, 0, 0],
+            ),
+            (
+                "-9223372036854775809",
+                &[0xcb, 0xc3, 0xe0, 0, 0, 0, 0, 0, 0],
+            ),
+        ] {
+            assert_eq!(a(text).as_deref(), Some(packed), "{text}");
+        }
+        for text in [
+            "01", "-", "1.", ".5", "1e", "1e+", "+1", "1e999", "0x1", "NaN", "--1", "-a",
+        ] {
+            assert_eq!(a(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn strings_keep_what_strict_json_refuses() {
+        for (text, expected) in [
+            (&b"\"a\tb\x01\xff\xc3\""[..], &b"a\tb\x01\xff\xc3"[..]),
+            (br#""\"\\\/\b\f\n\r\t""#, b"\"\\/\x08\x0c\n\r\t"),
+            (
+                br#""\u00e9\u65e5\ud83d\ude00\u0000""#,
+                "\u{e9}日😀\0".as_bytes(),
+            ),
+            (br#""\ud83d-\ude00""#, "\u{fffd}-\u{fffd}".as_bytes()),
+            (br#""\ud83d\u0041B""#, "\u{fffd}B".as_bytes()),
+            (br#""\ud83d\u00""#, "\u{fffd}".as_bytes()),
+            (br#""\u12G4""#, b"\\u124"),
+            (br#""\u12""#, b"\\u12"),
+            (br#""\u12\""#, b"\\u12"),
+            (br#""\u'x""#, b"\\u'x"),
+        ] {
+            let mut packed = Vec::new();
+            write_bytes_as_str(&mut packed, expected);
+            assert_eq!(a(text), Some(packed), "{}", String::from_utf8_lossy(text));
+        }
+        for text in [&br#""\x41""#[..], br#""abc"#, br#""abc\"#, b"'a'"] {
+            assert_eq!(a(text), None, "{}", String::from_utf8_lossy(text));
+        }
+    }
+
+    #[test]
+    fn only_a_single_object_is_one() {
+        for text in [
+            "",
+            " ",
+            "[]",
+            "1",
+            "\"a\"",
+            "null",
+            "{",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "{,}",
+            "{a:1}",
+            "{\"a\":1}{}",
+            "{\"a\":1} 5x",
+            "{\"a\":1}\n\"b\"",
+            "{\"a\":tru}",
+            "[{}]",
+            "{\"a\":[1,]}",
+            "{\"a\":1 \"b\":2}",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+        for text in [
+            "{\"a\":1}",
+            " \t\r\n{ \"a\" : 1 } \n",
+            "{\"a\":1}junk",
+            "{\"a\":1},",
+            "{\"a\":1} \"b",
+        ] {
+            assert_eq!(read(text).unwrap(), [0x81, 0xa1, b'a', 1], "{text}");
+        }
+        assert_eq!(read("{}").unwrap(), [0x80]);
+        assert_eq!(
+            read("{\"a\":1,\"a\":2}").unwrap(),
+            [0x82, 0xa1, b'a', 1, 0xa1, b'a', 2]
+        );
+    }
+
+    #[test]
+    fn the_depth_is_limited() {
+        let nested = |depth: usize| {
+            let inner = depth - 1;
+            format!("{{\"a\":{}{}}}", "[".repeat(inner), "]".repeat(inner))
+        };
+        assert!(read(nested(31)).is_some());
+        assert!(read(nested(32)).is_none());
+        assert!(read(nested(100_000)).is_none());
+    }
+
+    #[test]
+    fn long_containers_get_longer_headers() {
+        for len in [15, 16, 65535, 65536] {
+            let items = vec!["1"; len].join(",");
+            let packed = a(format!("[{items}]")).unwrap();
+            assert_eq!(
+                flb_sidecar_sdk::msgpack::skip(&packed, 0),
+                Some(packed.len())
+            );
+            let (value, _) = flb_sidecar_sdk::msgpack::read(&packed, 0).unwrap();
+            assert_eq!(value, flb_sidecar_sdk::msgpack::Value::Array(len));
+        }
+    }
+
+    #[test]
+    fn trimming_touches_the_ends_of_strings_of_the_object_itself() {
+        for (text, len) in [
+            ("", 0),
+            ("\n", 1),
+            ("a\n", 1),
+            ("a\n\n", 1),
+            ("\n\n", 1),
+            ("a\r", 2),
+            ("a\\n", 1),
+            ("a\\r\\n", 1),
+            ("a\\n\n", 1),
+            ("\\n", 0),
+            ("n", 1),
+            ("a\\\\n", 2),
+            ("a \n", 2),
+        ] {
+            assert_eq!(trimmed_len(text.as_bytes()), len, "{text:?}");
+        }
+        let packed = read_with(r#"{"a\n":"b\n","c":["d\n"],"e":"f\\n"}"#, true).unwrap();
+        let (json, _) = json::read(&packed, 0).unwrap();
+        assert_eq!(json.to_string(), r#"{"a\n":"b","c":["d\n"],"e":"f"}"#);
+    }
+
+    fn any_json() -> impl Strategy<Value = Json> {
+        let leaf = prop_oneof![
+            Just(Json::Null),
+            any::<bool>().prop_map(Json::from),
+            any::<i64>().prop_map(Json::from),
+            any::<u64>().prop_map(Json::from),
+            "\\PC{0,12}".prop_map(Json::from),
+            "[a\\\\\"\n\u{1}é日😀]{0,8}".prop_map(Json::from),
+        ];
+        leaf.prop_recursive(5, 60, 20, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..20).prop_map(Json::from),
+                proptest::collection::vec(("\\PC{0,6}", inner), 0..20)
+                    .prop_map(|pairs| pairs.into_iter().collect::<serde_json::Map<_, _>>().into()),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn strict_json_is_read_as_serde_json_does(value in any_json(), pretty in any::<bool>()) {
+            let object = serde_json::json!({"k": value});
+            let text = if pretty {
+                serde_json::to_string_pretty(&object).unwrap()
+            } else {
+                object.to_string()
+            };
+            let mut expected = Vec::new();
+            json::write(&mut expected, &object);
+            prop_assert_eq!(read(text).unwrap(), expected);
+        }
+
+        #[test]
+        fn floats_are_the_nearest_ones(float in any::<f64>().prop_filter("finite", |f| f.is_finite())) {
+            let packed = a(format!("{float:e}")).unwrap();
+            prop_assert_eq!(&packed[1..], &float.to_bits().to_be_bytes());
+        }
+
+        #[test]
+        fn any_text_is_read_or_left(bytes in proptest::collection::vec(any::<u8>(), 0..60), text in "[{}\\[\\]\",:\\\\u0-9a-ftrue ]{0,60}") {
+            for text in [bytes, text.clone().into_bytes(), format!("{{\"a\":\"{text}\"}}").into_bytes()] {
+                if let Some(packed) = read(text) {
+                    prop_assert_eq!(flb_sidecar_sdk::msgpack::skip(&packed, 0), Some(packed.len()));
+                }
+            }
+        }
+
+        #[test]
+        fn what_is_no_number_in_the_model_is_none_here(text in "-?[0-9]{0,3}(\\.[0-9]{0,2})?([eE][+-]?[0-9]{0,2})?") {
+            let strict = serde_json::from_str::<Json>(&text).is_ok();
+            prop_assert_eq!(a(&text).is_some(), strict, "{}", text);
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! `merge_log`: what the field `log` holds becomes fields of its own.
+
+use flb_sidecar_sdk::msgpack::{read, skip, write_bytes_as_str, write_map_len, write_str, Value};
+use flb_sidecar_sdk::{ParsedTime, Parser, Settings};
+
+use crate::json::{trimmed_len, JsonReader};
+
+/// Deepest nesting of objects and arrays in `log`: the host reads records with up to 32 containers
+/// in each other, of which the event and its body are two.
+const MAX_DEPTH: usize = 31;
+
+/// The options, and buffers that are kept between records.
+#[derive(Debug)]
+pub(crate) struct MergeLog {
+    key: Option<String>,
+    trim: bool,
+    keep: bool,
+    json: JsonReader,
+    merged: Vec<u8>,
+    parsed: Vec<u8>,
+    fields: Vec<u8>,
+}
+
+/// What became of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Merged {
+    /// Number of pairs in [`MergeLog::fields`].
+    pub(crate) len: usize,
+    /// A parser found this time.
+    pub(crate) time: Option<ParsedTime>,
+}
+
+/// What `log` was found to be.
+enum Content {
+    /// Text that holds no fields.
+    Plain,
+    /// Neither text nor map.
+    Other,
+    /// Fields, this many, in `merged`.
+    Text(usize, Option<ParsedTime>),
+    /// The record's own map.
+    Map(usize),
+}
+
+impl MergeLog {
+    /// `None`: off.
+    pub(crate) fn new(settings: &Settings) -> Option<Self> {
+        settings.boolean("merge_log").then(|| MergeLog {
+            key: settings
+                .string("merge_log_key")
+                .filter(|key| !key.is_empty())
+                .map(str::to_owned),
+            trim: settings.boolean("merge_log_trim"),
+            keep: settings.boolean("keep_log"),
+            json: JsonReader::default(),
+            merged: Vec::new(),
+            parsed: Vec::new(),
+            fields: Vec::new(),
+        })
+    }
+
+    /// The pairs of the last record that [`MergeLog::merge`] changed.
+    pub(crate) fn fields(&self) -> &[u8] {
+        &self.fields
+    }
+
+    /// Merges the record whose body is the map `body`, with `parser` or as JSON. `None`: the record
+    /// stays as it is.
+    pub(crate) fn merge(&mut self, body: &[u8], parser: Option<&mut dyn Parser>) -> Option<Merged> {
+        let (Value::Map(len), first) = read(body, 0)? else {
+            return None;
+        };
+        let (key, value, end) = find_log(body, len, first)?;
+        self.merged.clear();
+        let content = self.read_log(body, value, parser);
+        let (added, time) = match content {
+            Content::Plain => return None,
+            // As in Fluent Bit's own filter a `log` that is neither text nor map is dropped
+            // where merged ones are.
+            Content::Other if self.keep => return None,
+            Content::Other => (0, None),
+            Content::Text(added, time) => (added, time),
+            Content::Map(added) => (added, None),
+        };
+        self.fields.clear();
+        let mut len = len;
+        if self.keep {
+            self.fields.extend_from_slice(&body[first..]);
+        } else {
+            self.fields.extend_from_slice(&body[first..key]);
+            self.fields.extend_from_slice(&body[end..]);
+            len -= 1;
+        }
+        match &self.key {
+            Some(name) if added > 0 => {
+                write_str(&mut self.fields, name);
+                write_map_len(&mut self.fields, added);
+                len += 1;
+            }
+            _ => len += added,
+        }
+        self.fields.extend_from_slice(&self.merged);
+        Some(Merged { len, time })
+    }
+
+    fn read_log(&mut self, body: &[u8], value: usize, parser: Option<&mut dyn Parser>) -> Content {
+        match read(body, value) {
+            Some((Value::String { start, end }, _)) => {
+                let text = &body[start..end];
+                let Some(parser) = parser else {
+                    let depth = MAX_DEPTH - usize::from(self.key.is_some());
+                    return match self.json.object(text, depth, self.trim, &mut self.merged) {
+                        Some(added) => Content::Text(added, None),
+                        None => Content::Plain,
+                    };
+                };
+                self.parsed.clear();
+                let Some(time) = parser.parse(text, &mut self.parsed) else {
+                    return Content::Plain;
+                };
+                match append_pairs(&self.parsed, self.trim, &mut self.merged) {
+                    Some(added) => Content::Text(added, Some(time)),
+                    None => Content::Plain,
+                }
+            }
+            Some((Value::Map(added), first)) => match skip(body, value) {
+                Some(end) => {
+                    self.merged.extend_from_slice(&body[first..end]);
+                    Content::Map(added)
+                }
+                None => Content::Plain,
+            },
+            _ => Content::Other,
+        }
+    }
+}
+
+/// Where the first pair `log` has its key, its value and its end.
+fn find_log(body: &[u8], len: usize, first: usize) -> Option<(usize, usize, usize)> {
+    let mut at = first;
+    for _ in 0..len {
+        let value = skip(body, at)?;
+        let end = skip(body, value)?;
+        if matches!(read(body, at), Some((Value::String { start, end }, _)) if &body[start..end] == b"log")
+        {
+            return Some((at, value, end));
+        }
+        at = end;
+    }
+    None
+}
+
+/// Appends the pairs of a map, its string values trimmed if asked for. `None`: no whole map, and
+/// nothing was appended.
+fn append_pairs(map: &[u8], trim: bool, out: &mut Vec<u8>) -> Option<usize> {
+    let (Value::Map(len), first) = read(map, 0)? else {
+        return None;
+    };
+    let end = skip(map, 0)?;
+    if !trim {
+        out.extend_from_slice(&map[first..end]);
+        return Some(len);
+    }
+    let mut at = first;
+    for _ in 0..len {
+        let value = skip(map, at)?;
+        let next = skip(map, value)?;
+        out.extend_from_slice(&map[at..value]);
+        match read(map, value)? {
+            (Value::String { start, end }, _) => {
+                let text = &map[start..end];
+                write_bytes_as_str(out, &text[..trimmed_len(text)]);
+            }
+            _ => out.extend_from_slice(&map[value..next]),
+        }
+        at = next;
+    }
+    Some(len)
+}

@@ -1,0 +1,194 @@
+//! Where the library is, and building the C programs that load it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, OnceLock};
+use std::time::SystemTime;
+
+use crate::host::Version;
+
+/// Files that a host loads, without `flb-` and `.so`.
+pub const PLUGINS: &[&str] = &[
+    "in_sidecar_tail",
+    "filter_pii_redact",
+    "filter_kube_metadata",
+    "out_completion_exit",
+];
+
+/// The same for the library with the feature `probe`.
+pub const PROBES: &[&str] = &["in_probe", "filter_probe", "out_probe"];
+
+/// Root of the repository.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Cargo's target folder, from the running program's place in it.
+fn target_folder() -> PathBuf {
+    let program = std::env::current_exe().expect("a program knows its own path");
+    program
+        .ancestors()
+        .find(|folder| folder.join("CACHEDIR.TAG").exists())
+        .map_or_else(|| root().join("target"), Path::to_owned)
+}
+
+/// The library under test: `FLB_SIDECAR_LIBRARY`, or what `make build` or `cargo build` left,
+/// whichever is newer.
+///
+/// # Panics
+/// When there is none.
+pub fn library() -> PathBuf {
+    if let Some(path) = std::env::var_os("FLB_SIDECAR_LIBRARY") {
+        return PathBuf::from(path);
+    }
+    let built = ["release", "debug"].map(|p| target_folder().join(p).join("libflb_sidecar.so"));
+    let modified = |path: &PathBuf| fs::metadata(path).and_then(|m| m.modified()).ok();
+    built
+        .into_iter()
+        .filter(|path| path.exists())
+        .max_by_key(modified)
+        .expect("the library is not built: run `make build`")
+}
+
+/// The library with the probe plugins: `FLB_SIDECAR_PROBE_LIBRARY`, or built here once, in a
+/// target folder of its own so that it never replaces the real one.
+pub fn probe_library() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT
+        .get_or_init(|| {
+            if let Some(path) = std::env::var_os("FLB_SIDECAR_PROBE_LIBRARY") {
+                return PathBuf::from(path);
+            }
+            let target = target_folder().join("probe");
+            let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+            let status = Command::new(cargo)
+                .current_dir(root())
+                .args(["build", "--quiet", "--lib", "--features", "probe"])
+                .arg("--target-dir")
+                .arg(&target)
+                .status()
+                .expect("cargo runs");
+            assert!(status.success(), "the probe library does not build");
+            target.join("debug/libflb_sidecar.so")
+        })
+        .clone()
+}
+
+/// Makes `flb-<name>.so` links to `library` in `folder`.
+pub fn link_plugins(folder: &Path, library: &Path, names: &[&str]) {
+    for name in names {
+        std::os::unix::fs::symlink(library, folder.join(format!("flb-{name}.so")))
+            .expect("a fresh folder takes links");
+    }
+}
+
+/// How a C program is checked while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// Not at all.
+    None,
+    /// Built with AddressSanitizer.
+    Address,
+}
+
+fn newest(paths: &[PathBuf]) -> SystemTime {
+    paths
+        .iter()
+        .filter_map(|p| fs::metadata(p).and_then(|m| m.modified()).ok())
+        .max()
+        .unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+/// Compiles `sources` into `target/testhost/<name>` unless that is newer than all of `tests/host`.
+fn compile(name: &str, sources: &[PathBuf], flags: &[String]) -> PathBuf {
+    // One compiler at a time: tests run in parallel, and two may want the same program.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _guard = ONE
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let folder = target_folder().join("testhost");
+    fs::create_dir_all(&folder).expect("target takes folders");
+    let program = folder.join(name);
+    let all: Vec<PathBuf> = fs::read_dir(root().join("tests/host"))
+        .expect("tests/host is there")
+        .map(|entry| entry.expect("a folder can be read").path())
+        .chain(sources.iter().cloned())
+        .collect();
+    let built = fs::metadata(&program).and_then(|m| m.modified());
+    if built.is_ok_and(|built| built > newest(&all)) {
+        return program;
+    }
+    // Written aside and renamed: another test process may be about to run the old one.
+    let fresh = folder.join(format!("{name}.{}", std::process::id()));
+    let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
+    let output = Command::new(compiler)
+        .args([
+            "-std=c11",
+            "-D_GNU_SOURCE",
+            "-g",
+            "-O1",
+            "-fno-strict-aliasing",
+        ])
+        .args(["-Wall", "-Wextra", "-Werror", "-rdynamic"])
+        .args(flags)
+        .args(sources)
+        .args(["-ldl", "-lpthread", "-o"])
+        .arg(&fresh)
+        .output()
+        .expect("a C compiler is installed");
+    assert!(
+        output.status.success(),
+        "{name} does not compile:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    fs::rename(&fresh, &program).expect("a rename within one folder");
+    program
+}
+
+fn host_sources() -> Vec<PathBuf> {
+    [
+        "api",
+        "builtin",
+        "engine",
+        "generation",
+        "instance",
+        "main",
+        "memory",
+        "pack",
+    ]
+    .iter()
+    .map(|name| root().join("tests/host").join(format!("{name}.c")))
+    .collect()
+}
+
+/// The test host of a release. `flags` are further `-D` definitions, named `variant` for the file.
+pub fn test_host(version: Version, check: Check, variant: &str, flags: &[&str]) -> PathBuf {
+    let mut all = vec![format!("-DHOST_VERSION={}", version.number())];
+    all.extend(flags.iter().map(|&flag| flag.to_owned()));
+    let mut name = format!("testhost-{version}{variant}");
+    if check == Check::Address {
+        all.push("-fsanitize=address".into());
+        name.push_str("-asan");
+    }
+    compile(&name, &host_sources(), &all)
+}
+
+/// A program that is no Fluent Bit.
+pub fn bare_program() -> PathBuf {
+    compile("bare", &[root().join("tests/host/bare/main.c")], &[])
+}
+
+/// The C probe plugin for a release, as a library.
+pub fn c_probe(version: Version) -> PathBuf {
+    let host = root().join("tests/host");
+    compile(
+        &format!("probe-{version}.so"),
+        &[host.join("probes/probe.c"), host.join("generation.c")],
+        &[
+            format!("-DHOST_VERSION={}", version.number()),
+            "-fPIC".into(),
+            "-shared".into(),
+        ],
+    )
+}

@@ -1,0 +1,209 @@
+//! A started host: its output, its end.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{kill_process, Pid, Signal};
+
+use crate::{wait_until, DEADLINE};
+
+/// A running host. Killed when dropped.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    started: Instant,
+    output: Output,
+}
+
+/// The files that a host writes to.
+#[derive(Clone, Debug)]
+pub struct Output {
+    stdout: PathBuf,
+    stderr: PathBuf,
+}
+
+impl Output {
+    /// What is on stdout so far.
+    pub fn stdout(&self) -> String {
+        text(&self.stdout)
+    }
+
+    /// What is on stderr so far.
+    pub fn stderr(&self) -> String {
+        text(&self.stderr)
+    }
+}
+
+impl std::fmt::Display for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "stdout:\n{}\nstderr:\n{}", self.stdout(), self.stderr())
+    }
+}
+
+/// What a host left behind.
+#[derive(Debug)]
+pub struct Ended {
+    /// Exit status; `None`: a signal ended it.
+    pub status: Option<i32>,
+    /// Everything on stdout.
+    pub stdout: String,
+    /// Everything on stderr.
+    pub stderr: String,
+    /// From start to end.
+    pub took: Duration,
+}
+
+fn text(path: &Path) -> String {
+    String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
+}
+
+impl Running {
+    /// Starts `command`; its output goes to files in `folder`.
+    ///
+    /// # Panics
+    /// When the program does not start.
+    pub fn start(command: &mut Command, folder: &Path) -> Self {
+        let stdout = folder.join("host.stdout");
+        let stderr = folder.join("host.stderr");
+        let file = |path: &Path| File::create(path).expect("the folder takes files");
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(file(&stdout))
+            .stderr(file(&stderr))
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        Running {
+            child,
+            started: Instant::now(),
+            output: Output { stdout, stderr },
+        }
+    }
+
+    /// What it has written so far.
+    pub fn output(&self) -> &Output {
+        &self.output
+    }
+
+    /// Process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until `ready` says yes.
+    ///
+    /// # Panics
+    /// When that does not happen in time, or the host ends before.
+    pub fn wait_for(&mut self, what: &str, mut ready: impl FnMut(&Output) -> bool) {
+        let mut ended = false;
+        let seen = wait_until(DEADLINE, || {
+            // In this order: what it wrote last counts, too.
+            let was_ended = ended;
+            ended = matches!(self.child.try_wait(), Ok(Some(_)));
+            if ready(&self.output) {
+                Some(true)
+            } else {
+                was_ended.then_some(false)
+            }
+        });
+        assert!(
+            seen == Some(true),
+            "{what} did not happen{}\n{}",
+            if ended { ", the host ended" } else { "" },
+            self.output
+        );
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            // The process may have ended by itself.
+            let _ = kill_process(pid, signal);
+        }
+    }
+
+    /// Waits until the process is gone.
+    ///
+    /// # Panics
+    /// When that does not happen in time.
+    pub fn wait_for_end(&mut self) -> ExitStatus {
+        let status = wait_until(DEADLINE, || self.child.try_wait().ok().flatten());
+        status.unwrap_or_else(|| panic!("the host does not end\n{}", self.output))
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Panics
+    /// When it does not come in time.
+    pub fn end(mut self) -> Ended {
+        let status = self.wait_for_end();
+        let took = self.started.elapsed();
+        Ended {
+            status: status.code(),
+            stdout: self.output.stdout(),
+            stderr: self.output.stderr(),
+            took,
+        }
+    }
+
+    /// SIGTERM, then the end.
+    pub fn terminate(self) -> Ended {
+        self.signal(Signal::TERM);
+        self.end()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Ended processes cannot be killed; that is fine.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Ended {
+    /// Panics with everything the host said unless `right`.
+    pub fn check(&self, what: &str, right: bool) -> &Self {
+        assert!(
+            right,
+            "{what}\nstatus: {:?} after {:?}\nstdout:\n{}\nstderr:\n{}",
+            self.status, self.took, self.stdout, self.stderr
+        );
+        self
+    }
+
+    /// Panics unless the exit status is `status`.
+    pub fn check_status(&self, status: i32) -> &Self {
+        self.check(
+            &format!("exit status {status} was expected"),
+            self.status == Some(status),
+        )
+    }
+
+    /// The host's log lines at the level error.
+    pub fn error_lines(&self) -> Vec<&str> {
+        self.stderr
+            .lines()
+            .filter(|line| line.contains("[error]"))
+            .collect()
+    }
+
+    /// Stdout and stderr.
+    pub fn output(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+
+    /// The lines of stdout that are JSON objects: what `-o stdout -p format=json_lines` printed.
+    pub fn records(&self) -> Vec<serde_json::Value> {
+        json_lines(&self.stdout)
+    }
+}
+
+/// The lines that are JSON objects.
+pub fn json_lines(text: &str) -> Vec<serde_json::Value> {
+    text.lines()
+        .filter(|line| line.starts_with('{'))
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect()
+}

@@ -1,0 +1,113 @@
+//! The library as a file, and the headers it is built from.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use flb_sidecar_tests::build::{library, root, PLUGINS};
+
+fn run(program: impl AsRef<std::ffi::OsStr>, arguments: &[&str], file: Option<&Path>) -> String {
+    let program = program.as_ref();
+    let output = Command::new(program)
+        .args(arguments)
+        .args(file)
+        .output()
+        .unwrap_or_else(|e| panic!("{} does not start: {e}", program.display()));
+    assert!(
+        output.status.success(),
+        "{}: {}",
+        program.display(),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn release_library() -> Option<PathBuf> {
+    let path = library();
+    let is_release = path.parent().is_some_and(|p| p.ends_with("release"));
+    (is_release || std::env::var_os("FLB_SIDECAR_LIBRARY").is_some()).then_some(path)
+}
+
+#[test]
+fn every_layout_is_as_the_releases_have_it() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let program = folder.path().join("layout");
+    let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+    let include = format!("-I{}", root().join("include").display());
+    let output = format!("-o{}", program.display());
+    let source = root().join("tests/abi/layout.c");
+    let strict = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Wpedantic"];
+    let arguments = [&strict[..], &[&include, &output]].concat();
+    run(&compiler, &arguments, Some(&source));
+    assert!(run(&program, &[], None).contains("every layout"));
+
+    // Clang compiles for any machine; without it the C compiler above has checked this one.
+    if Command::new("clang").arg("--version").output().is_ok() {
+        let other = [
+            "--target=aarch64-linux-gnu",
+            "-ffreestanding",
+            "-fsyntax-only",
+        ];
+        let arguments = [&strict[..4], &other[..], &[&include]].concat();
+        run("clang", &arguments, Some(&source));
+    } else {
+        flb_sidecar_tests::say("SKIPPED layouts of aarch64: no clang found");
+    }
+}
+
+#[test]
+fn the_library_exports_the_plugins_and_nothing_else() {
+    let symbols = run(
+        "nm",
+        &["-D", "--defined-only", "--format=just-symbols"],
+        Some(&library()),
+    );
+    let mut found: Vec<&str> = symbols.lines().map(str::trim).collect();
+    found.sort_unstable();
+    let mut wanted: Vec<String> = PLUGINS.iter().map(|p| format!("{p}_plugin")).collect();
+    wanted.push("FLBPluginRegister".to_owned());
+    wanted.sort_unstable();
+    assert_eq!(found, wanted);
+}
+
+#[test]
+fn the_library_stays_mapped_and_links_no_function_of_the_host() {
+    let dynamic = run("readelf", &["--dynamic", "--wide"], Some(&library()));
+    assert!(dynamic.contains("NODELETE"), "{dynamic}");
+    let undefined = run("nm", &["-D", "--undefined-only"], Some(&library()));
+    for line in undefined.lines() {
+        let symbol = line.split_whitespace().last().unwrap_or_default();
+        let of_host = ["flb_", "cmt_", "cfl_", "mk_"]
+            .iter()
+            .any(|p| symbol.starts_with(p));
+        assert!(!of_host, "{symbol} is linked instead of looked up");
+    }
+}
+
+#[test]
+fn the_stripped_library_has_at_most_six_mebibytes() {
+    let Some(library) = release_library() else {
+        flb_sidecar_tests::say("SKIPPED size of the library: no release build, run `make build`");
+        return;
+    };
+    let bytes = std::fs::metadata(&library)
+        .expect("the library is there")
+        .len();
+    assert!(bytes <= 6 << 20, "{bytes} bytes");
+}
+
+#[test]
+fn every_plugin_crate_forbids_unsafe_code() {
+    let plugins = std::fs::read_dir(root().join("plugins")).expect("plugins/ is there");
+    for plugin in plugins {
+        let path = plugin
+            .expect("a folder can be read")
+            .path()
+            .join("src/lib.rs");
+        let text = std::fs::read_to_string(&path).expect("a plugin has src/lib.rs");
+        assert!(
+            text.contains("#![forbid(unsafe_code)]"),
+            "{}",
+            path.display()
+        );
+    }
+}
