@@ -198,3 +198,12 @@ pub fn c_probe(version: Version) -> PathBuf {
         ],
     )
 }
+
+/// A library whose `malloc` aligns to 8 bytes, to be preloaded into a host.
+pub fn odd_malloc() -> PathBuf {
+    compile(
+        "odd-malloc.so",
+        &[root().join("tests/host/odd/malloc.c")],
+        &["-fPIC".into(), "-shared".into(), "-fno-builtin".into()],
+    )
+}

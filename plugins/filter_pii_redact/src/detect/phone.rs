@@ -196,7 +196,11 @@ fn international(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
         return false;
     };
     let bare_unknown = groups == 0 && known.is_none();
-    let valid = bounds::right(text, end) != Join::Tight && !bare_unknown && (!zeros || (groups > 0 && (row.gap(2) == Some(Gap::Hyphen) || i.near(start, end, PHONE | CALL))));
+    let valid = bounds::right(text, end) != Join::Tight
+        && !bare_unknown
+        && (!zeros
+            || (groups > 0
+                && (row.gap(2) == Some(Gap::Hyphen) || i.near(start, end, PHONE | CALL))));
     let extension = extension(text, end);
     let valid = valid || extension > end;
     end = extension;
