@@ -19,6 +19,9 @@ use crate::worker::Worker;
 
 /// Bytes handed over in one call, so that other inputs of the engine have their turn.
 const PER_CALL: usize = 1 << 20;
+/// Bytes after which the host is asked to dispatch what it has: between two of its flushes a file
+/// read at full speed would fill the memory.
+const DISPATCH: usize = 4 << 20;
 /// How long the engine's stop may be held up by reading what is left.
 const AT_STOP: Duration = Duration::from_millis(900);
 
@@ -28,6 +31,8 @@ pub struct SidecarTail {
     shared: Arc<Shared>,
     worker: Option<JoinHandle<()>>,
     tracker: Tracker,
+    /// Bytes appended since the host was last asked to dispatch.
+    undispatched: usize,
     /// Positions are kept, so it matters what has left the host.
     keeps_positions: bool,
     /// The engine stops, and what was left has been read.
@@ -64,6 +69,11 @@ impl SidecarTail {
                         }
                         bytes += batch.events.len();
                         batches += 1;
+                        self.undispatched += batch.events.len();
+                        if self.undispatched >= DISPATCH {
+                            self.undispatched = 0;
+                            host.flush();
+                        }
                     }
                     if self.keeps_positions {
                         self.tracker.appended(&batch.reaches);
@@ -125,6 +135,7 @@ impl Input for SidecarTail {
             shared,
             worker: Some(worker),
             tracker: Tracker::default(),
+            undispatched: 0,
             keeps_positions,
             finished: false,
         })
