@@ -196,7 +196,11 @@ fn international(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
         return false;
     };
     let bare_unknown = groups == 0 && known.is_none();
-    let valid = bounds::right(text, end) != Join::Tight && !bare_unknown && (!zeros || (groups > 0 && (row.gap(2) == Some(Gap::Hyphen) || i.near(start, end, PHONE | CALL))));
+    let valid = bounds::right(text, end) != Join::Tight
+        && !bare_unknown
+        && (!zeros
+            || (groups > 0
+                && (row.gap(2) == Some(Gap::Hyphen) || i.near(start, end, PHONE | CALL))));
     let extension = extension(text, end);
     let valid = valid || extension > end;
     end = extension;
@@ -323,7 +327,8 @@ fn announced(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
         7 => grouped && row.lengths(&[3, 4]),
         8 => grouped,
         9 => grouped || lead == b'0',
-        _ => true,
+        10 => grouped || lead != b'1',
+        _ => grouped || total == 11,
     };
     let ip_like =
         groups >= 4 && (1..groups).all(|n| row.group(n).is_some_and(|g| g.gap == Gap::Dot));
