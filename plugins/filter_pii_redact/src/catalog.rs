@@ -80,11 +80,11 @@ detectors! {
     PrivateKey "private_key" "[PRIVATE_KEY]" Verbatim [SECRETS DEFAULT] "PEM armour with a private key label, up to its END line or the end of the string";
     UrlCredentials "url_credentials" "[URL_CREDENTIALS]" Verbatim [SECRETS HIPAA DEFAULT] "scheme://user:password@host (RFC 3986); scheme and host stay";
     Jwt "jwt" "[JWT]" Verbatim [SECRETS DEFAULT] "header decodes to JSON with \"alg\" or \"enc\" (RFC 7519)";
-    AwsKey "aws_key" "[AWS_KEY]" Verbatim [SECRETS DEFAULT] "AKIA, ASIA and the like + 16 of base32; no example of repeated characters";
+    AwsKey "aws_key" "[AWS_KEY]" Verbatim [SECRETS DEFAULT] "AKIA, ASIA or ABIA + 16 of base32; no example of repeated characters";
     GcpKey "gcp_key" "[GCP_KEY]" Verbatim [SECRETS DEFAULT] "AIza + 35, ya29., GOCSPX- + 28; entropy";
     AzureKey "azure_key" "[AZURE_KEY]" Verbatim [SECRETS DEFAULT] "AccountKey= or SharedAccessKey= + base64 of 32 or 64 bytes; client secrets with Q~";
     GithubToken "github_token" "[GITHUB_TOKEN]" Verbatim [SECRETS DEFAULT] "gh[pousr]_ + 36 with CRC-32 or high entropy, github_pat_ + 22 + 59";
-    GitlabToken "gitlab_token" "[GITLAB_TOKEN]" Verbatim [SECRETS DEFAULT] "glpat-, gldt-, glrt-, glptt- and the like + 20 or more; entropy";
+    GitlabToken "gitlab_token" "[GITLAB_TOKEN]" Verbatim [SECRETS DEFAULT] "glpat-, gldt-, glrt-, glptt- + 20 or more; entropy";
     SlackToken "slack_token" "[SLACK_TOKEN]" Verbatim [SECRETS DEFAULT] "xox[abeprs]-, xapp- with number groups, hooks.slack.com/services/";
     StripeKey "stripe_key" "[STRIPE_KEY]" Verbatim [SECRETS DEFAULT] "sk_, rk_, pk_ + live_ or test_, whsec_; length and entropy";
     NpmToken "npm_token" "[NPM_TOKEN]" Verbatim [SECRETS DEFAULT] "npm_ + 36 with CRC-32 or high entropy";

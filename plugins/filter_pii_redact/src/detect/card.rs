@@ -104,6 +104,11 @@ pub(super) fn find_grouped(i: &mut Inspection<'_>, row: Row<'_>) {
     }
 }
 
+/// Whether these digits are a card number.
+pub(super) fn is_plausible(digits: &[u8]) -> bool {
+    is_issued(digits) && luhn(digits)
+}
+
 /// Whether all digits are the same, as in a ruler or a placeholder.
 fn is_monotonous(digits: &[u8]) -> bool {
     digits.iter().all(|d| *d == digits[0])

@@ -7,6 +7,31 @@ use crate::catalog::Id;
 /// Longest code without separators.
 const MAX: usize = 34;
 
+/// Whether the candidate in raw msgpack has the shape of one of the codes. What follows may be a
+/// small integer that looks like a letter, so the right end is left open.
+pub(super) fn plausible(chunk: &[u8], at: usize) -> bool {
+    let span = |before: usize, len: usize| -> Option<&[u8]> {
+        let start = at.checked_sub(before)?;
+        chunk.get(start..start + len)
+    };
+    if chunk[at].is_ascii_uppercase() {
+        // The letter behind seven or eight digits.
+        return span(8, 9).is_some_and(|code| dni(code) == Some(true) || nie(code) == Some(true));
+    }
+    let head = |before: usize, len: usize, check: fn(&[u8]) -> Option<bool>| {
+        span(before, len).is_some_and(|code| check(code) == Some(true))
+    };
+    let spaced = chunk[at - 1] == b' ' || chunk[at - 1] == b'-';
+    if spaced {
+        return span(3, 13).is_some_and(|code| spaced_nino_compact(code).is_some());
+    }
+    at >= 2 && iban::is_plausible(&chunk[at - 2..])
+        || head(2, 9, nino)
+        || head(2, 9, dea)
+        || head(5, 10, in_pan)
+        || head(6, 16, codice_fiscale)
+}
+
 /// Verifies the code around the candidate at `at`.
 pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
     if at < *done {
@@ -51,20 +76,23 @@ fn spaced_nino(i: &mut Inspection<'_>, start: usize) {
     if !i.wants(Id::Nino) {
         return;
     }
-    let Some(span) = i.text.get(start..start + 13) else {
-        return;
-    };
+    let compact = i.text.get(start..start + 13).and_then(spaced_nino_compact);
+    if let Some(valid) = compact.and_then(|code| nino(&code)) {
+        let alone = bounds::both(i.text, start, start + 13) == Join::Free;
+        i.report(Id::Nino, start, start + 13, valid && alone);
+    }
+}
+
+/// `QQ 12 34 56 C` without its blanks.
+fn spaced_nino_compact(span: &[u8]) -> Option<[u8; 9]> {
     if ![2, 5, 8, 11].iter().all(|n| span[*n] == b' ') {
-        return;
+        return None;
     }
     let mut compact = [0u8; 9];
     for (slot, byte) in compact.iter_mut().zip(span.iter().filter(|b| **b != b' ')) {
         *slot = *byte;
     }
-    if let Some(valid) = nino(&compact) {
-        let alone = bounds::both(i.text, start, start + 13) == Join::Free;
-        i.report(Id::Nino, start, start + 13, valid && alone);
-    }
+    Some(compact)
 }
 
 /// Whether each byte of `code` is of the class in `shape`: `A` a capital, `0` a digit.

@@ -13,12 +13,17 @@ const GATE: usize = 26;
 const MAX: usize = 62;
 
 /// Whether the run in raw msgpack that reaches the gate's length at `at` may be an address. Its
-/// first byte may be the header of the string.
+/// first byte may be the length of the string.
 pub(super) fn plausible(chunk: &[u8], at: usize) -> bool {
     let start = at + 1 - GATE;
-    chunk[start..(start + 4).min(chunk.len())]
-        .windows(2)
-        .any(|w| w[0] == b'1' || w[0] == b'3' || w == b"bc" || w == b"0x" || w == b"BC")
+    let header = start > 0 && matches!(chunk[start - 1], 0xd9 | 0xda);
+    let run = &chunk[start + usize::from(header)..=at];
+    match run {
+        [b'0', b'x', rest @ ..] => rest.iter().all(u8::is_ascii_hexdigit),
+        [b'b' | b'B', b'c' | b'C', ..] => true,
+        [b'1' | b'3', ..] => is_base58(run),
+        _ => header,
+    }
 }
 
 /// Verifies the run that reaches the gate's length at `at`.

@@ -17,6 +17,13 @@ DO28EE20EG29ES24FI18FK18FO18FR27GB22GE22GI23GL18GR27GT28HN28HR21HU28IE22IL23IQ23
 LB28LC32LI21LT20LU20LV21LY25MC27MD24ME22MK19MN20MR27MT31MU30NI28NL18NO15OM23PK24PL28PS29PT25QA29RO24\
 RS22RU33SA24SC31SD18SE24SI19SK24SM27SO23ST25SV28TL23TN24TR26UA29VA22VG24XK20YE30";
 
+/// Whether an IBAN may start here: a country of the registry and two digits.
+pub(super) fn is_plausible(text: &[u8]) -> bool {
+    text.get(2..4)
+        .is_some_and(|d| d.iter().all(u8::is_ascii_digit))
+        && length(&text[..2]).is_some()
+}
+
 fn length(country: &[u8]) -> Option<usize> {
     let entry = LENGTHS
         .as_bytes()

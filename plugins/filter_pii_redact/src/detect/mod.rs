@@ -148,7 +148,9 @@ impl Finder {
                 Kind::Number => number::plausible(chunk, at),
                 Kind::Ipv4 => network::ipv4_plausible(chunk, at),
                 Kind::Long => coin::plausible(chunk, at),
-                Kind::Code | Kind::Ipv6 | Kind::Mac => true,
+                Kind::Code => code::plausible(chunk, at),
+                Kind::Mac => network::mac_plausible(chunk, at),
+                Kind::Ipv6 => true,
             };
             if plausible {
                 first = Some(at);

@@ -175,6 +175,12 @@ pub(super) fn find_nir(i: &mut Inspection<'_>, row: Row<'_>) {
     find(i, row, NIR);
 }
 
+/// Whether these digits, without separators, are any of the numbers.
+pub(super) fn is_plausible(digits: &[u8]) -> bool {
+    BARE.iter()
+        .any(|layout| layout.lengths == [digits.len()] && (layout.check)(digits))
+}
+
 fn find(i: &mut Inspection<'_>, row: Row<'_>, layouts: &[Layout]) {
     for layout in layouts {
         let count = layout.lengths.len();

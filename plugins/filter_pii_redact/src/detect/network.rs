@@ -186,16 +186,10 @@ pub(crate) fn is_reserved_v6(address: Ipv6Addr) -> bool {
         || (a == 0x2001 && b == 0xdb8)
 }
 
-/// Verifies the MAC address whose third separator is at `at`.
-pub(super) fn find_mac(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
-    let text = i.text;
-    if at < *done || at < 8 {
-        return;
-    }
-    let start = at - 8;
-    let Some(span) = text.get(start..start + 17) else {
-        return;
-    };
+/// The 17 bytes of the MAC address whose third separator is at `at`, if they have its shape.
+fn mac_span(text: &[u8], at: usize) -> Option<&[u8]> {
+    let start = at.checked_sub(8)?;
+    let span = text.get(start..start + 17)?;
     let separator = text[at];
     let shaped = span.iter().enumerate().all(|(n, byte)| {
         if n % 3 == 2 {
@@ -204,9 +198,25 @@ pub(super) fn find_mac(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
             byte.is_ascii_hexdigit()
         }
     });
-    if !shaped {
+    shaped.then_some(span)
+}
+
+/// Whether the candidate in raw msgpack has the shape of a MAC address.
+pub(super) fn mac_plausible(chunk: &[u8], at: usize) -> bool {
+    mac_span(chunk, at).is_some()
+}
+
+/// Verifies the MAC address whose third separator is at `at`.
+pub(super) fn find_mac(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
+    let text = i.text;
+    if at < *done {
         return;
     }
+    let Some(span) = mac_span(text, at) else {
+        return;
+    };
+    let start = at - 8;
+    let separator = text[at];
     let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == separator;
     let alone = !start.checked_sub(1).is_some_and(|n| word(text[n]))
         && !text.get(start + 17).is_some_and(|b| word(*b));

@@ -212,34 +212,92 @@ fn gap_of(separator: &[u8]) -> Gap {
     }
 }
 
-/// Whether the candidate in raw msgpack needs a closer look. A name in front of the digits
-/// (`blk_123`) rules a bare number out, if it cannot be the length bytes of a string.
+/// Whether the candidate in raw msgpack needs a closer look.
+///
+/// Bytes around the digits may be text or the header of a string, so only what holds either way
+/// rules a candidate out: a name in front (`blk_123`), a fraction, or digits that no validator for
+/// numbers without separators would take.
 pub(super) fn plausible(chunk: &[u8], at: usize) -> bool {
+    if chunk[at] == b'+' {
+        return chunk
+            .get(at + 1)
+            .is_some_and(|b| matches!(b, b'1'..=b'9' | b'('));
+    }
     let mut start = at;
     let floor = at.saturating_sub(MAX_DIGITS);
     while start > floor && chunk[start - 1].is_ascii_digit() {
         start -= 1;
     }
-    let grouped = at + 1 - start < 9;
-    if grouped || start < 5 {
+    if at + 1 - start < 9 {
+        // Behind a plus sign: a zone offset is no phone number.
+        let plus = start == at && at > 0 && chunk[at - 1] == b'+';
+        return !plus || chunk[at] != b'0';
+    }
+    let mut end = at + 1;
+    while end < chunk.len() && end - start <= MAX_DIGITS && chunk[end].is_ascii_digit() {
+        end += 1;
+    }
+    let before = |n: usize| start.checked_sub(n).map_or(0, |at| chunk[at]);
+    // The header of a string: d9 and a byte of length, da and two, db and four, or one byte.
+    let (length, header) = match (before(1), before(2), before(3)) {
+        (0xd9, ..) => (1, true),
+        (0xda, ..) => (2, true),
+        (_, 0xda, _) => (1, true),
+        (first, second, third) => (0, first >= 0x80 || second == 0xd9 || third == 0xda),
+    };
+    if (1..=5).any(|n| before(n) == 0xdb) {
         return true;
     }
-    let name = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_' || byte == b'-';
-    let named = name(chunk[start - 1])
-        && (chunk[start - 2] == b'_' || chunk[start - 2].is_ascii_alphabetic());
-    !(named
-        && chunk[start - 1] != b'n'
-        && chunk[start - 1] != b'r'
-        && chunk[start - 1] != b't'
-        && chunk[start - 3] != 0xda
-        && chunk[start - 5] != 0xdb
-        && !is_card_word(&chunk[start.saturating_sub(24)..start]))
+    let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    let fraction = before(1) == b'.' && before(2).is_ascii_digit();
+    let name = (before(1).is_ascii_alphabetic() || matches!(before(1), b'_' | b'-'))
+        && word(before(2))
+        && before(2) != b'\\';
+    if !header && (fraction || name) {
+        return name && is_card_word(&chunk[start.saturating_sub(32)..start]);
+    }
+    let start = start + length;
+    if end < start + 9 {
+        return false;
+    }
+    let Some(digits) = Digits::of(&chunk[start..end]) else {
+        return false;
+    };
+    let nir = end - start == 13
+        && chunk.get(end) == Some(&b' ')
+        && chunk.get(end + 1).is_some_and(u8::is_ascii_digit);
+    nir || bare_plausible(digits.get())
 }
 
-/// Whether a word for cards ends the text: `card_4012…` counts although it is a name.
+/// Whether digits without separators could be anything. A number in an array may be followed by
+/// the bytes of small integers, which look like digits: the card may be shorter than the run.
+fn bare_plausible(digits: &[u8]) -> bool {
+    (12..=digits.len().min(19)).any(|len| card::is_plausible(&digits[..len]))
+        || match digits.len() {
+            9 | 11 => true,
+            10 => digits[0] != 1 || national::is_plausible(digits),
+            _ => national::is_plausible(digits),
+        }
+}
+
+/// Whether a word for cards is in the text: `card_4012…` counts although it is a name.
 fn is_card_word(text: &[u8]) -> bool {
-    text.windows(4).any(|w| w.eq_ignore_ascii_case(b"card"))
-        || text.windows(2).any(|w| w.eq_ignore_ascii_case(b"cc"))
+    let has = |word: &[u8]| {
+        text.windows(word.len())
+            .any(|w| w.eq_ignore_ascii_case(word))
+    };
+    [
+        &b"card"[..],
+        b"cc",
+        b"credit",
+        b"debit",
+        b"visa",
+        b"amex",
+        b"express",
+        b"maestro",
+    ]
+    .iter()
+    .any(|word| has(word))
 }
 
 /// Whether the msgpack integer at `at` has at least eight digits.

@@ -327,7 +327,8 @@ fn announced(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
         7 => grouped && row.lengths(&[3, 4]),
         8 => grouped,
         9 => grouped || lead == b'0',
-        _ => true,
+        10 => grouped || lead != b'1',
+        _ => grouped || total == 11,
     };
     let ip_like =
         groups >= 4 && (1..groups).all(|n| row.group(n).is_some_and(|g| g.gap == Gap::Dot));

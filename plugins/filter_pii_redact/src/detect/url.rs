@@ -6,12 +6,31 @@ use crate::catalog::Id;
 /// Longest user information looked at.
 const MAX: usize = 256;
 
-/// Whether the `@` in raw msgpack stands between two texts.
+/// Whether the `@` in raw msgpack stands in front of a domain, or behind `scheme://user:`.
 pub(super) fn or_email_plausible(chunk: &[u8], at: usize) -> bool {
-    let host = chunk
-        .get(at + 1)
-        .is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'[' || *b >= 0x80);
-    host && at.checked_sub(1).is_some_and(|n| chunk[n] > b' ')
+    let Some(host) = chunk.get(at + 1..) else {
+        return false;
+    };
+    if at == 0 || chunk[at - 1] <= b' ' || !host.first().is_some_and(|b| is_host_start(*b)) {
+        return false;
+    }
+    let is_host = |b: &u8| b.is_ascii_alphanumeric() || *b == b'-' || *b >= 0x80;
+    let label = host.iter().take(64).take_while(|b| is_host(b)).count();
+    let domain = host.get(label) == Some(&b'.')
+        && host
+            .get(label + 1)
+            .is_some_and(|b| b.is_ascii_alphanumeric() || *b >= 0x80);
+    if domain {
+        return true;
+    }
+    let user = &chunk[at.saturating_sub(MAX)..at];
+    let user = user.iter().rev().take_while(|b| is_user_info(**b)).count();
+    let start = at - user;
+    start > 2 && &chunk[start - 3..start] == b"://"
+}
+
+fn is_host_start(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'[' || byte >= 0x80
 }
 
 /// Verifies the user information in front of the `@` at `at`. `done` is where the one before ended,
@@ -36,9 +55,7 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut (usize, Option<
     let Some(start) = found else {
         return;
     };
-    let host = text
-        .get(at + 1)
-        .is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'[' || *b >= 0x80);
+    let host = text.get(at + 1).is_some_and(|b| is_host_start(*b));
     let colon = memchr::memchr(b':', &text[start..at]);
     let valid = host && colon.is_some_and(|n| start + n + 1 < at);
     i.report(Id::UrlCredentials, start, at, valid);
