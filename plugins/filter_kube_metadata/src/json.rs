@@ -114,10 +114,11 @@ impl Cursor<'_> {
                     write_len(out, head, len, 0x90, 0xdc)
                 }
             }
+            b'-' | b'0'..=b'9' => self.number(out),
             b't' => self.literal(b"true", 0xc3, out),
             b'f' => self.literal(b"false", 0xc2, out),
             b'n' => self.literal(b"null", 0xc0, out),
-            _ => self.number(out),
+            _ => None,
         }
     }
 
@@ -236,7 +237,7 @@ impl Cursor<'_> {
         self.at += stop + 1;
         if rest[stop] == b'"' {
             let len = if trim { trimmed_len(plain) } else { stop };
-            write_string(out, &plain[..len]);
+            write_string(out, rest, len);
             return Some(());
         }
         self.scratch.clear();
@@ -348,20 +349,34 @@ fn string_end(text: &[u8]) -> Option<usize> {
     Some(at + memchr2(b'"', b'\\', text.get(at..)?)?)
 }
 
-/// A msgpack string; the short form, which most have, without a call.
+/// Writes the first `len` bytes of `text` as a msgpack string.
 #[inline]
-fn write_string(out: &mut Vec<u8>, text: &[u8]) {
-    if text.len() < 32 {
-        out.push(0xa0 | text.len() as u8);
-        out.extend_from_slice(text);
-    } else {
-        write_bytes_as_str(out, text);
+fn write_string(out: &mut Vec<u8>, text: &[u8], len: usize) {
+    if len >= 32 {
+        write_bytes_as_str(out, &text[..len]);
+        return;
+    }
+    out.push(0xa0 | len as u8);
+    let end = out.len() + len;
+    match text.first_chunk::<32>() {
+        // A copy of fixed length needs no call; what is too much is cut off again.
+        Some(block) => {
+            out.extend_from_slice(block);
+            out.truncate(end);
+        }
+        None => out.extend_from_slice(&text[..len]),
     }
 }
 
 /// Writes the header of a map or array over the byte kept for it at `head`; moves what is behind
 /// it if the length needs more. `None`: too long for msgpack.
-fn write_len(out: &mut Vec<u8>, head: usize, len: usize, short: u8, marker16: u8) -> Option<()> {
+pub(crate) fn write_len(
+    out: &mut Vec<u8>,
+    head: usize,
+    len: usize,
+    short: u8,
+    marker16: u8,
+) -> Option<()> {
     if len < 16 {
         out[head] = short | len as u8;
         return Some(());
