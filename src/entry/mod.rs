@@ -50,6 +50,8 @@ const TIMER_PERMANENT: c_int = 4;
 /// than the instance, and cannot be asked to give one back safely in every release.
 struct TimerTarget(AtomicPtr<c_void>);
 
+static KEPT: Mutex<Vec<&'static TimerTarget>> = Mutex::new(Vec::new());
+
 /// A timer that runs until its owner is gone.
 #[derive(Debug)]
 struct Timer(&'static TimerTarget);
@@ -79,6 +81,10 @@ impl Timer {
         // A few bytes per instance and reload stay allocated, see TimerTarget.
         let target: &'static TimerTarget =
             Box::leak(Box::new(TimerTarget(AtomicPtr::new(context))));
+        // Reachable to the end, so that leak checkers see that it is meant.
+        KEPT.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(target);
         // SAFETY: the scheduler is this thread's; data lives as long as the process. The last
         // argument is where the host stores the timer; it may not be NULL in every release.
         let created = unsafe {

@@ -231,12 +231,12 @@ impl Cursor<'_> {
     fn string(&mut self, out: &mut Vec<u8>, trim: bool) -> Option<()> {
         self.at += 1;
         let rest = &self.text[self.at..];
-        let stop = memchr2(b'"', b'\\', rest)?;
+        let stop = string_end(rest)?;
         let plain = &rest[..stop];
         self.at += stop + 1;
         if rest[stop] == b'"' {
             let len = if trim { trimmed_len(plain) } else { stop };
-            write_bytes_as_str(out, &plain[..len]);
+            write_string(out, &plain[..len]);
             return Some(());
         }
         self.scratch.clear();
@@ -244,7 +244,7 @@ impl Cursor<'_> {
         loop {
             self.escape()?;
             let rest = &self.text[self.at..];
-            let stop = memchr2(b'"', b'\\', rest)?;
+            let stop = string_end(rest)?;
             self.scratch.extend_from_slice(&rest[..stop]);
             self.at += stop + 1;
             if rest[stop] == b'"' {
@@ -322,6 +322,40 @@ impl Cursor<'_> {
             self.at += 1;
         }
         (n, 4)
+    }
+}
+
+/// Where a string stops: at the first quote or backslash.
+#[inline]
+fn string_end(text: &[u8]) -> Option<usize> {
+    // Keys and most values are short: eight bytes at a time, a byte that is sought becomes zero
+    // and sets its highest bit, and the lowest such bit is right (Mycroft's test for a zero byte).
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGHS: u64 = ONES << 7;
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
+    let mut at = 0;
+    while at < 32 {
+        let Some(bytes) = text.get(at..).and_then(<[u8]>::first_chunk::<8>) else {
+            break;
+        };
+        let word = u64::from_le_bytes(*bytes);
+        let found = zero(word ^ (ONES * u64::from(b'"'))) | zero(word ^ (ONES * u64::from(b'\\')));
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    Some(at + memchr2(b'"', b'\\', text.get(at..)?)?)
+}
+
+/// A msgpack string; the short form, which most have, without a call.
+#[inline]
+fn write_string(out: &mut Vec<u8>, text: &[u8]) {
+    if text.len() < 32 {
+        out.push(0xa0 | text.len() as u8);
+        out.extend_from_slice(text);
+    } else {
+        write_bytes_as_str(out, text);
     }
 }
 
@@ -432,6 +466,20 @@ mod tests {
         }
         for text in [&br#""\x41""#[..], br#""abc"#, br#""abc\"#, b"'a'"] {
             assert_eq!(a(text), None, "{}", String::from_utf8_lossy(text));
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_string_is_found_at_any_distance() {
+        for len in 0..80 {
+            for (stop, tail) in [(b'"', 0), (b'\\', 1), (b'"', 20), (b'\\', 100)] {
+                let mut text = vec![b'!'; len];
+                assert_eq!(string_end(&text), None);
+                text.push(stop);
+                text.extend(std::iter::repeat_n(b'#', tail));
+                text.push(b'"');
+                assert_eq!(string_end(&text), Some(len));
+            }
         }
     }
 

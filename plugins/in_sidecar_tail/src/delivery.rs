@@ -7,8 +7,8 @@ use flb_sidecar_sdk::{InputHost, Pending};
 use crate::encode::Reach;
 use crate::followed::FileId;
 
-/// How far files reach: per file the epoch and the offset.
-pub(crate) type Reaches = HashMap<FileId, (u32, u64)>;
+/// How far files reach, in each of their epochs.
+pub(crate) type Reaches = HashMap<(FileId, u32), u64>;
 
 /// Follows what was appended until the host has delivered it.
 ///
@@ -35,7 +35,7 @@ impl Tracker {
     pub(crate) fn appended(&mut self, reaches: &[Reach]) {
         for reach in reaches {
             self.appended
-                .insert(reach.file, (reach.epoch, reach.offset));
+                .insert((reach.file, reach.epoch), reach.offset);
         }
     }
 

@@ -259,6 +259,7 @@ impl Worker {
             .polled
             .iter()
             .chain(&self.detached)
+            .chain(&self.rotating)
             .chain(&self.held)
             .copied()
             .collect();
@@ -430,6 +431,7 @@ impl Worker {
         self.by_identity.insert(identity, id);
         self.by_path.insert(path.to_owned(), id);
         self.follow_link(id, path);
+        self.mark_unsaved();
         self.look(id, true);
         self.bound_handles();
         id

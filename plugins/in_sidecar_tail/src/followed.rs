@@ -41,6 +41,9 @@ pub(crate) struct Followed {
     pub(crate) path: Option<PathBuf>,
     /// The patterns match its path. If not, it is read to its end and then let go.
     pub(crate) matched: bool,
+    /// It was renamed, or is the copy of a truncated file: when nothing comes any more, a last
+    /// line without a newline is complete.
+    pub(crate) rotated: bool,
     /// Nothing tells of its changes: it is looked at often.
     pub(crate) polled: bool,
     /// It is on a network filesystem, whose answers may be old.
@@ -70,8 +73,8 @@ pub(crate) struct Followed {
     /// The newest drain request in which its end was reached.
     pub(crate) drained: u64,
     pub(crate) last_read: Instant,
-    /// When its end was last reached.
-    pub(crate) at_end_since: Option<Instant>,
+    /// When its end was last reached; before that, since when it is followed.
+    pub(crate) at_end_since: Instant,
     /// Since when something is there to be read.
     pub(crate) unread_since: Option<Instant>,
     /// Offset up to which the kernel was told that it need not cache.
@@ -115,6 +118,7 @@ impl Followed {
             tag: None,
             path: Some(path.to_owned()),
             matched: true,
+            rotated: false,
             polled: false,
             remote: false,
             symlink: false,
@@ -132,7 +136,7 @@ impl Followed {
             queued: false,
             drained: 0,
             last_read: Instant::now(),
-            at_end_since: None,
+            at_end_since: Instant::now(),
             unread_since: None,
             advised: offset,
             fresh: false,
@@ -246,7 +250,7 @@ impl Followed {
         self.checkpoint = 0;
         self.checkpoint_tail = Print::default();
         self.hollow = true;
-        self.at_end_since = None;
+        self.at_end_since = Instant::now();
         self.shrunk_since = None;
     }
 }

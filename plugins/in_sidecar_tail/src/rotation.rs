@@ -8,7 +8,7 @@ use tracing::{debug, info, warn};
 
 use crate::counters::Trouble;
 use crate::followed::{self, FileId, Followed, Held, Seen};
-use crate::identity::{Clue, Identity, Tail};
+use crate::identity::{Clue, Identity, Print, Tail};
 use crate::lines::Splitter;
 use crate::worker::Worker;
 
@@ -143,10 +143,21 @@ impl Worker {
         debug!("{} is now {}", file.name.display(), path.display());
         file.path = Some(path.to_owned());
         file.matched = matched;
+        self.rotated(id);
         self.by_path.insert(path.to_owned(), id);
         self.detached.retain(|other| *other != id);
         if !matched {
             self.detached.push(id);
+        }
+    }
+
+    /// The last line of the file will be complete when nothing comes any more.
+    pub(crate) fn rotated(&mut self, id: FileId) {
+        if let Some(file) = self.files.get_mut(&id) {
+            file.rotated = true;
+            if !self.rotating.contains(&id) {
+                self.rotating.push(id);
+            }
         }
     }
 
@@ -180,12 +191,24 @@ impl Worker {
     /// Lets go of files that left their path and had nothing new for `rotate_wait`.
     pub(crate) fn retire(&mut self) {
         let wait = self.options.rotate_wait;
+        for id in std::mem::take(&mut self.rotating) {
+            self.look(id, true);
+            let Some(file) = self.files.get(&id).filter(|file| !file.retired) else {
+                continue;
+            };
+            let quiet = file.at_end_since.elapsed() >= wait;
+            if quiet && !file.queued && file.held.is_none() {
+                self.finish_line(id);
+            } else {
+                self.rotating.push(id);
+            }
+        }
         let over: Vec<FileId> = self
             .detached
             .iter()
             .filter(|id| {
                 self.files.get(id).is_some_and(|file| {
-                    let quiet = file.at_end_since.is_some_and(|at| at.elapsed() >= wait);
+                    let quiet = file.at_end_since.elapsed() >= wait;
                     !file.queued && file.held.is_none() && quiet
                 })
             })
@@ -293,6 +316,7 @@ impl Worker {
         match self.find_copy(&folder, &name, &clue, Some(id)) {
             Some((path, handle, metadata)) => self.continue_in_copy(id, &path, handle, &metadata),
             None => {
+                self.skip_short_copy(id);
                 self.finish_line(id);
                 let lost = self
                     .files
@@ -386,7 +410,40 @@ impl Worker {
         copy.compared = true;
         self.held.retain(|other| *other != id);
         self.files.insert(id, copy);
+        self.rotated(id);
         self.look(id, true);
+    }
+
+    /// Held files that hold less than what was read of the truncated file: all of it was read.
+    fn skip_short_copy(&mut self, original: FileId) {
+        let Some(other) = self.files.get(&original) else {
+            return;
+        };
+        let copies: Vec<FileId> = self
+            .held
+            .iter()
+            .filter(|id| {
+                self.files.get(id).is_some_and(|file| {
+                    let held_for = file.held.is_some_and(|held| held.original == original);
+                    held_for && file.seen.size <= other.offset && begins_like(file, other)
+                })
+            })
+            .copied()
+            .collect();
+        for id in copies {
+            self.held.retain(|other| *other != id);
+            if let Some(file) = self.files.get_mut(&id) {
+                info!("{} is a copy of what was read", file.name.display());
+                file.held = None;
+                file.offset = file.seen.size;
+                file.lines = Splitter::at(file.offset);
+                file.checkpoint = file.offset;
+                let tail = file.handle.as_ref().map(|h| Tail::read(h, file.offset));
+                file.tail = tail.and_then(Result::ok).unwrap_or_default();
+                file.checkpoint_tail = Print::of(file.tail.bytes());
+                self.mark_unsaved();
+            }
+        }
     }
 
     // Copies in the making: `copytruncate` with a pattern that matches the copy too.

@@ -169,7 +169,7 @@ impl Worker {
 
     /// Takes in what has left the host and has it written; `last`: now, and waits for it.
     pub(crate) fn save(&mut self, last: bool) {
-        for (id, (epoch, offset)) in self.shared.take_confirmed() {
+        for ((id, epoch), offset) in self.shared.take_confirmed() {
             self.confirm(id, epoch, offset);
         }
         let Some(saving) = &mut self.saving else {
@@ -281,6 +281,9 @@ impl Worker {
         let id = self.follow(path, identity, handle, metadata, Some(offset), Some(name));
         if let Some(file) = self.files.get_mut(&id) {
             file.checkpoint_tail = entry.clue.tail;
+        }
+        if entry.rotated || entry.path != path {
+            self.rotated(id);
         }
     }
 
@@ -400,6 +403,7 @@ fn entry_of(file: &Followed, seen: u64) -> Option<Entry> {
             head: Print::of(&file.head[..known]),
             tail: file.checkpoint_tail,
         },
+        rotated: file.rotated,
         seen,
     })
 }

@@ -26,6 +26,8 @@ pub(crate) struct Entry {
     pub(crate) path: PathBuf,
     pub(crate) identity: Identity,
     pub(crate) clue: Clue,
+    /// It had been renamed: a last line without a newline is complete.
+    pub(crate) rotated: bool,
     /// When a file was last seen for it, in seconds since 1970.
     pub(crate) seen: u64,
 }
@@ -54,6 +56,8 @@ struct Row {
     head_hash: u64,
     tail_length: u16,
     tail_hash: u64,
+    #[serde(default)]
+    rotated: bool,
     seen: u64,
 }
 
@@ -80,6 +84,7 @@ impl From<&Entry> for Row {
             head_hash: entry.clue.head.hash,
             tail_length: entry.clue.tail.length,
             tail_hash: entry.clue.tail.hash,
+            rotated: entry.rotated,
             seen: entry.seen,
         }
     }
@@ -108,6 +113,7 @@ impl From<Row> for Entry {
                     hash: row.tail_hash,
                 },
             },
+            rotated: row.rotated,
             seen: row.seen,
         }
     }
@@ -311,6 +317,7 @@ mod tests {
                 head: Print::of(b"head"),
                 tail: Print::of(b"tail"),
             },
+            rotated: false,
             seen: 1_700_000_000,
         }
     }

@@ -56,6 +56,8 @@ pub(crate) struct Worker {
     pub(crate) open_handles: usize,
     /// Files that left their path.
     pub(crate) detached: Vec<FileId>,
+    /// Rotated files whose last line is not known to be complete.
+    pub(crate) rotating: Vec<FileId>,
     /// Files that are not read before it is settled whether they are copies.
     pub(crate) held: Vec<FileId>,
     /// Files that must be looked at often.
@@ -125,6 +127,7 @@ impl Worker {
             next_id: 0,
             open_handles: 0,
             detached: Vec::new(),
+            rotating: Vec::new(),
             held: Vec::new(),
             polled: HashSet::new(),
             to_check: Vec::new(),
@@ -206,7 +209,10 @@ impl Worker {
     }
 
     fn needs_poll(&self) -> bool {
-        !self.polled.is_empty() || !self.detached.is_empty() || !self.held.is_empty()
+        !(self.polled.is_empty()
+            && self.detached.is_empty()
+            && self.rotating.is_empty()
+            && self.held.is_empty())
     }
 
     fn next_timer(&self) -> Instant {
