@@ -44,7 +44,8 @@ build-probe: deps ## the same with plugins that misbehave on demand, for the bor
 
 .PHONY: dist
 dist: deps tools ## the released files in dist/, for glibc 2.17 and later; TARGET_ARCH=aarch64 in dist-aarch64/
-	[ -d "$$(rustc --print sysroot)/lib/rustlib/$(TRIPLE)/lib" ] || rustup target add $(TRIPLE)
+	for target in $(TRIPLE) $(TARGET_ARCH)-unknown-linux-musl; do \
+		[ -d "$$(rustc --print sysroot)/lib/rustlib/$$target/lib" ] || rustup target add $$target; done
 	PATH="$(TOOLS)/bin:$$PATH" CARGO_ZIGBUILD_PYTHON_PATH=$(TOOLS)/bin/python \
 	SOURCE_DATE_EPOCH=0 CARGO_INCREMENTAL=0 \
 	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/flb-sidecar --remap-path-prefix=$(CARGO_HOME)=/cargo" \
@@ -54,7 +55,10 @@ dist: deps tools ## the released files in dist/, for glibc 2.17 and later; TARGE
 	@mkdir -p $(DIST)
 	install -m 755 $(TARGET)/dist/$(TRIPLE)/release/libflb_sidecar.so $(DIST)/libflb_sidecar.so
 	@$(call lists,$(DIST),$(PLUGINS),$(INSTALLED))
-	cd $(DIST) && sha256sum *.so plugins.conf plugins.yaml > SHA256SUMS && cat SHA256SUMS
+	rustc --edition 2021 --target $(TARGET_ARCH)-unknown-linux-musl -C linker=rust-lld -C linker-flavor=ld.lld \
+		-C opt-level=z -C lto=fat -C panic=abort -C strip=symbols --remap-path-prefix=$(CURDIR)=/flb-sidecar \
+		-o $(DIST)/flb-sidecar-probe plugins/out_completion_exit/src/bin/flb-sidecar-probe.rs
+	cd $(DIST) && sha256sum *.so flb-sidecar-probe plugins.conf plugins.yaml > SHA256SUMS && cat SHA256SUMS
 
 .PHONY: dist-check
 dist-check: dist ## a build in another folder has the same bytes

@@ -173,6 +173,24 @@ fn the_lists_and_checksums_are_right() {
 }
 
 #[test]
+fn the_probe_needs_nothing_of_an_image() {
+    for folder in released("the released probe") {
+        let all = run("readelf", &["-l", "-d", "-W", "flb-sidecar-probe"], &folder);
+        assert!(
+            !all.contains("(NEEDED)") && !all.contains("INTERP"),
+            "{all}"
+        );
+    }
+    let probe = root().join("dist/flb-sidecar-probe");
+    if cfg!(target_arch = "x86_64") && probe.exists() {
+        let status = |file: &Path| Command::new(&probe).arg(file).env_clear().status();
+        let code = |file: &Path| status(file).expect("it starts").code();
+        assert_eq!(code(&probe), Some(0));
+        assert_eq!(code(&root().join("not-there")), Some(1));
+    }
+}
+
+#[test]
 fn it_runs_the_job_on_every_real_host() {
     let library = root().join("dist/libflb_sidecar.so");
     if cfg!(not(target_arch = "x86_64")) || !library.exists() {
