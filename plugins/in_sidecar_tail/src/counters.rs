@@ -49,6 +49,7 @@ pub(crate) struct Counters {
     pub(crate) long_lines_cut: Metric,
     pub(crate) long_lines_skipped: Metric,
     pub(crate) empty_lines_skipped: Metric,
+    pub(crate) undecoded_lines: Metric,
     pub(crate) nul_bytes: Metric,
     errors: Vec<Metric>,
 }
@@ -81,6 +82,11 @@ impl Counters {
             empty_lines_skipped: metrics.counter(
                 "empty_lines_skipped_total",
                 "lines left out by skip_empty_lines",
+                &[],
+            ),
+            undecoded_lines: metrics.counter(
+                "undecoded_lines_total",
+                "lines that the format or parser does not match, passed on as text",
                 &[],
             ),
             nul_bytes: metrics.counter(

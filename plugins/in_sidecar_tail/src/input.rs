@@ -12,6 +12,7 @@ use tracing::{error, warn};
 
 use crate::counters::Counters;
 use crate::delivery::Tracker;
+use crate::host_parser::HostParser;
 use crate::options::{Options, OPTIONS};
 use crate::queue::{Item, Shared};
 use crate::state::Location;
@@ -31,6 +32,8 @@ pub struct SidecarTail {
     shared: Arc<Shared>,
     worker: Option<JoinHandle<()>>,
     tracker: Tracker,
+    counters: Counters,
+    parser: Option<HostParser>,
     /// Bytes appended since the host was last asked to dispatch.
     undispatched: usize,
     /// Positions are kept, so it matters what has left the host.
@@ -59,7 +62,13 @@ impl SidecarTail {
             match self.shared.pop() {
                 None => return (Delivery::All, batches),
                 Some(Item::DrainEnd(request)) => self.shared.drain_ended(request),
-                Some(Item::Batch(batch)) => {
+                Some(Item::Batch(mut batch)) => {
+                    if let Some(parser) = self.parser.as_mut().filter(|_| !batch.parsed) {
+                        let before = batch.events.len();
+                        parser.parse(&mut batch, &self.counters);
+                        batch.parsed = true;
+                        self.shared.resized(before, batch.events.len());
+                    }
                     // A batch of skipped lines has nothing for the host, only how far it reaches.
                     if batch.records > 0 {
                         let tag = batch.tag.as_deref();
@@ -120,6 +129,16 @@ impl Input for SidecarTail {
                 warn!("this host does not tell what is delivered: positions are not kept");
             }
         }
+        let parser = options
+            .parser
+            .as_deref()
+            .map(|name| HostParser::new(name, &options.key, host))
+            .transpose()?;
+        if parser.is_some() && options.format.is_some() {
+            return Err(ConfigError::other(
+                "options 'parser' and 'format' are both given: allowed is one of them",
+            ));
+        }
         let keeps_positions = options.db.is_some();
         let counters = Counters::new(host.metrics());
         let worker = Worker::new(
@@ -127,7 +146,7 @@ impl Input for SidecarTail {
             host.tag(),
             host.record_format(),
             shared.clone(),
-            counters,
+            counters.clone(),
         );
         let worker = worker::spawn("flb-sc-tail", move || worker.run())
             .map_err(|error| ConfigError::other(format!("cannot start a thread: {error}")))?;
@@ -135,6 +154,8 @@ impl Input for SidecarTail {
             shared,
             worker: Some(worker),
             tracker: Tracker::default(),
+            counters,
+            parser,
             undispatched: 0,
             keeps_positions,
             finished: false,
