@@ -5,6 +5,7 @@
 //! everything a plugin does is in its own crate under `plugins/`, which forbids `unsafe`.
 
 pub mod abi;
+mod alloc;
 mod entry;
 mod guard;
 mod host;

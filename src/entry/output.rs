@@ -1,7 +1,7 @@
 //! Entry points of an output.
 
 use std::cell::UnsafeCell;
-use std::ffi::{c_int, c_void};
+use std::ffi::{c_int, c_void, CString};
 use std::mem::offset_of;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Mutex;
@@ -22,6 +22,7 @@ use crate::abi::memory::Memory;
 use crate::abi::observe;
 use crate::host::{self, Core, Section};
 use crate::link::Remote;
+use crate::metrics;
 use crate::signals::Keeper;
 use crate::wake::EngineThread;
 
@@ -90,7 +91,7 @@ unsafe extern "C" fn init<P: OutputPlugin>(
     config: *mut host_config,
     _data: *mut c_void,
 ) -> c_int {
-    crate::guard::catch(|| start::<P>(instance.cast(), config)).unwrap_or(INIT_FAILED)
+    super::init(|| start::<P>(instance.cast(), config))
 }
 
 fn start<P: OutputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_int {
@@ -326,14 +327,24 @@ impl Handle<'_> {
         let table = &self.core.host.generation.output_instance;
         let plugin = memory.word(instance + table.plugin)?;
         let name_at = memory.word(plugin.checked_add(layouts::OUTPUT_NAME_OFFSET)?)?;
+        let plugin = memory.name(name_at)?;
+        let host = self.core.host;
+        let object = instance as *mut c_void;
+        let metrics = host::output_metrics(host, memory, object)
+            // SAFETY: the context of an output that is in the engine's list, on its thread.
+            .and_then(|context| unsafe { metrics::text(host, context) })
+            .unwrap_or_default();
+        let value = |name: &str| metrics::value_in(&metrics, name);
         Some(OutputInfo {
-            name: host::instance_name(self.core.host, Section::Output, instance as *mut c_void)?,
-            plugin: memory.name(name_at)?,
+            name: host::instance_name(host, Section::Output, object)?,
+            plugin,
+            delivered_records: value("fluentbit_output_proc_records_total"),
+            retries: value("fluentbit_output_retries_total"),
+            dropped_records: value("fluentbit_output_dropped_records_total"),
             retry_limit: match memory.int(instance + table.retry_limit)? {
                 -1 => RetryLimit::Unlimited,
                 times => u32::try_from(times).map_or(RetryLimit::Unknown, RetryLimit::Times),
             },
-            ..OutputInfo::default()
         })
     }
 
@@ -454,6 +465,17 @@ impl EngineHost for Handle<'_> {
             // every input inside this call; no lock of an input is held here.
             unsafe { exit(self.core.config, status) };
         }
+    }
+
+    fn limit_grace(&mut self, limit: Duration) {
+        let Some(set) = self.core.host.functions.service_property else {
+            return;
+        };
+        let Ok(seconds) = CString::new(limit.as_secs().to_string()) else {
+            return;
+        };
+        // SAFETY: the engine's own config; both texts are only read.
+        unsafe { set(self.core.config, c"grace".as_ptr(), seconds.as_ptr()) };
     }
 
     fn outputs(&self) -> Vec<OutputInfo> {

@@ -75,6 +75,9 @@ static void check_registration(const char *file, enum kind kind, const unsigned 
         if (kind == INPUT && HOST_VERSION > 20000) {
             known = known || (at >= 4 && at < 8) || (at >= in->flags + 4 && at < in->flags + 8);
         }
+        if (kind == FILTER && HOST_VERSION < 20100) {
+            known = known || (at >= 4 && at < 8);
+        }
         if (known) {
             (void) VALGRIND_MAKE_MEM_DEFINED(copy + at, 1);
         }

@@ -19,9 +19,10 @@ use crate::container::Template;
 use crate::encode::{Content, Encoded};
 use crate::environment::{read_file, Environment, Process};
 use crate::hints::{Allowed, Hints, Stream};
+use crate::json::write_len;
 use crate::merge::MergeLog;
 use crate::pod::Pod;
-use crate::splice::{splice, splice_pairs};
+use crate::splice::{splice, splice_pairs, Spliced};
 use crate::store::{Source, Stop, Store};
 use crate::watch::{self, Watch};
 use crate::{idle, object, options};
@@ -37,6 +38,8 @@ pub struct KubeMetadata {
     default_stream: Stream,
     merge: Option<MergeLog>,
     merge_parser: Option<Box<dyn Parser>>,
+    /// The fields of a merged record, where they cannot go to the output at once.
+    fields: Vec<u8>,
     parsers: HostParsers,
     store: Arc<Store>,
     current: Current,
@@ -245,6 +248,7 @@ impl KubeMetadata {
             default_stream,
             merge: MergeLog::new(settings),
             merge_parser,
+            fields: Vec::new(),
             parsers,
             current: Current {
                 generation: store.generation(),
@@ -456,26 +460,62 @@ impl KubeMetadata {
             parser = view.hints.parser(stream);
         }
         let before = out.len();
-        let merged = self.merge.as_mut().and_then(|merge| {
-            let parser: Option<&mut dyn Parser> = match parser {
-                Some(name) => self.parsers.find(name).map(|p| &mut **p as &mut dyn Parser),
-                None => self
-                    .merge_parser
-                    .as_mut()
-                    .map(|p| &mut **p as &mut dyn Parser),
-            };
-            merge
-                .merge(body, parser)
-                .map(|merged| (merged, merge.fields()))
-        });
-        let spliced = if let Some((merged, fields)) = merged {
-            tally.merged += 1;
-            write_header(header, merged.time, out);
-            let may_have = may_have || self.content.may_be_in(fields);
-            splice_pairs(merged.len, fields, &view.encoded, may_have, out)
-        } else {
-            out.extend_from_slice(header);
-            splice(body, &view.encoded, may_have, out)
+        let parser: Option<&mut dyn Parser> = match parser {
+            Some(name) => self.parsers.find(name).map(|p| &mut **p as &mut dyn Parser),
+            None => self
+                .merge_parser
+                .as_mut()
+                .map(|p| &mut **p as &mut dyn Parser),
+        };
+        let encoded = &view.encoded;
+        let spliced = match &mut self.merge {
+            // A parser may find a time, which belongs before the fields.
+            Some(merge) if parser.is_some() => {
+                self.fields.clear();
+                match merge.merge(body, parser, &mut self.fields) {
+                    Some(merged) => {
+                        tally.merged += 1;
+                        write_header(header, merged.time, out);
+                        let may_have = may_have || self.content.may_be_in(&self.fields);
+                        splice_pairs(merged.len, &self.fields, encoded, may_have, out)
+                    }
+                    None => {
+                        out.extend_from_slice(header);
+                        splice(body, encoded, may_have, out)
+                    }
+                }
+            }
+            Some(merge) => {
+                out.extend_from_slice(header);
+                let head = out.len();
+                out.push(0);
+                match merge.merge(body, None, out) {
+                    Some(merged) => {
+                        tally.merged += 1;
+                        if may_have || self.content.may_be_in(&out[head + 1..]) {
+                            self.fields.clear();
+                            self.fields.extend_from_slice(&out[head + 1..]);
+                            out.truncate(head);
+                            splice_pairs(merged.len, &self.fields, encoded, true, out)
+                        } else {
+                            out.extend_from_slice(&encoded.suffix);
+                            let len = merged.len + encoded.fields.len();
+                            write_len(out, head, len, 0x80, 0xde).map(|()| Spliced {
+                                changed: !encoded.fields.is_empty(),
+                                kept: false,
+                            })
+                        }
+                    }
+                    None => {
+                        out.truncate(head);
+                        splice(body, encoded, may_have, out)
+                    }
+                }
+            }
+            None => {
+                out.extend_from_slice(header);
+                splice(body, encoded, may_have, out)
+            }
         };
         match spliced {
             Some(spliced) => {

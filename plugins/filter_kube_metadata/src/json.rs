@@ -114,10 +114,11 @@ impl Cursor<'_> {
                     write_len(out, head, len, 0x90, 0xdc)
                 }
             }
+            b'-' | b'0'..=b'9' => self.number(out),
             b't' => self.literal(b"true", 0xc3, out),
             b'f' => self.literal(b"false", 0xc2, out),
             b'n' => self.literal(b"null", 0xc0, out),
-            _ => self.number(out),
+            _ => None,
         }
     }
 
@@ -231,12 +232,12 @@ impl Cursor<'_> {
     fn string(&mut self, out: &mut Vec<u8>, trim: bool) -> Option<()> {
         self.at += 1;
         let rest = &self.text[self.at..];
-        let stop = memchr2(b'"', b'\\', rest)?;
+        let stop = string_end(rest)?;
         let plain = &rest[..stop];
         self.at += stop + 1;
         if rest[stop] == b'"' {
             let len = if trim { trimmed_len(plain) } else { stop };
-            write_bytes_as_str(out, &plain[..len]);
+            write_string(out, rest, len);
             return Some(());
         }
         self.scratch.clear();
@@ -244,7 +245,7 @@ impl Cursor<'_> {
         loop {
             self.escape()?;
             let rest = &self.text[self.at..];
-            let stop = memchr2(b'"', b'\\', rest)?;
+            let stop = string_end(rest)?;
             self.scratch.extend_from_slice(&rest[..stop]);
             self.at += stop + 1;
             if rest[stop] == b'"' {
@@ -325,9 +326,57 @@ impl Cursor<'_> {
     }
 }
 
+/// Where a string stops: at the first quote or backslash.
+#[inline]
+fn string_end(text: &[u8]) -> Option<usize> {
+    // Keys and most values are short: eight bytes at a time, a byte that is sought becomes zero
+    // and sets its highest bit, and the lowest such bit is right (Mycroft's test for a zero byte).
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGHS: u64 = ONES << 7;
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
+    let mut at = 0;
+    while at < 32 {
+        let Some(bytes) = text.get(at..).and_then(<[u8]>::first_chunk::<8>) else {
+            break;
+        };
+        let word = u64::from_le_bytes(*bytes);
+        let found = zero(word ^ (ONES * u64::from(b'"'))) | zero(word ^ (ONES * u64::from(b'\\')));
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    Some(at + memchr2(b'"', b'\\', text.get(at..)?)?)
+}
+
+/// Writes the first `len` bytes of `text` as a msgpack string.
+#[inline]
+fn write_string(out: &mut Vec<u8>, text: &[u8], len: usize) {
+    if len >= 32 {
+        write_bytes_as_str(out, &text[..len]);
+        return;
+    }
+    out.push(0xa0 | len as u8);
+    let end = out.len() + len;
+    match text.first_chunk::<32>() {
+        // A copy of fixed length needs no call; what is too much is cut off again.
+        Some(block) => {
+            out.extend_from_slice(block);
+            out.truncate(end);
+        }
+        None => out.extend_from_slice(&text[..len]),
+    }
+}
+
 /// Writes the header of a map or array over the byte kept for it at `head`; moves what is behind
 /// it if the length needs more. `None`: too long for msgpack.
-fn write_len(out: &mut Vec<u8>, head: usize, len: usize, short: u8, marker16: u8) -> Option<()> {
+pub(crate) fn write_len(
+    out: &mut Vec<u8>,
+    head: usize,
+    len: usize,
+    short: u8,
+    marker16: u8,
+) -> Option<()> {
     if len < 16 {
         out[head] = short | len as u8;
         return Some(());
@@ -432,6 +481,20 @@ mod tests {
         }
         for text in [&br#""\x41""#[..], br#""abc"#, br#""abc\"#, b"'a'"] {
             assert_eq!(a(text), None, "{}", String::from_utf8_lossy(text));
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_string_is_found_at_any_distance() {
+        for len in 0..80 {
+            for (stop, tail) in [(b'"', 0), (b'\\', 1), (b'"', 20), (b'\\', 100)] {
+                let mut text = vec![b'!'; len];
+                assert_eq!(string_end(&text), None);
+                text.push(stop);
+                text.extend(std::iter::repeat_n(b'#', tail));
+                text.push(b'"');
+                assert_eq!(string_end(&text), Some(len));
+            }
         }
     }
 

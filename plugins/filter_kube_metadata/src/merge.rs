@@ -1,9 +1,9 @@
 //! `merge_log`: what the field `log` holds becomes fields of its own.
 
-use flb_sidecar_sdk::msgpack::{read, skip, write_bytes_as_str, write_map_len, write_str, Value};
+use flb_sidecar_sdk::msgpack::{read, skip, write_bytes_as_str, write_str, Value};
 use flb_sidecar_sdk::{ParsedTime, Parser, Settings};
 
-use crate::json::{trimmed_len, JsonReader};
+use crate::json::{trimmed_len, write_len, JsonReader};
 
 /// Deepest nesting of objects and arrays in `log`: the host reads records with up to 32 containers
 /// in each other, of which the event and its body are two.
@@ -16,15 +16,13 @@ pub(crate) struct MergeLog {
     trim: bool,
     keep: bool,
     json: JsonReader,
-    merged: Vec<u8>,
     parsed: Vec<u8>,
-    fields: Vec<u8>,
 }
 
 /// What became of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Merged {
-    /// Number of pairs in [`MergeLog::fields`].
+    /// Number of pairs that the record has now.
     pub(crate) len: usize,
     /// A parser found this time.
     pub(crate) time: Option<ParsedTime>,
@@ -36,7 +34,7 @@ enum Content {
     Plain,
     /// Neither text nor map.
     Other,
-    /// Fields, this many, in `merged`.
+    /// Fields, this many, which were appended.
     Text(usize, Option<ParsedTime>),
     /// The record's own map.
     Map(usize),
@@ -53,63 +51,73 @@ impl MergeLog {
             trim: settings.boolean("merge_log_trim"),
             keep: settings.boolean("keep_log"),
             json: JsonReader::default(),
-            merged: Vec::new(),
             parsed: Vec::new(),
-            fields: Vec::new(),
         })
     }
 
-    /// The pairs of the last record that [`MergeLog::merge`] changed.
-    pub(crate) fn fields(&self) -> &[u8] {
-        &self.fields
-    }
-
-    /// Merges the record whose body is the map `body`, with `parser` or as JSON. `None`: the record
-    /// stays as it is.
-    pub(crate) fn merge(&mut self, body: &[u8], parser: Option<&mut dyn Parser>) -> Option<Merged> {
+    /// Merges the record whose body is the map `body`, with `parser` or as JSON: appends its pairs
+    /// to `out`, without a map header. `None`: the record stays as it is, and so does `out`.
+    pub(crate) fn merge(
+        &mut self,
+        body: &[u8],
+        parser: Option<&mut dyn Parser>,
+        out: &mut Vec<u8>,
+    ) -> Option<Merged> {
         let (Value::Map(len), first) = read(body, 0)? else {
             return None;
         };
         let (key, value, end) = find_log(body, len, first)?;
-        self.merged.clear();
-        let content = self.read_log(body, value, parser);
-        let (added, time) = match content {
-            Content::Plain => return None,
+        let before = out.len();
+        let mut len = len;
+        if self.keep {
+            out.extend_from_slice(&body[first..]);
+        } else {
+            out.extend_from_slice(&body[first..key]);
+            out.extend_from_slice(&body[end..]);
+            len -= 1;
+        }
+        let behind = out.len();
+        // The header of the inner map: one byte, which grows if that is not enough.
+        let head = self.key.as_ref().map(|name| {
+            write_str(out, name);
+            out.push(0);
+            out.len() - 1
+        });
+        let (added, time) = match self.read_log(body, value, parser, out) {
             // As in Fluent Bit's own filter a `log` that is neither text nor map is dropped
             // where merged ones are.
-            Content::Other if self.keep => return None,
-            Content::Other => (0, None),
+            Content::Other if !self.keep => (0, None),
+            Content::Plain | Content::Other => {
+                out.truncate(before);
+                return None;
+            }
             Content::Text(added, time) => (added, time),
             Content::Map(added) => (added, None),
         };
-        self.fields.clear();
-        let mut len = len;
-        if self.keep {
-            self.fields.extend_from_slice(&body[first..]);
-        } else {
-            self.fields.extend_from_slice(&body[first..key]);
-            self.fields.extend_from_slice(&body[end..]);
-            len -= 1;
-        }
-        match &self.key {
-            Some(name) if added > 0 => {
-                write_str(&mut self.fields, name);
-                write_map_len(&mut self.fields, added);
+        match head {
+            Some(_) if added == 0 => out.truncate(behind),
+            Some(head) => {
+                write_len(out, head, added, 0x80, 0xde)?;
                 len += 1;
             }
-            _ => len += added,
+            None => len += added,
         }
-        self.fields.extend_from_slice(&self.merged);
         Some(Merged { len, time })
     }
 
-    fn read_log(&mut self, body: &[u8], value: usize, parser: Option<&mut dyn Parser>) -> Content {
+    fn read_log(
+        &mut self,
+        body: &[u8],
+        value: usize,
+        parser: Option<&mut dyn Parser>,
+        out: &mut Vec<u8>,
+    ) -> Content {
         match read(body, value) {
             Some((Value::String { start, end }, _)) => {
                 let text = &body[start..end];
                 let Some(parser) = parser else {
                     let depth = MAX_DEPTH - usize::from(self.key.is_some());
-                    return match self.json.object(text, depth, self.trim, &mut self.merged) {
+                    return match self.json.object(text, depth, self.trim, out) {
                         Some(added) => Content::Text(added, None),
                         None => Content::Plain,
                     };
@@ -118,14 +126,14 @@ impl MergeLog {
                 let Some(time) = parser.parse(text, &mut self.parsed) else {
                     return Content::Plain;
                 };
-                match append_pairs(&self.parsed, self.trim, &mut self.merged) {
+                match append_pairs(&self.parsed, self.trim, out) {
                     Some(added) => Content::Text(added, Some(time)),
                     None => Content::Plain,
                 }
             }
             Some((Value::Map(added), first)) => match skip(body, value) {
                 Some(end) => {
-                    self.merged.extend_from_slice(&body[first..end]);
+                    out.extend_from_slice(&body[first..end]);
                     Content::Map(added)
                 }
                 None => Content::Plain,

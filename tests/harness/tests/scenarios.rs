@@ -135,13 +135,13 @@ fn help(host: &Host) {
         pipeline.arg(flag).arg(name).arg("-h");
         let ended = pipeline.run();
         ended.check_status(0);
+        // Without the terminal's bold and plain.
+        let plain = ended
+            .stdout
+            .replace("\u{1b}[0m", "")
+            .replace("\u{1b}[1m", "");
         for option in options {
-            let listed = ended.stdout.lines().any(|line| {
-                line.split(|c: char| c.is_whitespace() || c == '\u{1b}')
-                    .any(|word| {
-                        word == option || word.strip_prefix("[1m").is_some_and(|w| w == option)
-                    })
-            });
+            let listed = plain.split_whitespace().any(|word| word == option);
             ended.check(
                 &format!("{plugin}: option '{option}' is not listed"),
                 listed,
@@ -233,30 +233,39 @@ fn several_instances(host: &Host) {
     );
 }
 
+/// The probe says its words at info and one more line at debug. The quiet one comes first: its
+/// answer must not hold for the others.
 fn log_level(host: &Host) {
-    let mut pipeline = Pipeline::new(host);
-    for (name, level) in [("loud", "info"), ("quiet", "error")] {
-        let log = pipeline.file(&format!("{name}.log"), "one\n");
+    let mut pipeline = Pipeline::probe(host);
+    for level in ["error", "info", "debug"] {
         pipeline.input(
-            "sidecar_tail",
-            &[
-                ("path", log.as_str()),
-                ("alias", name),
-                ("log_level", level),
-            ],
+            "probe",
+            &[("alias", level), ("log_level", level), ("word", level)],
         );
     }
-    end_when_read(&mut pipeline);
-    let ended = pipeline.run();
+    pipeline.print();
+    let mut running = pipeline.start();
+    running.wait_for("a record", |output| output.stdout().contains("\"n\""));
+    let ended = running.terminate();
     ended.check_status(0);
-    ended.check(
-        "the loud instance talks",
-        ended.stderr.contains("sidecar_tail:loud]"),
-    );
-    ended.check(
-        "the quiet one does not",
-        !ended.stderr.contains("sidecar_tail:quiet]"),
-    );
+    for (level, info, debug) in [
+        ("error", false, false),
+        ("info", true, false),
+        ("debug", true, true),
+    ] {
+        let said = |text: &str| {
+            let prefix = format!("[input:probe:{level}] {text}");
+            ended.stderr.lines().any(|line| line.contains(&prefix))
+        };
+        ended.check(
+            &format!("info lines at level {level}"),
+            said("words: ") == info,
+        );
+        ended.check(
+            &format!("debug lines at level {level}"),
+            said("a debug line") == debug,
+        );
+    }
 }
 
 fn copies(host: &Host) {
