@@ -16,6 +16,7 @@ use crate::host_parser::HostParser;
 use crate::options::{Options, OPTIONS};
 use crate::queue::{Item, Shared};
 use crate::state::Location;
+use crate::takeover;
 use crate::worker::Worker;
 
 /// Bytes handed over in one call, so that other inputs of the engine have their turn.
@@ -116,6 +117,7 @@ impl Input for SidecarTail {
         let shared = Arc::new(Shared::new().map_err(|error| {
             ConfigError::other(format!("cannot create an event descriptor: {error}"))
         })?);
+        let mut taken_over = Vec::new();
         if let Some(db) = &options.db {
             let location = Location::beside(db);
             location.check().map_err(|error| {
@@ -125,6 +127,7 @@ impl Input for SidecarTail {
                     format_args!("a path in a folder where state can be kept ({error})"),
                 )
             })?;
+            taken_over = takeover::positions(db, &location, host);
             if host.pending().is_none() {
                 warn!("this host does not tell what is delivered: positions are not kept");
             }
@@ -139,15 +142,18 @@ impl Input for SidecarTail {
                 "options 'parser' and 'format' are both given: allowed is one of them",
             ));
         }
-        let keeps_positions = options.db.is_some();
+        let keeps_positions = options.db.is_some() || options.remove_after.is_some();
         let counters = Counters::new(host.metrics());
-        let worker = Worker::new(
+        let mut worker = Worker::new(
             options,
             host.tag(),
             host.record_format(),
             shared.clone(),
             counters.clone(),
         );
+        if let Some(saving) = &mut worker.saving {
+            saving.taken_over = taken_over;
+        }
         let worker = worker::spawn("flb-sc-tail", move || worker.run())
             .map_err(|error| ConfigError::other(format!("cannot start a thread: {error}")))?;
         Ok(SidecarTail {

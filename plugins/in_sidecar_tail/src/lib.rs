@@ -25,10 +25,12 @@ mod lines;
 mod options;
 mod queue;
 mod reading;
+mod removal;
 mod rotation;
 mod saving;
 mod state;
 mod tag;
+mod takeover;
 mod watch;
 mod worker;
 

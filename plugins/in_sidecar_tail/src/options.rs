@@ -183,6 +183,11 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     )
     .default("off"),
     OptionSpec::new(
+        "remove_after",
+        Kind::Time,
+        "Delete rotated files that are fully read, delivered and were last written longer ago than this.",
+    ),
+    OptionSpec::new(
         "db",
         Kind::String,
         "Keep positions across restarts in a state file beside this path, named like it with .sidecar added.",
@@ -241,6 +246,7 @@ pub(crate) struct Options {
     pub(crate) time_key: Option<String>,
     pub(crate) clock: Clock,
     pub(crate) time_keep: bool,
+    pub(crate) remove_after: Option<Duration>,
     pub(crate) db: Option<PathBuf>,
     pub(crate) sync: Sync,
     pub(crate) compare_filename: bool,
@@ -317,6 +323,7 @@ impl Options {
             time_key: text("time_key").map(str::to_owned),
             clock: text("time_format").map_or(Clock::Rfc3339, Clock::new),
             time_keep: settings.boolean("time_keep"),
+            remove_after: settings.time("remove_after"),
             db: text("db").map(PathBuf::from),
             sync: match sync.to_ascii_lowercase().as_str() {
                 "off" => Sync::Off,

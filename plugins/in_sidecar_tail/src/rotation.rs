@@ -229,11 +229,9 @@ impl Worker {
         if let Some(file) = self.files.get(&id) {
             debug!("no longer following {}", file.name.display());
         }
-        let waits = self.saving.is_some()
-            && self
-                .files
-                .get(&id)
-                .is_some_and(|file| file.checkpoint < file.offset);
+        let waits = self.files.get(&id).is_some_and(|file| {
+            self.awaits_removal(file) || self.saving.is_some() && file.checkpoint < file.offset
+        });
         if !waits {
             self.forget(id);
             return;
