@@ -8,14 +8,28 @@ CARGO ?= cargo
 TARGET := $(CURDIR)/target
 PLUGINS := flb-in_sidecar_tail flb-filter_pii_redact flb-filter_kube_metadata flb-out_completion_exit
 PROBES := flb-in_probe flb-filter_probe flb-out_probe
+# Where images have the plugins.
+INSTALLED := /fluent-bit/plugins
+
+# What is released is linked against the glibc of 2012: Debian, Ubuntu, Amazon Linux 2, RHEL 7.
+TARGET_ARCH ?= x86_64
+TRIPLE := $(TARGET_ARCH)-unknown-linux-gnu
+GLIBC := 2.17
+DIST ?= $(CURDIR)/dist$(if $(filter-out x86_64,$(TARGET_ARCH)),-$(TARGET_ARCH))
+TOOLS ?= $(TARGET)/tools
+CARGO_HOME ?= $(HOME)/.cargo
 
 # Links to one library, and the files that name them to a host (classic and YAML): $(call link,LIBRARY,FOLDER,NAMES)
 define link
 	mkdir -p $(2)
 	ln -sfn $(1) $(2)/libflb_sidecar.so
-	for name in $(3); do ln -sfn libflb_sidecar.so $(2)/$$name.so; done
-	{ echo '[PLUGINS]'; for name in $(3); do echo "    Path $(2)/$$name.so"; done; } > $(2)/plugins.conf
-	{ echo 'plugins:'; for name in $(3); do echo "  - $(2)/$$name.so"; done; } > $(2)/plugins.yaml
+	$(call lists,$(2),$(3),$(2))
+endef
+# Beside a library: links, and lists as they are read in folder WHERE: $(call lists,FOLDER,NAMES,WHERE)
+define lists
+	for name in $(2); do ln -sfn libflb_sidecar.so $(1)/$$name.so; done
+	{ echo '[PLUGINS]'; for name in $(2); do echo "    Path $(3)/$$name.so"; done; } > $(1)/plugins.conf
+	{ echo 'plugins:'; for name in $(2); do echo "  - $(3)/$$name.so"; done; } > $(1)/plugins.yaml
 endef
 
 .PHONY: build
@@ -28,12 +42,46 @@ build-probe: deps ## the same with plugins that misbehave on demand, for the bor
 	$(CARGO) build --features probe --target-dir $(TARGET)/probe
 	@$(call link,$(TARGET)/probe/debug/libflb_sidecar.so,$(TARGET)/probe/plugins,$(PLUGINS) $(PROBES))
 
+.PHONY: dist
+dist: deps tools ## the released files in dist/, for glibc 2.17 and later; TARGET_ARCH=aarch64 in dist-aarch64/
+	for target in $(TRIPLE) $(TARGET_ARCH)-unknown-linux-musl; do \
+		[ -d "$$(rustc --print sysroot)/lib/rustlib/$$target/lib" ] || rustup target add $$target; done
+	PATH="$(TOOLS)/bin:$$PATH" CARGO_ZIGBUILD_PYTHON_PATH=$(TOOLS)/bin/python \
+	SOURCE_DATE_EPOCH=0 CARGO_INCREMENTAL=0 \
+	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/flb-sidecar --remap-path-prefix=$(CARGO_HOME)=/cargo" \
+	CFLAGS="-ffile-prefix-map=$(CURDIR)=/flb-sidecar -ffile-prefix-map=$(CARGO_HOME)=/cargo" \
+	$(CARGO) zigbuild --release --locked --package flb-sidecar --lib \
+		--target $(TRIPLE).$(GLIBC) --target-dir $(TARGET)/dist
+	@mkdir -p $(DIST)
+	install -m 755 $(TARGET)/dist/$(TRIPLE)/release/libflb_sidecar.so $(DIST)/libflb_sidecar.so
+	@$(call lists,$(DIST),$(PLUGINS),$(INSTALLED))
+	rustc --edition 2021 --target $(TARGET_ARCH)-unknown-linux-musl -C linker=rust-lld -C linker-flavor=ld.lld \
+		-C opt-level=z -C lto=fat -C panic=abort -C strip=symbols --remap-path-prefix=$(CURDIR)=/flb-sidecar \
+		-o $(DIST)/flb-sidecar-probe plugins/out_completion_exit/src/bin/flb-sidecar-probe.rs
+	cd $(DIST) && sha256sum *.so flb-sidecar-probe plugins.conf plugins.yaml > SHA256SUMS && cat SHA256SUMS
+
+.PHONY: dist-check
+dist-check: dist ## a build in another folder has the same bytes
+	rm -rf $(TARGET)/elsewhere
+	mkdir -p $(TARGET)/elsewhere/a/longer/path
+	tar -c --exclude=./target --exclude="./dist*" --exclude=./.git . | tar -x -C $(TARGET)/elsewhere/a/longer/path
+	$(MAKE) -C $(TARGET)/elsewhere/a/longer/path dist TOOLS=$(TOOLS)
+	diff -r $(DIST) $(TARGET)/elsewhere/a/longer/path/dist
+	@echo "two builds, same bytes"
+
+.PHONY: tools
+tools:
+	@tests/tools.sh $(TOOLS)
+
 .PHONY: demo
 demo: build ## the Job of a main container and its sidecar, in a real host if there is one
 	$(CARGO) run --quiet -p flb-sidecar-tests --bin demo -- $(TARGET)/plugins
 
 .PHONY: test
 test: build build-probe ## everything that proves it
+	@rm -rf $(DIST)
+	@if tests/tools.sh $(TOOLS); then $(MAKE) --no-print-directory dist; \
+	else echo "SKIPPED make dist and what is tested on it: no packages from PyPI (see tests/tools.txt)"; fi
 	$(CARGO) test --workspace
 
 .PHONY: lint

@@ -361,6 +361,16 @@ fn single_properties(
         .collect()
 }
 
+/// The metrics context of any output of the engine.
+pub(crate) fn output_metrics(
+    host: &Host,
+    memory: &mut Memory,
+    instance: *mut Instance,
+) -> Option<*mut MetricHandle> {
+    let offsets = Offsets::of(host, Section::Output);
+    metric_context(host, Section::Output, instance, Some(memory), &offsets)
+}
+
 fn metric_context(
     host: &Host,
     section: Section,

@@ -5,6 +5,7 @@
 //! everything a plugin does is in its own crate under `plugins/`, which forbids `unsafe`.
 
 pub mod abi;
+mod alloc;
 mod entry;
 mod guard;
 mod host;
@@ -15,6 +16,7 @@ mod metrics;
 mod multiline;
 mod parsers;
 mod signals;
+mod wake;
 
 /// The table of exported plugins: kind, exported symbol, file that the host loads, type.
 macro_rules! plugins {

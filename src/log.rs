@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::Interest;
 use tracing::{Event, Level, Metadata, Span, Subscriber};
 use tracing_core::span::Current;
 
@@ -246,6 +247,12 @@ struct ToHost {
 }
 
 impl Subscriber for ToHost {
+    /// Levels are per instance, so no answer holds for a callsite as a whole. The default would
+    /// keep the first instance's answer for all.
+    fn register_callsite(&self, _metadata: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.is_span() || current().is_some_and(|log| number(*metadata.level()) <= log.level)
     }

@@ -1,6 +1,6 @@
 //! The plugins' counters in the host's metrics: `fluentbit_<plugin>_<name>{name="<instance>"}`.
 
-use std::ffi::{c_char, c_int, CString};
+use std::ffi::{c_char, c_int, CStr, CString};
 use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::metrics::{Metrics, SeriesKind};
@@ -120,5 +120,52 @@ impl HostMetrics {
                 )
             };
         }
+    }
+}
+
+/// The value of the metric `name` of one instance, from the text of [`text`]. A metric of an
+/// instance's own context has one series only.
+pub(crate) fn value_in(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| {
+        let rest = line.strip_prefix(name)?;
+        (rest.starts_with('{') || rest.starts_with(' ')).then_some(rest)
+    })?;
+    // Labels may hold anything, values are plain numbers: the last word of the line.
+    let value: f64 = line.split_whitespace().last()?.parse().ok()?;
+    (value >= 0.0).then_some(value as u64)
+}
+
+/// Every metric of a context as Prometheus text.
+///
+/// # Safety
+/// `context` is the metrics context of a living instance of the host.
+pub(crate) unsafe fn text(host: &Host, context: *mut MetricHandle) -> Option<String> {
+    let create = host.functions.metrics_text?;
+    let free = host.functions.metrics_text_free?;
+    // SAFETY: the caller gives a living context; 0: without timestamps.
+    let encoded = unsafe { create(context, 0) };
+    if encoded.is_null() {
+        return None;
+    }
+    // SAFETY: the host's strings end with a NUL.
+    let text = unsafe { CStr::from_ptr(encoded) }
+        .to_string_lossy()
+        .into_owned();
+    // SAFETY: made by `create`, given back once.
+    unsafe { free(encoded) };
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::value_in;
+
+    #[test]
+    fn values_are_found_by_name() {
+        let text = "# HELP a_total Number of 7.\n# TYPE a_total counter\n\
+                    a_total{name=\"http 0\"} 31\nab_total{name=\"x\"} 5\n";
+        assert_eq!(value_in(text, "a_total"), Some(31));
+        assert_eq!(value_in(text, "ab_total"), Some(5));
+        assert_eq!(value_in(text, "b_total"), None);
     }
 }

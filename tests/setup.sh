@@ -15,6 +15,11 @@ has_libclang() {
 }
 has_libclang || missing+=(libclang-dev)
 
+# Tests of docker/ run images in it; without it they say SKIPPED.
+if ! command -v bwrap >/dev/null && [ "$(id -u)" -eq 0 ]; then
+    missing+=(bubblewrap)
+fi
+
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
     echo "installing ${missing[*]}"

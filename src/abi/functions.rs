@@ -1,6 +1,6 @@
 //! The host's functions, found by name. What a host lacks is `None`.
 
-use std::ffi::{c_char, c_double, c_int, c_long, c_void};
+use std::ffi::{c_char, c_double, c_int, c_void};
 
 use super::bindings::{host_config, host_event_chunk, host_flush, host_input};
 use super::observe;
@@ -85,8 +85,6 @@ host_functions! {
     input_by_id = c"flb_input_get_instance":
         unsafe extern "C" fn(*mut host_config, c_int) -> *mut Instance;
 
-    collector_time = c"flb_input_set_collector_time": unsafe extern "C" fn(
-        *mut Instance, CollectCallback, libc::time_t, c_long, *mut host_config) -> c_int;
     collector_event = c"flb_input_set_collector_event": unsafe extern "C" fn(
         *mut Instance, CollectCallback, c_int, *mut host_config) -> c_int;
     collector_pause = c"flb_input_collector_pause": CollectorCall;
@@ -135,6 +133,9 @@ host_functions! {
         unsafe extern "C" fn(*mut host_config, *mut c_void) -> c_int;
     engine_exit_status = c"flb_engine_exit_status":
         unsafe extern "C" fn(*mut host_config, c_int) -> c_int;
+    /// Sets a property of the service section.
+    service_property = c"flb_config_set_property":
+        unsafe extern "C" fn(*mut host_config, *const c_char, *const c_char) -> c_int;
     running_tasks = c"flb_task_running_count": unsafe extern "C" fn(*mut host_config) -> c_int;
     /// Since 4.0.3.
     storage_chunks = c"flb_storage_chunk_count":
@@ -146,6 +147,10 @@ host_functions! {
     counter_set = c"cmt_counter_set": MetricSet;
     gauge_create = c"cmt_gauge_create": MetricCreate;
     gauge_set = c"cmt_gauge_set": MetricSet;
+    /// Every metric of a context as Prometheus text; one of the host's strings.
+    metrics_text = c"cmt_encode_prometheus_create":
+        unsafe extern "C" fn(*mut MetricHandle, c_int) -> *mut c_char;
+    metrics_text_free = c"cmt_encode_prometheus_destroy": unsafe extern "C" fn(*mut c_char);
     /// Since 2.0.0.
     metrics_clock = c"cfl_time_now": unsafe extern "C" fn() -> u64;
     /// Before 2.0.0.
@@ -168,10 +173,6 @@ impl Functions {
             (
                 "flb_output_get_property",
                 self.output_get_property.is_some(),
-            ),
-            (
-                "flb_input_set_collector_time",
-                self.collector_time.is_some(),
             ),
             (
                 "flb_input_set_collector_event",

@@ -67,7 +67,7 @@ unsafe extern "C" fn init<P: FilterPlugin>(
     config: *mut host_config,
     _data: *mut c_void,
 ) -> c_int {
-    crate::guard::catch(|| start::<P>(instance.cast(), config)).unwrap_or(INIT_FAILED)
+    super::init(|| start::<P>(instance.cast(), config))
 }
 
 fn start<P: FilterPlugin>(instance: *mut c_void, config: *mut host_config) -> c_int {

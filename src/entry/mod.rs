@@ -10,6 +10,7 @@ pub(crate) mod output;
 use std::ffi::{c_char, c_int, c_void};
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::abi::bindings::host_config;
 use crate::host::Host;
@@ -17,6 +18,19 @@ use crate::host::Host;
 /// What an init callback answers.
 const INIT_OK: c_int = 0;
 const INIT_FAILED: c_int = -1;
+
+/// After a failed start the host stops its log thread without emptying it: without this pause the
+/// line that says why is sometimes lost. Nothing else runs yet that it could hold up.
+const LOG_PAUSE: Duration = Duration::from_millis(50);
+
+/// Runs an init callback's body.
+fn init(body: impl FnOnce() -> c_int) -> c_int {
+    let answer = crate::guard::catch(body).unwrap_or(INIT_FAILED);
+    if answer != INIT_OK {
+        std::thread::sleep(LOG_PAUSE);
+    }
+    answer
+}
 
 /// The address of a plugin's name in its registration block, for each plugin of this library.
 ///
@@ -50,6 +64,8 @@ const TIMER_PERMANENT: c_int = 4;
 /// than the instance, and cannot be asked to give one back safely in every release.
 struct TimerTarget(AtomicPtr<c_void>);
 
+static KEPT: Mutex<Vec<&'static TimerTarget>> = Mutex::new(Vec::new());
+
 /// A timer that runs until its owner is gone.
 #[derive(Debug)]
 struct Timer(&'static TimerTarget);
@@ -79,6 +95,10 @@ impl Timer {
         // A few bytes per instance and reload stay allocated, see TimerTarget.
         let target: &'static TimerTarget =
             Box::leak(Box::new(TimerTarget(AtomicPtr::new(context))));
+        // Reachable to the end, so that leak checkers see that it is meant.
+        KEPT.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(target);
         // SAFETY: the scheduler is this thread's; data lives as long as the process. The last
         // argument is where the host stores the timer; it may not be NULL in every release.
         let created = unsafe {

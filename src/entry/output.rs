@@ -1,7 +1,7 @@
 //! Entry points of an output.
 
 use std::cell::UnsafeCell;
-use std::ffi::{c_int, c_void};
+use std::ffi::{c_int, c_void, CString};
 use std::mem::offset_of;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Mutex;
@@ -22,7 +22,9 @@ use crate::abi::memory::Memory;
 use crate::abi::observe;
 use crate::host::{self, Core, Section};
 use crate::link::Remote;
+use crate::metrics;
 use crate::signals::Keeper;
+use crate::wake::EngineThread;
 
 /// An output of this library: its type, and where its name was registered.
 pub(crate) trait OutputPlugin: Output {
@@ -39,6 +41,8 @@ struct Context<P> {
     timer: Option<Timer>,
     /// Held while the plugin keeps SIGTERM from the host.
     keeper: Mutex<Option<Keeper>>,
+    /// Set when the plugin has ended the engine: the thread that runs it.
+    ended: Mutex<Option<EngineThread>>,
     plugin: Mutex<Option<P>>,
 }
 
@@ -87,7 +91,7 @@ unsafe extern "C" fn init<P: OutputPlugin>(
     config: *mut host_config,
     _data: *mut c_void,
 ) -> c_int {
-    crate::guard::catch(|| start::<P>(instance.cast(), config)).unwrap_or(INIT_FAILED)
+    super::init(|| start::<P>(instance.cast(), config))
 }
 
 fn start<P: OutputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_int {
@@ -109,6 +113,7 @@ fn start<P: OutputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_
     let core = opened.core;
     let counts = Counts::default();
     let keeper = Mutex::new(None);
+    let ended = Mutex::new(None);
     let started = core.run(|| {
         let settings = match opened.settings {
             Ok(settings) => settings,
@@ -127,6 +132,7 @@ fn start<P: OutputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_
                 core: &core,
                 counts: &counts,
                 keeper: &keeper,
+                ended: &ended,
             },
         )
         .inspect_err(|error| tracing::error!("{error}"))
@@ -145,6 +151,7 @@ fn start<P: OutputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_
         acknowledge_context: Scratch(UnsafeCell::new([0; 512])),
         timer: None,
         keeper,
+        ended,
         plugin: Mutex::new(Some(plugin)),
     }));
     let tick_ms = c_int::try_from(P::TICK.as_millis())
@@ -191,6 +198,7 @@ unsafe extern "C" fn on_timer<P: OutputPlugin>(_config: *mut host_config, data: 
             core: &context.core,
             counts: &context.counts,
             keeper: &context.keeper,
+            ended: &context.ended,
         };
         context.core.run(|| plugin.tick(&mut host));
     }
@@ -256,6 +264,9 @@ unsafe extern "C" fn exit<P: OutputPlugin>(
     // Once more for what the plugin's threads wrote while they ended.
     context.core.run(|| context.core.sync_metrics(true));
     context.core.forget_metrics();
+    if let Some(engine) = lock(&context.ended).take() {
+        engine.wake_main_when_gone();
+    }
     0
 }
 
@@ -264,6 +275,7 @@ struct Handle<'a> {
     core: &'a Core,
     counts: &'a Counts,
     keeper: &'a Mutex<Option<Keeper>>,
+    ended: &'a Mutex<Option<EngineThread>>,
 }
 
 /// Inputs are numbered from 0 without gaps; this ends the search on a host gone wrong.
@@ -315,14 +327,24 @@ impl Handle<'_> {
         let table = &self.core.host.generation.output_instance;
         let plugin = memory.word(instance + table.plugin)?;
         let name_at = memory.word(plugin.checked_add(layouts::OUTPUT_NAME_OFFSET)?)?;
+        let plugin = memory.name(name_at)?;
+        let host = self.core.host;
+        let object = instance as *mut c_void;
+        let metrics = host::output_metrics(host, memory, object)
+            // SAFETY: the context of an output that is in the engine's list, on its thread.
+            .and_then(|context| unsafe { metrics::text(host, context) })
+            .unwrap_or_default();
+        let value = |name: &str| metrics::value_in(&metrics, name);
         Some(OutputInfo {
-            name: host::instance_name(self.core.host, Section::Output, instance as *mut c_void)?,
-            plugin: memory.name(name_at)?,
+            name: host::instance_name(host, Section::Output, object)?,
+            plugin,
+            delivered_records: value("fluentbit_output_proc_records_total"),
+            retries: value("fluentbit_output_retries_total"),
+            dropped_records: value("fluentbit_output_dropped_records_total"),
             retry_limit: match memory.int(instance + table.retry_limit)? {
                 -1 => RetryLimit::Unlimited,
                 times => u32::try_from(times).map_or(RetryLimit::Unknown, RetryLimit::Times),
             },
-            ..OutputInfo::default()
         })
     }
 
@@ -438,10 +460,22 @@ impl EngineHost for Handle<'_> {
 
     fn exit(&mut self, status: i32) {
         if let Some(exit) = self.core.host.functions.engine_exit_status {
+            *lock(self.ended) = Some(EngineThread::current());
             // SAFETY: the host's own config, on the engine's thread. Hosts before 2.0.0 pause
             // every input inside this call; no lock of an input is held here.
             unsafe { exit(self.core.config, status) };
         }
+    }
+
+    fn limit_grace(&mut self, limit: Duration) {
+        let Some(set) = self.core.host.functions.service_property else {
+            return;
+        };
+        let Ok(seconds) = CString::new(limit.as_secs().to_string()) else {
+            return;
+        };
+        // SAFETY: the engine's own config; both texts are only read.
+        unsafe { set(self.core.config, c"grace".as_ptr(), seconds.as_ptr()) };
     }
 
     fn outputs(&self) -> Vec<OutputInfo> {

@@ -18,15 +18,6 @@
 #include <sanitizer/asan_interface.h>
 #endif
 
-/* Valgrind must be told of a stack that is none of a thread's. */
-#if __has_include(<valgrind/memcheck.h>)
-#include <valgrind/memcheck.h>
-#else
-#define VALGRIND_STACK_REGISTER(start, end) 0
-#define VALGRIND_STACK_DEREGISTER(id) ((void) (id))
-#define VALGRIND_MAKE_MEM_DEFINED(start, size) ((void) 0)
-#endif
-
 /* Records of one input under one tag. In the input's `chunks` ring until every output has it. */
 struct chunk {
     struct mk_list head;

@@ -14,6 +14,15 @@
 
 #include "generation.h"
 
+/* Valgrind must be told of a stack that is none of a thread's, and of padding. */
+#if __has_include(<valgrind/memcheck.h>)
+#include <valgrind/memcheck.h>
+#else
+#define VALGRIND_STACK_REGISTER(start, end) 0
+#define VALGRIND_STACK_DEREGISTER(id) ((void) (id))
+#define VALGRIND_MAKE_MEM_DEFINED(start, size) ((void) 0)
+#endif
+
 /* Fluent Bit's own names and layouts, the same in all releases. */
 struct mk_list {
     struct mk_list *prev;

@@ -505,10 +505,22 @@ fn compare(binary: &Path, library: Option<&Path>, scenario: &Scenario, file: &[u
             ],
         );
     }
+    // Without them the stock filter believes that it is in no pod, and crashes where namespace
+    // labels are asked for.
+    let account = |name: &str, text: &str| {
+        write(name, text.as_bytes());
+        dir.path().join(name).to_string_lossy().into_owned()
+    };
+    let namespace_file = account("namespace", NAMESPACE);
+    let token_file = account("token", "token");
     let mut stock = vec![
         ("Name", "kubernetes"),
         ("Match", &stock_tag),
         ("kube_meta_preload_cache_dir", &root),
+        // Plain HTTP, never called: with TLS it would want the CA file of a cluster.
+        ("kube_url", "http://127.0.0.1:9"),
+        ("kube_namespace_file", &namespace_file),
+        ("kube_token_file", &token_file),
     ];
     stock.extend_from_slice(scenario.options);
     section(&mut config, "FILTER", &stock);

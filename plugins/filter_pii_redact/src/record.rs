@@ -1,9 +1,21 @@
 //! Walks records with a candidate, collects edits, and writes the batch anew with them.
 
-use flb_sidecar_sdk::event::{self, RecordKind};
+use std::time::Instant;
+
+use flb_sidecar_sdk::event::{self, Record, RecordKind};
 use flb_sidecar_sdk::msgpack::{self, Value};
 
-use crate::{detect, scan};
+use crate::inspect::{Edit, Flow, Inspector, TOO_LARGE};
+use crate::options::{Config, KeyRule, OnError};
+use crate::path::Position;
+
+/// Passes over one string until nothing changes any more. What one pass leaves can look like
+/// something new at its borders; this is how deep that can nest before it is given up.
+const MAX_PASSES: usize = 4;
+/// Records between two looks at the clock.
+const CLOCK: u32 = 16;
+/// What a value becomes that could not be looked at.
+const REDACTED: &str = "[REDACTED]";
 
 /// What became of a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,32 +24,73 @@ pub(crate) struct Outcome {
     pub(crate) changed: bool,
     /// The end of the batch is not readable.
     pub(crate) malformed: bool,
-}
-
-/// Bytes `start..end` of the batch become `new` of the scratch buffer.
-#[derive(Clone, Debug)]
-struct Edit {
-    start: usize,
-    end: usize,
-    new: std::ops::Range<usize>,
+    /// Records dropped by an action.
+    pub(crate) dropped: u64,
+    /// Values over the size limit.
+    pub(crate) oversized: u64,
+    /// Records left when the time was up.
+    pub(crate) late: u64,
 }
 
 /// The rewriting engine; its buffers are kept from batch to batch.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Rewriter {
+    config: Config,
+    pub(crate) inspector: Inspector,
     edits: Vec<Edit>,
-    scratch: Vec<u8>,
+    inner: Vec<Edit>,
     text: Vec<u8>,
-    found: Vec<detect::Match>,
+    next_text: Vec<u8>,
+    oversized: u64,
+}
+
+/// The batch and what is under inspection in it.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    chunk: &'a [u8],
+    /// Name of the field; that of the array for its elements.
+    key: &'a [u8],
+    position: Option<&'a Position>,
+    depth: usize,
+}
+
+impl Place<'_> {
+    fn is_in(&self) -> bool {
+        self.position.is_none_or(Position::is_in)
+    }
 }
 
 impl Rewriter {
+    pub(crate) fn new(config: Config, inspector: Inspector) -> Self {
+        Rewriter {
+            config,
+            inspector,
+            edits: Vec::new(),
+            inner: Vec::new(),
+            text: Vec::new(),
+            next_text: Vec::new(),
+            oversized: 0,
+        }
+    }
+
     /// Looks at the batch; writes the new one into `out` if it differs.
     pub(crate) fn rewrite(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Outcome {
         let mut outcome = Outcome::default();
-        let Some(mut candidate) = scan::first_candidate(chunk, 0) else {
+        let every = self.inspector.needs_every_record() || chunk.len() > self.config.max_value_size;
+        let next = |this: &Self, from: usize| {
+            if every {
+                (from < chunk.len()).then_some(from)
+            } else {
+                this.inspector.finder.first_candidate(chunk, from)
+            }
+        };
+        let Some(mut candidate) = next(self, 0) else {
             return outcome;
         };
+        self.oversized = 0;
+        let started = Instant::now();
+        let mut clock = CLOCK;
+        let mut late = false;
         let mut copied = 0;
         for record in event::records(chunk) {
             let Ok(record) = record else {
@@ -48,19 +101,67 @@ impl Rewriter {
                 continue;
             }
             if record.kind == RecordKind::Log {
-                self.edits.clear();
-                self.scratch.clear();
-                self.inspect(chunk, record.body, 0);
-                for edit in &self.edits {
+                clock -= 1;
+                if clock == 0 || record.end - record.start > 1 << 16 {
+                    clock = CLOCK;
+                    let budget = self.config.time_budget;
+                    late = late || budget.is_some_and(|budget| started.elapsed() > budget);
+                }
+                let flow = if late {
+                    outcome.late += 1;
+                    self.give_up(chunk, &record)
+                } else {
+                    self.record(chunk, &record)
+                };
+                if flow.drop {
                     outcome.changed = true;
-                    out.extend_from_slice(&chunk[copied..edit.start]);
-                    out.extend_from_slice(&self.scratch[edit.new.clone()]);
-                    copied = edit.end;
+                    outcome.dropped += 1;
+                    out.extend_from_slice(&chunk[copied..record.start]);
+                    copied = record.end;
+                } else {
+                    self.write(chunk, &mut copied, out, &mut outcome);
                 }
             }
-            match scan::first_candidate(chunk, record.end) {
+            match next(self, record.end) {
                 Some(next) => candidate = next,
                 None => break,
+            }
+        }
+        if outcome.changed {
+            out.extend_from_slice(&chunk[copied..]);
+        }
+        outcome.oversized = self.oversized;
+        outcome
+    }
+
+    fn write(&self, chunk: &[u8], copied: &mut usize, out: &mut Vec<u8>, outcome: &mut Outcome) {
+        for edit in &self.edits {
+            outcome.changed = true;
+            out.extend_from_slice(&chunk[*copied..edit.start]);
+            out.extend_from_slice(&self.inspector.arena[edit.new.clone()]);
+            *copied = edit.end;
+        }
+    }
+
+    /// Applies the policy for what could not be looked at to a whole batch.
+    pub(crate) fn recover(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Outcome {
+        let mut outcome = Outcome::default();
+        let mut copied = 0;
+        for record in event::records(chunk) {
+            let Ok(record) = record else {
+                outcome.malformed = true;
+                break;
+            };
+            if record.kind != RecordKind::Log {
+                continue;
+            }
+            if self.give_up(chunk, &record).drop {
+                outcome.changed = true;
+                outcome.dropped += 1;
+                out.extend_from_slice(&chunk[copied..record.start]);
+                copied = record.end;
+            } else {
+                self.write(chunk, &mut copied, out, &mut outcome);
             }
         }
         if outcome.changed {
@@ -69,55 +170,363 @@ impl Rewriter {
         outcome
     }
 
-    /// Collects the edits of the value at `at`; returns where it ends.
-    fn inspect(&mut self, chunk: &[u8], at: usize, depth: usize) -> Option<usize> {
+    /// The edits of a record that is not looked at: `on_error` decides.
+    fn give_up(&mut self, chunk: &[u8], record: &Record) -> Flow {
+        self.edits.clear();
+        self.inspector.start_record();
+        match self.config.on_error {
+            OnError::Pass => Flow::default(),
+            OnError::Drop => Flow {
+                remove: false,
+                drop: true,
+            },
+            OnError::Mask => {
+                self.mask_values(chunk, record.body, 0);
+                Flow::default()
+            }
+        }
+    }
+
+    /// Replaces every string, binary and long integer below `at`; keys stay.
+    fn mask_values(&mut self, chunk: &[u8], at: usize, depth: usize) -> Option<usize> {
         let (value, mut next) = msgpack::read(chunk, at)?;
         match value {
-            Value::String { start, end } => {
-                self.inspect_string(chunk, at, start, end);
-                Some(end)
-            }
             Value::Array(len) if depth < msgpack::MAX_DEPTH => {
                 for _ in 0..len {
-                    next = self.inspect(chunk, next, depth + 1)?;
+                    next = self.mask_values(chunk, next, depth + 1)?;
                 }
-                Some(next)
             }
             Value::Map(pairs) if depth < msgpack::MAX_DEPTH => {
                 for _ in 0..pairs {
                     let value = msgpack::skip(chunk, next)?;
-                    next = self.inspect(chunk, value, depth + 1)?;
+                    next = self.mask_values(chunk, value, depth + 1)?;
                 }
-                Some(next)
             }
-            Value::Array(_) | Value::Map(_) => None,
-            _ => Some(next),
+            Value::Array(_) | Value::Map(_) => return None,
+            Value::String { start, end } if &chunk[start..end] == REDACTED.as_bytes() => {}
+            Value::String { .. } | Value::Binary { .. } => self.replace(at, next, REDACTED),
+            Value::Unsigned(n) if n > 9_999_999 => self.replace(at, next, REDACTED),
+            _ => {}
+        }
+        Some(next)
+    }
+
+    fn replace(&mut self, start: usize, end: usize, text: &str) {
+        let new = self.inspector.arena.len();
+        msgpack::write_str(&mut self.inspector.arena, text);
+        let new = new..self.inspector.arena.len();
+        self.edits.push(Edit { start, end, new });
+    }
+
+    /// Collects the edits of a record.
+    fn record(&mut self, chunk: &[u8], record: &Record) -> Flow {
+        self.edits.clear();
+        self.inspector.start_record();
+        let root = (!self.config.scope.is_everything()).then(|| self.config.scope.root());
+        let place = Place {
+            chunk,
+            key: b"",
+            position: root.as_ref(),
+            depth: 0,
+        };
+        match self.walk(place, record.body) {
+            Some((_, flow)) => flow,
+            None => Flow::default(),
         }
     }
 
-    fn inspect_string(&mut self, chunk: &[u8], at: usize, start: usize, end: usize) {
-        let text = &chunk[start..end];
-        if scan::first_candidate(text, 0).is_none() {
-            return;
+    /// Collects the edits of the value at `at`; returns where it ends. `None`: not readable.
+    fn walk(&mut self, place: Place<'_>, at: usize) -> Option<(usize, Flow)> {
+        let (value, next) = msgpack::read(place.chunk, at)?;
+        match value {
+            Value::String { start, end } if place.is_in() => {
+                let text = &place.chunk[start..end];
+                Some((end, self.string(place, at, text, end)))
+            }
+            Value::Unsigned(n) if place.is_in() && self.config.scan_integers && n > 999 => {
+                Some((next, self.integer(place, at, n, next)))
+            }
+            Value::Array(len) if place.depth < msgpack::MAX_DEPTH => self.array(place, next, len),
+            Value::Map(pairs) if place.depth < msgpack::MAX_DEPTH => {
+                self.map(place, at, next, pairs)
+            }
+            Value::Array(_) | Value::Map(_) => None,
+            _ => Some((next, Flow::default())),
         }
-        detect::find(text, &mut self.found);
-        if self.found.is_empty() {
-            return;
+    }
+
+    fn array(&mut self, place: Place<'_>, first: usize, len: usize) -> Option<(usize, Flow)> {
+        let mut flow = Flow::default();
+        let mut at = first;
+        for index in 0..len {
+            let inner = place
+                .position
+                .map(|position| self.config.scope.under_index(position, index));
+            if inner.as_ref().is_some_and(|inner| !inner.leads_in()) {
+                at = msgpack::skip(place.chunk, at)?;
+                continue;
+            }
+            let element = Place {
+                position: inner.as_ref(),
+                depth: place.depth + 1,
+                ..place
+            };
+            let (end, inner) = self.walk(element, at)?;
+            flow = flow.and(inner);
+            at = end;
         }
-        self.text.clear();
+        Some((at, flow))
+    }
+
+    fn map(
+        &mut self,
+        place: Place<'_>,
+        at: usize,
+        first: usize,
+        pairs: usize,
+    ) -> Option<(usize, Flow)> {
+        let chunk = place.chunk;
+        let header = self.edits.len();
+        let mut left = pairs;
+        let mut flow = Flow::default();
+        let mut next = first;
+        for _ in 0..pairs {
+            let pair = next;
+            let mark = self.edits.len();
+            let value = msgpack::skip(chunk, pair)?;
+            let key = match msgpack::read(chunk, pair)?.0 {
+                Value::String { start, end } => &chunk[start..end],
+                _ => b"",
+            };
+            let inner = place
+                .position
+                .map(|position| self.config.scope.under_key(position, key));
+            if inner.as_ref().is_some_and(|inner| !inner.leads_in()) {
+                next = msgpack::skip(chunk, value)?;
+                continue;
+            }
+            let field = Place {
+                key,
+                position: inner.as_ref(),
+                depth: place.depth + 1,
+                ..place
+            };
+            let (end, inner) = self.pair(field, pair, value)?;
+            next = end;
+            flow.drop |= inner.drop;
+            if inner.remove {
+                self.edits.truncate(mark);
+                left -= 1;
+                let new = self.inspector.arena.len();
+                self.edits.push(Edit {
+                    start: pair,
+                    end,
+                    new: new..new,
+                });
+            }
+        }
+        if place.depth == 0 && self.inspector.any_tagged && !self.config.tag_key.is_empty() {
+            left += self.tag(chunk, at, next);
+        }
+        if left != pairs {
+            let new = self.inspector.arena.len();
+            msgpack::write_map_len(&mut self.inspector.arena, left);
+            let edit = Edit {
+                start: at,
+                end: first,
+                new: new..self.inspector.arena.len(),
+            };
+            self.edits.insert(header, edit);
+        }
+        Some((next, flow))
+    }
+
+    fn pair(&mut self, place: Place<'_>, pair: usize, value: usize) -> Option<(usize, Flow)> {
+        let chunk = place.chunk;
+        if place.is_in() {
+            match self.inspector.key_rule_for(place.key) {
+                Some(KeyRule::Remove) => {
+                    let acts = self.inspector.count_removed_key();
+                    let flow = Flow {
+                        remove: acts,
+                        drop: false,
+                    };
+                    return Some((msgpack::skip(chunk, value)?, flow));
+                }
+                Some(KeyRule::Redact) => return self.redact_value(chunk, value),
+                None => {}
+            }
+        }
+        let mut flow = Flow::default();
+        if self.config.scan_keys && place.is_in() && !place.key.is_empty() {
+            let of_key = Place { key: b"", ..place };
+            flow = self.string(of_key, pair, place.key, value);
+        }
+        let (end, inner) = self.walk(place, value)?;
+        Some((end, flow.and(inner)))
+    }
+
+    /// The value of a key in `redact_key`, whatever its type.
+    fn redact_value(&mut self, chunk: &[u8], at: usize) -> Option<(usize, Flow)> {
+        let end = msgpack::skip(chunk, at)?;
+        let digits;
+        let value = match msgpack::read(chunk, at)?.0 {
+            Value::Nil => return Some((end, Flow::default())),
+            Value::String { start, end } => &chunk[start..end],
+            Value::Unsigned(n) => {
+                digits = n.to_string();
+                digits.as_bytes()
+            }
+            _ => b"****",
+        };
+        let mut edits = Vec::new();
+        let flow = self
+            .inspector
+            .redact_whole(value, (at, end), false, &mut edits);
+        for edit in edits {
+            let text = self.inspector.arena[edit.new].to_vec();
+            self.replace_bytes(at, end, &text);
+        }
+        Some((end, flow))
+    }
+
+    fn replace_bytes(&mut self, start: usize, end: usize, text: &[u8]) {
+        let new = self.inspector.arena.len();
+        msgpack::write_bytes_as_str(&mut self.inspector.arena, text);
+        let new = new..self.inspector.arena.len();
+        self.edits.push(Edit { start, end, new });
+    }
+
+    /// The string `text`, which with its header is `at..end` of the batch.
+    fn string(&mut self, place: Place<'_>, at: usize, text: &[u8], end: usize) -> Flow {
+        if text.len() > self.config.max_value_size {
+            self.oversized += 1;
+            match self.config.on_error {
+                OnError::Pass => {}
+                OnError::Mask => self.replace(at, end, &format!("[{TOO_LARGE}]")),
+                OnError::Drop => {
+                    return Flow {
+                        remove: false,
+                        drop: true,
+                    }
+                }
+            }
+            return Flow::default();
+        }
+        let mut inner = std::mem::take(&mut self.inner);
+        inner.clear();
+        let mut flow = self.inspector.inspect(text, place.key, 0, &mut inner);
+        if !inner.is_empty() {
+            self.splice(text, &inner);
+            for _ in 1..MAX_PASSES {
+                inner.clear();
+                let text = std::mem::take(&mut self.text);
+                flow = flow.and(self.inspector.inspect(&text, place.key, 0, &mut inner));
+                if inner.is_empty() {
+                    self.text = text;
+                    break;
+                }
+                self.splice(&text, &inner);
+                self.next_text = text;
+            }
+            let text = std::mem::take(&mut self.text);
+            self.replace_bytes(at, end, &text);
+            self.text = text;
+        }
+        self.inner = inner;
+        flow
+    }
+
+    /// Writes `text` with the edits into the text buffer.
+    fn splice(&mut self, text: &[u8], edits: &[Edit]) {
+        let mut new = std::mem::take(&mut self.next_text);
+        new.clear();
         let mut copied = 0;
-        for found in &self.found {
-            self.text.extend_from_slice(&text[copied..found.start]);
-            self.text.extend_from_slice(found.placeholder.as_bytes());
-            copied = found.end;
+        for edit in edits {
+            new.extend_from_slice(&text[copied..edit.start]);
+            new.extend_from_slice(&self.inspector.arena[edit.new.clone()]);
+            copied = edit.end;
         }
-        self.text.extend_from_slice(&text[copied..]);
-        let new = self.scratch.len();
-        msgpack::write_bytes_as_str(&mut self.scratch, &self.text);
-        self.edits.push(Edit {
-            start: at,
-            end,
-            new: new..self.scratch.len(),
-        });
+        new.extend_from_slice(&text[copied..]);
+        self.text = new;
+    }
+
+    fn integer(&mut self, place: Place<'_>, at: usize, n: u64, end: usize) -> Flow {
+        let mut digits = [0u8; 20];
+        let mut first = digits.len();
+        let mut rest = n;
+        while rest > 0 {
+            first -= 1;
+            digits[first] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        let mut inner = std::mem::take(&mut self.inner);
+        inner.clear();
+        let flow = self
+            .inspector
+            .inspect_number(&digits[first..], place.key, false, &mut inner);
+        for edit in inner.drain(..) {
+            let text = self.inspector.arena[edit.new].to_vec();
+            self.replace_bytes(at, end, &text);
+        }
+        self.inner = inner;
+        flow
+    }
+
+    /// Adds the tag field to the body at `at..end`, or completes it; returns the pairs added.
+    fn tag(&mut self, chunk: &[u8], at: usize, end: usize) -> usize {
+        let key = self.config.tag_key.as_bytes();
+        let old = msgpack::map_get(chunk, at, key);
+        let mut names: Vec<Vec<u8>> = Vec::new();
+        if let Some(old) = old {
+            let Some((Value::Array(len), mut next)) = msgpack::read(old, 0) else {
+                return 0;
+            };
+            for _ in 0..len {
+                let Some((Value::String { start, end }, _)) = msgpack::read(old, next) else {
+                    return 0;
+                };
+                names.push(old[start..end].to_vec());
+                next = end;
+            }
+        }
+        let before = names.len();
+        for name in self.inspector.tags() {
+            if !names.iter().any(|n| n == name.as_bytes()) {
+                names.push(name.as_bytes().to_vec());
+            }
+        }
+        if names.len() == before {
+            return 0;
+        }
+        let arena = &mut self.inspector.arena;
+        let new = arena.len();
+        if old.is_none() {
+            msgpack::write_bytes_as_str(arena, key);
+        }
+        msgpack::write_array_len(arena, names.len());
+        for name in &names {
+            msgpack::write_bytes_as_str(arena, name);
+        }
+        let new = new..arena.len();
+        match old {
+            None => {
+                self.edits.push(Edit {
+                    start: end,
+                    end,
+                    new,
+                });
+                1
+            }
+            Some(old) => {
+                // `old` is a part of the batch: its place is the distance of the two slices.
+                let start = old.as_ptr() as usize - chunk.as_ptr() as usize;
+                let end = start + old.len();
+                self.edits.retain(|e| e.end <= start || e.start >= end);
+                let index = self.edits.partition_point(|e| e.start < start);
+                self.edits.insert(index, Edit { start, end, new });
+                0
+            }
+        }
     }
 }

@@ -1,26 +1,447 @@
-//! The gate: where in a buffer could something sensitive be?
+//! The gate: which bytes of a buffer could be part of something sensitive?
+//!
+//! The buffer is read in blocks of 64 bytes. Each block becomes a handful of 64-bit maps, one bit
+//! a byte: digits, letters and so on. Shapes such as "three digits, a separator, three digits" are
+//! shifts and ANDs of these maps, over a window of this block and the one before, so a block costs
+//! the same whatever it holds. A set bit is a candidate; the detectors verify it.
+//!
+//! Most shapes need two digits side by side, so most maps are made only of blocks that have them.
+//!
+//! The maps look at bytes only, never at where a string starts or ends. So the gate runs over raw
+//! msgpack as well as over one string, and what it finds in a string it also finds in the batch.
 
-/// Offset of the first byte at or after `from` that could belong to a match: an `@`, or the
-/// twelfth digit of a run whose single separators are blanks or hyphens.
-pub(crate) fn first_candidate(buf: &[u8], from: usize) -> Option<usize> {
-    let mut digits = 0usize;
-    let mut separated = false;
-    for (at, byte) in buf.iter().enumerate().skip(from) {
-        match byte {
-            b'@' => return Some(at),
-            b'0'..=b'9' => {
-                digits += 1;
-                separated = false;
-                if digits == 12 {
-                    return Some(at);
+use wide::u8x16;
+
+/// Bytes in a block.
+const BLOCK: usize = 64;
+
+/// What a candidate could belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// An `@`.
+    At,
+    /// A digit inside a number that is long enough, or grouped like an identifier, or behind `+`.
+    Number,
+    /// A digit behind two capitals, or a capital behind seven digits.
+    Code,
+    /// The 26th alphanumeric byte of a run.
+    Long,
+    /// A `:` or `=` behind a name, or the byte behind a msgpack key.
+    Assign,
+    /// A `%` or a backslash.
+    Escape,
+    /// A dot between digits.
+    Ipv4,
+    /// A colon of what could be an IPv6 address.
+    Ipv6,
+    /// A separator of what could be a MAC address.
+    Mac,
+    /// The header byte of a 32- or 64-bit msgpack integer.
+    Int,
+}
+
+/// Which groups of shapes to look for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Shapes {
+    /// `@`.
+    pub(crate) at: bool,
+    /// Numbers.
+    pub(crate) number: bool,
+    /// Codes of capitals and digits.
+    pub(crate) code: bool,
+    /// Long alphanumeric runs.
+    pub(crate) long: bool,
+    /// Names in front of a value.
+    pub(crate) assign: bool,
+    /// Percent-encoding and backslash escapes.
+    pub(crate) escape: bool,
+    /// IP addresses.
+    pub(crate) ip: bool,
+    /// MAC addresses.
+    pub(crate) mac: bool,
+    /// msgpack integers; only for raw msgpack.
+    pub(crate) int: bool,
+}
+
+/// The byte classes of a block that every block needs.
+#[derive(Clone, Copy, Default)]
+struct Basic {
+    digit: u64,
+    letter: u64,
+    /// `:` and `=`.
+    sign: u64,
+    /// `@`, `%` and the backslash.
+    rare: u64,
+    /// Bytes that are not ASCII.
+    high: u64,
+    dot: u64,
+    colon: u64,
+    hyphen: u64,
+}
+
+/// The byte classes of a block that only numbers and codes need.
+#[derive(Clone, Copy, Default)]
+struct Detail {
+    upper: u64,
+    /// Blank, hyphen, dot, slash and parentheses.
+    separator: u64,
+    /// Blank, hyphen and dot: what separates groups of two digits.
+    pair_gap: u64,
+    paren: u64,
+    hyphen: u64,
+    zero: u64,
+    plus: u64,
+    /// Dot and comma: what a fraction of a second stands behind.
+    point: u64,
+}
+
+#[inline(always)]
+fn lanes(block: &[u8; BLOCK]) -> [u8x16; 4] {
+    let lane = |n: usize| {
+        let mut bytes = [0u8; 16];
+        bytes.copy_from_slice(&block[16 * n..16 * n + 16]);
+        u8x16::new(bytes)
+    };
+    [lane(0), lane(1), lane(2), lane(3)]
+}
+
+/// One bit per byte of the class.
+#[inline(always)]
+fn map(lanes: &[u8x16; 4], class: impl Fn(u8x16) -> u8x16) -> u64 {
+    let bits = |n: usize| u64::from(class(lanes[n]).move_mask() as u16);
+    bits(0) | bits(1) << 16 | bits(2) << 32 | bits(3) << 48
+}
+
+#[inline(always)]
+fn within(bytes: u8x16, first: u8, last: u8) -> u8x16 {
+    let offset = bytes - u8x16::splat(first);
+    offset.min(u8x16::splat(last - first)).cmp_eq(offset)
+}
+
+#[inline(always)]
+fn equals(bytes: u8x16, byte: u8) -> u8x16 {
+    bytes.cmp_eq(u8x16::splat(byte))
+}
+
+#[inline(always)]
+fn basic(block: &[u8; BLOCK], shapes: Shapes) -> Basic {
+    let lanes = &lanes(block);
+    let mut basic = Basic {
+        digit: map(lanes, |b| within(b, b'0', b'9')),
+        letter: map(lanes, |b| within(b | u8x16::splat(0x20), b'a', b'z')),
+        sign: map(lanes, |b| equals(b, b':') | equals(b, b'=')),
+        rare: map(lanes, |b| {
+            equals(b, b'@') | equals(b, b'%') | equals(b, b'\\')
+        }),
+        high: map(lanes, |b| b),
+        ..Basic::default()
+    };
+    if shapes.ip || shapes.mac {
+        basic.colon = map(lanes, |b| equals(b, b':'));
+        basic.hyphen = map(lanes, |b| equals(b, b'-'));
+    }
+    if shapes.ip {
+        basic.dot = map(lanes, |b| equals(b, b'.'));
+    }
+    basic
+}
+
+#[inline(never)]
+fn detail(block: &[u8; BLOCK]) -> Detail {
+    let lanes = &lanes(block);
+    Detail {
+        upper: map(lanes, |b| within(b, b'A', b'Z')),
+        // The hyphen, the dot and the slash are neighbours; so are the parentheses.
+        separator: map(lanes, |b| {
+            within(b, b'-', b'/') | within(b, b'(', b')') | equals(b, b' ')
+        }),
+        pair_gap: map(lanes, |b| within(b, b'-', b'.') | equals(b, b' ')),
+        paren: map(lanes, |b| within(b, b'(', b')')),
+        hyphen: map(lanes, |b| equals(b, b'-')),
+        zero: map(lanes, |b| equals(b, b'0')),
+        plus: map(lanes, |b| equals(b, b'+')),
+        point: map(lanes, |b| equals(b, b'.') | equals(b, b',')),
+    }
+}
+
+/// Headers of 32- and 64-bit integers: 0xce, 0xcf, 0xd2, 0xd3.
+#[inline(never)]
+fn int_headers(block: &[u8; BLOCK]) -> u64 {
+    map(&lanes(block), |b| {
+        let odd = b | u8x16::splat(1);
+        equals(odd, 0xcf) | equals(odd, 0xd3)
+    })
+}
+
+/// `now` moved `by` bytes on, filled up from the block before.
+#[inline(always)]
+const fn back(now: u64, before: u64, by: u32) -> u64 {
+    now << by | before >> (64 - by)
+}
+
+/// This block and the one before as one map, this one in the upper half.
+#[inline(always)]
+const fn window(now: u64, before: u64) -> u128 {
+    (now as u128) << 64 | before as u128
+}
+
+/// The half of a window that is this block.
+#[inline(always)]
+const fn here(window: u128) -> u64 {
+    (window >> 64) as u64
+}
+
+/// Where the shapes of numbers and codes end in this block.
+#[inline(never)]
+fn numbers_and_codes(
+    digit: u128,
+    letter: u128,
+    now: &Detail,
+    before: &Detail,
+    shapes: Shapes,
+) -> (u64, u64) {
+    let upper = window(now.upper, before.upper);
+    let sep = window(now.separator, before.separator);
+    let two = digit & digit << 1;
+    let three = two & digit << 2;
+    let four = two & two << 2;
+    let seven = four & four << 3;
+    let mut numbers = 0;
+    if shapes.number {
+        let paren = window(now.paren, before.paren);
+        let hyphen = window(now.hyphen, before.hyphen);
+        let point = window(now.point, before.point);
+        let nine = seven & two << 7;
+        // The ninth digit of a run, once.
+        let long = nine & !(nine << 1);
+        // "123-4567", "(123)4567", "(12) 345"
+        let joined = four & (hyphen | paren) << 4 & three << 5;
+        let bracketed = three & sep << 3 & paren << 4 & two << 5;
+        // "123-45-6789"
+        let ssn = four & sep << 4 & two << 5 & sep << 7 & three << 8;
+        // "123 456 789", "1234 5678 901": two separators, since a fraction of a second in front
+        // of a number is everywhere
+        let rows = three
+            & sep << 3
+            & ((three << 4 & sep << 7 & three << 8) | (four << 4 & sep << 8 & three << 9));
+        // "1234 567890 1234"
+        let six = four & two << 4;
+        let card = four & sep << 4 & six << 5 & sep << 11 & four << 12 & !(digit << 16);
+        // "012 345", "01234 567": a trunk prefix, but no fraction
+        let lead = window(now.zero, before.zero) & !((digit | point) << 1);
+        let trunk = three & sep << 3 & three << 4 & (lead << 6 | lead << 7 | lead << 8);
+        // "123 456 78"
+        let tail = two & sep << 2 & three << 3 & sep << 6 & three << 7;
+        // "01 23 45 67", but not the end of "2015-10-18 18", nor "17/06/09 20"
+        let gap = window(now.pair_gap, before.pair_gap);
+        let pair = two & !(digit << 2);
+        let spaced = pair & gap << 2;
+        let opening = pair & !((point | hyphen) << 2);
+        let pairs = spaced & spaced << 3 & spaced << 6 & opening << 9;
+        let plus = digit & window(now.plus, before.plus) << 1;
+        numbers = here(long | joined | bracketed | ssn | rows | card | trunk | tail | pairs | plus);
+    }
+    let mut codes = 0;
+    if shapes.code {
+        // Two capitals and a digit, at times with a blank between; a capital behind seven digits.
+        let capitals = upper << 1 & upper << 2;
+        let apart = sep << 1 & upper << 2 & upper << 3 & !((digit | letter) << 4);
+        codes = here((digit & (capitals | apart)) | (upper & seven << 1));
+    }
+    (numbers, codes)
+}
+
+/// Where runs of letters and digits reach 26 in this block.
+#[inline(never)]
+fn long_runs(alnum: u128) -> u64 {
+    let two = alnum & alnum << 1;
+    let four = two & two << 2;
+    let eight = four & four << 4;
+    let sixteen = eight & eight << 8;
+    let long = sixteen & eight << 16 & two << 24;
+    here(long & !(long << 1))
+}
+
+/// Candidates of a block, per kind.
+#[derive(Clone, Copy, Default)]
+struct Hits {
+    rare: u64,
+    number: u64,
+    code: u64,
+    long: u64,
+    assign: u64,
+    ipv4: u64,
+    ipv6: u64,
+    mac: u64,
+    int: u64,
+}
+
+impl Hits {
+    #[inline(always)]
+    fn any(&self) -> u64 {
+        self.rare
+            | self.number
+            | self.code
+            | self.long
+            | self.assign
+            | self.ipv4
+            | self.ipv6
+            | self.mac
+            | self.int
+    }
+}
+
+/// What the next block has to know of this one.
+#[derive(Clone, Copy, Default)]
+struct Previous {
+    basic: Basic,
+    two: u64,
+    thirteen: u64,
+    /// The colons of an address that is going on.
+    chains: [u64; 2],
+    /// Made already, since the block had numbers.
+    detail: Option<Detail>,
+}
+
+impl Previous {
+    #[inline(always)]
+    fn hits(
+        &mut self,
+        block: &[u8; BLOCK],
+        block_before: Option<&[u8; BLOCK]>,
+        shapes: Shapes,
+    ) -> Hits {
+        let now = basic(block, shapes);
+        let before = self.basic;
+        let mut hits = Hits {
+            rare: now.rare,
+            ..Hits::default()
+        };
+        if shapes.assign {
+            // A name ends in a letter or a quote, and a msgpack key is followed by a header byte,
+            // most of which have the high bit.
+            hits.assign = now.sign & !back(now.digit, before.digit, 1);
+            hits.assign |= now.high & back(now.letter, before.letter, 1);
+        }
+        if shapes.int && now.high != 0 {
+            hits.int = int_headers(block);
+        }
+        let two = now.digit & back(now.digit, before.digit, 1);
+        let mut made = None;
+        // What starts in the last bytes of a block may have its digits in the next.
+        if two | self.two | now.digit >> 62 != 0 && (shapes.number || shapes.code) {
+            let detail_before = self
+                .detail
+                .or_else(|| block_before.map(detail))
+                .unwrap_or_default();
+            let detail_now = detail(block);
+            let digit = window(now.digit, before.digit);
+            let letter = window(now.letter, before.letter);
+            (hits.number, hits.code) =
+                numbers_and_codes(digit, letter, &detail_now, &detail_before, shapes);
+            made = Some(detail_now);
+        }
+        if shapes.long {
+            // A run of 26 has 13 bytes in one of two blocks.
+            let alnum = now.digit | now.letter;
+            let two = alnum & alnum << 1;
+            let four = two & two << 2;
+            let eight = four & four << 4;
+            let thirteen = eight & eight << 5;
+            if thirteen | self.thirteen != 0 {
+                hits.long = long_runs(window(alnum, before.digit | before.letter));
+            }
+            self.thirteen = thirteen;
+        }
+        if shapes.ip {
+            self.addresses(&now, &mut hits);
+        }
+        if shapes.mac {
+            let third = |now, before| now & back(now, before, 3) & back(now, before, 6);
+            hits.mac = third(now.colon, before.colon) | third(now.hyphen, before.hyphen);
+        }
+        self.basic = now;
+        self.two = two;
+        self.detail = made;
+        hits
+    }
+
+    #[inline(always)]
+    fn addresses(&mut self, now: &Basic, hits: &mut Hits) {
+        let before = self.basic;
+        let dot = back(now.dot, before.dot, 1);
+        hits.ipv4 = now.digit & dot & back(now.digit, before.digit, 2);
+        // The fourth of a row of colons with at most four bytes between them, or a double colon.
+        let near = |now, before| {
+            back(now, before, 2)
+                | back(now, before, 3)
+                | back(now, before, 4)
+                | back(now, before, 5)
+        };
+        let second = now.colon & near(now.colon, before.colon);
+        let third = now.colon & near(second, self.chains[0]);
+        let double = now.colon & back(now.colon, before.colon, 1);
+        hits.ipv6 = double | (now.colon & near(third, self.chains[1]));
+        self.chains = [second, third];
+    }
+}
+
+/// Calls `visit` for every candidate of `buf[from..]`, in ascending order, until it returns `true`.
+#[inline(always)]
+pub(crate) fn candidates(
+    buf: &[u8],
+    from: usize,
+    shapes: Shapes,
+    mut visit: impl FnMut(Kind, usize) -> bool,
+) {
+    let mut previous = Previous::default();
+    let mut block_before: Option<&[u8; BLOCK]> = None;
+    let mut at = from;
+    let mut last = [0u8; BLOCK];
+    while at < buf.len() {
+        let rest = &buf[at..];
+        let block = match rest.first_chunk::<BLOCK>() {
+            Some(block) => block,
+            None => {
+                last[..rest.len()].copy_from_slice(rest);
+                &last
+            }
+        };
+        let hits = previous.hits(block, block_before, shapes);
+        let mut any = hits.any();
+        while any != 0 {
+            let index = any.trailing_zeros();
+            let bit = 1u64 << index;
+            any &= any - 1;
+            let position = at + index as usize;
+            if hits.rare & bit != 0 {
+                let (kind, wanted) = match buf[position] {
+                    b'@' => (Kind::At, shapes.at),
+                    _ => (Kind::Escape, shapes.escape),
+                };
+                if wanted && visit(kind, position) {
+                    return;
                 }
             }
-            b' ' | b'-' if digits > 0 && !separated => separated = true,
-            _ => {
-                digits = 0;
-                separated = false;
+            for (map, kind) in [
+                (hits.number, Kind::Number),
+                (hits.code, Kind::Code),
+                (hits.long, Kind::Long),
+                (hits.assign, Kind::Assign),
+                (hits.ipv4, Kind::Ipv4),
+                (hits.ipv6, Kind::Ipv6),
+                (hits.mac, Kind::Mac),
+                (hits.int, Kind::Int),
+            ] {
+                if map & bit != 0 && visit(kind, position) {
+                    return;
+                }
             }
         }
+        if rest.len() < BLOCK {
+            return;
+        }
+        block_before = rest.first_chunk::<BLOCK>();
+        at += BLOCK;
     }
-    None
 }

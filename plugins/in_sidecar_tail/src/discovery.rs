@@ -1,9 +1,12 @@
 //! Which files the instance follows: shell patterns, and the folders they look into.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use flb_sidecar_sdk::ConfigError;
 use glob::{MatchOptions, Pattern};
@@ -56,7 +59,58 @@ pub(crate) trait Visitor {
     /// A folder whose entries matter: changes in it change what the patterns match.
     fn folder(&mut self, path: &Path);
     /// A path that matches and is not excluded. It may be of any file type, or missing.
-    fn file(&mut self, path: PathBuf);
+    /// `inode` is that of the name itself (a symbolic link's own), if a listing told it.
+    fn file(&mut self, path: PathBuf, inode: Option<u64>);
+}
+
+/// Folders whose listing has not changed since: not listed again.
+#[derive(Debug, Default)]
+pub(crate) struct Listings(HashMap<ListingKey, Listing>);
+
+/// Folder, pattern and depth: several patterns may look into one folder for different names.
+type ListingKey = (PathBuf, usize, usize);
+
+#[derive(Debug)]
+struct Listing {
+    identity: (u64, u64),
+    modified: SystemTime,
+    subfolders: Vec<PathBuf>,
+}
+
+/// A folder's change time says nothing about a change that came this soon after the last one.
+const CLOCK_STEP: Duration = Duration::from_secs(2);
+
+impl Listings {
+    /// Forgets everything: the next scan lists every folder.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// The folder's listing, if it is known and still true.
+    fn get(&self, key: &ListingKey, metadata: &fs::Metadata) -> Option<&Listing> {
+        let listing = self.0.get(key)?;
+        let unchanged = listing.identity == (metadata.dev(), metadata.ino())
+            && metadata.modified().ok() == Some(listing.modified);
+        unchanged.then_some(listing)
+    }
+
+    /// Remembers the listing, if the folder has been quiet for long enough to trust its change time.
+    fn put(&mut self, key: ListingKey, metadata: &fs::Metadata, subfolders: &[PathBuf]) {
+        let quiet = metadata
+            .modified()
+            .ok()
+            .filter(|time| time.elapsed().is_ok_and(|since| since > CLOCK_STEP));
+        if let Some(modified) = quiet {
+            let listing = Listing {
+                identity: (metadata.dev(), metadata.ino()),
+                modified,
+                subfolders: subfolders.to_vec(),
+            };
+            self.0.insert(key, listing);
+        } else {
+            self.0.remove(&key);
+        }
+    }
 }
 
 impl Globs {
@@ -74,50 +128,61 @@ impl Globs {
         })
     }
 
-    /// Walks the folders that the patterns look into.
-    pub(crate) fn scan(&self, visitor: &mut dyn Visitor) {
-        for pattern in &self.paths {
+    /// Walks the folders that the patterns look into. Folders that `listings` knows to be
+    /// unchanged are not listed, and their files not offered again.
+    pub(crate) fn scan(&self, listings: &mut Listings, visitor: &mut dyn Visitor) {
+        for (number, pattern) in self.paths.iter().enumerate() {
             let mut folders = vec![pattern.root.clone()];
-            for part in &pattern.folders {
+            for (depth, part) in pattern.folders.iter().enumerate() {
                 folders = match part {
                     Part::Literal(name) => folders.iter().map(|f| f.join(name)).collect(),
-                    Part::Wild(_) => folders
-                        .iter()
-                        .flat_map(|folder| {
+                    Part::Wild(_) => {
+                        let mut below = Vec::new();
+                        for folder in &folders {
                             visitor.folder(folder);
-                            entries(folder, part)
-                        })
-                        .filter(|path| path.is_dir())
-                        .collect(),
+                            subfolders(folder, part, (number, depth), listings, &mut below);
+                        }
+                        below
+                    }
                 };
             }
             for folder in folders {
                 visitor.folder(&folder);
                 match &pattern.file {
-                    Part::Literal(name) => self.offer(folder.join(name), visitor),
+                    Part::Literal(name) => self.offer(folder.join(name), None, visitor),
                     part @ Part::Wild(_) => {
-                        for path in entries(&folder, part) {
-                            self.offer(path, visitor);
+                        let key = (folder.clone(), number, pattern.folders.len());
+                        let Ok(metadata) = fs::metadata(&folder) else {
+                            continue;
+                        };
+                        if listings.get(&key, &metadata).is_some() {
+                            continue;
                         }
+                        for entry in entries(&folder, part) {
+                            self.offer(folder.join(entry.file_name()), Some(entry.ino()), visitor);
+                        }
+                        listings.put(key, &metadata, &[]);
                     }
                 }
             }
         }
     }
 
-    /// Whether `name` in `folder`, a folder that a scan came by, is to be followed.
-    pub(crate) fn matches(&self, folder: &Path, name: &[u8]) -> bool {
-        let path = folder.join(OsString::from_vec(name.to_vec()));
-        !self.excluded(&path)
+    /// Whether `path`, in a folder that a scan came by, is to be followed.
+    pub(crate) fn matches(&self, path: &Path) -> bool {
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return false;
+        };
+        !self.excluded(path)
             && self
                 .paths
                 .iter()
-                .any(|p| p.file.matches(name) && p.is_folder(folder))
+                .any(|p| p.file.matches(name.as_bytes()) && p.is_folder(folder))
     }
 
-    fn offer(&self, path: PathBuf, visitor: &mut dyn Visitor) {
+    fn offer(&self, path: PathBuf, inode: Option<u64>, visitor: &mut dyn Visitor) {
         if !self.excluded(&path) {
-            visitor.file(path);
+            visitor.file(path, inode);
         }
     }
 
@@ -191,16 +256,37 @@ impl PathPattern {
     }
 }
 
-/// Paths in `folder` whose names match. A folder that cannot be read has none: it may come later.
-fn entries(folder: &Path, part: &Part) -> Vec<PathBuf> {
-    let Ok(listing) = fs::read_dir(folder) else {
-        return Vec::new();
+/// Adds the folders in `folder` whose names match.
+fn subfolders(
+    folder: &Path,
+    part: &Part,
+    pattern: (usize, usize),
+    listings: &mut Listings,
+    below: &mut Vec<PathBuf>,
+) {
+    let key = (folder.to_owned(), pattern.0, pattern.1);
+    let Ok(metadata) = fs::metadata(folder) else {
+        return;
     };
-    listing
+    if let Some(listing) = listings.get(&key, &metadata) {
+        below.extend_from_slice(&listing.subfolders);
+        return;
+    }
+    let found: Vec<PathBuf> = entries(folder, part)
+        .map(|entry| folder.join(entry.file_name()))
+        .filter(|path| path.is_dir())
+        .collect();
+    listings.put(key, &metadata, &found);
+    below.extend(found);
+}
+
+/// Entries of `folder` whose names match. A folder that cannot be read has none: it may come later.
+fn entries<'a>(folder: &Path, part: &'a Part) -> impl Iterator<Item = fs::DirEntry> + 'a {
+    fs::read_dir(folder)
+        .into_iter()
+        .flatten()
         .filter_map(Result::ok)
         .filter(|entry| part.matches(entry.file_name().as_bytes()))
-        .map(|entry| folder.join(entry.file_name()))
-        .collect()
 }
 
 /// Translates what glob(3) and the glob crate spell differently.
@@ -250,7 +336,7 @@ mod tests {
         fn folder(&mut self, path: &Path) {
             self.folders.push(path.to_owned());
         }
-        fn file(&mut self, path: PathBuf) {
+        fn file(&mut self, path: PathBuf, _inode: Option<u64>) {
             self.files.push(path);
         }
     }
@@ -263,11 +349,9 @@ mod tests {
         let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
         let globs = Globs::parse(&paths, excludes).unwrap();
         let mut seen = Seen::default();
-        globs.scan(&mut seen);
+        globs.scan(&mut Listings::default(), &mut seen);
         for file in &seen.files {
-            let folder = file.parent().unwrap();
-            let name = file.file_name().unwrap().as_bytes();
-            assert!(globs.matches(folder, name), "{file:?}");
+            assert!(globs.matches(file), "{file:?}");
         }
         let mut names: Vec<String> = seen
             .files

@@ -5,13 +5,17 @@ use std::sync::Arc;
 use flb_sidecar_sdk::event::{self, RecordFormat, Timestamp};
 use flb_sidecar_sdk::msgpack;
 
+use crate::counters::Counters;
 use crate::followed::FileId;
+use crate::identity::Identity;
+use crate::lines::Piece;
 use crate::options::Options;
 
 /// How far into a file the records of a batch reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reach {
     pub(crate) file: FileId,
+    pub(crate) epoch: u32,
     /// Offset behind the last byte that a record of the batch stands for.
     pub(crate) offset: u64,
 }
@@ -30,13 +34,22 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// Notes that `bytes` of `file` up to `offset` are in this batch.
-    pub(crate) fn reached(&mut self, file: FileId, offset: u64, bytes: u64) {
+    /// Notes that `bytes` more of `file` are in this batch, and whole lines up to `offset`.
+    pub(crate) fn reached(&mut self, file: FileId, epoch: u32, offset: u64, bytes: u64) {
         self.read_bytes += bytes;
         match self.reaches.last_mut() {
-            Some(reach) if reach.file == file => reach.offset = offset,
-            _ => self.reaches.push(Reach { file, offset }),
+            Some(reach) if reach.file == file && reach.epoch == epoch => reach.offset = offset,
+            _ => self.reaches.push(Reach {
+                file,
+                epoch,
+                offset,
+            }),
         }
+    }
+
+    /// There is nothing in it for anybody.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records == 0 && self.reaches.is_empty()
     }
 }
 
@@ -50,6 +63,8 @@ pub(crate) struct Encoder {
     /// Everything of a record up to the offset's value or the line: it is the same for all
     /// lines of one file and block.
     head: Vec<u8>,
+    /// Where the map's header is in the head.
+    map_at: usize,
     /// The line's key, when an offset stands between it and the head.
     line_key: Vec<u8>,
 }
@@ -62,6 +77,7 @@ impl Encoder {
             offset_key: options.offset_key.clone(),
             key: options.key.clone(),
             head: Vec::new(),
+            map_at: 0,
             line_key: Vec::new(),
         }
     }
@@ -71,8 +87,8 @@ impl Encoder {
         self.head.clear();
         self.line_key.clear();
         event::begin_record(&mut self.head, self.format, time);
-        let keys =
-            1 + usize::from(self.path_key.is_some()) + usize::from(self.offset_key.is_some());
+        self.map_at = self.head.len();
+        let keys = self.keys();
         msgpack::write_map_len(&mut self.head, keys);
         if let Some(key) = &self.path_key {
             msgpack::write_str(&mut self.head, key);
@@ -97,5 +113,69 @@ impl Encoder {
         batch.events.extend_from_slice(first);
         batch.events.extend_from_slice(second);
         batch.records += 1;
+    }
+
+    /// Adds a record, or counts one that is left out, for a piece of an over-long line.
+    ///
+    /// Parts get the fields of Docker's partial messages, which the host's multiline filter
+    /// joins (`mode partial_message`).
+    pub(crate) fn long(
+        &mut self,
+        batch: &mut Batch,
+        counters: &Counters,
+        file: &Identity,
+        piece: Piece,
+        offset: u64,
+        (first, second): (&[u8], &[u8]),
+    ) {
+        match piece {
+            Piece::Whole => self.line(batch, offset, first, second),
+            Piece::Cut => {
+                counters.long_lines_cut.add(1);
+                self.line(batch, offset, first, second);
+            }
+            Piece::Rest { cut } => {
+                if !cut {
+                    counters.long_lines_skipped.add(1);
+                }
+            }
+            Piece::Part {
+                ordinal,
+                last,
+                line,
+            } => {
+                if ordinal == 1 {
+                    counters.long_lines_split.add(1);
+                }
+                let id = format!("{:016x}{:016x}{line:016x}", file.device, file.inode);
+                self.pairs(4);
+                self.line(batch, offset, first, second);
+                self.pairs(0);
+                let last = if last { "true" } else { "false" };
+                let ordinal = ordinal.to_string();
+                for (key, value) in [
+                    ("partial_message", "true"),
+                    ("partial_id", &id),
+                    ("partial_ordinal", &ordinal),
+                    ("partial_last", last),
+                ] {
+                    msgpack::write_str(&mut batch.events, key);
+                    msgpack::write_str(&mut batch.events, value);
+                }
+            }
+        }
+    }
+
+    /// Has the head announce `more` pairs behind the line.
+    fn pairs(&mut self, more: usize) {
+        // At most seven pairs: the header is one byte.
+        let pairs = self.keys() + more;
+        if let Some(header) = self.head.get_mut(self.map_at) {
+            *header = 0x80 | pairs as u8;
+        }
+    }
+
+    fn keys(&self) -> usize {
+        1 + usize::from(self.path_key.is_some()) + usize::from(self.offset_key.is_some())
     }
 }

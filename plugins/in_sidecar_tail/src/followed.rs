@@ -1,4 +1,4 @@
-//! One followed file: its handle, how far it is read, and the beginning of its next line.
+//! One followed file: where it is, how far it is read, and how it is known again.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
@@ -7,22 +7,25 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::identity::{read_full, Clue, Identity, Print, Tail, HEAD};
+use crate::lines::Splitter;
+
 /// Number of a followed file within one instance; never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct FileId(pub(crate) u64);
 
-/// What tells files apart, whatever their names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Identity {
-    device: u64,
-    inode: u64,
+/// Size and change time when a file was last looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) size: u64,
+    pub(crate) modified: (i64, i64),
 }
 
-impl Identity {
+impl Seen {
     pub(crate) fn of(metadata: &Metadata) -> Self {
-        Identity {
-            device: metadata.dev(),
-            inode: metadata.ino(),
+        Seen {
+            size: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
         }
     }
 }
@@ -33,38 +36,222 @@ pub(crate) struct Followed {
     pub(crate) identity: Identity,
     /// The path it was first found at, for records and tags.
     pub(crate) name: PathBuf,
-    /// Where it is now; `None`: renamed out of sight, deleted or replaced.
-    pub(crate) path: Option<PathBuf>,
     pub(crate) tag: Option<Arc<str>>,
-    pub(crate) handle: File,
+    /// Where it can be opened; `None`: deleted, or renamed to where nobody looks.
+    pub(crate) path: Option<PathBuf>,
+    /// The patterns match its path. If not, it is read to its end and then let go.
+    pub(crate) matched: bool,
+    /// It was renamed, or is the copy of a truncated file: when nothing comes any more, a last
+    /// line without a newline is complete.
+    pub(crate) rotated: bool,
+    /// Nothing tells of its changes: it is looked at often.
+    pub(crate) polled: bool,
+    /// It is on a network filesystem, whose answers may be old.
+    pub(crate) remote: bool,
+    /// Its path is a symbolic link.
+    pub(crate) symlink: bool,
+    pub(crate) handle: Option<File>,
+    pub(crate) seen: Seen,
     /// Offset of the next byte to read.
     pub(crate) offset: u64,
-    /// Bytes before `offset` that belong to a line without its newline yet.
-    pub(crate) carry: Vec<u8>,
+    pub(crate) lines: Splitter,
+    /// First bytes of the file, up to [`HEAD`].
+    pub(crate) head: Vec<u8>,
+    pub(crate) tail: Tail,
+    /// Grows when the file starts anew, so that older positions are not taken for newer ones.
+    pub(crate) epoch: u32,
+    /// Everything before this offset has left the host.
+    pub(crate) checkpoint: u64,
+    /// The bytes before the checkpoint.
+    pub(crate) checkpoint_tail: Print,
+    /// Skip NUL bytes at the head: a writer went on at its old position after a truncation.
+    pub(crate) hollow: bool,
+    /// Looks like a copy of another file, so it is not read before this is settled.
+    pub(crate) held: Option<Held>,
     /// It waits for its turn to be read.
     pub(crate) queued: bool,
     /// The newest drain request in which its end was reached.
     pub(crate) drained: u64,
-    /// Since when nothing came any more.
-    pub(crate) at_end_since: Option<Instant>,
-    /// The last read failed and that was said.
+    pub(crate) last_read: Instant,
+    /// When its end was last reached; before that, since when it is followed.
+    pub(crate) at_end_since: Instant,
+    /// Since when something is there to be read.
+    pub(crate) unread_since: Option<Instant>,
+    /// Offset up to which the kernel was told that it need not cache.
+    pub(crate) advised: u64,
+    /// It was found after the first scan.
+    pub(crate) fresh: bool,
+    /// Whether it is a copy of another file has been looked into.
+    pub(crate) compared: bool,
+    /// The file, in an earlier epoch, whose text goes on in this one.
+    pub(crate) continues: Option<(FileId, u32)>,
+    /// When it was first seen to be shorter than what was read; on network filesystems only.
+    pub(crate) shrunk_since: Option<Instant>,
+    /// It cannot be opened or read, and that was said.
     pub(crate) failing: bool,
+    /// Read to the end and let go; kept until that has left the host.
+    pub(crate) retired: bool,
+    pub(crate) total: Total,
+}
+
+/// What a file has given since the start, for the report.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Total {
+    pub(crate) bytes: u64,
+    pub(crate) lines: u64,
+}
+
+/// Why and since when a file is not read yet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Held {
+    pub(crate) original: FileId,
+    pub(crate) since: Instant,
+    /// When it was last seen to grow.
+    pub(crate) grown: Instant,
 }
 
 impl Followed {
-    /// Offset of the first byte that no record stands for yet.
-    pub(crate) fn line_start(&self) -> u64 {
-        self.offset - self.carry.len() as u64
+    pub(crate) fn new(identity: Identity, path: &Path, offset: u64) -> Self {
+        Followed {
+            identity,
+            name: path.to_owned(),
+            tag: None,
+            path: Some(path.to_owned()),
+            matched: true,
+            rotated: false,
+            polled: false,
+            remote: false,
+            symlink: false,
+            handle: None,
+            seen: Seen::default(),
+            offset,
+            lines: Splitter::at(offset),
+            head: Vec::new(),
+            tail: Tail::default(),
+            epoch: 0,
+            checkpoint: offset,
+            checkpoint_tail: Print::default(),
+            hollow: false,
+            held: None,
+            queued: false,
+            drained: 0,
+            last_read: Instant::now(),
+            at_end_since: Instant::now(),
+            unread_since: None,
+            advised: offset,
+            fresh: false,
+            compared: false,
+            continues: None,
+            shrunk_since: None,
+            failing: false,
+            retired: false,
+            total: Total::default(),
+        }
+    }
+
+    /// Bytes that are known to be there and that no record stands for.
+    pub(crate) fn unread(&self) -> u64 {
+        self.seen.size.max(self.offset) - self.lines.start()
     }
 
     /// Reads the next block into `buffer`; 0: there is nothing at the moment.
     pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(handle) = &self.handle else {
+            return Ok(0);
+        };
         loop {
-            match self.handle.read_at(buffer, self.offset) {
+            match handle.read_at(buffer, self.offset) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => return result,
             }
         }
+    }
+
+    /// Whether the file still holds what was read from it. Without a handle nobody can tell.
+    pub(crate) fn holds_what_was_read(&self) -> io::Result<bool> {
+        let Some(handle) = &self.handle else {
+            return Ok(true);
+        };
+        if !self.tail.is_before(handle, self.offset)? {
+            return Ok(false);
+        }
+        // Bytes that were not read yet may change as they like.
+        let known = self.head.len().min(self.offset as usize);
+        let mut head = [0; HEAD];
+        let length = read_full(handle, &mut head[..known], 0)?;
+        Ok(head[..length] == self.head[..known])
+    }
+
+    /// Whether a file that is now `size` bytes long, shorter than what was read, merely lost its end.
+    pub(crate) fn was_cut_to(&self, size: u64) -> io::Result<bool> {
+        let Some(handle) = &self.handle else {
+            return Ok(false);
+        };
+        let known = self.head.len().min(size as usize);
+        let mut head = [0; HEAD];
+        let length = read_full(handle, &mut head[..known], 0)?;
+        Ok(size > 0 && length == known && head[..known] == self.head[..known])
+    }
+
+    /// Takes in more of the file's head as the file grows.
+    pub(crate) fn grow_head(&mut self) -> io::Result<()> {
+        let known = self.head.len();
+        if known == HEAD || self.seen.size <= known as u64 {
+            return Ok(());
+        }
+        if let Some(handle) = &self.handle {
+            let mut head = [0; HEAD];
+            let length = read_full(handle, &mut head[known..], known as u64)?;
+            self.head.extend_from_slice(&head[known..known + length]);
+        }
+        Ok(())
+    }
+
+    /// Tells the kernel that what was read need not stay in its cache.
+    pub(crate) fn advise(&mut self) {
+        if let Some(handle) = &self.handle {
+            // Only advice: a filesystem that does not take it changes nothing.
+            let length = std::num::NonZeroU64::new(self.offset);
+            let _ = rustix::fs::fadvise(handle, 0, length, rustix::fs::Advice::DontNeed);
+        }
+        self.advised = self.offset;
+    }
+
+    /// How what was read is known again in another file.
+    pub(crate) fn clue(&self) -> Clue {
+        Clue {
+            offset: self.offset,
+            head: Print::of(&self.head),
+            tail: Print::of(self.tail.bytes()),
+        }
+    }
+
+    /// Everything before `offset` has left the host.
+    pub(crate) fn confirm(&mut self, offset: u64) {
+        self.checkpoint = offset;
+        let tail = if offset == self.offset {
+            Some(self.tail)
+        } else {
+            self.handle
+                .as_ref()
+                .and_then(|handle| Tail::read(handle, offset).ok())
+        };
+        self.checkpoint_tail = tail.map_or(Print::default(), |tail| Print::of(tail.bytes()));
+    }
+
+    /// The file begins anew: nothing of it has been read.
+    pub(crate) fn begin_anew(&mut self) {
+        self.offset = 0;
+        self.advised = 0;
+        self.lines = Splitter::at(0);
+        self.head.clear();
+        self.tail = Tail::default();
+        self.epoch += 1;
+        self.checkpoint = 0;
+        self.checkpoint_tail = Print::default();
+        self.hollow = true;
+        self.at_end_since = Instant::now();
+        self.shrunk_since = None;
     }
 }
 

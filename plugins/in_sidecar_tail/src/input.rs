@@ -10,12 +10,18 @@ use flb_sidecar_sdk::drain::Drain;
 use flb_sidecar_sdk::{worker, ConfigError, Input, InputHost, PluginInfo, Settings, Wake};
 use tracing::{error, warn};
 
+use crate::counters::Counters;
+use crate::delivery::Tracker;
 use crate::options::{Options, OPTIONS};
 use crate::queue::{Item, Shared};
+use crate::state::Location;
 use crate::worker::Worker;
 
 /// Bytes handed over in one call, so that other inputs of the engine have their turn.
 const PER_CALL: usize = 1 << 20;
+/// Bytes after which the host is asked to dispatch what it has: between two of its flushes a file
+/// read at full speed would fill the memory.
+const DISPATCH: usize = 4 << 20;
 /// How long the engine's stop may be held up by reading what is left.
 const AT_STOP: Duration = Duration::from_millis(900);
 
@@ -24,6 +30,11 @@ const AT_STOP: Duration = Duration::from_millis(900);
 pub struct SidecarTail {
     shared: Arc<Shared>,
     worker: Option<JoinHandle<()>>,
+    tracker: Tracker,
+    /// Bytes appended since the host was last asked to dispatch.
+    undispatched: usize,
+    /// Positions are kept, so it matters what has left the host.
+    keeps_positions: bool,
     /// The engine stops, and what was left has been read.
     finished: bool,
 }
@@ -41,7 +52,7 @@ enum Delivery {
 
 impl SidecarTail {
     /// Appends up to `limit` bytes; also says how many batches the host took.
-    fn deliver(&self, host: &mut dyn InputHost, limit: usize) -> (Delivery, usize) {
+    fn deliver(&mut self, host: &mut dyn InputHost, limit: usize) -> (Delivery, usize) {
         let mut batches = 0;
         let mut bytes = 0;
         while bytes < limit {
@@ -58,12 +69,27 @@ impl SidecarTail {
                         }
                         bytes += batch.events.len();
                         batches += 1;
+                        self.undispatched += batch.events.len();
+                        if self.undispatched >= DISPATCH {
+                            self.undispatched = 0;
+                            host.flush();
+                        }
+                    }
+                    if self.keeps_positions {
+                        self.tracker.appended(&batch.reaches);
                     }
                     self.shared.delivered(batch);
                 }
             }
         }
         (Delivery::Some, batches)
+    }
+
+    /// Passes on what has left the host.
+    fn confirm(&mut self, host: &dyn InputHost) {
+        if let Some(reaches) = self.tracker.confirmed(host) {
+            self.shared.confirm(reaches);
+        }
     }
 }
 
@@ -81,12 +107,36 @@ impl Input for SidecarTail {
         let shared = Arc::new(Shared::new().map_err(|error| {
             ConfigError::other(format!("cannot create an event descriptor: {error}"))
         })?);
-        let worker = Worker::new(options, host.tag(), host.record_format(), shared.clone());
+        if let Some(db) = &options.db {
+            let location = Location::beside(db);
+            location.check().map_err(|error| {
+                ConfigError::value(
+                    "db",
+                    &db.to_string_lossy(),
+                    format_args!("a path in a folder where state can be kept ({error})"),
+                )
+            })?;
+            if host.pending().is_none() {
+                warn!("this host does not tell what is delivered: positions are not kept");
+            }
+        }
+        let keeps_positions = options.db.is_some();
+        let counters = Counters::new(host.metrics());
+        let worker = Worker::new(
+            options,
+            host.tag(),
+            host.record_format(),
+            shared.clone(),
+            counters,
+        );
         let worker = worker::spawn("flb-sc-tail", move || worker.run())
             .map_err(|error| ConfigError::other(format!("cannot start a thread: {error}")))?;
         Ok(SidecarTail {
             shared,
             worker: Some(worker),
+            tracker: Tracker::default(),
+            undispatched: 0,
+            keeps_positions,
             finished: false,
         })
     }
@@ -95,14 +145,24 @@ impl Input for SidecarTail {
         Some(self.shared.host_fd())
     }
 
-    fn collect(&mut self, _wake: Wake, host: &mut dyn InputHost) {
+    fn collect(&mut self, wake: Wake, host: &mut dyn InputHost) {
         self.shared.clear_host_wake();
+        if wake == Wake::Tick {
+            self.confirm(host);
+        }
+        if self.keeps_positions && self.tracker.wants_quiet(host, wake == Wake::Tick) {
+            if wake == Wake::Tick {
+                host.flush();
+            }
+            return;
+        }
         if self.deliver(host, PER_CALL).0 == Delivery::Some {
             self.shared.wake_host();
         }
     }
 
     fn pause(&mut self, host: &mut dyn InputHost) {
+        self.confirm(host);
         if !host.is_stopping() || self.finished {
             return;
         }
@@ -127,7 +187,7 @@ impl Input for SidecarTail {
             }
             self.shared.wait_for_item(until);
         }
-        self.shared.stop();
+        self.shared.freeze();
         if taken > 0 {
             host.flush();
         }

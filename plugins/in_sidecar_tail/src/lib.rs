@@ -2,18 +2,28 @@
 //!
 //! A worker thread owns every file: it finds, reads, splits and encodes. Batches of records go
 //! through a bounded [`queue`] to the host's thread, which only appends them. The modules in the
-//! order of a byte's way: [`discovery`] and [`watch`] find files, [`followed`] reads one,
-//! [`lines`] splits, [`encode`] writes records into batches, [`worker`] ties them together and
-//! [`input`] hands the batches to the host.
+//! order of a byte's way: [`discovery`], [`watch`] and [`finding`] find files, [`identity`] and
+//! [`rotation`] tell them apart whatever happens to them, [`reading`] reads, [`lines`] splits,
+//! [`encode`] writes records into batches, [`worker`] ties this together, [`input`] hands the
+//! batches to the host, [`delivery`] learns what has left it, and [`saving`] and [`state`] keep
+//! that across restarts.
 #![forbid(unsafe_code)]
 
+mod counters;
+mod delivery;
 mod discovery;
 mod encode;
+mod finding;
 mod followed;
+mod identity;
 mod input;
 mod lines;
 mod options;
 mod queue;
+mod reading;
+mod rotation;
+mod saving;
+mod state;
 mod tag;
 mod watch;
 mod worker;

@@ -1,33 +1,238 @@
-//! Splits blocks of bytes into lines, with a line's beginning carried over from block to block.
+//! Splits a file's bytes into lines, with a line's beginning carried over from block to block.
+//!
+//! Every byte is looked at once. A line that is longer than the limit is split, cut or skipped
+//! while it is being read, so it never has to fit into memory.
 
-/// Calls `line(length_in_file, first_piece, second_piece)` for every line that ends in `block`.
-///
-/// The line is `first_piece` followed by `second_piece`, without its newline and without a
-/// carriage return before it; `length_in_file` counts both. What follows the last newline is
-/// kept in `carry` and begins the next line. Every byte is looked at once.
-pub(crate) fn split(carry: &mut Vec<u8>, block: &[u8], mut line: impl FnMut(usize, &[u8], &[u8])) {
-    let mut start = 0;
-    let mut ends = memchr::memchr_iter(b'\n', block);
-    if !carry.is_empty() {
-        let Some(end) = ends.next() else {
-            carry.extend_from_slice(block);
-            return;
+/// What is done with a line longer than [`Limits::length`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LongLines {
+    /// Several records, marked as parts.
+    Split,
+    /// One record with the beginning.
+    Cut,
+    /// No record.
+    Skip,
+}
+
+/// How long a record's text may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Bytes of one record's text.
+    pub(crate) length: usize,
+    pub(crate) long: LongLines,
+}
+
+/// What the splitter found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Piece {
+    /// A line.
+    Whole,
+    /// A piece of an over-long line.
+    Part {
+        /// Number of the piece; the first one is 1.
+        ordinal: u32,
+        last: bool,
+        /// Offset of the line.
+        line: u64,
+    },
+    /// The beginning of an over-long line whose rest is left out.
+    Cut,
+    /// The end of a line that is left out, or was `cut` before; no text.
+    Rest { cut: bool },
+}
+
+/// The splitter of one file.
+#[derive(Debug, Default)]
+pub(crate) struct Splitter {
+    /// Bytes read that no piece stands for yet.
+    carry: Vec<u8>,
+    /// Offset of the first byte of the carry, or of the next one to come.
+    start: u64,
+    /// Offset of the first byte of the line that is not complete.
+    line_start: u64,
+    /// Pieces of the current line that have been passed on.
+    parts: u32,
+    /// The rest of the current line is left out.
+    skipping: bool,
+    /// It was cut: its beginning was not left out.
+    cut: bool,
+}
+
+impl Splitter {
+    /// A splitter for a file that is read from `offset` on.
+    pub(crate) fn at(offset: u64) -> Self {
+        Splitter {
+            start: offset,
+            line_start: offset,
+            ..Splitter::default()
+        }
+    }
+
+    /// Offset of the first byte of the line that is not complete: all before is in pieces.
+    pub(crate) fn line_start(&self) -> u64 {
+        self.line_start
+    }
+
+    /// Offset of the first byte that no piece stands for.
+    pub(crate) fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// The file lost what follows `size`, which is less than what was read.
+    pub(crate) fn cut_to(&mut self, size: u64) {
+        match size.checked_sub(self.start) {
+            Some(keep) => self.carry.truncate(keep as usize),
+            None => *self = Splitter::at(size),
+        }
+    }
+
+    /// Moves on over bytes that are left out, at the start of a line.
+    pub(crate) fn leave_out(&mut self, bytes: u64) {
+        self.start += bytes;
+        self.line_start += bytes;
+    }
+
+    /// Calls `piece(kind, offset, first, second)` for every line that ends in `block`, and for
+    /// the parts of over-long ones. The text is `first` followed by `second`, without its newline
+    /// and without a carriage return before it; `offset` is where it starts in the file.
+    pub(crate) fn split(
+        &mut self,
+        block: &[u8],
+        limits: Limits,
+        mut piece: impl FnMut(Piece, u64, &[u8], &[u8]),
+    ) {
+        let mut at = 0;
+        for end in memchr::memchr_iter(b'\n', block) {
+            let text = &block[at..end];
+            if self.carry.is_empty() && text.len() <= limits.length && !self.in_long_line() {
+                let (text, _) = without_return(text, &[]);
+                piece(Piece::Whole, self.start, text, &[]);
+                self.start += (end + 1 - at) as u64;
+                self.line_start = self.start;
+            } else {
+                self.text(text, true, limits, &mut piece);
+            }
+            at = end + 1;
+        }
+        if at < block.len() {
+            self.text(&block[at..], false, limits, &mut piece);
+        }
+    }
+
+    /// The input ends here: what is carried is a line although it has no newline.
+    pub(crate) fn finish(&mut self, mut piece: impl FnMut(Piece, u64, &[u8], &[u8])) {
+        if self.skipping {
+            piece(Piece::Rest { cut: self.cut }, self.start, &[], &[]);
+        } else if !self.carry.is_empty() || self.parts > 0 {
+            let (text, _) = without_return(&self.carry, &[]);
+            piece(self.last_piece(), self.start, text, &[]);
+        }
+        self.start += self.carry.len() as u64;
+        self.end_line();
+    }
+
+    fn in_long_line(&self) -> bool {
+        self.parts > 0 || self.skipping
+    }
+
+    fn last_piece(&self) -> Piece {
+        match self.parts {
+            0 => Piece::Whole,
+            parts => Piece::Part {
+                ordinal: parts.saturating_add(1),
+                last: true,
+                line: self.line_start,
+            },
+        }
+    }
+
+    fn end_line(&mut self) {
+        self.carry.clear();
+        self.line_start = self.start;
+        self.parts = 0;
+        self.skipping = false;
+        self.cut = false;
+    }
+
+    /// One piece of a line: what is carried and `text`, perhaps to the line's end.
+    fn text(
+        &mut self,
+        text: &[u8],
+        ended: bool,
+        limits: Limits,
+        piece: &mut impl FnMut(Piece, u64, &[u8], &[u8]),
+    ) {
+        let mut text = text;
+        while !self.skipping {
+            let (first, second) = without_return(&self.carry, text);
+            if first.len() + second.len() <= limits.length {
+                break;
+            }
+            if limits.long == LongLines::Skip {
+                self.skipping = true;
+                break;
+            }
+            let cut = boundary(&self.carry, text, limits.length);
+            let kind = if limits.long == LongLines::Cut {
+                self.skipping = true;
+                self.cut = true;
+                Piece::Cut
+            } else {
+                self.parts = self.parts.saturating_add(1);
+                Piece::Part {
+                    ordinal: self.parts,
+                    last: false,
+                    line: self.line_start,
+                }
+            };
+            self.start += cut as u64;
+            let start = self.start - cut as u64;
+            if let Some(cut) = cut.checked_sub(self.carry.len()) {
+                piece(kind, start, &self.carry, &text[..cut]);
+                self.carry.clear();
+                text = &text[cut..];
+            } else {
+                piece(kind, start, &self.carry[..cut], &[]);
+                self.carry.drain(..cut);
+            }
+        }
+        if self.skipping {
+            self.start += (self.carry.len() + text.len()) as u64;
+            self.carry.clear();
+            if ended {
+                self.start += 1;
+                piece(Piece::Rest { cut: self.cut }, self.start, &[], &[]);
+                self.end_line();
+            }
+        } else if ended {
+            let (first, second) = without_return(&self.carry, text);
+            piece(self.last_piece(), self.start, first, second);
+            self.start += (self.carry.len() + text.len() + 1) as u64;
+            self.end_line();
+        } else {
+            self.carry.extend_from_slice(text);
+        }
+    }
+}
+
+/// Where to cut what is in `carry` and `text`: at `cut`, or up to 3 bytes before it, so that no
+/// UTF-8 character is torn.
+fn boundary(carry: &[u8], text: &[u8], cut: usize) -> usize {
+    let is_inside = |at: usize| {
+        let byte = match at.checked_sub(carry.len()) {
+            Some(at) => text.get(at),
+            None => carry.get(at),
         };
-        let (first, second) = without_return(carry, &block[..end]);
-        line(carry.len() + end + 1, first, second);
-        carry.clear();
-        start = end + 1;
-    }
-    for end in ends {
-        let (text, _) = without_return(&block[start..end], &[]);
-        line(end + 1 - start, text, &[]);
-        start = end + 1;
-    }
-    carry.extend_from_slice(&block[start..]);
+        byte.is_some_and(|byte| byte & 0xc0 == 0x80)
+    };
+    (cut.saturating_sub(3)..=cut)
+        .rev()
+        .find(|at| *at > 0 && !is_inside(*at))
+        .unwrap_or(cut)
 }
 
 /// Cuts one carriage return off the end of the two pieces.
-pub(crate) fn without_return<'a>(first: &'a [u8], second: &'a [u8]) -> (&'a [u8], &'a [u8]) {
+fn without_return<'a>(first: &'a [u8], second: &'a [u8]) -> (&'a [u8], &'a [u8]) {
     match (first, second) {
         ([head @ .., b'\r'], []) => (head, second),
         (_, [head @ .., b'\r']) => (first, head),
@@ -38,32 +243,130 @@ pub(crate) fn without_return<'a>(first: &'a [u8], second: &'a [u8]) -> (&'a [u8]
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
-    fn lines_of(blocks: &[&[u8]]) -> (Vec<Vec<u8>>, Vec<u8>, usize) {
-        let mut carry = Vec::new();
-        let mut lines = Vec::new();
-        let mut length = 0;
+    type Pieces = Vec<(Piece, u64, Vec<u8>)>;
+
+    fn pieces_of(blocks: &[&[u8]], length: usize, long: LongLines) -> Pieces {
+        let mut splitter = Splitter::at(0);
+        let mut pieces = Vec::new();
+        let limits = Limits { length, long };
         for block in blocks {
-            split(&mut carry, block, |in_file, first, second| {
-                length += in_file;
-                lines.push([first, second].concat());
+            splitter.split(block, limits, |kind, offset, first, second| {
+                pieces.push((kind, offset, [first, second].concat()));
             });
         }
-        (lines, carry, length)
+        splitter.finish(|kind, offset, first, second| {
+            pieces.push((kind, offset, [first, second].concat()));
+        });
+        let total: usize = blocks.iter().map(|b| b.len()).sum();
+        assert_eq!(splitter.start(), total as u64);
+        assert_eq!(splitter.line_start(), total as u64);
+        pieces
+    }
+
+    fn texts(pieces: &Pieces) -> Vec<&[u8]> {
+        pieces.iter().map(|(_, _, text)| text.as_slice()).collect()
     }
 
     #[test]
     fn lines_do_not_depend_on_where_blocks_end() {
         let text = b"one\ntwo\r\n\nfo\rur\r\r\n\r\nrest\r";
-        let expect: Vec<&[u8]> = vec![b"one", b"two", b"", b"fo\rur\r", b""];
+        let expect: Vec<&[u8]> = vec![b"one", b"two", b"", b"fo\rur\r", b"", b"rest"];
         for first in 0..text.len() {
             for second in first..text.len() {
-                let (lines, carry, length) =
-                    lines_of(&[&text[..first], &text[first..second], &text[second..]]);
-                assert_eq!(lines, expect, "{first} {second}");
-                assert_eq!(carry, b"rest\r");
-                assert_eq!(length, text.len() - carry.len());
+                let blocks = [&text[..first], &text[first..second], &text[second..]];
+                let pieces = pieces_of(&blocks, 100, LongLines::Split);
+                assert_eq!(texts(&pieces), expect, "{first} {second}");
             }
+        }
+    }
+
+    #[test]
+    fn a_line_at_the_limit_is_whole_and_one_byte_more_is_long() {
+        for text in [&b"12345678\n"[..], b"12345678\r\n", b"12345678"] {
+            let pieces = pieces_of(&[text], 8, LongLines::Split);
+            assert_eq!(pieces, [(Piece::Whole, 0, b"12345678".to_vec())]);
+        }
+        let part = |ordinal, last| Piece::Part {
+            ordinal,
+            last,
+            line: 0,
+        };
+        assert_eq!(
+            pieces_of(&[b"123456789\nx\n"], 8, LongLines::Split),
+            [
+                (part(1, false), 0, b"12345678".to_vec()),
+                (part(2, true), 8, b"9".to_vec()),
+                (Piece::Whole, 10, b"x".to_vec()),
+            ]
+        );
+        assert_eq!(
+            pieces_of(&[b"123456789\nx\n"], 8, LongLines::Cut),
+            [
+                (Piece::Cut, 0, b"12345678".to_vec()),
+                (Piece::Rest { cut: true }, 10, vec![]),
+                (Piece::Whole, 10, b"x".to_vec()),
+            ]
+        );
+        assert_eq!(
+            pieces_of(&[b"123456789\nx\n"], 8, LongLines::Skip),
+            [
+                (Piece::Rest { cut: false }, 10, vec![]),
+                (Piece::Whole, 10, b"x".to_vec()),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_long_line_is_not_cut_inside_a_character() {
+        let text = "1234567\u{20ac}89\n".as_bytes();
+        for size in 1..text.len() {
+            let blocks: Vec<&[u8]> = text.chunks(size).collect();
+            let pieces = pieces_of(&blocks, 8, LongLines::Split);
+            for (_, _, text) in &pieces {
+                assert!(std::str::from_utf8(text).is_ok(), "{pieces:?}");
+            }
+            assert_eq!(texts(&pieces).concat(), "1234567\u{20ac}89".as_bytes());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn blocks_and_limits_change_nothing_in_the_text(
+            text in proptest::collection::vec(prop_oneof![Just(b'\n'), Just(b'\r'), any::<u8>(), Just(b'a')], 0..200),
+            size in 1usize..50,
+            length in 4usize..20,
+        ) {
+            let blocks: Vec<&[u8]> = text.chunks(size).collect();
+            let whole = pieces_of(&[&text], usize::MAX, LongLines::Split);
+            let parts = pieces_of(&blocks, length, LongLines::Split);
+            // Joining the parts of a line gives the line.
+            let mut joined: Vec<Vec<u8>> = Vec::new();
+            let mut inside = false;
+            for (kind, _, text) in &parts {
+                prop_assert!(text.len() <= length + 1);
+                if inside {
+                    joined.last_mut().unwrap().extend(text);
+                } else {
+                    joined.push(text.clone());
+                }
+                inside = matches!(kind, Piece::Part { last: false, .. });
+            }
+            prop_assert!(!inside);
+            let lines: Vec<Vec<u8>> = whole.into_iter().map(|(_, _, text)| text).collect();
+            prop_assert_eq!(joined, lines.clone());
+            // Cutting keeps the beginning, skipping keeps the short ones.
+            let cut = pieces_of(&blocks, length, LongLines::Cut);
+            let heads: Vec<&Vec<u8>> = cut.iter().filter(|p| !matches!(p.0, Piece::Rest { .. })).map(|p| &p.2).collect();
+            prop_assert_eq!(heads.len(), lines.len());
+            for (head, line) in heads.iter().zip(&lines) {
+                prop_assert!(line.starts_with(head));
+            }
+            let short = pieces_of(&blocks, length, LongLines::Skip);
+            let short: Vec<&Vec<u8>> = short.iter().filter(|p| !matches!(p.0, Piece::Rest { .. })).map(|p| &p.2).collect();
+            let expect: Vec<&Vec<u8>> = lines.iter().filter(|l| l.len() <= length).collect();
+            prop_assert_eq!(short, expect);
         }
     }
 }

@@ -1,8 +1,14 @@
 //! The options, declared once, and their values in the form that the rest works with.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use flb_sidecar_sdk::{ConfigError, Kind, OptionSpec, Settings};
 
+use regex::Regex;
+
 use crate::discovery::Globs;
+use crate::lines::{Limits, LongLines};
 
 /// Every option of the plugin.
 pub(crate) static OPTIONS: &[OptionSpec] = &[
@@ -18,7 +24,12 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
         "Shell patterns, separated by commas, of paths to leave out, such as *.gz,*.zip.",
     )
     .repeatable(),
-    OptionSpec::new("key", Kind::String, "Key of the line in the record.").default("log"),
+    OptionSpec::new(
+        "key",
+        Kind::String,
+        "Key of the line in the record.",
+    )
+    .default("log"),
     OptionSpec::new(
         "path_key",
         Kind::String,
@@ -30,15 +41,38 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
         "Adds the offset of the line's first byte to the record under this key.",
     ),
     OptionSpec::new(
+        "tag_regex",
+        Kind::String,
+        "Regular expression over the path; its named groups replace <name> in the tag.",
+    ),
+    OptionSpec::new(
         "read_from_head",
         Kind::Boolean,
         "Read files found at the start from their head; off: from their end.",
     )
     .default("on"),
     OptionSpec::new(
-        "skip_empty_lines",
+        "read_newly_discovered_files_from_head",
         Kind::Boolean,
-        "Leave out lines without a byte.",
+        "Read files found later from their head; off: from their end.",
+    )
+    .default("on"),
+    OptionSpec::new(
+        "refresh_interval",
+        Kind::Time,
+        "How often the folders are scanned; new files in known folders are found at once all the same.",
+    )
+    .default("1"),
+    OptionSpec::new(
+        "ignore_older",
+        Kind::Time,
+        "Leave out files that were last written longer ago than this; 0: none.",
+    )
+    .default("0"),
+    OptionSpec::new(
+        "ignore_active_older_files",
+        Kind::Boolean,
+        "Also let go of followed files that become older than ignore_older.",
     )
     .default("off"),
     OptionSpec::new(
@@ -47,6 +81,107 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
         "How long a file that was renamed or deleted is read on, counted from its end of file.",
     )
     .default("5"),
+    OptionSpec::new(
+        "inotify_watcher",
+        Kind::Boolean,
+        "Be told of changes by the kernel; off: look at every file four times a second.",
+    )
+    .default("on"),
+    OptionSpec::new(
+        "watcher_interval",
+        Kind::Time,
+        "How often symbolic links are checked for a new target.",
+    )
+    .default("2"),
+    OptionSpec::new(
+        "progress_check_interval",
+        Kind::Time,
+        "How often files are looked at for changes that the kernel did not tell of.",
+    )
+    .default("2"),
+    OptionSpec::new(
+        "progress_check_interval_nsec",
+        Kind::Integer,
+        "Nanoseconds added to progress_check_interval.",
+    )
+    .default("0"),
+    OptionSpec::new(
+        "buffer_chunk_size",
+        Kind::Size,
+        "Bytes of one read.",
+    )
+    .default("131072"),
+    OptionSpec::new(
+        "buffer_max_size",
+        Kind::Size,
+        "Longest line in one record; a longer one is split into marked parts.",
+    )
+    .default("32768"),
+    OptionSpec::new(
+        "skip_long_lines",
+        Kind::Boolean,
+        "Leave out lines longer than buffer_max_size, and count them.",
+    )
+    .default("off"),
+    OptionSpec::new(
+        "truncate_long_lines",
+        Kind::Boolean,
+        "Cut lines at buffer_max_size, and count them.",
+    )
+    .default("off"),
+    OptionSpec::new(
+        "skip_empty_lines",
+        Kind::Boolean,
+        "Leave out lines without a byte.",
+    )
+    .default("off"),
+    OptionSpec::new(
+        "static_batch_size",
+        Kind::Size,
+        "Bytes that a file found at the start may read before others have their turn, at most 1M.",
+    )
+    .default("50M"),
+    OptionSpec::new(
+        "event_batch_size",
+        Kind::Size,
+        "The same for files found later.",
+    )
+    .default("50M"),
+    OptionSpec::new(
+        "file_cache_advise",
+        Kind::Boolean,
+        "Tell the kernel that what was read need not stay in its cache.",
+    )
+    .default("on"),
+    OptionSpec::new(
+        "db",
+        Kind::String,
+        "Keep positions across restarts in a state file beside this path, named like it with .sidecar added.",
+    ),
+    OptionSpec::new(
+        "db.sync",
+        Kind::String,
+        "How the state is written: off (not synced), normal (the file is), full or extra (its folder too).",
+    )
+    .default("normal"),
+    OptionSpec::new(
+        "db.locking",
+        Kind::Boolean,
+        "Accepted for a change from tail: the state is always locked.",
+    )
+    .default("off"),
+    OptionSpec::new(
+        "db.journal_mode",
+        Kind::String,
+        "Accepted for a change from tail: the state is replaced as a whole and has no journal.",
+    )
+    .default("WAL"),
+    OptionSpec::new(
+        "db.compare_filename",
+        Kind::Boolean,
+        "A position is taken up only by a file of the same path.",
+    )
+    .default("off"),
 ];
 
 /// The options of one instance.
@@ -56,10 +191,39 @@ pub(crate) struct Options {
     pub(crate) key: String,
     pub(crate) path_key: Option<String>,
     pub(crate) offset_key: Option<String>,
+    pub(crate) tag_regex: Option<Regex>,
     pub(crate) read_from_head: bool,
+    pub(crate) read_new_from_head: bool,
+    pub(crate) refresh_interval: Duration,
+    pub(crate) ignore_older: Option<Duration>,
+    pub(crate) ignore_active_older: bool,
+    pub(crate) rotate_wait: Duration,
+    pub(crate) inotify: bool,
+    pub(crate) watcher_interval: Duration,
+    pub(crate) check_interval: Duration,
+    pub(crate) block: usize,
+    pub(crate) limits: Limits,
     pub(crate) skip_empty_lines: bool,
-    pub(crate) rotate_wait: std::time::Duration,
+    pub(crate) static_turn: u64,
+    pub(crate) event_turn: u64,
+    pub(crate) advise_cache: bool,
+    pub(crate) db: Option<PathBuf>,
+    pub(crate) sync: Sync,
+    pub(crate) compare_filename: bool,
 }
+
+/// How durably the state is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Sync {
+    Off,
+    File,
+    Folder,
+}
+
+/// Shortest longest line: enough for any UTF-8 character, and no flood of parts.
+const SHORTEST_LIMIT: u64 = 64;
+/// Longest longest line.
+const LONGEST_LIMIT: u64 = 256 << 20;
 
 impl Options {
     pub(crate) fn read(settings: &Settings) -> Result<Self, ConfigError> {
@@ -70,16 +234,92 @@ impl Options {
                 "paths or shell patterns, separated by commas",
             ));
         }
+        let text = |name| settings.string(name).filter(|v| !v.is_empty());
+        let time = |name| settings.time(name).unwrap_or_default();
+        let nanos = settings
+            .integer("progress_check_interval_nsec")
+            .unwrap_or(0);
+        let nanos = u64::try_from(nanos).map_err(|_| {
+            ConfigError::value(
+                "progress_check_interval_nsec",
+                &nanos.to_string(),
+                "a number of nanoseconds",
+            )
+        })?;
+        let sync = settings.string("db.sync").unwrap_or("normal");
         Ok(Options {
             globs: Globs::parse(&paths, &settings.list("exclude_path"))?,
             key: settings.string("key").unwrap_or("log").to_owned(),
-            path_key: settings.string("path_key").map(str::to_owned),
-            offset_key: settings.string("offset_key").map(str::to_owned),
+            path_key: text("path_key").map(str::to_owned),
+            offset_key: text("offset_key").map(str::to_owned),
+            tag_regex: text("tag_regex").map(tag_regex).transpose()?,
             read_from_head: settings.boolean("read_from_head"),
+            read_new_from_head: settings.boolean("read_newly_discovered_files_from_head"),
+            refresh_interval: time("refresh_interval").max(SHORTEST_INTERVAL),
+            ignore_older: Some(time("ignore_older")).filter(|t| !t.is_zero()),
+            ignore_active_older: settings.boolean("ignore_active_older_files"),
+            rotate_wait: time("rotate_wait"),
+            inotify: settings.boolean("inotify_watcher"),
+            watcher_interval: time("watcher_interval").max(SHORTEST_INTERVAL),
+            check_interval: (time("progress_check_interval") + Duration::from_nanos(nanos))
+                .max(SHORTEST_INTERVAL),
+            block: size(settings, "buffer_chunk_size", 1024, 16 << 20)? as usize,
+            limits: Limits {
+                length: size(settings, "buffer_max_size", SHORTEST_LIMIT, LONGEST_LIMIT)? as usize,
+                long: if settings.boolean("truncate_long_lines") {
+                    LongLines::Cut
+                } else if settings.boolean("skip_long_lines") {
+                    LongLines::Skip
+                } else {
+                    LongLines::Split
+                },
+            },
             skip_empty_lines: settings.boolean("skip_empty_lines"),
-            rotate_wait: settings.time("rotate_wait").unwrap_or_default(),
+            static_turn: size(settings, "static_batch_size", 1024, u64::MAX)?.min(LONGEST_TURN),
+            event_turn: size(settings, "event_batch_size", 1024, u64::MAX)?.min(LONGEST_TURN),
+            advise_cache: settings.boolean("file_cache_advise"),
+            db: text("db").map(PathBuf::from),
+            sync: match sync.to_ascii_lowercase().as_str() {
+                "off" => Sync::Off,
+                "normal" => Sync::File,
+                "full" | "extra" => Sync::Folder,
+                _ => {
+                    let allowed = "extra, full, normal or off";
+                    return Err(ConfigError::value("db.sync", sync, allowed));
+                }
+            },
+            compare_filename: settings.boolean("db.compare_filename"),
         })
     }
+}
+
+/// Anything shorter would only keep the processor busy.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(50);
+/// Bytes that one file may read before the next one has its turn.
+const LONGEST_TURN: u64 = 1 << 20;
+
+fn size(settings: &Settings, name: &str, least: u64, most: u64) -> Result<u64, ConfigError> {
+    let value = settings.size(name).unwrap_or(least);
+    if (least..=most).contains(&value) {
+        return Ok(value);
+    }
+    let text = settings.string(name).unwrap_or_default();
+    Err(ConfigError::value(
+        name,
+        text,
+        format_args!("a size of {least} to {most} bytes"),
+    ))
+}
+
+fn tag_regex(text: &str) -> Result<Regex, ConfigError> {
+    // Ruby and the regex crate both read (?<name>...).
+    Regex::new(text).map_err(|error| {
+        ConfigError::value(
+            "tag_regex",
+            text,
+            format_args!("a regular expression with named groups ({error})"),
+        )
+    })
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use flb_sidecar_sdk::drain::{Drain, DrainState, DrainStatus};
 use rustix::event::{eventfd, EventfdFlags};
 
+use crate::delivery::Reaches;
 use crate::encode::Batch;
 
 /// The worker reads on while the queue holds fewer bytes than this.
@@ -35,6 +36,7 @@ struct State {
     spare: Vec<Vec<u8>>,
     worker_waits: bool,
     stop: bool,
+    freeze: bool,
     /// Number of the newest drain request; 0: none yet.
     drain_asked: u64,
     /// Number of the newest request whose end the host's thread has reached.
@@ -47,6 +49,9 @@ struct State {
     unread_bytes: u64,
     read_bytes: u64,
     records: u64,
+    report: String,
+    /// What has left the host, for the worker to take.
+    confirmed: Reaches,
 }
 
 /// Shared by the worker, the host's thread and whoever drains.
@@ -90,6 +95,11 @@ impl Shared {
         self.lock().stop
     }
 
+    /// Nothing is to be read any more, but positions are still kept.
+    pub(crate) fn frozen(&self) -> bool {
+        self.lock().freeze
+    }
+
     /// Whether the worker may read on; if not, it is woken when it may.
     pub(crate) fn has_room(&self) -> bool {
         let mut state = self.lock();
@@ -120,15 +130,31 @@ impl Shared {
         (state.drain_asked, state.deadline)
     }
 
-    /// The worker says where it is.
-    pub(crate) fn publish(&self, idle: bool, files: u64, unread_bytes: u64) {
+    /// The worker says where it is; all that is not handed to the host, what is queued included.
+    pub(crate) fn publish(&self, idle: bool, files: u64, unread_bytes: u64) -> u64 {
         let mut state = self.lock();
         state.idle = idle;
         state.files = files;
         state.unread_bytes = unread_bytes;
+        unread_bytes + queued_bytes(&state)
+    }
+
+    pub(crate) fn set_report(&self, report: String) {
+        self.lock().report = report;
+    }
+
+    /// What has left the host since the last call.
+    pub(crate) fn take_confirmed(&self) -> Reaches {
+        std::mem::take(&mut self.lock().confirmed)
     }
 
     // The host's side.
+
+    /// These have left the host.
+    pub(crate) fn confirm(&self, reaches: Reaches) {
+        self.lock().confirmed.extend(reaches);
+        signal(&self.worker_wake);
+    }
 
     pub(crate) fn host_fd(&self) -> BorrowedFd<'_> {
         self.host_wake.as_fd()
@@ -206,6 +232,12 @@ impl Shared {
         );
     }
 
+    /// Ends reading: nobody takes records any more.
+    pub(crate) fn freeze(&self) {
+        self.lock().freeze = true;
+        signal(&self.worker_wake);
+    }
+
     /// Ends the worker; it looks at this between two reads.
     pub(crate) fn stop(&self) {
         self.lock().stop = true;
@@ -247,6 +279,15 @@ impl Drain for Shared {
             read_bytes: state.read_bytes,
             unread_bytes: state.unread_bytes + queued_bytes(&state),
             records: state.records,
+        }
+    }
+
+    fn report(&self) -> String {
+        let state = self.lock();
+        if state.report.is_empty() {
+            "[]".to_owned()
+        } else {
+            state.report.clone()
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Tag expansion: a `*` in the instance's tag stands for the file's path.
 
+use regex::Regex;
+
 /// The tag of the file at `path`, or `None` when `template` has no `*`.
 ///
 /// As the stock tail does it: slashes, backslashes and colons become dots, a leading one goes,
@@ -25,9 +27,27 @@ pub(crate) fn expand(template: &str, path: &str) -> Option<String> {
     Some(tag)
 }
 
+/// The tag of the file at `path` by the named groups of `regex`: `<name>` in `template` becomes
+/// what the group matched, or `_` when there is no such group. `None`: the path does not match.
+pub(crate) fn expand_groups(template: &str, regex: &Regex, path: &str) -> Option<String> {
+    let groups = regex.captures(path)?;
+    let mut tag = String::with_capacity(template.len() + path.len());
+    let mut rest = template;
+    while let Some((before, name, after)) = rest.split_once('<').and_then(|(before, from)| {
+        let (name, after) = from.split_once('>')?;
+        Some((before, name, after))
+    }) {
+        tag.push_str(before);
+        tag.push_str(groups.name(name).map_or("_", |group| group.as_str()));
+        rest = after;
+    }
+    tag.push_str(rest);
+    Some(tag)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::expand;
+    use super::*;
 
     #[test]
     fn the_path_takes_the_place_of_the_star() {
@@ -40,5 +60,19 @@ mod tests {
         ] {
             assert_eq!(expand(template, path).as_deref(), tag, "{template} {path}");
         }
+    }
+
+    #[test]
+    fn named_groups_take_the_place_of_their_names() {
+        let regex = Regex::new(r"/(?<pod>[^_/]+)_(?<space>[^_/]+)\.log$").unwrap();
+        for (path, tag) in [
+            ("/var/log/web_shop.log", Some("kube.shop.web._.x")),
+            ("/var/log/other", None),
+        ] {
+            let expanded = expand_groups("kube.<space>.<pod>.<none>.x", &regex, path);
+            assert_eq!(expanded.as_deref(), tag);
+        }
+        let plain = expand_groups("a<b", &regex, "/x_y.log");
+        assert_eq!(plain.as_deref(), Some("a<b"));
     }
 }

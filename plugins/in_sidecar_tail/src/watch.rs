@@ -1,9 +1,11 @@
 //! Folder watches: one inotify watch per folder tells of every file in it.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
@@ -12,13 +14,17 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     /// A file was written to.
-    Written(PathBuf, Vec<u8>),
+    Written(PathBuf),
     /// A name appeared: created, linked or renamed to.
-    Appeared(PathBuf, Vec<u8>),
+    Appeared(PathBuf),
     /// A name is gone: deleted or renamed away.
-    Gone(PathBuf, Vec<u8>),
-    /// Anything that only a scan sorts out: folders came or went, or events were lost.
-    Rescan,
+    Gone(PathBuf),
+    /// A file was renamed between watched folders, or inside one.
+    Renamed(PathBuf, PathBuf),
+    /// Folders came or went: only a scan sorts that out.
+    Folders,
+    /// Events were lost: every file must be looked at.
+    Overflow,
 }
 
 /// The watches of one instance.
@@ -27,6 +33,7 @@ pub(crate) struct Watches {
     fd: OwnedFd,
     folders: HashMap<i32, PathBuf>,
     by_path: HashMap<PathBuf, i32>,
+    buffer: Vec<MaybeUninit<u8>>,
 }
 
 impl Watches {
@@ -35,6 +42,7 @@ impl Watches {
             fd: inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?,
             folders: HashMap::new(),
             by_path: HashMap::new(),
+            buffer: vec![MaybeUninit::uninit(); 64 << 10],
         })
     }
 
@@ -69,35 +77,49 @@ impl Watches {
 
     /// Passes on every event that is there.
     pub(crate) fn read(&mut self, mut change: impl FnMut(Change)) {
-        let mut buffer = [MaybeUninit::uninit(); 16 * 1024];
-        let mut reader = inotify::Reader::new(&self.fd, &mut buffer);
+        let mut reader = inotify::Reader::new(&self.fd, &mut self.buffer);
+        let mut moved_from: Option<(u32, PathBuf)> = None;
         // An error means that there is nothing more to read now.
         while let Ok(event) = reader.next() {
             let flags = event.events();
-            let folder = self.folders.get(&event.wd());
+            let path = self
+                .folders
+                .get(&event.wd())
+                .zip(event.file_name())
+                .map(|(folder, name)| folder.join(OsStr::from_bytes(name.to_bytes())));
+            if let Some((cookie, from)) = moved_from.take() {
+                match &path {
+                    Some(to)
+                        if flags.intersects(ReadFlags::MOVED_TO) && event.cookie() == cookie =>
+                    {
+                        change(Change::Renamed(from, to.clone()));
+                        continue;
+                    }
+                    _ => change(Change::Gone(from)),
+                }
+            }
             if flags.intersects(ReadFlags::IGNORED) {
                 if let Some(path) = self.folders.remove(&event.wd()) {
                     self.by_path.remove(&path);
                 }
-                change(Change::Rescan);
-                continue;
             }
-            let (Some(folder), Some(name)) = (folder, event.file_name()) else {
-                change(Change::Rescan);
-                continue;
-            };
-            if flags.intersects(ReadFlags::ISDIR) {
-                change(Change::Rescan);
-                continue;
-            }
-            let name = name.to_bytes().to_vec();
-            change(if flags.intersects(ReadFlags::MODIFY) {
-                Change::Written(folder.clone(), name)
-            } else if flags.intersects(ReadFlags::CREATE | ReadFlags::MOVED_TO) {
-                Change::Appeared(folder.clone(), name)
-            } else {
-                Change::Gone(folder.clone(), name)
+            change(match path {
+                _ if flags.intersects(ReadFlags::QUEUE_OVERFLOW) => Change::Overflow,
+                Some(_) if flags.intersects(ReadFlags::ISDIR) => Change::Folders,
+                Some(path) if flags.intersects(ReadFlags::MODIFY) => Change::Written(path),
+                Some(path) if flags.intersects(ReadFlags::CREATE | ReadFlags::MOVED_TO) => {
+                    Change::Appeared(path)
+                }
+                Some(path) if flags.intersects(ReadFlags::MOVED_FROM) => {
+                    moved_from = Some((event.cookie(), path));
+                    continue;
+                }
+                Some(path) => Change::Gone(path),
+                None => Change::Folders,
             });
+        }
+        if let Some((_, from)) = moved_from {
+            change(Change::Gone(from));
         }
     }
 }

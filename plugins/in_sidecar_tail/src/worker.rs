@@ -1,66 +1,94 @@
-//! The worker thread: finds, reads and encodes, and never waits for anything but its wake-ups.
+//! The worker thread: owns every file, and never waits for anything but its wake-ups.
+//!
+//! This module has its loop, its timers and draining. How files are found is in
+//! [`crate::finding`], what happens to them in [`crate::rotation`], how they are read in
+//! [`crate::reading`], and how positions are kept in [`crate::saving`].
 
-use std::collections::{HashMap, VecDeque};
-use std::ffi::OsString;
-use std::fs;
-use std::io;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use flb_sidecar_sdk::event::{RecordFormat, Timestamp};
+use flb_sidecar_sdk::event::RecordFormat;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
-use crate::discovery::Visitor;
+use crate::counters::{Counters, Trouble};
+use crate::discovery::Listings;
 use crate::encode::{Batch, Encoder};
-use crate::followed::{self, FileId, Followed, Identity};
-use crate::lines;
+use crate::followed::{FileId, Followed};
+use crate::identity::Identity;
 use crate::options::Options;
 use crate::queue::{Item, Shared};
-use crate::tag;
-use crate::watch::{Change, Watches};
+use crate::saving::Saving;
+use crate::watch::Watches;
 
-/// How often the folders are scanned, whatever the watches say.
-const SCAN_INTERVAL: Duration = Duration::from_secs(1);
+/// How often files are looked at of whose changes nobody tells.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// How often a busy worker says what is unread.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
-/// Bytes of one read.
-const BLOCK: usize = 128 << 10;
-/// A batch goes to the queue when it is this long.
-const BATCH: usize = 192 << 10;
-/// Bytes that one file may read before the next one has its turn.
-const TURN: u64 = 1 << 20;
+/// Files named in the log when a drain's deadline passes; the others are only counted.
+const NAMED_UNREAD: usize = 20;
+/// Finished files kept for the report; the others are summed up.
+const REPORTED: usize = 1000;
 
 /// The worker of one instance.
 #[derive(Debug)]
 pub(crate) struct Worker {
-    options: Options,
-    /// The instance's tag, if it has a `*`.
-    tag_template: Option<String>,
-    shared: Arc<Shared>,
-    encoder: Encoder,
-    watches: Option<Watches>,
-    files: HashMap<FileId, Followed>,
-    by_identity: HashMap<Identity, FileId>,
-    by_path: HashMap<PathBuf, FileId>,
-    next_id: u64,
-    /// Files that may have something to read.
-    turns: VecDeque<FileId>,
-    batch: Batch,
-    block: Vec<u8>,
-    scanned: bool,
-    next_scan: Instant,
-    next_publish: Instant,
+    pub(crate) options: Options,
+    /// The instance's tag, if it is made from the path.
+    pub(crate) tag_template: Option<String>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) counters: Counters,
+    pub(crate) encoder: Encoder,
+    pub(crate) watches: Option<Watches>,
+    pub(crate) listings: Listings,
+    /// Folders of which nobody tells changes.
+    pub(crate) polled_folders: HashSet<PathBuf>,
+    /// Folders on network filesystems, and all others that were asked about.
+    pub(crate) remote_folders: HashMap<PathBuf, bool>,
+    pub(crate) files: HashMap<FileId, Followed>,
+    pub(crate) by_identity: HashMap<Identity, FileId>,
+    pub(crate) by_path: HashMap<PathBuf, FileId>,
+    /// Targets of symbolic links.
+    pub(crate) by_target: HashMap<PathBuf, FileId>,
+    pub(crate) next_id: u64,
+    pub(crate) open_handles: usize,
     /// Files that left their path.
-    detached: Vec<FileId>,
+    pub(crate) detached: Vec<FileId>,
+    /// Rotated files whose last line is not known to be complete.
+    pub(crate) rotating: Vec<FileId>,
+    /// Files that are not read before it is settled whether they are copies.
+    pub(crate) held: Vec<FileId>,
+    /// Files that must be looked at often.
+    pub(crate) polled: HashSet<FileId>,
+    /// Files still to be looked at in this round of checks.
+    pub(crate) to_check: Vec<FileId>,
+    /// Compressed files, left alone.
+    pub(crate) compressed: HashSet<Identity>,
+    /// What is wrong with paths at present, and was said.
+    pub(crate) troubles: HashSet<(Trouble, PathBuf)>,
+    /// Files that may have something to read.
+    pub(crate) turns: VecDeque<FileId>,
     /// Bytes of all lines that have no newline yet.
-    carried: u64,
+    pub(crate) carried: u64,
+    pub(crate) batch: Batch,
+    pub(crate) block: Vec<u8>,
+    /// The first scan is over.
+    pub(crate) scanned: bool,
+    pub(crate) next_scan: Instant,
+    pub(crate) next_check: Instant,
+    pub(crate) next_link_check: Instant,
+    pub(crate) next_poll: Instant,
+    next_publish: Instant,
+    pub(crate) saving: Option<Saving>,
     /// The drain request being worked on, and how many files have not come to their end in it.
-    draining: Option<u64>,
-    drain_left: usize,
-    drain_seen: u64,
+    pub(crate) draining: Option<u64>,
+    pub(crate) drain_left: usize,
+    pub(crate) drain_seen: u64,
+    said_unread: bool,
+    finished: Vec<String>,
+    finished_more: crate::followed::Total,
 }
 
 impl Worker {
@@ -69,64 +97,98 @@ impl Worker {
         tag: Option<&str>,
         format: RecordFormat,
         shared: Arc<Shared>,
+        counters: Counters,
     ) -> Self {
-        let watches = match Watches::new() {
-            Ok(watches) => Some(watches),
-            Err(error) => {
-                warn!("no inotify ({error}): files are looked at every second");
-                None
-            }
-        };
+        let watches = options.inotify.then(Watches::new).and_then(|made| {
+            made.map_err(|error| {
+                counters.error(Trouble::Watch);
+                warn!("no inotify ({error}): files are looked at four times a second");
+            })
+            .ok()
+        });
+        let has_pattern = |t: &&str| options.tag_regex.is_some() || t.contains('*');
+        let now = Instant::now();
         Worker {
             encoder: Encoder::new(&options, format),
+            tag_template: tag.filter(has_pattern).map(str::to_owned),
+            saving: Saving::new(&options),
+            block: vec![0; options.block],
             options,
-            tag_template: tag.filter(|t| t.contains('*')).map(str::to_owned),
             shared,
+            counters,
             watches,
+            listings: Listings::default(),
+            polled_folders: HashSet::new(),
+            remote_folders: HashMap::new(),
             files: HashMap::new(),
             by_identity: HashMap::new(),
             by_path: HashMap::new(),
+            by_target: HashMap::new(),
             next_id: 0,
-            turns: VecDeque::new(),
-            batch: Batch::default(),
-            block: vec![0; BLOCK],
-            scanned: false,
-            next_scan: Instant::now(),
-            next_publish: Instant::now(),
+            open_handles: 0,
             detached: Vec::new(),
+            rotating: Vec::new(),
+            held: Vec::new(),
+            polled: HashSet::new(),
+            to_check: Vec::new(),
+            compressed: HashSet::new(),
+            troubles: HashSet::new(),
+            turns: VecDeque::new(),
             carried: 0,
+            batch: Batch::default(),
+            scanned: false,
+            next_scan: now,
+            next_check: now,
+            next_link_check: now,
+            next_poll: now,
+            next_publish: now,
             draining: None,
             drain_left: 0,
             drain_seen: 0,
+            said_unread: false,
+            finished: Vec::new(),
+            finished_more: crate::followed::Total::default(),
         }
     }
 
     /// Works until [`Shared::stop`].
     pub(crate) fn run(mut self) {
+        if !self.take_state() {
+            return;
+        }
         while !self.shared.stopped() {
+            if self.shared.frozen() {
+                self.save(false);
+                self.wait_for_wake(self.next_save());
+                continue;
+            }
             self.changes();
-            let (asked, _) = self.shared.drain_asked();
+            let now = Instant::now();
+            let (asked, deadline) = self.shared.drain_asked();
             if asked > self.drain_seen {
                 self.begin_drain(asked);
-            } else if Instant::now() >= self.next_scan {
+            } else if now >= self.next_scan {
                 self.scan();
             }
+            self.timers(now);
             let more = self.read_turn();
             self.end_drain();
+            if deadline.is_some_and(|at| now >= at) {
+                self.say_unread();
+            }
             self.publish(!more);
+            self.save(false);
             if !more {
-                self.wait();
+                self.wait(self.next_timer());
             }
         }
+        self.publish(true);
+        self.save(true);
     }
 
-    /// Waits for a change, a wake-up or the next scan.
-    fn wait(&self) {
-        let left = self.next_scan.saturating_duration_since(Instant::now());
-        let timeout = Timespec {
-            tv_sec: left.as_secs() as i64,
-            tv_nsec: i64::from(left.subsec_nanos()),
-        };
+    /// Waits for a change, a wake-up or until `until`.
+    pub(crate) fn wait(&self, until: Instant) {
+        let timeout = timeout(until);
         let wake = PollFd::from_borrowed_fd(self.shared.worker_fd(), PollFlags::IN);
         // An interrupted wait only means to look around earlier.
         let _ = match &self.watches {
@@ -137,6 +199,46 @@ impl Worker {
             None => poll(&mut [wake], Some(&timeout)),
         };
         self.shared.clear_worker_wake();
+    }
+
+    /// Waits for a wake-up or until `until`.
+    fn wait_for_wake(&self, until: Instant) {
+        let wake = PollFd::from_borrowed_fd(self.shared.worker_fd(), PollFlags::IN);
+        let _ = poll(&mut [wake], Some(&timeout(until)));
+        self.shared.clear_worker_wake();
+    }
+
+    fn needs_poll(&self) -> bool {
+        !(self.polled.is_empty()
+            && self.detached.is_empty()
+            && self.rotating.is_empty()
+            && self.held.is_empty())
+    }
+
+    fn next_timer(&self) -> Instant {
+        let mut next = self.next_scan.min(self.next_check);
+        if !self.by_target.is_empty() {
+            next = next.min(self.next_link_check);
+        }
+        if self.needs_poll() {
+            next = next.min(self.next_poll);
+        }
+        next.min(self.next_save())
+    }
+
+    fn timers(&mut self, now: Instant) {
+        if now >= self.next_poll && self.needs_poll() {
+            self.next_poll = now + POLL_INTERVAL;
+            self.poll_files();
+        }
+        if now >= self.next_check {
+            self.next_check = now + self.options.check_interval;
+            self.check_some();
+        }
+        if now >= self.next_link_check {
+            self.next_link_check = now + self.options.watcher_interval;
+            self.check_links();
+        }
     }
 
     /// Says where the worker is; while it is busy, only so often.
@@ -150,407 +252,126 @@ impl Worker {
             .turns
             .iter()
             .filter_map(|id| self.files.get(id))
-            .map(|file| {
-                let size = file.handle.metadata().map_or(0, |m| m.len());
-                size.saturating_sub(file.offset)
-            })
+            .map(|file| file.seen.size.saturating_sub(file.offset))
             .sum();
-        let idle = self.turns.is_empty() && self.batch.records == 0;
+        let oldest = self
+            .turns
+            .iter()
+            .filter_map(|id| self.files.get(id)?.unread_since)
+            .map(|since| now.saturating_duration_since(since).as_secs())
+            .max();
         let unread = ahead + self.carried;
-        self.shared.publish(idle, self.files.len() as u64, unread);
-    }
-
-    // Finding.
-
-    fn changes(&mut self) {
-        let Some(watches) = &mut self.watches else {
-            return;
-        };
-        let mut changes = Vec::new();
-        watches.read(|change| changes.push(change));
-        let mut rescan = false;
-        for change in changes {
-            match change {
-                Change::Written(folder, name) => {
-                    let path = folder.join(OsString::from_vec(name));
-                    match self.by_path.get(&path) {
-                        Some(id) => self.give_turn(*id),
-                        None => self.appeared(&folder, &path),
-                    }
-                }
-                Change::Appeared(folder, name) => {
-                    let path = folder.join(OsString::from_vec(name));
-                    self.appeared(&folder, &path);
-                }
-                Change::Gone(folder, name) => {
-                    self.gone(&folder.join(OsString::from_vec(name)));
-                }
-                Change::Rescan => rescan = true,
-            }
-        }
-        if rescan {
-            self.next_scan = Instant::now();
-        }
-    }
-
-    fn appeared(&mut self, folder: &Path, path: &Path) {
-        let name = path.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
-        if self.options.globs.matches(folder, name) {
-            self.consider(path);
-        }
-    }
-
-    /// Looks at everything the patterns match.
-    fn scan(&mut self) {
-        #[derive(Default)]
-        struct Found {
-            folders: Vec<PathBuf>,
-            files: Vec<PathBuf>,
-        }
-        impl Visitor for Found {
-            fn folder(&mut self, path: &Path) {
-                self.folders.push(path.to_owned());
-            }
-            fn file(&mut self, path: PathBuf) {
-                self.files.push(path);
-            }
-        }
-        let mut found = Found::default();
-        self.options.globs.scan(&mut found);
-        let mut listed_before_watch = false;
-        if let Some(watches) = &mut self.watches {
-            for folder in &found.folders {
-                match watches.add(folder) {
-                    Ok(new) => listed_before_watch |= new,
-                    Err(error) => debug!("folder {} is not watched: {error}", folder.display()),
-                }
-            }
-        }
-        if listed_before_watch {
-            // What came between the listing and the watch is in a second listing.
-            found.files.clear();
-            self.options.globs.scan(&mut found);
-        }
-        for path in found.files {
-            self.consider(&path);
-        }
-        let missing: Vec<PathBuf> = self
-            .by_path
-            .keys()
-            .filter(|path| fs::metadata(path).is_err_and(|e| e.kind() == io::ErrorKind::NotFound))
-            .cloned()
-            .collect();
-        for path in missing {
-            self.gone(&path);
-        }
-        self.retire();
-        self.scanned = true;
-        self.next_scan = Instant::now() + SCAN_INTERVAL;
-    }
-
-    /// Follows the file at `path` if it is a new one, and reads it if it has grown.
-    fn consider(&mut self, path: &Path) {
-        let Ok(metadata) = fs::metadata(path) else {
-            return;
-        };
-        if !metadata.is_file() {
-            return;
-        }
-        let identity = Identity::of(&metadata);
-        if let Some(id) = self.by_identity.get(&identity).copied() {
-            self.moved(id, path);
-            if self
-                .files
-                .get(&id)
-                .is_some_and(|f| f.offset != metadata.len())
-            {
-                self.give_turn(id);
-            }
-            return;
-        }
-        let (handle, metadata) = match followed::open(path) {
-            Ok(opened) => opened,
-            Err(error) => {
-                debug!("cannot open {}: {error}", path.display());
-                return;
-            }
-        };
-        // The name may have come to stand for something else since.
-        let identity = Identity::of(&metadata);
-        if !metadata.is_file() || self.by_identity.contains_key(&identity) {
-            return;
-        }
-        let from_head = self.scanned || self.options.read_from_head;
-        let id = FileId(self.next_id);
-        self.next_id += 1;
-        self.gone(path);
-        let tag = self
-            .tag_template
-            .as_deref()
-            .and_then(|t| tag::expand(t, &path.to_string_lossy()))
-            .map(Arc::from);
-        self.files.insert(
-            id,
-            Followed {
-                identity,
-                name: path.to_owned(),
-                path: Some(path.to_owned()),
-                tag,
-                handle,
-                offset: if from_head { 0 } else { metadata.len() },
-                carry: Vec::new(),
-                queued: false,
-                drained: self.drain_seen,
-                at_end_since: None,
-                failing: false,
-            },
-        );
-        self.by_identity.insert(identity, id);
-        self.by_path.insert(path.to_owned(), id);
-        info!("following {}", path.display());
-        self.give_turn(id);
-    }
-
-    /// The file `id` is at `path` now.
-    fn moved(&mut self, id: FileId, path: &Path) {
-        if self.by_path.get(path) == Some(&id) {
-            return;
-        }
-        self.gone(path);
-        let Some(file) = self.files.get_mut(&id) else {
-            return;
-        };
-        if let Some(old) = &file.path {
-            // A second name of the same file, as long as the first one is there.
-            if fs::metadata(old).is_ok_and(|m| Identity::of(&m) == file.identity) {
-                return;
-            }
-            self.by_path.remove(old);
-        }
-        debug!("{} is now {}", file.name.display(), path.display());
-        file.path = Some(path.to_owned());
-        self.by_path.insert(path.to_owned(), id);
-        self.detached.retain(|other| *other != id);
-    }
-
-    /// No file that is followed is at `path` any more; its handle is read to the end.
-    fn gone(&mut self, path: &Path) {
-        let Some(id) = self.by_path.remove(path) else {
-            return;
-        };
-        if let Some(file) = self.files.get_mut(&id) {
-            file.path = None;
-            self.detached.push(id);
-            self.give_turn(id);
-        }
-    }
-
-    /// Lets go of files that left their path and had nothing new for `rotate_wait`.
-    fn retire(&mut self) {
-        let now = Instant::now();
-        let wait = self.options.rotate_wait;
-        let mut over = Vec::new();
-        for id in &self.detached {
-            let Some(file) = self.files.get(id).filter(|file| !file.queued) else {
-                continue;
-            };
-            let grown = file
-                .handle
-                .metadata()
-                .is_ok_and(|metadata| metadata.len() > file.offset);
-            if grown {
-                over.push((*id, false));
-            } else if file.at_end_since.is_some_and(|since| now - since >= wait) {
-                over.push((*id, true));
-            }
-        }
-        for (id, finished) in over {
-            if finished {
-                self.emit_carry(id);
-                self.flush();
-                self.detached.retain(|other| *other != id);
-                if let Some(file) = self.files.remove(&id) {
-                    self.by_identity.remove(&file.identity);
-                    debug!("no longer following {}", file.name.display());
-                }
-            } else {
-                self.give_turn(id);
-            }
-        }
-    }
-
-    // Reading.
-
-    fn give_turn(&mut self, id: FileId) {
-        if let Some(file) = self.files.get_mut(&id) {
-            if !file.queued {
-                file.queued = true;
-                self.turns.push_back(id);
-            }
-        }
-    }
-
-    /// Reads one file for one turn. `false`: there is nothing to do, or no room for it.
-    fn read_turn(&mut self) -> bool {
-        if self.turns.is_empty() || !self.shared.has_room() {
-            self.flush();
-            return false;
-        }
-        let Some(id) = self.turns.pop_front() else {
-            return false;
-        };
-        if self.read_file(id) {
-            self.turns.push_back(id);
-        } else if let Some(file) = self.files.get_mut(&id) {
-            file.queued = false;
-            file.at_end_since.get_or_insert_with(Instant::now);
-            if let Some(request) = self.draining {
-                if file.drained < request {
-                    file.drained = request;
-                    self.drain_left = self.drain_left.saturating_sub(1);
-                }
-            }
-        }
-        true
-    }
-
-    /// Reads until the file's end (`false`) or the end of its turn (`true`).
-    fn read_file(&mut self, id: FileId) -> bool {
-        let Some(file) = self.files.get_mut(&id) else {
-            return false;
-        };
-        if self.batch.tag != file.tag && self.batch.records > 0 {
-            send(&self.shared, &mut self.batch);
-        }
-        if file.handle.metadata().is_ok_and(|m| m.len() < file.offset) {
-            info!(
-                "{} was truncated: reading from its head",
-                file.name.display()
-            );
-            file.offset = 0;
-            self.carried -= file.carry.len() as u64;
-            file.carry.clear();
-        }
-        let turn_end = file.offset + TURN;
-        while file.offset < turn_end {
-            let length = match file.read(&mut self.block) {
-                Ok(0) => return false,
-                Ok(length) => length,
-                Err(error) => {
-                    if !file.failing {
-                        warn!("cannot read {}: {error}", file.name.display());
-                    }
-                    file.failing = true;
-                    return false;
-                }
-            };
-            file.failing = false;
-            file.at_end_since = None;
-            let time = Timestamp::now();
-            self.encoder.begin(file.name.as_os_str().as_bytes(), time);
-            self.batch.tag.clone_from(&file.tag);
-            let mut offset = file.line_start();
-            let start = offset;
-            let (encoder, batch) = (&self.encoder, &mut self.batch);
-            let skip_empty = self.options.skip_empty_lines;
-            lines::split(
-                &mut file.carry,
-                &self.block[..length],
-                |in_file, first, second| {
-                    if !(skip_empty && first.is_empty() && second.is_empty()) {
-                        encoder.line(batch, offset, first, second);
-                    }
-                    offset += in_file as u64;
-                },
-            );
-            file.offset += length as u64;
-            // What was carried before and what was read is now in records or carried again.
-            self.carried += length as u64;
-            self.carried -= offset - start;
-            if offset > start {
-                self.batch.reached(id, offset, offset - start);
-            }
-            if self.batch.events.len() >= BATCH {
-                send(&self.shared, &mut self.batch);
-                if !self.shared.has_room() {
-                    return true;
-                }
-            }
-            if length < self.block.len() && self.draining.is_none() {
-                // The end, as far as the kernel said; a later write is a change of its own.
-                return false;
-            }
-        }
-        true
-    }
-
-    /// Makes a record of a last line that has no newline.
-    fn emit_carry(&mut self, id: FileId) {
-        let Some(file) = self.files.get_mut(&id) else {
-            return;
-        };
-        if file.carry.is_empty() {
-            return;
-        }
-        if self.batch.tag != file.tag && self.batch.records > 0 {
-            send(&self.shared, &mut self.batch);
-        }
-        let path = file.name.as_os_str().as_bytes();
-        self.encoder.begin(path, Timestamp::now());
-        self.batch.tag.clone_from(&file.tag);
-        let (first, second) = lines::without_return(&file.carry, &[]);
-        self.encoder
-            .line(&mut self.batch, file.line_start(), first, second);
-        self.batch.reached(id, file.offset, file.carry.len() as u64);
-        self.carried -= file.carry.len() as u64;
-        file.carry.clear();
-    }
-
-    fn flush(&mut self) {
-        if self.batch.records > 0 || self.batch.read_bytes > 0 {
-            send(&self.shared, &mut self.batch);
-        }
+        let idle = self.turns.is_empty() && self.batch.is_empty() && self.held.is_empty();
+        self.counters.files.set(self.files.len() as u64);
+        self.counters.files_open.set(self.open_handles as u64);
+        self.counters.lag_seconds.set(oldest.unwrap_or(0));
+        let files = self.files.len() as u64;
+        let lag = self.shared.publish(idle, files, unread);
+        self.counters.lag_bytes.set(lag);
     }
 
     // Draining.
 
     fn begin_drain(&mut self, request: u64) {
         self.drain_seen = request;
+        self.said_unread = false;
         self.scan();
+        self.release_held();
         self.draining = Some(request);
         self.drain_left = 0;
         let ids: Vec<FileId> = self.files.keys().copied().collect();
         for id in ids {
-            if let Some(file) = self.files.get_mut(&id) {
+            self.look(id, true);
+            if let Some(file) = self.files.get_mut(&id).filter(|file| !file.retired) {
                 file.drained = request - 1;
                 self.drain_left += 1;
+                self.give_turn(id);
             }
-            self.give_turn(id);
         }
     }
 
     fn end_drain(&mut self) {
-        let Some(request) = self.draining else {
+        let Some(request) = self.draining.filter(|_| self.drain_left == 0) else {
             return;
         };
-        if self.drain_left > 0 {
-            return;
-        }
         let ids: Vec<FileId> = self.files.keys().copied().collect();
         for id in ids {
-            self.emit_carry(id);
+            self.finish_line(id);
         }
         self.flush();
+        self.shared.set_report(self.report());
         self.shared.push(Item::DrainEnd(request));
         self.draining = None;
     }
+
+    /// Names what is unread when a drain's deadline has passed.
+    fn say_unread(&mut self) {
+        if self.said_unread || self.draining.is_none() {
+            return;
+        }
+        self.said_unread = true;
+        let mut unread: Vec<(u64, &PathBuf)> = self
+            .files
+            .values()
+            .filter(|file| file.unread() > 0)
+            .map(|file| (file.unread(), &file.name))
+            .collect();
+        unread.sort_unstable_by(|one, two| two.cmp(one));
+        for (bytes, name) in unread.iter().take(NAMED_UNREAD) {
+            warn!(
+                "{}: {bytes} bytes are unread at the deadline",
+                name.display()
+            );
+        }
+        let total: u64 = unread.iter().map(|(bytes, _)| bytes).sum();
+        info!(
+            "{total} bytes of {} files are unread at the deadline",
+            unread.len()
+        );
+        self.shared.set_report(self.report());
+    }
+
+    /// Keeps what a file has given for the report.
+    pub(crate) fn note_finished(&mut self, file: &Followed) {
+        if file.total.lines == 0 && file.total.bytes == 0 {
+            return;
+        }
+        if self.finished.len() < REPORTED {
+            self.finished.push(report_row(file));
+        } else {
+            self.finished_more.bytes += file.total.bytes;
+            self.finished_more.lines += file.total.lines;
+        }
+    }
+
+    fn report(&self) -> String {
+        let live = self.files.values().filter(|file| !file.retired);
+        let mut rows: Vec<String> = self.finished.clone();
+        rows.extend(live.map(report_row));
+        if self.finished_more.lines > 0 {
+            rows.push(format!(
+                r#"{{"path":null,"bytes":{},"lines":{},"unread_bytes":0}}"#,
+                self.finished_more.bytes, self.finished_more.lines
+            ));
+        }
+        format!("[{}]", rows.join(","))
+    }
 }
 
-/// Hands the batch over and begins an empty one.
-fn send(shared: &Shared, batch: &mut Batch) {
-    let next = Batch {
-        events: shared.spare_buffer(),
-        ..Batch::default()
-    };
-    shared.push(Item::Batch(std::mem::replace(batch, next)));
+fn timeout(until: Instant) -> Timespec {
+    let left = until.saturating_duration_since(Instant::now());
+    Timespec {
+        tv_sec: left.as_secs() as i64,
+        tv_nsec: i64::from(left.subsec_nanos()),
+    }
+}
+
+fn report_row(file: &Followed) -> String {
+    let path = serde_json::Value::from(file.name.to_string_lossy());
+    format!(
+        r#"{{"path":{path},"bytes":{},"lines":{},"unread_bytes":{}}}"#,
+        file.total.bytes,
+        file.total.lines,
+        file.unread()
+    )
 }

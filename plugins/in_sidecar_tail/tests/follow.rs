@@ -2,25 +2,14 @@
 
 mod common;
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
-use std::path::Path;
+use std::fs;
 use std::time::{Duration, Instant};
 
-use common::Rig;
+use common::{append, Rig};
 use flb_sidecar_sdk::drain::DrainState;
 use flb_sidecar_sdk::event::RecordFormat;
 use flb_sidecar_sdk::fake::FakeHost;
 use flb_sidecar_sdk::{Input, Wake};
-
-fn append(path: &Path, text: &str) {
-    let mut file = OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(path)
-        .unwrap();
-    file.write_all(text.as_bytes()).unwrap();
-}
 
 #[test]
 fn reads_from_the_head_and_follows() {

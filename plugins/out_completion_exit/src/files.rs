@@ -3,7 +3,9 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{channel, Sender};
+use std::sync::Arc;
 
 use crate::worker::Worker;
 
@@ -18,6 +20,8 @@ enum Job {
 pub(crate) struct Files {
     /// Dropped before `_thread`, which tells the thread to end.
     jobs: Sender<Job>,
+    /// Jobs that are not done.
+    open: Arc<AtomicUsize>,
     _thread: Worker,
 }
 
@@ -28,13 +32,19 @@ impl Files {
     /// When the system has no thread left.
     pub(crate) fn start() -> io::Result<Self> {
         let (jobs, todo) = channel();
-        let thread = Worker::start("flb-sc-report", move || {
-            for job in todo {
-                run(job);
+        let open = Arc::new(AtomicUsize::new(0));
+        let thread = Worker::start("flb-sc-report", {
+            let open = open.clone();
+            move || {
+                for job in todo {
+                    run(job);
+                    open.fetch_sub(1, Ordering::AcqRel);
+                }
             }
         })?;
         Ok(Files {
             jobs,
+            open,
             _thread: thread,
         })
     }
@@ -49,7 +59,13 @@ impl Files {
         self.send(Job::Remove(option, path.to_owned()));
     }
 
+    /// Everything asked for is done.
+    pub(crate) fn done(&self) -> bool {
+        self.open.load(Ordering::Acquire) == 0
+    }
+
     fn send(&self, job: Job) {
+        self.open.fetch_add(1, Ordering::AcqRel);
         if self.jobs.send(job).is_err() {
             tracing::error!("the thread that writes files has ended");
         }

@@ -33,7 +33,7 @@ use flb_sidecar_sdk::{
 
 use files::Files;
 use idle::Idle;
-use machine::{Action, End, Facts, Machine, Phase};
+use machine::{Action, Cause, End, Facts, Machine, Phase};
 use options::{Config, ExitCode, OPTIONS};
 use report::Report;
 use trigger::{Fired, Trigger, Triggers};
@@ -44,6 +44,10 @@ use writers::Writers;
 const SIGTERM_DEADLINE: Duration = Duration::from_secs(25);
 /// Default of `deadline` after any other trigger.
 const DEADLINE: Duration = Duration::from_secs(30);
+/// How long the exit waits for the report.
+const REPORT_WAIT: Duration = Duration::from_millis(250);
+/// What the host may still wait after a deadline.
+const LAST_GRACE: Duration = Duration::from_secs(1);
 /// How often silence is measured.
 const IDLE_EVERY: Duration = Duration::from_millis(250);
 /// How often a writer that was found is looked for again.
@@ -54,6 +58,7 @@ const LOCAL_OUTPUTS: &[&str] = &[
     "completion_exit",
     "counter",
     "exit",
+    "file",
     "flowcounter",
     "null",
     "stdout",
@@ -68,6 +73,14 @@ struct Terminated {
     end_at: Duration,
 }
 
+/// The drain is over; the report is being written.
+#[derive(Clone, Copy, Debug)]
+struct Leaving {
+    status: i32,
+    expired: bool,
+    at_latest: Duration,
+}
+
 /// The output plugin `completion_exit`.
 #[derive(Debug)]
 pub struct CompletionExit {
@@ -77,6 +90,7 @@ pub struct CompletionExit {
     /// SIGTERM is ours.
     sigterm: bool,
     terminated: Option<Terminated>,
+    leaving: Option<Leaving>,
     triggers: Triggers,
     machine: Machine,
     began: Duration,
@@ -128,6 +142,7 @@ impl Output for CompletionExit {
             started: false,
             sigterm,
             terminated: None,
+            leaving: None,
             began: Duration::ZERO,
             idle: Idle::default(),
             next_idle: Duration::ZERO,
@@ -159,6 +174,7 @@ impl CompletionExit {
             self.first_tick(host);
         }
         if self.machine.phase() == Phase::Ended {
+            self.leave_if_written(now, host);
             return;
         }
         self.look_for_sigterm(now, host);
@@ -249,6 +265,10 @@ impl CompletionExit {
         };
         tracing::info!("draining, at most {} s", deadline.as_secs_f64());
         self.not_ready();
+        // Its work is done, and it opens files.
+        if let Some(watch) = &self.watch {
+            watch.stop();
+        }
         self.began = now;
         self.machine.begin(now, deadline);
     }
@@ -349,22 +369,53 @@ impl CompletionExit {
             match action {
                 Action::RequestDrain(time) => host.request_drain(time),
                 Action::Flush => host.flush(),
-                Action::Exit(end) => self.leave(end, host),
+                Action::Exit(end) => self.leave(now, end, host),
+                Action::Report(end) => self.say(&self.report(end, host)),
             }
         }
     }
 
-    fn leave(&mut self, end: End, host: &mut dyn EngineHost) {
-        let code = self.triggers.code();
-        let mut report = Report::new(self.triggers.fired(), code, end, self.began, host);
-        let loss = report.has_loss();
+    /// Says how it went, then ends the engine once the report is written.
+    fn leave(&mut self, now: Duration, end: End, host: &mut dyn EngineHost) {
+        let mut report = self.report(end, host);
         let status = match (self.config.loss_exit_code, self.config.exit_code) {
-            (Some(status), _) if loss => status,
+            (Some(status), _) if report.has_loss() => status,
             (_, ExitCode::Fixed(status)) => status,
-            (_, ExitCode::Trigger) => code.unwrap_or(0),
+            (_, ExitCode::Trigger) => report.code.unwrap_or(0),
         };
-        report.status = i32::from(status);
-        if loss {
+        report.status = Some(i32::from(status));
+        self.say(&report);
+        self.leaving = Some(Leaving {
+            status: i32::from(status),
+            expired: end.cause == Cause::Deadline,
+            at_latest: now + REPORT_WAIT,
+        });
+        self.leave_if_written(now, host);
+    }
+
+    /// The report is written before the exit, not during it: hosts up to 3.2 close the timers of
+    /// their inputs twice when they pause them, and the second time may hit a file that another
+    /// thread has just opened.
+    fn leave_if_written(&mut self, now: Duration, host: &mut dyn EngineHost) {
+        let written = self.files.as_ref().is_none_or(Files::done);
+        if let Some(leaving) = self.leaving.take_if(|l| written || now >= l.at_latest) {
+            if host.is_stopping() {
+                return;
+            }
+            if leaving.expired {
+                host.limit_grace(LAST_GRACE);
+            }
+            host.exit(leaving.status);
+        }
+    }
+
+    fn report(&self, end: End, host: &dyn EngineHost) -> Report {
+        let code = self.triggers.code();
+        Report::new(self.triggers.fired(), code, end, self.began, host)
+    }
+
+    fn say(&self, report: &Report) {
+        if report.has_loss() {
             tracing::warn!("{report}");
         } else {
             tracing::info!("{report}");
@@ -372,7 +423,6 @@ impl CompletionExit {
         if let (Some(files), Some(path)) = (&self.files, &self.config.report_file) {
             files.write("report_file", path, report.json().into_bytes());
         }
-        host.exit(report.status);
     }
 }
 

@@ -43,6 +43,8 @@ pub(crate) enum Action {
     Flush,
     /// End the engine.
     Exit(End),
+    /// The engine ends for another reason: say how far the drain was.
+    Report(End),
 }
 
 /// What the host still holds.
@@ -88,11 +90,22 @@ impl Left {
     }
 }
 
+/// What ended a drain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// All that can be read is read, and nothing is pending.
+    Drained,
+    /// The deadline came first.
+    Deadline,
+    /// The host shut down by itself.
+    Host,
+}
+
 /// How a drain ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct End {
-    /// The deadline came first.
-    pub(crate) expired: bool,
+    /// What ended it.
+    pub(crate) cause: Cause,
     /// What was left behind.
     pub(crate) left: Left,
     /// Time from the trigger to here.
@@ -164,14 +177,13 @@ impl Machine {
         if self.phase != Phase::Draining {
             return Vec::new();
         }
-        if facts.stopping {
-            self.phase = Phase::Ended;
-            return Vec::new();
-        }
         let now = facts.now;
         let left = Left::of(facts);
+        if facts.stopping {
+            return vec![Action::Report(self.end(now, Cause::Host, left))];
+        }
         if now >= self.deadline {
-            return vec![self.end(now, true, left)];
+            return vec![Action::Exit(self.end(now, Cause::Deadline, left))];
         }
         let mut actions = Vec::new();
         if !self.requested {
@@ -196,7 +208,7 @@ impl Machine {
             self.settled = 0;
         }
         if self.settled >= SETTLED_TICKS {
-            return vec![self.end(now, false, left)];
+            return vec![Action::Exit(self.end(now, Cause::Drained, left))];
         }
         let just_read_out = read_out && !self.read_out;
         let waiting = !left.delivered() && now.saturating_sub(self.last_flush) >= FLUSH_EVERY;
@@ -208,13 +220,13 @@ impl Machine {
         actions
     }
 
-    fn end(&mut self, now: Duration, expired: bool, left: Left) -> Action {
+    fn end(&mut self, now: Duration, cause: Cause, left: Left) -> End {
         self.phase = Phase::Ended;
-        Action::Exit(End {
-            expired,
+        End {
+            cause,
             left,
             took: now.saturating_sub(self.began),
-        })
+        }
     }
 
     /// Records are still on their way from a source that has an end.

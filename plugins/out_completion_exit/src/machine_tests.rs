@@ -77,7 +77,7 @@ fn an_empty_backlog_takes_two_ticks() {
     let [Action::Exit(end)] = second[..] else {
         panic!("{second:?}")
     };
-    assert!(!end.expired && end.left.is_nothing());
+    assert!(end.cause == Cause::Drained && end.left.is_nothing());
     assert_eq!(machine.step(&facts(TICK * 3, &inputs)), []);
 }
 
@@ -146,7 +146,10 @@ fn each_kind_of_leftover_holds_the_exit_until_the_deadline() {
             }
         };
         assert_eq!(now, DEADLINE, "{name}");
-        assert!(end.expired && !end.left.is_nothing(), "{name}: {end:?}");
+        assert!(
+            end.cause == Cause::Deadline && !end.left.is_nothing(),
+            "{name}: {end:?}"
+        );
     }
 }
 
@@ -156,7 +159,7 @@ fn an_input_that_gave_up_ends_the_drain_and_is_counted() {
     given_up.drain.as_mut().unwrap().unread_bytes = 77;
     let (took, end) = run(&mut begun(), Duration::ZERO, &[given_up]);
     assert!(took < Duration::from_secs(1));
-    assert!(!end.expired);
+    assert_eq!(end.cause, Cause::Drained);
     assert_eq!((end.left.inputs, end.left.unread_bytes), (1, 77));
 }
 
@@ -165,7 +168,7 @@ fn stock_inputs_must_be_quiet_and_endless_ones_need_not() {
     let drained = || tail(DrainState::Drained, 0, 0);
     let seconds = |inputs: &[InputInfo]| {
         let (took, end) = run(&mut begun(), Duration::ZERO, inputs);
-        assert!(!end.expired);
+        assert_eq!(end.cause, Cause::Drained);
         took.as_secs_f64()
     };
     assert!(seconds(&[drained(), stock("cpu", 0)]) < 0.1);
@@ -211,7 +214,10 @@ fn an_engine_that_stops_by_itself_is_left_alone() {
         stopping: true,
         ..facts(TICK, &inputs)
     };
-    assert_eq!(machine.step(&tick), []);
+    let [Action::Report(end)] = machine.step(&tick)[..] else {
+        panic!("no report")
+    };
+    assert_eq!(end.cause, Cause::Host);
     assert_eq!(machine.step(&facts(TICK * 2, &inputs)), []);
     assert_eq!(machine.phase(), Phase::Ended);
 }
@@ -356,6 +362,6 @@ proptest! {
         let inputs = [tail(DrainState::Drained, 0, 0), stock(&plugin, 0)];
         let (took, end) = run(&mut machine, now, &inputs);
         prop_assert!(took <= Duration::from_millis(5100), "{took:?}");
-        prop_assert!(!end.expired && end.left.is_nothing());
+        prop_assert!(end.cause == Cause::Drained && end.left.is_nothing());
     }
 }

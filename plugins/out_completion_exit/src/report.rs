@@ -6,7 +6,7 @@ use std::time::Duration;
 use flb_sidecar_sdk::{EngineHost, InputInfo, OutputInfo};
 use serde_json::{json, Map, Value};
 
-use crate::machine::End;
+use crate::machine::{Cause, End};
 use crate::trigger::Fired;
 
 /// The kubelet keeps this much of a termination message.
@@ -21,7 +21,8 @@ const MAX_FILE: usize = 500;
 pub(crate) struct Report {
     pub(crate) fired: Vec<Fired>,
     pub(crate) code: Option<u8>,
-    pub(crate) status: i32,
+    /// `None`: the host ends by itself.
+    pub(crate) status: Option<i32>,
     pub(crate) end: End,
     /// Time from the start of the plugin to the trigger.
     pub(crate) waited: Duration,
@@ -53,7 +54,7 @@ impl Report {
         Report {
             fired: fired.to_vec(),
             code,
-            status: 0,
+            status: None,
             end,
             waited,
             inputs: host.inputs(),
@@ -72,6 +73,14 @@ impl Report {
             .iter()
             .filter_map(|input| input.drain.as_ref())
             .fold(0, |sum, drain| sum.saturating_add(field(drain)))
+    }
+
+    fn ended_by(&self) -> &'static str {
+        match self.end.cause {
+            Cause::Drained => "drained",
+            Cause::Deadline => "deadline",
+            Cause::Host => "stopped",
+        }
     }
 
     fn reason(&self) -> String {
@@ -122,7 +131,7 @@ impl Report {
         head.insert("trigger_code".to_owned(), json!(self.code));
         head.insert("status".to_owned(), json!(self.status));
         head.insert("complete".to_owned(), json!(!self.has_loss()));
-        head.insert("deadline_reached".to_owned(), json!(self.end.expired));
+        head.insert("ended_by".to_owned(), json!(self.ended_by()));
         head.insert(
             "seconds".to_owned(),
             json!({"waited": seconds(self.waited), "drain": seconds(self.end.took)}),
@@ -177,11 +186,7 @@ impl fmt::Display for Report {
         write!(
             f,
             "{} after {} ms ({}): {} files, {} bytes and {} records read",
-            if self.end.expired {
-                "deadline"
-            } else {
-                "drained"
-            },
+            self.ended_by(),
             self.end.took.as_millis(),
             self.reason(),
             self.drain_sum(|drain| drain.files),
@@ -201,7 +206,10 @@ impl fmt::Display for Report {
                 left.inputs, left.unread_bytes, left.chunks, left.tasks
             )?;
         }
-        write!(f, "; exit status {}", self.status)
+        match self.status {
+            Some(status) => write!(f, "; exit status {status}"),
+            None => f.write_str("; the host ends by itself"),
+        }
     }
 }
 

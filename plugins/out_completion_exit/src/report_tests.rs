@@ -1,5 +1,5 @@
 use super::*;
-use crate::machine::Left;
+use crate::machine::{Cause, Left};
 use crate::trigger::Trigger;
 use flb_sidecar_sdk::drain::{DrainState, DrainStatus};
 use flb_sidecar_sdk::Pending;
@@ -12,9 +12,9 @@ fn report() -> Report {
             ..Fired::new(Trigger::Flag, "/logs/flag is there")
         }],
         code: Some(3),
-        status: 3,
+        status: Some(3),
         end: End {
-            expired: false,
+            cause: Cause::Drained,
             left: Left::default(),
             took: Duration::from_millis(80),
         },
@@ -49,7 +49,7 @@ fn the_json_has_every_key() {
             "trigger_code": 3,
             "status": 3,
             "complete": true,
-            "deadline_reached": false,
+            "ended_by": "drained",
             "seconds": {"waited": 12.345, "drain": 0.08},
             "records": {"in": 10, "out": null, "dropped": null},
             "retries": null,
@@ -69,7 +69,7 @@ fn the_summary_is_one_line_with_what_was_left() {
         "drained after 80 ms (flag_file: /logs/flag is there): 2 files, 100 bytes and 10 records \
          read, nothing left; exit status 3"
     );
-    report.end.expired = true;
+    report.end.cause = Cause::Deadline;
     report.end.left = Left {
         inputs: 1,
         unread_bytes: 5,

@@ -70,6 +70,7 @@ fn the_flag_appears_the_tail_drains_the_host_exits_once() {
         plugin.tick_at(now + tick * n, &mut host);
     }
     assert_eq!(host.exits, [0]);
+    assert!(host.graces.is_empty());
     plugin.exit();
 }
 
@@ -88,6 +89,7 @@ fn a_destination_that_never_answers_ends_at_the_deadline() {
     plugin.tick_at(Duration::from_secs(2), &mut host);
     plugin.tick_at(Duration::from_secs(3), &mut host);
     assert_eq!(host.exits, [0]);
+    assert_eq!(host.graces, [LAST_GRACE]);
 }
 
 #[test]
@@ -316,6 +318,30 @@ fn a_host_that_stops_by_itself_takes_the_ready_file_with_it() {
     assert!(host.drains.is_empty());
     plugin.exit();
     assert!(!ready.exists());
+}
+
+#[test]
+fn a_host_that_stops_in_a_drain_leaves_a_report() {
+    let dir = tempfile::tempdir().unwrap();
+    let report = dir.path().join("report");
+    let options = [
+        ("time_count", "5"),
+        ("report_file", report.to_str().unwrap()),
+    ];
+    let mut host = host(DrainState::Draining);
+    let mut plugin = start(&mut host, &options).unwrap();
+    plugin.tick_at(SECOND * 5, &mut host);
+    host.stopping = true;
+    plugin.tick_at(SECOND * 6, &mut host);
+    plugin.exit();
+    assert!(host.exits.is_empty());
+    let json: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(&report).unwrap()).unwrap();
+    assert_eq!(json["ended_by"], "stopped");
+    assert_eq!(
+        (&json["complete"], &json["status"]),
+        (&false.into(), &().into())
+    );
 }
 
 #[test]

@@ -93,6 +93,12 @@ impl Watch {
         })
     }
 
+    /// Tells the thread to end; it is joined when this is dropped.
+    pub(crate) fn stop(&self) {
+        self.shared.stop.store(true, Ordering::Release);
+        wake_up(&self.wake);
+    }
+
     /// Has the thread look who has `files` open for writing; the answer is in [`Watch::news`].
     pub(crate) fn ask_for_writers(&self, files: Vec<PathBuf>) {
         *lock(&self.shared.question) = Some(files);
@@ -102,8 +108,7 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::Release);
-        wake_up(&self.wake);
+        self.stop();
     }
 }
 

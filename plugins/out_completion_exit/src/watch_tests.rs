@@ -80,12 +80,21 @@ fn a_busy_folder_does_not_hide_the_flag() {
 }
 
 #[test]
-fn dropping_the_watch_ends_its_thread_at_once() {
+fn dropping_the_watch_does_not_wait_for_the_next_look() {
     let dir = tempfile::tempdir().unwrap();
-    let watch = start(&dir.path().join("flag"));
-    let begin = Instant::now();
-    drop(watch);
-    assert!(begin.elapsed() < LOOK_EVERY, "{:?}", begin.elapsed());
+    // The shortest of several: on a busy machine one of them may take long by chance, but if the
+    // thread slept on, all would.
+    let shortest = (0..5)
+        .map(|_| {
+            let watch = start(&dir.path().join("flag"));
+            std::thread::sleep(LOOK_EVERY / 20);
+            let begin = Instant::now();
+            drop(watch);
+            begin.elapsed()
+        })
+        .min()
+        .unwrap();
+    assert!(shortest < LOOK_EVERY / 2, "{shortest:?}");
 }
 
 #[test]

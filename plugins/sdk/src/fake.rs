@@ -43,6 +43,8 @@ pub struct FakeHost {
     pub sigterm_taken: bool,
     /// Answer to [`EngineHost::terminate_requested`].
     pub terminated: Option<Duration>,
+    /// Limits of the grace asked for.
+    pub graces: Vec<Duration>,
     /// Exit statuses asked for.
     pub exits: Vec<i32>,
     /// Registered series.
@@ -68,6 +70,7 @@ impl Default for FakeHost {
             gives_sigterm: false,
             sigterm_taken: false,
             terminated: None,
+            graces: Vec::new(),
             exits: Vec::new(),
             metrics: Metrics::default(),
         }
@@ -186,6 +189,10 @@ impl EngineHost for FakeHost {
     fn exit(&mut self, status: i32) {
         self.exits.push(status);
         self.stopping = true;
+    }
+
+    fn limit_grace(&mut self, limit: Duration) {
+        self.graces.push(limit);
     }
 
     fn outputs(&self) -> Vec<OutputInfo> {

@@ -297,6 +297,10 @@ pub trait EngineHost {
     /// Ends the engine, once; the process exits with `status`.
     fn exit(&mut self, status: i32);
 
+    /// Bounds the time that the host itself waits for deliveries once it ends (its `Grace`),
+    /// where the host has such a limit and it is longer. For an exit at a deadline.
+    fn limit_grace(&mut self, _limit: Duration) {}
+
     /// Every output of the engine, ours and others; empty: this host does not tell.
     fn outputs(&self) -> Vec<OutputInfo> {
         Vec::new()

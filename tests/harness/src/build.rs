@@ -51,6 +51,12 @@ pub fn library() -> PathBuf {
         .expect("the library is not built: run `make build`")
 }
 
+/// Whether [`library`] is an optimised one, for tests that measure.
+pub fn library_is_release() -> bool {
+    let release = library().parent().is_some_and(|p| p.ends_with("release"));
+    release || std::env::var_os("FLB_SIDECAR_LIBRARY").is_some()
+}
+
 /// The library with the probe plugins: `FLB_SIDECAR_PROBE_LIBRARY`, or built here once, in a
 /// target folder of its own so that it never replaces the real one.
 pub fn probe_library() -> PathBuf {
@@ -190,5 +196,14 @@ pub fn c_probe(version: Version) -> PathBuf {
             "-fPIC".into(),
             "-shared".into(),
         ],
+    )
+}
+
+/// A library whose `malloc` aligns to 8 bytes, to be preloaded into a host.
+pub fn odd_malloc() -> PathBuf {
+    compile(
+        "odd-malloc.so",
+        &[root().join("tests/host/odd/malloc.c")],
+        &["-fPIC".into(), "-shared".into(), "-fno-builtin".into()],
     )
 }

@@ -98,21 +98,26 @@ fn real_host(program: &Path) -> Option<Host> {
 }
 
 /// Every Fluent Bit on this machine: `FLUENT_BIT_BINARY` (several with `:`), `PATH`,
-/// `/opt/fluent-bit*/bin/fluent-bit`; one per release. With `FLUENT_BIT_ONLY=1` only the first.
+/// `/opt/fluent-bit*/bin/fluent-bit`; one per release. With `FLUENT_BIT_ONLY` set, nothing but
+/// `FLUENT_BIT_BINARY` counts, so that an empty one means none.
+///
+/// # Panics
+/// When `FLUENT_BIT_BINARY` names something else.
 pub fn real_hosts() -> Vec<Host> {
     let mut programs: Vec<PathBuf> = Vec::new();
     if let Some(list) = std::env::var_os("FLUENT_BIT_BINARY") {
-        programs.extend(std::env::split_paths(&list));
+        programs.extend(std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()));
         for program in &programs {
+            let known = real_host(program).is_some();
             assert!(
-                real_host(program).is_some(),
+                known,
                 "FLUENT_BIT_BINARY: {} is no Fluent Bit",
                 program.display()
             );
         }
-        if std::env::var_os("FLUENT_BIT_ONLY").is_some() {
-            return programs.iter().filter_map(|p| real_host(p)).collect();
-        }
+    }
+    if std::env::var_os("FLUENT_BIT_ONLY").is_some() {
+        return programs.iter().filter_map(|path| real_host(path)).collect();
     }
     if let Some(path) = std::env::var_os("PATH") {
         programs.extend(std::env::split_paths(&path).map(|folder| folder.join("fluent-bit")));

@@ -6,7 +6,7 @@ use std::process::Command;
 use flb_sidecar_tests::build::{library, root, PLUGINS};
 
 fn run(program: impl AsRef<std::ffi::OsStr>, arguments: &[&str], file: Option<&Path>) -> String {
-    let program = program.as_ref();
+    let program = Path::new(program.as_ref());
     let output = Command::new(program)
         .args(arguments)
         .args(file)

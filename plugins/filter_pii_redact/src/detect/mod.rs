@@ -1,28 +1,251 @@
-//! The detectors: one family per module, each a verifier of candidates.
+//! The detectors: one family per module, each a verifier of the gate's candidates.
 
+mod assignment;
+mod bounds;
 mod card;
+mod code;
+mod coin;
 mod email;
+mod iban;
+mod national;
+mod network;
+mod number;
+mod phone;
+mod ssn;
+mod token;
+mod url;
 
-/// What was found, as offsets into the string.
+use crate::catalog::{Id, Set};
+use crate::keywords::{Context, Keywords};
+use crate::rules::UserRule;
+use crate::scan::{self, Kind, Shapes};
+
+pub(crate) use assignment::{
+    class_of_name, credentials, is_name_plausible, is_secret_value, NameClass,
+};
+pub(crate) use card::TEST_CARDS;
+pub(crate) use phone::Plan;
+
+/// What was found, as offsets into the string. `rule` is the detector's [`Id`] as a number, or
+/// behind the last of these the index of a user rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Match {
     pub(crate) start: usize,
     pub(crate) end: usize,
-    pub(crate) placeholder: &'static str,
+    pub(crate) rule: u16,
 }
 
-/// Replaces `found` with the matches of `text`: leftmost-longest, none overlapping another.
-pub(crate) fn find(text: &[u8], found: &mut Vec<Match>) {
-    found.clear();
-    email::find(text, found);
-    card::find(text, found);
-    found.sort_unstable_by(|a, b| a.start.cmp(&b.start).then(b.end.cmp(&a.end)));
-    let mut end = 0;
-    found.retain(|m| {
-        let free = m.start >= end;
-        if free {
-            end = m.end;
+/// What the detectors are told of the configuration.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) set: Set,
+    pub(crate) phone: Plan,
+    /// Addresses of private, loopback and other special ranges count as well.
+    pub(crate) reserved_ips: bool,
+    pub(crate) user_rules: Vec<UserRule>,
+}
+
+/// One string under inspection.
+pub(crate) struct Inspection<'a> {
+    pub(crate) text: &'a [u8],
+    /// Name of the field that holds the string; empty if there is none.
+    pub(crate) key: &'a [u8],
+    settings: &'a Settings,
+    keywords: &'a Keywords,
+    context: &'a mut Context,
+    found: &'a mut Vec<Match>,
+    rejected: &'a mut [u64],
+}
+
+impl Inspection<'_> {
+    fn wants(&self, id: Id) -> bool {
+        self.settings.set.has(id)
+    }
+
+    /// Reports a match; `valid` is what the validator said of the candidate.
+    fn report(&mut self, id: Id, start: usize, end: usize, valid: bool) -> bool {
+        if valid {
+            self.found.push(Match {
+                start,
+                end,
+                rule: id as u16,
+            });
+        } else {
+            self.rejected[id as usize] += 1;
         }
-        free
-    });
+        valid
+    }
+
+    /// Whether a keyword of `groups` is near.
+    fn near(&mut self, start: usize, end: usize, groups: u32) -> bool {
+        self.context.near(
+            self.keywords,
+            self.text,
+            self.key,
+            (start, Some(end)),
+            groups,
+        )
+    }
+
+    /// Whether a keyword of `groups` is closely in front.
+    fn announced(&mut self, start: usize, groups: u32) -> bool {
+        self.context
+            .near(self.keywords, self.text, self.key, (start, None), groups)
+    }
+}
+
+/// Finds matches; its buffers are kept from string to string.
+#[derive(Debug)]
+pub(crate) struct Finder {
+    settings: Settings,
+    keywords: Keywords,
+    prefixes: token::Prefixes,
+    text_shapes: Shapes,
+    context: Context,
+    groups: Vec<number::Group>,
+    /// Matches of the last string, overlaps included.
+    pub(crate) found: Vec<Match>,
+    /// Candidates that a validator refused, per rule.
+    pub(crate) rejected: Vec<u64>,
+}
+
+impl Finder {
+    /// `None` if a fixed table does not compile, which no configuration causes.
+    pub(crate) fn new(settings: Settings) -> Option<Self> {
+        let set = settings.set;
+        let text_shapes = shapes_of(set);
+        let rules = Id::Secret as usize + 1 + settings.user_rules.len();
+        Some(Finder {
+            prefixes: token::Prefixes::new(set)?,
+            keywords: Keywords::new()?,
+            text_shapes,
+            context: Context::default(),
+            groups: Vec::new(),
+            found: Vec::new(),
+            rejected: vec![0; rules],
+            settings,
+        })
+    }
+
+    /// Settings it was made with.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Offset of the first byte at or after `from` of raw msgpack that could be sensitive.
+    pub(crate) fn first_candidate(&self, chunk: &[u8], from: usize) -> Option<usize> {
+        let shapes = Shapes {
+            int: self.text_shapes.number,
+            ..self.text_shapes
+        };
+        let mut first = None;
+        scan::candidates(chunk, from, shapes, |kind, at| {
+            let plausible = match kind {
+                Kind::At => url::or_email_plausible(chunk, at),
+                Kind::Assign => assignment::plausible(chunk, at),
+                Kind::Escape => crate::text::is_escape(chunk, at),
+                Kind::Int => number::integer_plausible(chunk, at),
+                Kind::Number => number::plausible(chunk, at),
+                Kind::Ipv4 => network::ipv4_plausible(chunk, at),
+                Kind::Long => coin::plausible(chunk, at),
+                Kind::Code => code::plausible(chunk, at),
+                Kind::Mac => network::mac_plausible(chunk, at),
+                Kind::Ipv6 => true,
+            };
+            if plausible {
+                first = Some(at);
+            }
+            plausible
+        });
+        // Only what is in front of the other candidate is of interest.
+        let until = first.map_or(chunk.len(), |at| {
+            (at + token::LONGEST_PREFIX).min(chunk.len())
+        });
+        match (self.prefixes.first(chunk, from, until), first) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Replaces [`Finder::found`] with every match in `text`, the value of the field `key`.
+    pub(crate) fn find(&mut self, text: &[u8], key: &[u8]) {
+        self.found.clear();
+        self.context.reset();
+        let mut inspection = Inspection {
+            text,
+            key,
+            settings: &self.settings,
+            keywords: &self.keywords,
+            context: &mut self.context,
+            found: &mut self.found,
+            rejected: &mut self.rejected,
+        };
+        let groups = &mut self.groups;
+        let mut done = Done::default();
+        scan::candidates(text, 0, self.text_shapes, |kind, at| {
+            let i = &mut inspection;
+            match kind {
+                Kind::At => {
+                    url::find(i, at, &mut done.url);
+                    email::find(i, at, &mut done.email);
+                }
+                Kind::Number => number::find(i, at, groups, &mut done.number),
+                Kind::Code => code::find(i, at, &mut done.code),
+                Kind::Long => coin::find(i, at),
+                Kind::Assign => assignment::find(i, at, &mut done.assign),
+                Kind::Ipv4 => network::find_ipv4(i, at, &mut done.ip),
+                Kind::Ipv6 => network::find_ipv6(i, at, &mut done.ip),
+                Kind::Mac => network::find_mac(i, at, &mut done.mac),
+                Kind::Escape | Kind::Int => {}
+            }
+            false
+        });
+        self.prefixes.find(&mut inspection);
+        for (index, rule) in self.settings.user_rules.iter().enumerate() {
+            let id = Id::Secret as usize + 1 + index;
+            rule.find(text, |start, end, valid| {
+                if valid {
+                    self.found.push(Match {
+                        start,
+                        end,
+                        rule: id as u16,
+                    });
+                } else {
+                    self.rejected[id] += 1;
+                }
+            });
+        }
+    }
+}
+
+/// How far each family has come in a string, so that no byte is verified twice.
+#[derive(Clone, Copy, Debug, Default)]
+struct Done {
+    email: usize,
+    url: (usize, Option<usize>),
+    number: usize,
+    code: usize,
+    assign: usize,
+    ip: usize,
+    mac: usize,
+}
+
+fn shapes_of(set: Set) -> Shapes {
+    use Id::{
+        Aadhaar, Aba, Btc, Card, Cnpj, CodiceFiscale, Cpf, DeTax, Dea, Dni, Email, Eth, Iban,
+        InPan, Itin, Nhs, Nie, Nino, Nir, Npi, Password, Phone, Secret, Sin, Ssn, UrlCredentials,
+    };
+    Shapes {
+        at: set.any(&[Email, UrlCredentials]),
+        number: set.any(&[
+            Aadhaar, Aba, Card, Cnpj, Cpf, DeTax, Itin, Nhs, Nir, Npi, Phone, Sin, Ssn,
+        ]),
+        code: set.any(&[Iban, CodiceFiscale, Nino, InPan, Dea, Dni, Nie]),
+        long: set.any(&[Btc, Eth]),
+        assign: set.any(&[Password, Secret]),
+        escape: true,
+        ip: set.has(Id::Ip),
+        mac: set.has(Id::Mac),
+        int: false,
+    }
 }

@@ -1,11 +1,14 @@
 //! An instance on a fake host, driven until a condition holds.
 #![allow(dead_code)]
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::drain::DrainState;
 use flb_sidecar_sdk::fake::FakeHost;
+use flb_sidecar_sdk::metrics::Series;
 use flb_sidecar_sdk::{ConfigError, Input, Settings, Wake};
 use in_sidecar_tail::SidecarTail;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
@@ -13,6 +16,15 @@ use serde_json::Value;
 
 /// Longest wait for anything.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+pub(crate) fn append(path: &Path, text: &str) {
+    let mut file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)
+        .expect("the file can be written");
+    file.write_all(text.as_bytes()).expect("there is room");
+}
 
 pub(crate) struct Rig {
     pub(crate) host: FakeHost,
@@ -102,6 +114,25 @@ impl Rig {
         self.until("drained", |_| handle.status().state == DrainState::Drained);
     }
 
+    /// The value of the series of this name, summed over its labels.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let series = self.host.metrics.series();
+        let mut values = series.iter().filter(|s| s.name == name).peekable();
+        assert!(values.peek().is_some(), "there is a metric {name}");
+        values.map(|s| s.value.get()).sum()
+    }
+
+    pub(crate) fn errors(&self, kind: &str) -> u64 {
+        let series = self.host.metrics.series();
+        let of_kind = |s: &&Series| s.labels.iter().any(|(_, value)| value == kind);
+        let found = series.iter().find(of_kind).expect("there is such a kind");
+        found.value.get()
+    }
+
+    pub(crate) fn missed(&self) -> u64 {
+        self.errors("missed")
+    }
+
     pub(crate) fn exit(&mut self) {
         if let Some(tail) = self.tail.take() {
             let start = Instant::now();
@@ -116,5 +147,40 @@ impl Drop for Rig {
         if let Some(tail) = self.tail.take() {
             tail.exit();
         }
+    }
+}
+
+/// Prints what is logged, for the one who looks for a bug: set `SIDECAR_TAIL_LOG`.
+pub(crate) fn print_log() {
+    if std::env::var_os("SIDECAR_TAIL_LOG").is_some() {
+        // Another test may have set it already.
+        let _ = tracing::subscriber::set_global_default(Printer);
+    }
+}
+
+struct Printer;
+
+impl tracing::Subscriber for Printer {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+    #[allow(clippy::print_stderr)]
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Line(String);
+        impl tracing::field::Visit for Line {
+            fn record_debug(&mut self, _: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                self.0 += &format!("{value:?} ");
+            }
+        }
+        let mut line = Line(String::new());
+        event.record(&mut line);
+        eprintln!("{} {}", event.metadata().level(), line.0);
     }
 }

@@ -1,0 +1,474 @@
+//! Values behind a name that says they are secret: `password=…`, `"api_key": "…"`,
+//! `Authorization: Bearer …`, and the same as keys of a record.
+
+use super::Inspection;
+use crate::catalog::Id;
+use crate::checksum::entropy;
+
+/// Longest name looked at.
+const MAX_NAME: usize = 64;
+/// Longest value without quotes.
+const MAX_VALUE: usize = 4096;
+/// Shortest value that can be told from a word by its entropy.
+const MIN_RANDOM: usize = 12;
+
+/// What a name says of its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NameClass {
+    /// Nothing.
+    Plain,
+    /// A password: any value is secret.
+    Password,
+    /// A key or token: secret if it looks random.
+    Key,
+    /// An HTTP header: a scheme, then credentials.
+    Authorization,
+}
+
+impl NameClass {
+    /// The detector that reports values under such a name.
+    pub(crate) fn id(self) -> Id {
+        if self == NameClass::Password {
+            Id::Password
+        } else {
+            Id::Secret
+        }
+    }
+}
+
+/// Ends of names, in lower case without `_`, `-` and `.`. The flag: a longer word may end so.
+const NAMES: &[(&[u8], NameClass, bool)] = &[
+    (b"password", NameClass::Password, true),
+    (b"passwd", NameClass::Password, true),
+    (b"passphrase", NameClass::Password, true),
+    (b"passcode", NameClass::Password, true),
+    (b"pwd", NameClass::Password, false),
+    (b"pass", NameClass::Password, false),
+    (b"clientsecret", NameClass::Password, true),
+    (b"secretkey", NameClass::Password, true),
+    (b"secretaccesskey", NameClass::Password, true),
+    (b"appsecret", NameClass::Password, false),
+    (b"secret", NameClass::Key, false),
+    (b"token", NameClass::Key, false),
+    (b"apikey", NameClass::Key, false),
+    (b"accesskey", NameClass::Key, false),
+    (b"accesskeyid", NameClass::Key, false),
+    (b"authkey", NameClass::Key, false),
+    (b"privatekey", NameClass::Key, false),
+    (b"signingkey", NameClass::Key, false),
+    (b"encryptionkey", NameClass::Key, false),
+    (b"accountkey", NameClass::Key, false),
+    (b"sharedaccesskey", NameClass::Key, false),
+    (b"credential", NameClass::Key, false),
+    (b"credentials", NameClass::Key, false),
+    (b"authorization", NameClass::Authorization, false),
+];
+
+/// Whether the name that ends in front of `at` ends like a name of the table.
+pub(super) fn plausible(buf: &[u8], at: usize) -> bool {
+    let mut end = at;
+    // Quotes and blanks may stand between the name and the sign.
+    while end > 0 && at - end < 4 && matches!(buf[end - 1], b'"' | b'\'' | b'\\' | b' ' | b']') {
+        end -= 1;
+    }
+    let Some(tail) = end.checked_sub(3).map(|start| &buf[start..end]) else {
+        return false;
+    };
+    let lower = [tail[0] | 0x20, tail[1] | 0x20, tail[2] | 0x20];
+    match &lower {
+        b"ord" | b"swd" | b"pwd" | b"ase" | b"ode" | b"ass" | b"ret" | b"ken" | b"key" | b"als"
+        | b"ial" => {}
+        b"yid" => {}
+        b"ion" => {
+            return end >= 13 && buf[end - 13..end].eq_ignore_ascii_case(b"authorization");
+        }
+        _ => return false,
+    }
+    class_of_name(&buf[name_start(buf, end)..end]) != NameClass::Plain
+}
+
+/// Whether a key ends like a name of the table.
+pub(crate) fn is_name_plausible(key: &[u8]) -> bool {
+    plausible(key, key.len())
+}
+
+fn is_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
+}
+
+fn name_start(buf: &[u8], end: usize) -> usize {
+    let floor = end.saturating_sub(MAX_NAME);
+    let mut start = end;
+    while start > floor && is_name(buf[start - 1]) {
+        start -= 1;
+    }
+    start
+}
+
+/// What a name says of its value.
+pub(crate) fn class_of_name(name: &[u8]) -> NameClass {
+    let mut compact = [0u8; MAX_NAME];
+    // Where a word starts in the compact name, one bit a byte.
+    let mut starts = 1u64;
+    let mut len = 0;
+    let mut previous = b'_';
+    let tail = &name[name.len().saturating_sub(MAX_NAME)..];
+    for byte in tail {
+        let letter = byte.is_ascii_alphanumeric();
+        if letter {
+            let camel = byte.is_ascii_uppercase() && !previous.is_ascii_uppercase();
+            if !previous.is_ascii_alphanumeric() || camel {
+                starts |= 1 << len;
+            }
+            compact[len] = byte.to_ascii_lowercase();
+            len += 1;
+        } else if !matches!(byte, b'_' | b'-' | b'.' | b' ') {
+            len = 0;
+            starts = 1;
+        }
+        previous = *byte;
+    }
+    let compact = &compact[..len];
+    NAMES
+        .iter()
+        .find(|(end, _, inside)| {
+            compact.ends_with(end) && (*inside || starts >> (len - end.len()) & 1 == 1)
+        })
+        .map_or(NameClass::Plain, |(_, class, _)| *class)
+}
+
+/// Verifies the value behind the sign at `at`.
+pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
+    let text = i.text;
+    if at < *done || !matches!(text[at], b':' | b'=') || !plausible(text, at) {
+        return;
+    }
+    let mut name_end = at;
+    while name_end > 0 && matches!(text[name_end - 1], b'"' | b'\'' | b'\\' | b' ' | b']') {
+        name_end -= 1;
+    }
+    let class = class_of_name(&text[name_start(text, name_end)..name_end]);
+    if !i.wants(class.id()) {
+        return;
+    }
+    let Some((start, end)) = value_at(text, at, class) else {
+        return;
+    };
+    *done = end;
+    let (start, end) = if class == NameClass::Authorization {
+        match credentials(text, start, end) {
+            Some(span) => span,
+            None => return,
+        }
+    } else {
+        (start, end)
+    };
+    let valid = is_secret_value(class, &text[start..end]);
+    i.report(class.id(), start, end, valid);
+}
+
+/// Span of the value behind the sign at `at`, without quotes.
+fn value_at(text: &[u8], at: usize, class: NameClass) -> Option<(usize, usize)> {
+    let mut start = at + 1;
+    // "=>", ":=", "=="
+    while start < text.len() && start < at + 3 && matches!(text[start], b'=' | b'>') {
+        start += 1;
+    }
+    let blanks = start;
+    while start < text.len() && start < blanks + 4 && matches!(text[start], b' ' | b'\t') {
+        start += 1;
+    }
+    let escaped =
+        text.get(start) == Some(&b'\\') && matches!(text.get(start + 1), Some(b'"' | b'\''));
+    if escaped {
+        start += 1;
+    }
+    let limit = text.len().min(start + MAX_VALUE);
+    let first = *text.get(start)?;
+    if matches!(first, b'"' | b'\'' | b'`') {
+        start += 1;
+        let rest = text.get(start..limit)?;
+        let mut end = start + memchr::memchr(first, rest).unwrap_or(rest.len());
+        while end > start && text[end - 1] == b'\\' {
+            end -= 1;
+        }
+        return (end > start).then_some((start, end));
+    }
+    let stops = |byte: u8| match byte {
+        b' ' => class != NameClass::Authorization,
+        b'\t' | b'\n' | b'\r' | b'"' | b'\'' | b',' | b';' | b'&' | b')' | b']' | b'}' | b'<'
+        | b'>' | b'\\' | b'|' => true,
+        _ => false,
+    };
+    // A placeholder of an earlier pass is one value, brackets included.
+    let rest = &text[start..limit];
+    let bracket = first == b'[';
+    let len = rest
+        .iter()
+        .position(|b| {
+            if bracket && *b == b']' {
+                false
+            } else {
+                stops(*b)
+            }
+        })
+        .unwrap_or(rest.len());
+    (len > 0).then_some((start, start + len))
+}
+
+/// The credentials of an `Authorization` header: behind the scheme.
+pub(crate) fn credentials(text: &[u8], start: usize, end: usize) -> Option<(usize, usize)> {
+    let value = &text[start..end];
+    for scheme in [
+        &b"bearer"[..],
+        b"basic",
+        b"token",
+        b"apikey",
+        b"negotiate",
+        b"digest",
+    ] {
+        let Some(rest) = value.get(scheme.len()..) else {
+            continue;
+        };
+        if value[..scheme.len()].eq_ignore_ascii_case(scheme) && rest.first() == Some(&b' ') {
+            let blanks = rest.iter().take_while(|b| **b == b' ').count();
+            let first = start + scheme.len() + blanks;
+            let len = if scheme == b"digest" {
+                end - first
+            } else {
+                let rest = &text[first..end];
+                rest.iter().position(|b| *b == b' ').unwrap_or(rest.len())
+            };
+            return (len > 0).then_some((first, first + len));
+        }
+    }
+    // No scheme: the first word, if it is alone.
+    (!value.contains(&b' ')).then_some((start, end))
+}
+
+/// Words that stand where a password would, in prose and in configurations.
+const WORDS: &[&str] = &[
+    "true",
+    "false",
+    "null",
+    "none",
+    "nil",
+    "undefined",
+    "empty",
+    "yes",
+    "no",
+    "not",
+    "is",
+    "was",
+    "the",
+    "for",
+    "from",
+    "and",
+    "or",
+    "has",
+    "have",
+    "must",
+    "required",
+    "optional",
+    "invalid",
+    "incorrect",
+    "expired",
+    "changed",
+    "change",
+    "reset",
+    "wrong",
+    "missing",
+    "failed",
+    "failure",
+    "accepted",
+    "rejected",
+    "success",
+    "string",
+    "str",
+    "text",
+    "password",
+    "passwd",
+    "secret",
+    "token",
+    "hidden",
+    "redacted",
+    "masked",
+    "removed",
+    "filtered",
+    "n/a",
+    "unset",
+    "set",
+    "unknown",
+    "authentication",
+    "authenticated",
+    "enabled",
+    "disabled",
+    "default",
+    "prompt",
+    "public",
+];
+
+/// Whether `value` under a name of `class` is a secret and no placeholder for one.
+pub(crate) fn is_secret_value(class: NameClass, value: &[u8]) -> bool {
+    let value = value.trim_ascii();
+    if value.len() < 3 || is_mask(value) || is_reference(value) {
+        return false;
+    }
+    if WORDS
+        .iter()
+        .any(|w| value.eq_ignore_ascii_case(w.as_bytes()))
+    {
+        return false;
+    }
+    match class {
+        NameClass::Plain => false,
+        // A working directory is no password: PWD=/root.
+        NameClass::Password => !value.starts_with(b"/") && !value.starts_with(b"~/"),
+        NameClass::Authorization => value.len() >= 8 && !value.contains(&b'@'),
+        NameClass::Key => is_random(value),
+    }
+}
+
+/// Whether a value is as mixed as credentials are and words, paths and class names are not.
+fn is_random(value: &[u8]) -> bool {
+    let token = |b: &u8| b.is_ascii_alphanumeric() || b"_-./+=~:!#$%^*".contains(b);
+    let digits = value.iter().filter(|b| b.is_ascii_digit()).count();
+    let letters = value.iter().filter(|b| b.is_ascii_alphabetic()).count();
+    let upper = value.iter().any(u8::is_ascii_uppercase);
+    let lower = value.iter().any(u8::is_ascii_lowercase);
+    let mixed =
+        (digits >= 2 && letters >= 2) || (upper && lower && value.len() >= 24 && digits > 0);
+    let dots = value.iter().filter(|b| **b == b'.').count();
+    value.len() >= MIN_RANDOM
+        && mixed
+        && value.iter().all(token)
+        && !value.starts_with(b"/")
+        && memchr::memmem::find(value, b"://").is_none()
+        && (dots < 3 || value.len() >= 40)
+        && entropy(value) >= 3.0
+}
+
+/// One character, again and again: `****`, `xxxxx`, `...`.
+fn is_mask(value: &[u8]) -> bool {
+    let first = value[0];
+    let repeated = value.iter().all(|b| *b == first);
+    repeated && (!first.is_ascii_alphanumeric() || matches!(first, b'x' | b'X'))
+        || value.iter().all(|b| matches!(b, b'*' | b'-' | b'.'))
+}
+
+/// A variable or template instead of a value: `${PASSWORD}`, `{{ secret }}`, `<password>`, `%s`.
+fn is_reference(value: &[u8]) -> bool {
+    let starts = [
+        &b"${"[..],
+        b"$(",
+        b"{{",
+        b"<",
+        b"%(",
+        b"{%",
+        b"%s",
+        b"%v",
+        b"{}",
+        b"@{",
+        b"(null)",
+        b"[]",
+    ];
+    starts.iter().any(|s| value.starts_with(s))
+        || (value.len() > 1
+            && value[0] == b'$'
+            && value[1..]
+                .iter()
+                .all(|b| b.is_ascii_uppercase() || *b == b'_'))
+        || value.ends_with(b"()")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_classed_by_how_they_end() {
+        for name in [
+            "password",
+            "DB_PASSWORD",
+            "userPassword",
+            "spring.datasource.password",
+            "pwd",
+            "db_pass",
+            "client-secret",
+        ] {
+            assert_eq!(
+                class_of_name(name.as_bytes()),
+                NameClass::Password,
+                "{name}"
+            );
+        }
+        for name in [
+            "api_key",
+            "apiKey",
+            "x-api-key",
+            "access_token",
+            "accessToken",
+            "secret",
+            "API-KEY",
+        ] {
+            assert_eq!(class_of_name(name.as_bytes()), NameClass::Key, "{name}");
+        }
+        for name in [
+            "compass",
+            "bypass",
+            "key",
+            "monkey",
+            "tokens",
+            "author",
+            "passwordless",
+            "",
+        ] {
+            assert_eq!(class_of_name(name.as_bytes()), NameClass::Plain, "{name}");
+        }
+        assert_eq!(
+            class_of_name(b"Proxy-Authorization"),
+            NameClass::Authorization
+        );
+    }
+
+    #[test]
+    fn placeholders_words_and_directories_are_no_secrets() {
+        for value in ["hunter2", "correct horse", "p@ss!", "abc"] {
+            assert!(
+                is_secret_value(NameClass::Password, value.as_bytes()),
+                "{value}"
+            );
+        }
+        for value in [
+            "****",
+            "xxxx",
+            "${DB}",
+            "$PASSWORD",
+            "null",
+            "incorrect",
+            "/root",
+            "<pw>",
+            "ab",
+            "",
+        ] {
+            assert!(
+                !is_secret_value(NameClass::Password, value.as_bytes()),
+                "{value}"
+            );
+        }
+        for value in ["9f86d081884c7d659a2f", "c2VjcmV0LWtleS0xMjM0NTY3"] {
+            assert!(is_secret_value(NameClass::Key, value.as_bytes()), "{value}");
+        }
+        for value in [
+            "default-token-name",
+            "android.os.BinderProxy@1234",
+            "/var/run/secret1234567",
+            "1234567890123",
+        ] {
+            assert!(
+                !is_secret_value(NameClass::Key, value.as_bytes()),
+                "{value}"
+            );
+        }
+    }
+}

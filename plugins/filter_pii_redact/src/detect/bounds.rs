@@ -1,0 +1,62 @@
+//! What stands left and right of a candidate.
+
+/// How a candidate is joined to its neighbour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Join {
+    /// It stands for itself.
+    Free,
+    /// It may be part of a name: `blk_123`, `task-123`, `-123`. A keyword is needed.
+    Loose,
+    /// It is part of a longer word or number.
+    Tight,
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// What is in front of `start`.
+pub(super) fn left(text: &[u8], start: usize) -> Join {
+    let Some(previous) = start.checked_sub(1).map(|n| text[n]) else {
+        return Join::Free;
+    };
+    let before = start.checked_sub(2).map(|n| text[n]);
+    match previous {
+        b'_' | b'-' | b'@' | b'$' => Join::Loose,
+        b'.' => match before {
+            Some(b) if b.is_ascii_digit() => Join::Tight,
+            Some(b) if is_word(b) => Join::Loose,
+            _ => Join::Free,
+        },
+        // An escape in a string that is not decoded: the letter belongs to the backslash.
+        b'n' | b'r' | b't' if before == Some(b'\\') => Join::Free,
+        previous if previous.is_ascii_alphanumeric() => Join::Tight,
+        _ => Join::Free,
+    }
+}
+
+/// What is behind `end`.
+pub(super) fn right(text: &[u8], end: usize) -> Join {
+    let Some(next) = text.get(end) else {
+        return Join::Free;
+    };
+    let after = text.get(end + 1);
+    match next {
+        b'_' | b'@' => Join::Loose,
+        b'-' => match after {
+            Some(b) if is_word(*b) => Join::Loose,
+            _ => Join::Free,
+        },
+        b'.' => match after {
+            Some(b) if b.is_ascii_digit() => Join::Tight,
+            _ => Join::Free,
+        },
+        next if next.is_ascii_alphanumeric() => Join::Tight,
+        _ => Join::Free,
+    }
+}
+
+/// The looser of both sides is not enough: both count.
+pub(super) fn both(text: &[u8], start: usize, end: usize) -> Join {
+    left(text, start).max(right(text, end))
+}

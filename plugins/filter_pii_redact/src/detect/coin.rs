@@ -1,0 +1,113 @@
+//! Coin addresses: Bitcoin (Base58Check, Bech32, Bech32m) and Ethereum (EIP-55).
+
+use sha2::{Digest, Sha256};
+use sha3::Keccak256;
+
+use super::bounds::{self, Join};
+use super::Inspection;
+use crate::catalog::Id;
+
+/// Digits that the gate waits for.
+const GATE: usize = 26;
+/// Longest address looked at: a witness script hash.
+const MAX: usize = 62;
+
+/// Whether the run in raw msgpack that reaches the gate's length at `at` may be an address. Its
+/// first byte may be the length of the string.
+pub(super) fn plausible(chunk: &[u8], at: usize) -> bool {
+    let start = at + 1 - GATE;
+    let header = start > 0 && matches!(chunk[start - 1], 0xd9 | 0xda);
+    let run = &chunk[start + usize::from(header)..=at];
+    match run {
+        [b'0', b'x', rest @ ..] => rest.iter().all(u8::is_ascii_hexdigit),
+        [b'b' | b'B', b'c' | b'C', ..] => true,
+        [b'1' | b'3', ..] => is_base58(run),
+        _ => header,
+    }
+}
+
+/// Verifies the run that reaches the gate's length at `at`.
+pub(super) fn find(i: &mut Inspection<'_>, at: usize) {
+    let text = i.text;
+    let start = at + 1 - GATE;
+    let lead = &text[start..start + 2];
+    if !matches!(lead[0], b'1' | b'3') && lead != b"0x" && !lead.eq_ignore_ascii_case(b"bc") {
+        return;
+    }
+    let mut end = at + 1;
+    while end < text.len() && end - start <= MAX && text[end].is_ascii_alphanumeric() {
+        end += 1;
+    }
+    let run = &text[start..end];
+    let check = match (lead, run.len()) {
+        (b"0x", 42) if i.wants(Id::Eth) => (Id::Eth, ethereum(&run[2..])),
+        ([b'1' | b'3', _], 26..=35) if i.wants(Id::Btc) && is_base58(run) => {
+            (Id::Btc, base58_check(run))
+        }
+        (_, 42 | 62) if i.wants(Id::Btc) && lead.eq_ignore_ascii_case(b"bc") => {
+            (Id::Btc, segwit(run))
+        }
+        _ => return,
+    };
+    let alone = bounds::both(text, start, end) == Join::Free;
+    i.report(check.0, start, end, check.1 && alone);
+}
+
+/// Base58 leaves out 0, O, I and l; most hexadecimal digests have a 0.
+fn is_base58(text: &[u8]) -> bool {
+    !text.iter().any(|b| matches!(b, b'0' | b'O' | b'I' | b'l'))
+}
+
+/// Bitcoin wiki, "Base58Check encoding": version byte, hash, four bytes of a double SHA-256.
+fn base58_check(text: &[u8]) -> bool {
+    let Ok(bytes) = bs58::decode(text).into_vec() else {
+        return false;
+    };
+    let Some((payload, sum)) = bytes.split_last_chunk::<4>() else {
+        return false;
+    };
+    payload.len() == 21
+        && matches!(payload[0], 0x00 | 0x05)
+        && Sha256::digest(Sha256::digest(payload))[..4] == *sum
+}
+
+fn segwit(text: &[u8]) -> bool {
+    std::str::from_utf8(text).is_ok_and(|text| bech32::segwit::decode(text).is_ok())
+}
+
+/// EIP-55: the case of a letter is a bit of the hash of the lower-case address. An address in one
+/// case has no checksum.
+fn ethereum(digits: &[u8]) -> bool {
+    if !digits.iter().all(u8::is_ascii_hexdigit) {
+        return false;
+    }
+    let lower = digits.to_ascii_lowercase();
+    let upper = digits.iter().any(u8::is_ascii_uppercase);
+    if !upper || !digits.iter().any(u8::is_ascii_lowercase) {
+        let first = lower[0];
+        return lower.iter().any(|b| *b != first);
+    }
+    let hash = Keccak256::digest(&lower);
+    digits.iter().enumerate().all(|(n, byte)| {
+        let nibble = hash[n / 2] >> (4 * (1 - n % 2)) & 0xf;
+        byte.is_ascii_digit() || byte.is_ascii_uppercase() == (nibble >= 8)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checksums_take_the_published_examples_and_no_neighbour() {
+        assert!(base58_check(b"1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"));
+        assert!(base58_check(b"3J98t1WpEZ73CNmQviecrnyiWrnqRhWNLy"));
+        assert!(!base58_check(b"1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNb"));
+        assert!(segwit(b"bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq"));
+        assert!(!segwit(b"bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdp"));
+        assert!(ethereum(b"5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"));
+        assert!(!ethereum(b"5AAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"));
+        assert!(ethereum(b"de0b295669a9fd93d5f28d9ec85e40f4cb697bae"));
+        assert!(!ethereum(b"0000000000000000000000000000000000000000"));
+    }
+}

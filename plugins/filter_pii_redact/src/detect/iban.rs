@@ -1,0 +1,123 @@
+//! IBAN: country, length and structure from the registry, mod 97 (ISO 13616).
+
+use iban::Iban;
+
+use super::bounds::{self, Join};
+use super::Inspection;
+use crate::catalog::Id;
+use crate::keywords::group;
+
+/// Longest IBAN.
+const MAX: usize = 34;
+
+/// Total length per country. The crate `iban_validate` checks structure and sum, but does not
+/// tell the length, which is what cuts an IBAN out of a text.
+const LENGTHS: &str = "AD24AE23AL28AT20AZ28BA20BE16BG22BH22BI27BR29BY28CH21CR22CY28CZ24DE22DJ27DK18\
+DO28EE20EG29ES24FI18FK18FO18FR27GB22GE22GI23GL18GR27GT28HN28HR21HU28IE22IL23IQ23IS26IT27JO30KW30KZ20\
+LB28LC32LI21LT20LU20LV21LY25MC27MD24ME22MK19MN20MR27MT31MU30NI28NL18NO15OM23PK24PL28PS29PT25QA29RO24\
+RS22RU33SA24SC31SD18SE24SI19SK24SM27SO23ST25SV28TL23TN24TR26UA29VA22VG24XK20YE30";
+
+/// Whether an IBAN may start here: a country of the registry and two digits.
+pub(super) fn is_plausible(text: &[u8]) -> bool {
+    text.get(2..4)
+        .is_some_and(|d| d.iter().all(u8::is_ascii_digit))
+        && length(&text[..2]).is_some()
+}
+
+fn length(country: &[u8]) -> Option<usize> {
+    let entry = LENGTHS
+        .as_bytes()
+        .chunks_exact(4)
+        .find(|e| &e[..2] == country)?;
+    Some(usize::from(entry[2] - b'0') * 10 + usize::from(entry[3] - b'0'))
+}
+
+/// An IBAN as it stands in a text, and without its separators.
+struct Candidate {
+    compact: [u8; MAX],
+    len: usize,
+    end: usize,
+}
+
+/// Takes up to `limit` capitals and digits; groups are separated by single blanks or hyphens, all
+/// of one kind.
+fn take(text: &[u8], start: usize, limit: usize) -> Candidate {
+    let mut taken = Candidate {
+        compact: [0; MAX],
+        len: 0,
+        end: start,
+    };
+    let mut separator = None;
+    let mut at = start;
+    while taken.len < limit {
+        match text.get(at) {
+            Some(byte) if byte.is_ascii_uppercase() || byte.is_ascii_digit() => {
+                taken.compact[taken.len] = *byte;
+                taken.len += 1;
+                taken.end = at + 1;
+            }
+            Some(byte @ (b' ' | b'-'))
+                if taken.len % 4 == 0
+                    && *separator.get_or_insert(*byte) == *byte
+                    && text[at - 1] != *byte => {}
+            _ => break,
+        }
+        at += 1;
+    }
+    taken
+}
+
+/// Verifies an IBAN that starts at `start`; returns whether it is one.
+pub(super) fn find(i: &mut Inspection<'_>, start: usize) -> bool {
+    let text = i.text;
+    let Some(length) = text.get(start..start + 2).and_then(length) else {
+        return false;
+    };
+    let exact = take(text, start, length);
+    let joined = |c: &Candidate| bounds::both(text, start, c.end) != Join::Free;
+    if exact.len == length && !joined(&exact) {
+        let compact = std::str::from_utf8(&exact.compact[..length]);
+        let valid = compact.is_ok_and(|text| text.parse::<Iban>().is_ok());
+        if i.report(Id::Iban, start, exact.end, valid) {
+            return true;
+        }
+    }
+    // Of another length it is no IBAN of that country; but if the sum is right and the text
+    // speaks of banking it is meant to be one.
+    let other = take(text, start, MAX);
+    let valid = other.len >= 15
+        && !joined(&other)
+        && mod_97(&other.compact[..other.len])
+        && i.near(start, other.end, group::BANK);
+    valid && i.report(Id::Iban, start, other.end, true)
+}
+
+/// ISO 7064 MOD 97-10 with the first four characters moved to the end.
+fn mod_97(compact: &[u8]) -> bool {
+    let (head, tail) = compact.split_at(4);
+    let rest = tail.iter().chain(head).fold(0u32, |rest, byte| {
+        let digit = (*byte as char).to_digit(36).unwrap_or(0);
+        (rest * if digit > 9 { 100 } else { 10 } + digit) % 97
+    });
+    rest == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_agree_with_the_registry_of_the_crate() {
+        for (iban, len) in [
+            ("GB82WEST12345698765432", 22),
+            ("DE44500105175407324931", 22),
+            ("NO9386011117947", 15),
+            ("MT84MALT011000012345MTLCAST001S", 31),
+        ] {
+            assert!(iban.parse::<Iban>().is_ok(), "{iban}");
+            assert_eq!(length(&iban.as_bytes()[..2]), Some(len));
+            assert_eq!(iban.len(), len);
+        }
+        assert_eq!(length(b"ZZ"), None);
+    }
+}

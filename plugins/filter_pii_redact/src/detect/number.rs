@@ -1,0 +1,309 @@
+//! Numbers: takes a row of digit groups apart and offers each to the families.
+
+use flb_sidecar_sdk::msgpack::{self, Value};
+
+use super::{card, national, phone, ssn, Inspection};
+
+/// What separates two groups of digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gap {
+    /// Nothing joins it to a group in front.
+    None,
+    Blank,
+    Hyphen,
+    Dot,
+    Slash,
+    /// A parenthesis, at times with a blank or hyphen.
+    Paren,
+}
+
+/// A run of digits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Group {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    /// What is in front of it.
+    pub(super) gap: Gap,
+}
+
+impl Group {
+    pub(super) fn len(&self) -> usize {
+        self.end - self.start
+    }
+}
+
+/// Most digits that any number here has.
+pub(super) const MAX_DIGITS: usize = 24;
+
+/// The digits of a span, without what separates them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Digits {
+    values: [u8; MAX_DIGITS],
+    len: usize,
+}
+
+impl Digits {
+    /// `None`: there are more than [`MAX_DIGITS`].
+    pub(super) fn of(span: &[u8]) -> Option<Self> {
+        let mut digits = Digits {
+            values: [0; MAX_DIGITS],
+            len: 0,
+        };
+        for byte in span.iter().filter(|b| b.is_ascii_digit()) {
+            *digits.values.get_mut(digits.len)? = byte - b'0';
+            digits.len += 1;
+        }
+        Some(digits)
+    }
+
+    pub(super) fn get(&self) -> &[u8] {
+        &self.values[..self.len]
+    }
+}
+
+/// A row of groups and the one to start from.
+#[derive(Clone, Copy)]
+pub(super) struct Row<'a> {
+    groups: &'a [Group],
+    at: usize,
+}
+
+impl<'a> Row<'a> {
+    /// The `n`th group from here.
+    pub(super) fn group(&self, n: usize) -> Option<&'a Group> {
+        self.groups.get(self.at + n)
+    }
+
+    /// The group in front.
+    pub(super) fn previous(&self) -> Option<&'a Group> {
+        self.at.checked_sub(1).map(|n| &self.groups[n])
+    }
+
+    /// Whether the groups from here have these lengths.
+    pub(super) fn lengths(&self, lengths: &[usize]) -> bool {
+        let end = self.at + lengths.len();
+        self.groups
+            .get(self.at..end)
+            .is_some_and(|groups| groups.iter().zip(lengths).all(|(g, len)| g.len() == *len))
+    }
+
+    /// The one gap between the first `n` groups from here.
+    pub(super) fn gap(&self, n: usize) -> Option<Gap> {
+        let inner = self.groups.get(self.at + 1..self.at + n)?;
+        let gap = inner.first()?.gap;
+        inner.iter().all(|g| g.gap == gap).then_some(gap)
+    }
+
+    /// Whether the gaps between the groups from here are these.
+    pub(super) fn gaps(&self, gaps: &[Gap]) -> bool {
+        let start = self.at + 1;
+        self.groups
+            .get(start..start + gaps.len())
+            .is_some_and(|groups| groups.iter().zip(gaps).all(|(g, gap)| g.gap == *gap))
+    }
+
+    /// Start and end of the first `n` groups from here.
+    pub(super) fn span(&self, n: usize) -> Option<(usize, usize)> {
+        let first = self.group(0)?;
+        let last = self.group(n.checked_sub(1)?)?;
+        Some((first.start, last.end))
+    }
+
+    /// Whether a further group is joined to the first `n` in the way they are joined.
+    pub(super) fn is_part_of_more(&self, n: usize, gap: Gap) -> bool {
+        self.group(0).is_some_and(|g| g.gap == gap) || self.group(n).is_some_and(|g| g.gap == gap)
+    }
+}
+
+/// Verifies the row of groups around the candidate at `at`.
+pub(super) fn find(i: &mut Inspection<'_>, at: usize, groups: &mut Vec<Group>, done: &mut usize) {
+    if at < *done {
+        return;
+    }
+    let text = i.text;
+    let mut start = at;
+    while start > *done && (text[start - 1].is_ascii_digit() || is_separator(text[start - 1])) {
+        start -= 1;
+    }
+    *done = split(text, start, at, groups);
+    for n in 0..groups.len() {
+        let row = Row { groups, at: n };
+        match groups[n].len() {
+            1 => {
+                phone::find(i, row);
+                national::find_nir(i, row);
+            }
+            2 => {
+                national::find_two(i, row);
+                phone::find(i, row);
+            }
+            3 => {
+                ssn::find_grouped(i, row);
+                national::find_three(i, row);
+                phone::find(i, row);
+            }
+            4 => {
+                card::find_grouped(i, row);
+                national::find_four(i, row);
+                phone::find(i, row);
+            }
+            5..=8 => phone::find(i, row),
+            9..=MAX_DIGITS => {
+                card::find_bare(i, row);
+                ssn::find_bare(i, row);
+                national::find_bare(i, row);
+                phone::find(i, row);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn is_separator(byte: u8) -> bool {
+    matches!(byte, b' ' | b'(' | b')' | b'-' | b'.' | b'/')
+}
+
+/// Splits what starts at `start` into groups; returns where the row ends, behind `at`.
+fn split(text: &[u8], start: usize, at: usize, groups: &mut Vec<Group>) -> usize {
+    groups.clear();
+    let mut position = start;
+    let mut gap = Gap::None;
+    loop {
+        let first = position;
+        while position < text.len() && text[position].is_ascii_digit() {
+            position += 1;
+        }
+        if position > first {
+            groups.push(Group {
+                start: first,
+                end: position,
+                gap,
+            });
+        }
+        let separator = position;
+        while position < text.len() && is_separator(text[position]) {
+            position += 1;
+        }
+        gap = if groups.is_empty() {
+            Gap::None
+        } else {
+            gap_of(&text[separator..position])
+        };
+        let goes_on = position < text.len() && text[position].is_ascii_digit();
+        if !goes_on && (position > at || position >= text.len()) {
+            return position.max(at + 1);
+        }
+        if !goes_on {
+            // The candidate is a plus sign, or stands behind one.
+            position += 1;
+            gap = Gap::None;
+        }
+    }
+}
+
+fn gap_of(separator: &[u8]) -> Gap {
+    match separator {
+        b" " => Gap::Blank,
+        b"-" => Gap::Hyphen,
+        b"." => Gap::Dot,
+        b"/" => Gap::Slash,
+        b")" | b"(" | b") " | b" (" | b")-" | b")." | b")/" | b"-(" => Gap::Paren,
+        _ => Gap::None,
+    }
+}
+
+/// Whether the candidate in raw msgpack needs a closer look.
+///
+/// Bytes around the digits may be text or the header of a string, so only what holds either way
+/// rules a candidate out: a name in front (`blk_123`), a fraction, or digits that no validator for
+/// numbers without separators would take.
+pub(super) fn plausible(chunk: &[u8], at: usize) -> bool {
+    if chunk[at] == b'+' {
+        return chunk
+            .get(at + 1)
+            .is_some_and(|b| matches!(b, b'1'..=b'9' | b'('));
+    }
+    let mut start = at;
+    let floor = at.saturating_sub(MAX_DIGITS);
+    while start > floor && chunk[start - 1].is_ascii_digit() {
+        start -= 1;
+    }
+    if at + 1 - start < 9 {
+        // Behind a plus sign: a zone offset is no phone number.
+        let plus = start == at && at > 0 && chunk[at - 1] == b'+';
+        return !plus || chunk[at] != b'0';
+    }
+    let mut end = at + 1;
+    while end < chunk.len() && end - start <= MAX_DIGITS && chunk[end].is_ascii_digit() {
+        end += 1;
+    }
+    let before = |n: usize| start.checked_sub(n).map_or(0, |at| chunk[at]);
+    // The header of a string: d9 and a byte of length, da and two, db and four, or one byte.
+    let (length, header) = match (before(1), before(2), before(3)) {
+        (0xd9, ..) => (1, true),
+        (0xda, ..) => (2, true),
+        (_, 0xda, _) => (1, true),
+        (first, second, third) => (0, first >= 0x80 || second == 0xd9 || third == 0xda),
+    };
+    if (1..=5).any(|n| before(n) == 0xdb) {
+        return true;
+    }
+    let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    let fraction = before(1) == b'.' && before(2).is_ascii_digit();
+    let name = (before(1).is_ascii_alphabetic() || matches!(before(1), b'_' | b'-'))
+        && word(before(2))
+        && before(2) != b'\\';
+    if !header && (fraction || name) {
+        return name && is_card_word(&chunk[start.saturating_sub(32)..start]);
+    }
+    let start = start + length;
+    if end < start + 9 {
+        return false;
+    }
+    let Some(digits) = Digits::of(&chunk[start..end]) else {
+        return false;
+    };
+    let nir = end - start == 13
+        && chunk.get(end) == Some(&b' ')
+        && chunk.get(end + 1).is_some_and(u8::is_ascii_digit);
+    nir || bare_plausible(digits.get())
+}
+
+/// Whether digits without separators could be anything. A number in an array may be followed by
+/// the bytes of small integers, which look like digits: the card may be shorter than the run.
+fn bare_plausible(digits: &[u8]) -> bool {
+    (12..=digits.len().min(19)).any(|len| card::is_plausible(&digits[..len]))
+        || match digits.len() {
+            9 | 11 => true,
+            10 => digits[0] != 1 || national::is_plausible(digits),
+            _ => national::is_plausible(digits),
+        }
+}
+
+/// Whether a word for cards is in the text: `card_4012…` counts although it is a name.
+fn is_card_word(text: &[u8]) -> bool {
+    let has = |word: &[u8]| {
+        text.windows(word.len())
+            .any(|w| w.eq_ignore_ascii_case(word))
+    };
+    [
+        &b"card"[..],
+        b"cc",
+        b"credit",
+        b"debit",
+        b"visa",
+        b"amex",
+        b"express",
+        b"maestro",
+    ]
+    .iter()
+    .any(|word| has(word))
+}
+
+/// Whether the msgpack integer at `at` has at least eight digits.
+pub(super) fn integer_plausible(chunk: &[u8], at: usize) -> bool {
+    match msgpack::read(chunk, at) {
+        Some((Value::Unsigned(n), _)) => (10_000_000..10_000_000_000_000_000_000).contains(&n),
+        _ => false,
+    }
+}

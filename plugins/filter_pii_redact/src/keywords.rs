@@ -1,0 +1,279 @@
+//! Words that say what a number is: "routing", "SSN", "phone" near it, or the key it stands under.
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+
+/// Groups of keywords, as bits.
+pub(crate) mod group {
+    pub(crate) const CARD: u32 = 1;
+    pub(crate) const SSN: u32 = 1 << 1;
+    pub(crate) const ITIN: u32 = 1 << 2;
+    pub(crate) const ABA: u32 = 1 << 3;
+    pub(crate) const NPI: u32 = 1 << 4;
+    pub(crate) const NHS: u32 = 1 << 5;
+    pub(crate) const SIN: u32 = 1 << 6;
+    pub(crate) const AADHAAR: u32 = 1 << 7;
+    pub(crate) const CPF: u32 = 1 << 8;
+    pub(crate) const CNPJ: u32 = 1 << 9;
+    pub(crate) const DE_TAX_ID: u32 = 1 << 10;
+    pub(crate) const NIR: u32 = 1 << 11;
+    /// Words that mean a phone and nothing else.
+    pub(crate) const PHONE: u32 = 1 << 12;
+    /// Words that go with a phone number, among others.
+    pub(crate) const CALL: u32 = 1 << 13;
+    pub(crate) const BANK: u32 = 1 << 14;
+}
+
+use group::{
+    AADHAAR, ABA, BANK, CALL, CARD, CNPJ, CPF, DE_TAX_ID, ITIN, NHS, NIR, NPI, PHONE, SIN, SSN,
+};
+
+/// How far in front of a number a keyword counts, in bytes.
+const BEFORE: usize = 56;
+/// How far behind a number a keyword counts.
+const AFTER: usize = 28;
+
+/// Length of the longest keyword, at least.
+const LONGEST: usize = 20;
+
+const WORDS: &[(&str, u32)] = &[
+    ("card", CARD),
+    ("credit", CARD),
+    ("debit", CARD),
+    ("visa", CARD),
+    ("mastercard", CARD),
+    ("maestro", CARD),
+    ("amex", CARD),
+    ("american express", CARD),
+    ("ccnum", CARD),
+    ("cc", CARD),
+    ("ssn", SSN),
+    ("ss#", SSN),
+    ("social security", SSN),
+    ("social_security", SSN),
+    ("social-security", SSN),
+    ("socialsecurity", SSN),
+    ("soc sec", SSN),
+    ("itin", ITIN),
+    ("taxpayer", ITIN | DE_TAX_ID),
+    ("tax id", ITIN | DE_TAX_ID),
+    ("tax_id", ITIN | DE_TAX_ID),
+    ("tax-id", ITIN | DE_TAX_ID),
+    ("taxid", ITIN | DE_TAX_ID),
+    ("tax number", ITIN | DE_TAX_ID),
+    ("aba", ABA),
+    ("routing", ABA),
+    ("rtn", ABA),
+    ("transit", ABA),
+    ("iban", BANK),
+    ("account", BANK),
+    ("acct", BANK),
+    ("bank", BANK),
+    ("transfer", BANK),
+    ("wire", BANK),
+    ("deposit", BANK),
+    ("payment", BANK),
+    ("npi", NPI),
+    ("national provider", NPI),
+    ("nhs", NHS),
+    ("national health", NHS),
+    ("sin", SIN),
+    ("social insurance", SIN),
+    ("social_insurance", SIN),
+    ("aadhaar", AADHAAR),
+    ("aadhar", AADHAAR),
+    ("uidai", AADHAAR),
+    ("cpf", CPF),
+    ("cnpj", CNPJ),
+    ("steuer", DE_TAX_ID),
+    ("idnr", DE_TAX_ID),
+    ("tin", DE_TAX_ID),
+    ("nir", NIR),
+    ("insee", NIR),
+    ("curit\u{e9} sociale", NIR),
+    ("curite sociale", NIR),
+    ("phone", PHONE),
+    ("tel", PHONE),
+    ("telephone", PHONE),
+    ("cellphone", PHONE),
+    ("smartphone", PHONE),
+    ("tele", PHONE),
+    ("telefon", PHONE),
+    ("mobile", PHONE),
+    ("mobil", PHONE),
+    ("cellular", PHONE),
+    ("cell", PHONE),
+    ("fax", PHONE),
+    ("whatsapp", PHONE),
+    ("msisdn", PHONE),
+    ("hotline", PHONE),
+    ("voicemail", PHONE),
+    ("landline", PHONE),
+    ("call", CALL),
+    ("calling", CALL),
+    ("dial", CALL),
+    ("sms", CALL),
+    ("text", CALL),
+    ("contact", CALL),
+    ("reach", CALL),
+    ("ring", CALL),
+    ("my number", CALL),
+    ("her number", CALL),
+    ("his number", CALL),
+    ("their number", CALL),
+];
+
+/// The automaton over all keywords. Small: built once per instance.
+#[derive(Debug)]
+pub(crate) struct Keywords {
+    automaton: AhoCorasick,
+}
+
+impl Keywords {
+    /// `None` if the automaton cannot be built, which the fixed table does not cause.
+    pub(crate) fn new() -> Option<Self> {
+        let automaton = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .match_kind(MatchKind::LeftmostLongest)
+            .kind(Some(AhoCorasickKind::DFA))
+            .build(WORDS.iter().map(|(word, _)| word))
+            .ok()?;
+        Some(Keywords { automaton })
+    }
+
+    fn scan(&self, text: &[u8], from: usize, to: usize, hits: &mut Vec<(usize, u32)>) {
+        // A word may lie across the end of what was scanned before.
+        let first = from.saturating_sub(LONGEST);
+        for found in self.automaton.find_iter(&text[first..to]) {
+            let (word, groups) = WORDS[found.pattern().as_usize()];
+            let start = first + found.start();
+            if start + word.len() > from && is_word(text, start, word.len()) {
+                hits.push((start, groups));
+            }
+        }
+    }
+
+    /// The groups that a key's name belongs to.
+    pub(crate) fn of_key(&self, key: &[u8]) -> u32 {
+        let mut hits = Vec::new();
+        self.scan(key, 0, key.len(), &mut hits);
+        hits.iter().fold(0, |groups, hit| groups | hit.1)
+    }
+}
+
+/// Whether the keyword stands for itself: not inside a longer word, though `userSsn` and `ssn_2` do.
+fn is_word(text: &[u8], start: usize, len: usize) -> bool {
+    let before = start.checked_sub(1).map(|n| text[n]);
+    let left = before.is_none_or(|b| {
+        !b.is_ascii_alphabetic() || (b.is_ascii_lowercase() && text[start].is_ascii_uppercase())
+    });
+    if !left {
+        return false;
+    }
+    // Short words are part of many others; long ones have compounds ("phones", "cardholder").
+    let Some(after) = text.get(start + len) else {
+        return true;
+    };
+    let last = text[start + len - 1];
+    if !after.is_ascii_alphabetic() || (last.is_ascii_lowercase() && after.is_ascii_uppercase()) {
+        return true;
+    }
+    let compound = text
+        .get(start..start + len)
+        .is_some_and(|w| w.eq_ignore_ascii_case(b"card") || w.eq_ignore_ascii_case(b"steuer"));
+    compound
+        || len > 4
+        || (after.eq_ignore_ascii_case(&b's')
+            && !text
+                .get(start + len + 1)
+                .is_some_and(u8::is_ascii_alphabetic))
+}
+
+/// The keywords of one string, found on demand; every byte is looked at at most once.
+#[derive(Debug, Default)]
+pub(crate) struct Context {
+    hits: Vec<(usize, u32)>,
+    done: usize,
+    key: Option<u32>,
+}
+
+impl Context {
+    /// Starts a new string.
+    pub(crate) fn reset(&mut self) {
+        self.hits.clear();
+        self.done = 0;
+        self.key = None;
+    }
+
+    /// Whether one of `groups` is near `start..end`, or named by the key. With `end` `None` only
+    /// words in front count. The calls of one string come with ascending `start`.
+    pub(crate) fn near(
+        &mut self,
+        keywords: &Keywords,
+        text: &[u8],
+        key: &[u8],
+        (start, end): (usize, Option<usize>),
+        groups: u32,
+    ) -> bool {
+        let of_key = *self.key.get_or_insert_with(|| keywords.of_key(key));
+        if of_key & groups != 0 {
+            return true;
+        }
+        let from = start.saturating_sub(BEFORE);
+        let to = end.map_or(start, |end| text.len().min(end + AFTER));
+        if self.done < to {
+            let first = self.done.max(from);
+            keywords.scan(text, first, to, &mut self.hits);
+            self.done = to;
+        }
+        let old = self.hits.partition_point(|hit| hit.0 < from);
+        self.hits[old..]
+            .iter()
+            .take_while(|hit| hit.0 < to)
+            .any(|hit| hit.1 & groups != 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn groups(text: &str) -> u32 {
+        Keywords::new().unwrap().of_key(text.as_bytes())
+    }
+
+    #[test]
+    fn keywords_are_words() {
+        for (text, expected) in [
+            ("SSN", SSN),
+            ("user_ssn", SSN),
+            ("userSsn", SSN),
+            ("phones", PHONE),
+            ("cardNumber", CARD),
+            ("Routing number", ABA),
+            ("business", 0),
+            ("using", 0),
+            ("recall", 0),
+            ("hotel", 0),
+            ("cancelled", 0),
+            ("martin", 0),
+            ("classname", 0),
+        ] {
+            assert_eq!(groups(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_keyword_counts_only_nearby() {
+        let keywords = Keywords::new().unwrap();
+        let mut context = Context::default();
+        let text = format!("ssn {}123456789 is my ssn", " ".repeat(100));
+        let start = text.find('1').unwrap();
+        let near = |context: &mut Context, from: usize, to: usize, g| {
+            context.near(&keywords, text.as_bytes(), b"", (from, Some(to)), g)
+        };
+        assert!(near(&mut context, 4, 6, SSN));
+        assert!(!near(&mut context, 60 + 10, 61 + 10, SSN));
+        assert!(near(&mut context, start, start + 9, SSN));
+        assert!(!near(&mut context, start, start + 9, PHONE));
+    }
+}

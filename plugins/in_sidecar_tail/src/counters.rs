@@ -1,0 +1,105 @@
+//! The instance's metrics.
+
+use flb_sidecar_sdk::metrics::{Metric, Metrics};
+
+/// What can go wrong with a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Trouble {
+    /// No permission, or any other failure to open.
+    Open,
+    /// A failed read.
+    Read,
+    /// A folder that cannot be watched.
+    Watch,
+    /// The state cannot be written or read.
+    State,
+    /// A folder, FIFO, socket or device.
+    NotAFile,
+    /// A compressed file.
+    Compressed,
+    /// It was gone before it could be opened.
+    Missed,
+}
+
+impl Trouble {
+    const ALL: [(Trouble, &'static str); 7] = [
+        (Trouble::Open, "open"),
+        (Trouble::Read, "read"),
+        (Trouble::Watch, "watch"),
+        (Trouble::State, "state"),
+        (Trouble::NotAFile, "not_a_file"),
+        (Trouble::Compressed, "compressed"),
+        (Trouble::Missed, "missed"),
+    ];
+}
+
+/// The metrics of one instance.
+#[derive(Clone, Debug)]
+pub(crate) struct Counters {
+    pub(crate) files: Metric,
+    pub(crate) files_open: Metric,
+    pub(crate) bytes: Metric,
+    pub(crate) lines: Metric,
+    pub(crate) lag_bytes: Metric,
+    pub(crate) lag_seconds: Metric,
+    pub(crate) rotations: Metric,
+    pub(crate) truncations: Metric,
+    pub(crate) lost_bytes: Metric,
+    pub(crate) long_lines_split: Metric,
+    pub(crate) long_lines_cut: Metric,
+    pub(crate) long_lines_skipped: Metric,
+    pub(crate) empty_lines_skipped: Metric,
+    pub(crate) nul_bytes: Metric,
+    errors: Vec<Metric>,
+}
+
+impl Counters {
+    pub(crate) fn new(metrics: &Metrics) -> Self {
+        let long = "lines longer than buffer_max_size, by what was done with them";
+        let skipped = |what| metrics.counter("long_lines_total", long, &[("done", what)]);
+        Counters {
+            files: metrics.gauge("files_followed", "files that are followed", &[]),
+            files_open: metrics.gauge("files_open", "open files", &[]),
+            bytes: metrics.counter("read_bytes_total", "bytes of files read into records", &[]),
+            lines: metrics.counter("lines_total", "records made from lines", &[]),
+            lag_bytes: metrics.gauge("lag_bytes", "bytes in files not handed to the host", &[]),
+            lag_seconds: metrics.gauge(
+                "oldest_unread_seconds",
+                "age of the oldest byte not handed to the host",
+                &[],
+            ),
+            rotations: metrics.counter("rotations_total", "files renamed or replaced", &[]),
+            truncations: metrics.counter("truncations_total", "files truncated or rewritten", &[]),
+            lost_bytes: metrics.counter(
+                "lost_bytes_total",
+                "bytes known to have been there that were overwritten or deleted unread",
+                &[],
+            ),
+            long_lines_split: skipped("split"),
+            long_lines_cut: skipped("cut"),
+            long_lines_skipped: skipped("skipped"),
+            empty_lines_skipped: metrics.counter(
+                "empty_lines_skipped_total",
+                "lines left out by skip_empty_lines",
+                &[],
+            ),
+            nul_bytes: metrics.counter(
+                "nul_bytes_skipped_total",
+                "NUL bytes left out at the head of truncated files",
+                &[],
+            ),
+            errors: Trouble::ALL
+                .iter()
+                .map(|(_, kind)| metrics.counter("errors_total", "errors", &[("kind", kind)]))
+                .collect(),
+        }
+    }
+
+    /// Counts one error.
+    pub(crate) fn error(&self, trouble: Trouble) {
+        let at = Trouble::ALL.iter().position(|(t, _)| *t == trouble);
+        if let Some(metric) = at.and_then(|at| self.errors.get(at)) {
+            metric.add(1);
+        }
+    }
+}

@@ -1,0 +1,566 @@
+//! Finding files: scans, the kernel's events, and regular looks at what nobody tells of.
+
+use std::fs::{self, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustix::fs::{statfs, FsWord};
+use tracing::{debug, info, warn};
+
+use crate::counters::Trouble;
+use crate::discovery::Visitor;
+use crate::followed::{self, FileId, Followed, Seen};
+use crate::identity::{Identity, Print, Tail};
+use crate::tag;
+use crate::watch::Change;
+use crate::worker::Worker;
+
+/// Handles kept open; beyond that, files that are read to their end are closed and watched.
+const MAX_OPEN: usize = 400;
+/// Files looked at in one check.
+const CHECKED_AT_ONCE: usize = 1000;
+
+/// Filesystems whose changes made elsewhere the kernel here does not tell of (statfs(2)).
+const REMOTE: [FsWord; 9] = [
+    0x6969,      // NFS
+    0x6573_5546, // FUSE
+    0x517b,      // SMB
+    0xff53_4d42, // CIFS
+    0xfe53_4d42, // SMB2
+    0x0102_1997, // 9P
+    0x00c3_6400, // Ceph
+    0x5346_414f, // AFS
+    0x0bd0_0bd0, // Lustre
+];
+
+#[derive(Default)]
+struct Found {
+    folders: Vec<PathBuf>,
+    files: Vec<(PathBuf, Option<u64>)>,
+}
+
+impl Visitor for Found {
+    fn folder(&mut self, path: &Path) {
+        self.folders.push(path.to_owned());
+    }
+    fn file(&mut self, path: PathBuf, inode: Option<u64>) {
+        self.files.push((path, inode));
+    }
+}
+
+impl Worker {
+    // Events.
+
+    pub(crate) fn changes(&mut self) {
+        let Some(watches) = &mut self.watches else {
+            return;
+        };
+        let mut changes = Vec::new();
+        watches.read(|change| {
+            // A writer in a hurry has many of these.
+            if changes.last() != Some(&change) {
+                changes.push(change);
+            }
+        });
+        for change in changes {
+            match change {
+                Change::Written(path) => {
+                    let id = self.by_path.get(&path).or(self.by_target.get(&path));
+                    match id.copied() {
+                        Some(id) => self.look(id, true),
+                        None => self.appeared(&path),
+                    }
+                }
+                Change::Appeared(path) => {
+                    self.recheck_target(&path);
+                    self.appeared(&path);
+                }
+                Change::Gone(path) => {
+                    self.recheck(&path);
+                    self.recheck_target(&path);
+                }
+                Change::Renamed(from, to) => {
+                    self.renamed(&from, &to);
+                    self.recheck_target(&from);
+                    self.recheck_target(&to);
+                }
+                Change::Folders => self.next_scan = Instant::now(),
+                Change::Overflow => {
+                    debug!("events were lost: every file is looked at");
+                    self.listings.clear();
+                    self.next_scan = Instant::now();
+                    self.to_check = self.files.keys().copied().collect();
+                    self.check_batch(usize::MAX);
+                }
+            }
+        }
+    }
+
+    /// A name has come into a watched folder.
+    fn appeared(&mut self, path: &Path) {
+        if self.options.globs.matches(path) && !self.consider(path) && self.trouble_free(path) {
+            self.trouble(
+                Trouble::Missed,
+                path,
+                "it was gone before it could be opened",
+            );
+            self.troubles.remove(&(Trouble::Missed, path.to_owned()));
+        }
+    }
+
+    fn renamed(&mut self, from: &Path, to: &Path) {
+        let known = fs::metadata(to)
+            .ok()
+            .and_then(|m| self.by_identity.get(&Identity::of(&m)).copied());
+        match known {
+            Some(id) => {
+                self.counters.rotations.add(1);
+                self.moved(id, to);
+                self.look(id, true);
+            }
+            None => self.appeared(to),
+        }
+        self.recheck(from);
+    }
+
+    /// Something happened to the name of a followed file: what is there now?
+    fn recheck(&mut self, path: &Path) {
+        let Some(id) = self.by_path.get(path).copied() else {
+            return;
+        };
+        match fs::metadata(path) {
+            Ok(metadata) if self.is_file(id, &metadata) => self.look(id, true),
+            Ok(_) if self.options.globs.matches(path) => {
+                self.consider(path);
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                self.trouble(Trouble::Open, path, &error.to_string());
+            }
+            _ => self.gone(path),
+        }
+    }
+
+    /// The same for a file behind a symbolic link.
+    fn recheck_target(&mut self, target: &Path) {
+        let link = self
+            .by_target
+            .get(target)
+            .and_then(|id| self.files.get(id)?.path.clone());
+        if let Some(link) = link {
+            self.recheck(&link);
+        }
+    }
+
+    fn is_file(&self, id: FileId, metadata: &Metadata) -> bool {
+        self.files
+            .get(&id)
+            .is_some_and(|file| file.identity == Identity::of(metadata))
+    }
+
+    // Scans.
+
+    /// Looks at everything the patterns match that is not known to be unchanged.
+    pub(crate) fn scan(&mut self) {
+        let mut found = Found::default();
+        self.options.globs.scan(&mut self.listings, &mut found);
+        if self.watch_folders(&found.folders) {
+            // What came between the listing and the watch is in a second listing.
+            found.files.clear();
+            self.listings.clear();
+            self.options.globs.scan(&mut self.listings, &mut found);
+        }
+        let mut later = Vec::new();
+        for (path, inode) in found.files {
+            let known = self.by_path.get(&path).and_then(|id| self.files.get(id));
+            let same = known.is_some_and(|file| Some(file.identity.inode) == inode);
+            if same {
+                continue;
+            }
+            if self.scanned {
+                self.consider(&path);
+            } else if !self.consider_claimed(&path) {
+                later.push(path);
+            }
+        }
+        for path in later {
+            self.consider(&path);
+        }
+        if !self.scanned {
+            self.recover_unclaimed();
+        }
+        self.settle_held();
+        self.retire();
+        self.scanned = true;
+        self.next_scan = Instant::now() + self.options.refresh_interval;
+    }
+
+    /// Watches folders; `true`: some were not watched before.
+    fn watch_folders(&mut self, folders: &[PathBuf]) -> bool {
+        let mut any_new = false;
+        for folder in folders {
+            any_new |= self.watch_folder(folder);
+        }
+        any_new
+    }
+
+    fn watch_folder(&mut self, folder: &Path) -> bool {
+        if !self.remote_folders.contains_key(folder) {
+            let Ok(about) = statfs(folder) else {
+                return false;
+            };
+            let remote = REMOTE.contains(&about.f_type);
+            if remote {
+                info!(
+                    "{} is on a network filesystem: it is polled",
+                    folder.display()
+                );
+            }
+            self.remote_folders.insert(folder.to_owned(), remote);
+        }
+        let Some(watches) = &mut self.watches else {
+            self.polled_folders.insert(folder.to_owned());
+            return false;
+        };
+        if self.remote_folders.get(folder) == Some(&true) {
+            self.polled_folders.insert(folder.to_owned());
+        }
+        match watches.add(folder) {
+            Ok(new) => {
+                if self.remote_folders.get(folder) == Some(&false)
+                    && !self.polled_folders.is_empty()
+                {
+                    self.polled_folders.remove(folder);
+                }
+                self.trouble_over(Trouble::Watch, folder);
+                new
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => {
+                self.polled_folders.insert(folder.to_owned());
+                let text = match error.raw_os_error() {
+                    Some(28) => format!(
+                        "{error}: fs.inotify.max_user_watches is used up; its files are looked at four times a second"
+                    ),
+                    _ => format!("{error}; its files are looked at four times a second"),
+                };
+                self.trouble(Trouble::Watch, folder, &text);
+                false
+            }
+        }
+    }
+
+    // Looks.
+
+    /// Looks at files of which nobody tells changes.
+    pub(crate) fn poll_files(&mut self) {
+        let ids: Vec<FileId> = self
+            .polled
+            .iter()
+            .chain(&self.detached)
+            .chain(&self.rotating)
+            .chain(&self.held)
+            .copied()
+            .collect();
+        for id in ids {
+            self.check(id);
+        }
+        self.settle_held();
+        self.retire();
+    }
+
+    /// Looks at the next few files, so that each has its turn however many there are.
+    pub(crate) fn check_some(&mut self) {
+        if self.to_check.is_empty() {
+            self.to_check = self.files.keys().copied().collect();
+        }
+        self.check_batch(CHECKED_AT_ONCE);
+    }
+
+    fn check_batch(&mut self, count: usize) {
+        for _ in 0..count {
+            let Some(id) = self.to_check.pop() else {
+                return;
+            };
+            self.check(id);
+        }
+    }
+
+    pub(crate) fn check_links(&mut self) {
+        let ids: Vec<FileId> = self.by_target.values().copied().collect();
+        for id in ids {
+            self.check(id);
+        }
+    }
+
+    /// Looks at a file's path and at the file.
+    fn check(&mut self, id: FileId) {
+        let Some(file) = self.files.get(&id).filter(|file| !file.retired) else {
+            return;
+        };
+        let Some(path) = file.path.clone() else {
+            return self.look(id, false);
+        };
+        match fs::metadata(&path) {
+            Ok(metadata) if self.is_file(id, &metadata) => self.look(id, false),
+            _ => self.recheck(&path),
+        }
+        let too_old = self.options.ignore_active_older
+            && self.files.get(&id).is_some_and(|file| {
+                !file.queued && file.matched && self.is_older(file.seen.modified.0)
+            });
+        if too_old {
+            info!("{}: older than ignore_older, let go", path.display());
+            self.finish_line(id);
+            self.forget(id);
+        }
+    }
+
+    fn is_older(&self, modified: i64) -> bool {
+        let Some(limit) = self.options.ignore_older else {
+            return false;
+        };
+        let now = flb_sidecar_sdk::event::Timestamp::now().seconds;
+        i64::from(now) - modified > limit.as_secs() as i64
+    }
+
+    // New files.
+
+    /// Follows the file at `path` if it is a new one, and reads it if it has grown.
+    /// `false`: there is no such file.
+    pub(crate) fn consider(&mut self, path: &Path) -> bool {
+        let metadata = match fs::metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return false,
+            Err(error) => {
+                self.trouble(Trouble::Open, path, &error.to_string());
+                return true;
+            }
+        };
+        if !metadata.is_file() {
+            self.trouble(
+                Trouble::NotAFile,
+                path,
+                "it is not a regular file, so it is not read",
+            );
+            return true;
+        }
+        let identity = Identity::of(&metadata);
+        if let Some(id) = self.by_identity.get(&identity).copied() {
+            self.moved(id, path);
+            self.look(id, false);
+            return true;
+        }
+        if self.compressed.contains(&identity)
+            || (self.is_older(Seen::of(&metadata).modified.0) && !self.by_path.contains_key(path))
+        {
+            return true;
+        }
+        match followed::open(path) {
+            Ok((handle, metadata)) => {
+                // The name may have come to stand for something else since.
+                let identity = Identity::of(&metadata);
+                if metadata.is_file() && !self.by_identity.contains_key(&identity) {
+                    self.trouble_over(Trouble::Open, path);
+                    let (entry, name) = self.position_of(path, &identity, &handle, &metadata);
+                    self.follow(path, identity, handle, &metadata, entry, name);
+                }
+                true
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => {
+                let text = error.to_string();
+                self.trouble(Trouble::Open, path, &text);
+                true
+            }
+        }
+    }
+
+    /// Follows a new file, from `position` if one is known.
+    pub(crate) fn follow(
+        &mut self,
+        path: &Path,
+        identity: Identity,
+        handle: fs::File,
+        metadata: &Metadata,
+        position: Option<u64>,
+        name: Option<PathBuf>,
+    ) -> FileId {
+        self.gone(path);
+        let from_head = if self.scanned {
+            self.options.read_new_from_head
+        } else {
+            self.options.read_from_head
+        };
+        let offset = match position {
+            Some(offset) => offset,
+            None if from_head => 0,
+            None => metadata.len(),
+        };
+        let id = FileId(self.next_id);
+        self.next_id += 1;
+        let mut file = Followed::new(identity, path, offset);
+        if let Some(name) = name {
+            file.name = name;
+        }
+        file.tag = self.tag_of(&file.name);
+        file.tail = Tail::read(&handle, offset).unwrap_or_default();
+        file.checkpoint_tail = Print::of(file.tail.bytes());
+        file.matched = self.options.globs.matches(path);
+        file.fresh = self.scanned;
+        file.compared = !self.scanned || offset > 0;
+        file.drained = self.drain_seen;
+        file.handle = Some(handle);
+        file.seen.size = offset;
+        file.polled = path
+            .parent()
+            .is_some_and(|folder| self.polled_folders.contains(folder));
+        file.remote = path
+            .parent()
+            .is_some_and(|folder| self.remote_folders.get(folder) == Some(&true));
+        if file.polled {
+            self.polled.insert(id);
+        }
+        if !file.matched {
+            self.detached.push(id);
+        }
+        self.open_handles += 1;
+        debug!("following {} from byte {offset}", path.display());
+        self.files.insert(id, file);
+        self.by_identity.insert(identity, id);
+        self.by_path.insert(path.to_owned(), id);
+        self.follow_link(id, path);
+        self.mark_unsaved();
+        self.look(id, true);
+        self.bound_handles();
+        id
+    }
+
+    /// Watches where a symbolic link points to.
+    fn follow_link(&mut self, id: FileId, path: &Path) {
+        let is_link = fs::symlink_metadata(path).is_ok_and(|m| m.is_symlink());
+        if let Some(file) = self.files.get_mut(&id) {
+            file.symlink = is_link;
+        }
+        if !is_link {
+            return;
+        }
+        if let Ok(target) = fs::canonicalize(path) {
+            if let Some(folder) = target.parent() {
+                self.watch_folder(folder);
+                if self.polled_folders.contains(folder) {
+                    self.polled.insert(id);
+                }
+            }
+            self.by_target.insert(target, id);
+        }
+    }
+
+    fn tag_of(&self, name: &Path) -> Option<Arc<str>> {
+        let template = self.tag_template.as_deref()?;
+        let path = name.to_string_lossy();
+        let tag = match &self.options.tag_regex {
+            Some(regex) => tag::expand_groups(template, regex, &path),
+            None => tag::expand(template, &path),
+        };
+        if tag.is_none() {
+            warn!("{path}: tag_regex does not match, the tag is {template}");
+        }
+        tag.map(Arc::from)
+    }
+
+    // Handles.
+
+    /// Opens a file that was closed at its end. `false`: it cannot be read now.
+    pub(crate) fn ensure_open(&mut self, id: FileId) -> bool {
+        let Some(file) = self.files.get(&id) else {
+            return false;
+        };
+        if file.handle.is_some() {
+            return true;
+        }
+        let Some(path) = file.path.clone() else {
+            return false;
+        };
+        match followed::open(&path) {
+            Ok((handle, metadata)) if self.is_file(id, &metadata) => {
+                if let Some(file) = self.files.get_mut(&id) {
+                    file.handle = Some(handle);
+                    self.open_handles += 1;
+                }
+                self.trouble_over(Trouble::Open, &path);
+                self.bound_handles();
+                true
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                self.trouble(Trouble::Open, &path, &error.to_string());
+                false
+            }
+            // Another file is there, or none.
+            _ => {
+                self.recheck(&path);
+                false
+            }
+        }
+    }
+
+    /// Closes files that have been at their end for longest, if too many are open.
+    fn bound_handles(&mut self) {
+        if self.open_handles <= MAX_OPEN {
+            return;
+        }
+        let mut idle: Vec<(Instant, FileId)> = self
+            .files
+            .iter()
+            .filter(|(_, file)| {
+                file.handle.is_some()
+                    && file.path.is_some()
+                    && file.matched
+                    && !file.queued
+                    && file.held.is_none()
+                    && file.seen.size <= file.offset
+            })
+            .map(|(id, file)| (file.last_read, *id))
+            .collect();
+        idle.sort_unstable();
+        for (_, id) in idle.into_iter().take(MAX_OPEN / 4) {
+            self.close(id);
+        }
+        if self.open_handles > MAX_OPEN {
+            // All have something unread: the newest is opened again when it has its turn.
+            let newest = FileId(self.next_id - 1);
+            if self.files.get(&newest).is_some_and(|file| file.matched) {
+                self.close(newest);
+            }
+        }
+    }
+
+    pub(crate) fn close(&mut self, id: FileId) {
+        if let Some(file) = self.files.get_mut(&id) {
+            if file.handle.take().is_some() {
+                self.open_handles -= 1;
+            }
+        }
+    }
+
+    // Troubles.
+
+    /// Counts and says what is wrong with a path, once until it is over.
+    pub(crate) fn trouble(&mut self, trouble: Trouble, path: &Path, text: &str) {
+        if self.troubles.insert((trouble, path.to_owned())) {
+            self.counters.error(trouble);
+            warn!("{}: {text}", path.display());
+        }
+    }
+
+    pub(crate) fn trouble_over(&mut self, trouble: Trouble, path: &Path) {
+        if !self.troubles.is_empty() && self.troubles.remove(&(trouble, path.to_owned())) {
+            info!("{}: in order again", path.display());
+        }
+    }
+
+    fn trouble_free(&self, path: &Path) -> bool {
+        !self.troubles.contains(&(Trouble::Open, path.to_owned()))
+    }
+}

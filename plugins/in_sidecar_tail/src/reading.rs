@@ -1,0 +1,210 @@
+//! Reading files, turn by turn, into batches of records.
+
+use std::os::unix::ffi::OsStrExt;
+use std::time::Instant;
+
+use flb_sidecar_sdk::event::Timestamp;
+use tracing::{info, warn};
+
+use crate::counters::Trouble;
+use crate::encode::Batch;
+use crate::followed::{FileId, Followed};
+use crate::lines::Piece;
+use crate::queue::{Item, Shared};
+use crate::worker::Worker;
+
+/// A batch goes to the queue when it is this long.
+const BATCH: usize = 192 << 10;
+
+/// Bytes of a file after which the kernel is told that they need not stay in its cache.
+const ADVISE: u64 = 1 << 20;
+
+impl Worker {
+    /// Puts a file into the row of those that are read.
+    pub(crate) fn give_turn(&mut self, id: FileId) {
+        if let Some(file) = self.files.get_mut(&id) {
+            if !file.queued && file.held.is_none() && !file.retired {
+                file.queued = true;
+                file.unread_since.get_or_insert_with(Instant::now);
+                self.turns.push_back(id);
+            }
+        }
+    }
+
+    /// Reads one file for one turn. `false`: there is nothing to do, or no room for it.
+    pub(crate) fn read_turn(&mut self) -> bool {
+        if self.turns.is_empty() || !self.shared.has_room() {
+            self.flush();
+            return false;
+        }
+        let Some(id) = self.turns.pop_front() else {
+            return false;
+        };
+        if self.ensure_open(id) && self.read_file(id) {
+            self.turns.push_back(id);
+        } else if let Some(file) = self.files.get_mut(&id) {
+            file.queued = false;
+            file.at_end_since = Instant::now();
+            file.unread_since = None;
+            if self.options.advise_cache && file.offset.saturating_sub(file.advised) >= ADVISE {
+                file.advise();
+            }
+            if let Some(request) = self.draining {
+                if file.drained < request {
+                    file.drained = request;
+                    self.drain_left = self.drain_left.saturating_sub(1);
+                }
+            }
+        }
+        true
+    }
+
+    /// Reads until the file's end (`false`) or the end of its turn (`true`).
+    fn read_file(&mut self, id: FileId) -> bool {
+        let Some(file) = self.files.get_mut(&id) else {
+            return false;
+        };
+        if self.batch.tag != file.tag && !self.batch.is_empty() {
+            send(&self.shared, &mut self.batch);
+        }
+        let turn = if file.fresh {
+            self.options.event_turn
+        } else {
+            self.options.static_turn
+        };
+        let turn_end = file.offset.saturating_add(turn);
+        while file.offset < turn_end {
+            let length = match file.read(&mut self.block) {
+                Ok(0) => return false,
+                Ok(length) => length,
+                Err(error) => {
+                    if !file.failing {
+                        self.counters.error(Trouble::Read);
+                        warn!("cannot read {}: {error}", file.name.display());
+                    }
+                    file.failing = true;
+                    return false;
+                }
+            };
+            if file.failing {
+                info!("{} can be read again", file.name.display());
+                file.failing = false;
+            }
+            let now = Instant::now();
+            file.last_read = now;
+            let Worker {
+                encoder,
+                batch,
+                counters,
+                options,
+                block,
+                ..
+            } = self;
+            let mut text = &block[..length];
+            file.offset += length as u64;
+            file.seen.size = file.seen.size.max(file.offset);
+            file.tail.push(text);
+            self.carried += length as u64;
+            let before = file.lines.start();
+            if file.hollow && before == file.lines.line_start() {
+                let nuls = text.iter().take_while(|byte| **byte == 0).count();
+                file.lines.leave_out(nuls as u64);
+                counters.nul_bytes.add(nuls as u64);
+                text = &text[nuls..];
+                file.hollow = text.is_empty();
+            }
+            encoder.begin(file.name.as_os_str().as_bytes(), Timestamp::now());
+            batch.tag.clone_from(&file.tag);
+            let records = batch.records;
+            let identity = file.identity;
+            let Followed { lines, epoch, .. } = file;
+            let line_start = lines.line_start();
+            lines.split(text, options.limits, |piece, offset, first, second| {
+                let empty = first.is_empty() && second.is_empty();
+                match piece {
+                    Piece::Whole if empty && options.skip_empty_lines => {
+                        counters.empty_lines_skipped.add(1);
+                    }
+                    Piece::Whole => encoder.line(batch, offset, first, second),
+                    piece => {
+                        encoder.long(batch, counters, &identity, piece, offset, (first, second));
+                    }
+                }
+            });
+            let consumed = lines.start() - before;
+            self.carried -= consumed;
+            let made = (batch.records - records) as u64;
+            counters.bytes.add(consumed);
+            counters.lines.add(made);
+            if lines.line_start() > line_start || consumed > 0 {
+                batch.reached(id, *epoch, lines.line_start(), consumed);
+            }
+            file.total.bytes += consumed;
+            file.total.lines += made;
+            if self.batch.events.len() >= BATCH {
+                send(&self.shared, &mut self.batch);
+                if !self.shared.has_room() {
+                    return true;
+                }
+            }
+            if length < self.block.len() && self.draining.is_none() {
+                // The end, as far as the kernel said; a later write is a change of its own.
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Makes a record of a last line that has no newline.
+    pub(crate) fn finish_line(&mut self, id: FileId) {
+        let Some(file) = self.files.get_mut(&id) else {
+            return;
+        };
+        if file.lines.start() == file.offset && file.lines.line_start() == file.offset {
+            return;
+        }
+        if self.batch.tag != file.tag && !self.batch.is_empty() {
+            send(&self.shared, &mut self.batch);
+        }
+        let Worker {
+            encoder,
+            batch,
+            counters,
+            ..
+        } = self;
+        encoder.begin(file.name.as_os_str().as_bytes(), Timestamp::now());
+        batch.tag.clone_from(&file.tag);
+        let records = batch.records;
+        let identity = file.identity;
+        let before = file.lines.start();
+        file.lines
+            .finish(|piece, offset, first, second| match piece {
+                Piece::Whole => encoder.line(batch, offset, first, second),
+                piece => encoder.long(batch, counters, &identity, piece, offset, (first, second)),
+            });
+        let consumed = file.lines.start() - before;
+        let made = (batch.records - records) as u64;
+        batch.reached(id, file.epoch, file.offset, consumed);
+        counters.bytes.add(consumed);
+        counters.lines.add(made);
+        file.total.bytes += consumed;
+        file.total.lines += made;
+        self.carried -= consumed;
+    }
+
+    /// Sends what has been collected, however little.
+    pub(crate) fn flush(&mut self) {
+        if !self.batch.is_empty() {
+            send(&self.shared, &mut self.batch);
+        }
+    }
+}
+
+/// Hands the batch over and begins an empty one.
+fn send(shared: &Shared, batch: &mut Batch) {
+    let next = Batch {
+        events: shared.spare_buffer(),
+        ..Batch::default()
+    };
+    shared.push(Item::Batch(std::mem::replace(batch, next)));
+}

@@ -1,0 +1,583 @@
+//! What happens to a followed file: growth, renames, deletion, truncation, and being copied.
+
+use std::fs::{self, File, Metadata};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use tracing::{debug, info, warn};
+
+use crate::counters::Trouble;
+use crate::followed::{self, FileId, Followed, Held, Seen};
+use crate::identity::{Clue, Identity, Print, Tail};
+use crate::lines::Splitter;
+use crate::worker::Worker;
+
+/// How long a file is not read that looks like a copy, once it has stopped growing.
+const HOLD: Duration = Duration::from_secs(1);
+/// The same in any case: nobody copies logs for longer.
+const LONGEST_HOLD: Duration = Duration::from_secs(10);
+/// On network filesystems, how long a file must look truncated before that is believed.
+const SECOND_LOOK: Duration = Duration::from_secs(1);
+
+impl Worker {
+    /// Looks at a file: has it grown, shrunk, or been rewritten? `told`: something said it changed.
+    pub(crate) fn look(&mut self, id: FileId, told: bool) {
+        let Some(file) = self.files.get(&id).filter(|file| !file.retired) else {
+            return;
+        };
+        let metadata = match (&file.handle, &file.path) {
+            (Some(handle), _) => handle.metadata(),
+            (None, Some(path)) => fs::metadata(path),
+            (None, None) => return,
+        };
+        let Ok(metadata) = metadata else {
+            return;
+        };
+        let seen = Seen::of(&metadata);
+        if !told && seen == file.seen {
+            if seen.size > file.offset {
+                self.give_turn(id);
+            }
+            return;
+        }
+        let size = seen.size;
+        // A file without a handle and without growth: only its path was checked.
+        if (size != file.offset || told) && file.handle.is_none() && !self.ensure_open(id) {
+            return;
+        }
+        let Some(file) = self.files.get_mut(&id) else {
+            return;
+        };
+        if file.handle.is_some() && file.offset > 0 {
+            let rewritten = size < file.offset || !file.holds_what_was_read().unwrap_or(true);
+            if rewritten && file.remote {
+                let since = *file.shrunk_since.get_or_insert_with(Instant::now);
+                if since.elapsed() < SECOND_LOOK {
+                    // A network filesystem's answer may be older than what was read.
+                    self.reopen(id);
+                    return;
+                }
+            }
+            if rewritten {
+                self.rewritten(id, size);
+            }
+        }
+        let Some(file) = self.files.get_mut(&id) else {
+            return;
+        };
+        file.shrunk_since = None;
+        if let Some(held) = file.held.as_mut().filter(|_| size > file.seen.size) {
+            held.grown = Instant::now();
+        }
+        file.seen = seen;
+        if file.grow_head().is_err() {
+            debug!("{}: cannot read its head", file.name.display());
+        }
+        if file.offset == 0 && file.head.starts_with(&[0x1f, 0x8b]) {
+            self.leave_compressed(id);
+            return;
+        }
+        if !file.compared && !file.head.is_empty() {
+            file.compared = true;
+            self.hold_if_copy(id);
+        }
+        if self.files.get(&id).is_some_and(|file| size > file.offset) {
+            self.give_turn(id);
+        }
+    }
+
+    /// Has the next look ask the server instead of a cache.
+    fn reopen(&mut self, id: FileId) {
+        let Some(path) = self.files.get(&id).and_then(|file| file.path.clone()) else {
+            return;
+        };
+        if let Ok((handle, metadata)) = followed::open(&path) {
+            if let Some(file) = self.files.get_mut(&id) {
+                if Identity::of(&metadata) == file.identity && file.handle.is_some() {
+                    file.handle = Some(handle);
+                }
+            }
+        }
+    }
+
+    fn leave_compressed(&mut self, id: FileId) {
+        let Some(file) = self.files.get(&id) else {
+            return;
+        };
+        let (identity, name) = (file.identity, file.name.clone());
+        self.trouble(
+            Trouble::Compressed,
+            &name,
+            "it is compressed (gzip), so it is not read",
+        );
+        self.compressed.insert(identity);
+        self.forget(id);
+    }
+
+    // Names.
+
+    /// The file `id` is at `path` now.
+    pub(crate) fn moved(&mut self, id: FileId, path: &Path) {
+        if self.by_path.get(path) == Some(&id) {
+            return;
+        }
+        let matched = self.options.globs.matches(path);
+        let Some(file) = self.files.get(&id) else {
+            return;
+        };
+        if let Some(old) = &file.path {
+            // A second name of the same file does not count as long as the first one is there.
+            let still_there = fs::metadata(old).is_ok_and(|m| Identity::of(&m) == file.identity);
+            if still_there && (file.matched || !matched) {
+                return;
+            }
+            let old = old.clone();
+            if self.by_path.get(&old) == Some(&id) {
+                self.by_path.remove(&old);
+            }
+        }
+        self.gone(path);
+        let Some(file) = self.files.get_mut(&id) else {
+            return;
+        };
+        debug!("{} is now {}", file.name.display(), path.display());
+        file.path = Some(path.to_owned());
+        file.matched = matched;
+        self.rotated(id);
+        self.by_path.insert(path.to_owned(), id);
+        self.detached.retain(|other| *other != id);
+        if !matched {
+            self.detached.push(id);
+        }
+    }
+
+    /// The last line of the file will be complete when nothing comes any more.
+    pub(crate) fn rotated(&mut self, id: FileId) {
+        if let Some(file) = self.files.get_mut(&id) {
+            file.rotated = true;
+            if !self.rotating.contains(&id) {
+                self.rotating.push(id);
+            }
+        }
+    }
+
+    /// The file that was at `path` is not there any more; its handle is read to the end.
+    pub(crate) fn gone(&mut self, path: &Path) {
+        let Some(id) = self.by_path.remove(path) else {
+            return;
+        };
+        self.by_target.retain(|_, other| *other != id);
+        let Some(file) = self.files.get_mut(&id) else {
+            return;
+        };
+        file.path = None;
+        file.matched = false;
+        if !self.detached.contains(&id) {
+            self.detached.push(id);
+        }
+        self.counters.rotations.add(1);
+        if file.handle.is_some() {
+            self.look(id, true);
+            return;
+        }
+        let lost = file.seen.size.saturating_sub(file.offset);
+        if lost > 0 {
+            warn!("{}: deleted with {lost} unread bytes", path.display());
+            self.counters.lost_bytes.add(lost);
+        }
+        self.let_go(id);
+    }
+
+    /// Lets go of files that left their path and had nothing new for `rotate_wait`.
+    pub(crate) fn retire(&mut self) {
+        let wait = self.options.rotate_wait;
+        for id in std::mem::take(&mut self.rotating) {
+            self.look(id, true);
+            let Some(file) = self.files.get(&id).filter(|file| !file.retired) else {
+                continue;
+            };
+            let quiet = file.at_end_since.elapsed() >= wait;
+            if quiet && !file.queued && file.held.is_none() {
+                self.finish_line(id);
+            } else {
+                self.rotating.push(id);
+            }
+        }
+        let over: Vec<FileId> = self
+            .detached
+            .iter()
+            .filter(|id| {
+                self.files.get(id).is_some_and(|file| {
+                    let quiet = file.at_end_since.elapsed() >= wait;
+                    !file.queued && file.held.is_none() && quiet
+                })
+            })
+            .copied()
+            .collect();
+        for id in over {
+            self.look(id, true);
+            if self.files.get(&id).is_some_and(|file| !file.queued) {
+                self.let_go(id);
+            }
+        }
+    }
+
+    /// A file is read to its end and not followed any longer.
+    fn let_go(&mut self, id: FileId) {
+        self.finish_line(id);
+        self.flush();
+        if let Some(file) = self.files.get(&id) {
+            debug!("no longer following {}", file.name.display());
+        }
+        let waits = self.saving.is_some()
+            && self
+                .files
+                .get(&id)
+                .is_some_and(|file| file.checkpoint < file.offset);
+        if !waits {
+            self.forget(id);
+            return;
+        }
+        // It stays in the state until what was read of it has left the host.
+        self.detach(id);
+        if let Some(file) = self.files.get_mut(&id) {
+            file.retired = true;
+        }
+    }
+
+    /// Takes a file out of everything but the list of files.
+    fn detach(&mut self, id: FileId) {
+        self.close(id);
+        self.detached.retain(|other| *other != id);
+        self.held.retain(|other| *other != id);
+        self.polled.remove(&id);
+        self.by_target.retain(|_, other| *other != id);
+        let Some(file) = self.files.get_mut(&id) else {
+            return;
+        };
+        if self.by_identity.get(&file.identity) == Some(&id) {
+            self.by_identity.remove(&file.identity);
+        }
+        if let Some(path) = file.path.as_ref() {
+            if self.by_path.get(path) == Some(&id) {
+                self.by_path.remove(path);
+            }
+        }
+        if file.queued {
+            file.queued = false;
+            self.turns.retain(|other| *other != id);
+        }
+        if self.draining.is_some_and(|request| file.drained < request) {
+            file.drained = self.drain_seen;
+            self.drain_left = self.drain_left.saturating_sub(1);
+        }
+    }
+
+    /// Drops a file and all that is known of it.
+    pub(crate) fn forget(&mut self, id: FileId) {
+        self.detach(id);
+        if let Some(file) = self.files.remove(&id) {
+            self.carried -= file.offset - file.lines.start();
+            self.note_finished(&file);
+            self.mark_unsaved();
+        }
+    }
+
+    // Truncation.
+
+    /// The file no longer holds what was read from it.
+    fn rewritten(&mut self, id: FileId, size: u64) {
+        let Some(file) = self.files.get_mut(&id) else {
+            return;
+        };
+        self.counters.truncations.add(1);
+        if size < file.offset && file.was_cut_to(size).unwrap_or(false) {
+            info!(
+                "{} lost its end: reading on from byte {size}",
+                file.name.display()
+            );
+            self.carried -= file.offset - file.lines.start();
+            file.lines.cut_to(size);
+            self.carried += size - file.lines.start();
+            file.offset = size;
+            file.advised = file.advised.min(size);
+            file.epoch += 1;
+            file.checkpoint = file.checkpoint.min(size);
+            if let Some(handle) = &file.handle {
+                file.tail = Tail::read(handle, size).unwrap_or_default();
+            }
+            return;
+        }
+        info!("{} begins anew", file.name.display());
+        let clue = file.clue();
+        let folder = file.path.as_ref().unwrap_or(&file.name).parent();
+        let folder = folder.map(Path::to_owned).unwrap_or_default();
+        let name = file.name.clone();
+        match self.find_copy(&folder, &name, &clue, Some(id)) {
+            Some((path, handle, metadata)) => self.continue_in_copy(id, &path, handle, &metadata),
+            None => {
+                self.skip_short_copy(id);
+                self.finish_line(id);
+                let lost = self
+                    .files
+                    .get(&id)
+                    .map_or(0, |file| file.seen.size.saturating_sub(file.offset));
+                if lost > 0 {
+                    self.counters.lost_bytes.add(lost);
+                    warn!("{}: {lost} bytes were overwritten unread", name.display());
+                }
+            }
+        }
+        if let Some(file) = self.files.get_mut(&id) {
+            self.carried -= file.offset - file.lines.start();
+            file.begin_anew();
+            self.mark_unsaved();
+        }
+    }
+
+    /// A file that holds what was read of another one, whose path is `name`.
+    pub(crate) fn find_copy(
+        &self,
+        folder: &Path,
+        name: &Path,
+        clue: &Clue,
+        original: Option<FileId>,
+    ) -> Option<(PathBuf, File, Metadata)> {
+        if clue.head.length == 0 {
+            return None;
+        }
+        let mut copies: Vec<(PathBuf, File, Metadata)> = fs::read_dir(folder)
+            .ok()?
+            .filter_map(Result::ok)
+            .map(|entry| folder.join(entry.file_name()))
+            .filter(|path| path != name && related(name, path))
+            .filter_map(|path| {
+                let metadata = fs::metadata(&path).ok()?;
+                let known = self.by_identity.get(&Identity::of(&metadata));
+                // A file that is read by itself is no copy, unless that is what it waits for.
+                let free = known.is_none_or(|known| {
+                    self.files
+                        .get(known)
+                        .and_then(|file| file.held)
+                        .is_some_and(|held| Some(held.original) == original)
+                });
+                if !free || !metadata.is_file() || metadata.len() < clue.offset {
+                    return None;
+                }
+                let (handle, metadata) = followed::open(&path).ok()?;
+                let fits = metadata.is_file() && clue.fits(&handle, metadata.len()).ok()?;
+                fits.then_some((path, handle, metadata))
+            })
+            .collect();
+        copies.sort_by_key(|(_, _, metadata)| metadata.modified().ok());
+        copies.pop()
+    }
+
+    /// What is left of a truncated file is read from its copy.
+    fn continue_in_copy(
+        &mut self,
+        original: FileId,
+        path: &Path,
+        handle: File,
+        metadata: &Metadata,
+    ) {
+        let identity = Identity::of(metadata);
+        let Some(file) = self.files.get(&original) else {
+            return;
+        };
+        info!("{} goes on in {}", file.name.display(), path.display());
+        let (offset, name) = (file.offset, file.name.clone());
+        let id = match self.by_identity.get(&identity).copied() {
+            Some(held) => held,
+            None => self.follow(path, identity, handle, metadata, Some(offset), Some(name)),
+        };
+        let Some(mut copy) = self.files.remove(&id) else {
+            return;
+        };
+        if let Some(file) = self.files.get_mut(&original) {
+            copy.name.clone_from(&file.name);
+            copy.tag.clone_from(&file.tag);
+            copy.offset = file.offset;
+            copy.advised = file.offset;
+            copy.lines = std::mem::replace(&mut file.lines, Splitter::at(file.offset));
+            copy.head.clone_from(&file.head);
+            copy.tail = file.tail;
+            copy.checkpoint = file.checkpoint;
+            copy.checkpoint_tail = file.checkpoint_tail;
+            copy.continues = Some((original, file.epoch));
+        }
+        copy.held = None;
+        copy.compared = true;
+        self.held.retain(|other| *other != id);
+        self.files.insert(id, copy);
+        self.rotated(id);
+        self.look(id, true);
+    }
+
+    /// Held files that hold less than what was read of the truncated file: all of it was read.
+    fn skip_short_copy(&mut self, original: FileId) {
+        let Some(other) = self.files.get(&original) else {
+            return;
+        };
+        let copies: Vec<FileId> = self
+            .held
+            .iter()
+            .filter(|id| {
+                self.files.get(id).is_some_and(|file| {
+                    let held_for = file.held.is_some_and(|held| held.original == original);
+                    held_for && file.seen.size <= other.offset && begins_like(file, other)
+                })
+            })
+            .copied()
+            .collect();
+        for id in copies {
+            self.held.retain(|other| *other != id);
+            if let Some(file) = self.files.get_mut(&id) {
+                info!("{} is a copy of what was read", file.name.display());
+                file.held = None;
+                file.offset = file.seen.size;
+                file.lines = Splitter::at(file.offset);
+                file.checkpoint = file.offset;
+                let tail = file.handle.as_ref().map(|h| Tail::read(h, file.offset));
+                file.tail = tail.and_then(Result::ok).unwrap_or_default();
+                file.checkpoint_tail = Print::of(file.tail.bytes());
+                self.mark_unsaved();
+            }
+        }
+    }
+
+    // Copies in the making: `copytruncate` with a pattern that matches the copy too.
+
+    /// Does not read a new file for now that begins like one with a related name.
+    fn hold_if_copy(&mut self, id: FileId) {
+        let Some(file) = self.files.get(&id) else {
+            return;
+        };
+        let Some(path) = &file.path else {
+            return;
+        };
+        let original = originals(path).into_iter().find_map(|path| {
+            let original = self.by_path.get(&path).copied().filter(|o| *o != id)?;
+            let other = self.files.get(&original)?;
+            (begins_like(file, other) && other.held.is_none()).then_some(original)
+        });
+        if let Some(original) = original {
+            debug!("{} may be a copy, not read yet", path.display());
+            let now = Instant::now();
+            if let Some(file) = self.files.get_mut(&id) {
+                file.held = Some(Held {
+                    original,
+                    since: now,
+                    grown: now,
+                });
+                self.held.push(id);
+            }
+        }
+    }
+
+    /// Reads files after all that turned out to be no copies.
+    pub(crate) fn settle_held(&mut self) {
+        let over: Vec<FileId> = self
+            .held
+            .iter()
+            .filter(|id| {
+                self.files.get(id).is_none_or(|file| {
+                    file.held.is_none_or(|held| {
+                        let original = self.files.get(&held.original);
+                        held.grown.elapsed() >= HOLD
+                            || held.since.elapsed() >= LONGEST_HOLD
+                            || !original.is_some_and(|other| begins_like(file, other))
+                    })
+                })
+            })
+            .copied()
+            .collect();
+        for id in over {
+            self.release(id);
+        }
+    }
+
+    /// A drain waits for nothing.
+    pub(crate) fn release_held(&mut self) {
+        for id in self.held.clone() {
+            self.release(id);
+        }
+    }
+
+    fn release(&mut self, id: FileId) {
+        self.held.retain(|other| *other != id);
+        if let Some(file) = self.files.get_mut(&id) {
+            file.held = None;
+            self.look(id, true);
+            self.give_turn(id);
+        }
+    }
+}
+
+/// Whether both have the same first bytes, as far as the shorter one goes.
+fn begins_like(copy: &Followed, original: &Followed) -> bool {
+    let length = copy.head.len().min(original.head.len());
+    length > 0
+        && copy.head[..length] == original.head[..length]
+        && copy.seen.size <= original.seen.size
+}
+
+/// Paths of which the file at `path` might be a rotated copy: `app.log.1`, `app.log-20240101`
+/// and `app-20240101.log` come from `app.log`.
+fn originals(path: &Path) -> Vec<PathBuf> {
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+        return Vec::new();
+    };
+    let extension = path.extension().and_then(|e| e.to_str());
+    let mut originals = Vec::new();
+    for (at, _) in name
+        .match_indices(['.', '-', '_'])
+        .filter(|(at, _)| *at > 0)
+    {
+        originals.push(path.with_file_name(&name[..at]));
+        if let Some(extension) = extension {
+            originals.push(path.with_file_name(format!("{}.{extension}", &name[..at])));
+        }
+    }
+    originals.retain(|original| original != path);
+    originals
+}
+
+/// Whether a name looks like a rotated one of `original`: they share what is before the first dot.
+pub(crate) fn related(original: &Path, path: &Path) -> bool {
+    let stem = |path: &Path| {
+        let name = path.file_name()?.to_str()?;
+        Some(name.split('.').next().unwrap_or(name).to_owned())
+    };
+    match (stem(original), path.file_name().and_then(|n| n.to_str())) {
+        (Some(stem), Some(name)) => !stem.is_empty() && name.starts_with(&stem),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rotated_names_lead_to_their_original() {
+        for name in [
+            "app.log.1",
+            "app.log-20240101",
+            "app-20240101.log",
+            "app.1.log",
+        ] {
+            let originals = originals(&Path::new("/var/log").join(name));
+            assert!(
+                originals.contains(&PathBuf::from("/var/log/app.log")),
+                "{name}"
+            );
+            assert!(
+                related(Path::new("/var/log/app.log"), Path::new(name)),
+                "{name}"
+            );
+        }
+        assert!(originals(Path::new("/var/log/app")).is_empty());
+        assert!(!related(Path::new("app.log"), Path::new("web.log")));
+    }
+}

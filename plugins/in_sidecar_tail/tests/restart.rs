@@ -1,0 +1,314 @@
+//! Positions across restarts, orderly and not.
+
+mod common;
+
+use std::fs::{self, OpenOptions};
+use std::path::{Path, PathBuf};
+
+use common::{append, Rig};
+use flb_sidecar_sdk::fake::FakeHost;
+use flb_sidecar_sdk::{Input, Pending, Wake};
+
+/// A host that delivers at once.
+fn delivering() -> FakeHost {
+    FakeHost {
+        pending: Some(Pending::default()),
+        ..FakeHost::default()
+    }
+}
+
+/// A host that keeps everything.
+fn stuck() -> FakeHost {
+    FakeHost {
+        pending: Some(Pending {
+            chunks: 1,
+            tasks: 0,
+        }),
+        ..FakeHost::default()
+    }
+}
+
+struct Setup {
+    dir: tempfile::TempDir,
+    state: tempfile::TempDir,
+    pattern: &'static str,
+}
+
+impl Setup {
+    fn new(pattern: &'static str) -> Self {
+        Setup {
+            dir: tempfile::tempdir().unwrap(),
+            state: tempfile::tempdir().unwrap(),
+            pattern,
+        }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn db(&self) -> PathBuf {
+        self.state.path().join("tail.db")
+    }
+
+    fn start_on(&self, host: FakeHost) -> Rig {
+        let pattern = self.file(self.pattern);
+        let db = self.db();
+        let options = [
+            ("path", pattern.to_str().unwrap()),
+            ("db", db.to_str().unwrap()),
+            ("db.sync", "off"),
+            ("rotate_wait", "0"),
+        ];
+        Rig::try_start(&options, host).unwrap()
+    }
+
+    fn start(&self) -> Rig {
+        self.start_on(delivering())
+    }
+
+    /// Waits until the state says that `path` is delivered up to `offset`.
+    fn saved(&self, rig: &mut Rig, path: &Path, offset: u64) {
+        let state = self.state.path().join("tail.db.sidecar");
+        let path = path.to_str().unwrap().to_owned();
+        rig.until("the position is saved", |_| {
+            let Ok(bytes) = fs::read(&state) else {
+                return false;
+            };
+            let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+            json["files"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|file| file["path"] == path.as_str() && file["offset"] == offset)
+        });
+    }
+}
+
+#[test]
+fn a_restart_repeats_nothing_and_loses_nothing() {
+    let setup = Setup::new("*.log");
+    let file = setup.file("a.log");
+    append(&file, "one\ntwo\npar");
+    let mut rig = setup.start();
+    rig.wait_for(&["one", "two"]);
+    setup.saved(&mut rig, &file, 8);
+    rig.exit();
+    append(&file, "tial\nthree\n");
+    let mut rig = setup.start();
+    rig.wait_for(&["partial", "three"]);
+    append(&file, "four\n");
+    rig.wait_for(&["partial", "three", "four"]);
+}
+
+#[test]
+fn an_orderly_stop_saves_what_was_delivered_last() {
+    let setup = Setup::new("*.log");
+    let file = setup.file("a.log");
+    append(&file, "one\n");
+    let mut rig = setup.start();
+    rig.wait_for(&["one"]);
+    append(&file, "two\nlast");
+    rig.host.stopping = true;
+    rig.host.pending = stuck().pending;
+    let tail = rig.tail.as_mut().unwrap();
+    tail.pause(&mut rig.host);
+    assert_eq!(rig.lines(), ["one", "two", "last"]);
+    // The engine has delivered it and pauses once more at its very end.
+    rig.host.pending = delivering().pending;
+    let tail = rig.tail.as_mut().unwrap();
+    tail.pause(&mut rig.host);
+    rig.exit();
+    append(&file, " line\n");
+    let mut rig = setup.start();
+    rig.wait_for(&[" line"]);
+}
+
+#[test]
+fn what_has_not_left_the_host_is_read_again() {
+    let setup = Setup::new("*.log");
+    let file = setup.file("a.log");
+    append(&file, "one\n");
+    let mut rig = setup.start();
+    rig.wait_for(&["one"]);
+    setup.saved(&mut rig, &file, 4);
+    rig.host.pending = stuck().pending;
+    append(&file, "two\n");
+    rig.wait_for(&["one", "two"]);
+    for _ in 0..10 {
+        let tail = rig.tail.as_mut().unwrap();
+        tail.collect(Wake::Tick, &mut rig.host);
+    }
+    rig.exit();
+    let mut rig = setup.start();
+    rig.wait_for(&["two"]);
+}
+
+#[test]
+fn a_host_that_does_not_tell_has_everything_read_again() {
+    let setup = Setup::new("*.log");
+    append(&setup.file("a.log"), "one\n");
+    for _ in 0..2 {
+        let mut rig = setup.start_on(FakeHost::default());
+        rig.wait_for(&["one"]);
+        rig.exit();
+    }
+}
+
+#[test]
+fn a_steady_stream_is_held_back_for_a_moment_to_see_what_is_delivered() {
+    let setup = Setup::new("*.log");
+    let file = setup.file("a.log");
+    let mut rig = setup.start();
+    rig.host.pending = stuck().pending;
+    append(&file, "one\n");
+    rig.wait_for(&["one"]);
+    for _ in 0..20 {
+        let tail = rig.tail.as_mut().unwrap();
+        tail.collect(Wake::Tick, &mut rig.host);
+    }
+    assert!(rig.host.flushes > 0, "the host is asked to dispatch");
+    append(&file, "two\n");
+    rig.host.pending = delivering().pending;
+    rig.wait_for(&["one", "two"]);
+    setup.saved(&mut rig, &file, 8);
+}
+
+#[test]
+fn rotation_while_nobody_reads() {
+    for pattern in ["a.log", "a.log*"] {
+        let setup = Setup::new(pattern);
+        let file = setup.file("a.log");
+        append(&file, "one\n");
+        let mut rig = setup.start();
+        rig.wait_for(&["one"]);
+        setup.saved(&mut rig, &file, 4);
+        rig.exit();
+        append(&file, "two\n");
+        fs::rename(&file, setup.file("a.log.1")).unwrap();
+        append(&file, "three\n");
+        let mut rig = setup.start();
+        rig.until("both", |rig| rig.lines().len() >= 2);
+        rig.drain();
+        let mut lines = rig.lines();
+        lines.sort();
+        assert_eq!(lines, ["three", "two"], "{pattern}");
+    }
+}
+
+#[test]
+fn copytruncate_while_nobody_reads() {
+    for pattern in ["a.log", "a.log*"] {
+        let setup = Setup::new(pattern);
+        let file = setup.file("a.log");
+        append(&file, "one\n");
+        let mut rig = setup.start();
+        rig.wait_for(&["one"]);
+        setup.saved(&mut rig, &file, 4);
+        rig.exit();
+        append(&file, "two\n");
+        fs::copy(&file, setup.file("a.log.1")).unwrap();
+        OpenOptions::new()
+            .write(true)
+            .truncate(true)
+            .open(&file)
+            .unwrap();
+        append(&file, "three\n");
+        let mut rig = setup.start();
+        rig.until("both", |rig| rig.lines().len() >= 2);
+        rig.drain();
+        let mut lines = rig.lines();
+        lines.sort();
+        assert_eq!(lines, ["three", "two"], "{pattern}");
+    }
+}
+
+#[test]
+fn a_file_rewritten_while_nobody_reads_is_read_anew() {
+    let setup = Setup::new("*.log");
+    let file = setup.file("a.log");
+    append(&file, "one\n");
+    let mut rig = setup.start();
+    rig.wait_for(&["one"]);
+    setup.saved(&mut rig, &file, 4);
+    rig.exit();
+    fs::write(&file, "uno\ndos\n").unwrap();
+    let mut rig = setup.start();
+    rig.wait_for(&["uno", "dos"]);
+}
+
+#[test]
+fn a_file_that_was_let_go_undelivered_is_found_again() {
+    let setup = Setup::new("a.log");
+    let file = setup.file("a.log");
+    append(&file, "one\n");
+    let mut rig = setup.start();
+    rig.wait_for(&["one"]);
+    setup.saved(&mut rig, &file, 4);
+    rig.host.pending = stuck().pending;
+    append(&file, "two\n");
+    rig.wait_for(&["one", "two"]);
+    fs::rename(&file, setup.file("a.log.1")).unwrap();
+    rig.until("let go", |rig| rig.metric("files_open") == 0);
+    rig.exit();
+    let mut rig = setup.start();
+    rig.wait_for(&["two"]);
+}
+
+#[test]
+fn a_second_reader_waits() {
+    let setup = Setup::new("*.log");
+    let file = setup.file("a.log");
+    append(&file, "one\n");
+    let mut first = setup.start();
+    first.wait_for(&["one"]);
+    setup.saved(&mut first, &file, 4);
+    let mut second = setup.start();
+    for _ in 0..5 {
+        second.turn();
+    }
+    assert!(second.lines().is_empty());
+    first.exit();
+    append(&file, "two\n");
+    second.wait_for(&["two"]);
+}
+
+#[test]
+fn a_damaged_state_is_said_and_everything_read() {
+    let setup = Setup::new("*.log");
+    append(&setup.file("a.log"), "one\n");
+    fs::write(setup.state.path().join("tail.db.sidecar"), "{").unwrap();
+    let mut rig = setup.start();
+    rig.wait_for(&["one"]);
+    assert_eq!(rig.errors("state"), 1);
+}
+
+#[test]
+fn state_that_cannot_be_kept_stops_the_start() {
+    let setup = Setup::new("*.log");
+    let pattern = setup.file("*.log");
+    let options = [
+        ("path", pattern.to_str().unwrap()),
+        ("db", "/nonexistent/folder/tail.db"),
+    ];
+    let error = Rig::try_start(&options, delivering())
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(
+        error.contains("'db'") && error.contains("/nonexistent/folder/tail.db"),
+        "{error}"
+    );
+    fs::write(
+        setup.state.path().join("tail.db.sidecar"),
+        r#"{"version":99}"#,
+    )
+    .unwrap();
+    let db = setup.db();
+    let options = [("path", options[0].1), ("db", db.to_str().unwrap())];
+    let error = Rig::try_start(&options, delivering())
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(error.contains("version 99"), "{error}");
+}

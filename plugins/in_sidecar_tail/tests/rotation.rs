@@ -1,0 +1,398 @@
+//! Everything that happens to files: rotation, truncation, deletion, links, odd paths.
+
+mod common;
+
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::{symlink, FileExt, PermissionsExt};
+use std::time::Duration;
+
+use common::{append, Rig};
+use flb_sidecar_sdk::Input;
+
+fn sorted(rig: &Rig) -> Vec<String> {
+    let mut lines = rig.lines();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn copytruncate_goes_on_in_the_copy() {
+    // Paused, so that the truncation overtakes the reading.
+    for pattern in ["a.log", "a.log*"] {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a.log");
+        let long = format!("{}\n", "x".repeat(20_000));
+        append(&file, "first\n");
+        let mut rig = Rig::follow(&dir.path().join(pattern));
+        rig.wait_for(&["first"]);
+        rig.host.paused = true;
+        append(&file, &long.repeat(500));
+        append(&file, "last\nhalf");
+        let handle = rig.tail().drain_handle().unwrap();
+        rig.until("all is seen", |_| handle.status().unread_bytes > 10_000_000);
+        fs::copy(&file, dir.path().join("a.log.1")).unwrap();
+        OpenOptions::new()
+            .write(true)
+            .truncate(true)
+            .open(&file)
+            .unwrap();
+        rig.until("the truncation is seen", |rig| {
+            rig.metric("truncations_total") == 1
+        });
+        append(&file, "new\n");
+        rig.host.paused = false;
+        rig.drain();
+        let lines = rig.lines();
+        assert_eq!(lines.len(), 504, "{pattern}");
+        for line in ["first", "last", "half", "new"] {
+            assert_eq!(
+                lines.iter().filter(|l| *l == line).count(),
+                1,
+                "{pattern} {line}"
+            );
+        }
+        assert_eq!(rig.metric("lost_bytes_total"), 0);
+    }
+}
+
+#[test]
+fn a_copy_in_the_making_is_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.log");
+    append(&file, "one\ntwo\n");
+    let mut rig = Rig::follow(&dir.path().join("a.log*"));
+    rig.wait_for(&["one", "two"]);
+    fs::copy(&file, dir.path().join("a.log.1")).unwrap();
+    // Long enough for the copy to be found, and shorter than it is waited for.
+    rig.until("the copy is found", |rig| rig.metric("files_followed") == 2);
+    append(&file, "three\n");
+    rig.wait_for(&["one", "two", "three"]);
+    OpenOptions::new()
+        .write(true)
+        .truncate(true)
+        .open(&file)
+        .unwrap();
+    append(&file, "four\n");
+    rig.drain();
+    // What was written between copying and truncating is lost to everybody, but was read here.
+    assert_eq!(rig.lines(), ["one", "two", "three", "four"]);
+}
+
+#[test]
+fn files_that_begin_alike_are_both_read() {
+    let dir = tempfile::tempdir().unwrap();
+    append(&dir.path().join("a.log"), "tick\n");
+    let mut rig = Rig::follow(&dir.path().join("*.log"));
+    rig.wait_for(&["tick"]);
+    append(&dir.path().join("a-2.log"), "tick\n");
+    append(&dir.path().join("b.log"), "tick\n");
+    rig.wait_for(&["tick", "tick", "tick"]);
+}
+
+#[test]
+fn truncation_to_nothing_and_to_less_and_to_the_same_size() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.log");
+    append(&file, "one\ntwo\nthr");
+    let mut rig = Rig::follow(&file);
+    rig.wait_for(&["one", "two"]);
+    // To less: what is left was read.
+    OpenOptions::new()
+        .write(true)
+        .open(&file)
+        .unwrap()
+        .set_len(4)
+        .unwrap();
+    rig.until("truncated", |rig| rig.metric("truncations_total") == 1);
+    append(&file, "2\n");
+    rig.wait_for(&["one", "two", "2"]);
+    // To the same size, with other bytes, in one step.
+    File::options()
+        .write(true)
+        .open(&file)
+        .unwrap()
+        .write_all_at(b"uno\n3\n", 0)
+        .unwrap();
+    rig.wait_for(&["one", "two", "2", "uno", "3"]);
+    // To nothing.
+    fs::write(&file, "").unwrap();
+    append(&file, "next\n");
+    rig.wait_for(&["one", "two", "2", "uno", "3", "next"]);
+}
+
+#[test]
+fn a_writer_that_goes_on_at_its_old_position_leaves_a_hole_that_is_skipped() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.log");
+    let writer = File::create(&file).unwrap();
+    writer.write_all_at(b"one\ntwo\n", 0).unwrap();
+    let mut rig = Rig::follow(&file);
+    rig.wait_for(&["one", "two"]);
+    writer.set_len(0).unwrap();
+    rig.until("truncated", |rig| rig.metric("truncations_total") == 1);
+    writer.write_all_at(b"three\n", 8).unwrap();
+    rig.wait_for(&["one", "two", "three"]);
+    assert_eq!(rig.metric("nul_bytes_skipped_total"), 8);
+}
+
+#[test]
+fn overwritten_unread_bytes_are_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.log");
+    let mut rig = Rig::follow(&file);
+    rig.host.paused = true;
+    append(&file, &"0123456789abcde\n".repeat(500_000));
+    let handle = rig.tail().drain_handle().unwrap();
+    rig.until("all is seen", |_| handle.status().unread_bytes == 8_000_000);
+    fs::write(&file, "").unwrap();
+    rig.until("counted", |rig| rig.metric("lost_bytes_total") > 0);
+    append(&file, "next\n");
+    rig.host.paused = false;
+    rig.drain();
+    let read = rig.metric("read_bytes_total") - 5;
+    assert_eq!(rig.metric("lost_bytes_total") + read, 8_000_000);
+    assert_eq!(rig.lines().last().unwrap(), "next");
+}
+
+#[test]
+fn a_deleted_file_is_read_to_its_end_with_its_last_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.log");
+    append(&file, "one\n");
+    let path = file.to_str().unwrap();
+    let mut rig = Rig::start(&[("path", path), ("rotate_wait", "0")]);
+    rig.wait_for(&["one"]);
+    rig.host.paused = true;
+    let mut writer = OpenOptions::new().append(true).open(&file).unwrap();
+    let long = format!("{}\n", "x".repeat(30_000));
+    std::io::Write::write_all(&mut writer, long.repeat(300).as_bytes()).unwrap();
+    std::io::Write::write_all(&mut writer, b"last").unwrap();
+    drop(writer);
+    fs::remove_file(&file).unwrap();
+    append(&file, "new\n");
+    rig.host.paused = false;
+    rig.until("all lines", |rig| rig.lines().len() == 303);
+    rig.until("let go", |rig| rig.metric("files_followed") == 1);
+    let lines = sorted(&rig);
+    assert_eq!(lines[..3], ["last", "new", "one"]);
+}
+
+#[test]
+fn a_file_that_lives_for_a_moment_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut rig = Rig::follow(&dir.path().join("*.log"));
+    // The folder is watched once this is found.
+    append(&dir.path().join("first.log"), "first\n");
+    rig.wait_for(&["first"]);
+    let mut read = 1;
+    for number in 0..50 {
+        let file = dir.path().join(format!("{number}.log"));
+        append(&file, &format!("{number}\n"));
+        rig.until("followed or missed", |rig| {
+            rig.lines().len() > read || rig.missed() > 0
+        });
+        read = rig.lines().len();
+        fs::remove_file(&file).unwrap();
+    }
+    rig.drain();
+    assert_eq!(rig.lines().len() as u64 + rig.missed(), 51);
+    assert_eq!(rig.missed(), 0);
+}
+
+#[test]
+fn a_replacing_rename_is_a_new_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.log");
+    append(&file, "one\n");
+    let mut rig = Rig::follow(&file);
+    rig.wait_for(&["one"]);
+    let next = dir.path().join("a.tmp");
+    append(&next, "two\n");
+    append(&file, "late\n");
+    fs::rename(&next, &file).unwrap();
+    rig.until("all", |rig| rig.lines().len() == 3);
+    assert_eq!(sorted(&rig), ["late", "one", "two"]);
+}
+
+#[test]
+fn a_swapped_symbolic_link_is_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    let real = tempfile::tempdir().unwrap();
+    for number in 1..=2 {
+        fs::create_dir(real.path().join(number.to_string())).unwrap();
+    }
+    let link = dir.path().join("a.log");
+    append(&real.path().join("1/x"), "one\n");
+    symlink(real.path().join("1/x"), &link).unwrap();
+    let mut rig = Rig::follow(&link);
+    rig.wait_for(&["one"]);
+    append(&real.path().join("1/x"), "two\n");
+    rig.wait_for(&["one", "two"]);
+    append(&real.path().join("2/x"), "three\n");
+    append(&real.path().join("1/x"), "late\n");
+    let swap = dir.path().join("swap");
+    symlink(real.path().join("2/x"), &swap).unwrap();
+    fs::rename(&swap, &link).unwrap();
+    rig.until("all", |rig| rig.lines().len() == 4);
+    assert_eq!(sorted(&rig), ["late", "one", "three", "two"]);
+    append(&real.path().join("2/x"), "four\n");
+    rig.until("the new target is followed", |rig| rig.lines().len() == 5);
+}
+
+#[test]
+fn a_folder_link_that_is_swapped_leads_to_new_files() {
+    let dir = tempfile::tempdir().unwrap();
+    for number in ["1", "2"] {
+        fs::create_dir(dir.path().join(number)).unwrap();
+        append(
+            &dir.path().join(number).join("a.log"),
+            &format!("{number}\n"),
+        );
+    }
+    symlink(dir.path().join("1"), dir.path().join("now")).unwrap();
+    let mut rig = Rig::follow(&dir.path().join("now/*.log"));
+    rig.wait_for(&["1"]);
+    symlink(dir.path().join("2"), dir.path().join("swap")).unwrap();
+    fs::rename(dir.path().join("swap"), dir.path().join("now")).unwrap();
+    rig.wait_for(&["1", "2"]);
+}
+
+#[test]
+fn a_hard_link_is_the_same_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.log");
+    append(&file, "one\n");
+    fs::hard_link(&file, dir.path().join("b.log")).unwrap();
+    let mut rig = Rig::follow(&dir.path().join("*.log"));
+    rig.wait_for(&["one"]);
+    append(&dir.path().join("b.log"), "two\n");
+    rig.wait_for(&["one", "two"]);
+    fs::remove_file(&file).unwrap();
+    append(&dir.path().join("b.log"), "three\n");
+    rig.wait_for(&["one", "two", "three"]);
+    rig.drain();
+    assert_eq!(rig.lines(), ["one", "two", "three"]);
+}
+
+#[test]
+fn odd_paths_are_left_alone_and_counted_once() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("folder.log")).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        dir.path().join("pipe.log"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR,
+        0,
+    )
+    .unwrap();
+    append(&dir.path().join("a.log"), "one\n");
+    append(&dir.path().join("b.log.gz"), "\u{1f}");
+    OpenOptions::new()
+        .write(true)
+        .open(dir.path().join("b.log.gz"))
+        .unwrap()
+        .write_all_at(&[0x1f, 0x8b, 8, 0], 0)
+        .unwrap();
+    let mut rig = Rig::follow(&dir.path().join("*.log*"));
+    rig.wait_for(&["one"]);
+    rig.drain();
+    rig.drain();
+    assert_eq!(rig.lines(), ["one"]);
+    assert_eq!(rig.errors("not_a_file"), 2);
+    assert_eq!(rig.errors("compressed"), 1);
+}
+
+#[test]
+fn a_file_without_permission_is_read_when_it_has_it() {
+    if rustix::process::geteuid().is_root() {
+        // Root may read everything; the error path is the one of any failing open.
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.log");
+    append(&file, "one\n");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
+    let mut rig = Rig::follow(&file);
+    rig.until("the error is counted", |rig| rig.errors("open") == 1);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    rig.wait_for(&["one"]);
+}
+
+#[test]
+fn long_lines_are_split_cut_or_skipped() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.log");
+    append(&file, &format!("one\n{}\ntwo\n", "x".repeat(10 << 20)));
+    let path = file.to_str().unwrap();
+    let mut rig = Rig::start(&[("path", path)]);
+    rig.drain();
+    let bodies = rig.host.bodies();
+    assert_eq!(bodies.len(), 2 + (10 << 20) / 32_768);
+    let text: usize = bodies
+        .iter()
+        .map(|b| b["log"].as_str().unwrap().len())
+        .sum();
+    assert_eq!(text, 6 + (10 << 20));
+    let id = &bodies[1]["partial_id"];
+    for (number, body) in bodies[1..bodies.len() - 1].iter().enumerate() {
+        let last = number == bodies.len() - 3;
+        assert_eq!(body["partial_message"], "true");
+        assert_eq!(&body["partial_id"], id);
+        assert_eq!(body["partial_ordinal"], (number + 1).to_string());
+        assert_eq!(body["partial_last"], last.to_string());
+    }
+    assert!(bodies[bodies.len() - 1].get("partial_id").is_none());
+
+    let mut rig = Rig::start(&[("path", path), ("skip_long_lines", "on")]);
+    rig.drain();
+    assert_eq!(rig.lines(), ["one", "two"]);
+
+    let mut rig = Rig::start(&[("path", path), ("truncate_long_lines", "on")]);
+    rig.drain();
+    assert_eq!(rig.lines(), ["one", &"x".repeat(32_768), "two"]);
+}
+
+#[test]
+fn many_files_need_few_descriptors() {
+    let dir = tempfile::tempdir().unwrap();
+    for number in 0..2000 {
+        append(&dir.path().join(format!("{number}.log")), "one\n");
+    }
+    let mut rig = Rig::follow(&dir.path().join("*.log"));
+    rig.until("all lines", |rig| {
+        rig.host.appended.iter().map(|a| a.1.len()).sum::<usize>() >= 2000 * 20
+    });
+    rig.drain();
+    assert_eq!(rig.lines().len(), 2000);
+    let open = fs::read_dir("/proc/self/fd").unwrap().count();
+    assert!(open < 1000, "{open}");
+    assert!(rig.metric("files_open") <= 401);
+    for number in (0..2000).step_by(7) {
+        append(&dir.path().join(format!("{number}.log")), "two\n");
+    }
+    rig.until("the new lines", |rig| {
+        rig.metric("lines_total") == 2000 + 286
+    });
+    rig.until("all are handed over", |rig| rig.lines().len() == 2000 + 286);
+}
+
+#[test]
+fn without_inotify_files_are_polled() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.log");
+    append(&file, "one\n");
+    let pattern = dir.path().join("*.log");
+    let pattern = pattern.to_str().unwrap();
+    let mut rig = Rig::start(&[("path", pattern), ("inotify_watcher", "off")]);
+    rig.wait_for(&["one"]);
+    let start = std::time::Instant::now();
+    append(&file, "two\n");
+    rig.wait_for(&["one", "two"]);
+    assert!(start.elapsed() < Duration::from_millis(900));
+    fs::rename(&file, dir.path().join("old")).unwrap();
+    append(&dir.path().join("old"), "three\n");
+    append(&file, "four\n");
+    rig.until("all", |rig| rig.lines().len() == 4);
+    assert_eq!(sorted(&rig), ["four", "one", "three", "two"]);
+}

@@ -1,0 +1,82 @@
+//! The library's memory.
+//!
+//! Rust's own `System` takes `malloc` for every alignment up to 16, which C promises on this
+//! machine. But `malloc` is whatever the host brings: Fluent Bit's official builds link jemalloc
+//! with a quantum of 8 bytes, so a block of 24 or 40 bytes is aligned to 8 only, and the first
+//! aligned vector load from it ends the process. So anything above 8 goes through
+//! `posix_memalign`.
+
+use std::alloc::{GlobalAlloc, Layout};
+use std::ffi::c_void;
+
+/// What every `malloc` promises, jemalloc with the host's settings included.
+const MALLOC_ALIGN: usize = 8;
+
+/// `malloc` for small alignments, `posix_memalign` for the others; both end in `free`.
+#[derive(Debug)]
+pub(crate) struct HostMalloc;
+
+#[global_allocator]
+static ALLOCATOR: HostMalloc = HostMalloc;
+
+fn aligned(layout: Layout) -> *mut u8 {
+    let mut block: *mut c_void = std::ptr::null_mut();
+    // SAFETY: the alignment is a power of two and a multiple of a pointer's size.
+    let failed = unsafe { libc::posix_memalign(&mut block, layout.align(), layout.size()) };
+    if failed == 0 {
+        block.cast()
+    } else {
+        std::ptr::null_mut()
+    }
+}
+
+// SAFETY: every block comes from malloc, calloc, realloc or posix_memalign of one allocator, is
+// aligned as asked, and goes back to free or realloc of the same one.
+unsafe impl GlobalAlloc for HostMalloc {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if layout.align() <= MALLOC_ALIGN {
+            // SAFETY: any size will do.
+            unsafe { libc::malloc(layout.size()).cast() }
+        } else {
+            aligned(layout)
+        }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, _layout: Layout) {
+        // SAFETY: the caller gives a block of this allocator.
+        unsafe { libc::free(block.cast()) };
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        if layout.align() <= MALLOC_ALIGN {
+            // SAFETY: any size will do.
+            return unsafe { libc::calloc(layout.size(), 1).cast() };
+        }
+        let block = aligned(layout);
+        if !block.is_null() {
+            // SAFETY: just allocated with this size.
+            unsafe { block.write_bytes(0, layout.size()) };
+        }
+        block
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        if layout.align() <= MALLOC_ALIGN {
+            // SAFETY: the caller gives a block of this allocator; realloc keeps what malloc
+            // promises.
+            return unsafe { libc::realloc(block.cast(), new_size).cast() };
+        }
+        // SAFETY: the caller's sizes make a valid layout.
+        let larger = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
+        let fresh = aligned(larger);
+        if !fresh.is_null() {
+            let kept = layout.size().min(new_size);
+            // SAFETY: two blocks with at least this size; then the old one goes back.
+            unsafe {
+                std::ptr::copy_nonoverlapping(block, fresh, kept);
+                libc::free(block.cast());
+            }
+        }
+        fresh
+    }
+}

@@ -1,0 +1,534 @@
+//! Every configuration of conf/, checked and run on the oldest and the newest real host, with a
+//! real Fluent Bit as its destination.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+use flb_sidecar_tests::build::{self, root};
+use flb_sidecar_tests::host::real_hosts;
+use flb_sidecar_tests::process::json_lines;
+use flb_sidecar_tests::{say, wait_until, Ended, Host, Pipeline, Running, Version, DEADLINE};
+use serde_json::Value as Json;
+
+/// What the hosts of one test are: each form of a configuration with an old and a new host.
+fn hosts(what: &str) -> Vec<(Host, &'static str)> {
+    // 3.2.0 to 3.2.3 read no classic list of plugins, hosts before 3.2.0 none in YAML.
+    let yaml_list_only = Version(3, 2, 0)..=Version(3, 2, 3);
+    let all = real_hosts();
+    let classic: Vec<&Host> = all
+        .iter()
+        .filter(|host| !yaml_list_only.contains(&host.version))
+        .collect();
+    let yaml: Vec<&Host> = all.iter().filter(|host| host.since(3, 2, 0)).collect();
+    let mut found = Vec::new();
+    for (hosts, file) in [(classic, "fluent-bit.conf"), (yaml, "fluent-bit.yaml")] {
+        found.extend(hosts.first().map(|&host| (host.clone(), file)));
+        if hosts.len() > 1 {
+            found.extend(hosts.last().map(|&host| (host.clone(), file)));
+        }
+    }
+    if found.is_empty() {
+        say(&format!("SKIPPED {what}: no Fluent Bit found"));
+    }
+    found
+}
+
+/// A port nobody listens at.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("a bound socket").port()
+}
+
+/// A Fluent Bit that takes records and prints them.
+struct Destination {
+    running: Running,
+    port: u16,
+    _pipeline: Pipeline,
+}
+
+impl Destination {
+    fn start(input: &str, options: &[(&str, &str)]) -> Self {
+        let hosts = real_hosts();
+        let host = hosts.last().expect("there is a host");
+        let port = free_port();
+        let mut pipeline = Pipeline::bare(host);
+        pipeline.arg("-f").arg("0.2");
+        pipeline.input(
+            input,
+            &[("listen", "127.0.0.1"), ("port", &port.to_string())],
+        );
+        pipeline.options(options).print();
+        let mut running = pipeline.start();
+        running.wait_for("the destination listening", |_| {
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        Destination {
+            running,
+            port,
+            _pipeline: pipeline,
+        }
+    }
+
+    fn records(&self) -> Vec<Json> {
+        json_lines(&self.running.output().stdout())
+    }
+
+    fn has(&self, text: &str) -> bool {
+        self.running.output().stdout().contains(text)
+    }
+
+    /// The values of `key` in the order they came.
+    fn values(&self, key: &str) -> Vec<String> {
+        let value = |record: &Json| record[key].as_str().unwrap_or_default().to_owned();
+        self.records().iter().map(value).collect()
+    }
+
+    /// Waits until `key` has exactly these values, in any order.
+    fn expect(&self, key: &str, mut wanted: Vec<String>) {
+        wanted.sort();
+        let complete = wait_until(DEADLINE, || {
+            (self.records().len() >= wanted.len()).then_some(())
+        });
+        let mut found = self.values(key);
+        found.sort();
+        assert!(
+            complete.is_some() && found == wanted,
+            "wanted {wanted:#?}\nfound {found:#?}"
+        );
+    }
+}
+
+/// A sidecar with a configuration of conf/, in a folder with `logs` and `state`.
+struct Sidecar {
+    pipeline: Pipeline,
+    http_port: u16,
+}
+
+impl Sidecar {
+    fn new(host: &Host, setup: &str, file: &str, environment: &[(&str, String)]) -> Self {
+        let pipeline = Pipeline::bare(host);
+        for folder in ["logs", "state", "plugins"] {
+            fs::create_dir(pipeline.path(folder)).expect("a fresh folder takes folders");
+        }
+        Sidecar::with(pipeline, setup, file, environment)
+    }
+
+    fn with(
+        mut pipeline: Pipeline,
+        setup: &str,
+        file: &str,
+        environment: &[(&str, String)],
+    ) -> Self {
+        let plugins = pipeline.path("plugins");
+        if !Path::new(&plugins).join("plugins.conf").exists() {
+            build::link_plugins(Path::new(&plugins), &build::library(), build::PLUGINS);
+        }
+        let (mut classic, mut yaml) = ("[PLUGINS]\n".to_owned(), "plugins:\n".to_owned());
+        for name in build::PLUGINS {
+            classic.push_str(&format!("    Path {plugins}/flb-{name}.so\n"));
+            yaml.push_str(&format!("  - {plugins}/flb-{name}.so\n"));
+        }
+        pipeline.file("plugins/plugins.conf", classic);
+        pipeline.file("plugins/plugins.yaml", yaml);
+        let http_port = free_port();
+        let (logs, state) = (pipeline.path("logs"), pipeline.path("state"));
+        pipeline
+            .env("PLUGIN_DIR", &plugins)
+            .env("LOG_DIR", &logs)
+            .env("STATE_DIR", &state)
+            .env("HTTP_PORT", &http_port.to_string())
+            .env("POD_NAME", "web-7")
+            .env("POD_NAMESPACE", "shop");
+        for (name, value) in environment {
+            pipeline.env(name, value);
+        }
+        let path = root().join("conf").join(setup).join(file);
+        pipeline.arg("-c").arg(path.to_str().expect("a plain path"));
+        Sidecar {
+            pipeline,
+            http_port,
+        }
+    }
+
+    fn check(&self) {
+        let output = self
+            .pipeline
+            .command()
+            .arg("--dry-run")
+            .output()
+            .expect("the host starts");
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(
+            output.status.success() && text.contains("configuration test is successful"),
+            "{text}"
+        );
+        assert!(!text.contains("[error]"), "{text}");
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.pipeline.path(name)
+    }
+
+    /// Starts it and waits until it is ready, as a probe does.
+    fn start(&self) -> Running {
+        let mut running = self.pipeline.start();
+        let ready = self.path("state/ready");
+        running.wait_for("the ready file", |_| Path::new(&ready).exists());
+        let port = self.http_port;
+        running.wait_for("the health check", |_| health(port) == 200);
+        running
+    }
+
+    /// Adds lines to a log.
+    fn write(&self, log: &str, lines: impl IntoIterator<Item = String>) {
+        append(Path::new(&self.path("logs")).join(log).as_path(), lines);
+    }
+
+    /// Ends it with SIGTERM: status 0, no error logged, no longer ready.
+    fn stop(&self, running: Running) -> Ended {
+        let ended = running.terminate();
+        ended.check_status(0);
+        ended.check("no error", ended.error_lines().is_empty());
+        assert!(!Path::new(&self.path("state/ready")).exists());
+        ended
+    }
+}
+
+fn append(path: &Path, lines: impl IntoIterator<Item = String>) {
+    let mut file = fs::File::options()
+        .append(true)
+        .create(true)
+        .open(path)
+        .expect("the folder takes files");
+    for line in lines {
+        file.write_all(format!("{line}\n").as_bytes())
+            .expect("the file takes lines");
+    }
+}
+
+/// Status of the answer to the health check; 0 when nobody answers.
+fn health(port: u16) -> u16 {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else {
+        return 0;
+    };
+    let request = b"GET /api/v1/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let mut answer = [0; 64];
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
+    let read = stream
+        .write_all(request)
+        .and_then(|()| stream.read(&mut answer));
+    let length = read.unwrap_or(0);
+    let text = String::from_utf8_lossy(&answer[..length]).into_owned();
+    // No phrase after the number on new hosts.
+    let status = text.split_whitespace().nth(1);
+    status.and_then(|status| status.parse().ok()).unwrap_or(0)
+}
+
+fn lines(range: std::ops::Range<u32>, mail: &str) -> Vec<String> {
+    range
+        .map(|n| format!("line {n} of {mail}"))
+        .collect::<Vec<_>>()
+}
+
+const MAIL: &str = "ann@example.com";
+const REDACTED: &str = "[EMAIL]";
+
+fn collector(destination: &Destination) -> Vec<(&'static str, String)> {
+    vec![
+        ("COLLECTOR_HOST", "127.0.0.1".into()),
+        ("COLLECTOR_PORT", destination.port.to_string()),
+    ]
+}
+
+#[test]
+fn job() {
+    for (host, file) in hosts("conf/job") {
+        say(&format!("conf/job/{file} on {host}"));
+        let sidecar = Sidecar::new(&host, "job", file, &[]);
+        sidecar.check();
+        sidecar.write("app.log", lines(0..5, MAIL));
+        let mut running = sidecar.pipeline.start();
+        running.wait_for("the first lines", |output| {
+            output.stdout().contains("line 4 of [EMAIL]")
+        });
+        sidecar.write("app.log", lines(5..9, MAIL));
+        fs::write(sidecar.path("logs/completion-flag"), "").expect("the folder takes files");
+        let ended = running.end();
+        ended.check_status(0);
+        let found: Vec<&str> = ended.stdout.matches("of [EMAIL]").collect();
+        ended.check("nine lines", found.len() == 9);
+        ended.check(
+            "metadata",
+            ended
+                .records()
+                .iter()
+                .all(|r| r["kubernetes"]["pod_name"] == "web-7"),
+        );
+    }
+}
+
+/// Whether the plugin has an option yet, as its help says.
+fn has_option(host: &Host, option: &str) -> bool {
+    let mut pipeline = Pipeline::new(host);
+    pipeline.arg("-i").arg("sidecar_tail").arg("-h");
+    let output = pipeline.command().output().expect("the host starts");
+    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).contains(option)
+}
+
+#[test]
+fn nginx() {
+    for (host, file) in hosts("conf/nginx") {
+        if !has_option(&host, "remove_after") {
+            say("SKIPPED conf/nginx: sidecar_tail has no option remove_after");
+            return;
+        }
+        say(&format!("conf/nginx/{file} on {host}"));
+        let destination = Destination::start("forward", &[]);
+        let environment = [
+            ("AGGREGATOR_HOST", "127.0.0.1".to_owned()),
+            ("AGGREGATOR_PORT", destination.port.to_string()),
+        ];
+        let sidecar = Sidecar::new(&host, "nginx", file, &environment);
+        sidecar.check();
+        let day = Duration::from_secs(24 * 3600);
+        for (name, age) in [("access.log.2", day * 2), ("access.log.1", day / 2)] {
+            sidecar.write(name, [format!("GET /{name} {MAIL}")]);
+            fs::File::options()
+                .append(true)
+                .open(sidecar.path(&format!("logs/{name}")))
+                .and_then(|file| file.set_modified(SystemTime::now() - age))
+                .expect("the file is ours");
+        }
+        let mut running = sidecar.start();
+        sidecar.write("access.log", lines(0..20, MAIL));
+        sidecar.write("error.log", [format!("[error] denied {MAIL}")]);
+        let old = sidecar.path("logs/access.log.2");
+        running.wait_for("the removal of a delivered file of two days", |_| {
+            !Path::new(&old).exists()
+        });
+        // Written right before the end.
+        sidecar.write("access.log", lines(20..25, MAIL));
+        sidecar.stop(running);
+        let mut wanted = lines(0..25, REDACTED);
+        wanted.extend([
+            "GET /access.log.2 [EMAIL]".into(),
+            "GET /access.log.1 [EMAIL]".into(),
+            "[error] denied [EMAIL]".into(),
+        ]);
+        destination.expect("log", wanted);
+        for name in ["access.log", "access.log.1", "error.log"] {
+            assert!(Path::new(&sidecar.path(&format!("logs/{name}"))).exists());
+        }
+    }
+}
+
+#[test]
+fn sidecarset_upgraded_and_rolled_back() {
+    let hosts = hosts("conf/sidecarset");
+    for (host, file) in &hosts {
+        let new = &hosts.last().expect("there is one").0;
+        let new_file = "fluent-bit.yaml";
+        say(&format!(
+            "conf/sidecarset/{file} on {host}, upgraded to {new} and rolled back"
+        ));
+        let destination = Destination::start("http", &[]);
+        let environment = collector(&destination);
+        let first = Sidecar::new(host, "sidecarset", file, &environment);
+        first.check();
+        let mut running = first.start();
+        first.write("app.log", lines(0..10, MAIL));
+
+        // The next containers of the pod have the same volumes.
+        let with_volumes = |host: &Host, file: &str| {
+            let pipeline = Pipeline::bare(host);
+            for folder in ["logs", "state"] {
+                std::os::unix::fs::symlink(first.path(folder), pipeline.path(folder))
+                    .expect("a fresh folder takes links");
+            }
+            fs::create_dir(pipeline.path("plugins")).expect("a fresh folder takes folders");
+            Sidecar::with(pipeline, "sidecarset", file, &environment)
+        };
+        let mut container = None;
+        for round in 1..=2 {
+            let (next_host, next_file) = if round % 2 == 1 {
+                (new, if new.since(3, 2, 0) { new_file } else { file })
+            } else {
+                (host, *file)
+            };
+            // Lines come before, between and after the two containers.
+            let from = round * 10;
+            first.write("app.log", lines(from..from + 3, MAIL));
+            container.as_ref().unwrap_or(&first).stop(running);
+            first.write("app.log", lines(from + 3..from + 6, MAIL));
+            let next = with_volumes(next_host, next_file);
+            running = next.start();
+            first.write("app.log", lines(from + 6..from + 10, MAIL));
+            container = Some(next);
+        }
+        container.as_ref().unwrap_or(&first).stop(running);
+        destination.expect("log", lines(0..30, REDACTED));
+    }
+}
+
+#[test]
+fn full() {
+    for (host, file) in hosts("conf/full") {
+        say(&format!("conf/full/{file} on {host}"));
+        let certificates = tempfile::tempdir().expect("a temporary folder");
+        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let key = rcgen::generate_simple_self_signed(names).expect("a key can be made");
+        let place = |name: &str, text: String| {
+            let path = certificates.path().join(name);
+            fs::write(&path, text).expect("a fresh folder takes files");
+            path.to_str().expect("a plain path").to_owned()
+        };
+        let certificate = place("tls.crt", key.cert.pem());
+        let private = place("tls.key", key.key_pair.serialize_pem());
+        let destination = Destination::start(
+            "http",
+            &[
+                ("tls", "on"),
+                ("tls.verify", "off"),
+                ("tls.crt_file", &certificate),
+                ("tls.key_file", &private),
+            ],
+        );
+        let mut environment = collector(&destination);
+        environment[0].1 = "localhost".into();
+        environment.push(("CA_FILE", certificate));
+        environment.push(("COLLECTOR_USER", "sidecar".into()));
+        environment.push(("COLLECTOR_PASSWORD", "secret".into()));
+        let sidecar = Sidecar::new(&host, "full", file, &environment);
+        sidecar.check();
+        let mut running = sidecar.start();
+        let order = |n: u32| format!(r#"{{"order":"{n}","customer":{{"mail":"{MAIL}"}}}}"#);
+        sidecar.write("app.log", (0..10).map(order));
+        running.wait_for("the first records", |_| destination.has(r#""order":"9""#));
+        // Rotation with lines that nobody has read yet.
+        sidecar.write("app.log", (10..20).map(order));
+        fs::rename(sidecar.path("logs/app.log"), sidecar.path("logs/app.log.1"))
+            .expect("a rename within one folder");
+        sidecar.write("app.log", (20..30).map(order));
+        running.wait_for("the new file", |_| destination.has(r#""order":"20""#));
+        sidecar.stop(running);
+        destination.expect("order", (0..30).map(|n| n.to_string()).collect());
+        for record in destination.records() {
+            assert_eq!(record["customer"]["mail"], REDACTED, "{record}");
+            assert_eq!(record["kubernetes"]["namespace_name"], "shop", "{record}");
+            assert!(record.get("log").is_none(), "{record}");
+        }
+    }
+}
+
+#[test]
+fn full_refuses_a_certificate_that_nobody_signed() {
+    for (host, file) in hosts("conf/full with another certificate")
+        .into_iter()
+        .take(1)
+    {
+        let place = tempfile::tempdir().expect("a temporary folder");
+        let pem = |name: &str, text: String| {
+            let path = place.path().join(name);
+            fs::write(&path, text).expect("a fresh folder takes files");
+            path.to_str().expect("a plain path").to_owned()
+        };
+        let make = || {
+            let names = vec!["localhost".to_owned()];
+            rcgen::generate_simple_self_signed(names).expect("a key can be made")
+        };
+        let (key, other) = (make(), make());
+        let certificate = pem("tls.crt", key.cert.pem());
+        let private = pem("tls.key", key.key_pair.serialize_pem());
+        let destination = Destination::start(
+            "http",
+            &[
+                ("tls", "on"),
+                ("tls.verify", "off"),
+                ("tls.crt_file", &certificate),
+                ("tls.key_file", &private),
+            ],
+        );
+        let mut environment = collector(&destination);
+        environment[0].1 = "localhost".into();
+        environment.push(("CA_FILE", pem("other.crt", other.cert.pem())));
+        environment.push(("COLLECTOR_USER", String::new()));
+        environment.push(("COLLECTOR_PASSWORD", String::new()));
+        let sidecar = Sidecar::new(&host, "full", file, &environment);
+        let mut running = sidecar.start();
+        sidecar.write("app.log", [r#"{"order":"1"}"#.to_owned()]);
+        running.wait_for("a failed handshake", |output| {
+            output.stderr().contains("[tls]")
+        });
+        assert!(!destination.has("order"));
+    }
+}
+
+#[test]
+fn shared_volume() {
+    for (host, file) in hosts("conf/shared-volume") {
+        say(&format!("conf/shared-volume/{file} on {host}"));
+        let destination = Destination::start("http", &[]);
+        let shared = tempfile::tempdir().expect("a temporary folder");
+        let folder = |pod: &str| shared.path().join("shop").join(pod);
+        let pods: Vec<(&str, Sidecar, Running)> = ["import-a", "import-b"]
+            .into_iter()
+            .map(|pod| {
+                let mut environment = collector(&destination);
+                environment.push(("POD_NAME", pod.into()));
+                environment.push(("SHARED_DIR", shared.path().to_string_lossy().into_owned()));
+                fs::create_dir_all(folder(pod)).expect("a temporary folder takes folders");
+                let sidecar = Sidecar::new(&host, "shared-volume", file, &environment);
+                sidecar.check();
+                let running = sidecar.pipeline.start();
+                append(&folder(pod).join("app.log"), [format!("{pod}: {MAIL}")]);
+                (pod, sidecar, running)
+            })
+            .collect();
+        let mut wanted = Vec::new();
+        for (pod, _sidecar, mut running) in pods {
+            let line = format!("{pod}: {REDACTED}");
+            running.wait_for("the pod's line", |_| destination.has(&line));
+            append(&folder(pod).join("app.log"), ["the last line".to_owned()]);
+            fs::write(folder(pod).join("completion-flag"), "").expect("it takes files");
+            running.end().check_status(0);
+            wanted.extend([line, "the last line".to_owned()]);
+        }
+        destination.expect("log", wanted);
+        for record in destination.records() {
+            let pod = record["kubernetes"]["pod_name"]
+                .as_str()
+                .unwrap_or_default();
+            let log = record["log"].as_str().unwrap_or_default();
+            assert!(log == "the last line" || log.starts_with(pod), "{record}");
+        }
+    }
+}
+
+#[test]
+fn every_set_up_has_both_forms_and_a_test() {
+    let tests = include_str!("conf.rs");
+    let listing = Command::new("find")
+        .args([".", "-name", "fluent-bit.*"])
+        .current_dir(root().join("conf"))
+        .output()
+        .expect("find runs");
+    let listing = String::from_utf8_lossy(&listing.stdout).into_owned();
+    let files: Vec<&str> = listing.lines().collect();
+    assert!(files.len() >= 10, "{files:?}");
+    for file in files {
+        let path = Path::new(file);
+        for extension in ["conf", "yaml"] {
+            assert!(root()
+                .join("conf")
+                .join(path.with_extension(extension))
+                .exists());
+        }
+        let setup = path.parent().and_then(Path::file_name).unwrap_or_default();
+        let name = format!("\"{}\", file", setup.to_string_lossy());
+        assert!(tests.contains(&name), "{file} is not run by a test");
+    }
+}
