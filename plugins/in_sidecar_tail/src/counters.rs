@@ -19,10 +19,12 @@ pub(crate) enum Trouble {
     Compressed,
     /// It was gone before it could be opened.
     Missed,
+    /// It cannot be deleted.
+    Remove,
 }
 
 impl Trouble {
-    const ALL: [(Trouble, &'static str); 7] = [
+    const ALL: [(Trouble, &'static str); 8] = [
         (Trouble::Open, "open"),
         (Trouble::Read, "read"),
         (Trouble::Watch, "watch"),
@@ -30,6 +32,7 @@ impl Trouble {
         (Trouble::NotAFile, "not_a_file"),
         (Trouble::Compressed, "compressed"),
         (Trouble::Missed, "missed"),
+        (Trouble::Remove, "remove"),
     ];
 }
 
@@ -49,7 +52,9 @@ pub(crate) struct Counters {
     pub(crate) long_lines_cut: Metric,
     pub(crate) long_lines_skipped: Metric,
     pub(crate) empty_lines_skipped: Metric,
+    pub(crate) undecoded_lines: Metric,
     pub(crate) nul_bytes: Metric,
+    pub(crate) removed: Metric,
     errors: Vec<Metric>,
 }
 
@@ -83,11 +88,17 @@ impl Counters {
                 "lines left out by skip_empty_lines",
                 &[],
             ),
+            undecoded_lines: metrics.counter(
+                "undecoded_lines_total",
+                "lines that the format or parser does not match, passed on as text",
+                &[],
+            ),
             nul_bytes: metrics.counter(
                 "nul_bytes_skipped_total",
                 "NUL bytes left out at the head of truncated files",
                 &[],
             ),
+            removed: metrics.counter("files_removed_total", "files deleted by remove_after", &[]),
             errors: Trouble::ALL
                 .iter()
                 .map(|(_, kind)| metrics.counter("errors_total", "errors", &[("kind", kind)]))

@@ -6,8 +6,10 @@ use flb_sidecar_sdk::event::{self, RecordFormat, Timestamp};
 use flb_sidecar_sdk::msgpack;
 
 use crate::counters::Counters;
+use crate::decode::{Decoded, Decoder, Joined};
 use crate::followed::FileId;
 use crate::identity::Identity;
+use crate::json_line;
 use crate::lines::Piece;
 use crate::options::Options;
 
@@ -31,6 +33,8 @@ pub(crate) struct Batch {
     pub(crate) read_bytes: u64,
     /// One entry per file and batch, in reading order.
     pub(crate) reaches: Vec<Reach>,
+    /// The host's parser has seen it.
+    pub(crate) parsed: bool,
 }
 
 impl Batch {
@@ -65,6 +69,11 @@ pub(crate) struct Encoder {
     head: Vec<u8>,
     /// Where the map's header is in the head.
     map_at: usize,
+    decoder: Option<Decoder>,
+    /// The file's path and the time, for records that are not made from the head.
+    path: Vec<u8>,
+    time: Timestamp,
+    scratch: Vec<u8>,
     /// The line's key, when an offset stands between it and the head.
     line_key: Vec<u8>,
 }
@@ -78,12 +87,24 @@ impl Encoder {
             key: options.key.clone(),
             head: Vec::new(),
             map_at: 0,
+            decoder: options.decoder(),
+            path: Vec::new(),
+            time: Timestamp {
+                seconds: 0,
+                nanos: 0,
+            },
+            scratch: Vec::new(),
             line_key: Vec::new(),
         }
     }
 
     /// Gets ready for the lines of the file at `path`, read at `time`.
     pub(crate) fn begin(&mut self, path: &[u8], time: Timestamp) {
+        self.time = time;
+        if self.decoder.is_some() && self.path != path {
+            self.path.clear();
+            self.path.extend_from_slice(path);
+        }
         self.head.clear();
         self.line_key.clear();
         event::begin_record(&mut self.head, self.format, time);
@@ -100,6 +121,84 @@ impl Encoder {
         } else {
             msgpack::write_str(&mut self.head, &self.key);
         }
+    }
+
+    /// Adds one record for a line, decoded if the instance has a format; or none yet, when the
+    /// line goes on in the next one. The line is `first` followed by `second`.
+    pub(crate) fn record(
+        &mut self,
+        batch: &mut Batch,
+        counters: &Counters,
+        joined: &mut Joined,
+        offset: u64,
+        (first, second): (&[u8], &[u8]),
+    ) {
+        let Some(decoder) = &self.decoder else {
+            return self.line(batch, offset, first, second);
+        };
+        let line = if second.is_empty() {
+            first
+        } else {
+            self.scratch.clear();
+            self.scratch.extend_from_slice(first);
+            self.scratch.extend_from_slice(second);
+            &self.scratch
+        };
+        let start = batch.events.len();
+        event::begin_record(&mut batch.events, self.format, self.time);
+        let map = json_line::open_map(&mut batch.events);
+        match decoder.line(&mut batch.events, joined, offset, line) {
+            Decoded::Pairs { count, time } => self.close(batch, offset, (start, map), count, time),
+            Decoded::Waits => batch.events.truncate(start),
+            Decoded::Foreign => {
+                batch.events.truncate(start);
+                counters.undecoded_lines.add(1);
+                self.line(batch, offset, first, second);
+            }
+        }
+    }
+
+    /// Adds records for what waited for more, since nothing will come.
+    pub(crate) fn rest(&self, batch: &mut Batch, joined: &mut Joined) {
+        let Some(decoder) = &self.decoder else {
+            return;
+        };
+        for (offset, pairs, decoded) in decoder.rest(joined) {
+            let start = batch.events.len();
+            event::begin_record(&mut batch.events, self.format, self.time);
+            let map = json_line::open_map(&mut batch.events);
+            batch.events.extend_from_slice(&pairs);
+            if let Decoded::Pairs { count, time } = decoded {
+                self.close(batch, offset, (start, map), count, time);
+            }
+        }
+    }
+
+    /// Adds path and offset behind the pairs of a decoded line, and completes the record.
+    fn close(
+        &self,
+        batch: &mut Batch,
+        offset: u64,
+        (start, map): (usize, usize),
+        count: usize,
+        time: Option<Timestamp>,
+    ) {
+        let out = &mut batch.events;
+        if let Some(key) = &self.path_key {
+            msgpack::write_str(out, key);
+            msgpack::write_bytes_as_str(out, &self.path);
+        }
+        if let Some(key) = &self.offset_key {
+            msgpack::write_str(out, key);
+            msgpack::write_uint(out, offset);
+        }
+        json_line::close_map(out, map, count + self.keys() - 1);
+        if let Some(time) = time {
+            let mut header = Vec::with_capacity(16);
+            event::begin_record(&mut header, self.format, time);
+            out[start..start + header.len()].copy_from_slice(&header);
+        }
+        batch.records += 1;
     }
 
     /// Adds one record; the line is `first` followed by `second` and starts at `offset`.

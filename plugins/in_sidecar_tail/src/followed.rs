@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::decode::Joined;
 use crate::identity::{read_full, Clue, Identity, Print, Tail, HEAD};
 use crate::lines::Splitter;
 
@@ -55,6 +56,8 @@ pub(crate) struct Followed {
     /// Offset of the next byte to read.
     pub(crate) offset: u64,
     pub(crate) lines: Splitter,
+    /// Pieces of a container's lines that wait for their last one.
+    pub(crate) joined: Joined,
     /// First bytes of the file, up to [`HEAD`].
     pub(crate) head: Vec<u8>,
     pub(crate) tail: Tail,
@@ -126,6 +129,7 @@ impl Followed {
             seen: Seen::default(),
             offset,
             lines: Splitter::at(offset),
+            joined: Joined::default(),
             head: Vec::new(),
             tail: Tail::default(),
             epoch: 0,
@@ -244,6 +248,7 @@ impl Followed {
         self.offset = 0;
         self.advised = 0;
         self.lines = Splitter::at(0);
+        self.joined = Joined::default();
         self.head.clear();
         self.tail = Tail::default();
         self.epoch += 1;

@@ -12,9 +12,11 @@ use tracing::{error, warn};
 
 use crate::counters::Counters;
 use crate::delivery::Tracker;
+use crate::host_parser::HostParser;
 use crate::options::{Options, OPTIONS};
 use crate::queue::{Item, Shared};
 use crate::state::Location;
+use crate::takeover;
 use crate::worker::Worker;
 
 /// Bytes handed over in one call, so that other inputs of the engine have their turn.
@@ -31,6 +33,8 @@ pub struct SidecarTail {
     shared: Arc<Shared>,
     worker: Option<JoinHandle<()>>,
     tracker: Tracker,
+    counters: Counters,
+    parser: Option<HostParser>,
     /// Bytes appended since the host was last asked to dispatch.
     undispatched: usize,
     /// Positions are kept, so it matters what has left the host.
@@ -59,7 +63,13 @@ impl SidecarTail {
             match self.shared.pop() {
                 None => return (Delivery::All, batches),
                 Some(Item::DrainEnd(request)) => self.shared.drain_ended(request),
-                Some(Item::Batch(batch)) => {
+                Some(Item::Batch(mut batch)) => {
+                    if let Some(parser) = self.parser.as_mut().filter(|_| !batch.parsed) {
+                        let before = batch.events.len();
+                        parser.parse(&mut batch, &self.counters);
+                        batch.parsed = true;
+                        self.shared.resized(before, batch.events.len());
+                    }
                     // A batch of skipped lines has nothing for the host, only how far it reaches.
                     if batch.records > 0 {
                         let tag = batch.tag.as_deref();
@@ -107,6 +117,7 @@ impl Input for SidecarTail {
         let shared = Arc::new(Shared::new().map_err(|error| {
             ConfigError::other(format!("cannot create an event descriptor: {error}"))
         })?);
+        let mut taken_over = Vec::new();
         if let Some(db) = &options.db {
             let location = Location::beside(db);
             location.check().map_err(|error| {
@@ -116,25 +127,41 @@ impl Input for SidecarTail {
                     format_args!("a path in a folder where state can be kept ({error})"),
                 )
             })?;
+            taken_over = takeover::positions(db, &location, host);
             if host.pending().is_none() {
                 warn!("this host does not tell what is delivered: positions are not kept");
             }
         }
-        let keeps_positions = options.db.is_some();
+        let parser = options
+            .parser
+            .as_deref()
+            .map(|name| HostParser::new(name, &options.key, host))
+            .transpose()?;
+        if parser.is_some() && options.format.is_some() {
+            return Err(ConfigError::other(
+                "options 'parser' and 'format' are both given: allowed is one of them",
+            ));
+        }
+        let keeps_positions = options.db.is_some() || options.remove_after.is_some();
         let counters = Counters::new(host.metrics());
-        let worker = Worker::new(
+        let mut worker = Worker::new(
             options,
             host.tag(),
             host.record_format(),
             shared.clone(),
-            counters,
+            counters.clone(),
         );
+        if let Some(saving) = &mut worker.saving {
+            saving.taken_over = taken_over;
+        }
         let worker = worker::spawn("flb-sc-tail", move || worker.run())
             .map_err(|error| ConfigError::other(format!("cannot start a thread: {error}")))?;
         Ok(SidecarTail {
             shared,
             worker: Some(worker),
             tracker: Tracker::default(),
+            counters,
+            parser,
             undispatched: 0,
             keeps_positions,
             finished: false,

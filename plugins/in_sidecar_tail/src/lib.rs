@@ -9,22 +9,28 @@
 //! that across restarts.
 #![forbid(unsafe_code)]
 
+mod clock;
 mod counters;
+mod decode;
 mod delivery;
 mod discovery;
 mod encode;
 mod finding;
 mod followed;
+mod host_parser;
 mod identity;
 mod input;
+mod json_line;
 mod lines;
 mod options;
 mod queue;
 mod reading;
+mod removal;
 mod rotation;
 mod saving;
 mod state;
 mod tag;
+mod takeover;
 mod watch;
 mod worker;
 

@@ -7,6 +7,8 @@ use flb_sidecar_sdk::{ConfigError, Kind, OptionSpec, Settings};
 
 use regex::Regex;
 
+use crate::clock::Clock;
+use crate::decode::{Decoder, Format};
 use crate::discovery::Globs;
 use crate::lines::{Limits, LongLines};
 
@@ -154,6 +156,38 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     )
     .default("on"),
     OptionSpec::new(
+        "parser",
+        Kind::String,
+        "One of the host's parsers, by name; lines that it does not match stay text.",
+    ),
+    OptionSpec::new(
+        "format",
+        Kind::String,
+        "Decode lines without one of the host's parsers: json, cri, docker, logfmt or none.",
+    )
+    .default("none"),
+    OptionSpec::new(
+        "time_key",
+        Kind::String,
+        "With format json or logfmt: the key whose value is the record's time.",
+    ),
+    OptionSpec::new(
+        "time_format",
+        Kind::String,
+        "Form of that time in the letters of strptime, with %L for a fraction; RFC 3339 if unset.",
+    ),
+    OptionSpec::new(
+        "time_keep",
+        Kind::Boolean,
+        "Keep the time in the record too.",
+    )
+    .default("off"),
+    OptionSpec::new(
+        "remove_after",
+        Kind::Time,
+        "Delete rotated files that are fully read, delivered and were last written longer ago than this.",
+    ),
+    OptionSpec::new(
         "db",
         Kind::String,
         "Keep positions across restarts in a state file beside this path, named like it with .sidecar added.",
@@ -207,6 +241,12 @@ pub(crate) struct Options {
     pub(crate) static_turn: u64,
     pub(crate) event_turn: u64,
     pub(crate) advise_cache: bool,
+    pub(crate) parser: Option<String>,
+    pub(crate) format: Option<Format>,
+    pub(crate) time_key: Option<String>,
+    pub(crate) clock: Clock,
+    pub(crate) time_keep: bool,
+    pub(crate) remove_after: Option<Duration>,
     pub(crate) db: Option<PathBuf>,
     pub(crate) sync: Sync,
     pub(crate) compare_filename: bool,
@@ -278,6 +318,12 @@ impl Options {
             static_turn: size(settings, "static_batch_size", 1024, u64::MAX)?.min(LONGEST_TURN),
             event_turn: size(settings, "event_batch_size", 1024, u64::MAX)?.min(LONGEST_TURN),
             advise_cache: settings.boolean("file_cache_advise"),
+            parser: text("parser").map(str::to_owned),
+            format: format(settings.string("format").unwrap_or("none"))?,
+            time_key: text("time_key").map(str::to_owned),
+            clock: text("time_format").map_or(Clock::Rfc3339, Clock::new),
+            time_keep: settings.boolean("time_keep"),
+            remove_after: settings.time("remove_after"),
             db: text("db").map(PathBuf::from),
             sync: match sync.to_ascii_lowercase().as_str() {
                 "off" => Sync::Off,
@@ -291,6 +337,33 @@ impl Options {
             compare_filename: settings.boolean("db.compare_filename"),
         })
     }
+}
+
+impl Options {
+    /// Decodes lines as these options say; `None`: lines are text.
+    pub(crate) fn decoder(&self) -> Option<Decoder> {
+        self.format.map(|format| Decoder {
+            format,
+            time_key: self.time_key.clone(),
+            clock: self.clock.clone(),
+            keep_time: self.time_keep,
+            key: self.key.clone(),
+        })
+    }
+}
+
+fn format(text: &str) -> Result<Option<Format>, ConfigError> {
+    Ok(Some(match text.to_ascii_lowercase().as_str() {
+        "json" => Format::Json,
+        "cri" => Format::Cri,
+        "docker" => Format::Docker,
+        "logfmt" => Format::Logfmt,
+        "none" | "" => return Ok(None),
+        _ => {
+            let allowed = "json, cri, docker, logfmt or none";
+            return Err(ConfigError::value("format", text, allowed));
+        }
+    }))
 }
 
 /// Anything shorter would only keep the processor busy.

@@ -173,6 +173,12 @@ impl Shared {
         self.lock().items.pop_front()
     }
 
+    /// A batch that is out of the queue has changed its size.
+    pub(crate) fn resized(&self, before: usize, after: usize) {
+        let mut state = self.lock();
+        state.bytes = (state.bytes + after).saturating_sub(before);
+    }
+
     /// The host refused the batch: it stays the first.
     pub(crate) fn put_back(&self, batch: Batch) {
         self.lock().items.push_front(Item::Batch(batch));
@@ -181,7 +187,7 @@ impl Shared {
     /// The host took the batch.
     pub(crate) fn delivered(&self, batch: Batch) {
         let mut state = self.lock();
-        state.bytes -= batch.events.len();
+        state.bytes = state.bytes.saturating_sub(batch.events.len());
         state.read_bytes += batch.read_bytes;
         state.records += batch.records as u64;
         let mut events = batch.events;

@@ -117,7 +117,12 @@ impl Worker {
             batch.tag.clone_from(&file.tag);
             let records = batch.records;
             let identity = file.identity;
-            let Followed { lines, epoch, .. } = file;
+            let Followed {
+                lines,
+                epoch,
+                joined,
+                ..
+            } = file;
             let line_start = lines.line_start();
             lines.split(text, options.limits, |piece, offset, first, second| {
                 let empty = first.is_empty() && second.is_empty();
@@ -125,7 +130,9 @@ impl Worker {
                     Piece::Whole if empty && options.skip_empty_lines => {
                         counters.empty_lines_skipped.add(1);
                     }
-                    Piece::Whole => encoder.line(batch, offset, first, second),
+                    Piece::Whole => {
+                        encoder.record(batch, counters, joined, offset, (first, second));
+                    }
                     piece => {
                         encoder.long(batch, counters, &identity, piece, offset, (first, second));
                     }
@@ -137,7 +144,9 @@ impl Worker {
             counters.bytes.add(consumed);
             counters.lines.add(made);
             if lines.line_start() > line_start || consumed > 0 {
-                batch.reached(id, *epoch, lines.line_start(), consumed);
+                // A line that goes on in later ones is read again from its beginning.
+                let whole = joined.start().unwrap_or(u64::MAX).min(lines.line_start());
+                batch.reached(id, *epoch, whole, consumed);
             }
             file.total.bytes += consumed;
             file.total.lines += made;
@@ -160,7 +169,8 @@ impl Worker {
         let Some(file) = self.files.get_mut(&id) else {
             return;
         };
-        if file.lines.start() == file.offset && file.lines.line_start() == file.offset {
+        let all_lines = file.lines.start() == file.offset && file.lines.line_start() == file.offset;
+        if all_lines && file.joined.is_empty() {
             return;
         }
         if self.batch.tag != file.tag && !self.batch.is_empty() {
@@ -177,11 +187,12 @@ impl Worker {
         let records = batch.records;
         let identity = file.identity;
         let before = file.lines.start();
-        file.lines
-            .finish(|piece, offset, first, second| match piece {
-                Piece::Whole => encoder.line(batch, offset, first, second),
-                piece => encoder.long(batch, counters, &identity, piece, offset, (first, second)),
-            });
+        let Followed { lines, joined, .. } = file;
+        lines.finish(|piece, offset, first, second| match piece {
+            Piece::Whole => encoder.record(batch, counters, joined, offset, (first, second)),
+            piece => encoder.long(batch, counters, &identity, piece, offset, (first, second)),
+        });
+        encoder.rest(batch, joined);
         let consumed = file.lines.start() - before;
         let made = (batch.records - records) as u64;
         batch.reached(id, file.epoch, file.offset, consumed);

@@ -229,11 +229,9 @@ impl Worker {
         if let Some(file) = self.files.get(&id) {
             debug!("no longer following {}", file.name.display());
         }
-        let waits = self.saving.is_some()
-            && self
-                .files
-                .get(&id)
-                .is_some_and(|file| file.checkpoint < file.offset);
+        let waits = self.files.get(&id).is_some_and(|file| {
+            self.awaits_removal(file) || self.saving.is_some() && file.checkpoint < file.offset
+        });
         if !waits {
             self.forget(id);
             return;
@@ -400,6 +398,7 @@ impl Worker {
             copy.offset = file.offset;
             copy.advised = file.offset;
             copy.lines = std::mem::replace(&mut file.lines, Splitter::at(file.offset));
+            copy.joined = std::mem::take(&mut file.joined);
             copy.head.clone_from(&file.head);
             copy.tail = file.tail;
             copy.checkpoint = file.checkpoint;

@@ -38,6 +38,8 @@ pub(crate) struct Saving {
     sync: Sync,
     by_name: bool,
     lock: Option<Lock>,
+    /// Positions of the stock tail, for a first start.
+    pub(crate) taken_over: Vec<Entry>,
     unclaimed: Unclaimed,
     unsaved: bool,
     next: Instant,
@@ -96,6 +98,7 @@ impl Saving {
             sync: options.sync,
             by_name: options.compare_filename,
             lock: None,
+            taken_over: Vec::new(),
             unclaimed: Unclaimed::default(),
             unsaved: false,
             next: Instant::now(),
@@ -143,6 +146,13 @@ impl Worker {
             let path = saving.location.state().display();
             error!("{path} cannot be used, so files are read anew: {problem}");
         }
+        let taken_over = std::mem::take(&mut saving.taken_over);
+        // Another reader may have written the state while this one waited.
+        let entries = if entries.is_empty() {
+            taken_over
+        } else {
+            entries
+        };
         saving.unclaimed = Unclaimed::new(entries);
         let counters = self.counters.clone();
         match Writer::start(saving.location.clone(), saving.sync, counters) {
@@ -238,7 +248,8 @@ impl Worker {
         if offset > file.checkpoint && offset <= file.offset {
             file.confirm(offset);
         }
-        let over = file.retired && file.checkpoint >= file.offset;
+        let done = file.retired && file.checkpoint >= file.offset;
+        let over = done && self.files.get(&id).is_some_and(|f| !self.awaits_removal(f));
         self.mark_unsaved();
         if over {
             self.forget(id);
@@ -383,7 +394,7 @@ impl Worker {
 }
 
 /// Paths in a folder by the inodes of their names.
-fn list(folder: &Path) -> HashMap<u64, PathBuf> {
+pub(crate) fn list(folder: &Path) -> HashMap<u64, PathBuf> {
     fs::read_dir(folder)
         .into_iter()
         .flatten()

@@ -233,6 +233,7 @@ impl Worker {
         }
         if now >= self.next_check {
             self.next_check = now + self.options.check_interval;
+            self.remove_old();
             self.check_some();
         }
         if now >= self.next_link_check {

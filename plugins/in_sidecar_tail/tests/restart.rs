@@ -3,11 +3,12 @@
 mod common;
 
 use std::fs::{self, OpenOptions};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use common::{append, Rig};
 use flb_sidecar_sdk::fake::FakeHost;
-use flb_sidecar_sdk::{Input, Pending, Wake};
+use flb_sidecar_sdk::{Input, Pending, StockPosition, Wake};
 
 /// A host that delivers at once.
 fn delivering() -> FakeHost {
@@ -311,4 +312,72 @@ fn state_that_cannot_be_kept_stops_the_start() {
         .unwrap()
         .to_string();
     assert!(error.contains("version 99"), "{error}");
+}
+
+#[test]
+fn the_stock_tails_positions_are_taken_over_once() {
+    let setup = Setup::new("*.log*");
+    let file = setup.file("a.log");
+    let rotated = setup.file("a.log.1");
+    append(&rotated, "old 1\nold 2\n");
+    append(&file, "one\ntwo\n");
+    fs::write(setup.db(), "not really SQLite").unwrap();
+    let row = |path: &Path, offset| StockPosition {
+        path: path.to_str().unwrap().as_bytes().to_vec(),
+        inode: fs::metadata(path).unwrap().ino(),
+        offset,
+    };
+    let host = FakeHost {
+        stock: Some(vec![row(&file, 4), row(&rotated, 6)]),
+        ..delivering()
+    };
+    let mut rig = setup.start_on(host);
+    rig.until("both", |rig| rig.lines().len() >= 2);
+    let mut lines = rig.lines();
+    lines.sort();
+    assert_eq!(lines, ["old 2", "two"]);
+    setup.saved(&mut rig, &file, 8);
+    rig.exit();
+    assert_eq!(fs::read(setup.db()).unwrap(), b"not really SQLite");
+    append(&file, "three\n");
+    let host = FakeHost {
+        stock: Some(vec![row(&file, 0)]),
+        ..delivering()
+    };
+    let mut rig = setup.start_on(host);
+    rig.wait_for(&["three"]);
+}
+
+#[test]
+fn remove_after_removes_what_is_rotated_read_delivered_and_old() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.log");
+    for pattern in ["a.log", "a.log*"] {
+        append(&file, "one\n");
+        let path = dir.path().join(pattern);
+        let options = [
+            ("path", path.to_str().unwrap()),
+            ("remove_after", "1s"),
+            ("rotate_wait", "0"),
+            ("progress_check_interval", "0"),
+        ];
+        let mut rig = Rig::try_start(&options, stuck()).unwrap();
+        rig.wait_for(&["one"]);
+        let rotated = dir.path().join("a.log.1");
+        fs::rename(&file, &rotated).unwrap();
+        append(&file, "two\n");
+        rig.wait_for(&["one", "two"]);
+        // Long enough for the file to be old, but it is not delivered.
+        let start = std::time::Instant::now();
+        while start.elapsed() < std::time::Duration::from_millis(2200) {
+            rig.turn();
+        }
+        assert!(rotated.exists(), "{pattern}");
+        rig.host.pending = delivering().pending;
+        rig.until("removed", |_| !rotated.exists());
+        assert!(file.exists());
+        assert_eq!(rig.metric("files_removed_total"), 1);
+        rig.exit();
+        fs::remove_file(&file).unwrap();
+    }
 }

@@ -1,11 +1,13 @@
 //! A host for tests: takes records, refuses on demand, and is asked afterwards what it got.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::event::{self, RecordFormat, RecordKind};
 use crate::metrics::Metrics;
 use crate::plugin::{
     EngineHost, FilterHost, FlushCounts, InputHost, InputInfo, OutputInfo, Pending, Refused,
+    StockPosition,
 };
 
 /// A host whose answers are fields.
@@ -47,6 +49,8 @@ pub struct FakeHost {
     pub graces: Vec<Duration>,
     /// Exit statuses asked for.
     pub exits: Vec<i32>,
+    /// Answer to [`InputHost::stock_positions`].
+    pub stock: Option<Vec<StockPosition>>,
     /// Registered series.
     pub metrics: Metrics,
 }
@@ -72,6 +76,7 @@ impl Default for FakeHost {
             terminated: None,
             graces: Vec::new(),
             exits: Vec::new(),
+            stock: None,
             metrics: Metrics::default(),
         }
     }
@@ -140,6 +145,10 @@ impl InputHost for FakeHost {
 
     fn pending(&self) -> Option<Pending> {
         self.pending
+    }
+
+    fn stock_positions(&self, db: &Path) -> Option<Vec<StockPosition>> {
+        self.stock.clone().filter(|_| db.is_file())
     }
 
     fn metrics(&self) -> &Metrics {

@@ -23,5 +23,5 @@ pub use options::{ConfigError, Kind, OptionSpec, Settings};
 pub use plugin::{
     Chunk, EngineHost, Filter, FilterHost, FlushCounts, Input, InputHost, InputInfo, Multiline,
     Output, OutputInfo, ParsedTime, Parser, Parsers, Pending, PluginInfo, Refused, RetryLimit,
-    Verdict, Wake,
+    StockPosition, Verdict, Wake,
 };

@@ -1,6 +1,7 @@
 //! The traits that a plugin implements, and what it may ask of its host.
 
 use std::os::fd::BorrowedFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,8 +87,25 @@ pub trait InputHost {
         Err(String::new())
     }
 
+    /// What the database of the host's own `tail` at `db` says, read with the host's SQLite. The
+    /// caller has copied it, so it may be opened as it likes; `None`: it cannot be read.
+    fn stock_positions(&self, _db: &Path) -> Option<Vec<StockPosition>> {
+        None
+    }
+
     /// Where to register counters.
     fn metrics(&self) -> &Metrics;
+}
+
+/// A row of `in_tail_files`, the table of the host's own `tail`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StockPosition {
+    /// Path (column `name`); bytes, since nothing makes it UTF-8.
+    pub path: Vec<u8>,
+    /// Column `inode`.
+    pub inode: u64,
+    /// Column `offset`.
+    pub offset: u64,
 }
 
 /// An input plugin. All calls come from one thread.

@@ -1,0 +1,266 @@
+//! JSON lines to msgpack in one pass, without a tree in between.
+
+use std::fmt;
+
+use flb_sidecar_sdk::event::Timestamp;
+use flb_sidecar_sdk::msgpack;
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use crate::clock::Clock;
+
+/// What to do with one key of the outermost object.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TimeKey<'a> {
+    pub(crate) key: Option<&'a str>,
+    pub(crate) clock: &'a Clock,
+    pub(crate) keep: bool,
+}
+
+/// Writes the pairs of the object in `line`, without a map's header; returns their number and
+/// the time. `None`: it is not one JSON object; what was written is to be taken back.
+pub(crate) fn write(
+    out: &mut Vec<u8>,
+    line: &[u8],
+    time_key: TimeKey<'_>,
+) -> Option<(usize, Option<Timestamp>)> {
+    let mut json = serde_json::Deserializer::from_slice(line);
+    let object = Object { out, time_key };
+    let result = object.deserialize(&mut json).ok()?;
+    json.end().ok()?;
+    Some(result)
+}
+
+/// A map's header in one byte; [`close_map`] makes it larger if it must be.
+pub(crate) fn open_map(out: &mut Vec<u8>) -> usize {
+    out.push(0x80);
+    out.len()
+}
+
+/// Sets the number of pairs in the header before `start`.
+pub(crate) fn close_map(out: &mut Vec<u8>, start: usize, pairs: usize) {
+    if pairs < 16 {
+        out[start - 1] = 0x80 | pairs as u8;
+        return;
+    }
+    let mut header = Vec::with_capacity(5);
+    msgpack::write_map_len(&mut header, pairs);
+    out.splice(start - 1..start, header);
+}
+
+/// The outermost object.
+struct Object<'a, 'b> {
+    out: &'a mut Vec<u8>,
+    time_key: TimeKey<'b>,
+}
+
+impl<'de> DeserializeSeed<'de> for Object<'_, '_> {
+    type Value = (usize, Option<Timestamp>);
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
+        json.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Object<'_, '_> {
+    type Value = (usize, Option<Timestamp>);
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let Object { out, time_key } = self;
+        let mut pairs = 0;
+        let mut time = None;
+        loop {
+            let key_at = out.len();
+            if map.next_key_seed(Key(out))?.is_none() {
+                break;
+            }
+            let value_at = out.len();
+            let is_time = time_key
+                .key
+                .is_some_and(|key| ends_with_key(&out[key_at..], key));
+            map.next_value_seed(Value(out))?;
+            pairs += 1;
+            if is_time {
+                time = time_of(&out[value_at..], time_key.clock);
+                if time.is_some() && !time_key.keep {
+                    out.truncate(key_at);
+                    pairs -= 1;
+                }
+            }
+        }
+        Ok((pairs, time))
+    }
+}
+
+fn ends_with_key(written: &[u8], key: &str) -> bool {
+    match msgpack::read(written, 0) {
+        Some((msgpack::Value::String { start, end }, _)) => &written[start..end] == key.as_bytes(),
+        _ => false,
+    }
+}
+
+fn time_of(written: &[u8], clock: &Clock) -> Option<Timestamp> {
+    match msgpack::read(written, 0)?.0 {
+        msgpack::Value::String { start, end } => {
+            clock.read(std::str::from_utf8(&written[start..end]).ok()?)
+        }
+        msgpack::Value::Unsigned(seconds) => Clock::of_seconds(seconds as f64),
+        msgpack::Value::Float(bits) => Clock::of_seconds(f64::from_bits(bits)),
+        _ => None,
+    }
+}
+
+struct Key<'a>(&'a mut Vec<u8>);
+
+impl<'de> DeserializeSeed<'de> for Key<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_str(Value(self.0))
+    }
+}
+
+struct Value<'a>(&'a mut Vec<u8>);
+
+impl<'de> DeserializeSeed<'de> for Value<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Value<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        self.0.push(0xc0);
+        Ok(())
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
+        msgpack::write_bool(self.0, value);
+        Ok(())
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
+        msgpack::write_uint(self.0, value);
+        Ok(())
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
+        msgpack::write_int(self.0, value);
+        Ok(())
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
+        self.0.push(0xcb);
+        self.0.extend_from_slice(&value.to_bits().to_be_bytes());
+        Ok(())
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
+        msgpack::write_str(self.0, value);
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let out = self.0;
+        out.push(0x90);
+        let start = out.len();
+        let mut items = 0usize;
+        while seq.next_element_seed(Value(out))?.is_some() {
+            items += 1;
+        }
+        if items < 16 {
+            out[start - 1] = 0x90 | items as u8;
+        } else {
+            let mut header = Vec::with_capacity(5);
+            msgpack::write_array_len(&mut header, items);
+            out.splice(start - 1..start, header);
+        }
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let out = self.0;
+        let start = open_map(out);
+        let mut pairs = 0;
+        while map.next_key_seed(Key(out))?.is_some() {
+            map.next_value_seed(Value(out))?;
+            pairs += 1;
+        }
+        close_map(out, start, pairs);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::Value as Json;
+
+    fn roundtrip(line: &str) -> Option<Json> {
+        let mut out = vec![];
+        let time_key = TimeKey {
+            key: None,
+            clock: &Clock::Rfc3339,
+            keep: false,
+        };
+        let start = open_map(&mut out);
+        let (pairs, _) = write(&mut out, line.as_bytes(), time_key)?;
+        close_map(&mut out, start, pairs);
+        let (json, end) = flb_sidecar_sdk::json::read(&out, 0)?;
+        assert_eq!(end, out.len());
+        Some(json)
+    }
+
+    #[test]
+    fn objects_are_written_as_they_are() {
+        let many: String = (0..20).map(|n| format!("\"k{n}\":{n},")).collect();
+        let long: Vec<u32> = (0..20).collect();
+        for line in [
+            "{}".to_owned(),
+            r#"{"a":1,"b":-1,"c":1.5,"d":"x\n\u00e9","e":null,"f":true,"g":[1,{"h":[]}]}"#
+                .to_owned(),
+            format!("{{{many}\"inner\":{{{many}\"end\":0}}}}"),
+            format!("{{\"a\":{long:?}}} "),
+            r#"{"a":18446744073709551615,"b":-9223372036854775808}"#.to_owned(),
+        ] {
+            let json: Json = serde_json::from_str(&line).unwrap();
+            assert_eq!(roundtrip(&line), Some(json), "{line}");
+        }
+    }
+
+    #[test]
+    fn other_lines_are_not_objects() {
+        let deep = "{\"a\":".repeat(1000);
+        for line in [
+            "",
+            "1",
+            "[]",
+            "{",
+            "{} {}",
+            "{\"a\":1,}",
+            "text",
+            deep.as_str(),
+        ] {
+            assert_eq!(roundtrip(line), None, "{line}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_makes_it_panic(line in "\\PC*") {
+            let _ = roundtrip(&line);
+        }
+    }
+}
