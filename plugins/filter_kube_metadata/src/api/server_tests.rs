@@ -447,3 +447,68 @@ fn a_call_that_hangs_does_not_hold_up_the_end() {
     wait_for("the call", || f.server.calls() == 1);
     assert!(f.end() < Duration::from_secs(1));
 }
+
+#[test]
+fn records_go_on_without_waiting_and_get_what_an_answer_adds() {
+    use crate::options::OPTIONS;
+    use crate::testing::Surroundings;
+    use crate::KubeMetadata;
+    use flb_sidecar_sdk::event::{begin_record, RecordFormat, Timestamp};
+    use flb_sidecar_sdk::fake::FakeHost;
+    use flb_sidecar_sdk::{Chunk, Filter as _, Verdict};
+
+    for hangs in [false, true] {
+        let f = Fixture::new();
+        if hangs {
+            f.server.act(&[Act::Hang]);
+        }
+        let file = |name: &str| f.dir.path().join(name).to_str().unwrap().to_owned();
+        let options = [
+            ("use_api", "on".to_owned()),
+            ("kube_url", f.server.url.clone()),
+            ("kube_ca_file", file("ca.crt")),
+            ("kube_token_file", file("token")),
+            ("podinfo_path", file("none")),
+            ("pod_name", "app-0".to_owned()),
+            ("namespace_name", "team-a".to_owned()),
+            ("container_name", "app".to_owned()),
+        ];
+        let settings = Settings::new("t", OPTIONS, options).unwrap();
+        let mut host = FakeHost::default();
+        let mut filter =
+            KubeMetadata::with_environment(&settings, &mut host, &Surroundings::new()).unwrap();
+        let mut data = Vec::new();
+        begin_record(&mut data, RecordFormat::WithMetadata, Timestamp::now());
+        data.push(0x80);
+        let mut best = Duration::MAX;
+        let mut record = || {
+            let mut out = Vec::new();
+            let chunk = Chunk {
+                data: &data,
+                tag: b"t",
+            };
+            let start = Instant::now();
+            assert_eq!(filter.filter(chunk, &mut out), Verdict::Replaced);
+            best = best.min(start.elapsed());
+            String::from_utf8_lossy(&out).into_owned()
+        };
+        let first = record();
+        assert!(
+            first.contains("app-0") && !first.contains("docker_id"),
+            "{first}"
+        );
+        if hangs {
+            wait_for("the call that hangs", || f.server.calls() == 1);
+            assert_eq!(record(), first);
+        } else {
+            wait_for("what the answer adds", || record().contains("sha256:ff"));
+        }
+        assert!(best < Duration::from_millis(5), "{best:?}");
+        let start = Instant::now();
+        filter.exit();
+        assert!(
+            start.elapsed() < Duration::from_secs(1),
+            "the end waits for the server"
+        );
+    }
+}
