@@ -254,7 +254,10 @@ pub(super) fn plausible(chunk: &[u8], at: usize) -> bool {
         && word(before(2))
         && before(2) != b'\\';
     if !header && (fraction || name) {
-        return name && is_card_word(&chunk[start.saturating_sub(32)..start]);
+        // Joined by an underscore or a hyphen, a keyword in the name can still make it count.
+        let loose = name && matches!(before(1), b'_' | b'-');
+        let digits = Digits::of(&chunk[start..end]);
+        return loose && digits.is_some_and(|digits| bare_plausible(digits.get()));
     }
     let start = start + length;
     if end < start + 9 {
@@ -278,26 +281,6 @@ fn bare_plausible(digits: &[u8]) -> bool {
             10 => digits[0] != 1 || national::is_plausible(digits),
             _ => national::is_plausible(digits),
         }
-}
-
-/// Whether a word for cards is in the text: `card_4012…` counts although it is a name.
-fn is_card_word(text: &[u8]) -> bool {
-    let has = |word: &[u8]| {
-        text.windows(word.len())
-            .any(|w| w.eq_ignore_ascii_case(word))
-    };
-    [
-        &b"card"[..],
-        b"cc",
-        b"credit",
-        b"debit",
-        b"visa",
-        b"amex",
-        b"express",
-        b"maestro",
-    ]
-    .iter()
-    .any(|word| has(word))
 }
 
 /// Whether the msgpack integer at `at` has at least eight digits.
