@@ -229,6 +229,9 @@ impl Context {
             keywords.scan(text, first, until, &mut self.hits);
             self.done = until;
         }
+        if self.hits.last().is_none_or(|hit| hit.0 < from) {
+            return false;
+        }
         let old = self.hits.partition_point(|hit| hit.0 < from);
         self.hits[old..]
             .iter()
