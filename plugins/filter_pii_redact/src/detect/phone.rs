@@ -315,6 +315,10 @@ fn announced(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
     if matches!(first.gap, Gap::Hyphen | Gap::Dot | Gap::Slash | Gap::Paren) {
         return false;
     }
+    let open = first.start > 0 && text[first.start - 1] == b'(';
+    if !open && !i.near(first.start, first.end, PHONE | CALL) {
+        return false;
+    }
     let Some((groups, total)) = take(row, (7, 13)) else {
         return false;
     };
