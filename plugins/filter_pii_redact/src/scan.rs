@@ -311,10 +311,12 @@ fn numbers_and_codes(
     }
     let mut codes = 0;
     if shapes.code {
-        // Two capitals and a digit, at times with a blank between; a capital behind seven digits.
+        // Two capitals and a digit, at times with a blank between; a capital behind seven digits,
+        // or in front of eight.
         let capitals = upper << 1 & upper << 2;
         let apart = sep << 1 & upper << 2 & upper << 3 & !((digit | letter) << 4);
-        codes = here((digit & (capitals | apart)) | (upper & seven << 1));
+        let eight = seven & digit << 7 & upper << 8;
+        codes = here((digit & (capitals | apart)) | (upper & seven << 1) | eight);
     }
     (numbers, codes)
 }
