@@ -70,6 +70,10 @@ impl SidecarTail {
                         batch.parsed = true;
                         self.shared.resized(before, batch.events.len());
                     }
+                    // A good moment to ask: what is appended next would only be in the way.
+                    if let Some(reaches) = self.tracker.all_delivered(host) {
+                        self.shared.confirm(reaches);
+                    }
                     // A batch of skipped lines has nothing for the host, only how far it reaches.
                     if batch.records > 0 {
                         let tag = batch.tag.as_deref();

@@ -122,7 +122,7 @@ impl Worker {
                 epoch,
                 joined,
                 ..
-            } = file;
+            } = &mut **file;
             let line_start = lines.line_start();
             lines.split(text, options.limits, |piece, offset, first, second| {
                 let empty = first.is_empty() && second.is_empty();
@@ -187,7 +187,7 @@ impl Worker {
         let records = batch.records;
         let identity = file.identity;
         let before = file.lines.start();
-        let Followed { lines, joined, .. } = file;
+        let Followed { lines, joined, .. } = &mut **file;
         lines.finish(|piece, offset, first, second| match piece {
             Piece::Whole => encoder.record(batch, counters, joined, offset, (first, second)),
             piece => encoder.long(batch, counters, &identity, piece, offset, (first, second)),
