@@ -11,7 +11,7 @@ use std::time::Duration;
 use flb_sidecar_sdk::event::RecordFormat;
 use flb_sidecar_sdk::metrics::Metrics;
 use flb_sidecar_sdk::{
-    Input, InputHost, Multiline, Parsers, Pending, Refused, StockPosition, Wake,
+    ConfigError, Input, InputHost, Multiline, Parsers, Pending, Refused, StockPosition, Wake,
 };
 
 use super::{lock, OurName, INIT_FAILED, INIT_OK};
@@ -19,7 +19,7 @@ use crate::abi::bindings::{host_config, host_input};
 use crate::abi::generations::AppendCall;
 use crate::abi::layouts::InputCallbacks;
 use crate::abi::memory::Memory;
-use crate::host::{self, Core, Section};
+use crate::host::{Core, Section};
 use crate::link::DrainLink;
 use crate::multiline::HostMultiline;
 use crate::parsers::HostParsers;
@@ -76,55 +76,29 @@ unsafe extern "C" fn init<P: InputPlugin>(
 }
 
 fn start<P: InputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_int {
-    let Some(host) = host::get() else {
+    let Some(opened) = super::open(Section::Input, instance, config, &P::INFO, P::our_name())
+    else {
         return INIT_FAILED;
     };
-    if instance.is_null() || config.is_null() {
-        crate::log::before_any_instance("an input was initialised with NULL");
-        return INIT_FAILED;
-    }
-    let opened = host::open(
-        host,
-        Section::Input,
-        instance,
-        config,
-        &P::INFO,
-        P::our_name().get(),
-    );
     let core = opened.core;
+    let host = core.host;
     let tag = opened.trusted.then(|| read_tag(&core)).flatten();
     let paused = AtomicBool::new(false);
-    let started = core.run(|| {
-        let settings = match opened.settings {
-            Ok(settings) => settings,
-            Err(error) => {
-                tracing::error!("{error}");
-                return None;
-            }
-        };
+    let made = super::make(&core, opened.settings, |settings| {
+        let clock = start_clock(P::TICK).map_err(|error| {
+            ConfigError::other(format!("the system has no timer left: {error}"))
+        })?;
         let mut handle = Handle {
             core: &core,
             trusted: opened.trusted,
             tag: tag.as_deref(),
             paused: &paused,
         };
-        let Some(clock) = start_clock(P::TICK) else {
-            tracing::error!(
-                "the system has no timer left: {}",
-                io::Error::last_os_error()
-            );
-            return None;
-        };
-        P::init(&settings, &mut handle)
-            .inspect_err(|error| tracing::error!("{error}"))
-            .ok()
-            .map(|plugin| (plugin, clock))
+        Ok((P::init(settings, &mut handle)?, clock))
     });
-    let Some(Some((plugin, clock))) = started else {
-        core.forget_metrics();
+    let Some((plugin, clock)) = made else {
         return INIT_FAILED;
     };
-    core.run(|| core.sync_metrics(true));
     let context = Box::new(Context {
         link: DrainLink::new(plugin.drain_handle()),
         core,
@@ -142,13 +116,11 @@ fn start<P: InputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_i
     if !start_collectors::<P>(shared) {
         // SAFETY: the host has not been given the pointer.
         let mut context = unsafe { Box::from_raw(context) };
-        context.core.run(|| {
-            tracing::error!("the host took no collector");
-        });
-        if let Some(plugin) = context.plugin.get_mut().ok().and_then(Option::take) {
-            context.core.run(|| plugin.exit());
-        }
-        context.core.forget_metrics();
+        context
+            .core
+            .run(|| tracing::error!("the host took no collector"));
+        let plugin = context.plugin.get_mut().ok().and_then(Option::take);
+        super::end(&context.core, plugin, P::exit);
         return INIT_FAILED;
     }
     if let Some(set_context) = host.functions.input_set_context {
@@ -206,17 +178,17 @@ fn start_collectors<P: InputPlugin>(context: &Context<P>) -> bool {
 ///
 /// Not a time collector of the host: releases up to 3.2.10 close that one's descriptor twice when
 /// they pause it, and between the two a thread of a plugin may have been given its number.
-fn start_clock(tick: Duration) -> Option<OwnedFd> {
+fn start_clock(tick: Duration) -> io::Result<OwnedFd> {
     let flags = libc::TFD_NONBLOCK | libc::TFD_CLOEXEC;
     // SAFETY: makes a descriptor from two constants.
     let clock = unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, flags) };
     if clock < 0 {
-        return None;
+        return Err(io::Error::last_os_error());
     }
     // SAFETY: just made, and nobody else owns it.
     let clock = unsafe { OwnedFd::from_raw_fd(clock) };
     let every = libc::timespec {
-        tv_sec: libc::time_t::try_from(tick.as_secs()).ok()?,
+        tv_sec: libc::time_t::try_from(tick.as_secs()).unwrap_or(libc::time_t::MAX),
         tv_nsec: tick.subsec_nanos().into(),
     };
     let setting = libc::itimerspec {
@@ -226,7 +198,11 @@ fn start_clock(tick: Duration) -> Option<OwnedFd> {
     // SAFETY: our own descriptor and a setting that is only read.
     let set =
         unsafe { libc::timerfd_settime(clock.as_raw_fd(), 0, &setting, std::ptr::null_mut()) };
-    (set == 0).then_some(clock)
+    if set == 0 {
+        Ok(clock)
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// Takes the ticks that have passed, so that the descriptor is quiet until the next.
@@ -319,12 +295,7 @@ unsafe extern "C" fn exit<P: InputPlugin>(
         .get_mut()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
         .take();
-    if let Some(plugin) = plugin {
-        context.core.run(|| plugin.exit());
-    }
-    // Once more for what the plugin's threads wrote while they ended.
-    context.core.run(|| context.core.sync_metrics(true));
-    context.core.forget_metrics();
+    super::end(&context.core, plugin, P::exit);
     0
 }
 
