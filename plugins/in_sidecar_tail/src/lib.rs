@@ -17,6 +17,7 @@ mod discovery;
 mod encode;
 mod finding;
 mod followed;
+mod host_multiline;
 mod host_parser;
 mod identity;
 mod input;

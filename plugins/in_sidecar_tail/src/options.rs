@@ -161,6 +161,12 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
         "One of the host's parsers, by name; lines that it does not match stay text.",
     ),
     OptionSpec::new(
+        "multiline.parser",
+        Kind::CommaList,
+        "The host's multiline parsers, by name, tried in order: docker, cri, go, java, python, ruby or the user's own.",
+    )
+    .repeatable(),
+    OptionSpec::new(
         "format",
         Kind::String,
         "Decode lines without one of the host's parsers: json, cri, docker, logfmt or none.",
@@ -242,6 +248,7 @@ pub(crate) struct Options {
     pub(crate) event_turn: u64,
     pub(crate) advise_cache: bool,
     pub(crate) parser: Option<String>,
+    pub(crate) multiline: Vec<String>,
     pub(crate) format: Option<Format>,
     pub(crate) time_key: Option<String>,
     pub(crate) clock: Clock,
@@ -319,6 +326,11 @@ impl Options {
             event_turn: size(settings, "event_batch_size", 1024, u64::MAX)?.min(LONGEST_TURN),
             advise_cache: settings.boolean("file_cache_advise"),
             parser: text("parser").map(str::to_owned),
+            multiline: settings
+                .list("multiline.parser")
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
             format: format(settings.string("format").unwrap_or("none"))?,
             time_key: text("time_key").map(str::to_owned),
             clock: text("time_format").map_or(Clock::Rfc3339, Clock::new),

@@ -1,0 +1,221 @@
+//! Lines joined by the host's multiline parsers. Runs on the host's thread: they are not for any
+//! other. Each file has a stream of its own.
+
+use std::collections::HashMap;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use flb_sidecar_sdk::event::{self, Record};
+use flb_sidecar_sdk::msgpack::{self, Value};
+use flb_sidecar_sdk::{ConfigError, InputHost, Multiline};
+
+use crate::encode::{Batch, Reach};
+use crate::followed::FileId;
+use crate::options::Options;
+
+/// How long a record waits for more lines, as in the host's own `tail`.
+const FLUSH: Duration = Duration::from_secs(4);
+
+/// Keys of the records that the worker writes for this module: short, and only for inside.
+pub(crate) const LINE: &str = "l";
+pub(crate) const OFFSET: &str = "o";
+
+/// The streams of an instance.
+pub(crate) struct HostMultiline {
+    parsers: Vec<String>,
+    key: String,
+    path_key: Option<String>,
+    offset_key: Option<String>,
+    streams: HashMap<FileId, Stream>,
+    joined: Vec<u8>,
+}
+
+struct Stream {
+    lines: Box<dyn Multiline>,
+    tag: Option<Arc<str>>,
+    name: PathBuf,
+    /// Offset of the first line that may not have come out yet.
+    first: u64,
+    /// How far the lines reach that went in.
+    end: Reach,
+    pending: bool,
+    last: Instant,
+}
+
+impl std::fmt::Debug for HostMultiline {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HostMultiline")
+            .field("parsers", &self.parsers)
+            .finish_non_exhaustive()
+    }
+}
+
+impl HostMultiline {
+    /// The host's multiline parsers of these names.
+    pub(crate) fn new(options: &Options, host: &dyn InputHost) -> Result<Self, ConfigError> {
+        let names: Vec<&str> = options.multiline.iter().map(String::as_str).collect();
+        if let Err(unknown) = host.multiline(&names) {
+            return Err(if unknown.is_empty() {
+                let allowed = "nothing, since this host gives no multiline parsers; see format";
+                ConfigError::value("multiline.parser", &names.join(","), allowed)
+            } else {
+                let allowed =
+                    "docker, cri, go, java, python, ruby or the name of a [MULTILINE_PARSER]";
+                ConfigError::value("multiline.parser", &unknown, allowed)
+            });
+        }
+        Ok(HostMultiline {
+            parsers: options.multiline.clone(),
+            key: options.key.clone(),
+            path_key: options.path_key.clone(),
+            offset_key: options.offset_key.clone(),
+            streams: HashMap::new(),
+            joined: Vec::new(),
+        })
+    }
+
+    /// Puts the lines of `batch` (all of one file) in and leaves what came out.
+    pub(crate) fn join(&mut self, batch: &mut Batch, host: &dyn InputHost) {
+        let Some(reach) = batch.reaches.last().copied() else {
+            return;
+        };
+        let mut stream = match self.streams.remove(&reach.file) {
+            Some(stream) => stream,
+            None => match self.open(batch, reach, host) {
+                Some(stream) => stream,
+                // It was there at the start; without it lines stay lines.
+                None => return,
+            },
+        };
+        let mut out = Vec::with_capacity(batch.events.len());
+        let mut records = 0;
+        for record in event::records(&batch.events).filter_map(Result::ok) {
+            let Some((line, offset)) = line_of(&batch.events, record) else {
+                continue;
+            };
+            let Some(time) = record.time else {
+                continue;
+            };
+            self.joined.clear();
+            let made = stream.lines.push(line, time, &mut self.joined);
+            if made > 0 {
+                records += made;
+                self.complete(&mut out, &stream);
+                // What made the record come out is at the earliest the beginning of the next one.
+                stream.first = offset;
+            } else if !stream.pending {
+                stream.first = offset;
+            }
+            stream.pending = true;
+        }
+        stream.last = Instant::now();
+        stream.end = reach;
+        let offset = if stream.pending {
+            stream.first.min(reach.offset)
+        } else {
+            reach.offset
+        };
+        batch.reaches = vec![Reach { offset, ..reach }];
+        batch.events = out;
+        batch.records = records;
+        self.streams.insert(reach.file, stream);
+    }
+
+    /// Lets out what has waited for long enough; `all`: whatever waits.
+    pub(crate) fn flush(&mut self, all: bool) -> Vec<Batch> {
+        let due: Vec<FileId> = self
+            .streams
+            .iter()
+            .filter(|(_, s)| s.pending && (all || s.last.elapsed() >= FLUSH))
+            .map(|(id, _)| *id)
+            .collect();
+        due.into_iter()
+            .filter_map(|id| self.flush_file(id))
+            .collect()
+    }
+
+    /// The file ends here: lets out what waits, and closes its stream.
+    pub(crate) fn end(&mut self, file: FileId) -> Option<Batch> {
+        let batch = self.flush_file(file);
+        self.streams.remove(&file);
+        batch
+    }
+
+    fn flush_file(&mut self, file: FileId) -> Option<Batch> {
+        let mut stream = self.streams.remove(&file)?;
+        self.joined.clear();
+        let records = stream.lines.flush(&mut self.joined);
+        let mut batch = Batch {
+            tag: stream.tag.clone(),
+            records,
+            reaches: vec![stream.end],
+            parsed: true,
+            ..Batch::default()
+        };
+        self.complete(&mut batch.events, &stream);
+        stream.pending = false;
+        self.streams.insert(file, stream);
+        Some(batch)
+    }
+
+    fn open(&self, batch: &Batch, reach: Reach, host: &dyn InputHost) -> Option<Stream> {
+        let names: Vec<&str> = self.parsers.iter().map(String::as_str).collect();
+        Some(Stream {
+            lines: host.multiline(&names).ok()?,
+            tag: batch.tag.clone(),
+            name: batch.name.clone().unwrap_or_default(),
+            first: reach.offset,
+            end: reach,
+            pending: false,
+            last: Instant::now(),
+        })
+    }
+
+    /// Adds path and offset to the records that came out.
+    fn complete(&self, out: &mut Vec<u8>, stream: &Stream) {
+        for record in event::records(&self.joined).filter_map(Result::ok) {
+            let Some((Value::Map(pairs), body)) = msgpack::read(&self.joined, record.body) else {
+                out.extend_from_slice(&self.joined[record.start..record.end]);
+                continue;
+            };
+            let more =
+                usize::from(self.path_key.is_some()) + usize::from(self.offset_key.is_some());
+            out.extend_from_slice(&self.joined[record.start..record.body]);
+            msgpack::write_map_len(out, pairs + more);
+            if let Some(key) = &self.path_key {
+                msgpack::write_str(out, key);
+                msgpack::write_bytes_as_str(out, stream.name.as_os_str().as_bytes());
+            }
+            if let Some(key) = &self.offset_key {
+                msgpack::write_str(out, key);
+                msgpack::write_uint(out, stream.first);
+            }
+            let mut rest = body;
+            // The host's engine names the text `log`, whatever `key` says.
+            if let Some((Value::String { start, end }, value)) = msgpack::read(&self.joined, body) {
+                if &self.joined[start..end] == b"log" {
+                    msgpack::write_str(out, &self.key);
+                    rest = value;
+                }
+            }
+            out.extend_from_slice(&self.joined[rest..record.end]);
+        }
+    }
+}
+
+/// The line and its offset in a record of the worker.
+fn line_of(events: &[u8], record: Record) -> Option<(&[u8], u64)> {
+    let string = |value: &[u8]| match msgpack::read(value, 0) {
+        Some((Value::String { start, end }, _)) => Some((start, end)),
+        _ => None,
+    };
+    let value = msgpack::map_get(events, record.body, LINE.as_bytes())?;
+    let (start, end) = string(value)?;
+    let offset = msgpack::map_get(events, record.body, OFFSET.as_bytes())?;
+    match msgpack::read(offset, 0)? {
+        (Value::Unsigned(offset), _) => Some((&value[start..end], offset)),
+        _ => None,
+    }
+}
