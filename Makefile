@@ -82,7 +82,7 @@ test: build build-probe ## everything that proves it
 	@rm -rf $(DIST)
 	@if tests/tools.sh $(TOOLS); then $(MAKE) --no-print-directory dist; \
 	else echo "SKIPPED make dist and what is tested on it: no packages from PyPI (see tests/tools.txt)"; fi
-	$(CARGO) test --workspace
+	$(CARGO) test --workspace --no-fail-fast
 
 .PHONY: lint
 lint: deps ## formatting and clippy

@@ -3,13 +3,16 @@
 use std::ffi::{c_int, c_void, CString};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, TryLockError};
 use std::time::Duration;
 
 use flb_sidecar_sdk::event::RecordFormat;
 use flb_sidecar_sdk::metrics::Metrics;
-use flb_sidecar_sdk::{Input, InputHost, Multiline, Parsers, Pending, Refused, Wake};
+use flb_sidecar_sdk::{
+    Input, InputHost, Multiline, Parsers, Pending, Refused, StockPosition, Wake,
+};
 
 use super::{lock, OurName, INIT_FAILED, INIT_OK};
 use crate::abi::bindings::{host_config, host_input};
@@ -20,6 +23,7 @@ use crate::host::{self, Core, Section};
 use crate::link::DrainLink;
 use crate::multiline::HostMultiline;
 use crate::parsers::HostParsers;
+use crate::sqlite;
 
 /// An input of this library: its type, and where its name was registered.
 pub(crate) trait InputPlugin: Input {
@@ -450,6 +454,10 @@ impl InputHost for Handle<'_> {
                 .list(base + self.core.host.input_offset(table.tasks))?
                 .len(),
         })
+    }
+
+    fn stock_positions(&self, db: &Path) -> Option<Vec<StockPosition>> {
+        sqlite::positions(self.core.host, db)
     }
 
     fn metrics(&self) -> &Metrics {

@@ -32,6 +32,8 @@ const BEFORE: usize = 56;
 /// How far behind a number a keyword counts.
 const AFTER: usize = 28;
 
+/// How much is scanned beyond what is asked for.
+const AHEAD: usize = 64;
 /// Length of the longest keyword, at least.
 const LONGEST: usize = 20;
 
@@ -222,8 +224,13 @@ impl Context {
         let to = end.map_or(start, |end| text.len().min(end + AFTER));
         if self.done < to {
             let first = self.done.max(from);
-            keywords.scan(text, first, to, &mut self.hits);
-            self.done = to;
+            // Some more than is needed now, so that a row of numbers does not do it in small steps.
+            let until = text.len().min(to + AHEAD);
+            keywords.scan(text, first, until, &mut self.hits);
+            self.done = until;
+        }
+        if self.hits.last().is_none_or(|hit| hit.0 < from) {
+            return false;
         }
         let old = self.hits.partition_point(|hit| hit.0 < from);
         self.hits[old..]
