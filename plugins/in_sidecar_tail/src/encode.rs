@@ -84,7 +84,7 @@ pub(crate) struct Encoder {
 
 impl Encoder {
     pub(crate) fn new(options: &Options, format: RecordFormat) -> Self {
-        let lines_only = !options.multiline.is_empty();
+        let lines_only = options.join.is_some();
         Encoder {
             format,
             path_key: options.path_key.clone().filter(|_| !lines_only),

@@ -1,5 +1,5 @@
-//! Lines joined by the host's multiline parsers. Runs on the host's thread: they are not for any
-//! other. Each file has a stream of its own.
+//! Lines joined by the host's multiline parsers, or in one of the older ways. Runs on the host's
+//! thread: its parsers are not for any other. Each file has a stream of its own.
 
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
@@ -7,29 +7,48 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use flb_sidecar_sdk::event::{self, Record};
+use flb_sidecar_sdk::event::{self, Record, RecordFormat};
 use flb_sidecar_sdk::msgpack::{self, Value};
-use flb_sidecar_sdk::{ConfigError, InputHost, Multiline};
+use flb_sidecar_sdk::{ConfigError, InputHost, Multiline, Parser, Parsers};
 
 use crate::encode::{Batch, Reach};
 use crate::followed::FileId;
+use crate::legacy_join::{DockerMode, FirstLine};
 use crate::options::Options;
-
-/// How long a record waits for more lines, as in the host's own `tail`.
-const FLUSH: Duration = Duration::from_secs(4);
 
 /// Keys of the records that the worker writes for this module: short, and only for inside.
 pub(crate) const LINE: &str = "l";
 pub(crate) const OFFSET: &str = "o";
 
+/// How lines are joined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Join {
+    /// By the host's multiline parsers of these names.
+    Engine(Vec<String>),
+    /// By a parser that matches first lines (`multiline`).
+    FirstLine {
+        first: String,
+        others: Vec<String>,
+        flush: Duration,
+    },
+    /// Docker's pieces, parsed afterwards (`docker_mode`).
+    Docker {
+        parser: Option<String>,
+        flush: Duration,
+    },
+}
+
 /// The streams of an instance.
 pub(crate) struct HostMultiline {
-    parsers: Vec<String>,
+    join: Join,
+    format: RecordFormat,
     key: String,
     path_key: Option<String>,
     offset_key: Option<String>,
     streams: HashMap<FileId, Stream>,
     joined: Vec<u8>,
+    /// The host's parsers, the last to go, since those in the streams belong to them.
+    parsers: Option<Box<dyn Parsers>>,
 }
 
 struct Stream {
@@ -47,33 +66,80 @@ struct Stream {
 impl std::fmt::Debug for HostMultiline {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("HostMultiline")
-            .field("parsers", &self.parsers)
+            .field("join", &self.join)
             .finish_non_exhaustive()
     }
 }
 
 impl HostMultiline {
-    /// The host's multiline parsers of these names.
-    pub(crate) fn new(options: &Options, host: &dyn InputHost) -> Result<Self, ConfigError> {
-        let names: Vec<&str> = options.multiline.iter().map(String::as_str).collect();
-        if let Err(unknown) = host.multiline(&names) {
-            return Err(if unknown.is_empty() {
-                let allowed = "nothing, since this host gives no multiline parsers; see format";
-                ConfigError::value("multiline.parser", &names.join(","), allowed)
-            } else {
-                let allowed =
-                    "docker, cri, go, java, python, ruby or the name of a [MULTILINE_PARSER]";
-                ConfigError::value("multiline.parser", &unknown, allowed)
-            });
-        }
-        Ok(HostMultiline {
-            parsers: options.multiline.clone(),
+    /// What joins lines as the options say.
+    pub(crate) fn new(
+        options: &Options,
+        join: Join,
+        host: &dyn InputHost,
+    ) -> Result<Self, ConfigError> {
+        let made = HostMultiline {
+            parsers: host.parsers(),
+            format: host.record_format(),
             key: options.key.clone(),
             path_key: options.path_key.clone(),
             offset_key: options.offset_key.clone(),
             streams: HashMap::new(),
             joined: Vec::new(),
-        })
+            join,
+        };
+        made.lines(host)?;
+        Ok(made)
+    }
+
+    /// A stream for one file.
+    fn lines(&self, host: &dyn InputHost) -> Result<Box<dyn Multiline>, ConfigError> {
+        match &self.join {
+            Join::Engine(names) => {
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                host.multiline(&names).map_err(|unknown| {
+                    if unknown.is_empty() {
+                        let allowed = "nothing, since this host gives no multiline parsers; see format";
+                        ConfigError::value("multiline.parser", &names.join(","), allowed)
+                    } else {
+                        let allowed = "docker, cri, go, java, python, ruby or the name of a [MULTILINE_PARSER]";
+                        ConfigError::value("multiline.parser", &unknown, allowed)
+                    }
+                })
+            }
+            Join::FirstLine { first, others, .. } => Ok(Box::new(FirstLine {
+                first: self.parser("parser_firstline", first)?,
+                others: others
+                    .iter()
+                    .map(|name| self.parser("parser_N", name))
+                    .collect::<Result<_, _>>()?,
+                format: self.format,
+                pending: None,
+            })),
+            Join::Docker { parser, .. } => Ok(Box::new(DockerMode {
+                parser: parser
+                    .as_deref()
+                    .map(|name| self.parser("parser", name))
+                    .transpose()?,
+                format: self.format,
+                pending: None,
+            })),
+        }
+    }
+
+    fn parser(&self, option: &str, name: &str) -> Result<Box<dyn Parser>, ConfigError> {
+        let parser = self.parsers.as_ref().and_then(|parsers| parsers.get(name));
+        let allowed = "the name of a parser in the host's parsers file";
+        parser.ok_or_else(|| ConfigError::value(option, name, allowed))
+    }
+
+    /// How long a record waits for more lines.
+    fn patience(&self) -> Duration {
+        match &self.join {
+            // As in the host's own tail.
+            Join::Engine(_) => Duration::from_secs(4),
+            Join::FirstLine { flush, .. } | Join::Docker { flush, .. } => *flush,
+        }
     }
 
     /// Puts the lines of `batch` (all of one file) in and leaves what came out.
@@ -125,10 +191,11 @@ impl HostMultiline {
 
     /// Lets out what has waited for long enough; `all`: whatever waits.
     pub(crate) fn flush(&mut self, all: bool) -> Vec<Batch> {
+        let patience = self.patience();
         let due: Vec<FileId> = self
             .streams
             .iter()
-            .filter(|(_, s)| s.pending && (all || s.last.elapsed() >= FLUSH))
+            .filter(|(_, s)| s.pending && (all || s.last.elapsed() >= patience))
             .map(|(id, _)| *id)
             .collect();
         due.into_iter()
@@ -161,9 +228,8 @@ impl HostMultiline {
     }
 
     fn open(&self, batch: &Batch, reach: Reach, host: &dyn InputHost) -> Option<Stream> {
-        let names: Vec<&str> = self.parsers.iter().map(String::as_str).collect();
         Some(Stream {
-            lines: host.multiline(&names).ok()?,
+            lines: self.lines(host).ok()?,
             tag: batch.tag.clone(),
             name: batch.name.clone().unwrap_or_default(),
             first: reach.offset,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::drain::Drain;
 use flb_sidecar_sdk::{worker, ConfigError, Input, InputHost, PluginInfo, Settings, Wake};
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 
 use crate::counters::Counters;
 use crate::delivery::Tracker;
@@ -164,19 +164,12 @@ impl Input for SidecarTail {
                 warn!("this host does not tell what is delivered: positions are not kept");
             }
         }
-        let multiline = if options.multiline.is_empty() {
-            None
-        } else {
-            Some(HostMultiline::new(&options, host)?)
+        let multiline = match options.join.clone() {
+            Some(join) => Some(HostMultiline::new(&options, join, host)?),
+            None => None,
         };
-        if multiline.is_some() && options.format.is_some() {
-            return Err(ConfigError::other(
-                "options 'multiline.parser' and 'format' are both given: allowed is one of them",
-            ));
-        }
-        if multiline.is_some() && options.parser.is_some() {
-            warn!("parser is not used with multiline.parser, as in tail");
-            options.parser = None;
+        if multiline.is_some() && options.parser.take().is_some() {
+            debug!("lines are joined first, so parser is not applied to each");
         }
         let parser = options
             .parser

@@ -22,6 +22,7 @@ mod host_parser;
 mod identity;
 mod input;
 mod json_line;
+mod legacy_join;
 mod lines;
 mod options;
 mod queue;

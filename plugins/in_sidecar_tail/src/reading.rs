@@ -208,7 +208,7 @@ impl Worker {
 
     /// What the host joins of a file is complete.
     pub(crate) fn end_stream(&mut self, id: FileId) {
-        if !self.options.multiline.is_empty() {
+        if self.options.join.is_some() {
             self.flush();
             self.shared.push(Item::FileEnd(id));
         }
@@ -224,7 +224,7 @@ impl Worker {
 
 /// Has the batch be one for this file.
 fn begin_batch(shared: &Shared, batch: &mut Batch, id: FileId, file: &Followed, options: &Options) {
-    let alone = !options.multiline.is_empty();
+    let alone = options.join.is_some();
     let other = alone
         && batch
             .reaches
