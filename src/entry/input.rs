@@ -1,12 +1,13 @@
 //! Entry points of an input.
 
+use std::cell::Cell;
 use std::ffi::{c_int, c_void, CString};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, TryLockError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::event::RecordFormat;
 use flb_sidecar_sdk::metrics::Metrics;
@@ -36,9 +37,7 @@ pub(crate) trait InputPlugin: Input {
 struct Context<P> {
     link: DrainLink,
     core: Core,
-    /// The instance is laid out as the table says.
-    trusted: bool,
-    tag: Option<String>,
+    seen: Seen,
     collectors: Mutex<Vec<c_int>>,
     /// Readable every [`Input::TICK`].
     clock: OwnedFd,
@@ -46,6 +45,50 @@ struct Context<P> {
     /// Pause or resume came while the plugin was running: it is told when it returns.
     told: Mutex<Told>,
     plugin: Mutex<Option<P>>,
+}
+
+/// What was read from the host's instance when it started.
+#[derive(Debug, Default)]
+struct Seen {
+    /// The instance is laid out as the table says.
+    trusted: bool,
+    tag: Option<String>,
+    /// It runs on a thread of its own: what is appended goes through a ring, which the engine
+    /// empties every quarter of a second.
+    threaded: bool,
+    last_append: Cell<Option<Instant>>,
+}
+
+/// How long after an append to a threaded input something may still be in the ring.
+const RING_DELAY: Duration = Duration::from_secs(1);
+
+impl Seen {
+    fn read(core: &Core, trusted: bool) -> Self {
+        let table = &core.host.generation.input_instance;
+        let field = |offset: usize| core.instance as usize + core.host.input_offset(offset);
+        let memory = Memory::open().filter(|_| trusted);
+        let Some(mut memory) = memory else {
+            return Seen::default();
+        };
+        let tag = memory
+            .word(field(table.tag))
+            .and_then(|tag| memory.sds(tag));
+        let threaded = table.threaded.and_then(|offset| memory.int(field(offset)));
+        Seen {
+            trusted,
+            tag: tag.and_then(|tag| String::from_utf8(tag).ok()),
+            threaded: threaded == Some(1),
+            last_append: Cell::new(None),
+        }
+    }
+
+    fn ring_may_hold_something(&self) -> bool {
+        self.threaded
+            && self
+                .last_append
+                .get()
+                .is_some_and(|at| at.elapsed() < RING_DELAY)
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,7 +125,7 @@ fn start<P: InputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_i
     };
     let core = opened.core;
     let host = core.host;
-    let tag = opened.trusted.then(|| read_tag(&core)).flatten();
+    let seen = Seen::read(&core, opened.trusted);
     let paused = AtomicBool::new(false);
     let made = super::make(&core, opened.settings, |settings| {
         let clock = start_clock(P::TICK).map_err(|error| {
@@ -90,8 +133,7 @@ fn start<P: InputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_i
         })?;
         let mut handle = Handle {
             core: &core,
-            trusted: opened.trusted,
-            tag: tag.as_deref(),
+            seen: &seen,
             paused: &paused,
         };
         Ok((P::init(settings, &mut handle)?, clock))
@@ -102,8 +144,7 @@ fn start<P: InputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_i
     let context = Box::new(Context {
         link: DrainLink::new(plugin.drain_handle()),
         core,
-        trusted: opened.trusted,
-        tag,
+        seen,
         collectors: Mutex::new(Vec::new()),
         clock,
         paused,
@@ -128,15 +169,6 @@ fn start<P: InputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_i
         unsafe { set_context(instance, context.cast()) };
     }
     INIT_OK
-}
-
-fn read_tag(core: &Core) -> Option<String> {
-    let mut memory = Memory::open()?;
-    let offset = core
-        .host
-        .input_offset(core.host.generation.input_instance.tag);
-    let tag = memory.word(core.instance as usize + offset)?;
-    String::from_utf8(memory.sds(tag)?).ok()
 }
 
 fn start_collectors<P: InputPlugin>(context: &Context<P>) -> bool {
@@ -310,8 +342,7 @@ impl<P: InputPlugin> Context<P> {
         if let Some(plugin) = guard.as_mut() {
             let mut host = Handle {
                 core: &self.core,
-                trusted: self.trusted,
-                tag: self.tag.as_deref(),
+                seen: &self.seen,
                 paused: &self.paused,
             };
             self.core.run(|| body(plugin, &mut host));
@@ -350,9 +381,16 @@ impl<P: InputPlugin> Context<P> {
 /// What the plugin sees of the host during one callback.
 struct Handle<'a> {
     core: &'a Core,
-    trusted: bool,
-    tag: Option<&'a str>,
+    seen: &'a Seen,
     paused: &'a AtomicBool,
+}
+
+impl Handle<'_> {
+    /// The nodes of a list in the instance.
+    fn list(&self, offset: usize) -> Option<Vec<usize>> {
+        let at = self.core.instance as usize + self.core.host.input_offset(offset);
+        Memory::open().filter(|_| self.seen.trusted)?.list(at)
+    }
 }
 
 impl InputHost for Handle<'_> {
@@ -389,13 +427,16 @@ impl InputHost for Handle<'_> {
             },
         };
         match result {
-            Some(code) if code >= 0 => Ok(()),
+            Some(code) if code >= 0 => {
+                self.seen.last_append.set(Some(Instant::now()));
+                Ok(())
+            }
             _ => Err(Refused),
         }
     }
 
     fn tag(&self) -> Option<&str> {
-        self.tag
+        self.seen.tag.as_deref()
     }
 
     fn is_paused(&self) -> bool {
@@ -411,20 +452,24 @@ impl InputHost for Handle<'_> {
     }
 
     fn pending(&self) -> Option<Pending> {
-        if !self.trusted {
-            return None;
-        }
         let table = &self.core.host.generation.input_instance;
-        let base = self.core.instance as usize;
-        let mut memory = Memory::open()?;
+        let chunks = self.list(table.chunks)?.len();
         Some(Pending {
-            chunks: memory
-                .list(base + self.core.host.input_offset(table.chunks))?
-                .len(),
-            tasks: memory
-                .list(base + self.core.host.input_offset(table.tasks))?
-                .len(),
+            // The ring counts as one chunk more, whether or not it has been emptied already.
+            chunks: chunks + usize::from(self.seen.ring_may_hold_something()),
+            tasks: self.list(table.tasks)?.len(),
         })
+    }
+
+    fn undelivered(&self, chunks: &mut Vec<u64>) -> bool {
+        if self.seen.threaded {
+            return false;
+        }
+        // A chunk is numbered by where it is.
+        let nodes = self.list(self.core.host.generation.input_instance.chunks);
+        let known = nodes.is_some();
+        chunks.extend(nodes.into_iter().flatten().map(|node| node as u64));
+        known
     }
 
     fn stock_positions(&self, db: &Path) -> Option<Vec<StockPosition>> {
