@@ -57,6 +57,8 @@ struct Stream {
     name: PathBuf,
     /// Offset of the first line that may not have come out yet.
     first: u64,
+    /// Offset of the first line of the next record, as far as the texts that come out tell.
+    label: Option<u64>,
     /// How far the lines reach that went in.
     end: Reach,
     pending: bool,
@@ -168,11 +170,15 @@ impl HostMultiline {
             let made = stream.lines.push(line, time, &mut self.joined);
             if made > 0 {
                 records += made;
-                self.complete(&mut out, &stream);
+                let alone = self.complete(&mut out, &stream, line, offset);
+                stream.label = (!alone).then_some(offset);
                 // What made the record come out is at the earliest the beginning of the next one.
                 stream.first = offset;
-            } else if !stream.pending {
-                stream.first = offset;
+            } else {
+                stream.label.get_or_insert(offset);
+                if !stream.pending {
+                    stream.first = offset;
+                }
             }
             stream.pending = true;
         }
@@ -221,8 +227,9 @@ impl HostMultiline {
             parsed: true,
             ..Batch::default()
         };
-        self.complete(&mut batch.events, &stream);
+        self.complete(&mut batch.events, &stream, &[], stream.first);
         stream.pending = false;
+        stream.label = None;
         self.streams.insert(file, stream);
         Some(batch)
     }
@@ -233,19 +240,26 @@ impl HostMultiline {
             tag: batch.tag.clone(),
             name: batch.name.clone().unwrap_or_default(),
             first: reach.offset,
+            label: None,
             end: reach,
             pending: false,
             last: Instant::now(),
         })
     }
 
-    /// Adds path and offset to the records that came out.
-    fn complete(&self, out: &mut Vec<u8>, stream: &Stream) {
+    /// Adds path and offset to the records that came out when `line`, at `offset`, went in.
+    /// `true`: the last one holds the line, so nothing seems to wait.
+    fn complete(&self, out: &mut Vec<u8>, stream: &Stream, line: &[u8], offset: u64) -> bool {
+        let mut alone = false;
         for record in event::records(&self.joined).filter_map(Result::ok) {
             let Some((Value::Map(pairs), body)) = msgpack::read(&self.joined, record.body) else {
                 out.extend_from_slice(&self.joined[record.start..record.end]);
                 continue;
             };
+            // The engine does not say which lines a record is made of: one that holds no more
+            // than the end of this line was not made of earlier ones.
+            let text = text_of(&self.joined, record).unwrap_or_default();
+            alone = !text.is_empty() && line.ends_with(text);
             let more =
                 usize::from(self.path_key.is_some()) + usize::from(self.offset_key.is_some());
             out.extend_from_slice(&self.joined[record.start..record.body]);
@@ -256,7 +270,8 @@ impl HostMultiline {
             }
             if let Some(key) = &self.offset_key {
                 msgpack::write_str(out, key);
-                msgpack::write_uint(out, stream.first);
+                let earlier = stream.label.unwrap_or(offset);
+                msgpack::write_uint(out, if alone { offset } else { earlier });
             }
             let mut rest = body;
             // The host's engine names the text `log`, whatever `key` says.
@@ -268,6 +283,19 @@ impl HostMultiline {
             }
             out.extend_from_slice(&self.joined[rest..record.end]);
         }
+        alone
+    }
+}
+
+/// The text of a record that came out, without a newline at its end.
+fn text_of(joined: &[u8], record: Record) -> Option<&[u8]> {
+    let value = msgpack::map_get(joined, record.body, b"log")?;
+    match msgpack::read(value, 0)? {
+        (Value::String { start, end }, _) => {
+            let text = &value[start..end];
+            Some(text.strip_suffix(b"\n").unwrap_or(text))
+        }
+        _ => None,
     }
 }
 

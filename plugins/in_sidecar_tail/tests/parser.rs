@@ -53,6 +53,10 @@ impl Multiline for Indented {
         }
         let made = self.flush(out);
         self.0 = Some((time, line.to_vec()));
+        if line.starts_with(b"[") {
+            // A line in brackets is a record at once.
+            return made + self.flush(out);
+        }
         made
     }
 
@@ -212,6 +216,30 @@ fn the_hosts_multiline_parsers_join_lines_per_file() {
             body(&second, 0, "uno\n mas")
         ]
     );
+    tail.exit();
+}
+
+#[test]
+fn records_that_come_out_together_have_their_own_offsets() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("1.log");
+    append(&file, "one\n more\n[two]\n[three]\nfour\n[five]\n");
+    let options = [
+        ("path", file.to_str().unwrap()),
+        ("multiline.parser", "indented"),
+        ("offset_key", "at"),
+    ];
+    let settings = Settings::new("t.0", SidecarTail::INFO.options, options).unwrap();
+    let mut host = Host(FakeHost::default());
+    let mut tail = SidecarTail::init(&settings, &mut host).unwrap();
+    turn_until(&mut tail, &mut host, |host| !host.0.appended.is_empty());
+    let offsets: Vec<u64> = host
+        .0
+        .bodies()
+        .iter()
+        .map(|b| b["at"].as_u64().unwrap())
+        .collect();
+    assert_eq!(offsets, [0, 10, 16, 24, 29]);
     tail.exit();
 }
 
