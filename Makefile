@@ -84,6 +84,17 @@ test: build build-probe ## everything that proves it
 	else echo "SKIPPED make dist and what is tested on it: no packages from PyPI (see tests/tools.txt)"; fi
 	$(CARGO) test --workspace
 
+# How many Jobs, and how many at a time; FLB_SIDECAR_SEED repeats a run.
+SOAK_JOBS ?= 1000
+SOAK_AT_ONCE ?= 8
+.PHONY: soak
+soak: build ## short Jobs on every real host, and the comparison with a shell loop
+	$(CARGO) run --quiet -p flb-sidecar-tests --bin soak -- $(TARGET)/plugins $(SOAK_JOBS) $(SOAK_AT_ONCE)
+
+.PHONY: compare
+compare: build ## only the comparison
+	$(CARGO) run --quiet -p flb-sidecar-tests --bin soak -- $(TARGET)/plugins 0
+
 .PHONY: lint
 lint: deps ## formatting and clippy
 	$(CARGO) fmt --all --check
