@@ -165,6 +165,10 @@ host_functions! {
     metrics_text = c"cmt_encode_prometheus_create":
         unsafe extern "C" fn(*mut MetricHandle, c_int) -> *mut c_char;
     metrics_text_free = c"cmt_encode_prometheus_destroy": unsafe extern "C" fn(*mut c_char);
+    /// The same as plain text: hosts without an HTTP server may lack the other one.
+    metrics_plain = c"cmt_encode_text_create":
+        unsafe extern "C" fn(*mut MetricHandle) -> *mut c_char;
+    metrics_plain_free = c"cmt_encode_text_destroy": unsafe extern "C" fn(*mut c_char);
     /// Since 2.0.0.
     metrics_clock = c"cfl_time_now": unsafe extern "C" fn() -> u64;
     /// Before 2.0.0.

@@ -300,9 +300,9 @@ impl Handle<'_> {
         let object = instance as *mut c_void;
         let metrics = host::output_metrics(host, memory, object)
             // SAFETY: the context of an output that is in the engine's list, on its thread.
-            .and_then(|context| unsafe { metrics::text(host, context) })
-            .unwrap_or_default();
-        let value = |name: &str| metrics::value_in(&metrics, name);
+            .and_then(|context| unsafe { metrics::text(host, context) });
+        // A counter that was never raised is not in the text.
+        let value = |name: &str| Some(metrics::value_in(metrics.as_ref()?, name).unwrap_or(0));
         Some(OutputInfo {
             name: host::instance_name(host, Section::Output, object)?,
             plugin,
