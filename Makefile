@@ -84,6 +84,11 @@ test: build build-probe ## everything that proves it
 	else echo "SKIPPED make dist and what is tested on it: no packages from PyPI (see tests/tools.txt)"; fi
 	$(CARGO) test --workspace --no-fail-fast
 
+.PHONY: bench
+bench: build ## our plugins against the stock ones on every host found: a table, also in target/bench
+	FLB_SIDECAR_LIBRARY=$(TARGET)/release/libflb_sidecar.so \
+	$(CARGO) run --quiet -p flb-sidecar-tests --bin bench
+
 .PHONY: lint
 lint: deps ## formatting and clippy
 	$(CARGO) fmt --all --check

@@ -312,7 +312,7 @@ impl Worker {
             });
         if too_old {
             info!("{}: older than ignore_older, let go", path.display());
-            self.finish_line(id);
+            self.end_text(id);
             self.forget(id);
         }
     }

@@ -1,0 +1,456 @@
+//! `make bench`: our plugins against the stock ones on the same host, over the same lines, in one
+//! run. Prints a table and writes it to `target/bench`.
+//!
+//! `BENCH_PAIRS` is the number of paired runs on the newest host (5; others get 1).
+//! Hosts are those of the tests.
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, reason = "a benchmark talks")]
+#![allow(unreachable_pub, reason = "modules of a program")]
+
+mod input;
+mod measure;
+mod setups;
+mod table;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use flb_sidecar_tests::host::real_hosts;
+use flb_sidecar_tests::{build, wait_until, Host};
+use rustix::process::Signal;
+
+use input::{write_log, Kind, Log};
+use measure::{measure, Cpu, Run};
+use setups::{Filter, Input, Setup};
+use table::{Figures, Head, Ratio, Table, Target};
+
+/// The logs. Where one side is much slower, it reads fewer of the same lines, and time per MB counts.
+#[derive(Debug)]
+struct Logs {
+    text: Log,
+    json: Log,
+    merge: Log,
+    clean: Log,
+    personal: Log,
+    personal_short: Log,
+    json_short: Log,
+}
+
+impl Logs {
+    fn write(folder: &Path) -> Self {
+        Logs {
+            text: write_log(folder, Kind::Text, 300),
+            json: write_log(folder, Kind::Json, 100),
+            merge: write_log(folder, Kind::Json, 50),
+            clean: write_log(folder, Kind::Clean, 300),
+            personal: write_log(folder, Kind::Text, 150),
+            personal_short: write_log(folder, Kind::Text, 10),
+            json_short: write_log(folder, Kind::Json, 10),
+        }
+    }
+}
+
+/// One pipeline over one log, run several times.
+#[derive(Debug, Clone, Copy)]
+struct Case<'a> {
+    input: Input,
+    filters: &'a [Filter],
+    log: &'a Log,
+}
+
+/// Results of the runs of one case.
+type Runs = Vec<Run>;
+
+/// One figure of a result.
+type Value<T> = fn(&T) -> f64;
+
+fn figures(runs: &[Run], figure: Value<Run>) -> Figures {
+    Figures::new(runs.iter().map(figure).collect())
+}
+
+#[derive(Debug)]
+struct Bench<'a> {
+    host: &'a Host,
+    name: String,
+    pairs: usize,
+    table: &'a mut Table,
+}
+
+impl Bench<'_> {
+    /// Runs the cases in turn, A B C A B C; `None` when one of them does not work on this host.
+    fn run<const N: usize>(&mut self, what: &str, cases: [Case; N]) -> Option<[Runs; N]> {
+        let mut results = [const { Runs::new() }; N];
+        for _ in 0..self.pairs {
+            for (case, runs) in cases.iter().zip(&mut results) {
+                let setup = Setup::new(self.host, case.log, case.input, case.filters);
+                match measure(&setup.pipeline, setup.port, case.log) {
+                    Ok(run) => runs.push(run),
+                    Err(error) => {
+                        let error: Vec<&str> = error.lines().rev().take(4).collect();
+                        let (host, case) = (&self.name, (case.input, case.filters));
+                        let text = format!("{host}: {what}: not measured: {case:?}: {error:?}");
+                        println!("{text}");
+                        self.table.note(text);
+                        return None;
+                    }
+                }
+            }
+        }
+        Some(results)
+    }
+
+    fn add(&mut self, head: Head, ours: Figures, stock: Figures) {
+        self.table.add(&self.name, head, ours, stock);
+    }
+
+    /// The figures that every comparison has.
+    fn compare(&mut self, what: &'static str, runs: [&[Run]; 2], targets: [Target; 3]) {
+        let [ours, stock] = runs;
+        let [throughput, cpu, peak] = targets;
+        let rows: [(&str, Ratio, Target, Value<Run>); 3] = [
+            ("MB/s", Ratio::OursToStock, throughput, Run::throughput),
+            ("CPU ms/MB", Ratio::OursToStock, cpu, Run::cpu_per_mb),
+            ("peak RSS MiB", Ratio::OursToStock, peak, |run| run.peak),
+        ];
+        for (figure, ratio, target, value) in rows {
+            let head = Head {
+                what,
+                figure,
+                ratio,
+                target,
+            };
+            self.add(head, figures(ours, value), figures(stock, value));
+        }
+    }
+
+    /// Only CPU time, as how many times less ours takes.
+    fn compare_cpu(&mut self, what: &'static str, ours: &[Run], stock: &[Run], target: Target) {
+        let head = Head {
+            what,
+            figure: "CPU ms/MB",
+            ratio: Ratio::StockToOurs,
+            target,
+        };
+        let value = Run::cpu_per_mb;
+        self.add(head, figures(ours, value), figures(stock, value));
+    }
+
+    fn tail(&mut self, logs: &Logs) {
+        let what = "tail, lines of 150 bytes";
+        let case = |input| Case {
+            input,
+            filters: &[],
+            log: &logs.text,
+        };
+        let cases = [case(Input::SidecarTail), case(Input::Tail)];
+        if let Some([ours, stock]) = self.run(what, cases) {
+            let targets = [
+                Target::AtLeast(1.5),
+                Target::AtMost(0.7),
+                Target::AtMost(0.5),
+            ];
+            self.compare(what, [&ours, &stock], targets);
+        }
+    }
+
+    fn json(&mut self, logs: &Logs) {
+        let what = "tail, JSON lines parsed";
+        let case = |input| Case {
+            input,
+            filters: &[],
+            log: &logs.json,
+        };
+        let cases = [case(Input::SidecarTailJson), case(Input::TailJson)];
+        if let Some([ours, stock]) = self.run(what, cases) {
+            let targets = [Target::AtLeast(3.0), Target::None, Target::None];
+            self.compare(what, [&ours, &stock], targets);
+        }
+    }
+
+    /// Both filters behind the stock tail, less what that takes alone.
+    fn metadata(&mut self, logs: &Logs) {
+        let what = "metadata, merge_log: the filter alone";
+        let case = |filters| Case {
+            input: Input::Tail,
+            filters,
+            log: &logs.merge,
+        };
+        let cases = [
+            case(&[Filter::KubeMetadata]),
+            case(&[Filter::Kubernetes]),
+            case(&[]),
+        ];
+        if let Some([ours, stock, without]) = self.run(what, cases) {
+            let head = Head {
+                what,
+                figure: "CPU ns/record",
+                ratio: Ratio::StockToOurs,
+                target: Target::AtLeast(3.0),
+            };
+            let [ours, stock] = [ours, stock].map(|with| alone(&with, &without));
+            self.add(head, Figures::new(ours), Figures::new(stock));
+        }
+    }
+
+    fn redaction(&mut self, logs: &Logs) {
+        let what = "tail + redaction";
+        let case = |input, filters, log| Case {
+            input,
+            filters,
+            log,
+        };
+        let cases = [
+            case(Input::SidecarTail, &[Filter::PiiRedact], &logs.personal),
+            case(Input::Tail, &[Filter::Lua], &logs.personal_short),
+        ];
+        if let Some([ours, stock]) = self.run(what, cases) {
+            self.compare_cpu(what, &ours, &stock, Target::AtLeast(25.0));
+        }
+    }
+
+    /// The filter's own speed, as what it adds to the tail alone.
+    fn redaction_alone(&mut self, logs: &Logs) {
+        let what = "redaction of clean text: the filter alone";
+        let case = |filters| Case {
+            input: Input::SidecarTail,
+            filters,
+            log: &logs.clean,
+        };
+        let cases = [
+            case(&[Filter::PiiRedactWithoutIp]),
+            case(&[Filter::PiiRedact]),
+            case(&[]),
+        ];
+        let Some([without_ip, with_ip, without]) = self.run(what, cases) else {
+            return;
+        };
+        let rows = [
+            ("MB/s, all but IP", without_ip, 600.0),
+            ("MB/s, all", with_ip, 400.0),
+        ];
+        let bytes_per_line = logs.clean.bytes as f64 / logs.clean.lines as f64;
+        for (figure, runs, target) in rows {
+            let head = Head {
+                what,
+                figure,
+                ratio: Ratio::Alone,
+                target: Target::AtLeast(target),
+            };
+            let nanoseconds = alone(&runs, &without);
+            let speed = nanoseconds.iter().map(|ns| 1e3 * bytes_per_line / ns);
+            self.add(head, Figures::new(speed.collect()), Figures::default());
+        }
+    }
+
+    fn whole(&mut self, logs: &Logs) {
+        let what = "tail + JSON merge + metadata + redaction";
+        let cases = [
+            Case {
+                input: Input::SidecarTail,
+                filters: &[Filter::KubeMetadata, Filter::PiiRedact],
+                log: &logs.json,
+            },
+            Case {
+                input: Input::Tail,
+                filters: &[Filter::Kubernetes, Filter::Lua],
+                log: &logs.json_short,
+            },
+        ];
+        if let Some([ours, stock]) = self.run(what, cases) {
+            self.compare_cpu(what, &ours, &stock, Target::AtLeast(15.0));
+            let head = Head {
+                what: "start of that set, to the first read",
+                figure: "s",
+                ratio: Ratio::OursToStock,
+                target: Target::None,
+            };
+            let start = |run: &Run| run.start;
+            self.add(head, figures(&ours, start), figures(&stock, start));
+        }
+    }
+
+    /// The whole set with nothing to read, and its end.
+    fn rest(&mut self, folder: &Path) {
+        let path = folder.join("none/*.log").to_string_lossy().into_owned();
+        let mut ours: Vec<Rest> = Vec::new();
+        let mut stock: Vec<Rest> = Vec::new();
+        for _ in 0..self.pairs {
+            ours.extend(Rest::measure(&Setup::set(self.host, &path), true));
+            stock.extend(Rest::measure(&Setup::stock_set(self.host, &path), false));
+        }
+        let rows: [(&str, &str, Target, Value<Rest>); 3] = [
+            ("that set at rest", "RSS MiB", Target::None, |rest| {
+                rest.memory
+            }),
+            ("that set at rest", "CPU ms/s", Target::None, |rest| {
+                rest.cpu
+            }),
+            (
+                "end: flag (stock: SIGTERM) to exit",
+                "s",
+                Target::None,
+                |rest| rest.end,
+            ),
+        ];
+        for (what, figure, target, value) in rows {
+            let head = Head {
+                what,
+                figure,
+                ratio: Ratio::OursToStock,
+                target,
+            };
+            let side = |runs: &[Rest]| Figures::new(runs.iter().map(value).collect());
+            self.add(head, side(&ours), side(&stock));
+        }
+    }
+}
+
+/// CPU nanoseconds per line that a filter adds, pair by pair.
+fn alone(with: &[Run], without: &[Run]) -> Vec<f64> {
+    let pairs = with.iter().zip(without);
+    pairs
+        .map(|(with, without)| with.cpu_per_line() - without.cpu_per_line())
+        .collect()
+}
+
+/// A host with nothing to do.
+#[derive(Debug, Clone, Copy)]
+struct Rest {
+    /// Resident memory in MiB.
+    memory: f64,
+    /// CPU milliseconds per second.
+    cpu: f64,
+    /// From the flag or the signal to the end, in seconds.
+    end: f64,
+}
+
+impl Rest {
+    fn measure(setup: &Setup, with_flag: bool) -> Option<Self> {
+        let mut host = setup.pipeline.start();
+        let id = host.id();
+        let mut cpu = Cpu::default();
+        // The start is over; nothing tells so on every host.
+        std::thread::sleep(Duration::from_millis(1500));
+        let before = (Instant::now(), cpu.now(id));
+        std::thread::sleep(Duration::from_secs(1));
+        let spent = cpu.now(id) - before.1;
+        let cpu = 1e3 * spent / before.0.elapsed().as_secs_f64();
+        let memory = measure::field(id, "status", "VmRSS:")?;
+        let asked = Instant::now();
+        if with_flag {
+            setup.pipeline.file("flag", "");
+        } else {
+            host.signal(Signal::TERM);
+        }
+        let ended = wait_until(Duration::from_secs(20), || {
+            measure::field(id, "status", "VmRSS:")
+                .is_none()
+                .then(|| asked.elapsed())
+        });
+        host.wait_for_end();
+        Some(Rest {
+            memory: memory as f64 / 1024.0,
+            cpu,
+            end: ended?.as_secs_f64(),
+        })
+    }
+}
+
+fn first_line(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    text.unwrap_or_default()
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// The machine and what else it was doing.
+fn machine() -> String {
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    let processors = read("/proc/cpuinfo");
+    let model = processors
+        .lines()
+        .find(|line| line.starts_with("model name"));
+    let model = model
+        .and_then(|line| line.split(": ").nth(1))
+        .unwrap_or("unknown");
+    let count = std::thread::available_parallelism().map_or(0, usize::from);
+    let mut text = String::new();
+    let _ = writeln!(
+        text,
+        "{count} x {model}, {}",
+        first_line("uname", &["-srm"])
+    );
+    let revision = first_line("git", &["describe", "--always", "--dirty"]);
+    let _ = writeln!(
+        text,
+        "flb-sidecar {revision}, {}",
+        first_line("rustc", &["--version"])
+    );
+    let _ = writeln!(text, "load before: {}", read("/proc/loadavg").trim());
+    text
+}
+
+/// In memory where possible, so that no disk is measured.
+fn folder() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let place = tempfile::TempDir::new_in(memory).or_else(|_| tempfile::TempDir::new());
+    place.expect("a temporary folder")
+}
+
+fn main() -> ExitCode {
+    let hosts = real_hosts();
+    let Some(newest) = hosts.last() else {
+        println!("SKIPPED: no Fluent Bit found (FLUENT_BIT_BINARY, PATH, /opt/fluent-bit*)");
+        return ExitCode::SUCCESS;
+    };
+    let pairs = std::env::var("BENCH_PAIRS").ok();
+    let pairs = pairs.and_then(|text| text.parse().ok()).unwrap_or(5);
+    let mut text = machine();
+    print!("{text}");
+    let folder = folder();
+    let logs = Logs::write(folder.path());
+    let mut table = Table::default();
+    let started = Instant::now();
+    for host in hosts.iter().rev() {
+        let is_newest = host.version == newest.version;
+        let mut bench = Bench {
+            host,
+            name: host.version.to_string(),
+            pairs: if is_newest { pairs } else { 1 },
+            table: &mut table,
+        };
+        bench.tail(&logs);
+        bench.json(&logs);
+        bench.metadata(&logs);
+        bench.redaction(&logs);
+        if is_newest {
+            bench.redaction_alone(&logs);
+        }
+        bench.whole(&logs);
+        bench.rest(folder.path());
+        println!(
+            "{host} measured after {:.0} s",
+            started.elapsed().as_secs_f64()
+        );
+    }
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let _ = writeln!(text, "load after: {}\n\n{}", load.trim(), table.text());
+    print!("\n{}", table.text());
+    let name = format!("{}.txt", first_line("date", &["-u", "+%Y-%m-%dT%H%M%SZ"]));
+    let results = build::root().join("target/bench");
+    let path = results.join(name);
+    match fs::create_dir_all(&results).and_then(|()| fs::write(&path, text)) {
+        Ok(()) => println!("\nwritten to {}", path.display()),
+        Err(error) => {
+            println!("\n{}: {error}", path.display());
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}

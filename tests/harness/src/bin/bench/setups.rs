@@ -1,0 +1,183 @@
+//! The pipelines that are compared, each ending in the output `null`.
+
+use flb_sidecar_tests::{Host, Pipeline, NO_OPTIONS};
+
+use crate::input::{kube_tag, pod, Log, LUA, NAMESPACE, POD};
+use crate::measure::free_port;
+
+/// Parser of the stock `tail` for JSON lines.
+const PARSERS: &str = "[PARSER]\n    Name json\n    Format json\n    Time_Key time\n    \
+                       Time_Format %Y-%m-%dT%H:%M:%S.%LZ\n";
+
+/// A pipeline and the port of its metrics.
+#[derive(Debug)]
+pub struct Setup {
+    pub pipeline: Pipeline,
+    pub port: u16,
+}
+
+/// An input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input {
+    Tail,
+    TailJson,
+    SidecarTail,
+    SidecarTailJson,
+}
+
+/// A filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filter {
+    Kubernetes,
+    KubeMetadata,
+    Lua,
+    /// With every detector: more than the Lua filter looks for.
+    PiiRedact,
+    /// With every detector but `ip`.
+    PiiRedactWithoutIp,
+}
+
+impl Input {
+    fn is_ours(self) -> bool {
+        matches!(self, Input::SidecarTail | Input::SidecarTailJson)
+    }
+}
+
+impl Filter {
+    fn is_ours(self) -> bool {
+        !matches!(self, Filter::Kubernetes | Filter::Lua)
+    }
+}
+
+impl Setup {
+    /// `input` reads `log`, then come the filters.
+    pub fn new(host: &Host, log: &Log, input: Input, filters: &[Filter]) -> Self {
+        let ours = input.is_ours() || filters.iter().any(|filter| filter.is_ours());
+        let mut setup = Setup::bare(host, ours);
+        setup.read(&log.path.to_string_lossy(), input);
+        for &filter in filters {
+            setup.filter(host, filter);
+        }
+        setup.pipeline.output("null", "*", NO_OPTIONS);
+        setup
+    }
+
+    /// The whole set of this library, for the measurements at rest.
+    pub fn set(host: &Host, path: &str) -> Self {
+        let mut setup = Setup::bare(host, true);
+        setup.read(path, Input::SidecarTail);
+        setup.filter(host, Filter::KubeMetadata);
+        setup.filter(host, Filter::PiiRedact);
+        setup.pipeline.output("null", "*", NO_OPTIONS);
+        let flag = setup.pipeline.path("flag");
+        let ready = setup.pipeline.path("ready");
+        let options = [("flag_file", flag.as_str()), ("ready_file", ready.as_str())];
+        setup.pipeline.output("completion_exit", "*", &options);
+        setup
+    }
+
+    /// What the stock plugins have for that set.
+    pub fn stock_set(host: &Host, path: &str) -> Self {
+        let mut setup = Setup::bare(host, false);
+        setup.read(path, Input::Tail);
+        setup.filter(host, Filter::Kubernetes);
+        setup.filter(host, Filter::Lua);
+        setup.pipeline.output("null", "*", NO_OPTIONS);
+        setup
+    }
+
+    /// Flushed every second, with the host's own HTTP server, and with our library if it is `ours`.
+    fn bare(host: &Host, ours: bool) -> Self {
+        let mut pipeline = if ours {
+            Pipeline::new(host)
+        } else {
+            Pipeline::bare(host)
+        };
+        let port = free_port();
+        let arguments = ["-f", "1", "-H", "-P", &port.to_string()].map(str::to_owned);
+        for argument in arguments {
+            pipeline.arg(argument);
+        }
+        Setup { pipeline, port }
+    }
+
+    fn read(&mut self, path: &str, input: Input) {
+        let tag = kube_tag();
+        let mut options = vec![("path", path), ("tag", tag.as_str())];
+        match input {
+            Input::Tail | Input::TailJson => {
+                options.push(("read_from_head", "on"));
+                if input == Input::TailJson {
+                    let parsers = self.pipeline.file("parsers.conf", PARSERS);
+                    self.pipeline.arg("-R").arg(parsers);
+                    options.push(("parser", "json"));
+                }
+                self.pipeline.input("tail", &options);
+            }
+            Input::SidecarTail | Input::SidecarTailJson => {
+                if input == Input::SidecarTailJson {
+                    options.extend([("format", "json"), ("time_key", "time")]);
+                }
+                self.pipeline.input("sidecar_tail", &options);
+            }
+        }
+    }
+
+    fn filter(&mut self, host: &Host, filter: Filter) {
+        match filter {
+            Filter::Kubernetes => self.kubernetes(host),
+            Filter::KubeMetadata => self.kube_metadata(),
+            Filter::Lua => {
+                let script = self.pipeline.file("redact.lua", LUA);
+                let options = [("script", script.as_str()), ("call", "filter")];
+                self.pipeline.filter("lua", "*", &options);
+            }
+            Filter::PiiRedact | Filter::PiiRedactWithoutIp => {
+                let mut options = vec![("preset", "all")];
+                if filter == Filter::PiiRedactWithoutIp {
+                    options.push(("disable", "ip"));
+                }
+                self.pipeline.filter("pii_redact", "*", &options);
+            }
+        }
+    }
+
+    /// The file that both filters take the pod from, so that they need no API.
+    fn pod_folder(&mut self) -> String {
+        self.pipeline
+            .file(&format!("pod/{NAMESPACE}_{POD}.meta"), pod());
+        self.pipeline.path("pod")
+    }
+
+    fn kubernetes(&mut self, host: &Host) {
+        let folder = self.pod_folder();
+        // Without token and namespace it believes that it is in no pod.
+        let token = self.pipeline.file("token", "token");
+        let namespace = self.pipeline.file("namespace", NAMESPACE);
+        let mut options = vec![
+            ("kube_meta_preload_cache_dir", folder.as_str()),
+            ("kube_url", "http://127.0.0.1:9"),
+            ("kube_token_file", token.as_str()),
+            ("merge_log", "on"),
+            ("keep_log", "off"),
+        ];
+        if host.since(5, 1, 0) {
+            options.push(("kube_namespace_file", namespace.as_str()));
+        }
+        self.pipeline.filter("kubernetes", "*", &options);
+    }
+
+    fn kube_metadata(&mut self) {
+        let folder = self.pod_folder();
+        let options = [
+            ("kube_meta_preload_cache_dir", folder.as_str()),
+            ("pod_name", POD),
+            ("namespace_name", NAMESPACE),
+            ("container_name", "app"),
+            ("podinfo_path", "/nowhere"),
+            ("merge_log", "on"),
+            ("keep_log", "off"),
+        ];
+        self.pipeline.filter("kube_metadata", "*", &options);
+    }
+}
