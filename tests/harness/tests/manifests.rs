@@ -51,8 +51,8 @@ fn is_newer(path: &Path) -> bool {
         .any(|part| NEWER.iter().any(|name| part.as_os_str() == *name))
 }
 
-/// Validates files and gives their documents; panics with what is wrong.
-fn validated(python: &Path, release: &str, files: &[PathBuf]) -> Vec<Json> {
+/// Validates files and gives their documents with the file; panics with what is wrong.
+fn validated(python: &Path, release: &str, files: &[PathBuf]) -> Vec<(PathBuf, Json)> {
     let output = Command::new(python)
         .arg(root().join("tests/manifests.py"))
         .arg(release)
@@ -65,8 +65,9 @@ fn validated(python: &Path, release: &str, files: &[PathBuf]) -> Vec<Json> {
         String::from_utf8_lossy(&output.stderr)
     );
     let all: Vec<Json> = serde_json::from_slice(&output.stdout).expect("it prints JSON");
+    let file = |found: &Json| PathBuf::from(found["file"].as_str().unwrap_or_default());
     all.into_iter()
-        .map(|found| found["document"].clone())
+        .map(|found| (file(&found), found["document"].clone()))
         .collect()
 }
 
@@ -113,9 +114,10 @@ fn rendered(what: &str, folder: &Path) -> Option<Vec<PathBuf>> {
             source.display(),
             String::from_utf8_lossy(&output.stderr)
         );
-        let name = source.file_name().expect("a folder has a name");
-        fs::create_dir_all(folder.join(name)).expect("a temporary folder takes folders");
-        let file = folder.join(name).join("all.yaml");
+        let name = source.strip_prefix(root().join("conf"));
+        let place = folder.join(name.expect("it is in conf/"));
+        fs::create_dir_all(&place).expect("a temporary folder takes folders");
+        let file = place.join("all.yaml");
         fs::write(&file, output.stdout).expect("a temporary folder takes files");
         all.push(file);
     }
@@ -220,70 +222,70 @@ fn every_kustomization_renders_to_restricted_pods_with_one_sidecar() {
         return;
     };
     let mut kinds = BTreeSet::new();
-    for file in &all {
-        for release in RELEASES {
-            if *release == RELEASES[0] && is_newer(file) {
+    for release in RELEASES {
+        let files: Vec<PathBuf> = all
+            .iter()
+            .filter(|file| !(*release == RELEASES[0] && is_newer(file)))
+            .cloned()
+            .collect();
+        for (file, document) in validated(&python, release, &files) {
+            let Some(pod) = pod(&document) else {
                 continue;
-            }
-            for document in validated(&python, release, std::slice::from_ref(file)) {
-                let Some(pod) = pod(&document) else {
-                    continue;
-                };
-                let name = format!("{} {}", file.display(), document["metadata"]["name"]);
-                let all: Vec<&Json> = containers(pod, "containers")
-                    .chain(containers(pod, "initContainers"))
-                    .collect();
-                for container in &all {
-                    assert!(is_restricted(pod, container), "{name}: {container}");
-                    assert_eq!(
-                        container["securityContext"]["readOnlyRootFilesystem"], true,
-                        "{name}"
-                    );
-                    assert!(
-                        !container["resources"]["limits"]["memory"].is_null(),
-                        "{name}"
-                    );
-                }
-                if file
-                    .parent()
-                    .is_some_and(|f| f.ends_with("sidecarset") || f.ends_with("shared-volume"))
-                {
-                    continue;
-                }
-                let native: Vec<&Json> = containers(pod, "initContainers")
-                    .filter(is_sidecar)
-                    .collect();
-                let beside: Vec<&Json> = containers(pod, "containers").filter(is_sidecar).collect();
-                assert_eq!(native.len() + beside.len(), 1, "{name}");
-                let sidecar = native.iter().chain(&beside).next().expect("there is one");
+            };
+            let name = format!("{} {}", file.display(), document["metadata"]["name"]);
+            let all: Vec<&Json> = containers(pod, "containers")
+                .chain(containers(pod, "initContainers"))
+                .collect();
+            for container in &all {
+                assert!(is_restricted(pod, container), "{name}: {container}");
                 assert_eq!(
-                    native.len(),
-                    usize::from(sidecar["restartPolicy"] == "Always"),
-                    "{name}"
-                );
-                assert_eq!(sidecar["resources"]["requests"]["memory"], "64Mi", "{name}");
-                assert_eq!(sidecar["resources"]["limits"]["memory"], "128Mi", "{name}");
-                assert_eq!(
-                    sidecar["livenessProbe"]["httpGet"]["path"], "/api/v1/health",
-                    "{name}"
-                );
-                let ready =
-                    serde_json::json!(["/fluent-bit/plugins/flb-sidecar-probe", "/state/ready"]);
-                assert_eq!(
-                    sidecar["readinessProbe"]["exec"]["command"], ready,
+                    container["securityContext"]["readOnlyRootFilesystem"], true,
                     "{name}"
                 );
                 assert!(
-                    pod["terminationGracePeriodSeconds"].as_u64() >= Some(30),
+                    !container["resources"]["limits"]["memory"].is_null(),
                     "{name}"
                 );
-                // A plugin file must be there before the host starts.
-                if let Some(first) = containers(pod, "initContainers").next() {
-                    let installs = first["name"] == "logs-plugins";
-                    assert!(installs || first["name"] == "logs", "{name}: {first}");
-                }
-                kinds.insert(document["kind"].to_string());
             }
+            if file
+                .parent()
+                .is_some_and(|f| f.ends_with("sidecarset") || f.ends_with("shared-volume"))
+            {
+                continue;
+            }
+            let native: Vec<&Json> = containers(pod, "initContainers")
+                .filter(is_sidecar)
+                .collect();
+            let beside: Vec<&Json> = containers(pod, "containers").filter(is_sidecar).collect();
+            assert_eq!(native.len() + beside.len(), 1, "{name}");
+            let sidecar = native.iter().chain(&beside).next().expect("there is one");
+            assert_eq!(
+                native.len(),
+                usize::from(sidecar["restartPolicy"] == "Always"),
+                "{name}"
+            );
+            assert_eq!(sidecar["resources"]["requests"]["memory"], "64Mi", "{name}");
+            assert_eq!(sidecar["resources"]["limits"]["memory"], "128Mi", "{name}");
+            assert_eq!(
+                sidecar["livenessProbe"]["httpGet"]["path"], "/api/v1/health",
+                "{name}"
+            );
+            let ready =
+                serde_json::json!(["/fluent-bit/plugins/flb-sidecar-probe", "/state/ready"]);
+            assert_eq!(
+                sidecar["readinessProbe"]["exec"]["command"], ready,
+                "{name}"
+            );
+            assert!(
+                pod["terminationGracePeriodSeconds"].as_u64() >= Some(30),
+                "{name}"
+            );
+            // A plugin file must be there before the host starts.
+            if let Some(first) = containers(pod, "initContainers").next() {
+                let installs = first["name"] == "logs-plugins";
+                assert!(installs || first["name"] == "logs", "{name}: {first}");
+            }
+            kinds.insert(document["kind"].to_string());
         }
     }
     let wanted = [
@@ -303,7 +305,7 @@ fn the_admission_policy_injects_what_the_component_does() {
     };
     let policy = root().join("conf/kubernetes/admission-policy/policy.yaml");
     let policy = validated(&python, "1.37", &[policy]);
-    let text = policy[0]["spec"]["mutations"][0]["jsonPatch"]["expression"]
+    let text = policy[0].1["spec"]["mutations"][0]["jsonPatch"]["expression"]
         .as_str()
         .expect("an expression");
     let mut open = Vec::new();
@@ -368,30 +370,28 @@ fn a_host_takes_the_configuration_in_every_config_map() {
         return;
     };
     let mut checked = 0;
-    for file in manifests() {
-        for document in validated(&python, "1.37", std::slice::from_ref(&file)) {
-            let Some(text) = document["data"]["fluent-bit.conf"].as_str() else {
-                continue;
-            };
-            let mut pipeline = Pipeline::bare(&host);
-            build::link_plugins(pipeline.folder(), &build::library(), build::PLUGINS);
-            let mut list = "[PLUGINS]\n".to_owned();
-            for name in build::PLUGINS {
-                list.push_str(&format!(
-                    "    Path {}\n",
-                    pipeline.path(&format!("flb-{name}.so"))
-                ));
-            }
-            let list = pipeline.file("plugins.conf", list);
-            let text = text.replace("/fluent-bit/plugins/plugins.conf", &list);
-            let config = pipeline.file("fluent-bit.conf", text);
-            pipeline.arg("-c").arg(config).arg("--dry-run");
-            let ended = pipeline.run();
-            ended.check_status(0);
-            let errors = ended.error_lines().join("\n");
-            assert!(errors.is_empty(), "{}: {errors}", file.display());
-            checked += 1;
+    for (file, document) in validated(&python, "1.37", &manifests()) {
+        let Some(text) = document["data"]["fluent-bit.conf"].as_str() else {
+            continue;
+        };
+        let mut pipeline = Pipeline::bare(&host);
+        build::link_plugins(pipeline.folder(), &build::library(), build::PLUGINS);
+        let mut list = "[PLUGINS]\n".to_owned();
+        for name in build::PLUGINS {
+            list.push_str(&format!(
+                "    Path {}\n",
+                pipeline.path(&format!("flb-{name}.so"))
+            ));
         }
+        let list = pipeline.file("plugins.conf", list);
+        let text = text.replace("/fluent-bit/plugins/plugins.conf", &list);
+        let config = pipeline.file("fluent-bit.conf", text);
+        pipeline.arg("-c").arg(config).arg("--dry-run");
+        let ended = pipeline.run();
+        ended.check_status(0);
+        let errors = ended.error_lines().join("\n");
+        assert!(errors.is_empty(), "{}: {errors}", file.display());
+        checked += 1;
     }
     assert!(checked >= 5, "{checked}");
 }
