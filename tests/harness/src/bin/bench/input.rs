@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 /// Pod, namespace and container that the lines come from.
 pub const POD: &str = "web-7d4b9c-x2z8q";
 pub const NAMESPACE: &str = "shop";
-const DOCKER_ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+const DOCKER_ID: &str = "c7761e58969f7edd498186641b2021e8477e1bcd230de4cf3435242da4a40d14";
+
+/// As good as random, like a real one: runs of digits are work for a redaction.
+const IMAGE_ID: &str = "6105d6cc76af400325e94d588ce511be5bfdbb73b437dc51eca43917d7a43e3d";
 
 /// The Lua filter that redacts.
 pub const LUA: &str = include_str!("redact.lua");
@@ -193,7 +196,7 @@ pub fn pod() -> String {
         "metadata": {
             "name": POD,
             "namespace": NAMESPACE,
-            "uid": "0a1b2c3d-1111-2222-3333-444455556666",
+            "uid": "f3a9c1d2-7b4e-4c8a-9d15-6e2b8f0a37c4",
             "labels": {"app": "web", "app.kubernetes.io/name": "web", "pod-template-hash": "7d4b9c"},
             "annotations": {"prometheus.io/scrape": "true", "team": "checkout"},
         },
@@ -208,7 +211,7 @@ pub fn pod() -> String {
                 "ready": true,
                 "restartCount": 0,
                 "image": "registry/app:1.2",
-                "imageID": "registry/app@sha256:0123",
+                "imageID": format!("registry/app@sha256:{IMAGE_ID}"),
                 "containerID": format!("containerd://{DOCKER_ID}"),
             }],
         },

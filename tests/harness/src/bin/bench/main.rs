@@ -42,13 +42,13 @@ struct Logs {
 impl Logs {
     fn write(folder: &Path) -> Self {
         Logs {
-            text: write_log(folder, Kind::Text, 300),
-            json: write_log(folder, Kind::Json, 100),
-            merge: write_log(folder, Kind::Json, 50),
-            clean: write_log(folder, Kind::Clean, 300),
-            personal: write_log(folder, Kind::Text, 150),
+            text: write_log(folder, Kind::Text, 200),
+            json: write_log(folder, Kind::Json, 60),
+            merge: write_log(folder, Kind::Json, 30),
+            clean: write_log(folder, Kind::Clean, 200),
+            personal: write_log(folder, Kind::Text, 100),
             personal_short: write_log(folder, Kind::Text, 10),
-            json_short: write_log(folder, Kind::Json, 10),
+            json_short: write_log(folder, Kind::Json, 6),
         }
     }
 }
@@ -89,9 +89,9 @@ impl Bench<'_> {
                 match measure(&setup.pipeline, setup.port, case.log) {
                     Ok(run) => runs.push(run),
                     Err(error) => {
-                        let error: Vec<&str> = error.lines().rev().take(4).collect();
+                        let error = error.lines().next().unwrap_or_default();
                         let (host, case) = (&self.name, (case.input, case.filters));
-                        let text = format!("{host}: {what}: not measured: {case:?}: {error:?}");
+                        let text = format!("{host}: {what}: not measured: {case:?}: {error}");
                         println!("{text}");
                         self.table.note(text);
                         return None;
