@@ -96,6 +96,10 @@ SOAK_AT_ONCE ?= 8
 soak: build ## short Jobs on every real host, and the comparison with a shell loop
 	$(CARGO) run --quiet -p flb-sidecar-tests --bin soak -- $(TARGET)/plugins $(SOAK_JOBS) $(SOAK_AT_ONCE)
 
+.PHONY: soak-flag
+soak-flag: build ## only the time from the flag to the end of the process
+	$(CARGO) run --quiet -p flb-sidecar-tests --bin soak -- $(TARGET)/plugins $(SOAK_JOBS) $(SOAK_AT_ONCE) flag
+
 .PHONY: compare
 compare: build ## only the comparison
 	$(CARGO) run --quiet -p flb-sidecar-tests --bin soak -- $(TARGET)/plugins 0

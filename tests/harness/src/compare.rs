@@ -53,6 +53,12 @@ const STEADY: Scenario = Scenario {
 /// What is compared.
 pub const SCENARIOS: &[Scenario] = &[
     STEADY,
+    // The loop looks and the host flushes once a second, so what is lost depends on the phase.
+    Scenario {
+        name: "steady, 2 s",
+        life: Duration::from_secs(2),
+        ..STEADY
+    },
     Scenario {
         name: "over before the sidecar is up",
         life: Duration::ZERO,

@@ -1,6 +1,8 @@
 //! `make soak`: a thousand short Jobs on every real Fluent Bit found, and the table of
 //! [`flb_sidecar_tests::compare`]. Arguments: the folder of `make build`, the number of Jobs, how
-//! many at once; with 0 Jobs only the table.
+//! many at once; with 0 Jobs only the table. With a fourth argument `flag` every Job ends with a
+//! flag and lives long enough for the sidecar to be up, no SIGTERM comes, and there is no table:
+//! that measures the time from flag to end.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "a soak talks")]
 
@@ -28,8 +30,11 @@ fn main() -> ExitCode {
         println!("SKIPPED: no Fluent Bit found");
         return ExitCode::SUCCESS;
     };
-    let good = jobs(&hosts, number(1, 1000), number(2, 8) as usize);
-    if compare::possible() {
+    let measure = arguments.get(3).is_some_and(|word| word == "flag");
+    let good = jobs(&hosts, number(1, 1000), number(2, 8) as usize, measure);
+    if measure {
+        // Only the times were wanted.
+    } else if compare::possible() {
         println!("{}", compare::table(&hosts[0]));
         if hosts.len() > 1 {
             println!("{}", compare::table(newest));
@@ -50,7 +55,7 @@ fn load() -> String {
 }
 
 /// Runs the Jobs; whether nothing was wrong.
-fn jobs(hosts: &[Host], count: u64, at_once: usize) -> bool {
+fn jobs(hosts: &[Host], count: u64, at_once: usize, measure: bool) -> bool {
     if count == 0 {
         return true;
     }
@@ -60,7 +65,14 @@ fn jobs(hosts: &[Host], count: u64, at_once: usize) -> bool {
         load()
     );
     let mut random = Random::new(seed);
-    let plans: Vec<Plan> = (0..count).map(|n| Plan::random(&mut random, n)).collect();
+    let mut plans: Vec<Plan> = (0..count).map(|n| Plan::random(&mut random, n)).collect();
+    if measure {
+        for plan in &mut plans {
+            plan.trigger = Trigger::Flag;
+            plan.terminate_after = None;
+            plan.life = Duration::from_secs(1) + plan.life / 4;
+        }
+    }
     let outcomes = run_all(hosts, &plans, at_once);
     for (host, _, outcome) in &outcomes {
         if !outcome.fault.is_empty() {
