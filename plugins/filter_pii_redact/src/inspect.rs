@@ -84,6 +84,7 @@ pub(crate) struct Inspector {
     /// Bit per rule that was found in this record and is to be tagged.
     tagged: Vec<bool>,
     pub(crate) any_tagged: bool,
+    again: bool,
     pub(crate) arena: Vec<u8>,
     hits: Vec<Hit>,
 }
@@ -103,6 +104,7 @@ impl Inspector {
             json_depth: config.json_depth,
             shadow: config.shadow,
             any_tagged: false,
+            again: false,
             arena: Vec::new(),
             hits: Vec::new(),
         }
@@ -122,6 +124,21 @@ impl Inspector {
         !self.keys.is_empty() || !self.finder.settings().user_rules.is_empty()
     }
 
+    /// Says whether the texts that follow were inspected before, so that what stays in them is not
+    /// counted twice.
+    pub(crate) fn again(&mut self, again: bool) {
+        self.again = again;
+    }
+
+    /// Counts what the validators refused in the last string.
+    fn count_rejected(&mut self) {
+        if !self.again {
+            for (counts, rejected) in self.counts.iter_mut().zip(&self.finder.rejected) {
+                counts.rejected += rejected;
+            }
+        }
+    }
+
     /// Forgets the edits and tags of the record before.
     pub(crate) fn start_record(&mut self) {
         self.arena.clear();
@@ -139,9 +156,6 @@ impl Inspector {
 
     /// The counts per rule since the last call.
     pub(crate) fn take_counts(&mut self, mut each: impl FnMut(usize, Counts)) {
-        for (index, rejected) in self.finder.rejected.iter_mut().enumerate() {
-            self.counts[index].rejected += std::mem::take(rejected);
-        }
         for (index, counts) in self.counts.iter_mut().enumerate() {
             if *counts != Counts::default() {
                 each(index, std::mem::take(counts));
@@ -213,6 +227,7 @@ impl Inspector {
             self.hits = hits;
             return self.inspect_json(text, 0, b"", key, depth, edits).1;
         } else {
+            self.count_rejected();
             if let Some(view) = View::decode(text) {
                 self.collect_decoded(&view, key, &mut hits);
             }
@@ -235,6 +250,7 @@ impl Inspector {
         let mut hits = std::mem::take(&mut self.hits);
         hits.clear();
         self.collect(text, key, &mut hits);
+        self.count_rejected();
         hits.retain(|hit| hit.start == 0 && hit.end == text.len());
         self.resolve(text, &mut hits);
         let quote = if quote { Quote::Json } else { Quote::None };
@@ -307,7 +323,7 @@ impl Inspector {
                 None => &text[hit.start..hit.end],
             };
             let allowed = self.allow.allows(hit.rule, value);
-            if allowed {
+            if allowed && !self.again {
                 let counts = &mut self.counts[usize::from(hit.rule)];
                 counts.matched += 1;
                 counts.allowed += 1;
@@ -333,6 +349,9 @@ impl Inspector {
     /// Counts an action; whether it is to be carried out.
     fn act(&mut self, rule: u16) -> bool {
         let index = usize::from(rule);
+        if self.again && self.rules[index].action == Action::Tag {
+            return false;
+        }
         self.counts[index].matched += 1;
         if self.shadow || self.rules[index].action == Action::Tag {
             self.tagged[index] = true;

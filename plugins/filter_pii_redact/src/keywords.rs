@@ -236,7 +236,8 @@ impl Context {
         let from = start.saturating_sub(BEFORE);
         let to = end.map_or(start, |end| text.len().min(end + AFTER));
         if self.done < to {
-            let first = self.done.max(from);
+            // The families take turns, so the next question may be about a place a little earlier.
+            let first = self.done.max(from.saturating_sub(AHEAD));
             // Some more than is needed now, so that a row of numbers does not do it in small steps.
             let until = text.len().min(to + AHEAD);
             keywords.scan(text, first, until, &mut self.hits);

@@ -222,6 +222,7 @@ impl Rewriter {
     fn record(&mut self, chunk: &[u8], record: &Record) -> Flow {
         self.edits.clear();
         self.inspector.start_record();
+        self.inspector.again(false);
         let root = (!self.config.scope.is_everything()).then(|| self.config.scope.root());
         let place = Place {
             chunk,
@@ -418,6 +419,7 @@ impl Rewriter {
         let mut flow = self.inspector.inspect(text, place.key, 0, &mut inner);
         if !inner.is_empty() {
             self.splice(text, &inner);
+            self.inspector.again(true);
             for _ in 1..MAX_PASSES {
                 inner.clear();
                 let text = std::mem::take(&mut self.text);
@@ -429,6 +431,7 @@ impl Rewriter {
                 self.splice(&text, &inner);
                 self.next_text = text;
             }
+            self.inspector.again(false);
             let text = std::mem::take(&mut self.text);
             self.replace_bytes(at, end, &text);
             self.text = text;

@@ -106,7 +106,7 @@ pub(crate) struct Finder {
     groups: Vec<number::Group>,
     /// Matches of the last string, overlaps included.
     pub(crate) found: Vec<Match>,
-    /// Candidates that a validator refused, per rule.
+    /// Candidates in the last string that a validator refused, per rule.
     pub(crate) rejected: Vec<u64>,
 }
 
@@ -172,6 +172,7 @@ impl Finder {
     /// Replaces [`Finder::found`] with every match in `text`, the value of the field `key`.
     pub(crate) fn find(&mut self, text: &[u8], key: &[u8]) {
         self.found.clear();
+        self.rejected.fill(0);
         self.context.reset();
         let mut inspection = Inspection {
             text,

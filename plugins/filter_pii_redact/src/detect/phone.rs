@@ -151,7 +151,7 @@ fn international(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
     };
     let plus = first.start > 0 && text[first.start - 1] == b'+';
     let zeros = !plus
-        && !text[..first.start].ends_with(b"(")
+        && row.group(1).is_none_or(|g| g.gap != Gap::Paren)
         && text[first.start..first.end].starts_with(b"00")
         && (3..=5).contains(&first.len())
         && text[first.start + 2] != b'0';

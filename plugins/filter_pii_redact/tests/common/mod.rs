@@ -1,6 +1,8 @@
 //! Helpers for tests: a filter with options, a batch of records, and what becomes of them.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod lines;
+
 use filter_pii_redact::PiiRedact;
 use flb_sidecar_sdk::event::{self, RecordFormat, Timestamp};
 use flb_sidecar_sdk::fake::FakeHost;

@@ -1,0 +1,95 @@
+//! Counters, policies and logs.
+
+mod common;
+
+use common::{batch, bodies, Bench};
+use flb_sidecar_sdk::{Chunk, Filter, Verdict};
+use serde_json::json;
+
+#[test]
+fn counters_tell_matched_rejected_allowed_and_acted_apart() {
+    let mut bench = Bench::new(&[("allow_exact", "a@b.cd")]);
+    bench.text("a@b.cd x@b.cd 4012888888881882 4012888888881881");
+    assert_eq!(bench.count("matched_total", "email"), 2);
+    assert_eq!(bench.count("allowed_total", "email"), 1);
+    assert_eq!(bench.count("acted_total", "email"), 1);
+    assert_eq!(bench.count("matched_total", "card"), 1);
+    assert!(bench.count("rejected_total", "card") >= 1);
+    assert_eq!(bench.count("matched_total", "ssn"), 0);
+}
+
+#[test]
+fn shadow_mode_counts_without_acting() {
+    let mut bench = Bench::new(&[("shadow", "on"), ("tag_key", "")]);
+    assert_eq!(bench.text("4012888888881881"), "4012888888881881");
+    assert_eq!(bench.count("matched_total", "card"), 1);
+    assert_eq!(bench.count("acted_total", "card"), 0);
+}
+
+#[test]
+fn drops_are_counted() {
+    let mut bench = Bench::new(&[("action_card", "drop")]);
+    let out = bench
+        .run(&batch(&[json!({"a": "4012888888881881"}), json!({"a": 1})]))
+        .unwrap();
+    assert_eq!(bodies(&out), [json!({"a": 1})]);
+    assert_eq!(bench.count("dropped_records_total", ""), 1);
+}
+
+#[test]
+fn after_an_internal_error_the_policy_decides() {
+    let data = batch(&[json!({"a": "secret", "n": 4012888888881881u64, "k": 7, "l": ["x"]})]);
+    for (policy, expected) in [
+        (
+            "mask",
+            Some(vec![
+                json!({"a": "[REDACTED]", "n": "[REDACTED]", "k": 7, "l": ["[REDACTED]"]}),
+            ]),
+        ),
+        ("drop", Some(vec![])),
+        ("pass", None),
+    ] {
+        let mut bench = Bench::new(&[("on_error", policy)]);
+        let mut out = b"left over".to_vec();
+        let verdict = bench.filter.recover(
+            Chunk {
+                data: &data,
+                tag: b"t",
+            },
+            &mut out,
+        );
+        assert_eq!(verdict == Verdict::Replaced, expected.is_some(), "{policy}");
+        if let Some(expected) = expected {
+            assert_eq!(bodies(&out), expected, "{policy}");
+        }
+        assert_eq!(bench.count("failed_chunks_total", ""), 1);
+    }
+}
+
+#[test]
+fn a_batch_over_its_time_is_treated_as_the_policy_says() {
+    let records: Vec<_> = (0..100)
+        .map(|n| json!({"log": format!("{n} bob@example.com")}))
+        .collect();
+    let mut bench = Bench::new(&[("time_budget", "0.000000001")]);
+    let out = bench.run(&batch(&records)).unwrap();
+    let late = bench.count("late_records_total", "");
+    assert!(late > 0);
+    let masked = bodies(&out)
+        .iter()
+        .filter(|b| b["log"] == "[REDACTED]")
+        .count();
+    assert_eq!(masked as u64, late);
+    assert!(!String::from_utf8_lossy(&out).contains("bob@"));
+}
+
+#[test]
+fn neither_debug_output_nor_metrics_quote_what_was_found() {
+    std::env::set_var("PII_REDACT_DEBUG_KEY", "a key that is long");
+    let options = [("action", "hmac"), ("hmac_key_env", "PII_REDACT_DEBUG_KEY")];
+    let mut bench = Bench::new(&options);
+    bench.text("bob@example.com");
+    let series = format!("{:?}", bench.host.metrics.series());
+    assert!(!series.contains("bob@"));
+    assert!(!format!("{:?}", bench.filter).contains("a key that is long"));
+}
