@@ -89,6 +89,17 @@ bench: build ## our plugins against the stock ones on every host found: a table,
 	FLB_SIDECAR_LIBRARY=$(TARGET)/release/libflb_sidecar.so \
 	$(CARGO) run --quiet -p flb-sidecar-tests --bin bench
 
+# How many Jobs, and how many at a time; FLB_SIDECAR_SEED repeats a run.
+SOAK_JOBS ?= 1000
+SOAK_AT_ONCE ?= 8
+.PHONY: soak
+soak: build ## short Jobs on every real host, and the comparison with a shell loop
+	$(CARGO) run --quiet -p flb-sidecar-tests --bin soak -- $(TARGET)/plugins $(SOAK_JOBS) $(SOAK_AT_ONCE)
+
+.PHONY: compare
+compare: build ## only the comparison
+	$(CARGO) run --quiet -p flb-sidecar-tests --bin soak -- $(TARGET)/plugins 0
+
 .PHONY: lint
 lint: deps ## formatting and clippy
 	$(CARGO) fmt --all --check

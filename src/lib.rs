@@ -16,6 +16,7 @@ mod metrics;
 mod multiline;
 mod parsers;
 mod signals;
+mod sqlite;
 mod wake;
 
 /// The table of exported plugins: kind, exported symbol, file that the host loads, type.

@@ -127,6 +127,11 @@ impl HostMetrics {
 /// instance's own context has one series only.
 pub(crate) fn value_in(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| {
+        // Plain text has the time in front.
+        let line = match line.split_once(' ') {
+            Some((time, rest)) if time.starts_with(|c: char| c.is_ascii_digit()) => rest,
+            _ => line,
+        };
         let rest = line.strip_prefix(name)?;
         (rest.starts_with('{') || rest.starts_with(' ')).then_some(rest)
     })?;
@@ -135,15 +140,21 @@ pub(crate) fn value_in(text: &str, name: &str) -> Option<u64> {
     (value >= 0.0).then_some(value as u64)
 }
 
-/// Every metric of a context as Prometheus text.
+/// Every metric of a context as text, Prometheus' or plain.
 ///
 /// # Safety
 /// `context` is the metrics context of a living instance of the host.
 pub(crate) unsafe fn text(host: &Host, context: *mut MetricHandle) -> Option<String> {
-    let create = host.functions.metrics_text?;
-    let free = host.functions.metrics_text_free?;
-    // SAFETY: the caller gives a living context; 0: without timestamps.
-    let encoded = unsafe { create(context, 0) };
+    let functions = &host.functions;
+    let (encoded, free) = match (functions.metrics_text, functions.metrics_text_free) {
+        // SAFETY: the caller gives a living context; 0: without timestamps.
+        (Some(create), Some(free)) => (unsafe { create(context, 0) }, free),
+        _ => {
+            let (create, free) = (functions.metrics_plain?, functions.metrics_plain_free?);
+            // SAFETY: the caller gives a living context.
+            (unsafe { create(context) }, free)
+        }
+    };
     if encoded.is_null() {
         return None;
     }
@@ -167,5 +178,10 @@ mod tests {
         assert_eq!(value_in(text, "a_total"), Some(31));
         assert_eq!(value_in(text, "ab_total"), Some(5));
         assert_eq!(value_in(text, "b_total"), None);
+        let plain = "2026-01-01T00:00:00.000000000Z a_total{name=\"http 0\"} = 31\n\
+                     2026-01-01T00:00:00.000000000Z ab_total{name=\"x\"} = 5\n";
+        assert_eq!(value_in(plain, "a_total"), Some(31));
+        assert_eq!(value_in(plain, "ab_total"), Some(5));
+        assert_eq!(value_in(plain, "b_total"), None);
     }
 }

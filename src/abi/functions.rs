@@ -125,6 +125,20 @@ host_functions! {
         *mut c_void, u64, c_int, *mut libc::timespec, *mut c_void, usize) -> c_int;
     multiline_flush = c"flb_ml_flush_pending_now": unsafe extern "C" fn(*mut c_void);
 
+    sqlite_open = c"sqlite3_open_v2": unsafe extern "C" fn(
+        *const c_char, *mut *mut c_void, c_int, *const c_char) -> c_int;
+    sqlite_prepare = c"sqlite3_prepare_v2": unsafe extern "C" fn(
+        *mut c_void, *const c_char, c_int, *mut *mut c_void, *mut *const c_char) -> c_int;
+    sqlite_step = c"sqlite3_step": unsafe extern "C" fn(*mut c_void) -> c_int;
+    sqlite_column_blob = c"sqlite3_column_blob":
+        unsafe extern "C" fn(*mut c_void, c_int) -> *const c_void;
+    sqlite_column_bytes = c"sqlite3_column_bytes":
+        unsafe extern "C" fn(*mut c_void, c_int) -> c_int;
+    sqlite_column_int64 = c"sqlite3_column_int64":
+        unsafe extern "C" fn(*mut c_void, c_int) -> i64;
+    sqlite_finalize = c"sqlite3_finalize": unsafe extern "C" fn(*mut c_void) -> c_int;
+    sqlite_close = c"sqlite3_close": unsafe extern "C" fn(*mut c_void) -> c_int;
+
     log_print = c"flb_log_print":
         unsafe extern "C" fn(c_int, *const c_char, c_int, *const c_char, ...);
 
@@ -151,6 +165,10 @@ host_functions! {
     metrics_text = c"cmt_encode_prometheus_create":
         unsafe extern "C" fn(*mut MetricHandle, c_int) -> *mut c_char;
     metrics_text_free = c"cmt_encode_prometheus_destroy": unsafe extern "C" fn(*mut c_char);
+    /// The same as plain text: hosts without an HTTP server may lack the other one.
+    metrics_plain = c"cmt_encode_text_create":
+        unsafe extern "C" fn(*mut MetricHandle) -> *mut c_char;
+    metrics_plain_free = c"cmt_encode_text_destroy": unsafe extern "C" fn(*mut c_char);
     /// Since 2.0.0.
     metrics_clock = c"cfl_time_now": unsafe extern "C" fn() -> u64;
     /// Before 2.0.0.

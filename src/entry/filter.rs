@@ -9,7 +9,7 @@ use flb_sidecar_sdk::{Chunk, Filter, FilterHost, Parsers, Verdict};
 use super::{lock, OurName, Timer, INIT_FAILED, INIT_OK};
 use crate::abi::bindings::{host_config, host_filter, host_input};
 use crate::abi::layouts::FilterCallbacks;
-use crate::host::{self, Core, Section};
+use crate::host::{Core, Section};
 use crate::parsers::HostParsers;
 
 /// `FLB_FILTER_MODIFIED` and `FLB_FILTER_NOTOUCH`.
@@ -71,39 +71,18 @@ unsafe extern "C" fn init<P: FilterPlugin>(
 }
 
 fn start<P: FilterPlugin>(instance: *mut c_void, config: *mut host_config) -> c_int {
-    let Some(host) = host::get() else {
+    let Some(opened) = super::open(Section::Filter, instance, config, &P::INFO, P::our_name())
+    else {
         return INIT_FAILED;
     };
-    if instance.is_null() || config.is_null() {
-        crate::log::before_any_instance("a filter was initialised with NULL");
-        return INIT_FAILED;
-    }
-    let opened = host::open(
-        host,
-        Section::Filter,
-        instance,
-        config,
-        &P::INFO,
-        P::our_name().get(),
-    );
     let core = opened.core;
-    let started = core.run(|| {
-        let settings = match opened.settings {
-            Ok(settings) => settings,
-            Err(error) => {
-                tracing::error!("{error}");
-                return None;
-            }
-        };
-        P::init(&settings, &mut Handle(&core))
-            .inspect_err(|error| tracing::error!("{error}"))
-            .ok()
+    let host = core.host;
+    let made = super::make(&core, opened.settings, |settings| {
+        P::init(settings, &mut Handle(&core))
     });
-    let Some(Some(plugin)) = started else {
-        core.forget_metrics();
+    let Some(plugin) = made else {
         return INIT_FAILED;
     };
-    core.run(|| core.sync_metrics(true));
     let context = Box::into_raw(Box::new(Context {
         core,
         timer: None,
@@ -265,11 +244,6 @@ unsafe extern "C" fn exit<P: FilterPlugin>(
         timer.stop();
     }
     let plugin = lock(&context.state).plugin.take();
-    if let Some(plugin) = plugin {
-        context.core.run(|| plugin.exit());
-    }
-    // Once more for what the plugin's threads wrote while they ended.
-    context.core.run(|| context.core.sync_metrics(true));
-    context.core.forget_metrics();
+    super::end(&context.core, plugin, P::exit);
     0
 }

@@ -1,25 +1,30 @@
 //! Entry points of an input.
 
+use std::cell::Cell;
 use std::ffi::{c_int, c_void, CString};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, TryLockError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::event::RecordFormat;
 use flb_sidecar_sdk::metrics::Metrics;
-use flb_sidecar_sdk::{Input, InputHost, Multiline, Parsers, Pending, Refused, Wake};
+use flb_sidecar_sdk::{
+    ConfigError, Input, InputHost, Multiline, Parsers, Pending, Refused, StockPosition, Wake,
+};
 
 use super::{lock, OurName, INIT_FAILED, INIT_OK};
 use crate::abi::bindings::{host_config, host_input};
 use crate::abi::generations::AppendCall;
 use crate::abi::layouts::InputCallbacks;
 use crate::abi::memory::Memory;
-use crate::host::{self, Core, Section};
+use crate::host::{Core, Section};
 use crate::link::DrainLink;
 use crate::multiline::HostMultiline;
 use crate::parsers::HostParsers;
+use crate::sqlite;
 
 /// An input of this library: its type, and where its name was registered.
 pub(crate) trait InputPlugin: Input {
@@ -32,9 +37,7 @@ pub(crate) trait InputPlugin: Input {
 struct Context<P> {
     link: DrainLink,
     core: Core,
-    /// The instance is laid out as the table says.
-    trusted: bool,
-    tag: Option<String>,
+    seen: Seen,
     collectors: Mutex<Vec<c_int>>,
     /// Readable every [`Input::TICK`].
     clock: OwnedFd,
@@ -42,6 +45,50 @@ struct Context<P> {
     /// Pause or resume came while the plugin was running: it is told when it returns.
     told: Mutex<Told>,
     plugin: Mutex<Option<P>>,
+}
+
+/// What was read from the host's instance when it started.
+#[derive(Debug, Default)]
+struct Seen {
+    /// The instance is laid out as the table says.
+    trusted: bool,
+    tag: Option<String>,
+    /// It runs on a thread of its own: what is appended goes through a ring, which the engine
+    /// empties every quarter of a second.
+    threaded: bool,
+    last_append: Cell<Option<Instant>>,
+}
+
+/// How long after an append to a threaded input something may still be in the ring.
+const RING_DELAY: Duration = Duration::from_secs(1);
+
+impl Seen {
+    fn read(core: &Core, trusted: bool) -> Self {
+        let table = &core.host.generation.input_instance;
+        let field = |offset: usize| core.instance as usize + core.host.input_offset(offset);
+        let memory = Memory::open().filter(|_| trusted);
+        let Some(mut memory) = memory else {
+            return Seen::default();
+        };
+        let tag = memory
+            .word(field(table.tag))
+            .and_then(|tag| memory.sds(tag));
+        let threaded = table.threaded.and_then(|offset| memory.int(field(offset)));
+        Seen {
+            trusted,
+            tag: tag.and_then(|tag| String::from_utf8(tag).ok()),
+            threaded: threaded == Some(1),
+            last_append: Cell::new(None),
+        }
+    }
+
+    fn ring_may_hold_something(&self) -> bool {
+        self.threaded
+            && self
+                .last_append
+                .get()
+                .is_some_and(|at| at.elapsed() < RING_DELAY)
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,60 +119,32 @@ unsafe extern "C" fn init<P: InputPlugin>(
 }
 
 fn start<P: InputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_int {
-    let Some(host) = host::get() else {
+    let Some(opened) = super::open(Section::Input, instance, config, &P::INFO, P::our_name())
+    else {
         return INIT_FAILED;
     };
-    if instance.is_null() || config.is_null() {
-        crate::log::before_any_instance("an input was initialised with NULL");
-        return INIT_FAILED;
-    }
-    let opened = host::open(
-        host,
-        Section::Input,
-        instance,
-        config,
-        &P::INFO,
-        P::our_name().get(),
-    );
     let core = opened.core;
-    let tag = opened.trusted.then(|| read_tag(&core)).flatten();
+    let host = core.host;
+    let seen = Seen::read(&core, opened.trusted);
     let paused = AtomicBool::new(false);
-    let started = core.run(|| {
-        let settings = match opened.settings {
-            Ok(settings) => settings,
-            Err(error) => {
-                tracing::error!("{error}");
-                return None;
-            }
-        };
+    let made = super::make(&core, opened.settings, |settings| {
+        let clock = start_clock(P::TICK).map_err(|error| {
+            ConfigError::other(format!("the system has no timer left: {error}"))
+        })?;
         let mut handle = Handle {
             core: &core,
-            trusted: opened.trusted,
-            tag: tag.as_deref(),
+            seen: &seen,
             paused: &paused,
         };
-        let Some(clock) = start_clock(P::TICK) else {
-            tracing::error!(
-                "the system has no timer left: {}",
-                io::Error::last_os_error()
-            );
-            return None;
-        };
-        P::init(&settings, &mut handle)
-            .inspect_err(|error| tracing::error!("{error}"))
-            .ok()
-            .map(|plugin| (plugin, clock))
+        Ok((P::init(settings, &mut handle)?, clock))
     });
-    let Some(Some((plugin, clock))) = started else {
-        core.forget_metrics();
+    let Some((plugin, clock)) = made else {
         return INIT_FAILED;
     };
-    core.run(|| core.sync_metrics(true));
     let context = Box::new(Context {
         link: DrainLink::new(plugin.drain_handle()),
         core,
-        trusted: opened.trusted,
-        tag,
+        seen,
         collectors: Mutex::new(Vec::new()),
         clock,
         paused,
@@ -138,13 +157,11 @@ fn start<P: InputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_i
     if !start_collectors::<P>(shared) {
         // SAFETY: the host has not been given the pointer.
         let mut context = unsafe { Box::from_raw(context) };
-        context.core.run(|| {
-            tracing::error!("the host took no collector");
-        });
-        if let Some(plugin) = context.plugin.get_mut().ok().and_then(Option::take) {
-            context.core.run(|| plugin.exit());
-        }
-        context.core.forget_metrics();
+        context
+            .core
+            .run(|| tracing::error!("the host took no collector"));
+        let plugin = context.plugin.get_mut().ok().and_then(Option::take);
+        super::end(&context.core, plugin, P::exit);
         return INIT_FAILED;
     }
     if let Some(set_context) = host.functions.input_set_context {
@@ -152,15 +169,6 @@ fn start<P: InputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_i
         unsafe { set_context(instance, context.cast()) };
     }
     INIT_OK
-}
-
-fn read_tag(core: &Core) -> Option<String> {
-    let mut memory = Memory::open()?;
-    let offset = core
-        .host
-        .input_offset(core.host.generation.input_instance.tag);
-    let tag = memory.word(core.instance as usize + offset)?;
-    String::from_utf8(memory.sds(tag)?).ok()
 }
 
 fn start_collectors<P: InputPlugin>(context: &Context<P>) -> bool {
@@ -202,17 +210,17 @@ fn start_collectors<P: InputPlugin>(context: &Context<P>) -> bool {
 ///
 /// Not a time collector of the host: releases up to 3.2.10 close that one's descriptor twice when
 /// they pause it, and between the two a thread of a plugin may have been given its number.
-fn start_clock(tick: Duration) -> Option<OwnedFd> {
+fn start_clock(tick: Duration) -> io::Result<OwnedFd> {
     let flags = libc::TFD_NONBLOCK | libc::TFD_CLOEXEC;
     // SAFETY: makes a descriptor from two constants.
     let clock = unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, flags) };
     if clock < 0 {
-        return None;
+        return Err(io::Error::last_os_error());
     }
     // SAFETY: just made, and nobody else owns it.
     let clock = unsafe { OwnedFd::from_raw_fd(clock) };
     let every = libc::timespec {
-        tv_sec: libc::time_t::try_from(tick.as_secs()).ok()?,
+        tv_sec: libc::time_t::try_from(tick.as_secs()).unwrap_or(libc::time_t::MAX),
         tv_nsec: tick.subsec_nanos().into(),
     };
     let setting = libc::itimerspec {
@@ -222,7 +230,11 @@ fn start_clock(tick: Duration) -> Option<OwnedFd> {
     // SAFETY: our own descriptor and a setting that is only read.
     let set =
         unsafe { libc::timerfd_settime(clock.as_raw_fd(), 0, &setting, std::ptr::null_mut()) };
-    (set == 0).then_some(clock)
+    if set == 0 {
+        Ok(clock)
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// Takes the ticks that have passed, so that the descriptor is quiet until the next.
@@ -315,12 +327,7 @@ unsafe extern "C" fn exit<P: InputPlugin>(
         .get_mut()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
         .take();
-    if let Some(plugin) = plugin {
-        context.core.run(|| plugin.exit());
-    }
-    // Once more for what the plugin's threads wrote while they ended.
-    context.core.run(|| context.core.sync_metrics(true));
-    context.core.forget_metrics();
+    super::end(&context.core, plugin, P::exit);
     0
 }
 
@@ -335,8 +342,7 @@ impl<P: InputPlugin> Context<P> {
         if let Some(plugin) = guard.as_mut() {
             let mut host = Handle {
                 core: &self.core,
-                trusted: self.trusted,
-                tag: self.tag.as_deref(),
+                seen: &self.seen,
                 paused: &self.paused,
             };
             self.core.run(|| body(plugin, &mut host));
@@ -375,9 +381,16 @@ impl<P: InputPlugin> Context<P> {
 /// What the plugin sees of the host during one callback.
 struct Handle<'a> {
     core: &'a Core,
-    trusted: bool,
-    tag: Option<&'a str>,
+    seen: &'a Seen,
     paused: &'a AtomicBool,
+}
+
+impl Handle<'_> {
+    /// The nodes of a list in the instance.
+    fn list(&self, offset: usize) -> Option<Vec<usize>> {
+        let at = self.core.instance as usize + self.core.host.input_offset(offset);
+        Memory::open().filter(|_| self.seen.trusted)?.list(at)
+    }
 }
 
 impl InputHost for Handle<'_> {
@@ -414,13 +427,16 @@ impl InputHost for Handle<'_> {
             },
         };
         match result {
-            Some(code) if code >= 0 => Ok(()),
+            Some(code) if code >= 0 => {
+                self.seen.last_append.set(Some(Instant::now()));
+                Ok(())
+            }
             _ => Err(Refused),
         }
     }
 
     fn tag(&self) -> Option<&str> {
-        self.tag
+        self.seen.tag.as_deref()
     }
 
     fn is_paused(&self) -> bool {
@@ -436,20 +452,28 @@ impl InputHost for Handle<'_> {
     }
 
     fn pending(&self) -> Option<Pending> {
-        if !self.trusted {
-            return None;
-        }
         let table = &self.core.host.generation.input_instance;
-        let base = self.core.instance as usize;
-        let mut memory = Memory::open()?;
+        let chunks = self.list(table.chunks)?.len();
         Some(Pending {
-            chunks: memory
-                .list(base + self.core.host.input_offset(table.chunks))?
-                .len(),
-            tasks: memory
-                .list(base + self.core.host.input_offset(table.tasks))?
-                .len(),
+            // The ring counts as one chunk more, whether or not it has been emptied already.
+            chunks: chunks + usize::from(self.seen.ring_may_hold_something()),
+            tasks: self.list(table.tasks)?.len(),
         })
+    }
+
+    fn undelivered(&self, chunks: &mut Vec<u64>) -> bool {
+        if self.seen.threaded {
+            return false;
+        }
+        // A chunk is numbered by where it is.
+        let nodes = self.list(self.core.host.generation.input_instance.chunks);
+        let known = nodes.is_some();
+        chunks.extend(nodes.into_iter().flatten().map(|node| node as u64));
+        known
+    }
+
+    fn stock_positions(&self, db: &Path) -> Option<Vec<StockPosition>> {
+        sqlite::positions(self.core.host, db)
     }
 
     fn metrics(&self) -> &Metrics {

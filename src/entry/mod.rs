@@ -12,8 +12,10 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use flb_sidecar_sdk::{ConfigError, PluginInfo, Settings};
+
 use crate::abi::bindings::host_config;
-use crate::host::Host;
+use crate::host::{self, Core, Host, Opened, Section};
 
 /// What an init callback answers.
 const INIT_OK: c_int = 0;
@@ -50,6 +52,62 @@ impl OurName {
     fn get(&self) -> *mut c_char {
         self.0.load(Ordering::Acquire)
     }
+}
+
+/// Opens the instance that an init callback got. `None`: there is none, and it was said.
+fn open(
+    section: Section,
+    instance: *mut c_void,
+    config: *mut host_config,
+    info: &'static PluginInfo,
+    our_name: &OurName,
+) -> Option<Opened> {
+    let host = host::get()?;
+    if instance.is_null() || config.is_null() {
+        let name = info.name;
+        crate::log::before_any_instance(&format!("{name} was initialised with NULL"));
+        return None;
+    }
+    Some(host::open(
+        host,
+        section,
+        instance,
+        config,
+        info,
+        our_name.get(),
+    ))
+}
+
+/// Makes the plugin from its options. `None`: that failed, and it was said.
+fn make<T>(
+    core: &Core,
+    settings: Result<Settings, ConfigError>,
+    make: impl FnOnce(&Settings) -> Result<T, ConfigError>,
+) -> Option<T> {
+    let made = core
+        .run(|| {
+            settings
+                .and_then(|settings| make(&settings))
+                .inspect_err(|error| tracing::error!("{error}"))
+                .ok()
+        })
+        .flatten();
+    if made.is_some() {
+        core.run(|| core.sync_metrics(true));
+    } else {
+        core.forget_metrics();
+    }
+    made
+}
+
+/// Ends the plugin and all that its core shares with the host.
+fn end<P>(core: &Core, plugin: Option<P>, exit: impl FnOnce(P)) {
+    if let Some(plugin) = plugin {
+        core.run(|| exit(plugin));
+    }
+    // Once more for what the plugin's threads wrote while they ended.
+    core.run(|| core.sync_metrics(true));
+    core.forget_metrics();
 }
 
 /// Locks, also after a panic inside: the plugin's next call gets it as it is.

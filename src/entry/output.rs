@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use flb_sidecar_sdk::metrics::Metrics;
 use flb_sidecar_sdk::{
-    EngineHost, FlushCounts, InputInfo, Output, OutputInfo, Pending, RetryLimit,
+    ConfigError, EngineHost, FlushCounts, InputInfo, Output, OutputInfo, Pending, RetryLimit,
 };
 
 use super::{lock, OurName, Timer, INIT_FAILED, INIT_OK};
@@ -95,55 +95,30 @@ unsafe extern "C" fn init<P: OutputPlugin>(
 }
 
 fn start<P: OutputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_int {
-    let Some(host) = host::get() else {
+    let Some(opened) = super::open(Section::Output, instance, config, &P::INFO, P::our_name())
+    else {
         return INIT_FAILED;
     };
-    if instance.is_null() || config.is_null() {
-        crate::log::before_any_instance("an output was initialised with NULL");
-        return INIT_FAILED;
-    }
-    let opened = host::open(
-        host,
-        Section::Output,
-        instance,
-        config,
-        &P::INFO,
-        P::our_name().get(),
-    );
     let core = opened.core;
+    let host = core.host;
     let counts = Counts::default();
     let keeper = Mutex::new(None);
     let ended = Mutex::new(None);
-    let started = core.run(|| {
-        let settings = match opened.settings {
-            Ok(settings) => settings,
-            Err(error) => {
-                tracing::error!("{error}");
-                return None;
-            }
+    let made = super::make(&core, opened.settings, |settings| {
+        let acknowledge = find_acknowledge().ok_or_else(|| {
+            ConfigError::other("this host lacks its output 'exit', which ends our flushes")
+        })?;
+        let mut handle = Handle {
+            core: &core,
+            counts: &counts,
+            keeper: &keeper,
+            ended: &ended,
         };
-        let Some(acknowledge) = find_acknowledge() else {
-            tracing::error!("this host lacks its output 'exit', which ends our flushes");
-            return None;
-        };
-        P::init(
-            &settings,
-            &mut Handle {
-                core: &core,
-                counts: &counts,
-                keeper: &keeper,
-                ended: &ended,
-            },
-        )
-        .inspect_err(|error| tracing::error!("{error}"))
-        .ok()
-        .map(|plugin| (plugin, acknowledge))
+        Ok((P::init(settings, &mut handle)?, acknowledge))
     });
-    let Some(Some((plugin, acknowledge))) = started else {
-        core.forget_metrics();
+    let Some((plugin, acknowledge)) = made else {
         return INIT_FAILED;
     };
-    core.run(|| core.sync_metrics(true));
     let context = Box::into_raw(Box::new(Context {
         core,
         counts,
@@ -164,10 +139,8 @@ fn start<P: OutputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_
         context
             .core
             .run(|| tracing::error!("the host took no timer"));
-        if let Some(plugin) = context.plugin.get_mut().ok().and_then(Option::take) {
-            context.core.run(|| plugin.exit());
-        }
-        context.core.forget_metrics();
+        let plugin = context.plugin.get_mut().ok().and_then(Option::take);
+        super::end(&context.core, plugin, P::exit);
         return INIT_FAILED;
     }
     // SAFETY: just made; no timer has fired yet, since this thread runs them.
@@ -258,12 +231,7 @@ unsafe extern "C" fn exit<P: OutputPlugin>(
         timer.stop();
     }
     let plugin = lock(&context.plugin).take();
-    if let Some(plugin) = plugin {
-        context.core.run(|| plugin.exit());
-    }
-    // Once more for what the plugin's threads wrote while they ended.
-    context.core.run(|| context.core.sync_metrics(true));
-    context.core.forget_metrics();
+    super::end(&context.core, plugin, P::exit);
     if let Some(engine) = lock(&context.ended).take() {
         engine.wake_main_when_gone();
     }
@@ -332,9 +300,9 @@ impl Handle<'_> {
         let object = instance as *mut c_void;
         let metrics = host::output_metrics(host, memory, object)
             // SAFETY: the context of an output that is in the engine's list, on its thread.
-            .and_then(|context| unsafe { metrics::text(host, context) })
-            .unwrap_or_default();
-        let value = |name: &str| metrics::value_in(&metrics, name);
+            .and_then(|context| unsafe { metrics::text(host, context) });
+        // A counter that was never raised is not in the text.
+        let value = |name: &str| Some(metrics::value_in(metrics.as_ref()?, name).unwrap_or(0));
         Some(OutputInfo {
             name: host::instance_name(host, Section::Output, object)?,
             plugin,

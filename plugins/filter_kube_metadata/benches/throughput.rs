@@ -60,7 +60,7 @@ fn measure(name: &str, filter: &mut KubeMetadata, log: &str) -> Duration {
         write_str(&mut chunk, "stream");
         write_str(&mut chunk, "stdout");
     }
-    let mut out = Vec::new();
+    let (mut out, mut copy) = (Vec::new(), Vec::new());
     let mut best = Duration::MAX;
     let before = thread_time();
     for _ in 0..ROUNDS {
@@ -71,7 +71,9 @@ fn measure(name: &str, filter: &mut KubeMetadata, log: &str) -> Duration {
             tag: b"app",
         };
         filter.filter(std::hint::black_box(input), &mut out);
-        std::hint::black_box(out.to_vec());
+        copy.clear();
+        copy.extend_from_slice(&out);
+        std::hint::black_box(&copy);
         best = best.min(start.elapsed());
     }
     let mean = (thread_time() - before) / RECORDS / ROUNDS;

@@ -13,8 +13,10 @@ use crate::podinfo::Pairs;
 use crate::workload::Workload;
 
 /// Which parts of the pod go into records.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Content {
+    /// When the filter started.
+    start: SystemTime,
     labels: bool,
     annotations: bool,
     owner_references: bool,
@@ -83,7 +85,12 @@ impl Content {
             label_keys: Keys::new(settings, "labels_include", "labels_exclude")?,
             annotation_keys: Keys::new(settings, "annotations_include", "annotations_exclude")?,
             dedot: settings.boolean("dedot"),
-            ..Content::default()
+            start: SystemTime::now(),
+            host_ip: false,
+            service_account: false,
+            workload: false,
+            add: Vec::new(),
+            names: Vec::new(),
         };
         for item in settings.list("extra_fields") {
             match item {
@@ -214,7 +221,7 @@ fn kubernetes(pod: &Pod, container: Option<&[u8]>, content: &Content) -> MapWrit
         map.text("service_account", pod.service_account.as_deref());
     }
     if content.workload {
-        let workload = Workload::of(pod, SystemTime::now());
+        let workload = Workload::of(pod, content.start);
         map.text("deployment_name", workload.deployment.as_deref());
         map.text("statefulset_name", workload.statefulset.as_deref());
         map.text("job_name", workload.job.as_deref());

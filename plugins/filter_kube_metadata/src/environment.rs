@@ -4,8 +4,7 @@
 use std::io;
 use std::path::Path;
 
-/// Largest file read: the Downward API's are bounded by the API server's 1.5 MiB per object.
-const MAX_FILE: u64 = 4 << 20;
+pub(crate) use kube_client::read_file;
 
 /// The surroundings of the process.
 pub trait Environment: Send {
@@ -31,17 +30,4 @@ impl Environment for Process {
     fn file(&self, path: &Path) -> io::Result<Vec<u8>> {
         read_file(path)
     }
-}
-
-/// Reads a file of at most 4 MiB.
-pub(crate) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    use std::io::Read as _;
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?
-        .take(MAX_FILE + 1)
-        .read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(io::Error::other("the file is larger than 4 MiB"));
-    }
-    Ok(bytes)
 }

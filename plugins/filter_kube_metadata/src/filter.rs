@@ -3,18 +3,16 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use flb_sidecar_sdk::event::{records, Record, RecordKind};
 use flb_sidecar_sdk::metrics::Metric;
-use flb_sidecar_sdk::msgpack::{map_get, read, skip, Value};
+use flb_sidecar_sdk::msgpack::{map_get, read, Value};
 use flb_sidecar_sdk::{
-    worker, Chunk, ConfigError, Filter, FilterHost, ParsedTime, Parser, Parsers, PluginInfo,
-    Settings, Verdict,
+    Chunk, ConfigError, Filter, FilterHost, Parser, Parsers, PluginInfo, Settings, Verdict,
 };
 use tracing::{error, info, warn};
 
-use crate::api::{Api, ApiOptions, Interrupt};
+use crate::api::{Api, ApiOptions};
 use crate::container::Template;
 use crate::encode::{Content, Encoded};
 use crate::environment::{read_file, Environment, Process};
@@ -22,8 +20,10 @@ use crate::hints::{Allowed, Hints, Stream};
 use crate::json::write_len;
 use crate::merge::MergeLog;
 use crate::pod::Pod;
+use crate::record::{stream, write_header};
 use crate::splice::{splice, splice_pairs, Spliced};
-use crate::store::{Source, Stop, Store};
+use crate::store::{Source, Store};
+use crate::threads::Threads;
 use crate::watch::{self, Watch};
 use crate::{idle, object, options};
 
@@ -118,38 +118,6 @@ impl Counters {
                 "file_failures_total",
                 "Times a Downward API file became unusable; the last good values stay.",
             ),
-        }
-    }
-}
-
-/// Threads of the instance; dropping this ends them.
-#[derive(Default)]
-struct Threads {
-    stop: Arc<Stop>,
-    interrupt: Option<Interrupt>,
-    handles: Vec<JoinHandle<()>>,
-}
-
-impl Threads {
-    fn start(&mut self, name: &str, body: impl FnOnce(&Stop) + Send + 'static) {
-        let stop = self.stop.clone();
-        match worker::spawn(name, move || body(&stop)) {
-            Ok(handle) => self.handles.push(handle),
-            Err(error) => error!("the thread {name} cannot be started: {error}"),
-        }
-    }
-}
-
-impl Drop for Threads {
-    fn drop(&mut self) {
-        self.stop.stop();
-        if let Some(interrupt) = &self.interrupt {
-            interrupt.interrupt();
-        }
-        for handle in self.handles.drain(..) {
-            if handle.join().is_err() {
-                error!("a thread ended by a panic");
-            }
         }
     }
 }
@@ -371,60 +339,6 @@ fn tell(pod: &Pod) {
         count(&pod.labels),
         count(&pod.annotations),
     );
-}
-
-/// The stream of a record, read as Fluent Bit's filter does: the first key that `stream` starts
-/// with counts, and so does a value that `stdout` or `stderr` starts with.
-fn stream(body: &[u8]) -> Stream {
-    let Some((Value::Map(len), mut at)) = read(body, 0) else {
-        return Stream::None;
-    };
-    for _ in 0..len {
-        let Some((key, value)) = read(body, at) else {
-            break;
-        };
-        match key {
-            Value::String { start, end } if b"stream".starts_with(&body[start..end]) => {
-                return match read(body, value) {
-                    Some((Value::String { start, end }, _)) => {
-                        let name = &body[start..end];
-                        if b"stdout".starts_with(name) {
-                            Stream::Stdout
-                        } else if b"stderr".starts_with(name) {
-                            Stream::Stderr
-                        } else {
-                            Stream::Unknown
-                        }
-                    }
-                    _ => Stream::Unknown,
-                };
-            }
-            _ => {}
-        }
-        let Some(end) = skip(body, at).and_then(|value| skip(body, value)) else {
-            break;
-        };
-        at = end;
-    }
-    Stream::None
-}
-
-/// Copies the header of a record; with the time of a parser in place of its own.
-fn write_header(header: &[u8], time: Option<ParsedTime>, out: &mut Vec<u8>) {
-    let (Some(ParsedTime::At(time)), Some((Value::Array(2), mut at))) = (time, read(header, 0))
-    else {
-        out.extend_from_slice(header);
-        return;
-    };
-    if let Some((Value::Array(2), inner)) = read(header, at) {
-        at = inner;
-    }
-    let end = skip(header, at).unwrap_or(header.len());
-    out.extend_from_slice(&header[..at]);
-    out.extend_from_slice(&[0xd7, 0x00]);
-    out.extend_from_slice(&time.seconds.to_be_bytes());
-    out.extend_from_slice(&time.nanos.to_be_bytes());
-    out.extend_from_slice(&header[end..]);
 }
 
 /// What became of the records of a batch.

@@ -19,10 +19,12 @@ mod object;
 mod options;
 mod pod;
 mod podinfo;
+mod record;
 mod splice;
 mod store;
 #[cfg(test)]
 mod testing;
+mod threads;
 mod watch;
 mod workload;
 

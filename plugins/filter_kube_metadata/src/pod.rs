@@ -45,26 +45,15 @@ struct Name {
 
 const POD_NAME: Name = Name {
     option: "pod_name",
-    variables: &[
-        "POD_NAME",
-        "K8S_POD_NAME",
-        "MY_POD_NAME",
-        "KUBERNETES_POD_NAME",
-    ],
+    variables: kube_client::POD_NAME_VARIABLES,
 };
 const NAMESPACE: Name = Name {
     option: "namespace_name",
-    variables: &[
-        "POD_NAMESPACE",
-        "K8S_POD_NAMESPACE",
-        "K8S_NAMESPACE",
-        "MY_POD_NAMESPACE",
-        "KUBERNETES_NAMESPACE",
-    ],
+    variables: kube_client::NAMESPACE_VARIABLES,
 };
 const UID: Name = Name {
     option: "pod_id",
-    variables: &["POD_UID", "K8S_POD_UID", "MY_POD_UID", "KUBERNETES_POD_UID"],
+    variables: kube_client::POD_UID_VARIABLES,
 };
 const POD_IP: Name = Name {
     option: "pod_ip",

@@ -14,8 +14,9 @@ pub(crate) struct Workload {
 }
 
 impl Workload {
-    /// Derives the names. `now` is compared with the time in the name of a CronJob's Job.
-    pub(crate) fn of(pod: &Pod, now: SystemTime) -> Workload {
+    /// Derives the names. `start` of the filter is compared with the time in the name of a
+    /// CronJob's Job.
+    pub(crate) fn of(pod: &Pod, start: SystemTime) -> Workload {
         let owner = |kind: &str| {
             pod.owners
                 .iter()
@@ -26,7 +27,7 @@ impl Workload {
         Workload {
             deployment: deployment(pod),
             statefulset: owner("StatefulSet").or_else(|| statefulset(pod)),
-            cronjob: job.as_deref().and_then(|job| cronjob(job, now)),
+            cronjob: job.as_deref().and_then(|job| cronjob(job, start)),
             job,
         }
     }
@@ -62,15 +63,18 @@ fn job(pod: &Pod) -> Option<String> {
 }
 
 /// The CronJob controller names Jobs `<cronjob>-<minutes since 1970 of the schedule>`. Eight digits
-/// that are a time within a day of now are no coincidence.
-fn cronjob(job: &str, now: SystemTime) -> Option<String> {
+/// that are a time in the week before the start are no coincidence; dates are far from it.
+fn cronjob(job: &str, start: SystemTime) -> Option<String> {
+    const WEEK: u64 = 7 * 24 * 60;
+    const CLOCK_ERROR: u64 = 60;
     let (name, minutes) = job.rsplit_once('-')?;
     if minutes.len() != 8 || !minutes.bytes().all(|b| b.is_ascii_digit()) || name.is_empty() {
         return None;
     }
     let scheduled: u64 = minutes.parse().ok()?;
-    let now = now.duration_since(UNIX_EPOCH).ok()?.as_secs() / 60;
-    (scheduled.abs_diff(now) <= 24 * 60).then(|| name.to_owned())
+    let start = start.duration_since(UNIX_EPOCH).ok()?.as_secs() / 60;
+    let plausible = scheduled <= start + CLOCK_ERROR && scheduled + WEEK >= start;
+    plausible.then(|| name.to_owned())
 }
 
 #[cfg(test)]
@@ -128,6 +132,9 @@ mod tests {
         }
         for job in [
             "report-12345678",
+            "report-20261121",
+            "report-29000061",
+            "report-28989919",
             "report-2899999",
             "report-x8999990",
             "-28999990",

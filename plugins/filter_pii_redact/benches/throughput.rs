@@ -195,8 +195,9 @@ fn main() {
         }
         None => log_lines(10_000),
     };
-    // `cargo bench -- clean` measures one part only.
-    let only = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
+    // `cargo bench -- clean` measures one part only, `-- adversarial "grouped cards"` one text.
+    let mut arguments = std::env::args().skip(1).filter(|arg| !arg.starts_with('-'));
+    let (only, text) = (arguments.next(), arguments.next());
     let wanted = |part: &str| only.as_deref().is_none_or(|only| only == part);
     let data = batches(&lines);
     let bytes: usize = lines.iter().map(Vec::len).sum();
@@ -224,6 +225,11 @@ fn main() {
         let (time, _) = run(&mut filter(&[]), &data, ROUNDS);
         println!("without options: {:.0} MB/s", rate(bytes, time));
     }
+    if wanted("start") {
+        let started = Instant::now();
+        black_box(filter(&all));
+        println!("start: {:.1} ms", started.elapsed().as_secs_f64() * 1e3);
+    }
     if wanted("clean") {
         let text = b"2026-05-12T08:15:42.123Z INFO  [worker-7] com.example.orders.Dispatcher - batch accepted, queue depth is low and nothing had to be retried.......";
         let clean: Vec<Vec<u8>> = vec![text[..140].to_vec(); 10_000];
@@ -235,7 +241,7 @@ fn main() {
         regexes(&lines, ours);
     }
     if wanted("adversarial") {
-        adversarial(&all, ours);
+        adversarial(&all, ours, text.as_deref());
     }
 }
 
@@ -261,11 +267,14 @@ fn regexes(lines: &[Vec<u8>], ours: f64) {
     );
 }
 
-fn adversarial(options: &[(&str, &str)], ours: f64) {
+fn adversarial(options: &[(&str, &str)], ours: f64, only: Option<&str>) {
     let size = 10 << 20;
     let normal = 1e3 / ours;
     println!("adversarial text of 10 MiB, against {normal:.2} ns a byte:");
     for (name, text) in adversaries(size) {
+        if only.is_some_and(|only| only != name) {
+            continue;
+        }
         let data = batches(&[text]);
         let (time, _) = run(&mut filter(options), &data, 2);
         let each = time.as_nanos() as f64 / size as f64;

@@ -32,6 +32,8 @@ const BEFORE: usize = 56;
 /// How far behind a number a keyword counts.
 const AFTER: usize = 28;
 
+/// How much is scanned beyond what is asked for.
+const AHEAD: usize = 64;
 /// Length of the longest keyword, at least.
 const LONGEST: usize = 20;
 
@@ -166,7 +168,7 @@ fn is_word(text: &[u8], start: usize, len: usize) -> bool {
     let left = before.is_none_or(|b| {
         !b.is_ascii_alphabetic() || (b.is_ascii_lowercase() && text[start].is_ascii_uppercase())
     });
-    if !left {
+    if !left || is_placeholder(text, start, len) {
         return false;
     }
     // Short words are part of many others; long ones have compounds ("phones", "cardholder").
@@ -186,6 +188,19 @@ fn is_word(text: &[u8], start: usize, len: usize) -> bool {
             && !text
                 .get(start + len + 1)
                 .is_some_and(u8::is_ascii_alphabetic))
+}
+
+/// `[PHONE]` and `[CARD:k1:…]` are what an earlier pass left, and announce nothing.
+fn is_placeholder(text: &[u8], start: usize, len: usize) -> bool {
+    let label = |b: &u8| b.is_ascii_uppercase() || *b == b'_';
+    let before = text[..start].iter().rev().take(24);
+    let after = text[start + len..].iter().take(24);
+    text[start..start + len].iter().all(label)
+        && before.skip_while(|b| label(b)).take(1).eq([&b'['])
+        && after
+            .skip_while(|b| label(b))
+            .take(1)
+            .any(|b| matches!(b, b']' | b':'))
 }
 
 /// The keywords of one string, found on demand; every byte is looked at at most once.
@@ -222,8 +237,13 @@ impl Context {
         let to = end.map_or(start, |end| text.len().min(end + AFTER));
         if self.done < to {
             let first = self.done.max(from);
-            keywords.scan(text, first, to, &mut self.hits);
-            self.done = to;
+            // Some more than is needed now, so that a row of numbers does not do it in small steps.
+            let until = text.len().min(to + AHEAD);
+            keywords.scan(text, first, until, &mut self.hits);
+            self.done = until;
+        }
+        if self.hits.last().is_none_or(|hit| hit.0 < from) {
+            return false;
         }
         let old = self.hits.partition_point(|hit| hit.0 < from);
         self.hits[old..]
@@ -257,6 +277,9 @@ mod tests {
             ("cancelled", 0),
             ("martin", 0),
             ("classname", 0),
+            ("[PHONE]", 0),
+            ("[DE_TAX_ID:k1:0123]", 0),
+            ("[phone]", PHONE),
         ] {
             assert_eq!(groups(text), expected, "{text}");
         }

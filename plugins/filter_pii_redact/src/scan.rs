@@ -10,7 +10,9 @@
 //! The maps look at bytes only, never at where a string starts or ends. So the gate runs over raw
 //! msgpack as well as over one string, and what it finds in a string it also finds in the batch.
 
-use wide::u8x16;
+mod vector;
+
+use vector::{Portable, Vector};
 
 /// Bytes in a block.
 const BLOCK: usize = 64;
@@ -95,82 +97,148 @@ struct Detail {
     point: u64,
 }
 
-#[inline(always)]
-fn lanes(block: &[u8; BLOCK]) -> [u8x16; 4] {
-    let lane = |n: usize| {
-        let mut bytes = [0u8; 16];
-        bytes.copy_from_slice(&block[16 * n..16 * n + 16]);
-        u8x16::new(bytes)
-    };
-    [lane(0), lane(1), lane(2), lane(3)]
-}
-
 /// One bit per byte of the class.
 #[inline(always)]
-fn map(lanes: &[u8x16; 4], class: impl Fn(u8x16) -> u8x16) -> u64 {
-    let bits = |n: usize| u64::from(class(lanes[n]).move_mask() as u16);
-    bits(0) | bits(1) << 16 | bits(2) << 32 | bits(3) << 48
+fn map<V: Vector>(v: V, block: &[u8; BLOCK], class: impl Fn(V::Bytes) -> V::Bytes) -> u64 {
+    let mut bits = 0;
+    let mut at = 0;
+    while at < BLOCK {
+        bits |= v.bits(class(v.load(block, at))) << at;
+        at += V::WIDTH;
+    }
+    bits
 }
 
 #[inline(always)]
-fn within(bytes: u8x16, first: u8, last: u8) -> u8x16 {
-    let offset = bytes - u8x16::splat(first);
-    offset.min(u8x16::splat(last - first)).cmp_eq(offset)
-}
-
-#[inline(always)]
-fn equals(bytes: u8x16, byte: u8) -> u8x16 {
-    bytes.cmp_eq(u8x16::splat(byte))
-}
-
-#[inline(always)]
-fn basic(block: &[u8; BLOCK], shapes: Shapes) -> Basic {
-    let lanes = &lanes(block);
+fn basic<V: Vector>(v: V, block: &[u8; BLOCK], shapes: Shapes) -> Basic {
     let mut basic = Basic {
-        digit: map(lanes, |b| within(b, b'0', b'9')),
-        letter: map(lanes, |b| within(b | u8x16::splat(0x20), b'a', b'z')),
-        sign: map(lanes, |b| equals(b, b':') | equals(b, b'=')),
-        rare: map(lanes, |b| {
-            equals(b, b'@') | equals(b, b'%') | equals(b, b'\\')
-        }),
-        high: map(lanes, |b| b),
+        digit: map(
+            v,
+            block,
+            #[inline(always)]
+            |b| v.within(b, b'0', b'9'),
+        ),
+        letter: map(
+            v,
+            block,
+            #[inline(always)]
+            |b| v.within(v.or(b, v.all(0x20)), b'a', b'z'),
+        ),
+        sign: map(
+            v,
+            block,
+            #[inline(always)]
+            |b| v.or(v.equal(b, b':'), v.equal(b, b'=')),
+        ),
+        rare: map(
+            v,
+            block,
+            #[inline(always)]
+            |b| v.or(v.equal(b, b'@'), v.or(v.equal(b, b'%'), v.equal(b, b'\\'))),
+        ),
+        high: map(
+            v,
+            block,
+            #[inline(always)]
+            |b| b,
+        ),
         ..Basic::default()
     };
     if shapes.ip || shapes.mac {
-        basic.colon = map(lanes, |b| equals(b, b':'));
-        basic.hyphen = map(lanes, |b| equals(b, b'-'));
+        basic.colon = map(
+            v,
+            block,
+            #[inline(always)]
+            |b| v.equal(b, b':'),
+        );
+        basic.hyphen = map(
+            v,
+            block,
+            #[inline(always)]
+            |b| v.equal(b, b'-'),
+        );
     }
     if shapes.ip {
-        basic.dot = map(lanes, |b| equals(b, b'.'));
+        basic.dot = map(
+            v,
+            block,
+            #[inline(always)]
+            |b| v.equal(b, b'.'),
+        );
     }
     basic
 }
 
-#[inline(never)]
-fn detail(block: &[u8; BLOCK]) -> Detail {
-    let lanes = &lanes(block);
+#[inline(always)]
+fn detail<V: Vector>(v: V, block: &[u8; BLOCK]) -> Detail {
     Detail {
-        upper: map(lanes, |b| within(b, b'A', b'Z')),
+        upper: map(
+            v,
+            block,
+            #[inline(always)]
+            |b| v.within(b, b'A', b'Z'),
+        ),
         // The hyphen, the dot and the slash are neighbours; so are the parentheses.
-        separator: map(lanes, |b| {
-            within(b, b'-', b'/') | within(b, b'(', b')') | equals(b, b' ')
-        }),
-        pair_gap: map(lanes, |b| within(b, b'-', b'.') | equals(b, b' ')),
-        paren: map(lanes, |b| within(b, b'(', b')')),
-        hyphen: map(lanes, |b| equals(b, b'-')),
-        zero: map(lanes, |b| equals(b, b'0')),
-        plus: map(lanes, |b| equals(b, b'+')),
-        point: map(lanes, |b| equals(b, b'.') | equals(b, b',')),
+        separator: map(
+            v,
+            block,
+            #[inline(always)]
+            |b| {
+                let parens = v.within(b, b'(', b')');
+                v.or(v.within(b, b'-', b'/'), v.or(parens, v.equal(b, b' ')))
+            },
+        ),
+        pair_gap: map(
+            v,
+            block,
+            #[inline(always)]
+            |b| v.or(v.within(b, b'-', b'.'), v.equal(b, b' ')),
+        ),
+        paren: map(
+            v,
+            block,
+            #[inline(always)]
+            |b| v.within(b, b'(', b')'),
+        ),
+        hyphen: map(
+            v,
+            block,
+            #[inline(always)]
+            |b| v.equal(b, b'-'),
+        ),
+        zero: map(
+            v,
+            block,
+            #[inline(always)]
+            |b| v.equal(b, b'0'),
+        ),
+        plus: map(
+            v,
+            block,
+            #[inline(always)]
+            |b| v.equal(b, b'+'),
+        ),
+        point: map(
+            v,
+            block,
+            #[inline(always)]
+            |b| v.or(v.equal(b, b'.'), v.equal(b, b',')),
+        ),
     }
 }
 
 /// Headers of 32- and 64-bit integers: 0xce, 0xcf, 0xd2, 0xd3.
-#[inline(never)]
-fn int_headers(block: &[u8; BLOCK]) -> u64 {
-    map(&lanes(block), |b| {
-        let odd = b | u8x16::splat(1);
-        equals(odd, 0xcf) | equals(odd, 0xd3)
-    })
+#[inline(always)]
+fn int_headers<V: Vector>(v: V, block: &[u8; BLOCK]) -> u64 {
+    map(
+        v,
+        block,
+        #[inline(always)]
+        |b| {
+            let odd = v.or(b, v.all(1));
+            v.or(v.equal(odd, 0xcf), v.equal(odd, 0xd3))
+        },
+    )
 }
 
 /// `now` moved `by` bytes on, filled up from the block before.
@@ -192,7 +260,7 @@ const fn here(window: u128) -> u64 {
 }
 
 /// Where the shapes of numbers and codes end in this block.
-#[inline(never)]
+#[inline(always)]
 fn numbers_and_codes(
     digit: u128,
     letter: u128,
@@ -243,16 +311,18 @@ fn numbers_and_codes(
     }
     let mut codes = 0;
     if shapes.code {
-        // Two capitals and a digit, at times with a blank between; a capital behind seven digits.
+        // Two capitals and a digit, at times with a blank between; a capital behind seven digits,
+        // or in front of eight.
         let capitals = upper << 1 & upper << 2;
         let apart = sep << 1 & upper << 2 & upper << 3 & !((digit | letter) << 4);
-        codes = here((digit & (capitals | apart)) | (upper & seven << 1));
+        let eight = seven & digit << 7 & upper << 8;
+        codes = here((digit & (capitals | apart)) | (upper & seven << 1) | eight);
     }
     (numbers, codes)
 }
 
 /// Where runs of letters and digits reach 26 in this block.
-#[inline(never)]
+#[inline(always)]
 fn long_runs(alnum: u128) -> u64 {
     let two = alnum & alnum << 1;
     let four = two & two << 2;
@@ -305,13 +375,14 @@ struct Previous {
 
 impl Previous {
     #[inline(always)]
-    fn hits(
+    fn hits<V: Vector>(
         &mut self,
+        v: V,
         block: &[u8; BLOCK],
         block_before: Option<&[u8; BLOCK]>,
         shapes: Shapes,
     ) -> Hits {
-        let now = basic(block, shapes);
+        let now = basic(v, block, shapes);
         let before = self.basic;
         let mut hits = Hits {
             rare: now.rare,
@@ -324,17 +395,22 @@ impl Previous {
             hits.assign |= now.high & back(now.letter, before.letter, 1);
         }
         if shapes.int && now.high != 0 {
-            hits.int = int_headers(block);
+            hits.int = int_headers(v, block);
         }
         let two = now.digit & back(now.digit, before.digit, 1);
         let mut made = None;
-        // What starts in the last bytes of a block may have its digits in the next.
-        if two | self.two | now.digit >> 62 != 0 && (shapes.number || shapes.code) {
-            let detail_before = self
-                .detail
-                .or_else(|| block_before.map(detail))
-                .unwrap_or_default();
-            let detail_now = detail(block);
+        // What starts in the last bytes of a block may have its digits in the next; no shape
+        // reaches back further than 20 bytes.
+        let recent = self.two >> 44;
+        let numbers = two | now.digit >> 62 | self.two >> 63 != 0
+            || (recent != 0 && now.digit & 0xf_ffff != 0);
+        if numbers && (shapes.number || shapes.code) {
+            let detail_before = match (self.detail, block_before) {
+                (Some(detail), _) => detail,
+                (None, Some(block)) => detail(v, block),
+                (None, None) => Detail::default(),
+            };
+            let detail_now = detail(v, block);
             let digit = window(now.digit, before.digit);
             let letter = window(now.letter, before.letter);
             (hits.number, hits.code) =
@@ -386,9 +462,45 @@ impl Previous {
     }
 }
 
-/// Calls `visit` for every candidate of `buf[from..]`, in ascending order, until it returns `true`.
+/// The gate, with the widest vectors that the processor has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gate {
+    #[cfg(target_arch = "x86_64")]
+    avx2: Option<vector::Avx2>,
+}
+
+impl Gate {
+    pub(crate) fn new() -> Self {
+        Gate {
+            #[cfg(target_arch = "x86_64")]
+            avx2: vector::Avx2::detect(),
+        }
+    }
+
+    /// Calls `visit` for every candidate of `buf[from..]`, in ascending order, until it returns
+    /// `true`.
+    #[inline]
+    pub(crate) fn candidates(
+        &self,
+        buf: &[u8],
+        from: usize,
+        shapes: Shapes,
+        visit: impl FnMut(Kind, usize) -> bool,
+    ) {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(avx2) = self.avx2 {
+            return avx2.run(
+                #[inline(always)]
+                move || scan(avx2, buf, from, shapes, visit),
+            );
+        }
+        scan(Portable, buf, from, shapes, visit);
+    }
+}
+
 #[inline(always)]
-pub(crate) fn candidates(
+fn scan<V: Vector>(
+    v: V,
     buf: &[u8],
     from: usize,
     shapes: Shapes,
@@ -407,7 +519,7 @@ pub(crate) fn candidates(
                 &last
             }
         };
-        let hits = previous.hits(block, block_before, shapes);
+        let hits = previous.hits(v, block, block_before, shapes);
         let mut any = hits.any();
         while any != 0 {
             let index = any.trailing_zeros();
@@ -443,5 +555,80 @@ pub(crate) fn candidates(
         }
         block_before = rest.first_chunk::<BLOCK>();
         at += BLOCK;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const ALL: Shapes = Shapes {
+        at: true,
+        number: true,
+        code: true,
+        long: true,
+        assign: true,
+        escape: true,
+        ip: true,
+        mac: true,
+        int: true,
+    };
+
+    fn collect<V: Vector>(v: V, buf: &[u8]) -> Vec<(Kind, usize)> {
+        let mut found = Vec::new();
+        scan(v, buf, 0, ALL, |kind, at| {
+            found.push((kind, at));
+            false
+        });
+        found
+    }
+
+    #[test]
+    fn shapes_are_found_wherever_they_cross_a_block() {
+        for (text, kind) in [
+            ("a@b", Kind::At),
+            ("4012888888881881", Kind::Number),
+            ("4012 8888 8888 1881", Kind::Number),
+            ("3782 822463 10005", Kind::Number),
+            ("123-45-6789", Kind::Number),
+            ("555-123-4567", Kind::Number),
+            ("(555) 123-4567", Kind::Number),
+            ("046 454 286", Kind::Number),
+            ("01 23 45 67 89", Kind::Number),
+            ("0115 4960991", Kind::Number),
+            ("+4420", Kind::Number),
+            ("GB82WEST", Kind::Code),
+            ("QQ 12 34 56 C", Kind::Code),
+            ("12345678Z", Kind::Code),
+            ("1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", Kind::Long),
+            ("password=", Kind::Assign),
+            ("%40", Kind::Escape),
+            ("10.0.0.1", Kind::Ipv4),
+            ("fe80::1", Kind::Ipv6),
+            ("2001:db8:0:0:1:0:0:1", Kind::Ipv6),
+            ("00:1a:2b:3c:4d:5e", Kind::Mac),
+        ] {
+            for shift in 0..130 {
+                let buf = format!("{}{text} ", "~".repeat(shift));
+                let found = collect(Portable, buf.as_bytes());
+                assert!(
+                    found.iter().any(|f| f.0 == kind),
+                    "{text} behind {shift} bytes"
+                );
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        #[cfg(target_arch = "x86_64")]
+        fn wide_and_narrow_vectors_find_the_same(
+            text in "([0-9]{1,4}[-. ()]{0,2}|[A-Z]{1,3}|[a-z=:@%+]{1,5}|.){0,90}"
+        ) {
+            if let Some(avx2) = vector::Avx2::detect() {
+                prop_assert_eq!(collect(avx2, text.as_bytes()), collect(Portable, text.as_bytes()));
+            }
+        }
     }
 }

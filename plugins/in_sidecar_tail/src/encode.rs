@@ -1,5 +1,6 @@
 //! Writes lines as records into batches: one pass, no allocation per line.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use flb_sidecar_sdk::event::{self, RecordFormat, Timestamp};
@@ -8,6 +9,7 @@ use flb_sidecar_sdk::msgpack;
 use crate::counters::Counters;
 use crate::decode::{Decoded, Decoder, Joined};
 use crate::followed::FileId;
+use crate::host_multiline;
 use crate::identity::Identity;
 use crate::json_line;
 use crate::lines::Piece;
@@ -35,6 +37,8 @@ pub(crate) struct Batch {
     pub(crate) reaches: Vec<Reach>,
     /// The host's parser has seen it.
     pub(crate) parsed: bool,
+    /// The file, where a batch is of one file only.
+    pub(crate) name: Option<PathBuf>,
 }
 
 impl Batch {
@@ -80,11 +84,20 @@ pub(crate) struct Encoder {
 
 impl Encoder {
     pub(crate) fn new(options: &Options, format: RecordFormat) -> Self {
+        let lines_only = options.join.is_some();
         Encoder {
             format,
-            path_key: options.path_key.clone(),
-            offset_key: options.offset_key.clone(),
-            key: options.key.clone(),
+            path_key: options.path_key.clone().filter(|_| !lines_only),
+            offset_key: if lines_only {
+                Some(host_multiline::OFFSET.to_owned())
+            } else {
+                options.offset_key.clone()
+            },
+            key: if lines_only {
+                host_multiline::LINE.to_owned()
+            } else {
+                options.key.clone()
+            },
             head: Vec::new(),
             map_at: 0,
             decoder: options.decoder(),

@@ -312,7 +312,7 @@ impl Worker {
             });
         if too_old {
             info!("{}: older than ignore_older, let go", path.display());
-            self.finish_line(id);
+            self.end_text(id);
             self.forget(id);
         }
     }
@@ -427,7 +427,7 @@ impl Worker {
         }
         self.open_handles += 1;
         debug!("following {} from byte {offset}", path.display());
-        self.files.insert(id, file);
+        self.files.insert(id, Box::new(file));
         self.by_identity.insert(identity, id);
         self.by_path.insert(path.to_owned(), id);
         self.follow_link(id, path);

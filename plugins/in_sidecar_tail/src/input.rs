@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::drain::Drain;
 use flb_sidecar_sdk::{worker, ConfigError, Input, InputHost, PluginInfo, Settings, Wake};
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 
 use crate::counters::Counters;
 use crate::delivery::Tracker;
+use crate::host_multiline::HostMultiline;
 use crate::host_parser::HostParser;
 use crate::options::{Options, OPTIONS};
 use crate::queue::{Item, Shared};
@@ -35,6 +36,7 @@ pub struct SidecarTail {
     tracker: Tracker,
     counters: Counters,
     parser: Option<HostParser>,
+    multiline: Option<HostMultiline>,
     /// Bytes appended since the host was last asked to dispatch.
     undispatched: usize,
     /// Positions are kept, so it matters what has left the host.
@@ -62,13 +64,36 @@ impl SidecarTail {
         while bytes < limit {
             match self.shared.pop() {
                 None => return (Delivery::All, batches),
-                Some(Item::DrainEnd(request)) => self.shared.drain_ended(request),
+                Some(Item::DrainEnd(request)) => {
+                    let waiting = self.flush_joined(true);
+                    if waiting.is_empty() {
+                        self.shared.drain_ended(request);
+                    } else {
+                        let end = std::iter::once(Item::DrainEnd(request));
+                        let items: Vec<Item> = waiting.into_iter().chain(end).collect();
+                        self.shared.put_first(items.into_iter());
+                    }
+                }
+                Some(Item::FileEnd(file)) => {
+                    let rest = self.multiline.as_mut().and_then(|m| m.end(file));
+                    self.shared.put_first(rest.map(Item::Batch).into_iter());
+                }
                 Some(Item::Batch(mut batch)) => {
+                    if let Some(multiline) = self.multiline.as_mut().filter(|_| !batch.parsed) {
+                        let before = batch.events.len();
+                        multiline.join(&mut batch, host);
+                        batch.parsed = true;
+                        self.shared.resized(before, batch.events.len());
+                    }
                     if let Some(parser) = self.parser.as_mut().filter(|_| !batch.parsed) {
                         let before = batch.events.len();
                         parser.parse(&mut batch, &self.counters);
                         batch.parsed = true;
                         self.shared.resized(before, batch.events.len());
+                    }
+                    // A good moment to ask: what is appended next would only be in the way.
+                    if let Some(reaches) = self.tracker.all_delivered(host) {
+                        self.shared.confirm(reaches);
                     }
                     // A batch of skipped lines has nothing for the host, only how far it reaches.
                     if batch.records > 0 {
@@ -95,6 +120,13 @@ impl SidecarTail {
         (Delivery::Some, batches)
     }
 
+    /// What the host's multiline parsers let out now.
+    fn flush_joined(&mut self, all: bool) -> Vec<Item> {
+        let batches = self.multiline.as_mut().map(|m| m.flush(all));
+        let batches = batches.unwrap_or_default();
+        batches.into_iter().map(Item::Batch).collect()
+    }
+
     /// Passes on what has left the host.
     fn confirm(&mut self, host: &dyn InputHost) {
         if let Some(reaches) = self.tracker.confirmed(host) {
@@ -113,7 +145,7 @@ impl Input for SidecarTail {
     const TICK: Duration = Duration::from_millis(250);
 
     fn init(settings: &Settings, host: &mut dyn InputHost) -> Result<Self, ConfigError> {
-        let options = Options::read(settings)?;
+        let mut options = Options::read(settings)?;
         let shared = Arc::new(Shared::new().map_err(|error| {
             ConfigError::other(format!("cannot create an event descriptor: {error}"))
         })?);
@@ -131,6 +163,13 @@ impl Input for SidecarTail {
             if host.pending().is_none() {
                 warn!("this host does not tell what is delivered: positions are not kept");
             }
+        }
+        let multiline = match options.join.clone() {
+            Some(join) => Some(HostMultiline::new(&options, join, host)?),
+            None => None,
+        };
+        if multiline.is_some() && options.parser.take().is_some() {
+            debug!("lines are joined first, so parser is not applied to each");
         }
         let parser = options
             .parser
@@ -162,6 +201,7 @@ impl Input for SidecarTail {
             tracker: Tracker::default(),
             counters,
             parser,
+            multiline,
             undispatched: 0,
             keeps_positions,
             finished: false,
@@ -183,8 +223,16 @@ impl Input for SidecarTail {
             }
             return;
         }
-        if self.deliver(host, PER_CALL).0 == Delivery::Some {
-            self.shared.wake_host();
+        match self.deliver(host, PER_CALL).0 {
+            Delivery::Some => self.shared.wake_host(),
+            Delivery::All if wake == Wake::Tick => {
+                let waiting = self.flush_joined(false);
+                if !waiting.is_empty() {
+                    self.shared.put_first(waiting.into_iter());
+                    self.shared.wake_host();
+                }
+            }
+            Delivery::All | Delivery::Refused => {}
         }
     }
 

@@ -10,6 +10,7 @@ use regex::Regex;
 use crate::clock::Clock;
 use crate::decode::{Decoder, Format};
 use crate::discovery::Globs;
+use crate::host_multiline::Join;
 use crate::lines::{Limits, LongLines};
 
 /// Every option of the plugin.
@@ -161,6 +162,41 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
         "One of the host's parsers, by name; lines that it does not match stay text.",
     ),
     OptionSpec::new(
+        "multiline.parser",
+        Kind::CommaList,
+        "The host's multiline parsers, by name, tried in order: docker, cri, go, java, python, ruby or the user's own.",
+    )
+    .repeatable(),
+    OptionSpec::new(
+        "multiline",
+        Kind::Boolean,
+        "Join lines: one that parser_firstline matches begins a record. See multiline.parser.",
+    )
+    .default("off"),
+    OptionSpec::new(
+        "multiline_flush",
+        Kind::Time,
+        "With multiline: how long a record waits for more lines.",
+    )
+    .default("4"),
+    OptionSpec::new(
+        "parser_firstline",
+        Kind::String,
+        "With multiline: the host's parser that matches the first line of a record.",
+    ),
+    OptionSpec::new(
+        "docker_mode",
+        Kind::Boolean,
+        "Put the pieces of Docker's JSON lines together before parser sees them.",
+    )
+    .default("off"),
+    OptionSpec::new(
+        "docker_mode_flush",
+        Kind::Integer,
+        "With docker_mode: seconds that a piece waits for the next one.",
+    )
+    .default("4"),
+    OptionSpec::new(
         "format",
         Kind::String,
         "Decode lines without one of the host's parsers: json, cri, docker, logfmt or none.",
@@ -216,6 +252,12 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
         "A position is taken up only by a file of the same path.",
     )
     .default("off"),
+    OptionSpec::new(
+        "parser_",
+        Kind::Prefix,
+        "With multiline: parser_1, parser_2 and so on, the host's parsers for lines behind the first.",
+    )
+    .repeatable(),
 ];
 
 /// The options of one instance.
@@ -242,6 +284,7 @@ pub(crate) struct Options {
     pub(crate) event_turn: u64,
     pub(crate) advise_cache: bool,
     pub(crate) parser: Option<String>,
+    pub(crate) join: Option<Join>,
     pub(crate) format: Option<Format>,
     pub(crate) time_key: Option<String>,
     pub(crate) clock: Clock,
@@ -319,6 +362,7 @@ impl Options {
             event_turn: size(settings, "event_batch_size", 1024, u64::MAX)?.min(LONGEST_TURN),
             advise_cache: settings.boolean("file_cache_advise"),
             parser: text("parser").map(str::to_owned),
+            join: join(settings)?,
             format: format(settings.string("format").unwrap_or("none"))?,
             time_key: text("time_key").map(str::to_owned),
             clock: text("time_format").map_or(Clock::Rfc3339, Clock::new),
@@ -350,6 +394,61 @@ impl Options {
             key: self.key.clone(),
         })
     }
+}
+
+/// How lines are joined, if at all.
+fn join(settings: &Settings) -> Result<Option<Join>, ConfigError> {
+    let own = |name: &str| {
+        let value = settings.string(name).filter(|v| !v.is_empty());
+        value.map(str::to_owned)
+    };
+    let names = settings.list("multiline.parser");
+    let mut given = Vec::new();
+    if !names.is_empty() {
+        given.push((
+            "multiline.parser",
+            Join::Engine(names.into_iter().map(str::to_owned).collect()),
+        ));
+    }
+    if settings.boolean("multiline") {
+        let first = own("parser_firstline").ok_or_else(|| {
+            let what = "multiline on needs the name of the parser that matches first lines";
+            ConfigError::missing("parser_firstline", what)
+        })?;
+        let mut others = settings.prefixed("parser_");
+        others.retain(|(number, _)| number.parse::<u32>().is_ok());
+        others.sort_by_key(|(number, _)| number.parse::<u32>().unwrap_or(u32::MAX));
+        let others = others
+            .into_iter()
+            .map(|(_, name)| name.to_owned())
+            .collect();
+        let flush = settings.time("multiline_flush").unwrap_or_default();
+        given.push((
+            "multiline",
+            Join::FirstLine {
+                first,
+                others,
+                flush,
+            },
+        ));
+    }
+    if settings.boolean("docker_mode") {
+        let flush = settings.integer("docker_mode_flush").unwrap_or(4);
+        let flush = Duration::from_secs(u64::try_from(flush).unwrap_or(4));
+        let parser = own("parser");
+        given.push(("docker_mode", Join::Docker { parser, flush }));
+    }
+    let format = settings.string("format").unwrap_or("none");
+    if !given.is_empty() && !format.eq_ignore_ascii_case("none") {
+        given.truncate(1);
+        given.push(("format", Join::Engine(Vec::new())));
+    }
+    if let [(one, _), (other, _), ..] = given.as_slice() {
+        return Err(ConfigError::other(format!(
+            "options '{one}' and '{other}' are both given: allowed is one of them"
+        )));
+    }
+    Ok(given.pop().map(|(_, join)| join))
 }
 
 fn format(text: &str) -> Result<Option<Format>, ConfigError> {
@@ -403,6 +502,7 @@ mod tests {
     fn the_readme_lists_every_option_with_its_default() {
         let rows: Vec<(String, String)> = include_str!("../README.md")
             .lines()
+            .skip_while(|line| *line != "## Options")
             .filter(|line| line.starts_with("| `"))
             .map(|line| {
                 let cells: Vec<&str> = line.split('|').map(str::trim).collect();

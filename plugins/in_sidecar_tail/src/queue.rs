@@ -12,6 +12,7 @@ use rustix::event::{eventfd, EventfdFlags};
 
 use crate::delivery::Reaches;
 use crate::encode::Batch;
+use crate::followed::FileId;
 
 /// The worker reads on while the queue holds fewer bytes than this.
 const MAX_BYTES: usize = 2 << 20;
@@ -27,6 +28,8 @@ pub(crate) enum Item {
     Batch(Batch),
     /// Everything of this drain request lies before.
     DrainEnd(u64),
+    /// The text of this file ends here; only where the host joins lines.
+    FileEnd(FileId),
 }
 
 #[derive(Debug, Default)]
@@ -184,6 +187,17 @@ impl Shared {
         self.lock().items.push_front(Item::Batch(batch));
     }
 
+    /// More to append before all else.
+    pub(crate) fn put_first(&self, items: impl DoubleEndedIterator<Item = Item>) {
+        let mut state = self.lock();
+        for item in items.rev() {
+            if let Item::Batch(batch) = &item {
+                state.bytes += batch.events.len();
+            }
+            state.items.push_front(item);
+        }
+    }
+
     /// The host took the batch.
     pub(crate) fn delivered(&self, batch: Batch) {
         let mut state = self.lock();
@@ -304,7 +318,7 @@ fn queued_bytes(state: &State) -> u64 {
         .iter()
         .map(|item| match item {
             Item::Batch(batch) => batch.read_bytes,
-            Item::DrainEnd(_) => 0,
+            Item::DrainEnd(_) | Item::FileEnd(_) => 0,
         })
         .sum()
 }

@@ -10,6 +10,7 @@ use crate::counters::Trouble;
 use crate::encode::Batch;
 use crate::followed::{FileId, Followed};
 use crate::lines::Piece;
+use crate::options::Options;
 use crate::queue::{Item, Shared};
 use crate::worker::Worker;
 
@@ -64,9 +65,7 @@ impl Worker {
         let Some(file) = self.files.get_mut(&id) else {
             return false;
         };
-        if self.batch.tag != file.tag && !self.batch.is_empty() {
-            send(&self.shared, &mut self.batch);
-        }
+        begin_batch(&self.shared, &mut self.batch, id, file, &self.options);
         let turn = if file.fresh {
             self.options.event_turn
         } else {
@@ -98,6 +97,7 @@ impl Worker {
                 counters,
                 options,
                 block,
+                shared,
                 ..
             } = self;
             let mut text = &block[..length];
@@ -114,7 +114,7 @@ impl Worker {
                 file.hollow = text.is_empty();
             }
             encoder.begin(file.name.as_os_str().as_bytes(), Timestamp::now());
-            batch.tag.clone_from(&file.tag);
+            begin_batch(shared, batch, id, file, options);
             let records = batch.records;
             let identity = file.identity;
             let Followed {
@@ -122,7 +122,7 @@ impl Worker {
                 epoch,
                 joined,
                 ..
-            } = file;
+            } = &mut **file;
             let line_start = lines.line_start();
             lines.split(text, options.limits, |piece, offset, first, second| {
                 let empty = first.is_empty() && second.is_empty();
@@ -173,9 +173,7 @@ impl Worker {
         if all_lines && file.joined.is_empty() {
             return;
         }
-        if self.batch.tag != file.tag && !self.batch.is_empty() {
-            send(&self.shared, &mut self.batch);
-        }
+        begin_batch(&self.shared, &mut self.batch, id, file, &self.options);
         let Worker {
             encoder,
             batch,
@@ -183,11 +181,10 @@ impl Worker {
             ..
         } = self;
         encoder.begin(file.name.as_os_str().as_bytes(), Timestamp::now());
-        batch.tag.clone_from(&file.tag);
         let records = batch.records;
         let identity = file.identity;
         let before = file.lines.start();
-        let Followed { lines, joined, .. } = file;
+        let Followed { lines, joined, .. } = &mut **file;
         lines.finish(|piece, offset, first, second| match piece {
             Piece::Whole => encoder.record(batch, counters, joined, offset, (first, second)),
             piece => encoder.long(batch, counters, &identity, piece, offset, (first, second)),
@@ -203,11 +200,42 @@ impl Worker {
         self.carried -= consumed;
     }
 
+    /// The text of a file ends here, its last line and what the host joins included.
+    pub(crate) fn end_text(&mut self, id: FileId) {
+        self.finish_line(id);
+        self.end_stream(id);
+    }
+
+    /// What the host joins of a file is complete.
+    pub(crate) fn end_stream(&mut self, id: FileId) {
+        if self.options.join.is_some() {
+            self.flush();
+            self.shared.push(Item::FileEnd(id));
+        }
+    }
+
     /// Sends what has been collected, however little.
     pub(crate) fn flush(&mut self) {
         if !self.batch.is_empty() {
             send(&self.shared, &mut self.batch);
         }
+    }
+}
+
+/// Has the batch be one for this file.
+fn begin_batch(shared: &Shared, batch: &mut Batch, id: FileId, file: &Followed, options: &Options) {
+    let alone = options.join.is_some();
+    let other = alone
+        && batch
+            .reaches
+            .last()
+            .is_some_and(|r| r.file != id || r.epoch != file.epoch);
+    if !batch.is_empty() && (batch.tag != file.tag || other) {
+        send(shared, batch);
+    }
+    if batch.is_empty() {
+        batch.tag.clone_from(&file.tag);
+        batch.name = alone.then(|| file.name.clone());
     }
 }
 

@@ -40,7 +40,7 @@ impl Worker {
     }
 
     fn remove(&mut self, id: FileId, age: Duration) {
-        let Some(path) = self.files.get(&id).and_then(current_path) else {
+        let Some(path) = self.files.get(&id).and_then(|f| current_path(f)) else {
             // It was deleted by somebody else, or is where nobody looks.
             self.forget(id);
             return;

@@ -198,7 +198,7 @@ impl Worker {
             };
             let quiet = file.at_end_since.elapsed() >= wait;
             if quiet && !file.queued && file.held.is_none() {
-                self.finish_line(id);
+                self.end_text(id);
             } else {
                 self.rotating.push(id);
             }
@@ -224,7 +224,7 @@ impl Worker {
 
     /// A file is read to its end and not followed any longer.
     fn let_go(&mut self, id: FileId) {
-        self.finish_line(id);
+        self.end_text(id);
         self.flush();
         if let Some(file) = self.files.get(&id) {
             debug!("no longer following {}", file.name.display());
@@ -312,10 +312,13 @@ impl Worker {
         let folder = folder.map(Path::to_owned).unwrap_or_default();
         let name = file.name.clone();
         match self.find_copy(&folder, &name, &clue, Some(id)) {
-            Some((path, handle, metadata)) => self.continue_in_copy(id, &path, handle, &metadata),
+            Some((path, handle, metadata)) => {
+                self.continue_in_copy(id, &path, handle, &metadata);
+                self.end_stream(id);
+            }
             None => {
                 self.skip_short_copy(id);
-                self.finish_line(id);
+                self.end_text(id);
                 let lost = self
                     .files
                     .get(&id)

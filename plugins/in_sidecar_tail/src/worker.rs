@@ -47,7 +47,7 @@ pub(crate) struct Worker {
     pub(crate) polled_folders: HashSet<PathBuf>,
     /// Folders on network filesystems, and all others that were asked about.
     pub(crate) remote_folders: HashMap<PathBuf, bool>,
-    pub(crate) files: HashMap<FileId, Followed>,
+    pub(crate) files: HashMap<FileId, Box<Followed>>,
     pub(crate) by_identity: HashMap<Identity, FileId>,
     pub(crate) by_path: HashMap<PathBuf, FileId>,
     /// Targets of symbolic links.
@@ -348,7 +348,7 @@ impl Worker {
     fn report(&self) -> String {
         let live = self.files.values().filter(|file| !file.retired);
         let mut rows: Vec<String> = self.finished.clone();
-        rows.extend(live.map(report_row));
+        rows.extend(live.map(|file| report_row(file)));
         if self.finished_more.lines > 0 {
             rows.push(format!(
                 r#"{{"path":null,"bytes":{},"lines":{},"unread_bytes":0}}"#,

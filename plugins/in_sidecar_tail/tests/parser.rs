@@ -7,8 +7,8 @@ use flb_sidecar_sdk::event::{RecordFormat, Timestamp};
 use flb_sidecar_sdk::fake::FakeHost;
 use flb_sidecar_sdk::metrics::Metrics;
 use flb_sidecar_sdk::{
-    event, json, msgpack, Input, InputHost, ParsedTime, Parser, Parsers, Pending, Refused,
-    Settings, Wake,
+    event, json, msgpack, Input, InputHost, Multiline, ParsedTime, Parser, Parsers, Pending,
+    Refused, Settings, Wake,
 };
 use in_sidecar_tail::SidecarTail;
 
@@ -40,6 +40,38 @@ impl Parsers for Known {
     }
 }
 
+/// Lines that begin with a blank go on with the one before.
+#[derive(Default)]
+struct Indented(Option<(Timestamp, Vec<u8>)>);
+
+impl Multiline for Indented {
+    fn push(&mut self, line: &[u8], time: Timestamp, out: &mut Vec<u8>) -> usize {
+        if let (Some((_, text)), [b' ', ..]) = (&mut self.0, line) {
+            text.push(b'\n');
+            text.extend_from_slice(line);
+            return 0;
+        }
+        let made = self.flush(out);
+        self.0 = Some((time, line.to_vec()));
+        if line.starts_with(b"[") {
+            // A line in brackets is a record at once.
+            return made + self.flush(out);
+        }
+        made
+    }
+
+    fn flush(&mut self, out: &mut Vec<u8>) -> usize {
+        let Some((time, text)) = self.0.take() else {
+            return 0;
+        };
+        event::begin_record(out, RecordFormat::WithMetadata, time);
+        msgpack::write_map_len(out, 1);
+        msgpack::write_str(out, "log");
+        msgpack::write_bytes_as_str(out, &text);
+        1
+    }
+}
+
 struct Host(FakeHost);
 
 impl InputHost for Host {
@@ -60,10 +92,16 @@ impl InputHost for Host {
     }
     fn flush(&mut self) {}
     fn pending(&self) -> Option<Pending> {
-        None
+        self.0.pending
     }
     fn parsers(&self) -> Option<Box<dyn Parsers>> {
         Some(Box::new(Known))
+    }
+    fn multiline(&self, parsers: &[&str]) -> Result<Box<dyn Multiline>, String> {
+        match parsers.iter().find(|name| **name != "indented") {
+            None => Ok(Box::new(Indented::default())),
+            Some(unknown) => Err((*unknown).to_owned()),
+        }
     }
     fn metrics(&self) -> &Metrics {
         InputHost::metrics(&self.0)
@@ -117,5 +155,112 @@ fn an_unknown_parser_stops_the_start() {
     ] {
         let text = error.unwrap().to_string();
         assert!(text.contains("'parser'") && text.contains(part), "{text}");
+    }
+}
+
+fn turn_until(tail: &mut SidecarTail, host: &mut Host, condition: impl Fn(&Host) -> bool) {
+    let start = std::time::Instant::now();
+    while !condition(host) {
+        assert!(start.elapsed() < common::DEADLINE, "{:?}", host.0.bodies());
+        tail.collect(Wake::Tick, host);
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn the_hosts_multiline_parsers_join_lines_per_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = tempfile::tempdir().unwrap();
+    let (first, second) = (dir.path().join("1.log"), dir.path().join("2.log"));
+    append(&first, "one\n more\n and more\ntwo\n");
+    append(&second, "uno\n mas\n");
+    let pattern = dir.path().join("*.log");
+    let db = db.path().join("db");
+    let options = [
+        ("path", pattern.to_str().unwrap()),
+        ("multiline.parser", "indented"),
+        ("key", "text"),
+        ("path_key", "file"),
+        ("offset_key", "at"),
+        ("db", db.to_str().unwrap()),
+    ];
+    let settings = Settings::new("t.0", SidecarTail::INFO.options, options).unwrap();
+    let mut host = Host(FakeHost {
+        pending: Some(Pending::default()),
+        ..FakeHost::default()
+    });
+    let mut tail = SidecarTail::init(&settings, &mut host).unwrap();
+    turn_until(&mut tail, &mut host, |host| !host.0.appended.is_empty());
+    let body = |path: &std::path::Path, at: u64, text: &str| serde_json::json!({"file": path.to_str().unwrap(), "at": at, "text": text});
+    assert_eq!(host.0.bodies(), [body(&first, 0, "one\n more\n and more")]);
+    // Wait for the state, then stop without letting anything out: the rest is read again.
+    let saved = db.with_file_name("db.sidecar");
+    turn_until(&mut tail, &mut host, |_| {
+        std::fs::read_to_string(&saved).is_ok_and(|text| text.contains(r#""offset":20"#))
+    });
+    tail.exit();
+    append(&first, " really\n");
+    let mut host = Host(FakeHost::default());
+    let mut tail = SidecarTail::init(&settings, &mut host).unwrap();
+    let handle = tail.drain_handle().unwrap();
+    handle.request(common::DEADLINE);
+    turn_until(&mut tail, &mut host, |_| {
+        handle.status().state == flb_sidecar_sdk::drain::DrainState::Drained
+    });
+    let mut bodies = host.0.bodies();
+    bodies.sort_by_key(|body| body["file"].to_string());
+    assert_eq!(
+        bodies,
+        [
+            body(&first, 20, "two\n really"),
+            body(&second, 0, "uno\n mas")
+        ]
+    );
+    tail.exit();
+}
+
+#[test]
+fn records_that_come_out_together_have_their_own_offsets() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("1.log");
+    append(&file, "one\n more\n[two]\n[three]\nfour\n[five]\n");
+    let options = [
+        ("path", file.to_str().unwrap()),
+        ("multiline.parser", "indented"),
+        ("offset_key", "at"),
+    ];
+    let settings = Settings::new("t.0", SidecarTail::INFO.options, options).unwrap();
+    let mut host = Host(FakeHost::default());
+    let mut tail = SidecarTail::init(&settings, &mut host).unwrap();
+    turn_until(&mut tail, &mut host, |host| !host.0.appended.is_empty());
+    let offsets: Vec<u64> = host
+        .0
+        .bodies()
+        .iter()
+        .map(|b| b["at"].as_u64().unwrap())
+        .collect();
+    assert_eq!(offsets, [0, 10, 16, 24, 29]);
+    tail.exit();
+}
+
+#[test]
+fn an_unknown_multiline_parser_stops_the_start() {
+    let options = [("path", "/x"), ("multiline.parser", "indented,cobol")];
+    let settings = Settings::new("t.0", SidecarTail::INFO.options, options).unwrap();
+    for (error, part) in [
+        (
+            SidecarTail::init(&settings, &mut Host(FakeHost::default())).err(),
+            "'cobol'",
+        ),
+        (
+            SidecarTail::init(&settings, &mut FakeHost::default()).err(),
+            "no multiline parsers",
+        ),
+    ] {
+        let text = error.unwrap().to_string();
+        assert!(
+            text.contains("'multiline.parser'") && text.contains(part),
+            "{text}"
+        );
     }
 }

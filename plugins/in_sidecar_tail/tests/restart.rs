@@ -381,3 +381,35 @@ fn remove_after_removes_what_is_rotated_read_delivered_and_old() {
         fs::remove_file(&file).unwrap();
     }
 }
+
+#[test]
+fn numbered_chunks_tell_what_is_delivered_under_a_steady_stream() {
+    let setup = Setup::new("*.log");
+    let file = setup.file("a.log");
+    let mut rig = setup.start_on(FakeHost {
+        undelivered: Some(vec![1]),
+        ..stuck()
+    });
+    append(&file, "one\n");
+    rig.wait_for(&["one"]);
+    // What has been appended is in chunk 1 or in later ones.
+    rig.tail
+        .as_mut()
+        .unwrap()
+        .collect(Wake::Tick, &mut rig.host);
+    append(&file, "two\n");
+    rig.host.undelivered = Some(vec![1, 2]);
+    rig.wait_for(&["one", "two"]);
+    rig.host.undelivered = Some(vec![2]);
+    setup.saved(&mut rig, &file, 4);
+    for number in 3..30 {
+        rig.host.undelivered = Some(vec![2, number]);
+        rig.tail
+            .as_mut()
+            .unwrap()
+            .collect(Wake::Tick, &mut rig.host);
+    }
+    assert_eq!(rig.host.flushes, 0, "nothing is held back");
+    rig.host.undelivered = Some(vec![30]);
+    setup.saved(&mut rig, &file, 8);
+}

@@ -1,6 +1,7 @@
 //! Ends the host once the Job is done: waits for a trigger, drains, exits with a status.
 //!
 //! - `watch` waits for `flag` files and for the end of a `process`, on a thread of its own,
+//! - `pod_status` asks the Kubernetes API for the ends of containers, on a thread of its own,
 //! - `idle` measures silence, with `writers` as its second opinion,
 //! - `trigger` knows whether enough of that has happened,
 //! - `machine` decides at each tick what to do next, without clock or I/O,
@@ -14,6 +15,7 @@ mod flag;
 mod idle;
 mod machine;
 mod options;
+mod pod_status;
 mod process;
 mod report;
 mod source;
@@ -35,6 +37,7 @@ use files::Files;
 use idle::Idle;
 use machine::{Action, Cause, End, Facts, Machine, Phase};
 use options::{Config, ExitCode, OPTIONS};
+use pod_status::PodStatus;
 use report::Report;
 use trigger::{Fired, Trigger, Triggers};
 use watch::Watch;
@@ -100,6 +103,7 @@ pub struct CompletionExit {
     next_writers: Option<Duration>,
     writer_logged: bool,
     watch: Option<Watch>,
+    pod_status: Option<PodStatus>,
     files: Option<Files>,
 }
 
@@ -129,6 +133,10 @@ impl Output for CompletionExit {
         } else {
             None
         };
+        let pod_status = match config.pod.clone() {
+            Some(pod) => Some(PodStatus::start(pod).map_err(no_thread)?),
+            None => None,
+        };
         let files = if config.report_file.is_some() || config.ready_file.is_some() {
             Some(Files::start().map_err(no_thread)?)
         } else {
@@ -149,6 +157,7 @@ impl Output for CompletionExit {
             next_writers: Some(Duration::ZERO),
             writer_logged: false,
             watch,
+            pod_status,
             files,
         };
         // A run that was killed may have left it behind.
@@ -265,15 +274,21 @@ impl CompletionExit {
         };
         tracing::info!("draining, at most {} s", deadline.as_secs_f64());
         self.not_ready();
-        // Its work is done, and it opens files.
+        // Their work is done, and they open files.
         if let Some(watch) = &self.watch {
             watch.stop();
+        }
+        if let Some(pod_status) = &mut self.pod_status {
+            pod_status.stop();
         }
         self.began = now;
         self.machine.begin(now, deadline);
     }
 
     fn look_for_news(&mut self, now: Duration) {
+        if let Some(fired) = self.pod_status.as_ref().and_then(PodStatus::news) {
+            self.fire(fired);
+        }
         let Some(news) = self.watch.as_ref().and_then(Watch::news) else {
             return;
         };

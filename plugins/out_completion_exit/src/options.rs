@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use flb_sidecar_sdk::{ConfigError, Kind, OptionSpec, Settings};
 use glob::Pattern;
+use kube_client::ClientOptions;
 
 /// Every option of `completion_exit`.
 pub(crate) static OPTIONS: &[OptionSpec] = &[
@@ -77,6 +78,59 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     )
     .default("1"),
     OptionSpec::new(
+        "api_container",
+        Kind::CommaList,
+        "Name of a container of this pod; when the API says that all of them have terminated, the \
+         Job is done.",
+    )
+    .repeatable(),
+    OptionSpec::new(
+        "api_interval",
+        Kind::Time,
+        "Time between two questions to the API, at least 1 s.",
+    )
+    .default("5"),
+    OptionSpec::new(
+        "pod_name",
+        Kind::String,
+        "Name of the pod, for api_container; unset: environment or HOSTNAME.",
+    ),
+    OptionSpec::new(
+        "namespace_name",
+        Kind::String,
+        "Namespace of the pod, for api_container; unset: environment or kube_namespace_file.",
+    ),
+    OptionSpec::new(
+        "pod_id",
+        Kind::String,
+        "UID of the pod, so that another pod of the same name does not count; unset: environment.",
+    ),
+    OptionSpec::new(
+        "kube_namespace_file",
+        Kind::String,
+        "File with the namespace, as a service account mount has it.",
+    )
+    .default("/var/run/secrets/kubernetes.io/serviceaccount/namespace"),
+    OptionSpec::new("kube_url", Kind::String, "The API.").default("https://kubernetes.default.svc"),
+    OptionSpec::new(
+        "kube_ca_file",
+        Kind::String,
+        "Certificates of the API's authority.",
+    )
+    .default("/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"),
+    OptionSpec::new(
+        "kube_token_file",
+        Kind::String,
+        "The service account's token; read before each call.",
+    )
+    .default("/var/run/secrets/kubernetes.io/serviceaccount/token"),
+    OptionSpec::new(
+        "tls.verify",
+        Kind::Boolean,
+        "Check the API's certificate and name.",
+    )
+    .default("true"),
+    OptionSpec::new(
         "idle_time",
         Kind::Time,
         "Done when nothing came for this long, counted from the start, and nobody seen has the \
@@ -119,7 +173,8 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     OptionSpec::new(
         "exit_code",
         Kind::String,
-        "Exit status: 0 to 255, or trigger for the number in the flag file (0 without one).",
+        "Exit status: 0 to 255, or trigger for the number in the flag file or of api_container (0 \
+         without one).",
     )
     .default("0"),
     OptionSpec::new(
@@ -139,6 +194,9 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
          starts.",
     ),
 ];
+
+/// Limit of a call of the API.
+const API_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Whether one is enough or all are needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,6 +242,17 @@ pub(crate) struct ProcessConfig {
     pub(crate) gone_time: Duration,
 }
 
+/// Containers of the own pod, and how the API is asked for them.
+#[derive(Clone, Debug)]
+pub(crate) struct PodConfig {
+    pub(crate) containers: Vec<String>,
+    /// Of the own pod in the API.
+    pub(crate) path: String,
+    pub(crate) uid: Option<String>,
+    pub(crate) interval: Duration,
+    pub(crate) client: ClientOptions,
+}
+
 /// The counters of the stock output `exit`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Limits {
@@ -197,6 +266,7 @@ pub(crate) struct Limits {
 pub(crate) struct Config {
     pub(crate) flags: Option<FlagConfig>,
     pub(crate) processes: Option<ProcessConfig>,
+    pub(crate) pod: Option<PodConfig>,
     pub(crate) idle_time: Option<Duration>,
     pub(crate) limits: Limits,
     pub(crate) sigterm: bool,
@@ -220,6 +290,7 @@ impl Config {
         let config = Config {
             flags: flags(settings, exit_code)?,
             processes: processes(settings)?,
+            pod: pod(settings)?,
             idle_time: above_zero(settings, "idle_time")?,
             limits: Limits {
                 flushes: count(settings, "flush_count")?,
@@ -251,6 +322,7 @@ impl Config {
     pub(crate) fn has_trigger(&self) -> bool {
         self.flags.is_some()
             || self.processes.is_some()
+            || self.pod.is_some()
             || self.idle_time.is_some()
             || self.limits != Limits::default()
     }
@@ -260,8 +332,8 @@ impl Config {
 pub(crate) fn no_trigger() -> ConfigError {
     ConfigError::other(
         "no trigger: set at least one of flag_file, process_pid_file, process_name, \
-         process_cgroup, idle_time, flush_count, record_count, time_count, or sigterm on where \
-         the host allows it",
+         process_cgroup, api_container, idle_time, flush_count, record_count, time_count, or \
+         sigterm on where the host allows it",
     )
 }
 
@@ -317,6 +389,70 @@ fn processes(settings: &Settings) -> Result<Option<ProcessConfig>, ConfigError> 
     };
     let none = config.pid_files.is_empty() && config.names.is_empty() && config.cgroups.is_empty();
     Ok((!none).then_some(config))
+}
+
+/// The first of these variables that is set.
+fn variable(names: &[&str]) -> Option<String> {
+    let value = |name: &&str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    names.iter().find_map(value)
+}
+
+fn pod(settings: &Settings) -> Result<Option<PodConfig>, ConfigError> {
+    let text = |name: &str| settings.string(name).unwrap_or_default().trim().to_owned();
+    let containers: Vec<String> = settings
+        .list("api_container")
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    let given = text("kube_url");
+    let url = kube_client::url(&given)
+        .ok_or_else(|| ConfigError::value("kube_url", &given, kube_client::URL_ALLOWED))?;
+    let interval = settings.time("api_interval").unwrap_or_default();
+    if interval < Duration::from_secs(1) {
+        let given = interval.as_secs_f64().to_string();
+        return Err(ConfigError::value("api_interval", &given, "1 s or more"));
+    }
+    if containers.is_empty() {
+        return Ok(None);
+    }
+    let own = |option: &str, variables: &[&str]| {
+        Some(text(option))
+            .filter(|value| !value.is_empty())
+            .or_else(|| variable(variables))
+    };
+    // Otherwise the only trigger might be one that never fires.
+    let known = |option: &str, value: Option<String>| {
+        let value = value.unwrap_or_default();
+        if kube_client::is_name(&value) {
+            return Ok(value);
+        }
+        Err(ConfigError::value(
+            option,
+            &value,
+            "for api_container the name of this pod and of its namespace, from these options or \
+             the environment variables POD_NAME and POD_NAMESPACE",
+        ))
+    };
+    let name = own("pod_name", kube_client::POD_NAME_VARIABLES).or_else(|| variable(&["HOSTNAME"]));
+    let namespace = own("namespace_name", kube_client::NAMESPACE_VARIABLES).or_else(|| {
+        let file = kube_client::read_file(text("kube_namespace_file").as_ref()).ok()?;
+        Some(String::from_utf8(file).ok()?.trim().to_owned())
+    });
+    let name = known("pod_name", name)?;
+    let namespace = known("namespace_name", namespace)?;
+    Ok(Some(PodConfig {
+        containers,
+        path: format!("/api/v1/namespaces/{namespace}/pods/{name}"),
+        uid: own("pod_id", kube_client::POD_UID_VARIABLES),
+        interval,
+        client: ClientOptions {
+            url: url.to_owned(),
+            ca_file: text("kube_ca_file").into(),
+            token_file: text("kube_token_file").into(),
+            verify: settings.boolean("tls.verify"),
+            timeout: API_TIMEOUT,
+        },
+    }))
 }
 
 fn parse_pattern(option: &str, value: &str) -> Result<Pattern, ConfigError> {
@@ -420,6 +556,8 @@ mod tests {
             ("flush_count", "0"),
             ("record_count", "-2"),
             ("idle_time", "0"),
+            ("api_interval", "0"),
+            ("kube_url", "kubernetes"),
             ("flag_file", "a[b"),
             ("process_name", "***"),
         ] {
@@ -427,6 +565,31 @@ mod tests {
             assert!(error.contains(&format!("'{option}'")), "{error}");
             assert!(error.contains(&format!("'{value}'")), "{error}");
             assert!(error.contains("allowed: "), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_api_is_asked_only_for_named_containers_of_a_known_pod() {
+        let identity = [("pod_name", "job-x7k2p"), ("namespace_name", "team-a")];
+        assert!(read(&identity).unwrap().pod.is_none());
+        let with = |more: &[(&str, &str)]| read(&[&identity, more].concat());
+        let config = with(&[("api_container", "main, helper"), ("api_interval", "2")]).unwrap();
+        assert!(config.has_trigger());
+        let pod = config.pod.unwrap();
+        assert_eq!(pod.containers, ["main", "helper"]);
+        assert_eq!(pod.path, "/api/v1/namespaces/team-a/pods/job-x7k2p");
+        assert_eq!(pod.interval, Duration::from_secs(2));
+        for (name, namespace, part) in [
+            ("a/../b", "ns", "'pod_name'"),
+            ("p", "..", "'namespace_name'"),
+        ] {
+            let options = [
+                ("api_container", "main"),
+                ("pod_name", name),
+                ("namespace_name", namespace),
+            ];
+            let error = read(&options).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
         }
     }
 

@@ -37,6 +37,13 @@ pub(crate) fn dropped(outputs: &[OutputInfo]) -> Option<u64> {
     sum(outputs.iter().map(|output| output.dropped_records))
 }
 
+/// Outputs that deliver something; this plugin takes records only to count them.
+fn destinations(outputs: &[OutputInfo]) -> impl Iterator<Item = &OutputInfo> {
+    outputs
+        .iter()
+        .filter(|output| output.plugin != "completion_exit")
+}
+
 /// `None` if nobody tells.
 fn sum(values: impl Iterator<Item = Option<u64>>) -> Option<u64> {
     values.flatten().reduce(u64::saturating_add)
@@ -140,7 +147,7 @@ impl Report {
             "records".to_owned(),
             json!({
                 "in": self.drain_sum(|drain| drain.records),
-                "out": sum(self.outputs.iter().map(|output| output.delivered_records)),
+                "out": sum(destinations(&self.outputs).map(|output| output.delivered_records)),
                 "dropped": dropped(&self.outputs),
             }),
         );

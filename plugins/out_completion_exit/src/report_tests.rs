@@ -96,6 +96,12 @@ fn what_an_output_dropped_is_a_loss() {
             retries: Some(1),
             ..OutputInfo::default()
         },
+        // It has a Match, and delivers nothing.
+        OutputInfo {
+            plugin: "completion_exit".to_owned(),
+            delivered_records: Some(10),
+            ..OutputInfo::default()
+        },
     ];
     assert!(report.has_loss());
     assert!(report

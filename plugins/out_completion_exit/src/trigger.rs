@@ -9,6 +9,7 @@ use crate::options::{Config, Mode};
 pub(crate) enum Trigger {
     Flag,
     Process,
+    Container,
     Idle,
     Flushes,
     Records,
@@ -22,6 +23,7 @@ impl Trigger {
         match self {
             Trigger::Flag => "flag_file",
             Trigger::Process => "process",
+            Trigger::Container => "api_container",
             Trigger::Idle => "idle",
             Trigger::Flushes => "flush_count",
             Trigger::Records => "record_count",
@@ -72,6 +74,7 @@ impl Triggers {
         let all = [
             (Trigger::Flag, config.flags.is_some()),
             (Trigger::Process, config.processes.is_some()),
+            (Trigger::Container, config.pod.is_some()),
             (Trigger::Idle, config.idle_time.is_some()),
             (Trigger::Flushes, config.limits.flushes.is_some()),
             (Trigger::Records, config.limits.records.is_some()),

@@ -49,6 +49,8 @@ pub struct FakeHost {
     pub graces: Vec<Duration>,
     /// Exit statuses asked for.
     pub exits: Vec<i32>,
+    /// Answer to [`InputHost::undelivered`].
+    pub undelivered: Option<Vec<u64>>,
     /// Answer to [`InputHost::stock_positions`].
     pub stock: Option<Vec<StockPosition>>,
     /// Registered series.
@@ -76,6 +78,7 @@ impl Default for FakeHost {
             terminated: None,
             graces: Vec::new(),
             exits: Vec::new(),
+            undelivered: None,
             stock: None,
             metrics: Metrics::default(),
         }
@@ -145,6 +148,11 @@ impl InputHost for FakeHost {
 
     fn pending(&self) -> Option<Pending> {
         self.pending
+    }
+
+    fn undelivered(&self, chunks: &mut Vec<u64>) -> bool {
+        chunks.extend(self.undelivered.iter().flatten());
+        self.undelivered.is_some()
     }
 
     fn stock_positions(&self, db: &Path) -> Option<Vec<StockPosition>> {

@@ -135,6 +135,36 @@ pub fn read(buf: &[u8], at: usize) -> Option<(Value, usize)> {
 
 /// End of the value at `at`, nested ones included. `None`: truncated, invalid or too deep.
 pub fn skip(buf: &[u8], at: usize) -> Option<usize> {
+    let mut left = 1usize;
+    let mut containers = 0;
+    let mut next = at;
+    loop {
+        let (value, behind) = read(buf, next)?;
+        next = behind;
+        let children = match value {
+            Value::Array(n) => n,
+            Value::Map(n) => n.checked_mul(2)?,
+            _ => 0,
+        };
+        if children > 0 {
+            // As long as there are so few, they cannot be nested too deeply.
+            containers += 1;
+            if containers > MAX_DEPTH {
+                return skip_counting_depth(buf, at);
+            }
+            // Every element is at least one byte: a larger count cannot be in this buffer.
+            if children > buf.len() - next {
+                return None;
+            }
+        }
+        left = left - 1 + children;
+        if left == 0 {
+            return Some(next);
+        }
+    }
+}
+
+fn skip_counting_depth(buf: &[u8], at: usize) -> Option<usize> {
     let mut open = [0usize; MAX_DEPTH];
     let mut depth = 0;
     let mut at = at;

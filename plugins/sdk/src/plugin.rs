@@ -87,6 +87,13 @@ pub trait InputHost {
         Err(String::new())
     }
 
+    /// Adds a number for every chunk of this input that is not delivered. A number stands for one
+    /// chunk as long as it is there, and may stand for another one only after that. `false`: this
+    /// host does not tell.
+    fn undelivered(&self, _chunks: &mut Vec<u64>) -> bool {
+        false
+    }
+
     /// What the database of the host's own `tail` at `db` says, read with the host's SQLite. The
     /// caller has copied it, so it may be opened as it likes; `None`: it cannot be read.
     fn stock_positions(&self, _db: &Path) -> Option<Vec<StockPosition>> {

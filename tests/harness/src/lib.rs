@@ -6,11 +6,15 @@
 
 pub mod build;
 pub mod case;
+pub mod compare;
+pub mod destination;
 pub mod forward;
 pub mod host;
 pub mod job;
 pub mod pipeline;
 pub mod process;
+pub mod random;
+pub mod short_job;
 pub mod sink;
 
 pub use case::Case;

@@ -13,6 +13,7 @@ use crate::{wait_until, DEADLINE};
 #[derive(Debug)]
 pub struct Running {
     child: Child,
+    status: Option<ExitStatus>,
     started: Instant,
     output: Output,
 }
@@ -76,6 +77,7 @@ impl Running {
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         Running {
             child,
+            status: None,
             started: Instant::now(),
             output: Output { stdout, stderr },
         }
@@ -121,6 +123,17 @@ impl Running {
             // The process may have ended by itself.
             let _ = kill_process(pid, signal);
         }
+    }
+
+    /// Its exit status as soon as it has one; never waits.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.status = self.status.or(self.child.try_wait().ok().flatten());
+        self.status
+    }
+
+    /// What [`Running::ended`] found last.
+    pub fn last_status(&self) -> Option<ExitStatus> {
+        self.status
     }
 
     /// Waits until the process is gone.

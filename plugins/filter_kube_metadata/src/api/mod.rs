@@ -3,24 +3,20 @@
 //! Off unless `use_api` is on. Records never wait for it: they go on with what is known, and what
 //! an answer adds is in the records after it.
 
-mod client;
-mod pace;
 #[cfg(test)]
 mod server_tests;
 
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::metrics::{Metric, Metrics};
 use flb_sidecar_sdk::{ConfigError, Settings};
+pub(crate) use kube_client::Interrupt;
+use kube_client::{is_name, jitter, Client, ClientOptions, Failure, Pace};
 use tracing::{info, warn};
 
 use crate::object;
 use crate::pod::Pod;
 use crate::store::{Source, Stop, Store};
-use client::{Client, Failure};
-use pace::Pace;
 
 /// At most one call in this time.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -31,15 +27,11 @@ const ONLY_WITH_API: &[&str] = &["kube_url", "kube_ca_file", "kube_token_file", 
 /// Where the API is and what to ask it for.
 #[derive(Clone, Debug)]
 pub(crate) struct ApiOptions {
-    url: String,
-    ca_file: PathBuf,
-    token_file: PathBuf,
-    verify: bool,
+    client: ClientOptions,
     pod_ttl: Duration,
     namespace_ttl: Duration,
     namespace: bool,
     interval: Duration,
-    timeout: Duration,
 }
 
 impl ApiOptions {
@@ -49,14 +41,9 @@ impl ApiOptions {
     /// A `kube_url` that is none.
     pub(crate) fn new(settings: &Settings, namespace: bool) -> Result<Option<Self>, ConfigError> {
         let text = |name| settings.string(name).unwrap_or_default();
-        let url = text("kube_url").trim_end_matches('/');
-        let scheme = ["https://", "http://"]
-            .iter()
-            .find_map(|scheme| url.strip_prefix(scheme));
-        if scheme.is_none_or(str::is_empty) {
-            let allowed = "a URL such as https://kubernetes.default.svc";
-            return Err(ConfigError::value("kube_url", url, allowed));
-        }
+        let given = text("kube_url");
+        let url = kube_client::url(given)
+            .ok_or_else(|| ConfigError::value("kube_url", given, kube_client::URL_ALLOWED))?;
         if !settings.boolean("use_api") {
             let given: Vec<_> = ONLY_WITH_API
                 .iter()
@@ -71,15 +58,17 @@ impl ApiOptions {
         }
         let time = |name| settings.time(name).unwrap_or_default();
         Ok(Some(ApiOptions {
-            url: url.to_owned(),
-            ca_file: text("kube_ca_file").into(),
-            token_file: text("kube_token_file").into(),
-            verify: settings.boolean("tls.verify"),
+            client: ClientOptions {
+                url: url.to_owned(),
+                ca_file: text("kube_ca_file").into(),
+                token_file: text("kube_token_file").into(),
+                verify: settings.boolean("tls.verify"),
+                timeout: Duration::from_secs(10),
+            },
             pod_ttl: time("kube_meta_cache_ttl"),
             namespace_ttl: time("kube_meta_namespace_cache_ttl"),
             namespace,
             interval: INTERVAL,
-            timeout: Duration::from_secs(10),
         }))
     }
 }
@@ -114,31 +103,6 @@ impl Counters {
         for (_, counter) in self.failures.iter().filter(|(name, _)| *name == reason) {
             counter.add(1);
         }
-    }
-}
-
-/// Breaks off a call that is under way.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Interrupt(Arc<Mutex<(bool, Option<ureq::Agent>)>>);
-
-impl Interrupt {
-    /// Ends the call that is under way and prevents others.
-    pub(crate) fn interrupt(&self) {
-        let agent = {
-            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            state.0 = true;
-            state.1.take()
-        };
-        if let Some(agent) = agent {
-            agent.shutdown();
-        }
-    }
-
-    /// Takes note of the agent that calls; `false`: no more calls.
-    fn set(&self, agent: &ureq::Agent) -> bool {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.1 = Some(agent.clone());
-        !state.0
     }
 }
 
@@ -198,7 +162,7 @@ impl Api {
             questions.push(question(Target::Namespace, namespace, namespace_path, ttl));
         }
         Some(Api {
-            client: Client::new(options),
+            client: Client::new(&options.client),
             interval: options.interval,
             questions,
             known_uid: known.uid.clone(),
@@ -215,7 +179,7 @@ impl Api {
 
     /// Asks whenever something is due, until told to stop.
     pub(crate) fn run(mut self, store: &Store, stop: &Stop) {
-        let mut next_call = Instant::now() + pace::jitter(self.interval / 10);
+        let mut next_call = Instant::now() + jitter(self.interval / 10);
         loop {
             let due = self
                 .questions
@@ -289,12 +253,6 @@ impl Api {
 /// Containers that have not started have no ID yet.
 fn is_complete(pod: &Pod) -> bool {
     !pod.containers.is_empty() && pod.containers.iter().all(|c| c.docker_id.is_some())
-}
-
-/// A DNS subdomain, as names of pods and namespaces are: nothing that changes the path.
-fn is_name(text: &str) -> bool {
-    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
-    !text.is_empty() && text.len() <= 253 && text.bytes().all(allowed) && !text.starts_with('.')
 }
 
 #[cfg(test)]

@@ -1,172 +1,17 @@
 //! The API mode against a real TLS server that misbehaves.
 
-use std::collections::VecDeque;
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::metrics::Metrics;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use kube_client::testing::{Act, Authority, Server};
 
 use super::*;
 
 const POD_PATH: &str = "/api/v1/namespaces/team-a/pods/app-0";
 const POD: &str = r#"{"kind":"Pod","metadata":{"name":"app-0","namespace":"team-a","uid":"u-1","ownerReferences":[{"kind":"StatefulSet","name":"app"}]},
     "status":{"containerStatuses":[{"name":"app","image":"i","imageID":"r/i@sha256:ff","containerID":"containerd://cc"}]}}"#;
-
-/// What the server does with one call.
-#[derive(Clone, Debug)]
-enum Act {
-    /// This status and body.
-    Answer(u16, String),
-    /// A header and the status 429.
-    Later(&'static str),
-    /// Nothing, until the client goes away.
-    Hang,
-    /// The first bytes of a body, then the end.
-    Die,
-    /// The end before the handshake.
-    Refuse,
-}
-
-struct Authority {
-    params: CertificateParams,
-    key: KeyPair,
-}
-
-impl Authority {
-    fn new(folder: &Path) -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.clone().self_signed(&key).unwrap();
-        std::fs::write(folder.join("ca.crt"), certificate.pem()).unwrap();
-        Authority { params, key }
-    }
-
-    /// A new certificate for 127.0.0.1.
-    fn server_config(&self) -> Arc<ServerConfig> {
-        let authority = self.params.clone().self_signed(&self.key).unwrap();
-        let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()])
-            .unwrap()
-            .signed_by(&key, &authority, &self.key)
-            .unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![certificate.der().clone()],
-                PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
-            )
-            .unwrap();
-        Arc::new(config)
-    }
-}
-
-/// What the server and the test share.
-struct Shared {
-    tls: Arc<ServerConfig>,
-    token: String,
-    acts: VecDeque<Act>,
-    /// Path and whether the token was right, of each call that got through.
-    calls: Vec<(String, bool, Instant)>,
-}
-
-struct Server {
-    url: String,
-    shared: Arc<Mutex<Shared>>,
-}
-
-impl Server {
-    fn start(tls: Arc<ServerConfig>, token: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("https://{}", listener.local_addr().unwrap());
-        let shared = Arc::new(Mutex::new(Shared {
-            tls,
-            token: token.to_owned(),
-            acts: VecDeque::new(),
-            calls: Vec::new(),
-        }));
-        let all = shared.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let shared = all.clone();
-                std::thread::spawn(move || serve(stream, &shared));
-            }
-        });
-        Server { url, shared }
-    }
-
-    fn act(&self, acts: &[Act]) {
-        self.shared
-            .lock()
-            .unwrap()
-            .acts
-            .extend(acts.iter().cloned());
-    }
-
-    fn calls(&self) -> usize {
-        self.shared.lock().unwrap().calls.len()
-    }
-}
-
-fn serve(stream: TcpStream, shared: &Mutex<Shared>) -> Option<()> {
-    let (tls, token, act) = {
-        let mut shared = shared.lock().unwrap();
-        let default = Act::Answer(200, POD.to_owned());
-        let act = shared.acts.pop_front().unwrap_or(default);
-        (shared.tls.clone(), shared.token.clone(), act)
-    };
-    if matches!(act, Act::Refuse) {
-        shared
-            .lock()
-            .unwrap()
-            .calls
-            .push((String::new(), false, Instant::now()));
-        return None;
-    }
-    let mut stream = StreamOwned::new(ServerConnection::new(tls).ok()?, stream);
-    let mut request = Vec::new();
-    while !request.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        stream.read_exact(&mut byte).ok()?;
-        request.push(byte[0]);
-    }
-    let text = String::from_utf8_lossy(&request).to_lowercase();
-    let path = text.split(' ').nth(1)?.to_owned();
-    let authorized = text.contains(&format!("authorization: bearer {token}\r\n"));
-    shared
-        .lock()
-        .unwrap()
-        .calls
-        .push((path.clone(), authorized, Instant::now()));
-    let answer = |status: u16, headers: &str, body: &str| {
-        let length = body.len();
-        format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n{headers}\r\n{body}")
-    };
-    let text = match act {
-        _ if !authorized => answer(401, "", "{}"),
-        Act::Answer(status, body) => answer(status, "", &body),
-        Act::Later(headers) => answer(429, headers, ""),
-        Act::Hang => {
-            let _ = stream.read(&mut [0; 16]);
-            return None;
-        }
-        Act::Die => "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{\"kind\":".to_owned(),
-        Act::Refuse => return None,
-    };
-    stream.write_all(text.as_bytes()).ok()?;
-    stream.conn.send_close_notify();
-    stream.flush().ok()
-}
 
 struct Fixture {
     dir: tempfile::TempDir,
@@ -184,17 +29,19 @@ impl Fixture {
         let dir = tempfile::tempdir().unwrap();
         let authority = Authority::new(dir.path());
         std::fs::write(dir.path().join("token"), "first\n").unwrap();
-        let server = Server::start(authority.server_config(), "first");
+        let server = Server::start(authority.server_config(), "first", POD);
         let options = ApiOptions {
-            url: server.url.clone(),
-            ca_file: dir.path().join("ca.crt"),
-            token_file: dir.path().join("token"),
-            verify: true,
+            client: ClientOptions {
+                url: server.url.clone(),
+                ca_file: dir.path().join("ca.crt"),
+                token_file: dir.path().join("token"),
+                verify: true,
+                timeout: Duration::from_millis(1500),
+            },
             pod_ttl: Duration::from_millis(1),
             namespace_ttl: Duration::ZERO,
             namespace: false,
             interval: Duration::from_millis(20),
-            timeout: Duration::from_millis(1500),
         };
         Fixture {
             dir,
@@ -306,7 +153,7 @@ fn every_failure_is_counted_and_overcome() {
         wait_for(reason, || f.failures(reason) == 1);
         wait_for("the answer after it", || f.docker_id().is_some());
         f.end();
-        let all: u64 = client::Failure::REASONS
+        let all: u64 = Failure::REASONS
             .iter()
             .map(|reason| f.failures(reason))
             .sum();
@@ -394,7 +241,7 @@ fn an_unknown_authority_is_accepted_only_without_verification() {
     f.end();
     let mut f = Fixture::new();
     std::fs::remove_file(f.dir.path().join("ca.crt")).unwrap();
-    f.options.verify = false;
+    f.options.client.verify = false;
     f.start();
     wait_for("an answer", || f.docker_id().is_some());
 }
@@ -441,9 +288,74 @@ fn the_object_of_another_pod_is_not_taken() {
 #[test]
 fn a_call_that_hangs_does_not_hold_up_the_end() {
     let mut f = Fixture::new();
-    f.options.timeout = Duration::from_secs(60);
+    f.options.client.timeout = Duration::from_secs(60);
     f.server.act(&[Act::Hang]);
     f.start();
     wait_for("the call", || f.server.calls() == 1);
     assert!(f.end() < Duration::from_secs(1));
+}
+
+#[test]
+fn records_go_on_without_waiting_and_get_what_an_answer_adds() {
+    use crate::options::OPTIONS;
+    use crate::testing::Surroundings;
+    use crate::KubeMetadata;
+    use flb_sidecar_sdk::event::{begin_record, RecordFormat, Timestamp};
+    use flb_sidecar_sdk::fake::FakeHost;
+    use flb_sidecar_sdk::{Chunk, Filter as _, Verdict};
+
+    for hangs in [false, true] {
+        let f = Fixture::new();
+        if hangs {
+            f.server.act(&[Act::Hang]);
+        }
+        let file = |name: &str| f.dir.path().join(name).to_str().unwrap().to_owned();
+        let options = [
+            ("use_api", "on".to_owned()),
+            ("kube_url", f.server.url.clone()),
+            ("kube_ca_file", file("ca.crt")),
+            ("kube_token_file", file("token")),
+            ("podinfo_path", file("none")),
+            ("pod_name", "app-0".to_owned()),
+            ("namespace_name", "team-a".to_owned()),
+            ("container_name", "app".to_owned()),
+        ];
+        let settings = Settings::new("t", OPTIONS, options).unwrap();
+        let mut host = FakeHost::default();
+        let mut filter =
+            KubeMetadata::with_environment(&settings, &mut host, &Surroundings::new()).unwrap();
+        let mut data = Vec::new();
+        begin_record(&mut data, RecordFormat::WithMetadata, Timestamp::now());
+        data.push(0x80);
+        let mut best = Duration::MAX;
+        let mut record = || {
+            let mut out = Vec::new();
+            let chunk = Chunk {
+                data: &data,
+                tag: b"t",
+            };
+            let start = Instant::now();
+            assert_eq!(filter.filter(chunk, &mut out), Verdict::Replaced);
+            best = best.min(start.elapsed());
+            String::from_utf8_lossy(&out).into_owned()
+        };
+        let first = record();
+        assert!(
+            first.contains("app-0") && !first.contains("docker_id"),
+            "{first}"
+        );
+        if hangs {
+            wait_for("the call that hangs", || f.server.calls() == 1);
+            assert_eq!(record(), first);
+        } else {
+            wait_for("what the answer adds", || record().contains("sha256:ff"));
+        }
+        assert!(best < Duration::from_millis(5), "{best:?}");
+        let start = Instant::now();
+        filter.exit();
+        assert!(
+            start.elapsed() < Duration::from_secs(1),
+            "the end waits for the server"
+        );
+    }
 }

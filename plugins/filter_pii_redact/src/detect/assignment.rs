@@ -107,34 +107,33 @@ fn name_start(buf: &[u8], end: usize) -> usize {
 
 /// What a name says of its value.
 pub(crate) fn class_of_name(name: &[u8]) -> NameClass {
-    let mut compact = [0u8; MAX_NAME];
-    // Where a word starts in the compact name, one bit a byte.
-    let mut starts = 1u64;
-    let mut len = 0;
-    let mut previous = b'_';
-    let tail = &name[name.len().saturating_sub(MAX_NAME)..];
-    for byte in tail {
-        let letter = byte.is_ascii_alphanumeric();
-        if letter {
-            let camel = byte.is_ascii_uppercase() && !previous.is_ascii_uppercase();
-            if !previous.is_ascii_alphanumeric() || camel {
-                starts |= 1 << len;
-            }
-            compact[len] = byte.to_ascii_lowercase();
-            len += 1;
-        } else if !matches!(byte, b'_' | b'-' | b'.' | b' ') {
-            len = 0;
-            starts = 1;
-        }
-        previous = *byte;
-    }
-    let compact = &compact[..len];
     NAMES
         .iter()
-        .find(|(end, _, inside)| {
-            compact.ends_with(end) && (*inside || starts >> (len - end.len()) & 1 == 1)
-        })
+        .find(|(end, _, inside)| ends_with(name, end, *inside))
         .map_or(NameClass::Plain, |(_, class, _)| *class)
+}
+
+/// Whether `name` ends in the word `end`, whatever its case and with `_`, `-`, `.` and blanks left
+/// out. Unless `inside`, the word must start a part of the name: `authToken`, not `wtoken`.
+fn ends_with(name: &[u8], end: &[u8], inside: bool) -> bool {
+    let mut at = name.len();
+    let mut first = 0;
+    for wanted in end.iter().rev() {
+        while at > 0 && matches!(name[at - 1], b'_' | b'-' | b'.' | b' ') {
+            at -= 1;
+        }
+        if at == 0 || name[at - 1].to_ascii_lowercase() != *wanted {
+            return false;
+        }
+        at -= 1;
+        first = at;
+    }
+    let Some(before) = first.checked_sub(1).map(|n| name[n]) else {
+        return true;
+    };
+    inside
+        || !before.is_ascii_alphanumeric()
+        || (name[first].is_ascii_uppercase() && !before.is_ascii_uppercase())
 }
 
 /// Verifies the value behind the sign at `at`.

@@ -21,6 +21,9 @@ pub(super) fn plausible(chunk: &[u8], at: usize) -> bool {
     let head = |before: usize, len: usize, check: fn(&[u8]) -> Option<bool>| {
         span(before, len).is_some_and(|code| check(code) == Some(true))
     };
+    if at > 0 && chunk[at - 1].is_ascii_digit() {
+        return span(8, 9).is_some_and(|code| dea(code) == Some(true));
+    }
     let spaced = chunk[at - 1] == b' ' || chunk[at - 1] == b'-';
     if spaced {
         return span(3, 13).is_some_and(|code| spaced_nino_compact(code).is_some());
@@ -48,7 +51,7 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
         end += 1;
     }
     *done = end;
-    if start == at && at >= 3 {
+    if start == at && at >= 3 && text[at].is_ascii_digit() {
         // "QQ 12 34 56 C"
         spaced_nino(i, at - 3);
         return;
@@ -165,7 +168,7 @@ fn nie(code: &[u8]) -> Option<bool> {
     if !has_shape(code, b"A0000000A") {
         return None;
     }
-    let lead = u32::from(code[0] - b'X');
+    let lead = u32::from(code[0].checked_sub(b'X').filter(|lead| *lead < 3)?);
     let number = code[1..8].iter().fold(lead, |n, b| n * 10 + digit(*b));
     Some(spanish(number, code[8]))
 }

@@ -18,7 +18,7 @@ mod url;
 use crate::catalog::{Id, Set};
 use crate::keywords::{Context, Keywords};
 use crate::rules::UserRule;
-use crate::scan::{self, Kind, Shapes};
+use crate::scan::{Gate, Kind, Shapes};
 
 pub(crate) use assignment::{
     class_of_name, credentials, is_name_plausible, is_secret_value, NameClass,
@@ -100,6 +100,7 @@ pub(crate) struct Finder {
     settings: Settings,
     keywords: Keywords,
     prefixes: token::Prefixes,
+    gate: Gate,
     text_shapes: Shapes,
     context: Context,
     groups: Vec<number::Group>,
@@ -118,6 +119,7 @@ impl Finder {
         Some(Finder {
             prefixes: token::Prefixes::new(set)?,
             keywords: Keywords::new()?,
+            gate: Gate::new(),
             text_shapes,
             context: Context::default(),
             groups: Vec::new(),
@@ -139,7 +141,7 @@ impl Finder {
             ..self.text_shapes
         };
         let mut first = None;
-        scan::candidates(chunk, from, shapes, |kind, at| {
+        self.gate.candidates(chunk, from, shapes, |kind, at| {
             let plausible = match kind {
                 Kind::At => url::or_email_plausible(chunk, at),
                 Kind::Assign => assignment::plausible(chunk, at),
@@ -182,7 +184,8 @@ impl Finder {
         };
         let groups = &mut self.groups;
         let mut done = Done::default();
-        scan::candidates(text, 0, self.text_shapes, |kind, at| {
+        let gate = self.gate;
+        gate.candidates(text, 0, self.text_shapes, |kind, at| {
             let i = &mut inspection;
             match kind {
                 Kind::At => {

@@ -190,20 +190,18 @@ fn find(i: &mut Inspection<'_>, row: Row<'_>, layouts: &[Layout]) {
         let Some((start, end)) = row.span(count) else {
             continue;
         };
-        let Some(digits) = Digits::of(&i.text[start..end]) else {
-            continue;
-        };
         let join = bounds::both(i.text, start, end);
         let more = layout
             .gaps
             .first()
             .is_some_and(|gap| row.is_part_of_more(count, *gap));
-        let valid = join != Join::Tight && (layout.check)(digits.get());
-        if layout.clear && join == Join::Free && !more {
-            i.report(layout.id, start, end, valid);
-        } else if valid && i.near(start, end, layout.groups) {
-            i.report(layout.id, start, end, true);
+        let clear = layout.clear && join == Join::Free && !more;
+        if !clear && (join == Join::Tight || !i.near(start, end, layout.groups)) {
+            continue;
         }
+        let digits = Digits::of(&i.text[start..end]);
+        let valid = digits.is_some_and(|digits| (layout.check)(digits.get()));
+        i.report(layout.id, start, end, valid);
     }
 }
 

@@ -115,6 +115,10 @@ impl<'a> Row<'a> {
     }
 }
 
+/// Groups that are taken apart at a time, and how far a family looks ahead.
+const SEGMENT: usize = 64;
+const AHEAD: usize = 8;
+
 /// Verifies the row of groups around the candidate at `at`.
 pub(super) fn find(i: &mut Inspection<'_>, at: usize, groups: &mut Vec<Group>, done: &mut usize) {
     if at < *done {
@@ -125,37 +129,64 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, groups: &mut Vec<Group>, d
     while start > *done && (text[start - 1].is_ascii_digit() || is_separator(text[start - 1])) {
         start -= 1;
     }
-    *done = split(text, start, at, groups);
-    for n in 0..groups.len() {
-        let row = Row { groups, at: n };
-        match groups[n].len() {
-            1 => {
-                phone::find(i, row);
-                national::find_nir(i, row);
+    let mut splitter = Splitter {
+        text,
+        position: start,
+        gap: Gap::None,
+    };
+    groups.clear();
+    let mut first = 0;
+    loop {
+        let mut ended = false;
+        while groups.len() < SEGMENT && !ended {
+            match splitter.next_group() {
+                Some(group) => groups.push(group),
+                None => ended = true,
             }
-            2 => {
-                national::find_two(i, row);
-                phone::find(i, row);
-            }
-            3 => {
-                ssn::find_grouped(i, row);
-                national::find_three(i, row);
-                phone::find(i, row);
-            }
-            4 => {
-                card::find_grouped(i, row);
-                national::find_four(i, row);
-                phone::find(i, row);
-            }
-            5..=8 => phone::find(i, row),
-            9..=MAX_DIGITS => {
-                card::find_bare(i, row);
-                ssn::find_bare(i, row);
-                national::find_bare(i, row);
-                phone::find(i, row);
-            }
-            _ => {}
         }
+        let ready = if ended { groups.len() } else { SEGMENT - AHEAD };
+        for n in first..ready {
+            verify(i, Row { groups, at: n });
+        }
+        if ended {
+            break;
+        }
+        // The one in front of the next stays, since it says how that is joined.
+        groups.drain(..ready - 1);
+        first = 1;
+    }
+    *done = splitter.position.max(at + 1);
+}
+
+/// Offers the row to the families, by the length of its first group.
+fn verify(i: &mut Inspection<'_>, row: Row<'_>) {
+    match row.group(0).map_or(0, Group::len) {
+        1 => {
+            phone::find(i, row);
+            national::find_nir(i, row);
+        }
+        2 => {
+            national::find_two(i, row);
+            phone::find(i, row);
+        }
+        3 => {
+            ssn::find_grouped(i, row);
+            national::find_three(i, row);
+            phone::find(i, row);
+        }
+        4 => {
+            card::find_grouped(i, row);
+            national::find_four(i, row);
+            phone::find(i, row);
+        }
+        5..=8 => phone::find(i, row),
+        9..=MAX_DIGITS => {
+            card::find_bare(i, row);
+            ssn::find_bare(i, row);
+            national::find_bare(i, row);
+            phone::find(i, row);
+        }
+        _ => {}
     }
 }
 
@@ -163,41 +194,40 @@ fn is_separator(byte: u8) -> bool {
     matches!(byte, b' ' | b'(' | b')' | b'-' | b'.' | b'/')
 }
 
-/// Splits what starts at `start` into groups; returns where the row ends, behind `at`.
-fn split(text: &[u8], start: usize, at: usize, groups: &mut Vec<Group>) -> usize {
-    groups.clear();
-    let mut position = start;
-    let mut gap = Gap::None;
-    loop {
-        let first = position;
-        while position < text.len() && text[position].is_ascii_digit() {
-            position += 1;
+/// Takes a row apart.
+struct Splitter<'a> {
+    text: &'a [u8],
+    position: usize,
+    gap: Gap,
+}
+
+impl Splitter<'_> {
+    fn take(&mut self, class: fn(u8) -> bool) -> (usize, usize) {
+        let first = self.position;
+        while self.text.get(self.position).is_some_and(|b| class(*b)) {
+            self.position += 1;
         }
-        if position > first {
-            groups.push(Group {
-                start: first,
-                end: position,
-                gap,
-            });
+        (first, self.position)
+    }
+
+    /// The next group; `None`: something else stands here.
+    fn next_group(&mut self) -> Option<Group> {
+        let leading = self.take(is_separator);
+        if leading.1 > leading.0 {
+            self.gap = Gap::None;
         }
-        let separator = position;
-        while position < text.len() && is_separator(text[position]) {
-            position += 1;
+        let (start, end) = self.take(|b| b.is_ascii_digit());
+        if end == start {
+            return None;
         }
-        gap = if groups.is_empty() {
-            Gap::None
-        } else {
-            gap_of(&text[separator..position])
+        let group = Group {
+            start,
+            end,
+            gap: self.gap,
         };
-        let goes_on = position < text.len() && text[position].is_ascii_digit();
-        if !goes_on && (position > at || position >= text.len()) {
-            return position.max(at + 1);
-        }
-        if !goes_on {
-            // The candidate is a plus sign, or stands behind one.
-            position += 1;
-            gap = Gap::None;
-        }
+        let behind = self.take(is_separator);
+        self.gap = gap_of(&self.text[behind.0..behind.1]);
+        Some(group)
     }
 }
 
@@ -254,7 +284,10 @@ pub(super) fn plausible(chunk: &[u8], at: usize) -> bool {
         && word(before(2))
         && before(2) != b'\\';
     if !header && (fraction || name) {
-        return name && is_card_word(&chunk[start.saturating_sub(32)..start]);
+        // Joined by an underscore or a hyphen, a keyword in the name can still make it count.
+        let loose = name && matches!(before(1), b'_' | b'-');
+        let digits = Digits::of(&chunk[start..end]);
+        return loose && digits.is_some_and(|digits| bare_plausible(digits.get()));
     }
     let start = start + length;
     if end < start + 9 {
@@ -278,26 +311,6 @@ fn bare_plausible(digits: &[u8]) -> bool {
             10 => digits[0] != 1 || national::is_plausible(digits),
             _ => national::is_plausible(digits),
         }
-}
-
-/// Whether a word for cards is in the text: `card_4012…` counts although it is a name.
-fn is_card_word(text: &[u8]) -> bool {
-    let has = |word: &[u8]| {
-        text.windows(word.len())
-            .any(|w| w.eq_ignore_ascii_case(word))
-    };
-    [
-        &b"card"[..],
-        b"cc",
-        b"credit",
-        b"debit",
-        b"visa",
-        b"amex",
-        b"express",
-        b"maestro",
-    ]
-    .iter()
-    .any(|word| has(word))
 }
 
 /// Whether the msgpack integer at `at` has at least eight digits.

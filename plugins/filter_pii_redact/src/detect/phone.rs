@@ -267,8 +267,11 @@ fn north_american(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
 
 /// Area codes and exchanges start with 2 to 9; `N11` are service codes (NANPA).
 fn is_nanp(area: &[u8], exchange: &[u8]) -> bool {
-    let part = |digits: &[u8]| digits[0] >= b'2' && &digits[1..] != b"11";
-    part(area) && part(exchange)
+    is_area(area) && is_area(exchange)
+}
+
+fn is_area(digits: &[u8]) -> bool {
+    digits[0] >= b'2' && &digits[1..] != b"11"
 }
 
 /// Numbers of the configured country, written with separators.
@@ -315,6 +318,10 @@ fn announced(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
     if matches!(first.gap, Gap::Hyphen | Gap::Dot | Gap::Slash | Gap::Paren) {
         return false;
     }
+    let open = first.start > 0 && text[first.start - 1] == b'(';
+    if !open && !i.near(first.start, first.end, PHONE | CALL) {
+        return false;
+    }
     let Some((groups, total)) = take(row, (7, 13)) else {
         return false;
     };
@@ -344,8 +351,7 @@ fn announced(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
     if !alone {
         return false;
     }
-    let nanp =
-        total == 10 && !grouped && is_nanp(&text[start..start + 3], &text[start + 3..start + 6]);
+    let nanp = total == 10 && !grouped && is_area(&text[start..start + 3]);
     let trunk = lead == b'0' && text.get(first.start + 1) != Some(&b'0');
     let bracketed = text[start] == b'(' && row.group(1).is_some_and(|g| g.gap == Gap::Paren);
     let words = if grouped || nanp || lead == b'0' {

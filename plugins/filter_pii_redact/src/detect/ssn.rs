@@ -33,7 +33,11 @@ pub(super) fn find_bare(i: &mut Inspection<'_>, row: Row<'_>) {
     check(i, start, end, false, joined);
 }
 
+/// `clear`: written so that no keyword is needed; else one is, if the number is `possible` at all.
 fn check(i: &mut Inspection<'_>, start: usize, end: usize, clear: bool, possible: bool) {
+    if !clear && (!possible || !i.near(start, end, group::SSN | group::ITIN)) {
+        return;
+    }
     let Some(digits) = Digits::of(&i.text[start..end]) else {
         return;
     };
@@ -47,7 +51,7 @@ fn check(i: &mut Inspection<'_>, start: usize, end: usize, clear: bool, possible
     }
     if clear {
         i.report(id, start, end, issued);
-    } else if issued && possible && i.near(start, end, groups) {
+    } else if issued && i.near(start, end, groups) {
         i.report(id, start, end, true);
     }
 }

@@ -3,14 +3,13 @@
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ureq::tls::{parse_pem, PemItem, RootCerts, TlsConfig};
 use ureq::Agent;
 
-use super::{ApiOptions, Interrupt};
-use crate::environment::read_file;
+use crate::read_file;
 
 /// Largest answer that is read.
 const MAX_BODY: u64 = 4 << 20;
@@ -20,7 +19,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why a call brought nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Failure {
+pub enum Failure {
     /// The token or the CA file cannot be used.
     Credentials(String),
     /// 401: the token is read again before the next call.
@@ -49,7 +48,7 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// All reasons, for the counters.
-    pub(crate) const REASONS: &'static [&'static str] = &[
+    pub const REASONS: &'static [&'static str] = &[
         "credentials",
         "unauthorized",
         "forbidden",
@@ -64,7 +63,7 @@ impl Failure {
     ];
 
     /// The reason as a word.
-    pub(crate) fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> &'static str {
         match self {
             Failure::Credentials(_) => "credentials",
             Failure::Unauthorized => "unauthorized",
@@ -102,46 +101,83 @@ impl fmt::Display for Failure {
     }
 }
 
+/// Where the API is.
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    /// As [`crate::url`] gives it.
+    pub url: String,
+    /// Certificates of the API's authority, PEM.
+    pub ca_file: PathBuf,
+    /// The service account's token.
+    pub token_file: PathBuf,
+    /// Check the API's certificate and name.
+    pub verify: bool,
+    /// Limit of a whole call.
+    pub timeout: Duration,
+}
+
+/// Breaks off a call that is under way.
+#[derive(Clone, Debug, Default)]
+pub struct Interrupt(Arc<Mutex<(bool, Option<Agent>)>>);
+
+impl Interrupt {
+    /// Ends the call that is under way and prevents others.
+    pub fn interrupt(&self) {
+        let agent = {
+            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            state.0 = true;
+            state.1.take()
+        };
+        if let Some(agent) = agent {
+            agent.shutdown();
+        }
+    }
+
+    /// Takes note of the agent that calls; `false`: no more calls.
+    fn set(&self, agent: &Agent) -> bool {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.1 = Some(agent.clone());
+        !state.0
+    }
+}
+
 /// Calls the API.
 ///
 /// Token and CA file are read before each call: there is at most one in ten seconds, so nothing
 /// is gained by keeping them, and a rotated one is always used.
-pub(crate) struct Client {
-    url: String,
-    ca_file: PathBuf,
-    token_file: PathBuf,
-    verify: bool,
-    timeout: Duration,
+pub struct Client {
+    options: ClientOptions,
     interrupt: Interrupt,
     agent: Option<(Vec<u8>, Agent)>,
 }
 
 impl Client {
-    pub(crate) fn new(options: &ApiOptions) -> Self {
+    /// Calls nothing yet.
+    pub fn new(options: &ClientOptions) -> Self {
         Client {
-            url: options.url.clone(),
-            ca_file: options.ca_file.clone(),
-            token_file: options.token_file.clone(),
-            verify: options.verify,
-            timeout: options.timeout,
+            options: options.clone(),
             interrupt: Interrupt::default(),
             agent: None,
         }
     }
 
-    pub(crate) fn interrupt(&self) -> Interrupt {
+    /// Ends the call that is under way, from another thread.
+    pub fn interrupt(&self) -> Interrupt {
         self.interrupt.clone()
     }
 
     /// The body of the answer to `GET <path>`.
-    pub(crate) fn get(&mut self, path: &str) -> Result<Vec<u8>, Failure> {
+    ///
+    /// # Errors
+    /// No answer, or another status than 200.
+    pub fn get(&mut self, path: &str) -> Result<Vec<u8>, Failure> {
         let token = self.token()?;
         let agent = self.agent()?;
         if !self.interrupt.set(&agent) {
             return Err(Failure::Interrupted);
         }
         let answer = agent
-            .get(format!("{}{path}", self.url))
+            .get(format!("{}{path}", self.options.url))
             .header("Authorization", format!("Bearer {token}"))
             .header("Accept", "application/json")
             .call()
@@ -160,7 +196,7 @@ impl Client {
             429 => {
                 let after = answer.headers().get("retry-after");
                 let seconds = after.and_then(|value| value.to_str().ok()?.parse().ok());
-                // A server may not silence the filter for longer than its own longest wait.
+                // A server may not silence a plugin for longer than its own longest wait.
                 let seconds = seconds.map(|seconds: u64| seconds.min(300));
                 Err(Failure::TooMany(seconds.map(Duration::from_secs)))
             }
@@ -169,8 +205,8 @@ impl Client {
     }
 
     fn token(&self) -> Result<String, Failure> {
-        let shown = self.token_file.display();
-        let bytes = read_file(&self.token_file)
+        let shown = self.options.token_file.display();
+        let bytes = read_file(&self.options.token_file)
             .map_err(|error| Failure::Credentials(format!("{shown}: {error}")))?;
         let token = std::str::from_utf8(&bytes).unwrap_or_default().trim();
         let allowed = |b: u8| b.is_ascii_graphic();
@@ -182,9 +218,9 @@ impl Client {
 
     fn agent(&mut self) -> Result<Agent, Failure> {
         let mut ca = Vec::new();
-        if self.verify && self.url.starts_with("https:") {
-            ca = read_file(&self.ca_file).map_err(|error| {
-                Failure::Credentials(format!("{}: {error}", self.ca_file.display()))
+        if self.options.verify && self.options.url.starts_with("https:") {
+            ca = read_file(&self.options.ca_file).map_err(|error| {
+                Failure::Credentials(format!("{}: {error}", self.options.ca_file.display()))
             })?;
         }
         if let Some((_, agent)) = self.agent.as_ref().filter(|(known, _)| *known == ca) {
@@ -198,7 +234,7 @@ impl Client {
             .collect();
         let tls = TlsConfig::builder()
             .root_certs(RootCerts::new_with_certs(&certificates))
-            .disable_verification(!self.verify)
+            .disable_verification(!self.options.verify)
             .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .build();
         // No proxy: the API is in the cluster. No redirects: the token is for this server.
@@ -212,7 +248,7 @@ impl Client {
             .user_agent(concat!("flb-sidecar/", env!("CARGO_PKG_VERSION")))
             .timeout_resolve(Some(CONNECT_TIMEOUT))
             .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_global(Some(self.timeout))
+            .timeout_global(Some(self.options.timeout))
             .build();
         let agent = config.new_agent();
         self.agent = Some((ca, agent.clone()));

@@ -4,54 +4,63 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::time::{Duration, Instant};
 
-/// Longest wait after failures, in intervals.
+/// Longest wait after failures, in intervals, unless told otherwise.
 const LONGEST: u32 = 30;
 
 /// When one thing is due.
 #[derive(Clone, Debug)]
-pub(crate) struct Pace {
+pub struct Pace {
     interval: Duration,
+    longest: u32,
     due: Option<Instant>,
     tries: u32,
 }
 
 impl Pace {
     /// Due at once.
-    pub(crate) fn new(interval: Duration, now: Instant) -> Self {
+    pub fn new(interval: Duration, now: Instant) -> Self {
         Pace {
             interval,
+            longest: LONGEST,
             due: Some(now),
             tries: 0,
         }
     }
 
+    /// Never waits longer after failures than `longest` intervals.
+    #[must_use]
+    pub fn at_most(mut self, longest: u32) -> Self {
+        self.longest = longest;
+        self
+    }
+
     /// When it is due; `None`: not any more.
-    pub(crate) fn due(&self) -> Option<Instant> {
+    pub fn due(&self) -> Option<Instant> {
         self.due
     }
 
     /// It is known: due after `ttl`, for zero not any more.
-    pub(crate) fn done(&mut self, now: Instant, ttl: Duration) {
+    pub fn done(&mut self, now: Instant, ttl: Duration) {
         self.tries = 0;
         self.due = (!ttl.is_zero()).then(|| now + ttl.max(self.interval));
     }
 
     /// It is not known, or not whole: due after one interval, then two, four and so on, and up to
     /// a quarter more, so that many pods do not call at the same time.
-    pub(crate) fn again(&mut self, now: Instant) {
-        let wait = self.interval * (1 << self.tries.min(10)).min(LONGEST);
+    pub fn again(&mut self, now: Instant) {
+        let wait = self.interval * (1 << self.tries.min(10)).min(self.longest);
         self.tries = self.tries.saturating_add(1);
         self.due = Some(now + wait + jitter(wait / 4));
     }
 
     /// Not before this time.
-    pub(crate) fn not_before(&mut self, time: Instant) {
+    pub fn not_before(&mut self, time: Instant) {
         self.due = self.due.map(|due| due.max(time));
     }
 }
 
 /// A random time up to `most`.
-pub(crate) fn jitter(most: Duration) -> Duration {
+pub fn jitter(most: Duration) -> Duration {
     // The keys of a hasher's state are random: no other source is needed for this.
     let random = RandomState::new().build_hasher().finish() >> 32;
     most.mul_f64(random as f64 / f64::from(u32::MAX))

@@ -1,0 +1,315 @@
+//! Lines joined by the host's multiline parsers, or in one of the older ways. Runs on the host's
+//! thread: its parsers are not for any other. Each file has a stream of its own.
+
+use std::collections::HashMap;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use flb_sidecar_sdk::event::{self, Record, RecordFormat};
+use flb_sidecar_sdk::msgpack::{self, Value};
+use flb_sidecar_sdk::{ConfigError, InputHost, Multiline, Parser, Parsers};
+
+use crate::encode::{Batch, Reach};
+use crate::followed::FileId;
+use crate::legacy_join::{DockerMode, FirstLine};
+use crate::options::Options;
+
+/// Keys of the records that the worker writes for this module: short, and only for inside.
+pub(crate) const LINE: &str = "l";
+pub(crate) const OFFSET: &str = "o";
+
+/// How lines are joined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Join {
+    /// By the host's multiline parsers of these names.
+    Engine(Vec<String>),
+    /// By a parser that matches first lines (`multiline`).
+    FirstLine {
+        first: String,
+        others: Vec<String>,
+        flush: Duration,
+    },
+    /// Docker's pieces, parsed afterwards (`docker_mode`).
+    Docker {
+        parser: Option<String>,
+        flush: Duration,
+    },
+}
+
+/// The streams of an instance.
+pub(crate) struct HostMultiline {
+    join: Join,
+    format: RecordFormat,
+    key: String,
+    path_key: Option<String>,
+    offset_key: Option<String>,
+    streams: HashMap<FileId, Stream>,
+    joined: Vec<u8>,
+    /// The host's parsers, the last to go, since those in the streams belong to them.
+    parsers: Option<Box<dyn Parsers>>,
+}
+
+struct Stream {
+    lines: Box<dyn Multiline>,
+    tag: Option<Arc<str>>,
+    name: PathBuf,
+    /// Offset of the first line that may not have come out yet.
+    first: u64,
+    /// Offset of the first line of the next record, as far as the texts that come out tell.
+    label: Option<u64>,
+    /// How far the lines reach that went in.
+    end: Reach,
+    pending: bool,
+    last: Instant,
+}
+
+impl std::fmt::Debug for HostMultiline {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HostMultiline")
+            .field("join", &self.join)
+            .finish_non_exhaustive()
+    }
+}
+
+impl HostMultiline {
+    /// What joins lines as the options say.
+    pub(crate) fn new(
+        options: &Options,
+        join: Join,
+        host: &dyn InputHost,
+    ) -> Result<Self, ConfigError> {
+        let made = HostMultiline {
+            parsers: host.parsers(),
+            format: host.record_format(),
+            key: options.key.clone(),
+            path_key: options.path_key.clone(),
+            offset_key: options.offset_key.clone(),
+            streams: HashMap::new(),
+            joined: Vec::new(),
+            join,
+        };
+        made.lines(host)?;
+        Ok(made)
+    }
+
+    /// A stream for one file.
+    fn lines(&self, host: &dyn InputHost) -> Result<Box<dyn Multiline>, ConfigError> {
+        match &self.join {
+            Join::Engine(names) => {
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                host.multiline(&names).map_err(|unknown| {
+                    if unknown.is_empty() {
+                        let allowed = "nothing, since this host gives no multiline parsers; see format";
+                        ConfigError::value("multiline.parser", &names.join(","), allowed)
+                    } else {
+                        let allowed = "docker, cri, go, java, python, ruby or the name of a [MULTILINE_PARSER]";
+                        ConfigError::value("multiline.parser", &unknown, allowed)
+                    }
+                })
+            }
+            Join::FirstLine { first, others, .. } => Ok(Box::new(FirstLine {
+                first: self.parser("parser_firstline", first)?,
+                others: others
+                    .iter()
+                    .map(|name| self.parser("parser_N", name))
+                    .collect::<Result<_, _>>()?,
+                format: self.format,
+                pending: None,
+            })),
+            Join::Docker { parser, .. } => Ok(Box::new(DockerMode {
+                parser: parser
+                    .as_deref()
+                    .map(|name| self.parser("parser", name))
+                    .transpose()?,
+                format: self.format,
+                pending: None,
+            })),
+        }
+    }
+
+    fn parser(&self, option: &str, name: &str) -> Result<Box<dyn Parser>, ConfigError> {
+        let parser = self.parsers.as_ref().and_then(|parsers| parsers.get(name));
+        let allowed = "the name of a parser in the host's parsers file";
+        parser.ok_or_else(|| ConfigError::value(option, name, allowed))
+    }
+
+    /// How long a record waits for more lines.
+    fn patience(&self) -> Duration {
+        match &self.join {
+            // As in the host's own tail.
+            Join::Engine(_) => Duration::from_secs(4),
+            Join::FirstLine { flush, .. } | Join::Docker { flush, .. } => *flush,
+        }
+    }
+
+    /// Puts the lines of `batch` (all of one file) in and leaves what came out.
+    pub(crate) fn join(&mut self, batch: &mut Batch, host: &dyn InputHost) {
+        let Some(reach) = batch.reaches.last().copied() else {
+            return;
+        };
+        let mut stream = match self.streams.remove(&reach.file) {
+            Some(stream) => stream,
+            None => match self.open(batch, reach, host) {
+                Some(stream) => stream,
+                // It was there at the start; without it lines stay lines.
+                None => return,
+            },
+        };
+        let mut out = Vec::with_capacity(batch.events.len());
+        let mut records = 0;
+        for record in event::records(&batch.events).filter_map(Result::ok) {
+            let Some((line, offset)) = line_of(&batch.events, record) else {
+                continue;
+            };
+            let Some(time) = record.time else {
+                continue;
+            };
+            self.joined.clear();
+            let made = stream.lines.push(line, time, &mut self.joined);
+            if made > 0 {
+                records += made;
+                let alone = self.complete(&mut out, &stream, line, offset);
+                stream.label = (!alone).then_some(offset);
+                // What made the record come out is at the earliest the beginning of the next one.
+                stream.first = offset;
+            } else {
+                stream.label.get_or_insert(offset);
+                if !stream.pending {
+                    stream.first = offset;
+                }
+            }
+            stream.pending = true;
+        }
+        stream.last = Instant::now();
+        stream.end = reach;
+        let offset = if stream.pending {
+            stream.first.min(reach.offset)
+        } else {
+            reach.offset
+        };
+        batch.reaches = vec![Reach { offset, ..reach }];
+        batch.events = out;
+        batch.records = records;
+        self.streams.insert(reach.file, stream);
+    }
+
+    /// Lets out what has waited for long enough; `all`: whatever waits.
+    pub(crate) fn flush(&mut self, all: bool) -> Vec<Batch> {
+        let patience = self.patience();
+        let due: Vec<FileId> = self
+            .streams
+            .iter()
+            .filter(|(_, s)| s.pending && (all || s.last.elapsed() >= patience))
+            .map(|(id, _)| *id)
+            .collect();
+        due.into_iter()
+            .filter_map(|id| self.flush_file(id))
+            .collect()
+    }
+
+    /// The file ends here: lets out what waits, and closes its stream.
+    pub(crate) fn end(&mut self, file: FileId) -> Option<Batch> {
+        let batch = self.flush_file(file);
+        self.streams.remove(&file);
+        batch
+    }
+
+    fn flush_file(&mut self, file: FileId) -> Option<Batch> {
+        let mut stream = self.streams.remove(&file)?;
+        self.joined.clear();
+        let records = stream.lines.flush(&mut self.joined);
+        let mut batch = Batch {
+            tag: stream.tag.clone(),
+            records,
+            reaches: vec![stream.end],
+            parsed: true,
+            ..Batch::default()
+        };
+        self.complete(&mut batch.events, &stream, &[], stream.first);
+        stream.pending = false;
+        stream.label = None;
+        self.streams.insert(file, stream);
+        Some(batch)
+    }
+
+    fn open(&self, batch: &Batch, reach: Reach, host: &dyn InputHost) -> Option<Stream> {
+        Some(Stream {
+            lines: self.lines(host).ok()?,
+            tag: batch.tag.clone(),
+            name: batch.name.clone().unwrap_or_default(),
+            first: reach.offset,
+            label: None,
+            end: reach,
+            pending: false,
+            last: Instant::now(),
+        })
+    }
+
+    /// Adds path and offset to the records that came out when `line`, at `offset`, went in.
+    /// `true`: the last one holds the line, so nothing seems to wait.
+    fn complete(&self, out: &mut Vec<u8>, stream: &Stream, line: &[u8], offset: u64) -> bool {
+        let mut alone = false;
+        for record in event::records(&self.joined).filter_map(Result::ok) {
+            let Some((Value::Map(pairs), body)) = msgpack::read(&self.joined, record.body) else {
+                out.extend_from_slice(&self.joined[record.start..record.end]);
+                continue;
+            };
+            // The engine does not say which lines a record is made of: one that holds no more
+            // than the end of this line was not made of earlier ones.
+            let text = text_of(&self.joined, record).unwrap_or_default();
+            alone = !text.is_empty() && line.ends_with(text);
+            let more =
+                usize::from(self.path_key.is_some()) + usize::from(self.offset_key.is_some());
+            out.extend_from_slice(&self.joined[record.start..record.body]);
+            msgpack::write_map_len(out, pairs + more);
+            if let Some(key) = &self.path_key {
+                msgpack::write_str(out, key);
+                msgpack::write_bytes_as_str(out, stream.name.as_os_str().as_bytes());
+            }
+            if let Some(key) = &self.offset_key {
+                msgpack::write_str(out, key);
+                let earlier = stream.label.unwrap_or(offset);
+                msgpack::write_uint(out, if alone { offset } else { earlier });
+            }
+            let mut rest = body;
+            // The host's engine names the text `log`, whatever `key` says.
+            if let Some((Value::String { start, end }, value)) = msgpack::read(&self.joined, body) {
+                if &self.joined[start..end] == b"log" {
+                    msgpack::write_str(out, &self.key);
+                    rest = value;
+                }
+            }
+            out.extend_from_slice(&self.joined[rest..record.end]);
+        }
+        alone
+    }
+}
+
+/// The text of a record that came out, without a newline at its end.
+fn text_of(joined: &[u8], record: Record) -> Option<&[u8]> {
+    let value = msgpack::map_get(joined, record.body, b"log")?;
+    match msgpack::read(value, 0)? {
+        (Value::String { start, end }, _) => {
+            let text = &value[start..end];
+            Some(text.strip_suffix(b"\n").unwrap_or(text))
+        }
+        _ => None,
+    }
+}
+
+/// The line and its offset in a record of the worker.
+fn line_of(events: &[u8], record: Record) -> Option<(&[u8], u64)> {
+    let string = |value: &[u8]| match msgpack::read(value, 0) {
+        Some((Value::String { start, end }, _)) => Some((start, end)),
+        _ => None,
+    };
+    let value = msgpack::map_get(events, record.body, LINE.as_bytes())?;
+    let (start, end) = string(value)?;
+    let offset = msgpack::map_get(events, record.body, OFFSET.as_bytes())?;
+    match msgpack::read(offset, 0)? {
+        (Value::Unsigned(offset), _) => Some((&value[start..end], offset)),
+        _ => None,
+    }
+}

@@ -1,0 +1,397 @@
+//! The manifests of conf/: valid against the published schemas, rendered with Kustomize, fit for
+//! restricted Pod Security, and with configurations that a real host takes.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use flb_sidecar_tests::build::{self, root};
+use flb_sidecar_tests::host::real_hosts;
+use flb_sidecar_tests::{say, Pipeline};
+use serde_json::Value as Json;
+
+/// The image that has the plugins, in all manifests.
+const IMAGES: &[&str] = &[
+    "registry.example.com/fluent-bit-sidecar:5.1.1",
+    "fluent/fluent-bit:5.1.1",
+];
+
+/// Oldest Kubernetes with native sidecars, and the newest whose schemas there are.
+const RELEASES: &[&str] = &["1.29", "1.37"];
+
+/// Folders that need a newer Kubernetes than the oldest.
+const NEWER: &[&str] = &["admission-policy", "image-volume", "example-image-volume"];
+
+fn python() -> Option<PathBuf> {
+    let path = root().join("target/tools/bin/python");
+    path.exists().then_some(path)
+}
+
+/// All files of conf/ with this extension.
+fn files(extension: &str) -> Vec<PathBuf> {
+    fn collect(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).expect("a folder of conf/") {
+            let path = entry.expect("a folder can be read").path();
+            if path.is_dir() {
+                collect(&path, extension, found);
+            } else if path.extension().is_some_and(|e| e == extension) {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    collect(&root().join("conf"), extension, &mut found);
+    found.sort();
+    found
+}
+
+fn is_newer(path: &Path) -> bool {
+    path.components()
+        .any(|part| NEWER.iter().any(|name| part.as_os_str() == *name))
+}
+
+/// Validates files and gives their documents with the file; panics with what is wrong.
+fn validated(python: &Path, release: &str, files: &[PathBuf]) -> Vec<(PathBuf, Json)> {
+    let output = Command::new(python)
+        .arg(root().join("tests/manifests.py"))
+        .arg(release)
+        .args(files)
+        .output()
+        .expect("Python starts");
+    assert!(
+        output.status.success(),
+        "Kubernetes {release}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let all: Vec<Json> = serde_json::from_slice(&output.stdout).expect("it prints JSON");
+    let file = |found: &Json| PathBuf::from(found["file"].as_str().unwrap_or_default());
+    all.into_iter()
+        .map(|found| (file(&found), found["document"].clone()))
+        .collect()
+}
+
+/// Manifests that stand for themselves: no kustomizations, no patches of components.
+fn manifests() -> Vec<PathBuf> {
+    let all = files("yaml").into_iter().filter(|path| {
+        let text = fs::read_to_string(path).expect("a file of conf/");
+        let patch = text.contains("\n  name: any\n");
+        let config = path.file_stem().is_some_and(|name| name == "fluent-bit");
+        let other = path.starts_with(root().join("conf/observability"));
+        text.contains("apiVersion:")
+            && !text.contains("kustomize.config.k8s.io")
+            && !patch
+            && !config
+            && !other
+    });
+    all.collect()
+}
+
+/// The kustomizations that are no components, rendered into `folder`. `None` without kubectl.
+fn rendered(what: &str, folder: &Path) -> Option<Vec<PathBuf>> {
+    let version = Command::new("kubectl")
+        .args(["kustomize", "--help"])
+        .output();
+    if !version.is_ok_and(|output| output.status.success()) {
+        say(&format!("SKIPPED {what}: kubectl is not installed"));
+        return None;
+    }
+    let mut all = Vec::new();
+    for path in files("yaml") {
+        let text = fs::read_to_string(&path).expect("a file of conf/");
+        if !path.ends_with("kustomization.yaml") || text.contains("kind: Component") {
+            continue;
+        }
+        let source = path.parent().expect("a file has a folder");
+        let output = Command::new("kubectl")
+            .arg("kustomize")
+            .arg(source)
+            .output()
+            .expect("kubectl starts");
+        assert!(
+            output.status.success(),
+            "{}: {}",
+            source.display(),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let name = source.strip_prefix(root().join("conf"));
+        let place = folder.join(name.expect("it is in conf/"));
+        fs::create_dir_all(&place).expect("a temporary folder takes folders");
+        let file = place.join("all.yaml");
+        fs::write(&file, output.stdout).expect("a temporary folder takes files");
+        all.push(file);
+    }
+    assert!(all.len() >= 10, "{all:?}");
+    Some(all)
+}
+
+/// The pod of a workload.
+fn pod(document: &Json) -> Option<&Json> {
+    let spec = &document["spec"];
+    match document["kind"].as_str()? {
+        "Pod" => Some(spec),
+        "CronJob" => Some(&spec["jobTemplate"]["spec"]["template"]["spec"]),
+        "Deployment" | "StatefulSet" | "Job" => Some(&spec["template"]["spec"]),
+        _ => None,
+    }
+}
+
+fn containers<'a>(pod: &'a Json, key: &str) -> impl Iterator<Item = &'a Json> {
+    pod[key].as_array().into_iter().flatten()
+}
+
+fn is_sidecar(container: &&Json) -> bool {
+    IMAGES.iter().any(|image| container["image"] == *image)
+}
+
+/// What the Pod Security Standard "restricted" wants of a container.
+fn is_restricted(pod: &Json, container: &Json) -> bool {
+    let own = &container["securityContext"];
+    let shared = &pod["securityContext"];
+    let either = |key: &str| {
+        if own[key].is_null() {
+            &shared[key]
+        } else {
+            &own[key]
+        }
+    };
+    own["allowPrivilegeEscalation"] == false
+        && own["capabilities"]["drop"] == serde_json::json!(["ALL"])
+        && own["capabilities"]["add"].is_null()
+        && own["privileged"].is_null()
+        && *either("runAsNonRoot") == true
+        && *either("runAsUser") != 0
+        && either("seccompProfile")["type"] == "RuntimeDefault"
+}
+
+#[test]
+fn every_manifest_is_valid() {
+    let Some(python) = python() else {
+        say("SKIPPED manifests against schemas: no kubernetes-validate, see tests/tools.txt");
+        return;
+    };
+    for release in RELEASES {
+        let oldest = *release == RELEASES[0];
+        let files: Vec<PathBuf> = manifests()
+            .into_iter()
+            .filter(|path| !(oldest && is_newer(path)))
+            .collect();
+        let found = validated(&python, release, &files);
+        assert!(found.len() >= 10, "{}", found.len());
+    }
+}
+
+#[test]
+fn a_mistake_is_found() {
+    let Some(python) = python() else {
+        say("SKIPPED schemas: no kubernetes-validate, see tests/tools.txt");
+        return;
+    };
+    let text = fs::read_to_string(root().join("conf/kubernetes/sidecarset/sidecarset.yaml"))
+        .expect("it is there");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (right, wrong) in [
+        ("readinessProbe:", "readynessProbe:"),
+        ("maxUnavailable: 10%", "maxUnavailable: ten"),
+        (
+            "podInjectPolicy: AfterAppContainer",
+            "podInjectPolicy: After",
+        ),
+    ] {
+        assert!(text.contains(right), "{right}");
+        let file = folder.path().join("wrong.yaml");
+        fs::write(&file, text.replace(right, wrong)).expect("a temporary folder takes files");
+        let output = Command::new(&python)
+            .arg(root().join("tests/manifests.py"))
+            .arg("1.37")
+            .arg(&file)
+            .output()
+            .expect("Python starts");
+        assert!(!output.status.success(), "{wrong} is taken");
+    }
+}
+
+#[test]
+fn every_kustomization_renders_to_restricted_pods_with_one_sidecar() {
+    let Some(python) = python() else {
+        say("SKIPPED kustomizations: no kubernetes-validate, see tests/tools.txt");
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let Some(all) = rendered("kustomizations", folder.path()) else {
+        return;
+    };
+    let mut kinds = BTreeSet::new();
+    for release in RELEASES {
+        let files: Vec<PathBuf> = all
+            .iter()
+            .filter(|file| !(*release == RELEASES[0] && is_newer(file)))
+            .cloned()
+            .collect();
+        for (file, document) in validated(&python, release, &files) {
+            let Some(pod) = pod(&document) else {
+                continue;
+            };
+            let name = format!("{} {}", file.display(), document["metadata"]["name"]);
+            let all: Vec<&Json> = containers(pod, "containers")
+                .chain(containers(pod, "initContainers"))
+                .collect();
+            for container in &all {
+                assert!(is_restricted(pod, container), "{name}: {container}");
+                assert_eq!(
+                    container["securityContext"]["readOnlyRootFilesystem"], true,
+                    "{name}"
+                );
+                assert!(
+                    !container["resources"]["limits"]["memory"].is_null(),
+                    "{name}"
+                );
+            }
+            if file
+                .parent()
+                .is_some_and(|f| f.ends_with("sidecarset") || f.ends_with("shared-volume"))
+            {
+                continue;
+            }
+            let native: Vec<&Json> = containers(pod, "initContainers")
+                .filter(is_sidecar)
+                .collect();
+            let beside: Vec<&Json> = containers(pod, "containers").filter(is_sidecar).collect();
+            assert_eq!(native.len() + beside.len(), 1, "{name}");
+            let sidecar = native.iter().chain(&beside).next().expect("there is one");
+            assert_eq!(
+                native.len(),
+                usize::from(sidecar["restartPolicy"] == "Always"),
+                "{name}"
+            );
+            assert_eq!(sidecar["resources"]["requests"]["memory"], "64Mi", "{name}");
+            assert_eq!(sidecar["resources"]["limits"]["memory"], "128Mi", "{name}");
+            assert_eq!(
+                sidecar["livenessProbe"]["httpGet"]["path"], "/api/v1/health",
+                "{name}"
+            );
+            let ready =
+                serde_json::json!(["/fluent-bit/plugins/flb-sidecar-probe", "/state/ready"]);
+            assert_eq!(
+                sidecar["readinessProbe"]["exec"]["command"], ready,
+                "{name}"
+            );
+            assert!(
+                pod["terminationGracePeriodSeconds"].as_u64() >= Some(30),
+                "{name}"
+            );
+            // A plugin file must be there before the host starts.
+            if let Some(first) = containers(pod, "initContainers").next() {
+                let installs = first["name"] == "logs-plugins";
+                assert!(installs || first["name"] == "logs", "{name}: {first}");
+            }
+            kinds.insert(document["kind"].to_string());
+        }
+    }
+    let wanted = [
+        "\"CronJob\"",
+        "\"Deployment\"",
+        "\"Job\"",
+        "\"StatefulSet\"",
+    ];
+    assert_eq!(kinds, wanted.map(str::to_owned).into());
+}
+
+#[test]
+fn the_admission_policy_injects_what_the_component_does() {
+    let Some(python) = python() else {
+        say("SKIPPED the admission policy: no kubernetes-validate, see tests/tools.txt");
+        return;
+    };
+    let policy = root().join("conf/kubernetes/admission-policy/policy.yaml");
+    let policy = validated(&python, "1.37", &[policy]);
+    let text = policy[0].1["spec"]["mutations"][0]["jsonPatch"]["expression"]
+        .as_str()
+        .expect("an expression");
+    let mut open = Vec::new();
+    for sign in text.chars() {
+        match sign {
+            '(' | '[' | '{' => open.push(sign),
+            ')' => assert_eq!(open.pop(), Some('(')),
+            ']' => assert_eq!(open.pop(), Some('[')),
+            '}' => assert_eq!(open.pop(), Some('{')),
+            _ => {}
+        }
+    }
+    assert!(open.is_empty());
+    // Every value of the component's container is in the expression.
+    let component = root().join("conf/kubernetes/native-sidecar/workload.yaml");
+    let component = validated_patch(&python, &component);
+    let pod = &component["spec"]["template"]["spec"];
+    let mut values = Vec::new();
+    strings(&pod["initContainers"][0], &mut values);
+    assert!(values.len() > 30, "{values:?}");
+    for value in values {
+        // The policy names the port by its number.
+        assert!(
+            text.contains(&format!("\"{value}\"")),
+            "{value} is not injected"
+        );
+    }
+    for volume in containers(pod, "volumes") {
+        assert!(
+            text.contains(&format!("name: {}", volume["name"])),
+            "{volume}"
+        );
+    }
+}
+
+/// A patch is no valid object; only read it.
+fn validated_patch(python: &Path, file: &Path) -> Json {
+    let output = Command::new(python)
+        .args([
+            "-c",
+            "import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))",
+        ])
+        .arg(file)
+        .output()
+        .expect("Python starts");
+    serde_json::from_slice(&output.stdout).expect("it prints JSON")
+}
+
+fn strings(value: &Json, found: &mut Vec<String>) {
+    match value {
+        Json::String(text) => found.push(text.clone()),
+        Json::Array(items) => items.iter().for_each(|item| strings(item, found)),
+        Json::Object(fields) => fields.values().for_each(|field| strings(field, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn a_host_takes_the_configuration_in_every_config_map() {
+    let (Some(python), Some(host)) = (python(), real_hosts().pop()) else {
+        say("SKIPPED configurations in manifests: no Fluent Bit or no kubernetes-validate");
+        return;
+    };
+    let mut checked = 0;
+    for (file, document) in validated(&python, "1.37", &manifests()) {
+        let Some(text) = document["data"]["fluent-bit.conf"].as_str() else {
+            continue;
+        };
+        let mut pipeline = Pipeline::bare(&host);
+        build::link_plugins(pipeline.folder(), &build::library(), build::PLUGINS);
+        let mut list = "[PLUGINS]\n".to_owned();
+        for name in build::PLUGINS {
+            list.push_str(&format!(
+                "    Path {}\n",
+                pipeline.path(&format!("flb-{name}.so"))
+            ));
+        }
+        let list = pipeline.file("plugins.conf", list);
+        let text = text.replace("/fluent-bit/plugins/plugins.conf", &list);
+        let config = pipeline.file("fluent-bit.conf", text);
+        pipeline.arg("-c").arg(config).arg("--dry-run");
+        let ended = pipeline.run();
+        ended.check_status(0);
+        let errors = ended.error_lines().join("\n");
+        assert!(errors.is_empty(), "{}: {errors}", file.display());
+        checked += 1;
+    }
+    assert!(checked >= 5, "{checked}");
+}
