@@ -161,7 +161,8 @@ pub fn measure(pipeline: &Pipeline, port: u16, log: &Log) -> Result<Run, String>
         }
         if arrived.is_some() && asked.elapsed() > Duration::from_millis(100) {
             asked = Instant::now();
-            if delivered(port) == Some(log.lines) {
+            // At least: 2.1.0 miscounts what a Lua filter has changed.
+            if delivered(port) >= Some(log.lines) {
                 break;
             }
         }

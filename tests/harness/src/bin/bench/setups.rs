@@ -31,6 +31,8 @@ pub enum Filter {
     Kubernetes,
     KubeMetadata,
     Lua,
+    /// As it is without options: every detector but `ip` and `mac`.
+    PiiRedactDefault,
     /// With every detector: more than the Lua filter looks for.
     PiiRedact,
     /// With every detector but `ip`.
@@ -67,7 +69,7 @@ impl Setup {
         let mut setup = Setup::bare(host, true);
         setup.read(path, Input::SidecarTail);
         setup.filter(host, Filter::KubeMetadata);
-        setup.filter(host, Filter::PiiRedact);
+        setup.filter(host, Filter::PiiRedactDefault);
         setup.pipeline.output("null", "*", NO_OPTIONS);
         let flag = setup.pipeline.path("flag");
         let ready = setup.pipeline.path("ready");
@@ -131,6 +133,9 @@ impl Setup {
                 let script = self.pipeline.file("redact.lua", LUA);
                 let options = [("script", script.as_str()), ("call", "filter")];
                 self.pipeline.filter("lua", "*", &options);
+            }
+            Filter::PiiRedactDefault => {
+                self.pipeline.filter("pii_redact", "*", NO_OPTIONS);
             }
             Filter::PiiRedact | Filter::PiiRedactWithoutIp => {
                 let mut options = vec![("preset", "all")];

@@ -148,7 +148,9 @@ impl Table {
         self.notes.push(text);
     }
 
-    pub fn text(&self) -> String {
+    /// The rows of `host`, or all of them.
+    pub fn text(&self, host: Option<&str>) -> String {
+        let wanted = |row: &&Row| host.is_none_or(|host| row.host == host);
         let heads = [
             "host",
             "what",
@@ -160,7 +162,7 @@ impl Table {
             "",
         ];
         let mut lines = vec![heads.map(str::to_owned)];
-        lines.extend(self.rows.iter().map(Row::cells));
+        lines.extend(self.rows.iter().filter(wanted).map(Row::cells));
         let width = |column: usize| {
             lines
                 .iter()
