@@ -5,12 +5,18 @@
 //! with a quantum of 8 bytes, so a block of 24 or 40 bytes is aligned to 8 only, and the first
 //! aligned vector load from it ends the process. So anything above 8 goes through
 //! `posix_memalign`.
+//!
+//! C code in this library expects the same of Rust's blocks: LLVM's unwinder, which the released
+//! build links, stores a panic's exception object with aligned vector instructions, although its
+//! Rust declaration asks for 8. So a fresh block that can hold such an object is aligned to 16.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::ffi::c_void;
 
 /// What every `malloc` promises, jemalloc with the host's settings included.
 const MALLOC_ALIGN: usize = 8;
+/// What C code expects of a block: the alignment of its largest basic type.
+const C_ALIGN: usize = 16;
 
 /// `malloc` for small alignments, `posix_memalign` for the others; both end in `free`.
 #[derive(Debug)]
@@ -19,10 +25,10 @@ pub(crate) struct HostMalloc;
 #[global_allocator]
 static ALLOCATOR: HostMalloc = HostMalloc;
 
-fn aligned(layout: Layout) -> *mut u8 {
+fn aligned(size: usize, align: usize) -> *mut u8 {
     let mut block: *mut c_void = std::ptr::null_mut();
     // SAFETY: the alignment is a power of two and a multiple of a pointer's size.
-    let failed = unsafe { libc::posix_memalign(&mut block, layout.align(), layout.size()) };
+    let failed = unsafe { libc::posix_memalign(&mut block, align, size) };
     if failed == 0 {
         block.cast()
     } else {
@@ -34,11 +40,11 @@ fn aligned(layout: Layout) -> *mut u8 {
 // aligned as asked, and goes back to free or realloc of the same one.
 unsafe impl GlobalAlloc for HostMalloc {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if layout.align() <= MALLOC_ALIGN {
+        if layout.align() <= MALLOC_ALIGN && layout.size() < C_ALIGN {
             // SAFETY: any size will do.
             unsafe { libc::malloc(layout.size()).cast() }
         } else {
-            aligned(layout)
+            aligned(layout.size(), layout.align().max(C_ALIGN))
         }
     }
 
@@ -52,7 +58,7 @@ unsafe impl GlobalAlloc for HostMalloc {
             // SAFETY: any size will do.
             return unsafe { libc::calloc(layout.size(), 1).cast() };
         }
-        let block = aligned(layout);
+        let block = aligned(layout.size(), layout.align());
         if !block.is_null() {
             // SAFETY: just allocated with this size.
             unsafe { block.write_bytes(0, layout.size()) };
@@ -66,9 +72,7 @@ unsafe impl GlobalAlloc for HostMalloc {
             // promises.
             return unsafe { libc::realloc(block.cast(), new_size).cast() };
         }
-        // SAFETY: the caller's sizes make a valid layout.
-        let larger = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
-        let fresh = aligned(larger);
+        let fresh = aligned(new_size, layout.align());
         if !fresh.is_null() {
             let kept = layout.size().min(new_size);
             // SAFETY: two blocks with at least this size; then the old one goes back.
