@@ -412,7 +412,8 @@ fn folder() -> tempfile::TempDir {
 }
 
 fn main() -> ExitCode {
-    let hosts = real_hosts();
+    let mut hosts = real_hosts();
+    hosts.sort_by_key(|host| host.version);
     let Some(newest) = hosts.last() else {
         println!("SKIPPED: no Fluent Bit found (FLUENT_BIT_BINARY, PATH, /opt/fluent-bit*)");
         return ExitCode::SUCCESS;
