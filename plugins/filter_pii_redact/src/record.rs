@@ -44,6 +44,17 @@ pub(crate) struct Rewriter {
     oversized: u64,
 }
 
+/// The record at `start..end` of the batch.
+fn record_at(chunk: &[u8], start: usize, end: usize) -> Option<Record> {
+    let record = event::records(&chunk[start..end]).next()?.ok()?;
+    Some(Record {
+        start: record.start + start,
+        body: record.body + start,
+        end: record.end + start,
+        ..record
+    })
+}
+
 /// The batch and what is under inspection in it.
 #[derive(Clone, Copy)]
 struct Place<'a> {
@@ -92,14 +103,21 @@ impl Rewriter {
         let mut clock = CLOCK;
         let mut late = false;
         let mut copied = 0;
-        for record in event::records(chunk) {
-            let Ok(record) = record else {
+        let mut at = 0;
+        while at < chunk.len() {
+            // What has no candidate is passed by without a look.
+            let Some(end) = msgpack::skip(chunk, at) else {
                 outcome.malformed = true;
                 break;
             };
-            if record.end <= candidate {
+            let start = std::mem::replace(&mut at, end);
+            if end <= candidate {
                 continue;
             }
+            let Some(record) = record_at(chunk, start, end) else {
+                outcome.malformed = true;
+                break;
+            };
             if record.kind == RecordKind::Log {
                 clock -= 1;
                 if clock == 0 || record.end - record.start > 1 << 16 {

@@ -28,6 +28,9 @@ pub(crate) enum Kind {
     Code,
     /// The 26th alphanumeric byte of a run.
     Long,
+    /// The 20th byte of a run of letters, digits, underscores and hyphens, the fifth of a run of
+    /// hyphens, or a tilde behind `Q`.
+    Token,
     /// A `:` or `=` behind a name, or the byte behind a msgpack key.
     Assign,
     /// A `%` or a backslash.
@@ -53,6 +56,8 @@ pub(crate) struct Shapes {
     pub(crate) code: bool,
     /// Long alphanumeric runs.
     pub(crate) long: bool,
+    /// Runs that tokens with a fixed prefix are made of.
+    pub(crate) token: bool,
     /// Names in front of a value.
     pub(crate) assign: bool,
     /// Percent-encoding and backslash escapes.
@@ -72,13 +77,15 @@ struct Basic {
     letter: u64,
     /// `:` and `=`.
     sign: u64,
-    /// `@`, `%` and the backslash.
+    /// `@`, `%`, `~` and the backslash.
     rare: u64,
     /// Bytes that are not ASCII.
     high: u64,
+    plus: u64,
+    hyphen: u64,
+    underscore: u64,
     dot: u64,
     colon: u64,
-    hyphen: u64,
 }
 
 /// The byte classes of a block that only numbers and codes need.
@@ -90,9 +97,7 @@ struct Detail {
     /// Blank, hyphen and dot: what separates groups of two digits.
     pair_gap: u64,
     paren: u64,
-    hyphen: u64,
     zero: u64,
-    plus: u64,
     /// Dot and comma: what a fraction of a second stands behind.
     point: u64,
 }
@@ -134,13 +139,36 @@ fn basic<V: Vector>(v: V, block: &[u8; BLOCK], shapes: Shapes) -> Basic {
             v,
             block,
             #[inline(always)]
-            |b| v.or(v.equal(b, b'@'), v.or(v.equal(b, b'%'), v.equal(b, b'\\'))),
+            |b| {
+                v.or(
+                    v.or(v.equal(b, b'@'), v.equal(b, b'~')),
+                    v.or(v.equal(b, b'%'), v.equal(b, b'\\')),
+                )
+            },
         ),
         high: map(
             v,
             block,
             #[inline(always)]
             |b| b,
+        ),
+        hyphen: map(
+            v,
+            block,
+            #[inline(always)]
+            |b| v.equal(b, b'-'),
+        ),
+        underscore: map(
+            v,
+            block,
+            #[inline(always)]
+            |b| v.equal(b, b'_'),
+        ),
+        plus: map(
+            v,
+            block,
+            #[inline(always)]
+            |b| v.equal(b, b'+'),
         ),
         ..Basic::default()
     };
@@ -150,12 +178,6 @@ fn basic<V: Vector>(v: V, block: &[u8; BLOCK], shapes: Shapes) -> Basic {
             block,
             #[inline(always)]
             |b| v.equal(b, b':'),
-        );
-        basic.hyphen = map(
-            v,
-            block,
-            #[inline(always)]
-            |b| v.equal(b, b'-'),
         );
     }
     if shapes.ip {
@@ -200,23 +222,11 @@ fn detail<V: Vector>(v: V, block: &[u8; BLOCK]) -> Detail {
             #[inline(always)]
             |b| v.within(b, b'(', b')'),
         ),
-        hyphen: map(
-            v,
-            block,
-            #[inline(always)]
-            |b| v.equal(b, b'-'),
-        ),
         zero: map(
             v,
             block,
             #[inline(always)]
             |b| v.equal(b, b'0'),
-        ),
-        plus: map(
-            v,
-            block,
-            #[inline(always)]
-            |b| v.equal(b, b'+'),
         ),
         point: map(
             v,
@@ -259,11 +269,39 @@ const fn here(window: u128) -> u64 {
     (window >> 64) as u64
 }
 
+/// Whether this block can hold the end of a number or code at all, whatever the separators are.
+/// Most times and dates cannot, which saves making the other maps.
+#[inline(always)]
+fn may_have_numbers_or_codes(now: &Basic, before: &Basic) -> bool {
+    let digit = window(now.digit, before.digit);
+    let letter = window(now.letter, before.letter);
+    let gap = !(digit | letter | window(now.sign | now.high, before.sign | before.high));
+    let two = digit & digit << 1;
+    let three = two & digit << 2;
+    let four = two & two << 2;
+    let seven = four & four << 3;
+    // Two groups of at least three, at times with a parenthesis and a blank between.
+    let groups = three & gap << 3 & (three << 4 | (gap << 4 & two << 5));
+    let ssn = four & gap << 4 & two << 5 & gap << 7 & three << 8;
+    let tail = two & gap << 2 & three << 3 & gap << 6 & three << 7;
+    let spaced = two & gap << 2;
+    let pairs = spaced & spaced << 3 & spaced << 6 & two << 9;
+    let code = two & letter << 2 & letter << 3;
+    let nino = two & gap << 2 & letter << 3 & letter << 4 & !((letter | digit) << 5);
+    let eight = seven & digit << 7;
+    let behind = letter & seven << 1;
+    // A shape may end a few bytes behind what is seen of it here, so the end of the block before
+    // counts as well; and what begins in the last bytes may be seen in the next block only.
+    let seen = groups | ssn | tail | pairs | code | nino | eight | behind;
+    seen >> 56 != 0 || (now.digit >> 62 != 0 && now.letter >> 58 != 0)
+}
+
 /// Where the shapes of numbers and codes end in this block.
 #[inline(always)]
 fn numbers_and_codes(
     digit: u128,
     letter: u128,
+    hyphen: u128,
     now: &Detail,
     before: &Detail,
     shapes: Shapes,
@@ -277,7 +315,6 @@ fn numbers_and_codes(
     let mut numbers = 0;
     if shapes.number {
         let paren = window(now.paren, before.paren);
-        let hyphen = window(now.hyphen, before.hyphen);
         let point = window(now.point, before.point);
         let nine = seven & two << 7;
         // The ninth digit of a run, once.
@@ -306,8 +343,7 @@ fn numbers_and_codes(
         let spaced = pair & gap << 2;
         let opening = pair & !((point | hyphen) << 2);
         let pairs = spaced & spaced << 3 & spaced << 6 & opening << 9;
-        let plus = digit & window(now.plus, before.plus) << 1;
-        numbers = here(long | joined | bracketed | ssn | rows | card | trunk | tail | pairs | plus);
+        numbers = here(long | joined | bracketed | ssn | rows | card | trunk | tail | pairs);
     }
     let mut codes = 0;
     if shapes.code {
@@ -332,6 +368,16 @@ fn long_runs(alnum: u128) -> u64 {
     here(long & !(long << 1))
 }
 
+/// Where runs of the bytes of tokens reach 20 in this block.
+#[inline(always)]
+fn token_runs(word: u128) -> u64 {
+    let two = word & word << 1;
+    let four = two & two << 2;
+    let eight = four & four << 4;
+    let twenty = eight & eight << 8 & four << 16;
+    here(twenty & !(twenty << 1))
+}
+
 /// Candidates of a block, per kind.
 #[derive(Clone, Copy, Default)]
 struct Hits {
@@ -339,6 +385,7 @@ struct Hits {
     number: u64,
     code: u64,
     long: u64,
+    token: u64,
     assign: u64,
     ipv4: u64,
     ipv6: u64,
@@ -353,6 +400,7 @@ impl Hits {
             | self.number
             | self.code
             | self.long
+            | self.token
             | self.assign
             | self.ipv4
             | self.ipv6
@@ -367,6 +415,7 @@ struct Previous {
     basic: Basic,
     two: u64,
     thirteen: u64,
+    ten: u64,
     /// The colons of an address that is going on.
     chains: [u64; 2],
     /// Made already, since the block had numbers.
@@ -404,7 +453,10 @@ impl Previous {
         let recent = self.two >> 44;
         let numbers = two | now.digit >> 62 | self.two >> 63 != 0
             || (recent != 0 && now.digit & 0xf_ffff != 0);
-        if numbers && (shapes.number || shapes.code) {
+        if shapes.number {
+            hits.number = now.digit & back(now.plus, before.plus, 1);
+        }
+        if numbers && (shapes.number || shapes.code) && may_have_numbers_or_codes(&now, &before) {
             let detail_before = match (self.detail, block_before) {
                 (Some(detail), _) => detail,
                 (None, Some(block)) => detail(v, block),
@@ -413,8 +465,11 @@ impl Previous {
             let detail_now = detail(v, block);
             let digit = window(now.digit, before.digit);
             let letter = window(now.letter, before.letter);
-            (hits.number, hits.code) =
-                numbers_and_codes(digit, letter, &detail_now, &detail_before, shapes);
+            let hyphen = window(now.hyphen, before.hyphen);
+            let (number, code) =
+                numbers_and_codes(digit, letter, hyphen, &detail_now, &detail_before, shapes);
+            hits.number |= number;
+            hits.code = code;
             made = Some(detail_now);
         }
         if shapes.long {
@@ -428,6 +483,21 @@ impl Previous {
                 hits.long = long_runs(window(alnum, before.digit | before.letter));
             }
             self.thirteen = thirteen;
+        }
+        if shapes.token {
+            // A run of 20 has 10 bytes in one of two blocks.
+            let word = now.digit | now.letter | now.underscore | now.hyphen;
+            let two = word & word << 1;
+            let four = two & two << 2;
+            let ten = four & four << 4 & two << 8;
+            if ten | self.ten != 0 {
+                let before = before.digit | before.letter | before.underscore | before.hyphen;
+                hits.token = token_runs(window(word, before));
+            }
+            let dashes = window(now.hyphen, before.hyphen);
+            let five = dashes & dashes << 1 & dashes << 2 & dashes << 3 & dashes << 4;
+            hits.token |= here(five & !(five << 1));
+            self.ten = ten;
         }
         if shapes.ip {
             self.addresses(&now, &mut hits);
@@ -529,6 +599,7 @@ fn scan<V: Vector>(
             if hits.rare & bit != 0 {
                 let (kind, wanted) = match buf[position] {
                     b'@' => (Kind::At, shapes.at),
+                    b'~' => (Kind::Token, shapes.token),
                     _ => (Kind::Escape, shapes.escape),
                 };
                 if wanted && visit(kind, position) {
@@ -539,6 +610,7 @@ fn scan<V: Vector>(
                 (hits.number, Kind::Number),
                 (hits.code, Kind::Code),
                 (hits.long, Kind::Long),
+                (hits.token, Kind::Token),
                 (hits.assign, Kind::Assign),
                 (hits.ipv4, Kind::Ipv4),
                 (hits.ipv6, Kind::Ipv6),
@@ -568,6 +640,7 @@ mod tests {
         number: true,
         code: true,
         long: true,
+        token: true,
         assign: true,
         escape: true,
         ip: true,
@@ -602,6 +675,9 @@ mod tests {
             ("QQ 12 34 56 C", Kind::Code),
             ("12345678Z", Kind::Code),
             ("1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", Kind::Long),
+            ("AKIA2345ABCD2345ABCD", Kind::Token),
+            ("-----BEGIN", Kind::Token),
+            ("8Q~", Kind::Token),
             ("password=", Kind::Assign),
             ("%40", Kind::Escape),
             ("10.0.0.1", Kind::Ipv4),
@@ -610,7 +686,7 @@ mod tests {
             ("00:1a:2b:3c:4d:5e", Kind::Mac),
         ] {
             for shift in 0..130 {
-                let buf = format!("{}{text} ", "~".repeat(shift));
+                let buf = format!("{}{text} ", "|".repeat(shift));
                 let found = collect(Portable, buf.as_bytes());
                 assert!(
                     found.iter().any(|f| f.0 == kind),

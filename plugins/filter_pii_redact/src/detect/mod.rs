@@ -150,6 +150,7 @@ impl Finder {
                 Kind::Number => number::plausible(chunk, at),
                 Kind::Ipv4 => network::ipv4_plausible(chunk, at),
                 Kind::Long => coin::plausible(chunk, at),
+                Kind::Token => self.prefixes.plausible(chunk, at),
                 Kind::Code => code::plausible(chunk, at),
                 Kind::Mac => network::mac_plausible(chunk, at),
                 Kind::Ipv6 => true,
@@ -159,14 +160,7 @@ impl Finder {
             }
             plausible
         });
-        // Only what is in front of the other candidate is of interest.
-        let until = first.map_or(chunk.len(), |at| {
-            (at + token::LONGEST_PREFIX).min(chunk.len())
-        });
-        match (self.prefixes.first(chunk, from, until), first) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        first
     }
 
     /// Replaces [`Finder::found`] with every match in `text`, the value of the field `key`.
@@ -200,7 +194,7 @@ impl Finder {
                 Kind::Ipv4 => network::find_ipv4(i, at, &mut done.ip),
                 Kind::Ipv6 => network::find_ipv6(i, at, &mut done.ip),
                 Kind::Mac => network::find_mac(i, at, &mut done.mac),
-                Kind::Escape | Kind::Int => {}
+                Kind::Escape | Kind::Int | Kind::Token => {}
             }
             false
         });
@@ -236,8 +230,9 @@ struct Done {
 
 fn shapes_of(set: Set) -> Shapes {
     use Id::{
-        Aadhaar, Aba, Btc, Card, Cnpj, CodiceFiscale, Cpf, DeTax, Dea, Dni, Email, Eth, Iban,
-        InPan, Itin, Nhs, Nie, Nino, Nir, Npi, Password, Phone, Secret, Sin, Ssn, UrlCredentials,
+        Aadhaar, Aba, AzureKey, Btc, Card, Cnpj, CodiceFiscale, Cpf, DeTax, Dea, Dni, Email, Eth,
+        Iban, InPan, Itin, Nhs, Nie, Nino, Nir, Npi, Password, Phone, Secret, Sin, Ssn,
+        UrlCredentials,
     };
     Shapes {
         at: set.any(&[Email, UrlCredentials]),
@@ -246,7 +241,8 @@ fn shapes_of(set: Set) -> Shapes {
         ]),
         code: set.any(&[Iban, CodiceFiscale, Nino, InPan, Dea, Dni, Nie]),
         long: set.any(&[Btc, Eth]),
-        assign: set.any(&[Password, Secret]),
+        token: token::wanted(set),
+        assign: set.any(&[Password, Secret, AzureKey]),
         escape: true,
         ip: set.has(Id::Ip),
         mac: set.has(Id::Mac),

@@ -196,12 +196,20 @@ fn find(i: &mut Inspection<'_>, row: Row<'_>, layouts: &[Layout]) {
             .first()
             .is_some_and(|gap| row.is_part_of_more(count, *gap));
         let clear = layout.clear && join == Join::Free && !more;
-        if !clear && (join == Join::Tight || !i.near(start, end, layout.groups)) {
+        if join == Join::Tight {
+            continue;
+        }
+        // The cheaper test first: rows of groups come in long tables, other numbers alone.
+        if !clear && count > 1 && !i.near(start, end, layout.groups) {
             continue;
         }
         let digits = Digits::of(&i.text[start..end]);
         let valid = digits.is_some_and(|digits| (layout.check)(digits.get()));
-        i.report(layout.id, start, end, valid);
+        if clear || count > 1 {
+            i.report(layout.id, start, end, valid);
+        } else if valid && i.near(start, end, layout.groups) {
+            i.report(layout.id, start, end, true);
+        }
     }
 }
 
