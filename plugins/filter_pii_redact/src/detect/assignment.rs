@@ -84,7 +84,34 @@ pub(super) fn plausible(buf: &[u8], at: usize) -> bool {
         }
         _ => return false,
     }
-    class_of_name(&buf[name_start(buf, end)..end]) != NameClass::Plain
+    match class_of_name(&buf[name_start(buf, end)..end]) {
+        NameClass::Plain => false,
+        NameClass::Key => may_be_random(buf, at),
+        NameClass::Password | NameClass::Authorization => true,
+    }
+}
+
+/// Whether enough bytes of a key or token follow the sign at `at`. Behind a msgpack key the header
+/// of the value follows instead.
+fn may_be_random(buf: &[u8], at: usize) -> bool {
+    if !matches!(buf.get(at), Some(b':' | b'=')) {
+        return true;
+    }
+    let blank = |b: &u8| {
+        matches!(
+            b,
+            b':' | b'=' | b'>' | b' ' | b'\t' | b'"' | b'\'' | b'\\' | b'`'
+        )
+    };
+    let value = buf[at..]
+        .iter()
+        .take(MIN_RANDOM + 12)
+        .skip_while(|b| blank(b));
+    value.take(MIN_RANDOM).take_while(|b| is_token(b)).count() >= MIN_RANDOM
+}
+
+fn is_token(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_-./+=~:!#$%^*".contains(byte)
 }
 
 /// Whether a key ends like a name of the table.
@@ -330,7 +357,6 @@ pub(crate) fn is_secret_value(class: NameClass, value: &[u8]) -> bool {
 
 /// Whether a value is as mixed as credentials are and words, paths and class names are not.
 fn is_random(value: &[u8]) -> bool {
-    let token = |b: &u8| b.is_ascii_alphanumeric() || b"_-./+=~:!#$%^*".contains(b);
     let digits = value.iter().filter(|b| b.is_ascii_digit()).count();
     let letters = value.iter().filter(|b| b.is_ascii_alphabetic()).count();
     let upper = value.iter().any(u8::is_ascii_uppercase);
@@ -340,7 +366,7 @@ fn is_random(value: &[u8]) -> bool {
     let dots = value.iter().filter(|b| **b == b'.').count();
     value.len() >= MIN_RANDOM
         && mixed
-        && value.iter().all(token)
+        && value.iter().all(is_token)
         && !value.starts_with(b"/")
         && memchr::memmem::find(value, b"://").is_none()
         && (dots < 3 || value.len() >= 40)
