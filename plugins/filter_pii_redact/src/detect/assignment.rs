@@ -163,11 +163,11 @@ fn ends_with(name: &[u8], end: &[u8], inside: bool) -> bool {
         || (name[first].is_ascii_uppercase() && !before.is_ascii_uppercase())
 }
 
-/// Verifies the value behind the sign at `at`.
-pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
+/// Verifies the value behind the sign at `at`; returns whether the name is one of the table.
+pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) -> bool {
     let text = i.text;
     if at < *done || !matches!(text[at], b':' | b'=') || !plausible(text, at) {
-        return;
+        return false;
     }
     let mut name_end = at;
     while name_end > 0 && matches!(text[name_end - 1], b'"' | b'\'' | b'\\' | b' ' | b']') {
@@ -175,22 +175,22 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
     }
     let class = class_of_name(&text[name_start(text, name_end)..name_end]);
     if !i.wants(class.id()) {
-        return;
+        return true;
     }
     let Some((start, end)) = value_at(text, at, class) else {
-        return;
+        return true;
     };
     *done = end;
-    let (start, end) = if class == NameClass::Authorization {
-        match credentials(text, start, end) {
-            Some(span) => span,
-            None => return,
-        }
+    let span = if class == NameClass::Authorization {
+        credentials(text, start, end)
     } else {
-        (start, end)
+        Some((start, end))
     };
-    let valid = is_secret_value(class, &text[start..end]);
-    i.report(class.id(), start, end, valid);
+    if let Some((start, end)) = span {
+        let valid = is_secret_value(class, &text[start..end]);
+        i.report(class.id(), start, end, valid);
+    }
+    true
 }
 
 /// Span of the value behind the sign at `at`, without quotes.
