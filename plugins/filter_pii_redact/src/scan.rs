@@ -335,8 +335,12 @@ fn numbers_and_codes(
         // "012 345", "01234 567": a trunk prefix, but no fraction
         let lead = window(now.zero, before.zero) & !((digit | point) << 1);
         let trunk = three & sep << 3 & three << 4 & (lead << 6 | lead << 7 | lead << 8);
-        // "123 456 78"
-        let tail = two & sep << 2 & three << 3 & sep << 6 & three << 7;
+        // "123 456 78", "123.456-78"
+        let blank = sep & !(point | hyphen | paren);
+        let tail = two
+            & three << 3
+            & three << 7
+            & ((blank << 2 & blank << 6) | (hyphen << 2 & point << 6));
         // "01 23 45 67", but not the end of "2015-10-18 18", nor "17/06/09 20"
         let gap = window(now.pair_gap, before.pair_gap);
         let pair = two & !(digit << 2);

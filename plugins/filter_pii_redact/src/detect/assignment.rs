@@ -84,7 +84,34 @@ pub(super) fn plausible(buf: &[u8], at: usize) -> bool {
         }
         _ => return false,
     }
-    class_of_name(&buf[name_start(buf, end)..end]) != NameClass::Plain
+    match class_of_name(&buf[name_start(buf, end)..end]) {
+        NameClass::Plain => false,
+        NameClass::Key => may_be_random(buf, at),
+        NameClass::Password | NameClass::Authorization => true,
+    }
+}
+
+/// Whether enough bytes of a key or token follow the sign at `at`. Behind a msgpack key the header
+/// of the value follows instead.
+fn may_be_random(buf: &[u8], at: usize) -> bool {
+    if !matches!(buf.get(at), Some(b':' | b'=')) {
+        return true;
+    }
+    let blank = |b: &u8| {
+        matches!(
+            b,
+            b':' | b'=' | b'>' | b' ' | b'\t' | b'"' | b'\'' | b'\\' | b'`'
+        )
+    };
+    let value = buf[at..]
+        .iter()
+        .take(MIN_RANDOM + 12)
+        .skip_while(|b| blank(b));
+    value.take(MIN_RANDOM).take_while(|b| is_token(b)).count() >= MIN_RANDOM
+}
+
+fn is_token(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_-./+=~:!#$%^*".contains(byte)
 }
 
 /// Whether a key ends like a name of the table.
@@ -136,11 +163,11 @@ fn ends_with(name: &[u8], end: &[u8], inside: bool) -> bool {
         || (name[first].is_ascii_uppercase() && !before.is_ascii_uppercase())
 }
 
-/// Verifies the value behind the sign at `at`.
-pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
+/// Verifies the value behind the sign at `at`; returns whether the name is one of the table.
+pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) -> bool {
     let text = i.text;
     if at < *done || !matches!(text[at], b':' | b'=') || !plausible(text, at) {
-        return;
+        return false;
     }
     let mut name_end = at;
     while name_end > 0 && matches!(text[name_end - 1], b'"' | b'\'' | b'\\' | b' ' | b']') {
@@ -148,22 +175,22 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
     }
     let class = class_of_name(&text[name_start(text, name_end)..name_end]);
     if !i.wants(class.id()) {
-        return;
+        return true;
     }
     let Some((start, end)) = value_at(text, at, class) else {
-        return;
+        return true;
     };
     *done = end;
-    let (start, end) = if class == NameClass::Authorization {
-        match credentials(text, start, end) {
-            Some(span) => span,
-            None => return,
-        }
+    let span = if class == NameClass::Authorization {
+        credentials(text, start, end)
     } else {
-        (start, end)
+        Some((start, end))
     };
-    let valid = is_secret_value(class, &text[start..end]);
-    i.report(class.id(), start, end, valid);
+    if let Some((start, end)) = span {
+        let valid = is_secret_value(class, &text[start..end]);
+        i.report(class.id(), start, end, valid);
+    }
+    true
 }
 
 /// Span of the value behind the sign at `at`, without quotes.
@@ -330,7 +357,6 @@ pub(crate) fn is_secret_value(class: NameClass, value: &[u8]) -> bool {
 
 /// Whether a value is as mixed as credentials are and words, paths and class names are not.
 fn is_random(value: &[u8]) -> bool {
-    let token = |b: &u8| b.is_ascii_alphanumeric() || b"_-./+=~:!#$%^*".contains(b);
     let digits = value.iter().filter(|b| b.is_ascii_digit()).count();
     let letters = value.iter().filter(|b| b.is_ascii_alphabetic()).count();
     let upper = value.iter().any(u8::is_ascii_uppercase);
@@ -340,7 +366,7 @@ fn is_random(value: &[u8]) -> bool {
     let dots = value.iter().filter(|b| **b == b'.').count();
     value.len() >= MIN_RANDOM
         && mixed
-        && value.iter().all(token)
+        && value.iter().all(is_token)
         && !value.starts_with(b"/")
         && memchr::memmem::find(value, b"://").is_none()
         && (dots < 3 || value.len() >= 40)

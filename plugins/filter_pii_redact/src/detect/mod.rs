@@ -179,6 +179,7 @@ impl Finder {
         };
         let groups = &mut self.groups;
         let mut done = Done::default();
+        let mut tokens = false;
         let gate = self.gate;
         gate.candidates(text, 0, self.text_shapes, |kind, at| {
             let i = &mut inspection;
@@ -190,15 +191,18 @@ impl Finder {
                 Kind::Number => number::find(i, at, groups, &mut done.number),
                 Kind::Code => code::find(i, at, &mut done.code),
                 Kind::Long => coin::find(i, at),
-                Kind::Assign => assignment::find(i, at, &mut done.assign),
+                Kind::Assign => tokens |= assignment::find(i, at, &mut done.assign),
                 Kind::Ipv4 => network::find_ipv4(i, at, &mut done.ip),
                 Kind::Ipv6 => network::find_ipv6(i, at, &mut done.ip),
                 Kind::Mac => network::find_mac(i, at, &mut done.mac),
-                Kind::Escape | Kind::Int | Kind::Token => {}
+                Kind::Token => tokens = true,
+                Kind::Escape | Kind::Int => {}
             }
             false
         });
-        self.prefixes.find(&mut inspection);
+        if tokens {
+            self.prefixes.find(&mut inspection);
+        }
         for (index, rule) in self.settings.user_rules.iter().enumerate() {
             let id = Id::Secret as usize + 1 + index;
             rule.find(text, |start, end, valid| {

@@ -259,9 +259,7 @@ pub(super) fn plausible(chunk: &[u8], at: usize) -> bool {
         start -= 1;
     }
     if at + 1 - start < 9 {
-        // Behind a plus sign: a zone offset is no phone number.
-        let plus = start == at && at > 0 && chunk[at - 1] == b'+';
-        return !plus || chunk[at] != b'0';
+        return grouped_plausible(chunk, start, at);
     }
     let mut end = at + 1;
     while end < chunk.len() && end - start <= MAX_DIGITS && chunk[end].is_ascii_digit() {
@@ -287,7 +285,11 @@ pub(super) fn plausible(chunk: &[u8], at: usize) -> bool {
         // Joined by an underscore or a hyphen, a keyword in the name can still make it count.
         let loose = name && matches!(before(1), b'_' | b'-');
         let digits = Digits::of(&chunk[start..end]);
-        return loose && digits.is_some_and(|digits| bare_plausible(digits.get()));
+        return loose
+            && digits.is_some_and(|digits| match digits.get().len() {
+                12.. => card::is_plausible(digits.get()),
+                _ => bare_plausible(digits.get()),
+            });
     }
     let start = start + length;
     if end < start + 9 {
@@ -302,10 +304,58 @@ pub(super) fn plausible(chunk: &[u8], at: usize) -> bool {
     nir || bare_plausible(digits.get())
 }
 
+/// Whether a group of digits at `start..=at`, in a row of groups, needs a closer look. The shapes
+/// of the gate are also those of addresses, dates and parts of identifiers.
+fn grouped_plausible(chunk: &[u8], start: usize, at: usize) -> bool {
+    let digit = |n: usize| chunk.get(n).is_some_and(u8::is_ascii_digit);
+    let Some(gap) = start.checked_sub(1) else {
+        return true;
+    };
+    let group = |end: usize| {
+        let floor = end.saturating_sub(MAX_DIGITS);
+        (floor..end)
+            .rev()
+            .take_while(|n| chunk[*n].is_ascii_digit())
+            .last()
+            .unwrap_or(end)
+    };
+    match chunk[gap] {
+        // A zone offset is no phone number.
+        b'+' => chunk[start] != b'0',
+        b'.' => {
+            let mut end = at + 1;
+            while end < start + 4 && digit(end) {
+                end += 1;
+            }
+            // The last part of "10.120.166.14", unless it goes on as in "123.456.789-09"; phone
+            // numbers in pairs begin with a 0.
+            let pairs = at >= 10 && chunk[at - 10] == b'0' && chunk[at - 2] == b'.';
+            let on = chunk.get(end).is_some_and(|b| matches!(b, b'-' | b'/')) && digit(end + 1);
+            end - start >= 4 || pairs || on
+        }
+        b'-' => {
+            // A part of "78dc1847-8848-49cc", or of a name such as "ip-10-105-160-95".
+            let first = group(gap);
+            let word =
+                |n: usize| chunk[n].is_ascii_alphanumeric() || matches!(chunk[n], b'-' | b'_');
+            let hex = first >= 2 && chunk[first - 1].is_ascii_alphabetic() && word(first - 2);
+            let chain = first >= 2 && chunk[first - 1] == b'-' && digit(first - 2);
+            let long = chain && {
+                let second = group(first - 1);
+                second >= 2 && chunk[second - 1] == b'-' && word(second - 2)
+            };
+            let short = at + 1 - start == 3 && !digit(at + 1);
+            !(hex || (long && short))
+        }
+        _ => true,
+    }
+}
+
 /// Whether digits without separators could be anything. A number in an array may be followed by
 /// the bytes of small integers, which look like digits: the card may be shorter than the run.
 fn bare_plausible(digits: &[u8]) -> bool {
-    (12..=digits.len().min(19)).any(|len| card::is_plausible(&digits[..len]))
+    let shortest = digits.len().saturating_sub(2).max(12);
+    (shortest..=digits.len().min(19)).any(|len| card::is_plausible(&digits[..len]))
         || match digits.len() {
             9 | 11 => true,
             10 => digits[0] != 1 || national::is_plausible(digits),

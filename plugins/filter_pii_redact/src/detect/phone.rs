@@ -318,10 +318,6 @@ fn announced(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
     if matches!(first.gap, Gap::Hyphen | Gap::Dot | Gap::Slash | Gap::Paren) {
         return false;
     }
-    let open = first.start > 0 && text[first.start - 1] == b'(';
-    if !open && !i.near(first.start, first.end, PHONE | CALL) {
-        return false;
-    }
     let Some((groups, total)) = take(row, (7, 13)) else {
         return false;
     };
@@ -342,7 +338,11 @@ fn announced(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
     if !plain || ip_like || is_date(row) || row.lengths(&[3, 2, 4]) {
         return false;
     }
-    if start > 0 && text[start - 1] == b'(' {
+    let open = start > 0 && text[start - 1] == b'(';
+    if !open && !i.near(start, end, PHONE | CALL) {
+        return false;
+    }
+    if open {
         start -= 1;
     }
     let extended = extension(text, end);

@@ -1,0 +1,241 @@
+//! JSON inside a string: the same inspection for its keys, strings and numbers, with edits that
+//! leave everything else as it is.
+
+use super::{Edit, Flow, Inspector};
+use crate::options::KeyRule;
+use crate::text::{self, View};
+
+impl Inspector {
+    /// Collects the edits of the JSON value at `at`; returns where it ends. `text` is valid JSON.
+    pub(super) fn inspect_json(
+        &mut self,
+        text: &[u8],
+        at: usize,
+        name: &[u8],
+        key: &[u8],
+        depth: usize,
+        edits: &mut Vec<Edit>,
+    ) -> (usize, Flow) {
+        let name = if name.is_empty() { key } else { name };
+        let at = skip_blanks(text, at);
+        match text.get(at) {
+            Some(b'{') => self.inspect_json_object(text, at, key, depth, edits),
+            Some(b'[') => {
+                let mut flow = Flow::default();
+                let mut at = skip_blanks(text, at + 1);
+                while at < text.len() && text[at] != b']' {
+                    let (end, inner) = self.inspect_json(text, at, name, key, depth, edits);
+                    flow = flow.and(inner);
+                    at = skip_blanks(text, end.max(at + 1));
+                    if text.get(at) == Some(&b',') {
+                        at = skip_blanks(text, at + 1);
+                    }
+                }
+                (at + 1, flow)
+            }
+            Some(b'"') => {
+                let end = string_end(text, at);
+                let flow = self.inspect_json_string(text, (at + 1, end - 1), name, depth, edits);
+                (end, flow)
+            }
+            Some(_) => {
+                let end = scalar_end(text, at);
+                let token = &text[at..end];
+                let mut flow = Flow::default();
+                if token.len() >= 4 && token.iter().all(u8::is_ascii_digit) {
+                    let mut own = Vec::new();
+                    flow = self.inspect_number(token, name, true, &mut own);
+                    edits.extend(own.into_iter().map(|e| Edit {
+                        start: e.start + at,
+                        end: e.end + at,
+                        new: e.new,
+                    }));
+                }
+                (end, flow)
+            }
+            None => (text.len(), Flow::default()),
+        }
+    }
+
+    fn inspect_json_object(
+        &mut self,
+        text: &[u8],
+        at: usize,
+        key: &[u8],
+        depth: usize,
+        edits: &mut Vec<Edit>,
+    ) -> (usize, Flow) {
+        let mut flow = Flow::default();
+        let mut at = skip_blanks(text, at + 1);
+        // Where the last member that stays ends, and where one that goes starts if none stays yet.
+        let mut kept: Option<usize> = None;
+        let mut removed: Option<(usize, usize)> = None;
+        while at < text.len() && text[at] == b'"' {
+            let member = at;
+            let mark = edits.len();
+            if let Some((start, _)) = removed.take() {
+                self.push_removal(start, member, edits);
+            }
+            let mark = mark.max(edits.len());
+            let key_end = string_end(text, at);
+            let name = View::decode_json(&text[at + 1..key_end - 1]).text;
+            let colon = skip_blanks(text, key_end);
+            let value = skip_blanks(text, colon + 1);
+            let (end, inner) = match self.key_rule_for(&name) {
+                Some(KeyRule::Remove) => {
+                    let acts = self.count_removed_key();
+                    let remove = Flow {
+                        remove: acts,
+                        drop: false,
+                    };
+                    (value_end(text, value), remove)
+                }
+                Some(KeyRule::Redact) => {
+                    let end = value_end(text, value);
+                    let inner = if text[value] == b'"' {
+                        let span = (value + 1, end - 1);
+                        self.redact_whole(&text[span.0..span.1], span, false, edits)
+                    } else {
+                        self.redact_whole(&text[value..end], (value, end), true, edits)
+                    };
+                    (end, inner)
+                }
+                None => {
+                    let span = (at + 1, key_end - 1);
+                    let of_key = self.inspect_json_string(text, span, b"", depth, edits);
+                    let (end, inner) = self.inspect_json(text, value, &name, key, depth, edits);
+                    (end, inner.and(of_key))
+                }
+            };
+            flow.drop |= inner.drop;
+            if inner.remove {
+                edits.truncate(mark);
+                match kept {
+                    Some(previous) => self.push_removal(previous, end, edits),
+                    None => removed = Some((member, end)),
+                }
+            }
+            if !inner.remove || kept.is_some() {
+                kept = Some(end);
+            }
+            at = skip_blanks(text, end.max(at + 1));
+            if text.get(at) == Some(&b',') {
+                at = skip_blanks(text, at + 1);
+            }
+        }
+        if let Some((start, end)) = removed {
+            self.push_removal(start, end, edits);
+        }
+        (at + 1, flow)
+    }
+
+    fn push_removal(&self, start: usize, end: usize, edits: &mut Vec<Edit>) {
+        let here = self.arena.len();
+        edits.push(Edit {
+            start,
+            end,
+            new: here..here,
+        });
+    }
+
+    /// Collects the edits of the inside of a JSON string.
+    fn inspect_json_string(
+        &mut self,
+        text: &[u8],
+        (start, end): (usize, usize),
+        key: &[u8],
+        depth: usize,
+        edits: &mut Vec<Edit>,
+    ) -> Flow {
+        let inner = &text[start..end];
+        let mut own = Vec::new();
+        if memchr::memchr(b'\\', inner).is_none() {
+            let flow = self.inspect(inner, key, depth + 1, &mut own);
+            edits.extend(own.into_iter().map(|edit| Edit {
+                start: start + edit.start,
+                end: start + edit.end,
+                new: edit.new,
+            }));
+            return flow;
+        }
+        let view = View::decode_json(inner);
+        let flow = self.inspect(&view.text, key, depth + 1, &mut own);
+        for edit in own {
+            let from = start + view.source_of(edit.start);
+            let to = start + view.source_of(edit.end);
+            let plain = self.arena[edit.new].to_vec();
+            let new = self.arena.len();
+            text::escape_json(&plain, &mut self.arena);
+            edits.push(Edit {
+                start: from,
+                end: to,
+                new: new..self.arena.len(),
+            });
+        }
+        flow
+    }
+}
+
+/// Whether the whole text is a JSON object or array.
+pub(super) fn is_json(text: &[u8]) -> bool {
+    let trimmed = text.trim_ascii();
+    let (Some(first), Some(last)) = (trimmed.first(), trimmed.last()) else {
+        return false;
+    };
+    matches!((first, last), (b'{', b'}') | (b'[', b']'))
+        && serde_json::from_slice::<serde::de::IgnoredAny>(trimmed).is_ok()
+}
+
+fn skip_blanks(text: &[u8], at: usize) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    at + rest.iter().take_while(|b| b.is_ascii_whitespace()).count()
+}
+
+/// End of the JSON string at `at`, behind its closing quote.
+fn string_end(text: &[u8], at: usize) -> usize {
+    let mut position = at + 1;
+    while let Some(offset) = text
+        .get(position..)
+        .and_then(|rest| memchr::memchr2(b'"', b'\\', rest))
+    {
+        position += offset;
+        if text[position] == b'"' {
+            return position + 1;
+        }
+        position += 2;
+    }
+    text.len()
+}
+
+fn scalar_end(text: &[u8], at: usize) -> usize {
+    let stop = |b: &u8| matches!(b, b',' | b'}' | b']') || b.is_ascii_whitespace();
+    text[at..]
+        .iter()
+        .position(stop)
+        .map_or(text.len(), |n| at + n)
+}
+
+/// End of the JSON value at `at`.
+fn value_end(text: &[u8], at: usize) -> usize {
+    let mut depth = 0usize;
+    let mut position = at;
+    while let Some(byte) = text.get(position) {
+        match byte {
+            b'"' => position = string_end(text, position),
+            b'{' | b'[' => {
+                depth += 1;
+                position += 1;
+            }
+            b'}' | b']' => {
+                depth = depth.saturating_sub(1);
+                position += 1;
+            }
+            _ if depth == 0 => return scalar_end(text, position),
+            _ => position += 1,
+        }
+        if depth == 0 {
+            return position;
+        }
+    }
+    text.len()
+}
