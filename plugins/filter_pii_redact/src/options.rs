@@ -50,7 +50,7 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
     OptionSpec::new("hmac_key_env", Kind::String, "Environment variable with the key of the hmac action."),
     OptionSpec::new("hmac_key_id", Kind::String, "Name of the key in the tokens, to tell keys apart after a rotation.").default("k1"),
     OptionSpec::new("shadow", Kind::Boolean, "Change nothing, only count and tag.").default("off"),
-    OptionSpec::new("tag_key", Kind::String, "Field that lists the rules found, for the tag action and shadow mode; empty for none.")
+    OptionSpec::new("tag_key", Kind::String, "Field that lists the rules found, for the tag action and shadow mode; off for none.")
         .default("pii_detected"),
     OptionSpec::new("on_error", Kind::String, "What goes on after an internal error, an overrun of time_budget or for a value over max_value_size: pass, mask or drop.")
         .default("mask"),
@@ -147,10 +147,12 @@ impl Config {
             scan_integers: settings.boolean("scan_integers"),
             json_depth,
             shadow: settings.boolean("shadow"),
+            // Hosts before 2.0.0 drop an empty value, so there is a word for it.
             tag_key: settings
                 .string("tag_key")
+                .map(str::trim)
+                .filter(|key| !key.eq_ignore_ascii_case("off"))
                 .unwrap_or_default()
-                .trim()
                 .to_owned(),
             on_error,
             time_budget: settings.time("time_budget").filter(|t| !t.is_zero()),

@@ -20,7 +20,7 @@ fn counters_tell_matched_rejected_allowed_and_acted_apart() {
 
 #[test]
 fn shadow_mode_counts_without_acting() {
-    let mut bench = Bench::new(&[("shadow", "on"), ("tag_key", "")]);
+    let mut bench = Bench::new(&[("shadow", "on"), ("tag_key", "off")]);
     assert_eq!(bench.text("4012888888881881"), "4012888888881881");
     assert_eq!(bench.count("matched_total", "card"), 1);
     assert_eq!(bench.count("acted_total", "card"), 0);
