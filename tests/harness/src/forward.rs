@@ -1,6 +1,6 @@
 //! A client of Fluent Bit's `forward` input: records go in exactly as given.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
@@ -29,10 +29,22 @@ impl Forward {
     /// When the connection breaks.
     pub fn send(&mut self, tag: &str, count: usize, entries: &[u8]) {
         let mut message = Vec::with_capacity(entries.len() + 64);
-        msgpack::write_array_len(&mut message, 2);
+        msgpack::write_array_len(&mut message, 3);
         msgpack::write_str(&mut message, tag);
         msgpack::write_array_len(&mut message, count);
         message.extend_from_slice(entries);
+        msgpack::write_map_len(&mut message, 1);
+        msgpack::write_str(&mut message, "chunk");
+        msgpack::write_str(&mut message, tag);
         self.0.write_all(&message).expect("the host reads");
+        // One message at a time: hosts take a message again when they read it together with a
+        // part of the next one.
+        let mut answer = Vec::new();
+        while msgpack::skip(&answer, 0).is_none() {
+            let mut piece = [0; 256];
+            let len = self.0.read(&mut piece).expect("the host acknowledges");
+            assert!(len > 0, "the host closed the connection");
+            answer.extend_from_slice(&piece[..len]);
+        }
     }
 }
