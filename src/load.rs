@@ -76,10 +76,12 @@ fn register(table: Vec<Export>) -> Result<(), String> {
     let generation = generations::detect(&seen, |name| observe::symbol(name).is_some())
         .map_err(|refusal| refusal.to_string())?;
     let functions = Functions::find();
-    if let Some(missing) = log::describe_missing(&functions) {
+    let missing = functions.missing();
+    if !missing.is_empty() {
         return Err(format!(
-            "this Fluent Bit ({}) lacks functions that its release has: {missing}",
-            generation.releases
+            "this Fluent Bit ({}) lacks functions that its release has: {}",
+            generation.releases,
+            missing.join(", ")
         ));
     }
     let host = host::set(Host {

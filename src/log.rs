@@ -19,8 +19,6 @@ use tracing::subscriber::Interest;
 use tracing::{Event, Level, Metadata, Span, Subscriber};
 use tracing_core::span::Current;
 
-use crate::abi::functions::Functions;
-
 /// Longest line handed to the host, which has a limit of its own a little above.
 const MAX_LINE: usize = 4000;
 /// Most lines that wait for a callback; what comes on top is counted.
@@ -391,9 +389,3 @@ pub(crate) fn level_by(check: impl Fn(c_int) -> bool) -> c_int {
 
 /// Level for an instance whose own one is not known: info.
 pub(crate) const DEFAULT_LEVEL: c_int = 3;
-
-/// Says which functions a host lacks, once per load.
-pub(crate) fn describe_missing(functions: &Functions) -> Option<String> {
-    let missing = functions.missing();
-    (!missing.is_empty()).then(|| missing.join(", "))
-}

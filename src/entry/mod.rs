@@ -154,9 +154,7 @@ impl Timer {
         let target: &'static TimerTarget =
             Box::leak(Box::new(TimerTarget(AtomicPtr::new(context))));
         // Reachable to the end, so that leak checkers see that it is meant.
-        KEPT.lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(target);
+        lock(&KEPT).push(target);
         // SAFETY: the scheduler is this thread's; data lives as long as the process. The last
         // argument is where the host stores the timer; it may not be NULL in every release.
         let created = unsafe {
