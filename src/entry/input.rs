@@ -25,6 +25,7 @@ use crate::link::DrainLink;
 use crate::multiline::HostMultiline;
 use crate::parsers::HostParsers;
 use crate::sqlite;
+use crate::wake::EngineThread;
 
 /// An input of this library: its type, and where its name was registered.
 pub(crate) trait InputPlugin: Input {
@@ -449,6 +450,15 @@ impl InputHost for Handle<'_> {
 
     fn flush(&mut self) {
         self.core.flush_engine();
+    }
+
+    fn exit(&mut self, status: i32) -> bool {
+        if self.seen.ring_may_hold_something() {
+            return false;
+        }
+        let engine = (!self.seen.threaded).then(EngineThread::current);
+        self.core.exit_engine(status, engine);
+        true
     }
 
     fn pending(&self) -> Option<Pending> {

@@ -41,8 +41,6 @@ struct Context<P> {
     timer: Option<Timer>,
     /// Held while the plugin keeps SIGTERM from the host.
     keeper: Mutex<Option<Keeper>>,
-    /// Set when the plugin has ended the engine: the thread that runs it.
-    ended: Mutex<Option<EngineThread>>,
     plugin: Mutex<Option<P>>,
 }
 
@@ -103,7 +101,6 @@ fn start<P: OutputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_
     let host = core.host;
     let counts = Counts::default();
     let keeper = Mutex::new(None);
-    let ended = Mutex::new(None);
     let made = super::make(&core, opened.settings, |settings| {
         let acknowledge = find_acknowledge().ok_or_else(|| {
             ConfigError::other("this host lacks its output 'exit', which ends our flushes")
@@ -112,7 +109,6 @@ fn start<P: OutputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_
             core: &core,
             counts: &counts,
             keeper: &keeper,
-            ended: &ended,
         };
         Ok((P::init(settings, &mut handle)?, acknowledge))
     });
@@ -126,7 +122,6 @@ fn start<P: OutputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_
         acknowledge_context: Scratch(UnsafeCell::new([0; 512])),
         timer: None,
         keeper,
-        ended,
         plugin: Mutex::new(Some(plugin)),
     }));
     let tick_ms = c_int::try_from(P::TICK.as_millis())
@@ -171,7 +166,6 @@ unsafe extern "C" fn on_timer<P: OutputPlugin>(_config: *mut host_config, data: 
             core: &context.core,
             counts: &context.counts,
             keeper: &context.keeper,
-            ended: &context.ended,
         };
         context.core.run(|| plugin.tick(&mut host));
     }
@@ -232,9 +226,6 @@ unsafe extern "C" fn exit<P: OutputPlugin>(
     }
     let plugin = lock(&context.plugin).take();
     super::end(&context.core, plugin, P::exit);
-    if let Some(engine) = lock(&context.ended).take() {
-        engine.wake_main_when_gone();
-    }
     0
 }
 
@@ -243,7 +234,6 @@ struct Handle<'a> {
     core: &'a Core,
     counts: &'a Counts,
     keeper: &'a Mutex<Option<Keeper>>,
-    ended: &'a Mutex<Option<EngineThread>>,
 }
 
 /// Inputs are numbered from 0 without gaps; this ends the search on a host gone wrong.
@@ -427,12 +417,8 @@ impl EngineHost for Handle<'_> {
     }
 
     fn exit(&mut self, status: i32) {
-        if let Some(exit) = self.core.host.functions.engine_exit_status {
-            *lock(self.ended) = Some(EngineThread::current());
-            // SAFETY: the host's own config, on the engine's thread. Hosts before 2.0.0 pause
-            // every input inside this call; no lock of an input is held here.
-            unsafe { exit(self.core.config, status) };
-        }
+        let engine = EngineThread::current();
+        self.core.exit_engine(status, Some(engine));
     }
 
     fn limit_grace(&mut self, limit: Duration) {

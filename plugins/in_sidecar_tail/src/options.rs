@@ -139,6 +139,12 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     )
     .default("off"),
     OptionSpec::new(
+        "exit_on_eof",
+        Kind::Boolean,
+        "End the engine once every file that is there has been read to its end and handed over.",
+    )
+    .default("off"),
+    OptionSpec::new(
         "static_batch_size",
         Kind::Size,
         "Bytes that a file found at the start may read before others have their turn, at most 1M.",
@@ -280,6 +286,7 @@ pub(crate) struct Options {
     pub(crate) block: usize,
     pub(crate) limits: Limits,
     pub(crate) skip_empty_lines: bool,
+    pub(crate) exit_on_eof: bool,
     pub(crate) static_turn: u64,
     pub(crate) event_turn: u64,
     pub(crate) advise_cache: bool,
@@ -358,6 +365,7 @@ impl Options {
                 },
             },
             skip_empty_lines: settings.boolean("skip_empty_lines"),
+            exit_on_eof: settings.boolean("exit_on_eof"),
             static_turn: size(settings, "static_batch_size", 1024, u64::MAX)?.min(LONGEST_TURN),
             event_turn: size(settings, "event_batch_size", 1024, u64::MAX)?.min(LONGEST_TURN),
             advise_cache: settings.boolean("file_cache_advise"),

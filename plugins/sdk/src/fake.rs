@@ -146,6 +146,12 @@ impl InputHost for FakeHost {
         self.flushes += 1;
     }
 
+    fn exit(&mut self, status: i32) -> bool {
+        self.exits.push(status);
+        self.stopping = true;
+        true
+    }
+
     fn pending(&self) -> Option<Pending> {
         self.pending
     }

@@ -68,6 +68,10 @@ pub trait InputHost {
     /// Asks the engine to dispatch what it has now instead of at the next flush.
     fn flush(&mut self);
 
+    /// Ends the engine, once; it delivers what it has and the process exits with `status`. `false`:
+    /// what was appended is still on its way to the engine, so ask again at the next tick.
+    fn exit(&mut self, status: i32) -> bool;
+
     /// What of this input is not delivered yet; `None`: this host does not tell.
     fn pending(&self) -> Option<Pending>;
 
