@@ -203,6 +203,11 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     )
     .default("4"),
     OptionSpec::new(
+        "docker_mode_parser",
+        Kind::String,
+        "With docker_mode: the host's parser that matches the first line of a record; others are added to it.",
+    ),
+    OptionSpec::new(
         "format",
         Kind::String,
         "Decode lines without one of the host's parsers: json, cri, docker, logfmt or none.",
@@ -442,9 +447,12 @@ fn join(settings: &Settings) -> Result<Option<Join>, ConfigError> {
     }
     if settings.boolean("docker_mode") {
         let flush = settings.integer("docker_mode_flush").unwrap_or(4);
-        let flush = Duration::from_secs(u64::try_from(flush).unwrap_or(4));
-        let parser = own("parser");
-        given.push(("docker_mode", Join::Docker { parser, flush }));
+        let docker = Join::Docker {
+            first: own("docker_mode_parser"),
+            parser: own("parser"),
+            flush: Duration::from_secs(u64::try_from(flush.max(1)).unwrap_or(1)),
+        };
+        given.push(("docker_mode", docker));
     }
     let format = settings.string("format").unwrap_or("none");
     if !given.is_empty() && !format.eq_ignore_ascii_case("none") {

@@ -208,6 +208,11 @@ pub trait Multiline: Send {
 
     /// Lets the pending record out.
     fn flush(&mut self, out: &mut Vec<u8>) -> usize;
+
+    /// Whether a line is inside; `None`: nobody tells.
+    fn is_pending(&self) -> Option<bool> {
+        None
+    }
 }
 
 /// The time that a parser found in a text.
