@@ -401,6 +401,7 @@ impl Worker {
             copy.offset = file.offset;
             copy.advised = file.offset;
             copy.lines = std::mem::replace(&mut file.lines, Splitter::at(file.offset));
+            copy.code = file.code;
             copy.joined = std::mem::take(&mut file.joined);
             copy.head.clone_from(&file.head);
             copy.tail = file.tail;
