@@ -17,6 +17,9 @@ mod discovery;
 mod encode;
 mod finding;
 mod followed;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod host_multiline;
 mod host_parser;
 mod identity;

@@ -243,26 +243,11 @@ fn without_return<'a>(first: &'a [u8], second: &'a [u8]) -> (&'a [u8], &'a [u8])
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fuzzing::{self, Pieces};
     use proptest::prelude::*;
 
-    type Pieces = Vec<(Piece, u64, Vec<u8>)>;
-
     fn pieces_of(blocks: &[&[u8]], length: usize, long: LongLines) -> Pieces {
-        let mut splitter = Splitter::at(0);
-        let mut pieces = Vec::new();
-        let limits = Limits { length, long };
-        for block in blocks {
-            splitter.split(block, limits, |kind, offset, first, second| {
-                pieces.push((kind, offset, [first, second].concat()));
-            });
-        }
-        splitter.finish(|kind, offset, first, second| {
-            pieces.push((kind, offset, [first, second].concat()));
-        });
-        let total: usize = blocks.iter().map(|b| b.len()).sum();
-        assert_eq!(splitter.start(), total as u64);
-        assert_eq!(splitter.line_start(), total as u64);
-        pieces
+        fuzzing::pieces_of(blocks.iter().copied(), length, long)
     }
 
     fn texts(pieces: &Pieces) -> Vec<&[u8]> {
@@ -338,35 +323,7 @@ mod tests {
             size in 1usize..50,
             length in 4usize..20,
         ) {
-            let blocks: Vec<&[u8]> = text.chunks(size).collect();
-            let whole = pieces_of(&[&text], usize::MAX, LongLines::Split);
-            let parts = pieces_of(&blocks, length, LongLines::Split);
-            // Joining the parts of a line gives the line.
-            let mut joined: Vec<Vec<u8>> = Vec::new();
-            let mut inside = false;
-            for (kind, _, text) in &parts {
-                prop_assert!(text.len() <= length + 1);
-                if inside {
-                    joined.last_mut().unwrap().extend(text);
-                } else {
-                    joined.push(text.clone());
-                }
-                inside = matches!(kind, Piece::Part { last: false, .. });
-            }
-            prop_assert!(!inside);
-            let lines: Vec<Vec<u8>> = whole.into_iter().map(|(_, _, text)| text).collect();
-            prop_assert_eq!(joined, lines.clone());
-            // Cutting keeps the beginning, skipping keeps the short ones.
-            let cut = pieces_of(&blocks, length, LongLines::Cut);
-            let heads: Vec<&Vec<u8>> = cut.iter().filter(|p| !matches!(p.0, Piece::Rest { .. })).map(|p| &p.2).collect();
-            prop_assert_eq!(heads.len(), lines.len());
-            for (head, line) in heads.iter().zip(&lines) {
-                prop_assert!(line.starts_with(head));
-            }
-            let short = pieces_of(&blocks, length, LongLines::Skip);
-            let short: Vec<&Vec<u8>> = short.iter().filter(|p| !matches!(p.0, Piece::Rest { .. })).map(|p| &p.2).collect();
-            let expect: Vec<&Vec<u8>> = lines.iter().filter(|l| l.len() <= length).collect();
-            prop_assert_eq!(short, expect);
+            fuzzing::check_lines(&text, size, length);
         }
     }
 }
