@@ -1,30 +1,21 @@
 //! Ends the host once the Job is done: waits for a trigger, drains, exits with a status.
 //!
-//! - `watch` waits for `flag` files and for the end of a `process`, on a thread of its own,
-//! - `pod_status` asks the Kubernetes API for the ends of containers, on a thread of its own,
-//! - `idle` measures silence, with `writers` as its second opinion,
-//! - `trigger` knows whether enough of that has happened,
-//! - `machine` decides at each tick what to do next, without clock or I/O,
-//! - `source` knows how long the host's own inputs must be quiet,
+//! - `options` declares what can be set, `config` reads it,
+//! - `trigger` knows what may start the drain and whether enough of that has happened,
+//! - `drain` decides at each tick what to do next, without clock or I/O,
 //! - `report` says what came of it, `files` writes that down,
 //! - this file connects them with the engine.
 #![forbid(unsafe_code)]
 
+mod config;
+mod drain;
 mod files;
-mod flag;
-mod idle;
-mod machine;
 mod options;
-mod pod_status;
-mod process;
 mod report;
-mod source;
 #[cfg(test)]
 mod tests;
 mod trigger;
-mod watch;
 mod worker;
-mod writers;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -33,15 +24,16 @@ use flb_sidecar_sdk::{
     ConfigError, EngineHost, Output, OutputInfo, PluginInfo, RetryLimit, Settings,
 };
 
+use config::{Config, ExitCode};
+use drain::{Action, Cause, End, Facts, Machine, Phase};
 use files::Files;
-use idle::Idle;
-use machine::{Action, Cause, End, Facts, Machine, Phase};
-use options::{Config, ExitCode, OPTIONS};
-use pod_status::PodStatus;
+use options::OPTIONS;
 use report::Report;
+use trigger::idle::Idle;
+use trigger::pod_status::PodStatus;
+use trigger::watch::Watch;
+use trigger::writers::Writers;
 use trigger::{Fired, Trigger, Triggers};
-use watch::Watch;
-use writers::Writers;
 
 /// Default of `deadline` after SIGTERM: the kubelet kills 30 s after it.
 const SIGTERM_DEADLINE: Duration = Duration::from_secs(25);
@@ -121,7 +113,7 @@ impl Output for CompletionExit {
         let sigterm = config.sigterm && host.take_over_sigterm();
         if config.sigterm && !sigterm {
             if !config.has_trigger() {
-                return Err(options::no_trigger());
+                return Err(config::no_trigger());
             }
             tracing::warn!("SIGTERM stays with the host: it will stop without a drain");
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use flb_sidecar_sdk::{EngineHost, InputInfo, OutputInfo};
 use serde_json::{json, Map, Value};
 
-use crate::machine::{Cause, End};
+use crate::drain::{Cause, End};
 use crate::trigger::Fired;
 
 /// The kubelet keeps this much of a termination message.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::machine::{Cause, Left};
+use crate::drain::{Cause, Left};
 use crate::trigger::Trigger;
 use flb_sidecar_sdk::drain::{DrainState, DrainStatus};
 use flb_sidecar_sdk::Pending;

@@ -4,14 +4,14 @@
 //! left in the host: no chunk and no task of any input, no running task, no stored chunk. That
 //! must hold for [`SETTLED_TICKS`] ticks in a row, with a forced flush in between. Inputs that
 //! cannot be asked hold records where the host does not show them, so nothing may come for a
-//! while either; how long depends on the input ([`crate::source`]).
+//! while either; how long depends on the input ([`source`]).
+
+pub(crate) mod source;
 
 use std::time::Duration;
 
 use flb_sidecar_sdk::drain::DrainState;
 use flb_sidecar_sdk::InputInfo;
-
-use crate::source;
 
 /// Ticks in a row without anything pending that prove an empty host.
 const SETTLED_TICKS: u32 = 2;
@@ -261,5 +261,5 @@ fn reading_time(left: Duration) -> Duration {
 }
 
 #[cfg(test)]
-#[path = "machine_tests.rs"]
+#[path = "drain_tests.rs"]
 mod tests;
