@@ -86,6 +86,9 @@ pub struct CompletionExit {
     sigterm: bool,
     terminated: Option<Terminated>,
     leaving: Option<Leaving>,
+    /// The host stops by itself, and must have stopped by then.
+    stop_by: Option<Duration>,
+    told_to_stop: bool,
     triggers: Triggers,
     machine: Machine,
     began: Duration,
@@ -143,6 +146,8 @@ impl Output for CompletionExit {
             sigterm,
             terminated: None,
             leaving: None,
+            stop_by: None,
+            told_to_stop: false,
             began: Duration::ZERO,
             idle: Idle::default(),
             next_idle: Duration::ZERO,
@@ -176,6 +181,10 @@ impl CompletionExit {
         }
         if self.machine.phase() == Phase::Ended {
             self.leave_if_written(now, host);
+            if self.stop_by.is_some() {
+                self.look_for_sigterm(now, host);
+                self.bound_the_stop(now, host);
+            }
             return;
         }
         self.look_for_sigterm(now, host);
@@ -185,6 +194,9 @@ impl CompletionExit {
             self.look_at_silence(now, host);
             if !host.is_stopping() {
                 self.begin_if_due(now);
+            } else if let Some(left) = self.time_left(now) {
+                self.stop_by.get_or_insert(now + left);
+                self.bound_the_stop(now, host);
             }
         }
         if self.machine.phase() == Phase::Draining {
@@ -194,10 +206,17 @@ impl CompletionExit {
 
     /// The first tick comes when every input and output is initialised and collects.
     fn first_tick(&self, host: &dyn EngineHost) {
-        for output in host.outputs() {
-            if let Some(warning) = retry_warning(&output) {
+        let outputs = host.outputs();
+        for output in &outputs {
+            if let Some(warning) = retry_warning(output) {
                 tracing::warn!("{warning}");
             }
+        }
+        if !report::tells_drops(&outputs) {
+            tracing::warn!(
+                "this host does not tell what its outputs drop: no drain will be called complete, \
+                 and loss_exit_code does not see dropped records"
+            );
         }
         if let Some(time) = self.config.idle_time {
             tracing::info!(
@@ -249,8 +268,8 @@ impl CompletionExit {
         }
     }
 
-    /// Starts the drain if it is time.
-    fn begin_if_due(&mut self, now: Duration) {
+    /// Time until the deadline; `None`: nothing asks for an end.
+    fn time_left(&self, now: Duration) -> Option<Duration> {
         let mut deadline = None;
         if self.triggers.complete() {
             deadline = Some(self.config.deadline.unwrap_or(DEADLINE));
@@ -261,7 +280,24 @@ impl CompletionExit {
                 deadline = Some(deadline.map_or(left, |deadline| deadline.min(left)));
             }
         }
-        let Some(deadline) = deadline else {
+        deadline
+    }
+
+    /// A host that stops by itself may wait for ever: a hot reload waits for every delivery. Then
+    /// the deadline ends that, so that the Job ends, or the new instances can drain.
+    fn bound_the_stop(&mut self, now: Duration, host: &mut dyn EngineHost) {
+        let terminated = self.terminated.map(|terminated| terminated.end_at);
+        let by = self.stop_by.into_iter().chain(terminated).min();
+        if !self.told_to_stop && by.is_some_and(|by| now >= by) {
+            self.told_to_stop = true;
+            tracing::warn!("the host has not stopped by the deadline: it is to wait no longer");
+            host.limit_grace(LAST_GRACE);
+        }
+    }
+
+    /// Starts the drain if it is time.
+    fn begin_if_due(&mut self, now: Duration) {
+        let Some(deadline) = self.time_left(now) else {
             return;
         };
         tracing::info!("draining, at most {} s", deadline.as_secs_f64());
@@ -377,7 +413,10 @@ impl CompletionExit {
                 Action::RequestDrain(time) => host.request_drain(time),
                 Action::Flush => host.flush(),
                 Action::Exit(end) => self.leave(now, end, host),
-                Action::Report(end) => self.say(&self.report(end, host)),
+                Action::Report(end) => {
+                    self.stop_by = Some(self.machine.deadline());
+                    self.say(&self.report(end, host));
+                }
             }
         }
     }
