@@ -262,7 +262,7 @@ impl CompletionExit {
             Phase::Draining => self.machine.begin(now, terminated.end_at - now),
             Phase::Waiting if terminated.drain_at > now => tracing::info!(
                 "reading on for up to {} s",
-                (terminated.drain_at - now).as_secs_f64()
+                report::seconds(terminated.drain_at - now)
             ),
             Phase::Waiting | Phase::Ended => {}
         }
@@ -300,7 +300,7 @@ impl CompletionExit {
         let Some(deadline) = self.time_left(now) else {
             return;
         };
-        tracing::info!("draining, at most {} s", deadline.as_secs_f64());
+        tracing::info!("draining, at most {} s", report::seconds(deadline));
         self.not_ready();
         // Their work is done, and they open files.
         if let Some(watch) = &self.watch {

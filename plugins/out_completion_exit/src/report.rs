@@ -254,7 +254,8 @@ fn input_entry(input: &InputInfo) -> Value {
     Value::Object(entry)
 }
 
-fn seconds(time: Duration) -> f64 {
+/// In seconds, to the millisecond.
+pub(crate) fn seconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1000.0).round() / 1000.0
 }
 

@@ -171,6 +171,11 @@ impl Plan {
         if self.reloads() && !host.since(2, 1, 0) {
             self.disturbance = None;
         }
+        // 2.1.0 to 2.1.2 take their own records for broken ones when they find them in files that
+        // a killed run has left, and discard them.
+        if host.since(2, 1, 0) && !host.since(2, 1, 3) {
+            self.backlog = 0;
+        }
         // What a filter holds for its emitter is lost with the engine, and `sidecar_tail` does not
         // see that it is not delivered.
         let survives = self.reloads() || matches!(self.disturbance, Some(Disturbance::Kill(_)));

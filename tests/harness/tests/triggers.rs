@@ -288,6 +288,34 @@ fn sigterm_is_taken_back_after_sigcont() {
     });
 }
 
+/// The host puts its own handlers back on SIGHUP, too, and then does not look for signals until
+/// the reload is over.
+#[test]
+fn sigterm_right_behind_sighup_is_not_lost() {
+    each_real_host_where(
+        "SIGHUP, then SIGTERM",
+        |host| host.since(2, 2, 0),
+        |host| {
+            let mut job = Job::new(host);
+            let service = "[SERVICE]\n    hot_reload on\n";
+            let service = job.pipeline.file("service.conf", service);
+            job.pipeline.arg("-c").arg(service).arg("-Y");
+            job.exit(&[("exit_code", "5")]);
+            let running = job.start();
+            let asleep = wait_until(DEADLINE, || running.main_thread_sleeps().then_some(()));
+            assert!(asleep.is_some(), "{}", running.output());
+            running.signal(Signal::HUP);
+            running.signal(Signal::TERM);
+            let ended = running.end();
+            ended.check_status(5);
+            // Both instances hear of it, the new one drains.
+            let report = job.report();
+            ended.check(&format!("{report}"), report["trigger"] == "sigterm");
+            ended.check("complete", report["complete"] == true);
+        },
+    );
+}
+
 #[test]
 fn sigterm_waits_for_the_flag_if_it_is_told_to() {
     each_real_host("sigterm_wait", |host| {

@@ -85,7 +85,7 @@ pub(super) fn judge(sidecar: &Sidecar, running: &Running, life: &Life<'_>) -> Ou
     {
         faults.push(format!("it ended with {ended:?}, {allowed:?} was expected"));
     }
-    // A SIGTERM right after SIGHUP may come while the host has its own handler back.
+    // A SIGTERM between the instances of a reload goes to the host.
     let own = life.terminated.is_none() && !(plan.reloads() && plan.trigger == Trigger::Sigterm);
     if own && report["complete"] != true {
         faults.push("the report says that it is not complete".to_owned());
