@@ -91,6 +91,8 @@ pub(crate) struct Worker {
     said_unread: bool,
     finished: Vec<String>,
     finished_more: crate::followed::Total,
+    /// How many files were ever found, are followed and are finished in the report that is out.
+    reported: (u64, usize, usize),
 }
 
 impl Worker {
@@ -151,6 +153,7 @@ impl Worker {
             said_unread: false,
             finished: Vec::new(),
             finished_more: crate::followed::Total::default(),
+            reported: (0, 0, 0),
         }
     }
 
@@ -291,6 +294,12 @@ impl Worker {
         let files = self.files.len() as u64;
         let lag = self.shared.publish(idle, files, unread);
         self.counters.lag_bytes.set(lag);
+        // Before a drain only paths matter, so what is read makes no new report.
+        let reported = (self.next_id, self.files.len(), self.finished.len());
+        if self.draining.is_some() || reported != self.reported {
+            self.reported = reported;
+            self.shared.set_report(self.report());
+        }
     }
 
     // Draining.
@@ -373,7 +382,7 @@ impl Worker {
         rows.extend(live.map(|file| report_row(file)));
         if self.finished_more.lines > 0 {
             rows.push(format!(
-                r#"{{"path":null,"bytes":{},"lines":{},"unread_bytes":0}}"#,
+                r#"{{"path":null,"read_bytes":{},"unread_bytes":0,"lines":{}}}"#,
                 self.finished_more.bytes, self.finished_more.lines
             ));
         }
@@ -392,9 +401,9 @@ fn timeout(until: Instant) -> Timespec {
 fn report_row(file: &Followed) -> String {
     let path = serde_json::Value::from(file.name.to_string_lossy());
     format!(
-        r#"{{"path":{path},"bytes":{},"lines":{},"unread_bytes":{}}}"#,
+        r#"{{"path":{path},"read_bytes":{},"unread_bytes":{},"lines":{}}}"#,
         file.total.bytes,
-        file.total.lines,
-        file.unread()
+        file.unread(),
+        file.total.lines
     )
 }
