@@ -127,6 +127,12 @@ impl SidecarTail {
         batches.into_iter().map(Item::Batch).collect()
     }
 
+    /// Nothing more is handed over: the deadline of a drain has passed, so what the host has must
+    /// leave it now, and the next start goes on behind that.
+    fn holds_back(&self) -> bool {
+        self.keeps_positions && self.shared.gave_up()
+    }
+
     /// Passes on what has left the host.
     fn confirm(&mut self, host: &dyn InputHost) {
         if let Some(reaches) = self.tracker.confirmed(host) {
@@ -217,6 +223,9 @@ impl Input for SidecarTail {
         if wake == Wake::Tick {
             self.confirm(host);
         }
+        if self.holds_back() {
+            return;
+        }
         if self.keeps_positions && self.tracker.wants_quiet(host, wake == Wake::Tick) {
             if wake == Wake::Tick {
                 host.flush();
@@ -241,8 +250,12 @@ impl Input for SidecarTail {
         if !host.is_stopping() || self.finished {
             return;
         }
-        // The collectors are stopped: what is not handed over here never is.
         self.finished = true;
+        if self.holds_back() {
+            self.shared.freeze();
+            return;
+        }
+        // The collectors are stopped: what is not handed over here never is.
         let until = Instant::now() + AT_STOP;
         let request = self.shared.start_drain(AT_STOP);
         let mut taken = 0;

@@ -241,6 +241,11 @@ impl Shared {
         self.lock().drain_done
     }
 
+    /// The deadline of a drain came before its end.
+    pub(crate) fn gave_up(&self) -> bool {
+        self.lock().gave_up
+    }
+
     /// Waits until there is an item, the worker has stopped, or `until` has passed.
     pub(crate) fn wait_for_item(&self, until: Instant) {
         let state = self.lock();
