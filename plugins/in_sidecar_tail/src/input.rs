@@ -127,12 +127,6 @@ impl SidecarTail {
         batches.into_iter().map(Item::Batch).collect()
     }
 
-    /// Nothing more is handed over: the deadline of a drain has passed, so what the host has must
-    /// leave it now, and the next start goes on behind that.
-    fn holds_back(&self) -> bool {
-        self.keeps_positions && self.shared.gave_up()
-    }
-
     /// Passes on what has left the host.
     fn confirm(&mut self, host: &dyn InputHost) {
         if let Some(reaches) = self.tracker.confirmed(host) {
@@ -223,7 +217,8 @@ impl Input for SidecarTail {
         if wake == Wake::Tick {
             self.confirm(host);
         }
-        if self.holds_back() {
+        // What the host has must leave it now; the next start goes on behind that.
+        if self.keeps_positions && self.shared.gave_up() {
             return;
         }
         if self.keeps_positions && self.tracker.wants_quiet(host, wake == Wake::Tick) {
@@ -251,7 +246,8 @@ impl Input for SidecarTail {
             return;
         }
         self.finished = true;
-        if self.holds_back() {
+        // Not every host says after this whether it has delivered what it takes now.
+        if self.keeps_positions && self.shared.drain_is_over() {
             self.shared.freeze();
             return;
         }

@@ -132,6 +132,23 @@ fn behind_the_deadline_of_a_drain_nothing_is_handed_over() {
 }
 
 #[test]
+fn behind_a_drain_nothing_is_handed_over_at_the_stop() {
+    let setup = Setup::new("*.log");
+    let file = setup.file("a.log");
+    append(&file, "one\n");
+    let mut rig = setup.start();
+    rig.drain();
+    append(&file, "two\n");
+    rig.host.stopping = true;
+    let tail = rig.tail.as_mut().unwrap();
+    tail.pause(&mut rig.host);
+    assert_eq!(rig.lines(), ["one"]);
+    rig.exit();
+    let mut rig = setup.start();
+    rig.wait_for(&["two"]);
+}
+
+#[test]
 fn an_orderly_stop_saves_what_was_delivered_last() {
     let setup = Setup::new("*.log");
     let file = setup.file("a.log");
