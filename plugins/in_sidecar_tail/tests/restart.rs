@@ -5,8 +5,10 @@ mod common;
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use common::{append, Rig};
+use flb_sidecar_sdk::drain::DrainState;
 use flb_sidecar_sdk::fake::FakeHost;
 use flb_sidecar_sdk::{Input, Pending, StockPosition, Wake};
 
@@ -100,6 +102,50 @@ fn a_restart_repeats_nothing_and_loses_nothing() {
     rig.wait_for(&["partial", "three"]);
     append(&file, "four\n");
     rig.wait_for(&["partial", "three", "four"]);
+}
+
+#[test]
+fn behind_the_deadline_of_a_drain_nothing_is_handed_over() {
+    let setup = Setup::new("*.log");
+    let file = setup.file("a.log");
+    append(&file, "one\n");
+    let mut rig = setup.start_on(stuck());
+    rig.wait_for(&["one"]);
+    let handle = rig.tail().drain_handle().unwrap();
+    append(&file, "two\n");
+    handle.request(Duration::ZERO);
+    rig.until("given up", |_| handle.status().state == DrainState::GaveUp);
+    append(&file, "three\n");
+    rig.until("the line is seen", |_| handle.status().unread_bytes >= 6);
+    let handed_over = rig.lines().len();
+    // The engine delivers what it has, and stops.
+    rig.host.pending = delivering().pending;
+    rig.host.stopping = true;
+    let tail = rig.tail.as_mut().unwrap();
+    tail.pause(&mut rig.host);
+    let before = rig.lines();
+    assert_eq!(before.len(), handed_over);
+    rig.exit();
+    let mut rig = setup.start();
+    let all = ["one", "two", "three"];
+    rig.wait_for(&all[handed_over..]);
+}
+
+#[test]
+fn behind_a_drain_nothing_is_handed_over_at_the_stop() {
+    let setup = Setup::new("*.log");
+    let file = setup.file("a.log");
+    append(&file, "one\n");
+    let mut rig = setup.start();
+    rig.drain();
+    append(&file, "two\n");
+    rig.host.stopping = true;
+    let tail = rig.tail.as_mut().unwrap();
+    tail.pause(&mut rig.host);
+    assert_eq!(rig.lines(), ["one"]);
+    rig.exit();
+    let mut rig = setup.start();
+    rig.wait_for(&["two"]);
 }
 
 #[test]

@@ -11,12 +11,15 @@ pub mod destination;
 pub mod forward;
 pub mod host;
 pub mod job;
+pub mod memory;
 pub mod pipeline;
 pub mod pod_api;
 pub mod process;
 pub mod random;
 pub mod short_job;
+pub mod sidecar;
 pub mod sink;
+pub mod upgrade;
 
 pub use case::Case;
 pub use host::{each_real_host, each_real_host_where, each_test_host, Host, Version};
