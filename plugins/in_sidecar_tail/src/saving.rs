@@ -361,6 +361,8 @@ impl Worker {
             return;
         };
         let entries: Vec<Entry> = saving.unclaimed.iter().cloned().collect();
+        let mut place = saving.location.state().as_os_str().to_owned();
+        place.push(".rest");
         let mut listings: HashMap<PathBuf, HashMap<u64, PathBuf>> = HashMap::new();
         for entry in entries {
             let Some(folder) = entry.path.parent() else {
@@ -381,14 +383,17 @@ impl Worker {
                     fits.then_some((path, handle, metadata))
                 })
                 .or_else(|| self.find_copy(folder, &entry.path, &entry.clue, None));
-            let Some((path, handle, metadata)) = found else {
-                continue;
+            let recovered = match found {
+                Some((path, handle, metadata)) => {
+                    let name = entry.path.clone();
+                    self.follow_claimed(&path, handle, &metadata, entry.clone(), name);
+                    true
+                }
+                None => self.recover_compressed(&entry, place.as_ref()),
             };
-            if let Some(saving) = &mut self.saving {
+            if let Some(saving) = self.saving.as_mut().filter(|_| recovered) {
                 saving.unclaimed.remove(|other| *other == entry);
             }
-            let name = entry.path.clone();
-            self.follow_claimed(&path, handle, &metadata, entry, name);
         }
     }
 }

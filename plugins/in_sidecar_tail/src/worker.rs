@@ -13,6 +13,7 @@ use flb_sidecar_sdk::event::RecordFormat;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use tracing::{info, warn};
 
+use crate::compressed::{Remembered, Unsettled};
 use crate::counters::{Counters, Trouble};
 use crate::discovery::Listings;
 use crate::encode::{Batch, Encoder};
@@ -66,6 +67,10 @@ pub(crate) struct Worker {
     pub(crate) to_check: Vec<FileId>,
     /// Compressed files, left alone.
     pub(crate) compressed: HashSet<Identity>,
+    /// Those of which it is not said yet what they are.
+    pub(crate) unsettled: Vec<Unsettled>,
+    /// Files that were let go, the newest last.
+    pub(crate) remembered: VecDeque<Remembered>,
     /// What is wrong with paths at present, and was said.
     pub(crate) troubles: HashSet<(Trouble, PathBuf)>,
     /// Files that may have something to read.
@@ -132,6 +137,8 @@ impl Worker {
             polled: HashSet::new(),
             to_check: Vec::new(),
             compressed: HashSet::new(),
+            unsettled: Vec::new(),
+            remembered: VecDeque::new(),
             troubles: HashSet::new(),
             turns: VecDeque::new(),
             carried: 0,
@@ -278,6 +285,7 @@ impl Worker {
         self.said_unread = false;
         self.scan();
         self.release_held();
+        self.settle_compressed(true);
         self.draining = Some(request);
         self.drain_left = 0;
         let ids: Vec<FileId> = self.files.keys().copied().collect();
