@@ -17,6 +17,7 @@ use crate::abi::bindings::{
     host_config, host_event_chunk, host_flush, host_input, host_output, output_plugin_1_9_0,
 };
 use crate::abi::functions::Flush;
+use crate::abi::generations::ConfigOffsets;
 use crate::abi::layouts::{self, OutputCallbacks};
 use crate::abi::memory::Memory;
 use crate::abi::observe;
@@ -239,9 +240,6 @@ struct Handle<'a> {
 /// Inputs are numbered from 0 without gaps; this ends the search on a host gone wrong.
 const MAX_INPUTS: c_int = 1024;
 
-/// No release's `struct flb_config` is larger.
-const CONFIG_BYTES: usize = 32 << 10;
-
 impl Handle<'_> {
     fn instances(&self) -> Vec<*mut c_void> {
         let Some(by_id) = self.core.host.functions.input_by_id else {
@@ -258,7 +256,7 @@ impl Handle<'_> {
     fn outputs_of_engine(&self, memory: &mut Memory) -> Option<Vec<usize>> {
         let own = self.core.instance as usize;
         let config = self.core.config as usize;
-        let in_config = |node: &usize| (config..config + CONFIG_BYTES).contains(node);
+        let in_config = |node: &usize| (config..config + ConfigOffsets::MOST_BYTES).contains(node);
         self.core
             .host
             .generation

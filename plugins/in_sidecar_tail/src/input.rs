@@ -124,6 +124,7 @@ impl SidecarTail {
                     }
                     if self.keeps_positions {
                         self.tracker.appended(&batch.reaches);
+                        self.shared.set_unconfirmed(true);
                     }
                     self.shared.delivered(batch);
                 }
@@ -159,9 +160,10 @@ impl SidecarTail {
     }
 
     /// Passes on what has left the host.
-    fn confirm(&mut self, host: &dyn InputHost) {
-        if let Some(reaches) = self.tracker.confirmed(host) {
+    fn confirm(&mut self, host: &dyn InputHost, tick: bool) {
+        if let Some(reaches) = self.tracker.confirmed(host, tick) {
             self.shared.confirm(reaches);
+            self.shared.set_unconfirmed(self.tracker.is_waiting());
         }
     }
 }
@@ -251,9 +253,7 @@ impl Input for SidecarTail {
 
     fn collect(&mut self, wake: Wake, host: &mut dyn InputHost) {
         self.shared.clear_host_wake();
-        if wake == Wake::Tick {
-            self.confirm(host);
-        }
+        self.confirm(host, wake == Wake::Tick);
         if self.keeps_positions && self.tracker.wants_quiet(host, wake == Wake::Tick) {
             if wake == Wake::Tick {
                 host.flush();
@@ -275,7 +275,7 @@ impl Input for SidecarTail {
     }
 
     fn pause(&mut self, host: &mut dyn InputHost) {
-        self.confirm(host);
+        self.confirm(host, true);
         if !host.is_stopping() || self.finished {
             return;
         }

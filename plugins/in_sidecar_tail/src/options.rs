@@ -253,7 +253,7 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     OptionSpec::new(
         "db.sync",
         Kind::String,
-        "How the state is written: off (not synced), normal (the file is), full or extra (its folder too).",
+        "How the state is written: off (not synced), normal (the document is), full or extra (journal and folder too).",
     )
     .default("normal"),
     OptionSpec::new(
@@ -265,7 +265,7 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     OptionSpec::new(
         "db.journal_mode",
         Kind::String,
-        "Accepted for a change from tail: the state is replaced as a whole and has no journal.",
+        "Accepted for a change from tail: the state is always a document and a journal of changes.",
     )
     .default("WAL"),
     OptionSpec::new(

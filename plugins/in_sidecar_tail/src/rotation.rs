@@ -264,7 +264,7 @@ impl Worker {
             self.carried -= file.offset - file.lines.start();
             self.note_finished(&file);
             self.remember(&file);
-            self.mark_unsaved();
+            self.entry_gone(file.identity);
         }
     }
 
@@ -291,6 +291,7 @@ impl Worker {
             if let Some(handle) = &file.handle {
                 file.tail = Tail::read(handle, size).unwrap_or_default();
             }
+            self.changed(id);
             return;
         }
         info!("{} begins anew", file.name.display());
@@ -319,7 +320,7 @@ impl Worker {
         if let Some(file) = self.files.get_mut(&id) {
             self.carried -= file.offset - file.lines.start();
             file.begin_anew();
-            self.mark_unsaved();
+            self.changed(id);
         }
     }
 
@@ -400,6 +401,7 @@ impl Worker {
         copy.compared = true;
         self.held.retain(|other| *other != id);
         self.files.insert(id, copy);
+        self.changed(id);
         self.rotated(id);
         self.look(id, true);
     }
@@ -431,7 +433,7 @@ impl Worker {
                 let tail = file.handle.as_ref().map(|h| Tail::read(h, file.offset));
                 file.tail = tail.and_then(Result::ok).unwrap_or_default();
                 file.checkpoint_tail = Print::of(file.tail.bytes());
-                self.mark_unsaved();
+                self.changed(id);
             }
         }
     }

@@ -15,6 +15,7 @@ use tracing::{info, warn};
 
 use crate::compressed::{Remembered, Unsettled};
 use crate::counters::{Counters, Trouble};
+use crate::delivery::LOOK;
 use crate::discovery::Listings;
 use crate::encode::{Batch, Encoder};
 use crate::followed::{FileId, Followed};
@@ -86,6 +87,7 @@ pub(crate) struct Worker {
     pub(crate) next_link_check: Instant,
     pub(crate) next_poll: Instant,
     next_publish: Instant,
+    next_question: Instant,
     pub(crate) saving: Option<Saving>,
     /// The drain request being worked on, and how many files have not come to their end in it.
     pub(crate) draining: Option<u64>,
@@ -94,6 +96,8 @@ pub(crate) struct Worker {
     said_unread: bool,
     finished: Vec<String>,
     finished_more: crate::followed::Total,
+    /// How many files were ever found, are followed and are finished in the report that is out.
+    reported: (u64, usize, usize),
 }
 
 impl Worker {
@@ -149,12 +153,14 @@ impl Worker {
             next_link_check: now,
             next_poll: now,
             next_publish: now,
+            next_question: now,
             draining: None,
             drain_left: 0,
             drain_seen: 0,
             said_unread: false,
             finished: Vec::new(),
             finished_more: crate::followed::Total::default(),
+            reported: (0, 0, 0),
         }
     }
 
@@ -164,9 +170,10 @@ impl Worker {
             return;
         }
         while !self.shared.stopped() {
+            self.ask_host();
             if self.shared.frozen() {
                 self.save(false);
-                self.wait_for_wake(self.next_save());
+                self.wait_for_wake(self.next_save().min(self.next_question()));
                 continue;
             }
             self.changes();
@@ -230,7 +237,25 @@ impl Worker {
         if self.needs_poll() {
             next = next.min(self.next_poll);
         }
-        next.min(self.next_save())
+        next.min(self.next_save()).min(self.next_question())
+    }
+
+    /// When the host is to be asked next what it still has.
+    fn next_question(&self) -> Instant {
+        if self.shared.unconfirmed() {
+            self.next_question
+        } else {
+            Instant::now() + Duration::from_secs(3600)
+        }
+    }
+
+    /// Has the host's thread look for what has left the host, soon after it has.
+    fn ask_host(&mut self) {
+        let now = Instant::now();
+        if now >= self.next_question && self.shared.unconfirmed() {
+            self.next_question = now + LOOK;
+            self.shared.wake_host();
+        }
     }
 
     fn timers(&mut self, now: Instant) {
@@ -276,6 +301,12 @@ impl Worker {
         let files = self.files.len() as u64;
         let lag = self.shared.publish(idle, files, unread);
         self.counters.lag_bytes.set(lag);
+        // Before a drain only paths matter, so what is read makes no new report.
+        let reported = (self.next_id, self.files.len(), self.finished.len());
+        if self.draining.is_some() || reported != self.reported {
+            self.reported = reported;
+            self.shared.set_report(self.report());
+        }
     }
 
     // Draining.
@@ -359,7 +390,7 @@ impl Worker {
         rows.extend(live.map(|file| report_row(file)));
         if self.finished_more.lines > 0 {
             rows.push(format!(
-                r#"{{"path":null,"bytes":{},"lines":{},"unread_bytes":0}}"#,
+                r#"{{"path":null,"read_bytes":{},"unread_bytes":0,"lines":{}}}"#,
                 self.finished_more.bytes, self.finished_more.lines
             ));
         }
@@ -378,9 +409,9 @@ fn timeout(until: Instant) -> Timespec {
 fn report_row(file: &Followed) -> String {
     let path = serde_json::Value::from(file.name.to_string_lossy());
     format!(
-        r#"{{"path":{path},"bytes":{},"lines":{},"unread_bytes":{}}}"#,
+        r#"{{"path":{path},"read_bytes":{},"unread_bytes":{},"lines":{}}}"#,
         file.total.bytes,
-        file.total.lines,
-        file.unread()
+        file.unread(),
+        file.total.lines
     )
 }

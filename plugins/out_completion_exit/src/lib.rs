@@ -1,30 +1,21 @@
 //! Ends the host once the Job is done: waits for a trigger, drains, exits with a status.
 //!
-//! - `watch` waits for `flag` files and for the end of a `process`, on a thread of its own,
-//! - `pod_status` asks the Kubernetes API for the ends of containers, on a thread of its own,
-//! - `idle` measures silence, with `writers` as its second opinion,
-//! - `trigger` knows whether enough of that has happened,
-//! - `machine` decides at each tick what to do next, without clock or I/O,
-//! - `source` knows how long the host's own inputs must be quiet,
+//! - `options` declares what can be set, `config` reads it,
+//! - `trigger` knows what may start the drain and whether enough of that has happened,
+//! - `drain` decides at each tick what to do next, without clock or I/O,
 //! - `report` says what came of it, `files` writes that down,
 //! - this file connects them with the engine.
 #![forbid(unsafe_code)]
 
+mod config;
+mod drain;
 mod files;
-mod flag;
-mod idle;
-mod machine;
 mod options;
-mod pod_status;
-mod process;
 mod report;
-mod source;
 #[cfg(test)]
 mod tests;
 mod trigger;
-mod watch;
 mod worker;
-mod writers;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -33,15 +24,16 @@ use flb_sidecar_sdk::{
     ConfigError, EngineHost, Output, OutputInfo, PluginInfo, RetryLimit, Settings,
 };
 
+use config::{Config, ExitCode};
+use drain::{Action, Cause, End, Facts, Machine, Phase};
 use files::Files;
-use idle::Idle;
-use machine::{Action, Cause, End, Facts, Machine, Phase};
-use options::{Config, ExitCode, OPTIONS};
-use pod_status::PodStatus;
+use options::OPTIONS;
 use report::Report;
+use trigger::idle::Idle;
+use trigger::pod_status::PodStatus;
+use trigger::watch::Watch;
+use trigger::writers::Writers;
 use trigger::{Fired, Trigger, Triggers};
-use watch::Watch;
-use writers::Writers;
 
 /// Default of `deadline` after SIGTERM: the kubelet kills 30 s after it.
 const SIGTERM_DEADLINE: Duration = Duration::from_secs(25);
@@ -94,6 +86,9 @@ pub struct CompletionExit {
     sigterm: bool,
     terminated: Option<Terminated>,
     leaving: Option<Leaving>,
+    /// The host stops by itself, and must have stopped by then.
+    stop_by: Option<Duration>,
+    told_to_stop: bool,
     triggers: Triggers,
     machine: Machine,
     began: Duration,
@@ -121,7 +116,7 @@ impl Output for CompletionExit {
         let sigterm = config.sigterm && host.take_over_sigterm();
         if config.sigterm && !sigterm {
             if !config.has_trigger() {
-                return Err(options::no_trigger());
+                return Err(config::no_trigger());
             }
             tracing::warn!("SIGTERM stays with the host: it will stop without a drain");
         }
@@ -151,6 +146,8 @@ impl Output for CompletionExit {
             sigterm,
             terminated: None,
             leaving: None,
+            stop_by: None,
+            told_to_stop: false,
             began: Duration::ZERO,
             idle: Idle::default(),
             next_idle: Duration::ZERO,
@@ -184,6 +181,10 @@ impl CompletionExit {
         }
         if self.machine.phase() == Phase::Ended {
             self.leave_if_written(now, host);
+            if self.stop_by.is_some() {
+                self.look_for_sigterm(now, host);
+                self.bound_the_stop(now, host);
+            }
             return;
         }
         self.look_for_sigterm(now, host);
@@ -193,6 +194,9 @@ impl CompletionExit {
             self.look_at_silence(now, host);
             if !host.is_stopping() {
                 self.begin_if_due(now);
+            } else if let Some(left) = self.time_left(now) {
+                self.stop_by.get_or_insert(now + left);
+                self.bound_the_stop(now, host);
             }
         }
         if self.machine.phase() == Phase::Draining {
@@ -202,10 +206,17 @@ impl CompletionExit {
 
     /// The first tick comes when every input and output is initialised and collects.
     fn first_tick(&self, host: &dyn EngineHost) {
-        for output in host.outputs() {
-            if let Some(warning) = retry_warning(&output) {
+        let outputs = host.outputs();
+        for output in &outputs {
+            if let Some(warning) = retry_warning(output) {
                 tracing::warn!("{warning}");
             }
+        }
+        if !report::tells_drops(&outputs) {
+            tracing::warn!(
+                "this host does not tell what its outputs drop: no drain will be called complete, \
+                 and loss_exit_code does not see dropped records"
+            );
         }
         if let Some(time) = self.config.idle_time {
             tracing::info!(
@@ -251,14 +262,14 @@ impl CompletionExit {
             Phase::Draining => self.machine.begin(now, terminated.end_at - now),
             Phase::Waiting if terminated.drain_at > now => tracing::info!(
                 "reading on for up to {} s",
-                (terminated.drain_at - now).as_secs_f64()
+                report::seconds(terminated.drain_at - now)
             ),
             Phase::Waiting | Phase::Ended => {}
         }
     }
 
-    /// Starts the drain if it is time.
-    fn begin_if_due(&mut self, now: Duration) {
+    /// Time until the deadline; `None`: nothing asks for an end.
+    fn time_left(&self, now: Duration) -> Option<Duration> {
         let mut deadline = None;
         if self.triggers.complete() {
             deadline = Some(self.config.deadline.unwrap_or(DEADLINE));
@@ -269,10 +280,27 @@ impl CompletionExit {
                 deadline = Some(deadline.map_or(left, |deadline| deadline.min(left)));
             }
         }
-        let Some(deadline) = deadline else {
+        deadline
+    }
+
+    /// A host that stops by itself may wait for ever: a hot reload waits for every delivery. Then
+    /// the deadline ends that, so that the Job ends, or the new instances can drain.
+    fn bound_the_stop(&mut self, now: Duration, host: &mut dyn EngineHost) {
+        let terminated = self.terminated.map(|terminated| terminated.end_at);
+        let by = self.stop_by.into_iter().chain(terminated).min();
+        if !self.told_to_stop && by.is_some_and(|by| now >= by) {
+            self.told_to_stop = true;
+            tracing::warn!("the host has not stopped by the deadline: it is to wait no longer");
+            host.limit_grace(LAST_GRACE);
+        }
+    }
+
+    /// Starts the drain if it is time.
+    fn begin_if_due(&mut self, now: Duration) {
+        let Some(deadline) = self.time_left(now) else {
             return;
         };
-        tracing::info!("draining, at most {} s", deadline.as_secs_f64());
+        tracing::info!("draining, at most {} s", report::seconds(deadline));
         self.not_ready();
         // Their work is done, and they open files.
         if let Some(watch) = &self.watch {
@@ -385,7 +413,10 @@ impl CompletionExit {
                 Action::RequestDrain(time) => host.request_drain(time),
                 Action::Flush => host.flush(),
                 Action::Exit(end) => self.leave(now, end, host),
-                Action::Report(end) => self.say(&self.report(end, host)),
+                Action::Report(end) => {
+                    self.stop_by = Some(self.machine.deadline());
+                    self.say(&self.report(end, host));
+                }
             }
         }
     }

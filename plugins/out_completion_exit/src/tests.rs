@@ -1,7 +1,7 @@
 use super::*;
 use flb_sidecar_sdk::drain::{DrainState, DrainStatus};
 use flb_sidecar_sdk::fake::FakeHost;
-use flb_sidecar_sdk::{InputInfo, Pending};
+use flb_sidecar_sdk::{InputInfo, OutputInfo, Pending};
 use std::fs;
 
 fn start(host: &mut FakeHost, options: &[(&str, &str)]) -> Result<CompletionExit, ConfigError> {
@@ -20,6 +20,10 @@ fn host(state: DrainState) -> FakeHost {
                 ..DrainStatus::default()
             }),
             ..InputInfo::default()
+        }],
+        outputs: vec![OutputInfo {
+            dropped_records: Some(0),
+            ..OutputInfo::default()
         }],
         tasks: Some(0),
         chunks: Some((0, 0)),
@@ -398,5 +402,52 @@ fn few_retries_are_warned_of() {
         output("stdout", RetryLimit::Times(1)),
     ] {
         assert_eq!(retry_warning(&quiet), None);
+    }
+}
+
+#[test]
+fn a_host_that_stops_in_a_drain_stops_by_the_deadline() {
+    let mut host = host(DrainState::Draining);
+    let options = [("time_count", "5"), ("deadline", "10")];
+    let mut plugin = start(&mut host, &options).unwrap();
+    plugin.tick_at(SECOND * 5, &mut host);
+    host.stopping = true;
+    for second in 6..15 {
+        plugin.tick_at(SECOND * second, &mut host);
+    }
+    assert!(host.graces.is_empty());
+    for second in 15..20 {
+        plugin.tick_at(SECOND * second, &mut host);
+    }
+    assert_eq!(host.graces, [LAST_GRACE]);
+    assert!(host.exits.is_empty());
+    plugin.exit();
+}
+
+#[test]
+fn a_trigger_or_sigterm_bounds_a_stop_that_began_before() {
+    for (options, terminated, by) in [
+        (vec![("time_count", "5"), ("deadline", "10")], None, 15),
+        (vec![("deadline", "7")], Some(Duration::ZERO), 12),
+        (
+            vec![("time_count", "5"), ("deadline", "10")],
+            Some(SECOND * 4),
+            11,
+        ),
+    ] {
+        let mut host = sigterm_host(DrainState::Idle);
+        let mut plugin = start(&mut host, &options).unwrap();
+        plugin.tick_at(Duration::ZERO, &mut host);
+        host.stopping = true;
+        plugin.tick_at(SECOND, &mut host);
+        host.terminated = terminated;
+        for second in 5..by {
+            plugin.tick_at(SECOND * second, &mut host);
+        }
+        assert!(host.graces.is_empty(), "{options:?}");
+        plugin.tick_at(SECOND * by, &mut host);
+        assert_eq!(host.graces, [LAST_GRACE], "{options:?}");
+        assert!(host.drains.is_empty() && host.exits.is_empty());
+        plugin.exit();
     }
 }

@@ -72,7 +72,8 @@ pub trait InputHost {
     /// what was appended is still on its way to the engine, so ask again at the next tick.
     fn exit(&mut self, status: i32) -> bool;
 
-    /// What of this input is not delivered yet; `None`: this host does not tell.
+    /// What of this input a crash of the host would lose: what is neither delivered nor in the
+    /// host's files; `None`: this host does not tell.
     fn pending(&self) -> Option<Pending>;
 
     /// The parsers of the host's configuration, to be kept until `exit`; `None`: this host does
@@ -91,11 +92,17 @@ pub trait InputHost {
         Err(String::new())
     }
 
-    /// Adds a number for every chunk of this input that is not delivered. A number stands for one
-    /// chunk as long as it is there, and may stand for another one only after that. `false`: this
-    /// host does not tell.
+    /// Adds a number for every chunk that a crash of the host would lose and that may have records
+    /// of this input. A number stands for one chunk as long as it is there, and may stand for
+    /// another one only after that. `false`: this host does not tell.
     fn undelivered(&self, _chunks: &mut Vec<u64>) -> bool {
         false
+    }
+
+    /// How long after an append its records may be in no chunk yet: where filters hold them back.
+    /// `None`: longer than anybody can tell now.
+    fn delay(&self) -> Option<Duration> {
+        Some(Duration::ZERO)
     }
 
     /// What the database of the host's own `tail` at `db` says, read with the host's SQLite. The

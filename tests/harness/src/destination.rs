@@ -18,6 +18,8 @@ pub enum Mood {
     Slow(Duration),
     /// Answers 503 until this long after the first request, then is well.
     Refuses(Duration),
+    /// Answers 503 until [`Destination::open`] is called, then is well.
+    Shut,
     /// Resets connections until this long after the first one, then is well.
     Resets(Duration),
     /// Listens only after this time.
@@ -29,6 +31,7 @@ pub enum Mood {
 #[derive(Debug, Default)]
 struct State {
     first: Option<Instant>,
+    open: bool,
     refused: u64,
     lines: Vec<String>,
 }
@@ -90,6 +93,12 @@ impl Destination {
         counts
     }
 
+    /// Ends [`Mood::Shut`].
+    pub fn open(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.open = true;
+    }
+
     /// How many requests or connections it did not take.
     pub fn refused(&self) -> u64 {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -112,6 +121,13 @@ fn is_bad(state: &Mutex<State>, time: Duration) -> bool {
         state.refused += 1;
     }
     bad
+}
+
+/// Whether it is not open; that counts as a refusal.
+fn is_shut(state: &Mutex<State>) -> bool {
+    let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+    state.refused += u64::from(!state.open);
+    !state.open
 }
 
 /// Answers requests on one connection until it closes.
@@ -140,7 +156,11 @@ fn serve(stream: &TcpStream, mood: Mood, state: &Mutex<State>) -> Option<()> {
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body).ok()?;
-        let refuses = matches!(mood, Mood::Refuses(time) if is_bad(state, time));
+        let refuses = match mood {
+            Mood::Refuses(time) => is_bad(state, time),
+            Mood::Shut => is_shut(state),
+            _ => false,
+        };
         if let Mood::Slow(time) = mood {
             std::thread::sleep(time);
         }

@@ -12,6 +12,7 @@ pub mod forward;
 pub mod host;
 pub mod job;
 pub mod pipeline;
+pub mod pod_api;
 pub mod process;
 pub mod random;
 pub mod short_job;
