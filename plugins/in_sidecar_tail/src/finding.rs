@@ -192,6 +192,7 @@ impl Worker {
         }
         self.settle_held();
         self.retire();
+        self.settle_compressed(false);
         self.scanned = true;
         self.next_scan = Instant::now() + self.options.refresh_interval;
     }

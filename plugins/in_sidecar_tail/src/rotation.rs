@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, info, warn};
 
-use crate::counters::Trouble;
+use crate::compressed::MAGIC;
 use crate::followed::{self, FileId, Followed, Held, Seen};
 use crate::identity::{Clue, Identity, Print, Tail};
 use crate::lines::Splitter;
@@ -73,7 +73,7 @@ impl Worker {
         if file.grow_head().is_err() {
             debug!("{}: cannot read its head", file.name.display());
         }
-        if file.offset == 0 && file.head.starts_with(&[0x1f, 0x8b]) {
+        if file.offset == 0 && file.head.starts_with(&MAGIC) {
             self.leave_compressed(id);
             return;
         }
@@ -98,20 +98,6 @@ impl Worker {
                 }
             }
         }
-    }
-
-    fn leave_compressed(&mut self, id: FileId) {
-        let Some(file) = self.files.get(&id) else {
-            return;
-        };
-        let (identity, name) = (file.identity, file.name.clone());
-        self.trouble(
-            Trouble::Compressed,
-            &name,
-            "it is compressed (gzip), so it is not read",
-        );
-        self.compressed.insert(identity);
-        self.forget(id);
     }
 
     // Names.
@@ -277,6 +263,7 @@ impl Worker {
         if let Some(file) = self.files.remove(&id) {
             self.carried -= file.offset - file.lines.start();
             self.note_finished(&file);
+            self.remember(&file);
             self.entry_gone(file.identity);
         }
     }

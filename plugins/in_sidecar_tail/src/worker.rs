@@ -13,6 +13,7 @@ use flb_sidecar_sdk::event::RecordFormat;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use tracing::{info, warn};
 
+use crate::compressed::{Remembered, Unsettled};
 use crate::counters::{Counters, Trouble};
 use crate::delivery::LOOK;
 use crate::discovery::Listings;
@@ -67,6 +68,10 @@ pub(crate) struct Worker {
     pub(crate) to_check: Vec<FileId>,
     /// Compressed files, left alone.
     pub(crate) compressed: HashSet<Identity>,
+    /// Those of which it is not said yet what they are.
+    pub(crate) unsettled: Vec<Unsettled>,
+    /// Files that were let go, the newest last.
+    pub(crate) remembered: VecDeque<Remembered>,
     /// What is wrong with paths at present, and was said.
     pub(crate) troubles: HashSet<(Trouble, PathBuf)>,
     /// Files that may have something to read.
@@ -136,6 +141,8 @@ impl Worker {
             polled: HashSet::new(),
             to_check: Vec::new(),
             compressed: HashSet::new(),
+            unsettled: Vec::new(),
+            remembered: VecDeque::new(),
             troubles: HashSet::new(),
             turns: VecDeque::new(),
             carried: 0,
@@ -309,6 +316,7 @@ impl Worker {
         self.said_unread = false;
         self.scan();
         self.release_held();
+        self.settle_compressed(true);
         self.draining = Some(request);
         self.drain_left = 0;
         let ids: Vec<FileId> = self.files.keys().copied().collect();
