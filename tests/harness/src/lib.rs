@@ -9,6 +9,7 @@ pub mod case;
 pub mod compare;
 pub mod destination;
 pub mod forward;
+pub mod freezer;
 pub mod host;
 pub mod job;
 pub mod pipeline;
@@ -16,6 +17,7 @@ pub mod process;
 pub mod random;
 pub mod short_job;
 pub mod sink;
+pub mod site;
 
 pub use case::Case;
 pub use host::{each_real_host, each_real_host_where, each_test_host, Host, Version};
