@@ -9,6 +9,7 @@ pub mod case;
 pub mod compare;
 pub mod destination;
 pub mod forward;
+pub mod freezer;
 pub mod host;
 pub mod job;
 pub mod memory;
@@ -19,6 +20,7 @@ pub mod random;
 pub mod short_job;
 pub mod sidecar;
 pub mod sink;
+pub mod site;
 pub mod upgrade;
 
 pub use case::Case;
