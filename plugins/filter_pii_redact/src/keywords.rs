@@ -1,6 +1,6 @@
 //! Words that say what a number is: "routing", "SSN", "phone" near it, or the key it stands under.
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use crate::scan::Gate;
 
 /// Groups of keywords, as bits.
 pub(crate) mod group {
@@ -32,8 +32,10 @@ const BEFORE: usize = 56;
 /// How far behind a number a keyword counts.
 const AFTER: usize = 28;
 
+/// How much is scanned in front of what is asked for first.
+const BACK: usize = 64;
 /// How much is scanned beyond what is asked for.
-const AHEAD: usize = 64;
+const AHEAD: usize = 192;
 /// Length of the longest keyword, at least.
 const LONGEST: usize = 20;
 
@@ -124,34 +126,55 @@ const WORDS: &[(&str, u32)] = &[
     ("their number", CALL),
 ];
 
-/// The automaton over all keywords. Small: built once per instance.
+/// The keywords by their first letter. Only where a word starts is one looked up, so most text
+/// costs no more than finding these places.
 #[derive(Debug)]
 pub(crate) struct Keywords {
-    automaton: AhoCorasick,
+    gate: Gate,
+    /// For each first letter, the second letters that a keyword may have: bit `byte & 31`.
+    pairs: [u32; 32],
+    /// Longest first.
+    words: [Vec<(&'static [u8], u32)>; 32],
 }
 
 impl Keywords {
-    /// `None` if the automaton cannot be built, which the fixed table does not cause.
-    pub(crate) fn new() -> Option<Self> {
-        let automaton = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .match_kind(MatchKind::LeftmostLongest)
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(WORDS.iter().map(|(word, _)| word))
-            .ok()?;
-        Some(Keywords { automaton })
+    pub(crate) fn new(gate: Gate) -> Self {
+        let mut pairs = [0; 32];
+        let mut words: [Vec<(&[u8], u32)>; 32] = std::array::from_fn(|_| Vec::new());
+        for (word, groups) in WORDS {
+            let word = word.as_bytes();
+            let first = usize::from(word[0] & 31);
+            pairs[first] |= 1 << (word[1] & 31);
+            words[first].push((word, *groups));
+        }
+        for words in &mut words {
+            words.sort_by_key(|(word, _)| std::cmp::Reverse(word.len()));
+        }
+        Keywords { gate, pairs, words }
     }
 
     fn scan(&self, text: &[u8], from: usize, to: usize, hits: &mut Vec<(usize, u32)>) {
         // A word may lie across the end of what was scanned before.
         let first = from.saturating_sub(LONGEST);
-        for found in self.automaton.find_iter(&text[first..to]) {
-            let (word, groups) = WORDS[found.pattern().as_usize()];
-            let start = first + found.start();
-            if start + word.len() > from && is_word(text, start, word.len()) {
-                hits.push((start, groups));
+        self.gate.words(text, first, to, |start| {
+            let [letter, second, ..] = text[start..to] else {
+                return;
+            };
+            let letter = usize::from(letter & 31);
+            if self.pairs[letter] >> (second & 31) & 1 == 0 {
+                return;
             }
-        }
+            let rest = &text[start..to];
+            let found = self.words[letter].iter().find(|(word, _)| {
+                rest.get(..word.len())
+                    .is_some_and(|w| w.eq_ignore_ascii_case(word))
+            });
+            if let Some((word, groups)) = found {
+                if start + word.len() > from && is_word(text, start, word.len()) {
+                    hits.push((start, *groups));
+                }
+            }
+        });
     }
 
     /// The groups that a key's name belongs to.
@@ -237,7 +260,7 @@ impl Context {
         let to = end.map_or(start, |end| text.len().min(end + AFTER));
         if self.done < to {
             // The families take turns, so the next question may be about a place a little earlier.
-            let first = self.done.max(from.saturating_sub(AHEAD));
+            let first = self.done.max(from.saturating_sub(BACK));
             // Some more than is needed now, so that a row of numbers does not do it in small steps.
             let until = text.len().min(to + AHEAD);
             keywords.scan(text, first, until, &mut self.hits);
@@ -259,7 +282,7 @@ mod tests {
     use super::*;
 
     fn groups(text: &str) -> u32 {
-        Keywords::new().unwrap().of_key(text.as_bytes())
+        Keywords::new(Gate::new()).of_key(text.as_bytes())
     }
 
     #[test]
@@ -288,7 +311,7 @@ mod tests {
 
     #[test]
     fn a_keyword_counts_only_nearby() {
-        let keywords = Keywords::new().unwrap();
+        let keywords = Keywords::new(Gate::new());
         let mut context = Context::default();
         let text = format!("ssn {}123456789 is my ssn", " ".repeat(100));
         let start = text.find('1').unwrap();
