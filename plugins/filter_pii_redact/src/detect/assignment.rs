@@ -64,6 +64,32 @@ const NAMES: &[(&[u8], NameClass, bool)] = &[
     (b"authorization", NameClass::Authorization, false),
 ];
 
+/// The last three letters of the names.
+const NAME_TAILS: &[&[u8; 3]] = &[
+    b"ion", b"ord", b"swd", b"pwd", b"ase", b"ode", b"ass", b"ret", b"ken", b"key", b"als", b"ial",
+    b"yid",
+];
+/// The bit of "ion".
+const TAIL_ION: u16 = 1;
+
+/// For each of the three places and each byte there, in either case, the tails that have it: a bit
+/// each.
+static TAILS: [[u16; 256]; 3] = {
+    let mut tails = [[0u16; 256]; 3];
+    let mut tail = 0;
+    while tail < NAME_TAILS.len() {
+        let mut place = 0;
+        while place < 3 {
+            let letter = NAME_TAILS[tail][place];
+            tails[place][letter as usize] |= 1 << tail;
+            tails[place][letter.to_ascii_uppercase() as usize] |= 1 << tail;
+            place += 1;
+        }
+        tail += 1;
+    }
+    tails
+};
+
 /// Whether the name that ends in front of `at` ends like a name of the table.
 pub(super) fn plausible(buf: &[u8], at: usize) -> bool {
     let mut end = at;
@@ -71,18 +97,18 @@ pub(super) fn plausible(buf: &[u8], at: usize) -> bool {
     while end > 0 && at - end < 4 && matches!(buf[end - 1], b'"' | b'\'' | b'\\' | b' ' | b']') {
         end -= 1;
     }
-    let Some(tail) = end.checked_sub(3).map(|start| &buf[start..end]) else {
+    let Some([first, second, third]) = buf[..end].last_chunk::<3>() else {
         return false;
     };
-    let lower = [tail[0] | 0x20, tail[1] | 0x20, tail[2] | 0x20];
-    match &lower {
-        b"ord" | b"swd" | b"pwd" | b"ase" | b"ode" | b"ass" | b"ret" | b"ken" | b"key" | b"als"
-        | b"ial" => {}
-        b"yid" => {}
-        b"ion" => {
-            return end >= 13 && buf[end - 13..end].eq_ignore_ascii_case(b"authorization");
-        }
-        _ => return false,
+    let tails = TAILS[0][usize::from(*first)]
+        & TAILS[1][usize::from(*second)]
+        & TAILS[2][usize::from(*third)];
+    if tails == 0 {
+        return false;
+    }
+    // Words in "ion" are many, names of the table in "ion" only one.
+    if tails == TAIL_ION {
+        return end >= 13 && buf[end - 13..end].eq_ignore_ascii_case(b"authorization");
     }
     match class_of_name(&buf[name_start(buf, end)..end]) {
         NameClass::Plain => false,
@@ -409,6 +435,14 @@ fn is_reference(value: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_name_has_its_tail_in_the_table() {
+        for (name, class, _) in NAMES {
+            let text = [name, &b"=abcdefghijkl"[..]].concat();
+            assert!(plausible(&text, name.len()), "{class:?}");
+        }
+    }
 
     #[test]
     fn names_are_classed_by_how_they_end() {

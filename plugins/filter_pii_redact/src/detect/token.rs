@@ -10,11 +10,14 @@ use super::Inspection;
 use crate::catalog::{Id, Set};
 use crate::checksum::entropy;
 
-/// How far in front of the gate's candidate a prefix may start: the 20 bytes of the run, the
-/// prefix, and a short header of a JWT.
+/// Length of the runs that the gate waits for.
+const GATE: usize = 20;
+/// How far in front of the gate's candidate a token may start.
 const BEFORE: usize = 64;
 /// How far behind it is searched; a longer run is taken for plausible.
 const BEHIND: usize = 512;
+/// Bytes of the length in the header of a string, at most. They may look like letters.
+const HEADER: usize = 4;
 /// Longest token looked at.
 const MAX_TOKEN: usize = 8192;
 /// Bits a byte that random letters and digits of these lengths do not fall below.
@@ -89,6 +92,8 @@ pub(super) fn wanted(set: Set) -> bool {
 #[derive(Debug)]
 pub(super) struct Prefixes {
     wanted: Vec<&'static (&'static [u8], Id, Verify)>,
+    /// For each byte, a set of those that may follow it where a token starts.
+    pairs: Box<[[u64; 4]; 256]>,
     searcher: Option<Searcher>,
 }
 
@@ -131,7 +136,21 @@ impl Prefixes {
                 .ok()?;
             Some(Searcher::Automaton(automaton))
         };
-        Some(Prefixes { wanted, searcher })
+        let mut pairs = Box::new([[0; 4]; 256]);
+        let mut add = |first: u8, second: u8| {
+            pairs[usize::from(first)][usize::from(second >> 6)] |= 1 << (second & 63);
+        };
+        for (prefix, ..) in &wanted {
+            match lead(prefix) {
+                0 => add(prefix[0], prefix[1]),
+                _ => STRIPE.iter().for_each(|first| add(*first, prefix[0])),
+            }
+        }
+        Some(Prefixes {
+            wanted,
+            pairs,
+            searcher,
+        })
     }
 
     /// Whether a prefix is near the candidate at `at` in raw msgpack.
@@ -139,27 +158,59 @@ impl Prefixes {
         if chunk[at] == b'~' {
             return at >= 2 && chunk[at - 1] == b'Q' && matches!(chunk[at - 2], b'7' | b'8');
         }
-        let limit = chunk.len().min(at + BEHIND);
-        let run = chunk[at..limit]
-            .iter()
-            .take_while(|b| is_word_or_hyphen(**b))
-            .count();
-        if at + run == limit && run == BEHIND {
-            return true;
-        }
-        // Behind five hyphens comes the rest of the prefix.
-        let to = chunk.len().min(at + run.max(16));
-        let Some(searcher) = &self.searcher else {
-            return false;
-        };
-        let mut from = at.saturating_sub(BEFORE);
-        while let Some((pattern, start)) = searcher.find(chunk, from, to) {
-            if plausible(chunk, start, self.wanted[pattern].0) {
+        if at >= 4 && chunk[at - 4..=at] == *b"-----" {
+            let rest = &chunk[at..];
+            let hyphens = rest.iter().take_while(|b| **b == b'-').count();
+            if rest[hyphens..].starts_with(b"BEGIN ") {
                 return true;
             }
-            from = start + 1;
         }
-        false
+        let Some(start) = (at + 1).checked_sub(GATE) else {
+            return false;
+        };
+        if !chunk[start..at].iter().all(|b| is_word_or_hyphen(*b)) {
+            return false;
+        }
+        if (start..=start + HEADER).any(|n| self.is_prefix(chunk, n)) {
+            return true;
+        }
+        let mut n = start + HEADER;
+        while n < chunk.len() && is_word_or_hyphen(chunk[n]) {
+            if matches!(chunk[n], b'-' | b'_') && self.is_prefix(chunk, n + 1) {
+                return true;
+            }
+            n += 1;
+            if n > at + BEHIND {
+                return true;
+            }
+        }
+        // The part of a token in front of the run, where a dot, slash or sign joins them.
+        let Some((joint, before)) = chunk[at.saturating_sub(BEFORE)..start].split_last() else {
+            return false;
+        };
+        match joint {
+            b'.' => before.ends_with(b"ya29") || before.windows(3).any(|w| w == b"eyJ"),
+            b'=' => before.ends_with(b"Key"),
+            b'/' => before
+                .rsplit(|b| *b == b'/')
+                .next()
+                .is_some_and(|part| part.starts_with(b"B")),
+            _ => false,
+        }
+    }
+
+    /// Whether a prefix starts at `start`, where a word does.
+    fn is_prefix(&self, chunk: &[u8], start: usize) -> bool {
+        let Some([first, second, ..]) = chunk.get(start..) else {
+            return false;
+        };
+        if self.pairs[usize::from(*first)][usize::from(*second >> 6)] >> (*second & 63) & 1 == 0 {
+            return false;
+        }
+        self.wanted.iter().any(|(prefix, ..)| {
+            let start = start + lead(prefix);
+            chunk[start..].starts_with(prefix) && plausible(chunk, start, prefix)
+        })
     }
 
     /// Verifies every prefix in the string.
@@ -192,6 +243,11 @@ fn plausible(text: &[u8], start: usize, prefix: &[u8]) -> bool {
             .is_some_and(|body| body.iter().all(|b| is_word_or_hyphen(*b))),
         _ => true,
     }
+}
+
+/// Bytes of a token in front of its prefix: Stripe's kind of key.
+fn lead(prefix: &[u8]) -> usize {
+    usize::from(prefix.starts_with(b"k_"))
 }
 
 fn is_word(byte: u8) -> bool {
@@ -390,11 +446,14 @@ fn slack_webhook(text: &[u8], start: usize, body: usize) -> Option<(usize, usize
     (end - body >= 20).then_some((start, end, valid))
 }
 
-/// Secret and restricted keys, `sk_` and `rk_`, and the publishable `pk_`.
+/// First letters of Stripe's keys: secret, restricted and publishable.
+const STRIPE: &[u8] = b"srp";
+
+/// The letter in front is part of the key.
 fn stripe(text: &[u8], start: usize, body: usize) -> Option<(usize, usize, bool)> {
     let first = start
         .checked_sub(1)
-        .filter(|n| matches!(text[*n], b's' | b'r' | b'p'))?;
+        .filter(|n| STRIPE.contains(&text[*n]))?;
     at_least(text, first, body, 16, |b| b.is_ascii_alphanumeric())
 }
 
