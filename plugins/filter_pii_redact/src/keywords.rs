@@ -342,7 +342,7 @@ impl Context {
             let until = text.len().min(to + AHEAD);
             let hits = &mut self.hits;
             keywords.each(text, first, until, |start, groups| {
-                hits.push((start, groups))
+                hits.push((start, groups));
             });
             self.done = until;
         }

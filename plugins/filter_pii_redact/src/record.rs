@@ -419,18 +419,7 @@ impl Rewriter {
     /// The string `text`, which with its header is `at..end` of the batch.
     fn string(&mut self, place: Place<'_>, at: usize, text: &[u8], end: usize) -> Flow {
         if text.len() > self.config.max_value_size {
-            self.oversized += 1;
-            match self.config.on_error {
-                OnError::Pass => {}
-                OnError::Mask => self.replace(at, end, &format!("[{TOO_LARGE}]")),
-                OnError::Drop => {
-                    return Flow {
-                        remove: false,
-                        drop: true,
-                    }
-                }
-            }
-            return Flow::default();
+            return self.too_large(at, end);
         }
         let mut inner = std::mem::take(&mut self.inner);
         inner.clear();
@@ -451,11 +440,28 @@ impl Rewriter {
             }
             self.inspector.again(false);
             let text = std::mem::take(&mut self.text);
-            self.replace_bytes(at, end, &text);
+            if text.len() > self.config.max_value_size && self.config.on_error != OnError::Pass {
+                // Placeholders made it larger: a second pass would not look at it.
+                flow = flow.and(self.too_large(at, end));
+            } else {
+                self.replace_bytes(at, end, &text);
+            }
             self.text = text;
         }
         self.inner = inner;
         flow
+    }
+
+    /// Applies the policy to the string at `at..end` of the batch, which is over the size limit.
+    fn too_large(&mut self, at: usize, end: usize) -> Flow {
+        self.oversized += 1;
+        if self.config.on_error == OnError::Mask {
+            self.replace(at, end, &format!("[{TOO_LARGE}]"));
+        }
+        Flow {
+            remove: false,
+            drop: self.config.on_error == OnError::Drop,
+        }
     }
 
     /// Writes `text` with the edits into the text buffer.
