@@ -102,8 +102,9 @@ fuzz: deps ## every fuzz target for FUZZ_SECONDS, with libFuzzer (needs c++)
 			$(TARGET)/fuzz/corpus/$$target tests/fuzz/corpus/$$target; done
 
 .PHONY: bench
-bench: build ## our plugins against the stock ones on every host found: a table, also in target/bench
+bench: build build-probe ## our plugins against the stock ones on every host found: a table, also in target/bench
 	FLB_SIDECAR_LIBRARY=$(TARGET)/release/libflb_sidecar.so \
+	FLB_SIDECAR_PROBE_LIBRARY=$(TARGET)/probe/debug/libflb_sidecar.so \
 	$(CARGO) run --quiet -p flb-sidecar-tests --bin bench
 
 # How many Jobs, and how many at a time; FLB_SIDECAR_SEED repeats a run.
