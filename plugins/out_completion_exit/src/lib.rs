@@ -43,6 +43,8 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const REPORT_WAIT: Duration = Duration::from_millis(250);
 /// What the host may still wait after a deadline.
 const LAST_GRACE: Duration = Duration::from_secs(1);
+/// How long a host that stops may wait for stored chunks that nobody delivers: two of its rounds.
+const STUCK: Duration = Duration::from_millis(2500);
 /// How often silence is measured.
 const IDLE_EVERY: Duration = Duration::from_millis(250);
 /// How often a writer that was found is looked for again.
@@ -88,6 +90,8 @@ pub struct CompletionExit {
     leaving: Option<Leaving>,
     /// The host stops by itself, and must have stopped by then.
     stop_by: Option<Duration>,
+    /// Since when it waits for nothing but stored chunks.
+    stuck_since: Option<Duration>,
     told_to_stop: bool,
     triggers: Triggers,
     machine: Machine,
@@ -147,6 +151,7 @@ impl Output for CompletionExit {
             terminated: None,
             leaving: None,
             stop_by: None,
+            stuck_since: None,
             told_to_stop: false,
             began: Duration::ZERO,
             idle: Idle::default(),
@@ -283,14 +288,28 @@ impl CompletionExit {
         deadline
     }
 
-    /// A host that stops by itself may wait for ever: a hot reload waits for every delivery. Then
-    /// the deadline ends that, so that the Job ends, or the new instances can drain.
+    /// A host that stops by itself may wait for ever: a hot reload waits for every delivery, and
+    /// for stored chunks that are not loaded any more. Then this ends the wait, so that the Job
+    /// ends, or the new instances can drain. Stored chunks stay stored.
     fn bound_the_stop(&mut self, now: Duration, host: &mut dyn EngineHost) {
+        if self.told_to_stop {
+            return;
+        }
+        let stored_only = host.running_tasks() == Some(0)
+            && matches!(host.storage_chunks(), Some((0, stored)) if stored > 0);
+        let since = self.stuck_since.unwrap_or(now);
+        self.stuck_since = stored_only.then_some(since);
+        let stuck = stored_only && now.saturating_sub(since) >= STUCK;
         let terminated = self.terminated.map(|terminated| terminated.end_at);
         let by = self.stop_by.into_iter().chain(terminated).min();
-        if !self.told_to_stop && by.is_some_and(|by| now >= by) {
+        if stuck || by.is_some_and(|by| now >= by) {
             self.told_to_stop = true;
-            tracing::warn!("the host has not stopped by the deadline: it is to wait no longer");
+            let why = if stuck {
+                "waits for stored chunks that nobody delivers"
+            } else {
+                "has not stopped by the deadline"
+            };
+            tracing::warn!("the host {why}: it is to wait no longer");
             host.limit_grace(LAST_GRACE);
         }
     }

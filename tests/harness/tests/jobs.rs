@@ -64,7 +64,15 @@ impl Run {
         self.check("every line once", self.came == LINES && self.twice == 0);
         self.check("complete", self.report["complete"] == true);
         self.check("drained", self.report["ended_by"] == "drained");
-        self.check("records in", self.report["records"]["in"] == LINES);
+        let records = &self.report["records"];
+        self.check("records in", records["in"] == LINES);
+        self.check(
+            "records out",
+            records["out"] == LINES && records["dropped"] == 0,
+        );
+        self.check("the status is in it", self.report["status"] == 0);
+        let retried = self.report["retries"].as_u64() > Some(0);
+        self.check("retries", retried || self.refused == 0);
     }
 }
 
@@ -170,12 +178,14 @@ fn a_destination_that_is_down_for_a_while_gets_everything() {
         let run = run(
             host,
             &Case {
-                mood: Mood::Down(SECOND * 3),
+                mood: Mood::Down(SECOND * 10),
+                deadline: "25",
                 ..PATIENT
             },
         );
         run.check_complete();
-        run.check("it waits", run.ended.took >= SECOND * 2);
+        run.check("it retries", run.report["retries"].as_u64() > Some(0));
+        run.check("it waits", run.ended.took >= SECOND * 9);
     });
 }
 
@@ -219,9 +229,12 @@ fn retries_that_are_used_up_are_a_counted_loss() {
             run.report["ended_by"] == "drained",
         );
         run.check("dropped", run.report["records"]["dropped"] == LINES);
-        run.ended.check(
-            "the start warns",
-            run.ended.stderr.contains("etry_limit") || run.ended.stderr.contains("etry_Limit"),
+        let warns = |text: &str| run.ended.stderr.contains(text);
+        run.check("the start warns", warns("Retry_Limit 1 drops records"));
+        run.check(
+            "the summary counts",
+            warns(&format!("{LINES} records dropped")),
         );
+        run.check("the status is in it", run.report["status"] == 9);
     });
 }
