@@ -84,6 +84,23 @@ test: build build-probe ## everything that proves it
 	else echo "SKIPPED make dist and what is tested on it: no packages from PyPI (see tests/tools.txt)"; fi
 	$(CARGO) test --workspace --no-fail-fast
 
+# How long each target runs; which ones. What breaks one goes into its corpus.
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?= $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs)))
+FUZZ_HOST := $(shell rustc -vV | sed -n 's/^host: //p')
+.PHONY: fuzz
+fuzz: deps ## every fuzz target for FUZZ_SECONDS, with libFuzzer (needs c++)
+	RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+	-Cllvm-args=-sanitizer-coverage-trace-compares" \
+	$(CARGO) build --package flb-sidecar-fuzz --features libfuzzer --profile fuzz \
+		--target $(FUZZ_HOST) --target-dir $(TARGET)/fuzz
+	@for target in $(FUZZ_TARGETS); do \
+		mkdir -p $(TARGET)/fuzz/corpus/$$target; \
+		$(TARGET)/fuzz/$(FUZZ_HOST)/fuzz/$$target -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
+			-artifact_prefix=tests/fuzz/corpus/$$target/ \
+			$(TARGET)/fuzz/corpus/$$target tests/fuzz/corpus/$$target; done
+
 .PHONY: bench
 bench: build ## our plugins against the stock ones on every host found: a table, also in target/bench
 	FLB_SIDECAR_LIBRARY=$(TARGET)/release/libflb_sidecar.so \

@@ -15,6 +15,7 @@ use crate::abi::layouts;
 use crate::abi::memory::Memory;
 use crate::log::{self, InstanceLog};
 use crate::metrics::HostMetrics;
+use crate::wake::EngineThread;
 
 /// The host this library was loaded by.
 #[derive(Debug)]
@@ -79,6 +80,8 @@ pub(crate) struct Core {
     pub(crate) metrics: Metrics,
     pub(crate) sensitive: bool,
     host_metrics: Mutex<HostMetrics>,
+    /// Set when the plugin has ended the engine: the thread that runs it.
+    ended: Mutex<Option<EngineThread>>,
 }
 
 // SAFETY: the two pointers are only handed back to host functions, on the threads the host calls
@@ -159,6 +162,7 @@ pub(crate) fn open(
             metrics: Metrics::default(),
             sensitive: info.sensitive,
             host_metrics: Mutex::new(HostMetrics::new(metric_handle, info.name, &name)),
+            ended: Mutex::new(None),
         },
         settings,
         trusted,
@@ -214,6 +218,29 @@ impl Core {
         if let Some(flush) = self.host.functions.engine_flush {
             // SAFETY: called on the engine's thread with its own config; NULL: every input.
             unsafe { flush(self.config, std::ptr::null_mut()) };
+        }
+    }
+
+    /// Ends the engine. `engine`: its thread, if this is it.
+    pub(crate) fn exit_engine(&self, status: c_int, engine: Option<EngineThread>) {
+        if let Some(exit) = self.host.functions.engine_exit_status {
+            *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = engine;
+            // SAFETY: the host's own config. Since 2.0.0 the call only writes to the engine's
+            // pipe, which any thread may. Before that it pauses every input, and there every
+            // instance runs on the engine's thread; no lock that a pause takes is held here.
+            unsafe { exit(self.config, status) };
+        }
+    }
+
+    /// The instance is over: if it has ended the engine, the main thread is told when that is gone.
+    pub(crate) fn wake_main(&self) {
+        let ended = self
+            .ended
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(engine) = ended {
+            engine.wake_main_when_gone();
         }
     }
 }

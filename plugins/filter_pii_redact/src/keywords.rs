@@ -21,10 +21,13 @@ pub(crate) mod group {
     /// Words that go with a phone number, among others.
     pub(crate) const CALL: u32 = 1 << 13;
     pub(crate) const BANK: u32 = 1 << 14;
+    /// Words that stand directly behind a phone number.
+    pub(crate) const LABEL: u32 = 1 << 15;
 }
 
 use group::{
-    AADHAAR, ABA, BANK, CALL, CARD, CNPJ, CPF, DE_TAX_ID, ITIN, NHS, NIR, NPI, PHONE, SIN, SSN,
+    AADHAAR, ABA, BANK, CALL, CARD, CNPJ, CPF, DE_TAX_ID, ITIN, LABEL, NHS, NIR, NPI, PHONE, SIN,
+    SSN,
 };
 
 /// How far in front of a number a keyword counts, in bytes.
@@ -118,6 +121,8 @@ const WORDS: &[(&str, u32)] = &[
     ("contact", CALL),
     ("reach", CALL),
     ("ring", CALL),
+    ("answering", CALL),
+    ("office", LABEL),
     ("my number", CALL),
     ("her number", CALL),
     ("his number", CALL),
@@ -152,6 +157,22 @@ impl Keywords {
                 hits.push((start, groups));
             }
         }
+    }
+
+    /// Whether a word of `groups` is so close to the number at `at` in raw msgpack that it could
+    /// count; the key of a field stands in front of its value.
+    pub(crate) fn any_near(&self, chunk: &[u8], at: usize, groups: u32) -> bool {
+        let from = at.saturating_sub(BEFORE + LONGEST);
+        let to = chunk.len().min(at + AFTER + LONGEST);
+        self.automaton.find_iter(&chunk[from..to]).any(|found| {
+            let (word, of) = WORDS[found.pattern().as_usize()];
+            let start = from + found.start();
+            // The byte in front may be the length of the string.
+            let header = chunk[start.saturating_sub(5)..start]
+                .iter()
+                .any(|b| matches!(b, 0xd9..=0xdb));
+            of & groups != 0 && (header || is_word(chunk, start, word.len()))
+        })
     }
 
     /// The groups that a key's name belongs to.
@@ -219,22 +240,68 @@ impl Context {
         self.key = None;
     }
 
-    /// Whether one of `groups` is near `start..end`, or named by the key. With `end` `None` only
-    /// words in front count. The calls of one string come with ascending `start`.
+    /// Whether one of `groups` is near `start..end`, or named by the key. The calls of one string
+    /// come with ascending `start`.
     pub(crate) fn near(
         &mut self,
         keywords: &Keywords,
         text: &[u8],
         key: &[u8],
-        (start, end): (usize, Option<usize>),
+        (start, end): (usize, usize),
         groups: u32,
     ) -> bool {
-        let of_key = *self.key.get_or_insert_with(|| keywords.of_key(key));
-        if of_key & groups != 0 {
+        if self.of_key(keywords, key) & groups != 0 {
             return true;
         }
+        let to = text.len().min(end + AFTER);
+        self.between(keywords, text, start, to)
+            .any(|hit| hit.1 & groups != 0)
+    }
+
+    /// Where the last word of `groups` in front of `start` begins, close enough to count. If the key
+    /// names the group, it stands in front of the text.
+    pub(crate) fn last_before(
+        &mut self,
+        keywords: &Keywords,
+        text: &[u8],
+        key: &[u8],
+        start: usize,
+        groups: u32,
+    ) -> Option<usize> {
+        let of_key = self.of_key(keywords, key) & groups != 0;
+        self.between(keywords, text, start, start)
+            .filter(|hit| hit.1 & groups != 0)
+            .last()
+            .map(|hit| hit.0)
+            .or_else(|| (of_key && start < BEFORE).then_some(0))
+    }
+
+    /// Whether a word of `groups` starts at `at`.
+    pub(crate) fn starts_at(
+        &mut self,
+        keywords: &Keywords,
+        text: &[u8],
+        at: usize,
+        groups: u32,
+    ) -> bool {
+        let to = text.len().min(at + LONGEST);
+        self.between(keywords, text, at, to)
+            .any(|hit| hit.0 == at && hit.1 & groups != 0)
+    }
+
+    fn of_key(&mut self, keywords: &Keywords, key: &[u8]) -> u32 {
+        *self.key.get_or_insert_with(|| keywords.of_key(key))
+    }
+
+    /// The words from as far in front of `start` as one counts up to `to`.
+    fn between(
+        &mut self,
+        keywords: &Keywords,
+        text: &[u8],
+        start: usize,
+        to: usize,
+    ) -> impl Iterator<Item = &(usize, u32)> {
         let from = start.saturating_sub(BEFORE);
-        let to = end.map_or(start, |end| text.len().min(end + AFTER));
         if self.done < to {
             // The families take turns, so the next question may be about a place a little earlier.
             let first = self.done.max(from.saturating_sub(AHEAD));
@@ -243,14 +310,11 @@ impl Context {
             keywords.scan(text, first, until, &mut self.hits);
             self.done = until;
         }
-        if self.hits.last().is_none_or(|hit| hit.0 < from) {
-            return false;
-        }
-        let old = self.hits.partition_point(|hit| hit.0 < from);
-        self.hits[old..]
-            .iter()
-            .take_while(|hit| hit.0 < to)
-            .any(|hit| hit.1 & groups != 0)
+        let old = match self.hits.last() {
+            Some(last) if last.0 >= from => self.hits.partition_point(|hit| hit.0 < from),
+            _ => self.hits.len(),
+        };
+        self.hits[old..].iter().take_while(move |hit| hit.0 < to)
     }
 }
 
@@ -293,7 +357,7 @@ mod tests {
         let text = format!("ssn {}123456789 is my ssn", " ".repeat(100));
         let start = text.find('1').unwrap();
         let near = |context: &mut Context, from: usize, to: usize, g| {
-            context.near(&keywords, text.as_bytes(), b"", (from, Some(to)), g)
+            context.near(&keywords, text.as_bytes(), b"", (from, to), g)
         };
         assert!(near(&mut context, 4, 6, SSN));
         assert!(!near(&mut context, 60 + 10, 61 + 10, SSN));

@@ -24,6 +24,8 @@ pub(crate) enum Kind {
     At,
     /// A digit inside a number that is long enough, or grouped like an identifier, or behind `+`.
     Number,
+    /// A digit inside a row of groups that only its surroundings can make a phone number.
+    Phone,
     /// A digit behind two capitals, or a capital behind seven digits.
     Code,
     /// The 26th alphanumeric byte of a run.
@@ -52,6 +54,8 @@ pub(crate) struct Shapes {
     pub(crate) at: bool,
     /// Numbers.
     pub(crate) number: bool,
+    /// Groups of digits that need a keyword.
+    pub(crate) phone: bool,
     /// Codes of capitals and digits.
     pub(crate) code: bool,
     /// Long alphanumeric runs.
@@ -280,8 +284,13 @@ fn may_have_numbers_or_codes(now: &Basic, before: &Basic) -> bool {
     let three = two & digit << 2;
     let four = two & two << 2;
     let seven = four & four << 3;
-    // Two groups of at least three, at times with a parenthesis and a blank between.
-    let groups = three & gap << 3 & (three << 4 | (gap << 4 & two << 5));
+    // Two groups of at least three, at times with a parenthesis and a blank between; or one of two
+    // in front of one of three, but no seconds of a time.
+    let seconds = window(now.sign, before.sign) << 6 & digit << 7;
+    let groups = three & gap << 3 & (three << 4 | (gap << 4 & two << 5) | (two << 4 & !seconds));
+    // "123 45 67", but no date
+    let tens = two & gap << 2 & two << 3 & gap << 5 & three << 6;
+    let tens = tens & !(window(now.hyphen, before.hyphen) << 2);
     let ssn = four & gap << 4 & two << 5 & gap << 7 & three << 8;
     let tail = two & gap << 2 & three << 3 & gap << 6 & three << 7;
     let spaced = two & gap << 2;
@@ -292,7 +301,7 @@ fn may_have_numbers_or_codes(now: &Basic, before: &Basic) -> bool {
     let behind = letter & seven << 1;
     // A shape may end a few bytes behind what is seen of it here, so the end of the block before
     // counts as well; and what begins in the last bytes may be seen in the next block only.
-    let seen = groups | ssn | tail | pairs | code | nino | eight | behind;
+    let seen = groups | tens | ssn | tail | pairs | code | nino | eight | behind;
     seen >> 56 != 0 || (now.digit >> 62 != 0 && now.letter >> 58 != 0)
 }
 
@@ -305,7 +314,7 @@ fn numbers_and_codes(
     now: &Detail,
     before: &Detail,
     shapes: Shapes,
-) -> (u64, u64) {
+) -> (u64, u64, u64) {
     let upper = window(now.upper, before.upper);
     let sep = window(now.separator, before.separator);
     let two = digit & digit << 1;
@@ -313,6 +322,7 @@ fn numbers_and_codes(
     let four = two & two << 2;
     let seven = four & four << 3;
     let mut numbers = 0;
+    let mut phones = 0;
     if shapes.number {
         let paren = window(now.paren, before.paren);
         let point = window(now.point, before.point);
@@ -348,6 +358,23 @@ fn numbers_and_codes(
         let opening = pair & !((point | hyphen) << 2);
         let pairs = spaced & spaced << 3 & spaced << 6 & opening << 9;
         numbers = here(long | joined | bracketed | ssn | rows | card | trunk | tail | pairs);
+        if shapes.phone {
+            // "451 5986", "9472 7916"
+            let halves = four & blank << 4 & three << 5;
+            // "99 668472"
+            let end = six & blank << 6 & two << 7;
+            // "78 651 450", "416 60 039"
+            let middle = three
+                & blank << 3
+                & ((three << 4 & blank << 7 & two << 8) | (two << 4 & blank << 6 & three << 7));
+            // "490 75 40", "181-78 78"
+            let tens = two & blank << 2 & two << 3 & (blank | hyphen) << 5 & three << 6;
+            // "(03)7152"
+            let area = four & paren << 4 & two << 5;
+            // "02 123", "02-123", but no seconds of a time
+            let mobile = three & (blank | hyphen) << 3 & two << 4 & lead << 5;
+            phones = here(halves | end | middle | tens | area | mobile);
+        }
     }
     let mut codes = 0;
     if shapes.code {
@@ -358,7 +385,7 @@ fn numbers_and_codes(
         let eight = seven & digit << 7 & upper << 8;
         codes = here((digit & (capitals | apart)) | (upper & seven << 1) | eight);
     }
-    (numbers, codes)
+    (numbers, codes, phones & !numbers)
 }
 
 /// Where runs of letters and digits reach 26 in this block.
@@ -387,6 +414,7 @@ fn token_runs(word: u128) -> u64 {
 struct Hits {
     rare: u64,
     number: u64,
+    phone: u64,
     code: u64,
     long: u64,
     token: u64,
@@ -402,6 +430,7 @@ impl Hits {
     fn any(&self) -> u64 {
         self.rare
             | self.number
+            | self.phone
             | self.code
             | self.long
             | self.token
@@ -470,10 +499,11 @@ impl Previous {
             let digit = window(now.digit, before.digit);
             let letter = window(now.letter, before.letter);
             let hyphen = window(now.hyphen, before.hyphen);
-            let (number, code) =
+            let (number, code, phone) =
                 numbers_and_codes(digit, letter, hyphen, &detail_now, &detail_before, shapes);
             hits.number |= number;
             hits.code = code;
+            hits.phone = phone;
             made = Some(detail_now);
         }
         if shapes.long {
@@ -612,6 +642,7 @@ fn scan<V: Vector>(
             }
             for (map, kind) in [
                 (hits.number, Kind::Number),
+                (hits.phone, Kind::Phone),
                 (hits.code, Kind::Code),
                 (hits.long, Kind::Long),
                 (hits.token, Kind::Token),
@@ -642,6 +673,7 @@ mod tests {
     const ALL: Shapes = Shapes {
         at: true,
         number: true,
+        phone: true,
         code: true,
         long: true,
         token: true,
@@ -675,6 +707,15 @@ mod tests {
             ("01 23 45 67 89", Kind::Number),
             ("0115 4960991", Kind::Number),
             ("+4420", Kind::Number),
+            ("451 5986", Kind::Phone),
+            ("9472 7916", Kind::Phone),
+            ("99 668472", Kind::Phone),
+            ("78 651 450", Kind::Phone),
+            ("416 60 039", Kind::Phone),
+            ("0490 75 40 81", Kind::Phone),
+            ("0181-78 78 10", Kind::Phone),
+            ("(03)71528659", Kind::Phone),
+            ("02-217-8789", Kind::Phone),
             ("GB82WEST", Kind::Code),
             ("QQ 12 34 56 C", Kind::Code),
             ("12345678Z", Kind::Code),

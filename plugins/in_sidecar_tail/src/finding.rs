@@ -431,7 +431,7 @@ impl Worker {
         self.by_identity.insert(identity, id);
         self.by_path.insert(path.to_owned(), id);
         self.follow_link(id, path);
-        self.mark_unsaved();
+        self.changed(id);
         self.look(id, true);
         self.bound_handles();
         id

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -65,6 +66,8 @@ pub(crate) struct Shared {
     changed: Condvar,
     host_wake: OwnedFd,
     worker_wake: OwnedFd,
+    /// Something was appended that has not left the host, so the host should be asked soon.
+    unconfirmed: AtomicBool,
 }
 
 impl Shared {
@@ -75,6 +78,7 @@ impl Shared {
             changed: Condvar::new(),
             host_wake: eventfd(0, flags)?,
             worker_wake: eventfd(0, flags)?,
+            unconfirmed: AtomicBool::new(false),
         })
     }
 
@@ -151,7 +155,19 @@ impl Shared {
         std::mem::take(&mut self.lock().confirmed)
     }
 
+    /// Something was appended that has not left the host: wake the host soon, to ask it.
+    pub(crate) fn unconfirmed(&self) -> bool {
+        self.unconfirmed.load(Ordering::Relaxed)
+    }
+
     // The host's side.
+
+    pub(crate) fn set_unconfirmed(&self, unconfirmed: bool) {
+        let before = self.unconfirmed.swap(unconfirmed, Ordering::Relaxed);
+        if unconfirmed && !before {
+            signal(&self.worker_wake);
+        }
+    }
 
     /// These have left the host.
     pub(crate) fn confirm(&self, reaches: Reaches) {

@@ -277,7 +277,7 @@ impl Worker {
         if let Some(file) = self.files.remove(&id) {
             self.carried -= file.offset - file.lines.start();
             self.note_finished(&file);
-            self.mark_unsaved();
+            self.entry_gone(file.identity);
         }
     }
 
@@ -304,6 +304,7 @@ impl Worker {
             if let Some(handle) = &file.handle {
                 file.tail = Tail::read(handle, size).unwrap_or_default();
             }
+            self.changed(id);
             return;
         }
         info!("{} begins anew", file.name.display());
@@ -332,7 +333,7 @@ impl Worker {
         if let Some(file) = self.files.get_mut(&id) {
             self.carried -= file.offset - file.lines.start();
             file.begin_anew();
-            self.mark_unsaved();
+            self.changed(id);
         }
     }
 
@@ -401,6 +402,7 @@ impl Worker {
             copy.offset = file.offset;
             copy.advised = file.offset;
             copy.lines = std::mem::replace(&mut file.lines, Splitter::at(file.offset));
+            copy.code = file.code;
             copy.joined = std::mem::take(&mut file.joined);
             copy.head.clone_from(&file.head);
             copy.tail = file.tail;
@@ -412,6 +414,7 @@ impl Worker {
         copy.compared = true;
         self.held.retain(|other| *other != id);
         self.files.insert(id, copy);
+        self.changed(id);
         self.rotated(id);
         self.look(id, true);
     }
@@ -443,7 +446,7 @@ impl Worker {
                 let tail = file.handle.as_ref().map(|h| Tail::read(h, file.offset));
                 file.tail = tail.and_then(Result::ok).unwrap_or_default();
                 file.checkpoint_tail = Print::of(file.tail.bytes());
-                self.mark_unsaved();
+                self.changed(id);
             }
         }
     }

@@ -14,6 +14,7 @@ use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use tracing::{info, warn};
 
 use crate::counters::{Counters, Trouble};
+use crate::delivery::LOOK;
 use crate::discovery::Listings;
 use crate::encode::{Batch, Encoder};
 use crate::followed::{FileId, Followed};
@@ -81,6 +82,7 @@ pub(crate) struct Worker {
     pub(crate) next_link_check: Instant,
     pub(crate) next_poll: Instant,
     next_publish: Instant,
+    next_question: Instant,
     pub(crate) saving: Option<Saving>,
     /// The drain request being worked on, and how many files have not come to their end in it.
     pub(crate) draining: Option<u64>,
@@ -144,6 +146,7 @@ impl Worker {
             next_link_check: now,
             next_poll: now,
             next_publish: now,
+            next_question: now,
             draining: None,
             drain_left: 0,
             drain_seen: 0,
@@ -160,9 +163,10 @@ impl Worker {
             return;
         }
         while !self.shared.stopped() {
+            self.ask_host();
             if self.shared.frozen() {
                 self.save(false);
-                self.wait_for_wake(self.next_save());
+                self.wait_for_wake(self.next_save().min(self.next_question()));
                 continue;
             }
             self.changes();
@@ -226,7 +230,25 @@ impl Worker {
         if self.needs_poll() {
             next = next.min(self.next_poll);
         }
-        next.min(self.next_save())
+        next.min(self.next_save()).min(self.next_question())
+    }
+
+    /// When the host is to be asked next what it still has.
+    fn next_question(&self) -> Instant {
+        if self.shared.unconfirmed() {
+            self.next_question
+        } else {
+            Instant::now() + Duration::from_secs(3600)
+        }
+    }
+
+    /// Has the host's thread look for what has left the host, soon after it has.
+    fn ask_host(&mut self) {
+        let now = Instant::now();
+        if now >= self.next_question && self.shared.unconfirmed() {
+            self.next_question = now + LOOK;
+            self.shared.wake_host();
+        }
     }
 
     fn timers(&mut self, now: Instant) {

@@ -91,6 +91,9 @@ impl InputHost for Host {
         false
     }
     fn flush(&mut self) {}
+    fn exit(&mut self, _status: i32) -> bool {
+        false
+    }
     fn pending(&self) -> Option<Pending> {
         self.0.pending
     }
@@ -156,6 +159,15 @@ fn an_unknown_parser_stops_the_start() {
         let text = error.unwrap().to_string();
         assert!(text.contains("'parser'") && text.contains(part), "{text}");
     }
+    let options = [
+        ("path", "/x"),
+        ("docker_mode", "on"),
+        ("docker_mode_parser", "none"),
+    ];
+    let settings = Settings::new("t.0", SidecarTail::INFO.options, options).unwrap();
+    let error = SidecarTail::init(&settings, &mut Host(FakeHost::default())).err();
+    let text = error.unwrap().to_string();
+    assert!(text.contains("'docker_mode_parser'"), "{text}");
 }
 
 fn turn_until(tail: &mut SidecarTail, host: &mut Host, condition: impl Fn(&Host) -> bool) {
@@ -217,6 +229,50 @@ fn the_hosts_multiline_parsers_join_lines_per_file() {
         ]
     );
     tail.exit();
+}
+
+/// Bodies of what comes out of a file with this text when nothing more comes.
+fn drained(text: &str, options: &[(&str, &str)]) -> Vec<serde_json::Value> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("1.log");
+    append(&file, text);
+    let path = ("path", file.to_str().unwrap());
+    let options = [&[path], options].concat();
+    let settings = Settings::new("t.0", SidecarTail::INFO.options, options).unwrap();
+    let mut host = Host(FakeHost::default());
+    let mut tail = SidecarTail::init(&settings, &mut host).unwrap();
+    let handle = tail.drain_handle().unwrap();
+    handle.request(common::DEADLINE);
+    turn_until(&mut tail, &mut host, |_| {
+        handle.status().state == flb_sidecar_sdk::drain::DrainState::Drained
+    });
+    tail.exit();
+    host.0.bodies()
+}
+
+#[test]
+fn lines_joined_in_the_older_ways_have_the_offset_of_their_first_line() {
+    let multiline = [
+        ("multiline", "on"),
+        ("parser_firstline", "digits"),
+        ("offset_key", "at"),
+    ];
+    let bodies = drained("lone\n1\n2\nmore\n3\n", &multiline);
+    let offsets: Vec<_> = bodies.iter().map(|b| b["at"].as_u64().unwrap()).collect();
+    assert_eq!(offsets, [0, 5, 7, 14], "{bodies:?}");
+    let docker = [("docker_mode", "on"), ("key", "line"), ("offset_key", "at")];
+    let text = "{\"log\":\"a\\n\"}\n{\"log\":\"b\"}\n{\"log\":\"c\\n\"}\nd\n{\"log\":\"e\"}\nf\n";
+    let bodies = drained(text, &docker);
+    assert_eq!(
+        bodies,
+        [
+            serde_json::json!({"at": 0, "line": "{\"log\":\"a\\n\"}"}),
+            serde_json::json!({"at": 14, "line": "{\"log\":\"bc\\n\"}"}),
+            serde_json::json!({"at": 40, "line": "d"}),
+            serde_json::json!({"at": 42, "line": "{\"log\":\"e\"}"}),
+            serde_json::json!({"at": 54, "line": "f"}),
+        ]
+    );
 }
 
 #[test]
