@@ -499,7 +499,7 @@ impl InputHost for Handle<'_> {
     }
 
     fn exit(&mut self, status: i32) -> bool {
-        if self.seen.ring_may_hold_something() {
+        if self.held().is_some_and(|held| held.hidden) {
             return false;
         }
         let engine = (!self.seen.threaded).then(EngineThread::current);
