@@ -500,15 +500,15 @@ fn silence_ends_the_job_unless_somebody_may_still_write() {
     each_real_host("idle", |host| {
         let mut job = Job::new(host);
         job.exit(&[("idle_time", "1")]);
+        let log = job.path("logs/app.log");
+        let writer = OpenOptions::new().append(true).open(&log);
         let mut running = job.start();
-        let said = running.output().stderr();
-        assert!(said.contains("relies on"), "{said}");
+        running.wait_for("what it relies on", |out| {
+            out.stderr().contains("relies on")
+        });
         job.goes_on(&mut running);
-        let writer = OpenOptions::new()
-            .append(true)
-            .open(job.path("logs/app.log"));
         running.wait_for("the writer", |out| {
-            out.stderr().contains("open for writing")
+            out.stderr().contains("app.log open for writing: waiting")
         });
         job.goes_on(&mut running);
         drop(writer);
