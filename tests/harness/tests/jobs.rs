@@ -238,3 +238,54 @@ fn retries_that_are_used_up_are_a_counted_loss() {
         run.check("the status is in it", run.report["status"] == 9);
     });
 }
+
+#[test]
+fn what_is_unread_at_the_deadline_is_counted_per_file() {
+    each("unread at the deadline", |host| {
+        let nowhere = Destination::new(Mood::Gone);
+        let mut pipeline = Pipeline::new(host);
+        let text: String = (0..20_000)
+            .map(|n| format!("line {n}, somewhat longer than its number\n"))
+            .collect();
+        let log = pipeline.file("a.log", &text);
+        pipeline.input(
+            "sidecar_tail",
+            &[("path", log.as_str()), ("mem_buf_limit", "50k")],
+        );
+        let mut options = nowhere.options();
+        options.push(("retry_limit", "no_limits".to_owned()));
+        pipeline.output("http", "*", &options);
+        let flag = pipeline.file("flag", "");
+        let report = pipeline.path("report");
+        pipeline.output(
+            "completion_exit",
+            "*",
+            &[
+                ("flag_file", flag.as_str()),
+                ("report_file", report.as_str()),
+                ("deadline", "2"),
+                ("loss_exit_code", "9"),
+            ],
+        );
+        let ended = pipeline.run();
+        ended.check_status(9);
+        let report = std::fs::read_to_string(&report).unwrap_or_default();
+        let report: Json = serde_json::from_str(&report).unwrap_or_default();
+        let check = |what: &str, right: bool| {
+            ended.check(&format!("{what}; {report}"), right);
+        };
+        let (file, input) = (&report["files"][0], &report["inputs"][0]);
+        let (read, unread) = (file["read_bytes"].as_u64(), file["unread_bytes"].as_u64());
+        check("something is unread", unread > Some(0));
+        let sum = read.unwrap_or(0) + unread.unwrap_or(0);
+        check("every byte is counted once", sum == text.len() as u64);
+        check(
+            "the input's count",
+            input["read_bytes"] == file["read_bytes"],
+        );
+        check(
+            "the whole",
+            report["left"]["unread_bytes"] == file["unread_bytes"],
+        );
+    });
+}
