@@ -3,6 +3,7 @@
 //! - `options` declares what can be set, `config` reads it,
 //! - `trigger` knows what may start the drain and whether enough of that has happened,
 //! - `drain` decides at each tick what to do next, without clock or I/O,
+//! - `stop` sees to it that a host that stops by itself comes to an end,
 //! - `report` says what came of it, `files` writes that down,
 //! - this file connects them with the engine.
 #![forbid(unsafe_code)]
@@ -12,6 +13,7 @@ mod drain;
 mod files;
 mod options;
 mod report;
+mod stop;
 #[cfg(test)]
 mod tests;
 mod trigger;
@@ -29,6 +31,7 @@ use drain::{Action, Cause, End, Facts, Machine, Phase};
 use files::Files;
 use options::OPTIONS;
 use report::Report;
+use stop::Stop;
 use trigger::idle::Idle;
 use trigger::pod_status::PodStatus;
 use trigger::watch::Watch;
@@ -43,8 +46,6 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const REPORT_WAIT: Duration = Duration::from_millis(250);
 /// What the host may still wait after a deadline.
 const LAST_GRACE: Duration = Duration::from_secs(1);
-/// How long a host that stops may wait for stored chunks that nobody delivers: two of its rounds.
-const STUCK: Duration = Duration::from_millis(2500);
 /// How often silence is measured.
 const IDLE_EVERY: Duration = Duration::from_millis(250);
 /// How often a writer that was found is looked for again.
@@ -88,11 +89,8 @@ pub struct CompletionExit {
     sigterm: bool,
     terminated: Option<Terminated>,
     leaving: Option<Leaving>,
-    /// The host stops by itself, and must have stopped by then.
-    stop_by: Option<Duration>,
-    /// Since when it waits for nothing but stored chunks.
-    stuck_since: Option<Duration>,
-    told_to_stop: bool,
+    /// The host stops by itself.
+    stop: Stop,
     triggers: Triggers,
     machine: Machine,
     began: Duration,
@@ -150,9 +148,7 @@ impl Output for CompletionExit {
             sigterm,
             terminated: None,
             leaving: None,
-            stop_by: None,
-            stuck_since: None,
-            told_to_stop: false,
+            stop: Stop::default(),
             began: Duration::ZERO,
             idle: Idle::default(),
             next_idle: Duration::ZERO,
@@ -186,9 +182,9 @@ impl CompletionExit {
         }
         if self.machine.phase() == Phase::Ended {
             self.leave_if_written(now, host);
-            if self.stop_by.is_some() {
+            if self.stop.is_due() {
                 self.look_for_sigterm(now, host);
-                self.bound_the_stop(now, host);
+                self.stop.look(now, host);
             }
             return;
         }
@@ -200,8 +196,8 @@ impl CompletionExit {
             if !host.is_stopping() {
                 self.begin_if_due(now);
             } else if let Some(left) = self.time_left(now) {
-                self.stop_by.get_or_insert(now + left);
-                self.bound_the_stop(now, host);
+                self.stop.end_by(now + left);
+                self.stop.look(now, host);
             }
         }
         if self.machine.phase() == Phase::Draining {
@@ -269,7 +265,8 @@ impl CompletionExit {
                 "reading on for up to {} s",
                 report::seconds(terminated.drain_at - now)
             ),
-            Phase::Waiting | Phase::Ended => {}
+            Phase::Waiting => {}
+            Phase::Ended => self.stop.end_by(terminated.end_at),
         }
     }
 
@@ -286,32 +283,6 @@ impl CompletionExit {
             }
         }
         deadline
-    }
-
-    /// A host that stops by itself may wait for ever: a hot reload waits for every delivery, and
-    /// for stored chunks that are not loaded any more. Then this ends the wait, so that the Job
-    /// ends, or the new instances can drain. Stored chunks stay stored.
-    fn bound_the_stop(&mut self, now: Duration, host: &mut dyn EngineHost) {
-        if self.told_to_stop {
-            return;
-        }
-        let stored_only = host.running_tasks() == Some(0)
-            && matches!(host.storage_chunks(), Some((0, stored)) if stored > 0);
-        let since = self.stuck_since.unwrap_or(now);
-        self.stuck_since = stored_only.then_some(since);
-        let stuck = stored_only && now.saturating_sub(since) >= STUCK;
-        let terminated = self.terminated.map(|terminated| terminated.end_at);
-        let by = self.stop_by.into_iter().chain(terminated).min();
-        if stuck || by.is_some_and(|by| now >= by) {
-            self.told_to_stop = true;
-            let why = if stuck {
-                "waits for stored chunks that nobody delivers"
-            } else {
-                "has not stopped by the deadline"
-            };
-            tracing::warn!("the host {why}: it is to wait no longer");
-            host.limit_grace(LAST_GRACE);
-        }
     }
 
     /// Starts the drain if it is time.
@@ -433,7 +404,7 @@ impl CompletionExit {
                 Action::Flush => host.flush(),
                 Action::Exit(end) => self.leave(now, end, host),
                 Action::Report(end) => {
-                    self.stop_by = Some(self.machine.deadline());
+                    self.stop.end_by(self.machine.deadline());
                     self.say(&self.report(end, host));
                 }
             }
