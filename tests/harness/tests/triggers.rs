@@ -262,6 +262,46 @@ fn a_flag_in_a_pod_of_unknown_age_is_honoured() {
     });
 }
 
+/// The flag is older than the second start of the container, but not than the pod.
+#[test]
+fn a_sidecar_that_is_killed_in_its_drain_drains_again() {
+    each_real_host("kill -9 after the flag, and a new start", |host| {
+        let destination = Destination::new(Mood::Shut);
+        let mut pipeline = Pipeline::new(host);
+        let log = pipeline.file("app.log", "one\ntwo\n");
+        let (pod, flag) = (pipeline.file("pod", ""), pipeline.path("flag"));
+        let (db, report) = (pipeline.path("state.db"), pipeline.path("report"));
+        let mut options = destination.options();
+        options.push(("retry_limit", "no_limits".to_owned()));
+        let exit = [
+            ("flag_file", flag.as_str()),
+            ("pod_start_file", pod.as_str()),
+            ("exit_code", "trigger"),
+            ("report_file", report.as_str()),
+        ];
+        pipeline
+            .input("sidecar_tail", &[("path", &log), ("db", &db)])
+            .output("http", "*", &options)
+            .output("completion_exit", "*", &exit);
+        let mut first = pipeline.start();
+        let refused = wait_until(DEADLINE, || (destination.refused() > 0).then_some(()));
+        assert!(refused.is_some(), "{}", first.output());
+        fs::write(&flag, "3").expect("the folder takes files");
+        first.wait_for("the drain", |out| out.stderr().contains("draining"));
+        first.signal(Signal::KILL);
+        assert_eq!(first.end().status, None);
+        destination.open();
+        let ended = pipeline.run();
+        ended.check_status(3);
+        let lines = destination.lines();
+        let once = lines.len() == 2 && lines.values().all(|count| *count == 1);
+        ended.check(&format!("every line once: {lines:?}"), once);
+        let text = fs::read_to_string(&report).unwrap_or_default();
+        let report: Json = serde_json::from_str(&text).unwrap_or_default();
+        ended.check(&format!("{report}"), report["complete"] == true);
+    });
+}
+
 #[test]
 fn sigterm_keeps_its_status() {
     each_real_host("SIGTERM", |host| {
