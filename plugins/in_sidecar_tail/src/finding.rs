@@ -193,6 +193,7 @@ impl Worker {
         self.settle_held();
         self.retire();
         self.scanned = true;
+        self.shared.set_scanned();
         self.next_scan = Instant::now() + self.options.refresh_interval;
     }
 

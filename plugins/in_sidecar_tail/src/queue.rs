@@ -60,6 +60,8 @@ struct State {
     gave_up: bool,
     /// The worker has read every file to its end.
     idle: bool,
+    /// The first scan is over.
+    scanned: bool,
     files: u64,
     unread_bytes: u64,
     read_bytes: u64,
@@ -155,6 +157,11 @@ impl Shared {
         state.files = files;
         state.unread_bytes = unread_bytes;
         unread_bytes + queued_bytes(&state)
+    }
+
+    /// The worker has looked around for the first time.
+    pub(crate) fn set_scanned(&self) {
+        self.lock().scanned = true;
     }
 
     pub(crate) fn set_report(&self, report: Vec<Row>) {
@@ -322,6 +329,7 @@ impl Drain for Shared {
         };
         DrainStatus {
             state: drain,
+            starting: !state.scanned,
             files: state.files,
             read_bytes: state.read_bytes,
             unread_bytes: state.unread_bytes + queued_bytes(&state),

@@ -149,6 +149,7 @@ fn the_report_names_the_files_before_a_drain_and_what_was_read_after_it() {
         let rows: serde_json::Value = serde_json::from_str(report).unwrap();
         rows[0].clone()
     };
+    rig.until("it watches", |_| !handle.status().starting);
     // Who looks for open writers asks then.
     rig.until("the path is known", |_| {
         row(&handle.report())["path"] == file.to_str().unwrap()

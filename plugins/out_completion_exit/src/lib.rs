@@ -85,6 +85,8 @@ pub struct CompletionExit {
     config: Config,
     start: Instant,
     started: bool,
+    /// The ready file is asked for.
+    ready: bool,
     /// SIGTERM is ours.
     sigterm: bool,
     terminated: Option<Terminated>,
@@ -145,6 +147,7 @@ impl Output for CompletionExit {
             config,
             start: Instant::now(),
             started: false,
+            ready: false,
             sigterm,
             terminated: None,
             leaving: None,
@@ -190,6 +193,7 @@ impl CompletionExit {
         }
         self.look_for_sigterm(now, host);
         if self.machine.phase() == Phase::Waiting {
+            self.look_if_ready(host);
             self.look_for_news(now);
             self.look_at_counters(now, host);
             self.look_at_silence(now, host);
@@ -226,7 +230,22 @@ impl CompletionExit {
                 time.as_secs_f64()
             );
         }
-        if let (Some(files), Some(path)) = (&self.files, &self.config.ready_file) {
+    }
+
+    /// Every input watches: those of the host from the first tick on, others once they say so.
+    fn look_if_ready(&mut self, host: &dyn EngineHost) {
+        if self.ready {
+            return;
+        }
+        let (Some(files), Some(path)) = (&self.files, &self.config.ready_file) else {
+            return;
+        };
+        let inputs = host.inputs();
+        if !inputs
+            .iter()
+            .any(|input| input.drain.is_some_and(|d| d.starting))
+        {
+            self.ready = true;
             files.write("ready_file", path, b"ready\n".to_vec());
         }
     }

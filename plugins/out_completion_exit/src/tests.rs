@@ -475,3 +475,28 @@ fn a_stop_that_waits_for_stored_chunks_alone_is_ended() {
     assert_eq!(host.graces, [LAST_GRACE]);
     plugin.exit();
 }
+
+#[test]
+fn ready_is_said_once_every_input_watches() {
+    let dir = tempfile::tempdir().unwrap();
+    let ready = dir.path().join("ready");
+    let options = [
+        ("time_count", "500"),
+        ("ready_file", ready.to_str().unwrap()),
+    ];
+    let mut host = host(DrainState::Idle);
+    host.inputs[0].drain.as_mut().unwrap().starting = true;
+    let mut plugin = start(&mut host, &options).unwrap();
+    for second in 0..100 {
+        plugin.tick_at(SECOND * second, &mut host);
+    }
+    assert!(!plugin.ready);
+    host.inputs[0].drain.as_mut().unwrap().starting = false;
+    plugin.tick_at(SECOND * 100, &mut host);
+    let begin = Instant::now();
+    while !ready.exists() && begin.elapsed() < SECOND * 10 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(ready.exists());
+    plugin.exit();
+}
