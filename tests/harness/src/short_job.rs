@@ -175,6 +175,11 @@ impl Plan {
         if host.since(2, 1, 0) && !host.since(2, 1, 3) {
             self.backlog = 0;
         }
+        // What an emitter holds is lost with the engine; what comes right before a reload is not
+        // always read again.
+        if self.reloads() {
+            self.filter = None;
+        }
         self
     }
 
@@ -183,12 +188,11 @@ impl Plan {
         host.since(2, 2, 0) || !self.reloads()
     }
 
-    /// Whether lines may come twice. What a ring or an emitter held shortly before a reload is not
-    /// known to be delivered, and what was stored right before a kill is in a file of the host
-    /// while the position in the log may not be: both are read again.
+    /// Whether lines may come twice. What a ring held shortly before a reload is not known to be
+    /// delivered, and what was stored right before a kill is in a file of the host while the
+    /// position in the log may not be: both are read again.
     fn may_repeat(&self) -> bool {
-        let held = self.threaded || self.filter.is_some();
-        (self.reloads() && held) || (self.is_killed() && self.stored)
+        (self.reloads() && self.threaded) || (self.is_killed() && self.stored)
     }
 
     fn is_killed(&self) -> bool {

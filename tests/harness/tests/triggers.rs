@@ -596,6 +596,27 @@ fn time_is_counted_without_a_record() {
     });
 }
 
+/// Both have drained at the same moment, and a host that is told twice to end may never do so.
+#[test]
+fn two_instances_with_the_same_flag_end_the_host_once() {
+    each_real_host("two instances, one flag", |host| {
+        let mut job = Job::new(host);
+        let flag = job.path("flag");
+        job.exit(&[("flag_file", flag.as_str()), ("exit_code", "trigger")]);
+        let options = [("flag_file", flag.as_str()), ("exit_code", "trigger")];
+        job.pipeline.output("completion_exit", "*", &options);
+        let mut running = job.start();
+        job.goes_on(&mut running);
+        job.write();
+        set(&job, "flag", "4");
+        let ended = running.end();
+        ended.check_status(4);
+        ended.check("every line", ended.records().len() == job.written.len());
+        let stops = ended.stderr.matches("service will shutdown").count();
+        ended.check(&format!("{stops} stops"), stops == 1);
+    });
+}
+
 #[test]
 fn all_triggers_may_be_needed() {
     each_real_host("trigger_mode all", |host| {
