@@ -311,7 +311,7 @@ impl Worker {
         self.detach(id);
         if let Some(file) = self.files.remove(&id) {
             self.carried -= file.offset - file.lines.start();
-            self.note_finished(&file);
+            self.note_finished(id, &file);
             self.remember(&file);
             self.entry_gone(file.identity);
         }
