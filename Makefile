@@ -93,8 +93,28 @@ bench: build ## our plugins against the stock ones on every host found: a table,
 SOAK_JOBS ?= 1000
 SOAK_AT_ONCE ?= 8
 .PHONY: soak
-soak: build ## short Jobs on every real host, and the comparison with a shell loop
+soak: build ## short Jobs on every real host, the comparison with a shell loop, upgrades, a burst in little memory
 	$(CARGO) run --quiet -p flb-sidecar-tests --bin soak -- $(TARGET)/plugins $(SOAK_JOBS) $(SOAK_AT_ONCE)
+	$(MAKE) --no-print-directory soak-upgrade soak-memory
+
+# How many upgrades of each kind, and in how many pods at a time. The older build is OLD_LIBRARY,
+# else made from the commit OLD; without history there is none.
+UPGRADES ?= 100
+UPGRADED_PODS ?= 4
+OLD ?= 34614db
+OLD_LIBRARY ?= $(TARGET)/old/$(OLD)/release/libflb_sidecar.so
+.PHONY: soak-upgrade
+soak-upgrade: build ## sidecars replaced in place under load, forth and back, across hosts and builds
+	[ -e $(OLD_LIBRARY) ] || ! git cat-file -e $(OLD) 2>/dev/null || { \
+		mkdir -p $(TARGET)/old/$(OLD)/source && git archive $(OLD) | tar -x -C $(TARGET)/old/$(OLD)/source; \
+		$(CARGO) build --release --locked --lib --manifest-path $(TARGET)/old/$(OLD)/source/Cargo.toml \
+			--target-dir $(TARGET)/old/$(OLD); }
+	$(CARGO) run --quiet -p flb-sidecar-tests --bin soak-upgrade -- $(UPGRADES) $(UPGRADED_PODS) \
+		$(TARGET)/release/libflb_sidecar.so $$(ls $(OLD_LIBRARY) 2>/dev/null || true)
+
+.PHONY: soak-memory
+soak-memory: build ## conf/full in 64 MiB: a burst of 100 MB while the destination is down for 30 s
+	$(CARGO) run --quiet -p flb-sidecar-tests --bin soak-memory -- $(TARGET)/release/libflb_sidecar.so
 
 .PHONY: soak-flag
 soak-flag: build ## only the time from the flag to the end of the process
