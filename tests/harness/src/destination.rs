@@ -202,7 +202,9 @@ fn serve(stream: impl Read + Write, server: &Server) -> Option<()> {
             "503 Service Unavailable"
         } else {
             let records = records(&body);
-            let texts = records.iter().filter_map(|record| record[server.key].as_str());
+            let texts = records
+                .iter()
+                .filter_map(|record| record[server.key].as_str());
             let mut state = server.state.lock().unwrap_or_else(PoisonError::into_inner);
             for line in texts {
                 *state.lines.entry(line.to_owned()).or_default() += 1;

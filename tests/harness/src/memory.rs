@@ -86,7 +86,11 @@ impl Group {
         let (memory, swap, most) = if unified {
             ("memory.max", "memory.swap.max", 0)
         } else {
-            ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes", limit)
+            (
+                "memory.limit_in_bytes",
+                "memory.memsw.limit_in_bytes",
+                limit,
+            )
         };
         fs::write(folder.join(memory), limit.to_string()).map_err(reason)?;
         if folder.join(swap).exists() {

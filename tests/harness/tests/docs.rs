@@ -12,7 +12,9 @@ use flb_sidecar_tests::{say, Host, Pipeline};
 /// Every page, with its text.
 fn pages() -> Vec<(PathBuf, String)> {
     let listing = Command::new("find")
-        .args([".", "-name", "target", "-prune", "-o", "-name", "dist*", "-prune"])
+        .args([
+            ".", "-name", "target", "-prune", "-o", "-name", "dist*", "-prune",
+        ])
         .args(["-o", "-name", "*.md", "-print"])
         .current_dir(root())
         .output()
@@ -67,7 +69,13 @@ fn start(pipeline: &mut Pipeline, arguments: &[String], what: &str) {
 /// A pipeline with the plugins in `plugins`, and the folders that examples name.
 fn place(host: &Host) -> Pipeline {
     let pipeline = Pipeline::bare(host);
-    for folder in ["plugins", "var/log/app", "var/lib/sidecar", "logs", "run/secrets"] {
+    for folder in [
+        "plugins",
+        "var/log/app",
+        "var/lib/sidecar",
+        "logs",
+        "run/secrets",
+    ] {
         fs::create_dir_all(pipeline.path(folder)).expect("a fresh folder takes folders");
     }
     pipeline.file("run/secrets/pii-key", "sixteen bytes and more");
@@ -167,8 +175,7 @@ fn every_command_of_the_host_runs() {
                 };
                 let mut pipeline = place(&host);
                 let arguments = moved(arguments, &pipeline);
-                let words: Vec<String> =
-                    arguments.split_whitespace().map(str::to_owned).collect();
+                let words: Vec<String> = arguments.split_whitespace().map(str::to_owned).collect();
                 let what = format!("{}: {line}", path.display());
                 start(&mut pipeline, &words, &what);
                 count += 1;
