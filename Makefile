@@ -32,6 +32,16 @@ define lists
 	{ echo 'plugins:'; for name in $(2); do echo "  - $(3)/$$name.so"; done; } > $(1)/plugins.yaml
 endef
 
+# The library as it is released; more arguments may follow.
+define zigbuild
+	PATH="$(TOOLS)/bin:$$PATH" CARGO_ZIGBUILD_PYTHON_PATH=$(TOOLS)/bin/python \
+	SOURCE_DATE_EPOCH=0 CARGO_INCREMENTAL=0 \
+	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/flb-sidecar --remap-path-prefix=$(CARGO_HOME)=/cargo" \
+	CFLAGS="-ffile-prefix-map=$(CURDIR)=/flb-sidecar -ffile-prefix-map=$(CARGO_HOME)=/cargo" \
+	$(CARGO) zigbuild --release --locked --package flb-sidecar --lib \
+		--target $(TRIPLE).$(GLIBC) --target-dir $(TARGET)/dist
+endef
+
 .PHONY: build
 build: deps ## the library and its links in target/plugins
 	$(CARGO) build --release
@@ -46,12 +56,7 @@ build-probe: deps ## the same with plugins that misbehave on demand, for the bor
 dist: deps tools ## the released files in dist/, for glibc 2.17 and later; TARGET_ARCH=aarch64 in dist-aarch64/
 	for target in $(TRIPLE) $(TARGET_ARCH)-unknown-linux-musl; do \
 		[ -d "$$(rustc --print sysroot)/lib/rustlib/$$target/lib" ] || rustup target add $$target; done
-	PATH="$(TOOLS)/bin:$$PATH" CARGO_ZIGBUILD_PYTHON_PATH=$(TOOLS)/bin/python \
-	SOURCE_DATE_EPOCH=0 CARGO_INCREMENTAL=0 \
-	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/flb-sidecar --remap-path-prefix=$(CARGO_HOME)=/cargo" \
-	CFLAGS="-ffile-prefix-map=$(CURDIR)=/flb-sidecar -ffile-prefix-map=$(CARGO_HOME)=/cargo" \
-	$(CARGO) zigbuild --release --locked --package flb-sidecar --lib \
-		--target $(TRIPLE).$(GLIBC) --target-dir $(TARGET)/dist
+	$(zigbuild)
 	@mkdir -p $(DIST)
 	install -m 755 $(TARGET)/dist/$(TRIPLE)/release/libflb_sidecar.so $(DIST)/libflb_sidecar.so
 	@$(call lists,$(DIST),$(PLUGINS),$(INSTALLED))
@@ -61,13 +66,19 @@ dist: deps tools ## the released files in dist/, for glibc 2.17 and later; TARGE
 	cd $(DIST) && sha256sum *.so flb-sidecar-probe plugins.conf plugins.yaml > SHA256SUMS && cat SHA256SUMS
 
 .PHONY: dist-check
-dist-check: dist ## a build in another folder has the same bytes
+dist-check: dist dist-panics ## a build in another folder has the same bytes; no panic reaches a host
 	rm -rf $(TARGET)/elsewhere
 	mkdir -p $(TARGET)/elsewhere/a/longer/path
 	tar -c --exclude=./target --exclude="./dist*" --exclude=./.git . | tar -x -C $(TARGET)/elsewhere/a/longer/path
 	$(MAKE) -C $(TARGET)/elsewhere/a/longer/path dist TOOLS=$(TOOLS)
 	diff -r $(DIST) $(TARGET)/elsewhere/a/longer/path/dist
 	@echo "two builds, same bytes"
+
+.PHONY: dist-panics
+dist-panics: dist ## panics in every callback, with plugins that misbehave in a library built as the released one
+	$(zigbuild) --features probe
+	FLB_SIDECAR_PROBE_LIBRARY=$(TARGET)/dist/$(TRIPLE)/release/libflb_sidecar.so \
+		$(CARGO) test -p flb-sidecar-tests --test scenarios --test real_host -- panic workers
 
 .PHONY: tools
 tools:
