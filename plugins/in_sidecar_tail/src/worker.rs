@@ -56,6 +56,8 @@ pub(crate) struct Worker {
     pub(crate) by_target: HashMap<PathBuf, FileId>,
     pub(crate) next_id: u64,
     pub(crate) open_handles: usize,
+    /// No open file was read to its end when it was last looked for one, nor since.
+    pub(crate) none_idle: bool,
     /// Files that left their path.
     pub(crate) detached: Vec<FileId>,
     /// Rotated files whose last line is not known to be complete.
@@ -135,6 +137,7 @@ impl Worker {
             by_target: HashMap::new(),
             next_id: 0,
             open_handles: 0,
+            none_idle: false,
             detached: Vec::new(),
             rotating: Vec::new(),
             held: Vec::new(),
