@@ -23,6 +23,8 @@ pub(crate) enum Kind {
     At,
     /// A digit inside a number that is long enough, or grouped like an identifier, or behind `+`.
     Number,
+    /// A digit inside a row of groups that only its surroundings can make a phone number.
+    Phone,
     /// A digit behind two capitals, or a capital behind seven digits.
     Code,
     /// The 26th alphanumeric byte of a run.
@@ -51,6 +53,8 @@ pub(crate) struct Shapes {
     pub(crate) at: bool,
     /// Numbers.
     pub(crate) number: bool,
+    /// Groups of digits that need a keyword.
+    pub(crate) phone: bool,
     /// Codes of capitals and digits.
     pub(crate) code: bool,
     /// Long alphanumeric runs.
@@ -93,6 +97,7 @@ impl Hits {
             }
             for (map, kind) in [
                 (self.number, Kind::Number),
+                (self.phone, Kind::Phone),
                 (self.code, Kind::Code),
                 (self.long, Kind::Long),
                 (self.token, Kind::Token),
@@ -136,8 +141,10 @@ impl Hits {
         ask(self.assign, Kind::Assign);
         ask(self.number, Kind::Number);
         ask(self.token, Kind::Token);
-        let others = self.code | self.long | self.ipv4 | self.ipv6 | self.mac | self.int;
+        let others =
+            self.phone | self.code | self.long | self.ipv4 | self.ipv6 | self.mac | self.int;
         if others != 0 {
+            ask(self.phone, Kind::Phone);
             ask(self.code, Kind::Code);
             ask(self.long, Kind::Long);
             ask(self.ipv4, Kind::Ipv4);
@@ -294,6 +301,7 @@ mod tests {
     const ALL: Shapes = Shapes {
         at: true,
         number: true,
+        phone: true,
         code: true,
         long: true,
         token: true,
@@ -327,6 +335,15 @@ mod tests {
             ("01 23 45 67 89", Kind::Number),
             ("0115 4960991", Kind::Number),
             ("+4420", Kind::Number),
+            ("451 5986", Kind::Phone),
+            ("9472 7916", Kind::Phone),
+            ("99 668472", Kind::Phone),
+            ("78 651 450", Kind::Phone),
+            ("416 60 039", Kind::Phone),
+            ("0490 75 40 81", Kind::Phone),
+            ("0181-78 78 10", Kind::Phone),
+            ("(03)71528659", Kind::Phone),
+            ("02-217-8789", Kind::Phone),
             ("GB82WEST", Kind::Code),
             ("QQ 12 34 56 C", Kind::Code),
             ("12345678Z", Kind::Code),

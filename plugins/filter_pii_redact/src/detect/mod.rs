@@ -78,19 +78,23 @@ impl Inspection<'_> {
 
     /// Whether a keyword of `groups` is near.
     fn near(&mut self, start: usize, end: usize, groups: u32) -> bool {
-        self.context.near(
-            self.keywords,
-            self.text,
-            self.key,
-            (start, Some(end)),
-            groups,
-        )
+        self.context
+            .near(self.keywords, self.text, self.key, (start, end), groups)
     }
 
-    /// Whether a keyword of `groups` is closely in front.
-    fn announced(&mut self, start: usize, groups: u32) -> bool {
-        self.context
-            .near(self.keywords, self.text, self.key, (start, None), groups)
+    /// Whether a keyword of `groups` begins at most `far` in front with nothing but words between:
+    /// "call me at 5".
+    fn introduced(&mut self, start: usize, groups: u32, far: usize) -> bool {
+        let word = self
+            .context
+            .last_before(self.keywords, self.text, self.key, start, groups);
+        let other = |b: &u8| b.is_ascii_digit() || matches!(b, b'/' | b'?' | b'&' | b'%');
+        word.is_some_and(|word| start - word <= far && !self.text[word..start].iter().any(other))
+    }
+
+    /// Whether a keyword of `groups` starts at `at`.
+    fn starts_with_keyword(&mut self, at: usize, groups: u32) -> bool {
+        self.context.starts_at(self.keywords, self.text, at, groups)
     }
 }
 
@@ -145,6 +149,7 @@ impl Finder {
         self.gate.windows(chunk, from, shapes, |at, hits| {
             first = hits.first(chunk, at, shapes, |kind, position| match kind {
                 Kind::Token => self.prefixes.plausible(chunk, position, at, hits),
+                Kind::Phone => phone::plausible(&self.keywords, chunk, position),
                 _ => plausible(chunk, kind, position),
             });
             first.is_some()
@@ -178,7 +183,7 @@ impl Finder {
                     url::find(i, at, &mut done.url);
                     email::find(i, at, &mut done.email);
                 }
-                Kind::Number => number::find(i, at, groups, &mut done.number),
+                Kind::Number | Kind::Phone => number::find(i, at, groups, &mut done.number),
                 Kind::Code => code::find(i, at, &mut done.code),
                 Kind::Long => coin::find(i, at),
                 Kind::Assign => tokens |= assignment::find(i, at, &mut done.assign),
@@ -225,7 +230,7 @@ fn plausible(chunk: &[u8], kind: Kind, at: usize) -> bool {
         Kind::Long => coin::plausible(chunk, at),
         Kind::Code => code::plausible(chunk, at),
         Kind::Mac => network::mac_plausible(chunk, at),
-        Kind::Token | Kind::Ipv4 | Kind::Ipv6 => true,
+        Kind::Token | Kind::Phone | Kind::Ipv4 | Kind::Ipv6 => true,
     }
 }
 
@@ -250,8 +255,9 @@ fn shapes_of(set: Set) -> Shapes {
     Shapes {
         at: set.any(&[Email, UrlCredentials]),
         number: set.any(&[
-            Aadhaar, Aba, Card, Cnpj, Cpf, DeTax, Itin, Nhs, Nir, Npi, Phone, Sin, Ssn,
+            Aadhaar, Aba, Card, Cnpj, Cpf, DeTax, Iban, Itin, Nhs, Nir, Npi, Phone, Sin, Ssn,
         ]),
+        phone: set.has(Phone),
         code: set.any(&[Iban, CodiceFiscale, Nino, InPan, Dea, Dni, Nie]),
         long: set.any(&[Btc, Eth]),
         token: token::wanted(set),

@@ -16,6 +16,7 @@ pub(crate) struct Hits {
     /// `@`, `%`, backslashes and tildes.
     pub(crate) rare: u64,
     pub(crate) number: u64,
+    pub(crate) phone: u64,
     pub(crate) code: u64,
     pub(crate) long: u64,
     pub(crate) token: u64,
@@ -36,6 +37,7 @@ impl Hits {
     pub(super) fn any(&self) -> u64 {
         self.rare
             | self.number
+            | self.phone
             | self.code
             | self.long
             | self.token
@@ -51,6 +53,7 @@ impl Hits {
     pub(super) fn keep(&mut self, part: u64) {
         self.rare &= part;
         self.number &= part;
+        self.phone &= part;
         self.code &= part;
         self.long &= part;
         self.token &= part;
@@ -112,7 +115,7 @@ pub(super) fn hits<V: Vector>(
         let separator = blank | hyphen | dot | paren | equal(b'/');
         if shapes.number {
             let point = dot | equal(b',');
-            hits.number |= numbers(&Groups {
+            let groups = Groups {
                 digit,
                 two,
                 zero: equal(b'0'),
@@ -122,7 +125,11 @@ pub(super) fn hits<V: Vector>(
                 dot,
                 paren,
                 point,
-            });
+            };
+            hits.number |= numbers(&groups);
+            if shapes.phone {
+                hits.phone = phones(&groups) & !hits.number;
+            }
         }
         if shapes.code {
             let upper = v.bits(v.within(bytes, b'A', b'Z'));
@@ -182,6 +189,14 @@ struct Groups {
     point: u64,
 }
 
+impl Groups {
+    /// Zeros that start a number.
+    #[inline(always)]
+    fn lead(&self) -> u64 {
+        self.zero & !((self.digit | self.point) << 1)
+    }
+}
+
 /// Where numbers that are long enough or grouped like identifiers end.
 #[inline(always)]
 fn numbers(of: &Groups) -> u64 {
@@ -207,7 +222,7 @@ fn numbers(of: &Groups) -> u64 {
     let six = four & two << 4;
     let card = four & sep << 4 & six << 5 & sep << 11 & four << 12 & !(digit << 16);
     // "012 345", "01234 567": a trunk prefix, but no fraction
-    let lead = of.zero & !((digit | point) << 1);
+    let lead = of.lead();
     let trunk = three & sep << 3 & three << 4 & (lead << 6 | lead << 7 | lead << 8);
     // "123 456 78", "123.456-78"
     let plain = sep & !(point | hyphen | paren);
@@ -220,6 +235,30 @@ fn numbers(of: &Groups) -> u64 {
     let opening = pair & !((point | hyphen) << 2);
     let pairs = spaced & spaced << 3 & spaced << 6 & opening << 9;
     long | joined | bracketed | ssn | rows | card | trunk | tail | pairs
+}
+
+/// Where numbers end that are grouped as phone numbers are, and other numbers, too.
+#[inline(always)]
+fn phones(of: &Groups) -> u64 {
+    let (two, blank) = (of.two, of.blank);
+    let three = two & of.digit << 2;
+    let four = two & two << 2;
+    let six = four & two << 4;
+    // "451 5986", "9472 7916"
+    let halves = four & blank << 4 & three << 5;
+    // "99 668472"
+    let end = six & blank << 6 & two << 7;
+    // "78 651 450", "416 60 039"
+    let middle = three
+        & blank << 3
+        & ((three << 4 & blank << 7 & two << 8) | (two << 4 & blank << 6 & three << 7));
+    // "490 75 40", "181-78 78"
+    let tens = two & blank << 2 & two << 3 & (blank | of.hyphen) << 5 & three << 6;
+    // "(03)7152"
+    let area = four & of.paren << 4 & two << 5;
+    // "02 123", "02-123"
+    let mobile = three & (blank | of.hyphen) << 3 & two << 4 & of.lead() << 5;
+    halves | end | middle | tens | area | mobile
 }
 
 /// Where two capitals and a digit are, at times with a blank between; a capital behind seven
