@@ -178,6 +178,24 @@ fn every_manifest_is_valid() {
             .collect();
         let found = validated(&python, release, &files);
         assert!(found.len() >= 10, "{}", found.len());
+        let of_triggers = |file: &Path| {
+            file.parent()
+                .is_some_and(|f| f.ends_with("completion_exit"))
+        };
+        let mut pods = 0;
+        for (file, document) in found.iter().filter(|(file, _)| of_triggers(file)) {
+            let Some(pod) = pod(document) else {
+                continue;
+            };
+            pods += 1;
+            for container in containers(pod, "containers").chain(containers(pod, "initContainers"))
+            {
+                let read_only = container["securityContext"]["readOnlyRootFilesystem"] == true;
+                let restricted = is_restricted(pod, container) && read_only;
+                assert!(restricted, "{}: {container}", file.display());
+            }
+        }
+        assert!(pods >= 6, "{pods}");
     }
 }
 
