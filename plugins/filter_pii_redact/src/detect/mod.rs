@@ -258,7 +258,7 @@ fn shapes_of(set: Set) -> Shapes {
             Aadhaar, Aba, Card, Cnpj, Cpf, DeTax, Iban, Itin, Nhs, Nir, Npi, Phone, Sin, Ssn,
         ]),
         phone: set.has(Phone),
-        code: set.any(&[Iban, CodiceFiscale, Nino, InPan, Dea, Dni, Nie]),
+        code: set.any(&[Iban, CodiceFiscale, Nino, InPan, Dea, Dni, Nie, Nir]),
         long: set.any(&[Btc, Eth]),
         token: token::wanted(set),
         assign: set.any(&[Password, Secret, AzureKey]),
