@@ -110,8 +110,17 @@ bench: build ## our plugins against the stock ones on every host found: a table,
 SOAK_JOBS ?= 1000
 SOAK_AT_ONCE ?= 8
 .PHONY: soak
-soak: build ## short Jobs on every real host, and the comparison with a shell loop
+soak: build soak-tail ## short Jobs on every real host, the comparison with a shell loop, and soak-tail
 	$(CARGO) run --quiet -p flb-sidecar-tests --bin soak -- $(TARGET)/plugins $(SOAK_JOBS) $(SOAK_AT_ONCE)
+
+# How many random scripts, and the seed of the first; as many again on tmpfs, ext4 and overlayfs together.
+SOAK_SCRIPTS ?= 10000
+SOAK_SEED ?= $(shell date +%s)
+.PHONY: soak-tail
+soak-tail: deps ## random scripts against the model of sidecar_tail, and its latency
+	SIDECAR_TAIL_SCRIPTS=$(SOAK_SCRIPTS) SIDECAR_TAIL_SEED=$(SOAK_SEED) \
+	$(CARGO) test --release -p in_sidecar_tail --test model -- --nocapture
+	$(CARGO) run --quiet -p flb-sidecar-tests --bin latency -- $(TARGET)/plugins
 
 .PHONY: soak-flag
 soak-flag: build ## only the time from the flag to the end of the process

@@ -148,10 +148,19 @@ pub fn lines(data: &[u8]) {
     }
 }
 
-/// The state file's reader: what it takes for a state, it writes and reads as the same one.
+/// The reader of the state file and of its journal: what it takes for a state, it writes and reads
+/// as the same one. Behind the first NUL is the journal, as it is and again with every line sealed.
 pub fn state(data: &[u8]) {
-    if let Ok(entries) = state::parse(data) {
-        let again = state::parse(&state::render(entries.iter()));
-        assert_eq!(again, Ok(entries));
+    let end = data.iter().position(|byte| *byte == 0);
+    let (document, journal) = data.split_at(end.unwrap_or(data.len()));
+    let sealed: Vec<u8> = journal
+        .split(|byte| *byte == b'\n' || *byte == 0)
+        .flat_map(state::sealed)
+        .collect();
+    for journal in [journal, &sealed] {
+        if let Ok(entries) = state::parse(document, journal) {
+            let again = state::parse(&state::render(entries.iter(), 1), &[]);
+            assert_eq!(again, Ok(entries));
+        }
     }
 }

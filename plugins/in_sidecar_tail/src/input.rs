@@ -254,6 +254,10 @@ impl Input for SidecarTail {
     fn collect(&mut self, wake: Wake, host: &mut dyn InputHost) {
         self.shared.clear_host_wake();
         self.confirm(host, wake == Wake::Tick);
+        // What the host has must leave it now; the next start goes on behind that.
+        if self.keeps_positions && self.shared.gave_up() {
+            return;
+        }
         if self.keeps_positions && self.tracker.wants_quiet(host, wake == Wake::Tick) {
             if wake == Wake::Tick {
                 host.flush();
@@ -279,8 +283,13 @@ impl Input for SidecarTail {
         if !host.is_stopping() || self.finished {
             return;
         }
-        // The collectors are stopped: what is not handed over here never is.
         self.finished = true;
+        // Not every host says after this whether it has delivered what it takes now.
+        if self.keeps_positions && self.shared.drain_is_over() {
+            self.shared.freeze();
+            return;
+        }
+        // The collectors are stopped: what is not handed over here never is.
         let until = Instant::now() + AT_STOP;
         let request = self.shared.start_drain(AT_STOP);
         let mut taken = 0;

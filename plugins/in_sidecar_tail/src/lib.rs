@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod clock;
+mod compressed;
 mod counters;
 mod decode;
 mod delivery;

@@ -275,6 +275,17 @@ impl Shared {
         self.lock().drain_done
     }
 
+    /// The deadline of a drain came before its end.
+    pub(crate) fn gave_up(&self) -> bool {
+        self.lock().gave_up
+    }
+
+    /// A drain was asked for, and is over.
+    pub(crate) fn drain_is_over(&self) -> bool {
+        let state = self.lock();
+        state.gave_up || (state.drain_asked > 0 && state.drain_done >= state.drain_asked)
+    }
+
     /// Waits until there is an item, the worker has stopped, or `until` has passed.
     pub(crate) fn wait_for_item(&self, until: Instant) {
         let state = self.lock();

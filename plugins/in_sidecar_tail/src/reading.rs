@@ -45,6 +45,7 @@ impl Worker {
             self.turns.push_back(id);
         } else if let Some(file) = self.files.get_mut(&id) {
             file.queued = false;
+            self.none_idle = false;
             file.at_end_since = Instant::now();
             file.unread_since = None;
             if self.options.advise_cache && file.offset.saturating_sub(file.advised) >= ADVISE {

@@ -434,6 +434,8 @@ impl Worker {
             return;
         };
         let entries: Vec<Entry> = saving.unclaimed.iter().cloned().collect();
+        let mut place = saving.location.state().as_os_str().to_owned();
+        place.push(".rest");
         let mut listings: HashMap<PathBuf, HashMap<u64, PathBuf>> = HashMap::new();
         for entry in entries {
             let Some(folder) = entry.path.parent() else {
@@ -454,15 +456,17 @@ impl Worker {
                     fits.then_some((path, handle, metadata))
                 })
                 .or_else(|| self.find_copy(folder, &entry.path, &entry.clue, None));
-            let Some((path, handle, metadata)) = found else {
+            if found.is_none() && !self.recover_compressed(&entry, place.as_ref()) {
                 continue;
-            };
+            }
             if let Some(saving) = &mut self.saving {
                 saving.unclaimed.remove(|other| *other == entry);
             }
             self.entry_gone(entry.identity);
-            let name = entry.path.clone();
-            self.follow_claimed(&path, handle, &metadata, entry, name);
+            if let Some((path, handle, metadata)) = found {
+                let name = entry.path.clone();
+                self.follow_claimed(&path, handle, &metadata, entry, name);
+            }
         }
     }
 }

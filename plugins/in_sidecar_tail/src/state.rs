@@ -240,9 +240,13 @@ pub(crate) fn render_changes(changes: &Changes, journal: u64) -> Vec<u8> {
         gone: changes.gone.iter().map(Gone::from).collect(),
         files: changes.files.iter().map(Row::from).collect(),
     };
-    let json = serde_json::to_vec(&line).unwrap_or_default();
-    let mut line = format!("{:016x} ", xxh3_64(&json)).into_bytes();
-    line.extend_from_slice(&json);
+    sealed(&serde_json::to_vec(&line).unwrap_or_default())
+}
+
+/// A line of a journal that can be seen to be whole.
+pub(crate) fn sealed(json: &[u8]) -> Vec<u8> {
+    let mut line = format!("{:016x} ", xxh3_64(json)).into_bytes();
+    line.extend_from_slice(json);
     line.push(b'\n');
     line
 }

@@ -13,6 +13,7 @@ use flb_sidecar_sdk::event::RecordFormat;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use tracing::{info, warn};
 
+use crate::compressed::{Remembered, Unsettled};
 use crate::counters::{Counters, Trouble};
 use crate::delivery::LOOK;
 use crate::discovery::Listings;
@@ -55,6 +56,8 @@ pub(crate) struct Worker {
     pub(crate) by_target: HashMap<PathBuf, FileId>,
     pub(crate) next_id: u64,
     pub(crate) open_handles: usize,
+    /// No open file was read to its end when it was last looked for one, nor since.
+    pub(crate) none_idle: bool,
     /// Files that left their path.
     pub(crate) detached: Vec<FileId>,
     /// Rotated files whose last line is not known to be complete.
@@ -67,6 +70,10 @@ pub(crate) struct Worker {
     pub(crate) to_check: Vec<FileId>,
     /// Compressed files, left alone.
     pub(crate) compressed: HashSet<Identity>,
+    /// Those of which it is not said yet what they are.
+    pub(crate) unsettled: Vec<Unsettled>,
+    /// Files that were let go, the newest last.
+    pub(crate) remembered: VecDeque<Remembered>,
     /// What is wrong with paths at present, and was said.
     pub(crate) troubles: HashSet<(Trouble, PathBuf)>,
     /// Files that may have something to read.
@@ -130,12 +137,15 @@ impl Worker {
             by_target: HashMap::new(),
             next_id: 0,
             open_handles: 0,
+            none_idle: false,
             detached: Vec::new(),
             rotating: Vec::new(),
             held: Vec::new(),
             polled: HashSet::new(),
             to_check: Vec::new(),
             compressed: HashSet::new(),
+            unsettled: Vec::new(),
+            remembered: VecDeque::new(),
             troubles: HashSet::new(),
             turns: VecDeque::new(),
             carried: 0,
@@ -309,6 +319,7 @@ impl Worker {
         self.said_unread = false;
         self.scan();
         self.release_held();
+        self.settle_compressed(true);
         self.draining = Some(request);
         self.drain_left = 0;
         let ids: Vec<FileId> = self.files.keys().copied().collect();

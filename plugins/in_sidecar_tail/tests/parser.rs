@@ -101,7 +101,8 @@ impl InputHost for Host {
         Some(Box::new(Known))
     }
     fn multiline(&self, parsers: &[&str]) -> Result<Box<dyn Multiline>, String> {
-        match parsers.iter().find(|name| **name != "indented") {
+        let unknown = |name: &&&str| !matches!(**name, "indented" | "go" | "java");
+        match parsers.iter().find(unknown) {
             None => Ok(Box::new(Indented::default())),
             Some(unknown) => Err((*unknown).to_owned()),
         }
@@ -318,5 +319,47 @@ fn an_unknown_multiline_parser_stops_the_start() {
             text.contains("'multiline.parser'") && text.contains(part),
             "{text}"
         );
+    }
+}
+
+/// Options of the host's own `tail`, each with a value that it takes.
+#[test]
+fn every_option_of_the_stock_tail_is_taken() {
+    let list: serde_json::Value = serde_json::from_str(include_str!("stock_options.json")).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    append(&dir.path().join("a.log"), "7\n");
+    let place = |value: &serde_json::Value| {
+        let text = value.as_str().unwrap();
+        text.replace("{dir}", dir.path().to_str().unwrap())
+    };
+    for option in list["options"].as_array().unwrap() {
+        if option["of_the_host"] == true {
+            continue;
+        }
+        let name = option["name"].as_str().unwrap();
+        let known = |spec: &flb_sidecar_sdk::OptionSpec| spec.is_named(name);
+        assert!(SidecarTail::INFO.options.iter().any(known), "{name}");
+        let mut options = vec![(name, place(&option["value"]))];
+        let with = option["with"].as_object().into_iter().flatten();
+        options.extend(with.map(|(name, value)| (name.as_str(), place(value))));
+        if name != "path" {
+            options.push(("path", place(&"{dir}/a.log".into())));
+        }
+        let options = options.iter().map(|(name, value)| (*name, value.as_str()));
+        let settings = Settings::new("t.0", SidecarTail::INFO.options, options)
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let mut host = Host(FakeHost {
+            pending: Some(Pending::default()),
+            ..FakeHost::default()
+        });
+        let mut tail = SidecarTail::init(&settings, &mut host)
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let handle = tail.drain_handle().unwrap();
+        handle.request(common::DEADLINE);
+        turn_until(&mut tail, &mut host, |_| {
+            handle.status().state == flb_sidecar_sdk::drain::DrainState::Drained
+        });
+        assert_eq!(host.0.bodies().len(), 1, "{name}");
+        tail.exit();
     }
 }

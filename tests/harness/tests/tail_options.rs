@@ -1,10 +1,17 @@
 //! Options of the host's own `tail` in `sidecar_tail`, on the C test host and on real hosts.
 
+use std::collections::BTreeSet;
+use std::fs;
+
+use flb_sidecar_tests::build::root;
 use flb_sidecar_tests::case::bodies;
 use flb_sidecar_tests::sink::Sink;
 use flb_sidecar_tests::{
     each_real_host, each_real_host_where, each_test_host, wait_until, Host, Pipeline, DEADLINE,
 };
+use serde_json::Value as Json;
+
+const TAIL: &str = "sidecar_tail";
 
 /// The host ends by itself, with success, and every line has been delivered.
 fn exit_on_eof(host: &Host, more: &[(&str, &str)]) {
@@ -15,10 +22,7 @@ fn exit_on_eof(host: &Host, more: &[(&str, &str)]) {
     lines.push("without a newline".to_owned());
     let pattern = pipeline.path("logs/*.log");
     pipeline
-        .input(
-            "sidecar_tail",
-            &[("path", pattern.as_str()), ("exit_on_eof", "on")],
-        )
+        .input(TAIL, &[("path", pattern.as_str()), ("exit_on_eof", "on")])
         .options(more)
         .print();
     let ended = pipeline.run();
@@ -69,6 +73,10 @@ const PARSERS: &str = r#"
     Format regex
     Regex  ^(?<level>[A-Z]+) (?<message>.*)$
 [PARSER]
+    Name   digits
+    Format regex
+    Regex  ^(?<number>[0-9]+)$
+[PARSER]
     Name   detail
     Format regex
     Regex  ^  (?<key>\w+)=(?<value>.*)$
@@ -82,7 +90,7 @@ fn same_as_tail(host: &Host, options: &[(&str, &str)], text: &[u8], records: usi
     let log = pipeline.file("a.log", text);
     let parsers = pipeline.file("parsers.conf", PARSERS);
     pipeline.arg("-R").arg(&parsers);
-    for plugin in ["tail", "sidecar_tail"] {
+    for plugin in ["tail", TAIL] {
         let given = [("tag", plugin), ("path", &log), ("read_from_head", "on")];
         pipeline.input(plugin, &given).options(options);
     }
@@ -90,13 +98,13 @@ fn same_as_tail(host: &Host, options: &[(&str, &str)], text: &[u8], records: usi
     let running = pipeline.start();
     let got = |tag: &str| bodies(tag, &sink.chunk(tag));
     let all = wait_until(DEADLINE, || {
-        let both = [got("tail"), got("sidecar_tail")];
+        let both = [got("tail"), got(TAIL)];
         both.iter()
             .all(|bodies| bodies.len() >= records)
             .then_some(both)
     });
     let Some([stock, ours]) = all else {
-        let (stock, ours) = (got("tail"), got("sidecar_tail"));
+        let (stock, ours) = (got("tail"), got(TAIL));
         panic!("not {records}: {stock:#?}\n{ours:#?}\n{}", running.output());
     };
     // In any order of keys: generations of tail differ in where they put the path.
@@ -140,5 +148,101 @@ fn multiline_as_in_tail() {
             ("key", "message"),
         ];
         same_as_tail(host, &options, lines.as_bytes(), 3);
+    });
+}
+
+/// The options of an input, as a host lists them: words at the beginning of a line with their
+/// meaning far to the right or in the next lines.
+fn listed_options(host: &Host, input: &str) -> BTreeSet<String> {
+    let mut pipeline = Pipeline::new(host);
+    pipeline.arg("-i").arg(input).arg("-h");
+    let text = pipeline.run().check_status(0).stdout.clone();
+    // Without the terminal's bold and plain.
+    let text = text.replace("\u{1b}[0m", "").replace("\u{1b}[1m", "");
+    text.lines()
+        .filter_map(|line| {
+            let (name, rest) = line.split_at(line.find(' ').unwrap_or(line.len()));
+            let is_name = |byte: u8| byte.is_ascii_lowercase() || b"_.".contains(&byte);
+            let alone = rest.is_empty() || rest.starts_with("  ");
+            (alone && !name.is_empty() && name.bytes().all(is_name)).then(|| name.to_owned())
+        })
+        .collect()
+}
+
+#[test]
+fn every_option_that_the_hosts_tail_lists_is_here() {
+    each_real_host("every option of tail", |host| {
+        let (stock, ours) = (listed_options(host, "tail"), listed_options(host, TAIL));
+        assert!(stock.contains("docker_mode_parser"), "{stock:?}");
+        let missing: Vec<_> = stock.difference(&ours).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    });
+}
+
+/// One instance per option, each with a value that `tail` takes, in one host.
+#[test]
+fn every_option_of_tail_starts_and_reads() {
+    let list = root().join("plugins/in_sidecar_tail/tests/stock_options.json");
+    let list: Json = serde_json::from_str(&fs::read_to_string(list).unwrap()).unwrap();
+    each_real_host("an instance per option of tail", |host| {
+        let sink = Sink::listen();
+        let mut pipeline = Pipeline::new(host);
+        let parsers = pipeline.file("parsers.conf", PARSERS);
+        pipeline.arg("-R").arg(&parsers);
+        let mut tags = Vec::new();
+        for (number, option) in list["options"].as_array().unwrap().iter().enumerate() {
+            let since = |at: usize| option["since"][at].as_u64().unwrap_or(0) as u32;
+            if !host.since(since(0), since(1), since(2)) {
+                continue;
+            }
+            let dir = pipeline.path(&number.to_string());
+            pipeline.file(&format!("{number}/a.log"), "7\n");
+            let place = |value: &Json| value.as_str().unwrap().replace("{dir}", &dir);
+            let mut options = vec![(option["name"].as_str().unwrap(), place(&option["value"]))];
+            let with = option["with"].as_object().into_iter().flatten();
+            options.extend(with.map(|(name, value)| (name.as_str(), place(value))));
+            let tag = format!("{number}.{}", options[0].0);
+            options.push(("tag", tag.clone()));
+            if options[0].0 != "path" {
+                options.push(("path", format!("{dir}/a.log")));
+            }
+            pipeline.input(TAIL, &options);
+            tags.push(tag);
+        }
+        let flag = pipeline.file("flag", "");
+        pipeline.output("http", "*", &sink.options());
+        pipeline.output("completion_exit", "*", &[("flag_file", &flag)]);
+        let ended = pipeline.run();
+        ended.check_status(0);
+        for tag in tags {
+            let records = bodies(&tag, &sink.chunk(&tag)).len();
+            ended.check(&format!("{tag}: one record, not {records}"), records == 1);
+        }
+    });
+}
+
+#[test]
+fn encodings_as_in_tail() {
+    each_real_host("encodings as in tail", |host| {
+        let known = listed_options(host, "tail");
+        for (option, encoding, text) in [
+            (
+                "generic.encoding",
+                "Win1252",
+                &b"Gr\xf6\xdfe \x80\ntwo\n"[..],
+            ),
+            ("generic.encoding", "sjis", b"\x95\\\x8e\xa6 \xb1\ntwo\n"),
+            (
+                "generic.encoding",
+                "GB18030",
+                b"\xc4\xe3 \x81\x30\x81\x30\ntwo\n",
+            ),
+            ("unicode.encoding", "auto", b"\xff\xfea\0\xf6\0\n\0b\0\n\0"),
+            ("unicode.encoding", "UTF-16BE", b"\0a\0\xf6\0\n\0b\0\n"),
+        ] {
+            if known.contains(option) {
+                same_as_tail(host, &[(option, encoding)], text, 2);
+            }
+        }
     });
 }
