@@ -5,11 +5,19 @@
 //! leaves what breaks a target in its corpus; the test of this package runs every corpus.
 #![forbid(unsafe_code)]
 
+mod redact;
+
+pub use redact::redact_chunk;
+
 /// A target: takes any bytes, and panics when it finds a defect.
 pub type Target = fn(&[u8]);
 
 /// Every target by the name of its program and of its corpus.
-pub static TARGETS: &[(&str, Target)] = &[("tail_lines", tail_lines), ("tail_state", tail_state)];
+pub static TARGETS: &[(&str, Target)] = &[
+    ("redact_chunk", redact_chunk),
+    ("tail_lines", tail_lines),
+    ("tail_state", tail_state),
+];
 
 /// The line splitter of `sidecar_tail`.
 pub fn tail_lines(data: &[u8]) {

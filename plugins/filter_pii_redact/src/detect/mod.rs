@@ -120,10 +120,11 @@ impl Finder {
         let set = settings.set;
         let text_shapes = shapes_of(set);
         let rules = Id::Secret as usize + 1 + settings.user_rules.len();
+        let gate = Gate::new();
         Some(Finder {
             prefixes: token::Prefixes::new(set)?,
-            keywords: Keywords::new()?,
-            gate: Gate::new(),
+            keywords: Keywords::new(gate),
+            gate,
             text_shapes,
             context: Context::default(),
             groups: Vec::new(),
@@ -145,27 +146,32 @@ impl Finder {
             ..self.text_shapes
         };
         let mut first = None;
-        self.gate.candidates(chunk, from, shapes, |kind, at| {
-            let plausible = match kind {
-                Kind::At => url::or_email_plausible(chunk, at),
-                Kind::Assign => assignment::plausible(chunk, at),
-                Kind::Escape => crate::text::is_escape(chunk, at),
-                Kind::Int => number::integer_plausible(chunk, at),
-                Kind::Number => number::plausible(chunk, at),
-                Kind::Phone => phone::plausible(&self.keywords, chunk, at),
-                Kind::Ipv4 => network::ipv4_plausible(chunk, at),
-                Kind::Long => coin::plausible(chunk, at),
-                Kind::Token => self.prefixes.plausible(chunk, at),
-                Kind::Code => code::plausible(chunk, at),
-                Kind::Mac => network::mac_plausible(chunk, at),
-                Kind::Ipv6 => true,
-            };
-            if plausible {
-                first = Some(at);
-            }
-            plausible
+        self.gate.windows(chunk, from, shapes, |at, hits| {
+            first = hits.first(chunk, at, shapes, |kind, at| {
+                self.plausible(chunk, kind, at)
+            });
+            first.is_some()
         });
         first
+    }
+
+    /// Whether a candidate in raw msgpack needs a closer look.
+    #[inline]
+    fn plausible(&self, chunk: &[u8], kind: Kind, at: usize) -> bool {
+        match kind {
+            Kind::At => url::or_email_plausible(chunk, at),
+            Kind::Assign => assignment::plausible(chunk, at),
+            Kind::Escape => crate::text::is_escape(chunk, at),
+            Kind::Int => number::integer_plausible(chunk, at),
+            Kind::Number => number::plausible(chunk, at),
+            Kind::Phone => phone::plausible(&self.keywords, chunk, at),
+            Kind::Ipv4 => true,
+            Kind::Long => coin::plausible(chunk, at),
+            Kind::Token => self.prefixes.plausible(chunk, at),
+            Kind::Code => code::plausible(chunk, at),
+            Kind::Mac => network::mac_plausible(chunk, at),
+            Kind::Ipv6 => true,
+        }
     }
 
     /// Replaces [`Finder::found`] with every match in `text`, the value of the field `key`.
@@ -186,7 +192,8 @@ impl Finder {
         let mut done = Done::default();
         let mut tokens = false;
         let gate = self.gate;
-        gate.candidates(text, 0, self.text_shapes, |kind, at| {
+        let shapes = self.text_shapes;
+        let mut verify = |kind: Kind, at: usize| {
             let i = &mut inspection;
             match kind {
                 Kind::At => {
@@ -203,6 +210,9 @@ impl Finder {
                 Kind::Token => tokens = true,
                 Kind::Escape | Kind::Int => {}
             }
+        };
+        gate.windows(text, 0, shapes, |at, hits| {
+            hits.each(text, at, shapes, &mut verify);
             false
         });
         if tokens {

@@ -263,7 +263,9 @@ fn international(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
         return false;
     }
     let start = if plus { first.start - 1 } else { first.start };
-    if bounds::left(text, start) != Join::Free || text[first.start] == b'0' && plus {
+    // A sign behind a digit starts a number only if that is grouped: "667946+43 20 667946".
+    let glued = plus && start > 0 && text[start - 1].is_ascii_digit();
+    if (!glued && bounds::left(text, start) != Join::Free) || text[first.start] == b'0' && plus {
         return false;
     }
     let skip = if zeros { 2 } else { 0 };
@@ -301,7 +303,7 @@ fn international(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
         i.report(Id::Phone, start, first.end, false);
         return false;
     };
-    let bare_unknown = (groups == 0 || zeros) && known.is_none();
+    let bare_unknown = (groups == 0 || zeros) && known.is_none() || (groups == 0 && glued);
     let valid = bounds::right(text, end) != Join::Tight
         && !bare_unknown
         && (!zeros

@@ -173,7 +173,7 @@ pub(crate) fn stuck() -> FakeHost {
 pub(crate) struct Setup {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) state: tempfile::TempDir,
-    pattern: &'static str,
+    pub(crate) pattern: &'static str,
 }
 
 impl Setup {
