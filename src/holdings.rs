@@ -184,4 +184,10 @@ impl Surroundings {
     pub(crate) fn any_paused(&self, memory: &mut Memory) -> bool {
         self.emitters.iter().any(|e| e.holder.is_paused(memory))
     }
+
+    /// Records go through an emitter. A host that stops pauses it for good, and what it holds then
+    /// is lost, without being told apart from what it has passed on.
+    pub(crate) fn has_emitters(&self) -> bool {
+        !self.emitters.is_empty()
+    }
 }

@@ -1,6 +1,7 @@
 //! The running host, found out once by the constructor; and what every instance has in common.
 
 use std::ffi::{c_char, c_int, c_void, CStr, CString};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -25,6 +26,10 @@ pub(crate) struct Host {
 }
 
 static HOST: OnceLock<Host> = OnceLock::new();
+
+/// The configuration of the engine that was told to end; 0: none. A host that is told twice before
+/// it begins may never end: it forgets the timer of its shutdown (5.0.2).
+static ENDING: AtomicUsize = AtomicUsize::new(0);
 
 /// The host, once the constructor has accepted it.
 pub(crate) fn get() -> Option<&'static Host> {
@@ -221,9 +226,13 @@ impl Core {
         }
     }
 
-    /// Ends the engine. `engine`: its thread, if this is it.
+    /// Ends the engine, unless an instance has already. `engine`: its thread, if this is it.
     pub(crate) fn exit_engine(&self, status: c_int, engine: Option<EngineThread>) {
         if let Some(exit) = self.host.functions.engine_exit_status {
+            let config = self.config as usize;
+            if ENDING.swap(config, Ordering::AcqRel) == config {
+                return;
+            }
             *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = engine;
             // SAFETY: the host's own config. Since 2.0.0 the call only writes to the engine's
             // pipe, which any thread may. Before that it pauses every input, and there every
@@ -234,6 +243,8 @@ impl Core {
 
     /// The instance is over: if it has ended the engine, the main thread is told when that is gone.
     pub(crate) fn wake_main(&self) {
+        // The next engine may be at the same address.
+        ENDING.store(0, Ordering::Release);
         let ended = self
             .ended
             .lock()

@@ -431,7 +431,8 @@ impl Handle<'_> {
             let in_ring =
                 self.seen.threaded && holder.ring_holds_something(&mut memory) == Some(true);
             around.chunks(&mut memory, &mut held.chunks)?;
-            if in_ring || !held.chunks.is_empty() || around.any_paused(&mut memory) {
+            let lost = around.has_emitters() && self.core.is_stopping();
+            if in_ring || lost || !held.chunks.is_empty() || around.any_paused(&mut memory) {
                 self.seen.hidden_at.set(Some(Instant::now()));
             }
             let hidden_at = self.seen.hidden_at.get();

@@ -23,6 +23,8 @@ pub(crate) struct Reach {
     pub(crate) epoch: u32,
     /// Offset behind the last byte that a record of the batch stands for.
     pub(crate) offset: u64,
+    /// Bytes of the file that the batch has.
+    pub(crate) bytes: u64,
 }
 
 /// Records on their way to the host.
@@ -47,11 +49,15 @@ impl Batch {
     pub(crate) fn reached(&mut self, file: FileId, epoch: u32, offset: u64, bytes: u64) {
         self.read_bytes += bytes;
         match self.reaches.last_mut() {
-            Some(reach) if reach.file == file && reach.epoch == epoch => reach.offset = offset,
+            Some(reach) if reach.file == file && reach.epoch == epoch => {
+                reach.offset = offset;
+                reach.bytes += bytes;
+            }
             _ => self.reaches.push(Reach {
                 file,
                 epoch,
                 offset,
+                bytes,
             }),
         }
     }

@@ -194,6 +194,7 @@ impl Worker {
         self.retire();
         self.settle_compressed(false);
         self.scanned = true;
+        self.shared.set_scanned();
         self.next_scan = Instant::now() + self.options.refresh_interval;
     }
 

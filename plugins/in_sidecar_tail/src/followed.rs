@@ -97,14 +97,8 @@ pub(crate) struct Followed {
     pub(crate) failing: bool,
     /// Read to the end and let go; kept until that has left the host.
     pub(crate) retired: bool,
-    pub(crate) total: Total,
-}
-
-/// What a file has given since the start, for the report.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Total {
-    pub(crate) bytes: u64,
-    pub(crate) lines: u64,
+    /// Bytes read into records since the start, for the report.
+    pub(crate) read: u64,
 }
 
 /// Why and since when a file is not read yet.
@@ -153,7 +147,7 @@ impl Followed {
             shrunk_since: None,
             failing: false,
             retired: false,
-            total: Total::default(),
+            read: 0,
         }
     }
 

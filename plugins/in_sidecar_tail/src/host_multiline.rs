@@ -237,7 +237,11 @@ impl HostMultiline {
         let mut batch = Batch {
             tag: stream.tag.clone(),
             records,
-            reaches: vec![stream.end],
+            // Its bytes came with earlier batches.
+            reaches: vec![Reach {
+                bytes: 0,
+                ..stream.end
+            }],
             parsed: true,
             ..Batch::default()
         };

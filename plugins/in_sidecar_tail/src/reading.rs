@@ -152,8 +152,7 @@ impl Worker {
                 let whole = joined.start().unwrap_or(u64::MAX).min(lines.line_start());
                 batch.reached(id, *epoch, whole, consumed);
             }
-            file.total.bytes += consumed;
-            file.total.lines += made;
+            file.read += consumed;
             if self.batch.events.len() >= BATCH {
                 send(&self.shared, &mut self.batch);
                 if !self.shared.has_room() {
@@ -204,8 +203,7 @@ impl Worker {
         batch.reached(id, file.epoch, file.offset, consumed);
         counters.bytes.add(consumed);
         counters.lines.add(made);
-        file.total.bytes += consumed;
-        file.total.lines += made;
+        file.read += consumed;
         self.carried -= consumed;
     }
 

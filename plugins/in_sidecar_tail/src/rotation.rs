@@ -250,7 +250,7 @@ impl Worker {
             .collect();
         for id in over {
             self.look(id, true);
-            let stays = |file: &Box<Followed>| file.queued || file.retired;
+            let stays = |file: &Followed| file.queued || file.retired;
             if self.files.get(&id).is_some_and(|file| !stays(file)) {
                 self.let_go(id);
             }
@@ -311,7 +311,7 @@ impl Worker {
         self.detach(id);
         if let Some(file) = self.files.remove(&id) {
             self.carried -= file.offset - file.lines.start();
-            self.note_finished(&file);
+            self.note_finished(id, &file);
             self.remember(&file);
             self.entry_gone(file.identity);
         }

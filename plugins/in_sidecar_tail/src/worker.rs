@@ -21,7 +21,7 @@ use crate::encode::{Batch, Encoder};
 use crate::followed::{FileId, Followed};
 use crate::identity::Identity;
 use crate::options::Options;
-use crate::queue::{Item, Shared};
+use crate::queue::{Item, Row, Shared};
 use crate::saving::Saving;
 use crate::watch::Watches;
 
@@ -96,8 +96,8 @@ pub(crate) struct Worker {
     pub(crate) drain_left: usize,
     pub(crate) drain_seen: u64,
     said_unread: bool,
-    finished: Vec<String>,
-    finished_more: crate::followed::Total,
+    finished: Vec<Row>,
+    finished_more: u64,
     /// How many files were ever found, are followed and are finished in the report that is out.
     reported: (u64, usize, usize),
 }
@@ -162,7 +162,7 @@ impl Worker {
             drain_seen: 0,
             said_unread: false,
             finished: Vec::new(),
-            finished_more: crate::followed::Total::default(),
+            finished_more: 0,
             reported: (0, 0, 0),
         }
     }
@@ -375,29 +375,29 @@ impl Worker {
     }
 
     /// Keeps what a file has given for the report.
-    pub(crate) fn note_finished(&mut self, file: &Followed) {
-        if file.total.lines == 0 && file.total.bytes == 0 {
+    pub(crate) fn note_finished(&mut self, id: FileId, file: &Followed) {
+        if file.read == 0 {
             return;
         }
         if self.finished.len() < REPORTED {
-            self.finished.push(report_row(file));
+            self.finished.push(report_row(id, file));
         } else {
-            self.finished_more.bytes += file.total.bytes;
-            self.finished_more.lines += file.total.lines;
+            self.finished_more += file.read;
         }
     }
 
-    fn report(&self) -> String {
-        let live = self.files.values().filter(|file| !file.retired);
-        let mut rows: Vec<String> = self.finished.clone();
-        rows.extend(live.map(|file| report_row(file)));
-        if self.finished_more.lines > 0 {
-            rows.push(format!(
-                r#"{{"path":null,"read_bytes":{},"unread_bytes":0,"lines":{}}}"#,
-                self.finished_more.bytes, self.finished_more.lines
-            ));
+    fn report(&self) -> Vec<Row> {
+        let live = self.files.iter().filter(|(_, file)| !file.retired);
+        let mut rows = self.finished.clone();
+        rows.extend(live.map(|(id, file)| report_row(*id, file)));
+        if self.finished_more > 0 {
+            rows.push(Row {
+                file: None,
+                read: self.finished_more,
+                unread: 0,
+            });
         }
-        format!("[{}]", rows.join(","))
+        rows
     }
 }
 
@@ -409,12 +409,10 @@ fn timeout(until: Instant) -> Timespec {
     }
 }
 
-fn report_row(file: &Followed) -> String {
-    let path = serde_json::Value::from(file.name.to_string_lossy());
-    format!(
-        r#"{{"path":{path},"read_bytes":{},"unread_bytes":{},"lines":{}}}"#,
-        file.total.bytes,
-        file.unread(),
-        file.total.lines
-    )
+fn report_row(id: FileId, file: &Followed) -> Row {
+    Row {
+        file: Some((id, file.name.clone())),
+        read: file.read,
+        unread: file.unread(),
+    }
 }

@@ -3,6 +3,7 @@
 //! - `options` declares what can be set, `config` reads it,
 //! - `trigger` knows what may start the drain and whether enough of that has happened,
 //! - `drain` decides at each tick what to do next, without clock or I/O,
+//! - `stop` sees to it that a host that stops by itself comes to an end,
 //! - `report` says what came of it, `files` writes that down,
 //! - this file connects them with the engine.
 #![forbid(unsafe_code)]
@@ -12,6 +13,7 @@ mod drain;
 mod files;
 mod options;
 mod report;
+mod stop;
 #[cfg(test)]
 mod tests;
 mod trigger;
@@ -29,6 +31,7 @@ use drain::{Action, Cause, End, Facts, Machine, Phase};
 use files::Files;
 use options::OPTIONS;
 use report::Report;
+use stop::Stop;
 use trigger::idle::Idle;
 use trigger::pod_status::PodStatus;
 use trigger::watch::Watch;
@@ -82,13 +85,14 @@ pub struct CompletionExit {
     config: Config,
     start: Instant,
     started: bool,
+    /// The ready file is asked for.
+    ready: bool,
     /// SIGTERM is ours.
     sigterm: bool,
     terminated: Option<Terminated>,
     leaving: Option<Leaving>,
-    /// The host stops by itself, and must have stopped by then.
-    stop_by: Option<Duration>,
-    told_to_stop: bool,
+    /// The host stops by itself.
+    stop: Stop,
     triggers: Triggers,
     machine: Machine,
     began: Duration,
@@ -143,11 +147,11 @@ impl Output for CompletionExit {
             config,
             start: Instant::now(),
             started: false,
+            ready: false,
             sigterm,
             terminated: None,
             leaving: None,
-            stop_by: None,
-            told_to_stop: false,
+            stop: Stop::default(),
             began: Duration::ZERO,
             idle: Idle::default(),
             next_idle: Duration::ZERO,
@@ -181,22 +185,23 @@ impl CompletionExit {
         }
         if self.machine.phase() == Phase::Ended {
             self.leave_if_written(now, host);
-            if self.stop_by.is_some() {
+            if self.stop.is_due() {
                 self.look_for_sigterm(now, host);
-                self.bound_the_stop(now, host);
+                self.stop.look(now, host);
             }
             return;
         }
         self.look_for_sigterm(now, host);
         if self.machine.phase() == Phase::Waiting {
+            self.look_if_ready(host);
             self.look_for_news(now);
             self.look_at_counters(now, host);
             self.look_at_silence(now, host);
             if !host.is_stopping() {
                 self.begin_if_due(now);
             } else if let Some(left) = self.time_left(now) {
-                self.stop_by.get_or_insert(now + left);
-                self.bound_the_stop(now, host);
+                self.stop.end_by(now + left);
+                self.stop.look(now, host);
             }
         }
         if self.machine.phase() == Phase::Draining {
@@ -225,7 +230,22 @@ impl CompletionExit {
                 time.as_secs_f64()
             );
         }
-        if let (Some(files), Some(path)) = (&self.files, &self.config.ready_file) {
+    }
+
+    /// Every input watches: those of the host from the first tick on, others once they say so.
+    fn look_if_ready(&mut self, host: &dyn EngineHost) {
+        if self.ready {
+            return;
+        }
+        let (Some(files), Some(path)) = (&self.files, &self.config.ready_file) else {
+            return;
+        };
+        let inputs = host.inputs();
+        if !inputs
+            .iter()
+            .any(|input| input.drain.is_some_and(|d| d.starting))
+        {
+            self.ready = true;
             files.write("ready_file", path, b"ready\n".to_vec());
         }
     }
@@ -264,7 +284,8 @@ impl CompletionExit {
                 "reading on for up to {} s",
                 report::seconds(terminated.drain_at - now)
             ),
-            Phase::Waiting | Phase::Ended => {}
+            Phase::Waiting => {}
+            Phase::Ended => self.stop.end_by(terminated.end_at),
         }
     }
 
@@ -281,18 +302,6 @@ impl CompletionExit {
             }
         }
         deadline
-    }
-
-    /// A host that stops by itself may wait for ever: a hot reload waits for every delivery. Then
-    /// the deadline ends that, so that the Job ends, or the new instances can drain.
-    fn bound_the_stop(&mut self, now: Duration, host: &mut dyn EngineHost) {
-        let terminated = self.terminated.map(|terminated| terminated.end_at);
-        let by = self.stop_by.into_iter().chain(terminated).min();
-        if !self.told_to_stop && by.is_some_and(|by| now >= by) {
-            self.told_to_stop = true;
-            tracing::warn!("the host has not stopped by the deadline: it is to wait no longer");
-            host.limit_grace(LAST_GRACE);
-        }
     }
 
     /// Starts the drain if it is time.
@@ -414,7 +423,7 @@ impl CompletionExit {
                 Action::Flush => host.flush(),
                 Action::Exit(end) => self.leave(now, end, host),
                 Action::Report(end) => {
-                    self.stop_by = Some(self.machine.deadline());
+                    self.stop.end_by(self.machine.deadline());
                     self.say(&self.report(end, host));
                 }
             }

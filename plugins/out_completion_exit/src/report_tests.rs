@@ -24,6 +24,7 @@ fn report() -> Report {
             pending: Some(Pending::default()),
             drain: Some(DrainStatus {
                 state: DrainState::Drained,
+                starting: false,
                 files: 2,
                 read_bytes: 100,
                 unread_bytes: 0,

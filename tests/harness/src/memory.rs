@@ -6,9 +6,11 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kube_client::testing::Authority;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::ServerConfig;
 
 use crate::destination::{Destination, Mood};
 use crate::host::Host;
@@ -42,7 +44,7 @@ pub struct Outcome {
     pub killed: u64,
     /// Largest memory of the container, with its page cache.
     pub peak: u64,
-    /// Largest resident memory of the host.
+    /// Largest resident memory of the host, with the files it maps.
     pub resident: u64,
     /// From the first line to the last delivery.
     pub took: Duration,
@@ -182,6 +184,22 @@ fn burst(folder: &Path, size: u64) -> u64 {
     lines
 }
 
+/// A certificate for localhost, signed by itself, which is written to `authority`.
+fn certificate(authority: &Path) -> Arc<ServerConfig> {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]);
+    let made = made.expect("a key can be made");
+    fs::write(authority, made.cert.pem()).expect("a fresh folder takes files");
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.key_pair.serialize_der()));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the provider has the default versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .expect("key and certificate belong together");
+    Arc::new(config)
+}
+
 /// Runs it.
 ///
 /// # Errors
@@ -192,13 +210,13 @@ fn burst(folder: &Path, size: u64) -> u64 {
 pub fn run(host: &Host, plan: &Plan) -> Result<Outcome, String> {
     let group = Group::new(plan.limit)?;
     let place = tempfile::tempdir().expect("a temporary folder");
-    let tls = Authority::new(place.path()).server_config();
+    let authority = place.path().join("ca.crt");
+    let tls = certificate(&authority);
     let destination = Destination::listen(Mood::Down(plan.down), "order", Some(tls));
-    let authority = place.path().join("ca.crt").to_string_lossy().into_owned();
     let environment = [
-        ("COLLECTOR_HOST", "127.0.0.1".to_owned()),
+        ("COLLECTOR_HOST", "localhost".to_owned()),
         ("COLLECTOR_PORT", destination.port().to_string()),
-        ("CA_FILE", authority),
+        ("CA_FILE", authority.to_string_lossy().into_owned()),
         ("COLLECTOR_USER", "sidecar".to_owned()),
         ("COLLECTOR_PASSWORD", "secret".to_owned()),
     ];

@@ -112,7 +112,7 @@ impl Plan {
             )),
             2 => Some(Disturbance::ReloadBefore),
             3 => Some(Disturbance::ReloadAfter(soon)),
-            // A signal does not outlive the process that got it.
+            // A signal is forgotten with the process that got it.
             4 if trigger != Trigger::Sigterm => Some(Disturbance::Kill(soon)),
             _ => None,
         };
@@ -120,8 +120,7 @@ impl Plan {
         let (lines, files, code) = (random.below(200), random.below(3), random.below(4));
         let (backlog, workers) = (random.below(50), random.below(3));
         let mut one_in = |n| random.below(n) == 0;
-        // Chunks that were stored come again after a kill, beside the lines that are read again.
-        let stored = one_in(3) && !killed;
+        let stored = one_in(3);
         Plan {
             number,
             trigger,
@@ -134,7 +133,7 @@ impl Plan {
             threaded: one_in(4),
             stored,
             backlog: if stored && one_in(2) { 1 + backlog } else { 0 },
-            stock_tail: one_in(6) && !killed,
+            stock_tail: one_in(6),
             filter: match (one_in(6), one_in(6)) {
                 (true, _) => Some(Filter::Multiline),
                 (_, true) => Some(Filter::RewriteTag),
@@ -176,10 +175,9 @@ impl Plan {
         if host.since(2, 1, 0) && !host.since(2, 1, 3) {
             self.backlog = 0;
         }
-        // What a filter holds for its emitter is lost with the engine, and `sidecar_tail` does not
-        // see that it is not delivered.
-        let survives = self.reloads() || matches!(self.disturbance, Some(Disturbance::Kill(_)));
-        if survives {
+        // What an emitter holds is lost with the engine; what comes right before a reload is not
+        // always read again.
+        if self.reloads() {
             self.filter = None;
         }
         self
@@ -190,10 +188,15 @@ impl Plan {
         host.since(2, 2, 0) || !self.reloads()
     }
 
-    /// Whether lines may come twice: what a threaded input appended right before a reload is not
-    /// known to be delivered, so it is read again.
+    /// Whether lines may come twice. What a ring held shortly before a reload is not known to be
+    /// delivered, and what was stored right before a kill is in a file of the host while the
+    /// position in the log may not be: both are read again.
     fn may_repeat(&self) -> bool {
-        self.threaded && self.reloads()
+        (self.reloads() && self.threaded) || (self.is_killed() && self.stored)
+    }
+
+    fn is_killed(&self) -> bool {
+        matches!(self.disturbance, Some(Disturbance::Kill(_)))
     }
 
     fn reloads(&self) -> bool {

@@ -32,6 +32,34 @@ pub enum Way {
     Kill,
 }
 
+/// How the main container writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Load {
+    /// Without a pause.
+    Steady,
+    /// With a pause of a second after every half of one.
+    Bursts,
+}
+
+/// What is tried.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan<'a> {
+    /// How a container replaces the one before.
+    pub way: Way,
+    /// How the main containers write.
+    pub load: Load,
+    /// How many containers are replaced, in all pods.
+    pub rounds: usize,
+    /// How many pods there are at once.
+    pub pods: usize,
+    /// The hosts of the containers.
+    pub hosts: &'a [Host],
+    /// Their libraries.
+    pub libraries: &'a [PathBuf],
+    /// Repeats the moments of the rotations.
+    pub seed: u64,
+}
+
 /// What a container is made of.
 #[derive(Clone, Debug)]
 struct Build {
@@ -96,19 +124,22 @@ struct Writer {
 const BATCH: u64 = 4;
 /// Time between two batches.
 const PAUSE: Duration = Duration::from_millis(10);
+/// Batches of a burst, and the pause behind it.
+const BURST: u64 = 50;
+const REST: Duration = Duration::from_secs(1);
 
 fn line(name: &str, number: u64) -> String {
     format!("{name} line {number}")
 }
 
 impl Writer {
-    fn start(folder: &Path, name: &'static str, rotation: Rotation) -> Self {
+    fn start(folder: &Path, name: &'static str, rotation: Rotation, load: Load) -> Self {
         let progress = Arc::<Progress>::default();
         let shared = progress.clone();
         let log = folder.join(format!("{name}.log"));
         let thread = std::thread::spawn(move || {
             while !shared.stop.load(Ordering::Relaxed) {
-                write(&log, name, rotation, &shared);
+                write(&log, name, rotation, load, &shared);
             }
         });
         Writer {
@@ -141,7 +172,7 @@ impl Drop for Writer {
 }
 
 /// Writes until the log is to be rotated, and rotates it.
-fn write(log: &Path, name: &str, rotation: Rotation, progress: &Progress) {
+fn write(log: &Path, name: &str, rotation: Rotation, load: Load, progress: &Progress) {
     let mut file = File::options()
         .append(true)
         .create(true)
@@ -159,7 +190,8 @@ fn write(log: &Path, name: &str, rotation: Rotation, progress: &Progress) {
         file.write_all(text.as_bytes())
             .expect("the log takes lines");
         progress.written.store(first + BATCH, Ordering::Release);
-        std::thread::sleep(PAUSE);
+        let rests = load == Load::Bursts && first / BATCH % BURST == BURST - 1;
+        std::thread::sleep(if rests { REST } else { PAUSE });
     }
     let old = log.with_extension(format!("log.{rotations}"));
     let rotated = match rotation {
@@ -180,16 +212,16 @@ struct Pod {
 
 impl Pod {
     /// Starts the main container.
-    fn start() -> Self {
+    fn start(load: Load) -> Self {
         let volumes = tempfile::tempdir().expect("a temporary folder");
         for folder in ["logs", "state"] {
             fs::create_dir(volumes.path().join(folder)).expect("a fresh folder takes folders");
         }
         let logs = volumes.path().join("logs");
         let writers = vec![
-            Writer::start(&logs, "renamed", Rotation::Rename),
-            Writer::start(&logs, "copied", Rotation::CopyTruncate),
-            Writer::start(&logs, "second", Rotation::Rename),
+            Writer::start(&logs, "renamed", Rotation::Rename, load),
+            Writer::start(&logs, "copied", Rotation::CopyTruncate, load),
+            Writer::start(&logs, "second", Rotation::Rename, load),
         ];
         Pod {
             volumes,
@@ -231,18 +263,19 @@ impl Pod {
         }
     }
 
-    /// Replaces the container once for every one of `rounds`, and gives what became of the lines.
+    /// Runs a container of every build, one replacing the other, and gives what became of the lines.
     fn run(
         mut self,
-        first: &Build,
-        rounds: &[(Way, Build)],
+        way: Way,
+        builds: &[Build],
         random: &mut Random,
-        done: &(impl Fn(Way, Duration) + Sync),
+        done: &(impl Fn(Duration) + Sync),
     ) -> Outcome {
+        let (first, rest) = builds.split_first().expect("there is a first one");
         let mut sidecar = self.container(first);
         let mut running = sidecar.start();
         self.wait_for_fresh_lines(&mut running);
-        for (way, build) in rounds {
+        for build in rest {
             let start = Instant::now();
             let next = self.container(build);
             // The logs are rotated before the change, in the gap, or right after it.
@@ -287,11 +320,11 @@ impl Pod {
             }
             self.wait_for_fresh_lines(&mut next_running);
             // Side by side they have one ready file, which the old one takes away with it.
-            if *way != Way::Overlap {
+            if way != Way::Overlap {
                 next.wait_until_ready(&mut next_running);
             }
             (sidecar, running) = (next, next_running);
-            done(*way, start.elapsed());
+            done(start.elapsed());
         }
         for writer in &mut self.writers {
             writer.stop();
@@ -326,33 +359,26 @@ impl Pod {
     }
 }
 
-/// Runs `pods` pods side by side, each with its share of `rounds` replacements: to every host and
-/// every library in turn, and so also back. Says `done` after each.
+/// Runs the pods side by side; each container is replaced by every host and every library in turn,
+/// and so also back. Says `done` after each.
 ///
 /// # Panics
 /// When a container does not start, read, or end as it should.
-pub fn run(
-    way: Way,
-    (pods, rounds): (usize, usize),
-    hosts: &[Host],
-    libraries: &[PathBuf],
-    seed: u64,
-    done: impl Fn(Way, Duration) + Sync,
-) -> Outcome {
+pub fn run(plan: &Plan<'_>, done: impl Fn(Duration) + Sync) -> Outcome {
     // Both change at once, or one of them; the libraries come at other rounds in every pod.
     let build = |pod: usize, round: usize| Build {
-        host: hosts[round % hosts.len()].clone(),
-        library: libraries[(pod + round / 2) % libraries.len()].clone(),
+        host: plan.hosts[round % plan.hosts.len()].clone(),
+        library: plan.libraries[(pod + round / 2) % plan.libraries.len()].clone(),
     };
     let run_pod = |pod: usize| {
-        let share = rounds / pods + usize::from(pod < rounds % pods);
-        let plan: Vec<(Way, Build)> = (1..=share).map(|n| (way, build(pod, n))).collect();
-        let mut random = Random::new(seed + pod as u64);
-        Pod::start().run(&build(pod, 0), &plan, &mut random, &done)
+        let share = plan.rounds / plan.pods + usize::from(pod < plan.rounds % plan.pods);
+        let builds: Vec<Build> = (0..=share).map(|round| build(pod, round)).collect();
+        let mut random = Random::new(plan.seed + pod as u64);
+        Pod::start(plan.load).run(plan.way, &builds, &mut random, &done)
     };
     let run_pod = &run_pod;
     let outcomes: Vec<Outcome> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..pods)
+        let threads: Vec<_> = (0..plan.pods)
             .map(|pod| scope.spawn(move || run_pod(pod)))
             .collect();
         let join = |thread: std::thread::ScopedJoinHandle<'_, _>| thread.join();

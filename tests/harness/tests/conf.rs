@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
@@ -364,6 +364,143 @@ fn shared_volume() {
             assert!(log == "the last line" || log.starts_with(pod), "{record}");
         }
     }
+}
+
+/// A configuration of conf/migration on every host that reads classic lists.
+fn migrate(from: &str, steps: impl Fn(&Migration<'_>)) {
+    for (host, file) in hosts(&format!("conf/migration/{from}")) {
+        if file != "fluent-bit.conf" {
+            continue;
+        }
+        say(&format!("conf/migration/{from} on {host}"));
+        let place = tempfile::tempdir().expect("a temporary folder");
+        for folder in ["logs", "state"] {
+            fs::create_dir(place.path().join(folder)).expect("a fresh folder takes folders");
+        }
+        steps(&Migration {
+            host: &host,
+            folder: root().join("conf/migration").join(from),
+            volumes: place.path(),
+        });
+    }
+}
+
+struct Migration<'a> {
+    host: &'a Host,
+    folder: PathBuf,
+    volumes: &'a Path,
+}
+
+impl Migration<'_> {
+    fn sidecar(&self, file: &str) -> Sidecar {
+        let folder = |name: &str| self.folder.join(name).to_string_lossy().into_owned();
+        let environment = [
+            ("SCRIPT_DIR", folder("")),
+            ("PARSERS_FILE", folder("parsers.conf")),
+        ];
+        let configuration = self.folder.join(file);
+        let sidecar = Sidecar::beside(
+            self.volumes,
+            self.host,
+            &library(),
+            &configuration,
+            &environment,
+        );
+        sidecar.check();
+        sidecar
+    }
+
+    fn write(&self, lines: &[&str]) {
+        let lines = lines.iter().map(|&line| line.to_owned());
+        append(&self.volumes.join("logs/app.log"), lines);
+    }
+
+    /// Runs it until it has printed so many records.
+    fn run(&self, file: &str, records: usize) -> Vec<Json> {
+        let sidecar = self.sidecar(file);
+        let mut running = sidecar.pipeline.start();
+        running.wait_for("the records", |output| {
+            json_lines(&output.stdout()).len() >= records
+        });
+        let ended = running.terminate();
+        ended.check("no more records", ended.records().len() == records);
+        ended.records()
+    }
+}
+
+fn texts(records: &[Json]) -> Vec<&str> {
+    records
+        .iter()
+        .filter_map(|record| record["log"].as_str())
+        .collect()
+}
+
+#[test]
+fn migration_from_tail() {
+    migrate("tail", |migration| {
+        migration.write(&["one", "two"]);
+        assert_eq!(texts(&migration.run("before.conf", 2)), ["one", "two"]);
+        migration.write(&["three"]);
+        assert_eq!(texts(&migration.run("after.conf", 1)), ["three"]);
+        // The way back repeats what was read since.
+        assert_eq!(texts(&migration.run("before.conf", 1)), ["three"]);
+    });
+}
+
+#[test]
+fn migration_from_kubernetes() {
+    migrate("kubernetes", |migration| {
+        migration.write(&[r#"{"order":1}"#]);
+        // It would ask the API; that it is taken is all that can be seen here.
+        migration.sidecar("before.conf");
+        let records = migration.run("after.conf", 1);
+        assert_eq!(records[0]["order"], 1, "{records:?}");
+        assert_eq!(records[0]["kubernetes"]["pod_name"], "web-7", "{records:?}");
+        assert!(records[0].get("log").is_none(), "{records:?}");
+    });
+}
+
+#[test]
+fn migration_from_a_script() {
+    migrate("lua", |migration| {
+        migration.write(&[
+            "bob@example.com pays with 4111 1111 1111 1111",
+            "shipment 1234 5678 1234 5678",
+        ]);
+        let redacted = "[EMAIL] pays with [CARD]";
+        let before = migration.run("before.conf", 2);
+        assert_eq!(texts(&before), [redacted, "shipment [CARD]"]);
+        let after = migration.run("after.conf", 2);
+        // No card: its check digit is wrong.
+        assert_eq!(texts(&after), [redacted, "shipment 1234 5678 1234 5678"]);
+    });
+}
+
+#[test]
+fn migration_from_filebeat() {
+    migrate("filebeat", |migration| {
+        migration.write(&["[error] broken", "  at line 1", "[info] whole"]);
+        let records = migration.run("after.conf", 2);
+        let texts: Vec<&str> = texts(&records).iter().map(|text| text.trim_end()).collect();
+        assert_eq!(texts, ["[error] broken\n  at line 1", "[info] whole"]);
+        for record in &records {
+            let file = record["file"].as_str().unwrap_or_default();
+            assert!(file.ends_with("/app.log"), "{record}");
+            assert_eq!(record["kubernetes"]["namespace_name"], "shop", "{record}");
+        }
+        assert_eq!(records[0]["offset"], 0, "{records:?}");
+    });
+}
+
+#[test]
+fn migration_from_the_shell_loop() {
+    migrate("shell-loop", |migration| {
+        migration.write(&["one", "two"]);
+        fs::write(migration.volumes.join("logs/completion-flag"), "").expect("it takes files");
+        let ended = migration.sidecar("after.conf").pipeline.run();
+        ended.check_status(0);
+        assert_eq!(texts(&ended.records()), ["one", "two"]);
+    });
 }
 
 #[test]

@@ -262,6 +262,46 @@ fn a_flag_in_a_pod_of_unknown_age_is_honoured() {
     });
 }
 
+/// The flag is older than the second start of the container, but not than the pod.
+#[test]
+fn a_sidecar_that_is_killed_in_its_drain_drains_again() {
+    each_real_host("kill -9 after the flag, and a new start", |host| {
+        let destination = Destination::new(Mood::Shut);
+        let mut pipeline = Pipeline::new(host);
+        let log = pipeline.file("app.log", "one\ntwo\n");
+        let (pod, flag) = (pipeline.file("pod", ""), pipeline.path("flag"));
+        let (db, report) = (pipeline.path("state.db"), pipeline.path("report"));
+        let mut options = destination.options();
+        options.push(("retry_limit", "no_limits".to_owned()));
+        let exit = [
+            ("flag_file", flag.as_str()),
+            ("pod_start_file", pod.as_str()),
+            ("exit_code", "trigger"),
+            ("report_file", report.as_str()),
+        ];
+        pipeline
+            .input("sidecar_tail", &[("path", &log), ("db", &db)])
+            .output("http", "*", &options)
+            .output("completion_exit", "*", &exit);
+        let mut first = pipeline.start();
+        let refused = wait_until(DEADLINE, || (destination.refused() > 0).then_some(()));
+        assert!(refused.is_some(), "{}", first.output());
+        fs::write(&flag, "3").expect("the folder takes files");
+        first.wait_for("the drain", |out| out.stderr().contains("draining"));
+        first.signal(Signal::KILL);
+        assert_eq!(first.end().status, None);
+        destination.open();
+        let ended = pipeline.run();
+        ended.check_status(3);
+        let lines = destination.lines();
+        let once = lines.len() == 2 && lines.values().all(|count| *count == 1);
+        ended.check(&format!("every line once: {lines:?}"), once);
+        let text = fs::read_to_string(&report).unwrap_or_default();
+        let report: Json = serde_json::from_str(&text).unwrap_or_default();
+        ended.check(&format!("{report}"), report["complete"] == true);
+    });
+}
+
 #[test]
 fn sigterm_keeps_its_status() {
     each_real_host("SIGTERM", |host| {
@@ -500,15 +540,15 @@ fn silence_ends_the_job_unless_somebody_may_still_write() {
     each_real_host("idle", |host| {
         let mut job = Job::new(host);
         job.exit(&[("idle_time", "1")]);
+        let log = job.path("logs/app.log");
+        let writer = OpenOptions::new().append(true).open(&log);
         let mut running = job.start();
-        let said = running.output().stderr();
-        assert!(said.contains("relies on"), "{said}");
+        running.wait_for("what it relies on", |out| {
+            out.stderr().contains("relies on")
+        });
         job.goes_on(&mut running);
-        let writer = OpenOptions::new()
-            .append(true)
-            .open(job.path("logs/app.log"));
         running.wait_for("the writer", |out| {
-            out.stderr().contains("open for writing")
+            out.stderr().contains("app.log open for writing: waiting")
         });
         job.goes_on(&mut running);
         drop(writer);
@@ -553,6 +593,27 @@ fn time_is_counted_without_a_record() {
         let mut job = Job::new(host);
         job.exit(&[("time_count", "1"), ("exit_code", "6")]);
         job.check(&job.pipeline.start().end(), "time_count", 6);
+    });
+}
+
+/// Both have drained at the same moment, and a host that is told twice to end may never do so.
+#[test]
+fn two_instances_with_the_same_flag_end_the_host_once() {
+    each_real_host("two instances, one flag", |host| {
+        let mut job = Job::new(host);
+        let flag = job.path("flag");
+        job.exit(&[("flag_file", flag.as_str()), ("exit_code", "trigger")]);
+        let options = [("flag_file", flag.as_str()), ("exit_code", "trigger")];
+        job.pipeline.output("completion_exit", "*", &options);
+        let mut running = job.start();
+        job.goes_on(&mut running);
+        job.write();
+        set(&job, "flag", "4");
+        let ended = running.end();
+        ended.check_status(4);
+        ended.check("every line", ended.records().len() == job.written.len());
+        let stops = ended.stderr.matches("service will shutdown").count();
+        ended.check(&format!("{stops} stops"), stops == 1);
     });
 }
 

@@ -6,7 +6,7 @@ use flb_sidecar_tests::build::{library, root};
 use flb_sidecar_tests::host::real_hosts;
 use flb_sidecar_tests::random::seed;
 use flb_sidecar_tests::say;
-use flb_sidecar_tests::upgrade::{self, Outcome, Way};
+use flb_sidecar_tests::upgrade::{self, Load, Outcome, Plan, Way};
 
 /// The library under test, and the released build of the same sources if there is one. The
 /// builds of earlier sources take part in `make soak-upgrade`.
@@ -26,7 +26,16 @@ fn run(what: &str, way: Way, pods: usize, rounds: usize) -> Option<Outcome> {
     };
     let hosts = [oldest.clone(), newest.clone()];
     let seed = seed();
-    let outcome = upgrade::run(way, (pods, rounds), &hosts, &libraries(), seed, |_, _| {});
+    let plan = Plan {
+        way,
+        load: Load::Steady,
+        rounds,
+        pods,
+        hosts: &hosts,
+        libraries: &libraries(),
+        seed,
+    };
+    let outcome = upgrade::run(&plan, |_| {});
     say(&format!(
         "{what}: {rounds} times, {oldest} and {newest}, {} lines, {} rotations: {} lost, {} twice, \
          FLB_SIDECAR_SEED={seed}",

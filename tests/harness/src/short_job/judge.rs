@@ -42,7 +42,7 @@ fn delivered(sidecar: &Sidecar, running: &Running) -> BTreeMap<String, u64> {
 
 /// Nothing in the pipeline waits for silence, so the end follows the trigger at once.
 fn ends_at_once(plan: &Plan) -> bool {
-    let waits = plan.threaded || plan.stock_tail || plan.filter.is_some() || plan.backlog > 0;
+    let waits = plan.threaded || plan.stock_tail || plan.filter.is_some() || plan.stored;
     plan.trigger == Trigger::Flag && plan.disturbance.is_none() && !waits
 }
 

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::Signal;
 
-use super::{Disturbance, Filter, Plan, Trigger};
+use super::{Filter, Plan, Trigger};
 use crate::destination::{Destination, Mood};
 use crate::host::Host;
 use crate::pipeline::Pipeline;
@@ -69,9 +69,12 @@ impl Sidecar {
             ),
             None => &mut pipeline,
         };
-        let killed = matches!(plan.disturbance, Some(Disturbance::Kill(_)));
         let destination = plan.workers.map(|workers| {
-            let mood = if killed { Mood::Shut } else { Mood::Well };
+            let mood = if plan.is_killed() {
+                Mood::Shut
+            } else {
+                Mood::Well
+            };
             let destination = Destination::new(mood);
             let mut options = destination.options();
             options.push(("workers", workers.to_string()));
@@ -150,7 +153,7 @@ fn inputs(pipeline: &mut Pipeline, plan: &Plan) {
             options.push(("storage.type", "filesystem".to_owned()));
         }
         // Whoever starts again goes on where the last one stopped.
-        if plan.reloads() || matches!(plan.disturbance, Some(Disturbance::Kill(_))) {
+        if plan.reloads() || plan.is_killed() {
             options.push(("db", pipeline.path(&format!("state-{n}.db"))));
         }
         pipeline.input("sidecar_tail", &options);
