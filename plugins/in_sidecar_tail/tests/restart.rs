@@ -98,11 +98,7 @@ fn an_orderly_stop_saves_what_was_delivered_last() {
 #[test]
 fn what_has_not_left_the_host_is_read_again() {
     let setup = Setup::new("*.log");
-    let file = setup.file("a.log");
-    append(&file, "one\n");
-    let mut rig = setup.start();
-    rig.wait_for(&["one"]);
-    setup.saved(&mut rig, &file, 4);
+    let (file, mut rig) = setup.one_is_read();
     rig.host.pending = stuck().pending;
     append(&file, "two\n");
     rig.wait_for(&["one", "two"]);
@@ -149,11 +145,7 @@ fn a_steady_stream_is_held_back_for_a_moment_to_see_what_is_delivered() {
 fn rotation_while_nobody_reads() {
     for pattern in ["a.log", "a.log*"] {
         let setup = Setup::new(pattern);
-        let file = setup.file("a.log");
-        append(&file, "one\n");
-        let mut rig = setup.start();
-        rig.wait_for(&["one"]);
-        setup.saved(&mut rig, &file, 4);
+        let (file, mut rig) = setup.one_is_read();
         rig.exit();
         append(&file, "two\n");
         fs::rename(&file, setup.file("a.log.1")).unwrap();
@@ -171,11 +163,7 @@ fn rotation_while_nobody_reads() {
 fn copytruncate_while_nobody_reads() {
     for pattern in ["a.log", "a.log*"] {
         let setup = Setup::new(pattern);
-        let file = setup.file("a.log");
-        append(&file, "one\n");
-        let mut rig = setup.start();
-        rig.wait_for(&["one"]);
-        setup.saved(&mut rig, &file, 4);
+        let (file, mut rig) = setup.one_is_read();
         rig.exit();
         append(&file, "two\n");
         fs::copy(&file, setup.file("a.log.1")).unwrap();
@@ -197,11 +185,7 @@ fn copytruncate_while_nobody_reads() {
 #[test]
 fn a_file_rewritten_while_nobody_reads_is_read_anew() {
     let setup = Setup::new("*.log");
-    let file = setup.file("a.log");
-    append(&file, "one\n");
-    let mut rig = setup.start();
-    rig.wait_for(&["one"]);
-    setup.saved(&mut rig, &file, 4);
+    let (file, mut rig) = setup.one_is_read();
     rig.exit();
     fs::write(&file, "uno\ndos\n").unwrap();
     let mut rig = setup.start();
@@ -211,11 +195,7 @@ fn a_file_rewritten_while_nobody_reads_is_read_anew() {
 #[test]
 fn a_file_that_was_let_go_undelivered_is_found_again() {
     let setup = Setup::new("a.log");
-    let file = setup.file("a.log");
-    append(&file, "one\n");
-    let mut rig = setup.start();
-    rig.wait_for(&["one"]);
-    setup.saved(&mut rig, &file, 4);
+    let (file, mut rig) = setup.one_is_read();
     rig.host.pending = stuck().pending;
     append(&file, "two\n");
     rig.wait_for(&["one", "two"]);

@@ -209,6 +209,16 @@ impl Setup {
         self.start_on(delivering())
     }
 
+    /// The file `a.log` with the line `one`, and an instance that has read it and saved that.
+    pub(crate) fn one_is_read(&self) -> (PathBuf, Rig) {
+        let file = self.file("a.log");
+        append(&file, "one\n");
+        let mut rig = self.start();
+        rig.wait_for(&["one"]);
+        self.saved(&mut rig, &file, 4);
+        (file, rig)
+    }
+
     /// Waits until the state says that `path` is delivered up to `offset`.
     pub(crate) fn saved(&self, rig: &mut Rig, path: &Path, offset: u64) {
         let state = self.state.path().join("tail.db.sidecar");
