@@ -264,7 +264,7 @@ impl Worker {
             .collect();
         for id in over {
             self.look(id, true);
-            let stays = |file: &Box<Followed>| file.queued || file.retired;
+            let stays = |file: &Followed| file.queued || file.retired;
             if self.files.get(&id).is_some_and(|file| !stays(file)) {
                 self.let_go(id);
             }
