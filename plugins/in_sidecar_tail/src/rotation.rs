@@ -111,6 +111,7 @@ impl Worker {
         }
         if self.files.get(&id).is_some_and(|file| size > file.offset) {
             self.give_turn(id);
+            self.close_until_its_turn(id);
         }
     }
 
