@@ -117,7 +117,7 @@ impl Worker {
             encoder.begin(file.name.as_os_str().as_bytes(), Timestamp::now());
             begin_batch(shared, batch, id, file, options);
             let records = batch.records;
-            let identity = file.identity;
+            let identity = file.parts_of;
             let Followed {
                 lines,
                 epoch,
@@ -183,7 +183,7 @@ impl Worker {
         } = self;
         encoder.begin(file.name.as_os_str().as_bytes(), Timestamp::now());
         let records = batch.records;
-        let identity = file.identity;
+        let identity = file.parts_of;
         let before = file.lines.start();
         let Followed { lines, joined, .. } = &mut **file;
         lines.finish(|piece, offset, first, second| match piece {
