@@ -5,7 +5,7 @@
 //! (`rewrite_tag`, `multiline`); and chunks in the filesystem, which a killed host leaves whole,
 //! since they are memory maps of files whose header is written with every append.
 
-use std::ffi::c_void;
+use std::ffi::{c_int, c_void};
 use std::time::Duration;
 
 use crate::abi::bindings::host_config;
@@ -14,6 +14,8 @@ use crate::abi::layouts;
 use crate::abi::memory::Memory;
 use crate::host::{self, Host, Section};
 
+/// Inputs are numbered from 0 without gaps; this ends the search on a host gone wrong.
+const MAX_INPUTS: c_int = 1024;
 /// Emitters of `rewrite_tag` have this name unless the filter has an alias or names its emitter.
 const PASSING: &str = "emitter_for_rewrite_tag";
 /// How long such an emitter may have records outside its chunks.
@@ -130,13 +132,31 @@ impl Holder {
         })
     }
 
-    /// Looks for every emitter of the engine in the list that holds all inputs.
+    /// Every other input of the engine: from the list that holds them all, or, where that is not
+    /// where it should be, from the host, which only its own thread may ask.
+    fn others(&self, memory: &mut Memory, threaded: bool) -> Option<Vec<usize>> {
+        let offset = self
+            .host
+            .input_offset(self.host.generation.input_instance.node);
+        let config = self.config..self.config + ConfigOffsets::MOST_BYTES;
+        let nodes = memory.list(self.instance + offset);
+        if let Some(nodes) = nodes.filter(|nodes| nodes.iter().any(|node| config.contains(node))) {
+            let others = nodes.iter().filter(|node| !config.contains(node));
+            return Some(others.map(|node| node - offset).collect());
+        }
+        let by_id = self.host.functions.input_by_id.filter(|_| !threaded)?;
+        let config = self.config as *mut host_config;
+        let others = (0..MAX_INPUTS)
+            // SAFETY: the host's own config, on the engine's thread; NULL for an unknown number.
+            .map(|id| unsafe { by_id(config, id) } as usize)
+            .take_while(|instance| *instance != 0)
+            .filter(|instance| *instance != self.instance);
+        Some(others.collect())
+    }
+
+    /// Looks for every emitter of the engine.
     pub(crate) fn surroundings(&self, memory: &mut Memory, threaded: bool) -> Option<Surroundings> {
         let table = &self.host.generation.input_instance;
-        let node = self.host.input_offset(table.node);
-        let in_config =
-            |node: &usize| (self.config..self.config + ConfigOffsets::MOST_BYTES).contains(node);
-        let nodes = memory.list(self.instance + node)?;
         let mut found = Surroundings {
             on_disk: self.is_on_disk(memory),
             emitters: Vec::new(),
@@ -146,11 +166,8 @@ impl Holder {
                 (true, None) => BLIND_RING_DELAY,
             },
         };
-        for at in nodes.into_iter().filter(|node| !in_config(node)) {
-            let holder = Holder {
-                instance: at - node,
-                ..*self
-            };
+        for instance in self.others(memory, threaded)? {
+            let holder = Holder { instance, ..*self };
             let plugin = memory.word(holder.field(table.plugin))?;
             let name =
                 plugin.checked_add(layouts::input_name_offset(self.host.generation.input))?;

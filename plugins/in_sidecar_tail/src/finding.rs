@@ -562,6 +562,14 @@ impl Worker {
         }
     }
 
+    /// Many files may change at once: beyond the limit each is opened again when it is read.
+    pub(crate) fn close_until_its_turn(&mut self, id: FileId) {
+        let can_be_opened = |file: &Followed| file.path.is_some() && file.matched && file.queued;
+        if self.open_handles > MAX_OPEN && self.files.get(&id).is_some_and(|f| can_be_opened(f)) {
+            self.close(id);
+        }
+    }
+
     pub(crate) fn close(&mut self, id: FileId) {
         if let Some(file) = self.files.get_mut(&id) {
             if file.handle.take().is_some() {

@@ -36,6 +36,8 @@ impl Seen {
 #[derive(Debug)]
 pub(crate) struct Followed {
     pub(crate) identity: Identity,
+    /// What the parts of its over-long lines are named after: a copy goes on in the middle of one.
+    pub(crate) parts_of: Identity,
     /// The path it was first found at, for records and tags.
     pub(crate) name: PathBuf,
     pub(crate) tag: Option<Arc<str>>,
@@ -114,6 +116,7 @@ impl Followed {
     pub(crate) fn new(identity: Identity, path: &Path, offset: u64) -> Self {
         Followed {
             identity,
+            parts_of: identity,
             name: path.to_owned(),
             tag: None,
             path: Some(path.to_owned()),

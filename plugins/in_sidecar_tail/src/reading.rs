@@ -121,7 +121,7 @@ impl Worker {
             begin_batch(shared, batch, id, file, options);
             let records = batch.records;
             let Followed {
-                identity,
+                parts_of,
                 lines,
                 epoch,
                 joined,
@@ -134,7 +134,7 @@ impl Worker {
                 code,
             };
             let mut piece = |piece, offset, first: &[u8], second: &[u8]| {
-                let file = (&*identity, code, &mut *joined);
+                let file = (&*parts_of, code, &mut *joined);
                 encoder.piece(batch, counters, file, (piece, offset), (first, second));
             };
             if recode {
@@ -188,13 +188,13 @@ impl Worker {
         let before = file.lines.start();
         let (code, _) = file.recognise(self.options.source);
         let Followed {
-            identity,
+            parts_of,
             lines,
             joined,
             ..
         } = &mut **file;
         lines.finish(code, |piece, offset, first, second| {
-            let file = (&*identity, code, &mut *joined);
+            let file = (&*parts_of, code, &mut *joined);
             encoder.piece(batch, counters, file, (piece, offset), (first, second));
         });
         encoder.rest(batch, joined);

@@ -111,6 +111,7 @@ impl Worker {
         }
         if self.files.get(&id).is_some_and(|file| size > file.offset) {
             self.give_turn(id);
+            self.close_until_its_turn(id);
         }
     }
 
@@ -435,6 +436,7 @@ impl Worker {
         if let Some(file) = self.files.get_mut(&original) {
             copy.name.clone_from(&file.name);
             copy.tag.clone_from(&file.tag);
+            copy.parts_of = file.parts_of;
             copy.offset = file.offset;
             copy.advised = file.offset;
             copy.lines = std::mem::replace(&mut file.lines, Splitter::at(file.offset));
