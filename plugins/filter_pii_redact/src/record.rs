@@ -47,7 +47,7 @@ pub(crate) struct Rewriter {
     unfinished: u64,
     /// Everything is looked at, candidate or not.
     every: bool,
-    /// The first candidate of the gate that was not passed yet; the end of numbers if there is none.
+    /// The first candidate of the gate that was not passed yet; `usize::MAX` if there is none.
     candidate: usize,
 }
 

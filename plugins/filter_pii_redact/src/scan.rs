@@ -12,9 +12,10 @@ mod shape;
 mod vector;
 
 use shape::{Runs, REACH};
-use vector::{Portable, Vector, WINDOW};
+use vector::{Portable, Vector};
 
 pub(crate) use shape::Hits;
+pub(crate) use vector::WINDOW;
 
 /// What a candidate could belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use memchr::memmem;
 use super::Inspection;
 use crate::catalog::{Id, Set};
 use crate::checksum::entropy;
-use crate::scan::Hits;
+use crate::scan::{Hits, WINDOW};
 
 /// Length of the runs that the gate waits for.
 const GATE: usize = 20;
@@ -193,7 +193,7 @@ impl Prefixes {
             return true;
         }
         let mut starts = (hits.word & !(hits.alnum << 1)) >> first << first;
-        if first + len < 64 {
+        if first + len < WINDOW {
             starts &= (1 << (first + len)) - 1;
         }
         while starts != 0 {
@@ -202,14 +202,14 @@ impl Prefixes {
             }
             starts &= starts - 1;
         }
-        if first + len == 64 {
-            let rest = &chunk[window + 64..];
+        if first + len == WINDOW {
+            let rest = &chunk[window + WINDOW..];
             for (n, byte) in rest.iter().enumerate() {
                 if !is_word_or_hyphen(*byte) {
                     break;
                 }
-                let joint = matches!(chunk[window + 63 + n], b'-' | b'_');
-                if n > BEHIND || (joint && self.is_prefix(chunk, window + 64 + n)) {
+                let joint = matches!(chunk[window + WINDOW - 1 + n], b'-' | b'_');
+                if n > BEHIND || (joint && self.is_prefix(chunk, window + WINDOW + n)) {
                     return true;
                 }
             }

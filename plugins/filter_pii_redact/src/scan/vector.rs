@@ -4,7 +4,7 @@
 use wide::u8x16;
 
 /// Bytes in a window.
-pub(super) const WINDOW: usize = 64;
+pub(crate) const WINDOW: usize = 64;
 
 /// Comparisons of the bytes of a window, which yield a mask of them.
 pub(super) trait Vector: Copy {
