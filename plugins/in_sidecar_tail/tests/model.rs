@@ -4,7 +4,10 @@
 //! `SIDECAR_TAIL_SCRIPTS` sets how many scripts run, `SIDECAR_TAIL_SEED` where they start; a
 //! failure prints the seed and the script that leads to it.
 
-#![allow(clippy::print_stderr, reason = "seeds and skipped filesystems are named")]
+#![allow(
+    clippy::print_stderr,
+    reason = "seeds and skipped filesystems are named"
+)]
 
 mod common;
 
@@ -476,7 +479,10 @@ fn number(name: &str, default: u64) -> u64 {
 fn run(base: &Path, scripts: u64) {
     common::print_log();
     let seed = number("SIDECAR_TAIL_SEED", 1);
-    eprintln!("{scripts} scripts on {}, SIDECAR_TAIL_SEED={seed}", base.display());
+    eprintln!(
+        "{scripts} scripts on {}, SIDECAR_TAIL_SEED={seed}",
+        base.display()
+    );
     let next = std::sync::atomic::AtomicU64::new(0);
     std::thread::scope(|scope| {
         for _ in 0..16 {
