@@ -537,7 +537,7 @@ fn announced(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
     let nanp = total == 10 && !grouped && is_area(&text[start..start + 3]);
     let trunk = has_trunk_prefix(text, first);
     let bracketed = text[start] == b'(' && row.group(1).is_some_and(|g| g.gap == Gap::Paren);
-    let words = if !grouped || is_usual(row, groups, total) {
+    let words = if !grouped || lead == b'0' || is_usual(row, groups, total) {
         PHONE | CALL
     } else {
         PHONE
