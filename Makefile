@@ -32,6 +32,16 @@ define lists
 	{ echo 'plugins:'; for name in $(2); do echo "  - $(3)/$$name.so"; done; } > $(1)/plugins.yaml
 endef
 
+# The library as it is released; more arguments may follow.
+define zigbuild
+	PATH="$(TOOLS)/bin:$$PATH" CARGO_ZIGBUILD_PYTHON_PATH=$(TOOLS)/bin/python \
+	SOURCE_DATE_EPOCH=0 CARGO_INCREMENTAL=0 \
+	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/flb-sidecar --remap-path-prefix=$(CARGO_HOME)=/cargo" \
+	CFLAGS="-ffile-prefix-map=$(CURDIR)=/flb-sidecar -ffile-prefix-map=$(CARGO_HOME)=/cargo" \
+	$(CARGO) zigbuild --release --locked --package flb-sidecar --lib \
+		--target $(TRIPLE).$(GLIBC) --target-dir $(TARGET)/dist
+endef
+
 .PHONY: build
 build: deps ## the library and its links in target/plugins
 	$(CARGO) build --release
@@ -46,12 +56,7 @@ build-probe: deps ## the same with plugins that misbehave on demand, for the bor
 dist: deps tools ## the released files in dist/, for glibc 2.17 and later; TARGET_ARCH=aarch64 in dist-aarch64/
 	for target in $(TRIPLE) $(TARGET_ARCH)-unknown-linux-musl; do \
 		[ -d "$$(rustc --print sysroot)/lib/rustlib/$$target/lib" ] || rustup target add $$target; done
-	PATH="$(TOOLS)/bin:$$PATH" CARGO_ZIGBUILD_PYTHON_PATH=$(TOOLS)/bin/python \
-	SOURCE_DATE_EPOCH=0 CARGO_INCREMENTAL=0 \
-	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/flb-sidecar --remap-path-prefix=$(CARGO_HOME)=/cargo" \
-	CFLAGS="-ffile-prefix-map=$(CURDIR)=/flb-sidecar -ffile-prefix-map=$(CARGO_HOME)=/cargo" \
-	$(CARGO) zigbuild --release --locked --package flb-sidecar --lib \
-		--target $(TRIPLE).$(GLIBC) --target-dir $(TARGET)/dist
+	$(zigbuild)
 	@mkdir -p $(DIST)
 	install -m 755 $(TARGET)/dist/$(TRIPLE)/release/libflb_sidecar.so $(DIST)/libflb_sidecar.so
 	@$(call lists,$(DIST),$(PLUGINS),$(INSTALLED))
@@ -61,13 +66,19 @@ dist: deps tools ## the released files in dist/, for glibc 2.17 and later; TARGE
 	cd $(DIST) && sha256sum *.so flb-sidecar-probe plugins.conf plugins.yaml > SHA256SUMS && cat SHA256SUMS
 
 .PHONY: dist-check
-dist-check: dist ## a build in another folder has the same bytes
+dist-check: dist dist-panics ## a build in another folder has the same bytes; no panic reaches a host
 	rm -rf $(TARGET)/elsewhere
 	mkdir -p $(TARGET)/elsewhere/a/longer/path
 	tar -c --exclude=./target --exclude="./dist*" --exclude=./.git . | tar -x -C $(TARGET)/elsewhere/a/longer/path
 	$(MAKE) -C $(TARGET)/elsewhere/a/longer/path dist TOOLS=$(TOOLS)
 	diff -r $(DIST) $(TARGET)/elsewhere/a/longer/path/dist
 	@echo "two builds, same bytes"
+
+.PHONY: dist-panics
+dist-panics: dist ## panics in every callback, with plugins that misbehave in a library built as the released one
+	$(zigbuild) --features probe
+	FLB_SIDECAR_PROBE_LIBRARY=$(TARGET)/dist/$(TRIPLE)/release/libflb_sidecar.so \
+		$(CARGO) test -p flb-sidecar-tests --test scenarios --test real_host -- panic workers
 
 .PHONY: tools
 tools:
@@ -84,6 +95,23 @@ test: build build-probe ## everything that proves it
 	else echo "SKIPPED make dist and what is tested on it: no packages from PyPI (see tests/tools.txt)"; fi
 	$(CARGO) test --workspace --no-fail-fast
 
+# How long each target runs; which ones. What breaks one goes into its corpus.
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?= $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs)))
+FUZZ_HOST := $(shell rustc -vV | sed -n 's/^host: //p')
+.PHONY: fuzz
+fuzz: deps ## every fuzz target for FUZZ_SECONDS, with libFuzzer (needs c++)
+	RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+	-Cllvm-args=-sanitizer-coverage-trace-compares" \
+	$(CARGO) build --package flb-sidecar-fuzz --features libfuzzer --profile fuzz \
+		--target $(FUZZ_HOST) --target-dir $(TARGET)/fuzz
+	@for target in $(FUZZ_TARGETS); do \
+		mkdir -p $(TARGET)/fuzz/corpus/$$target; \
+		$(TARGET)/fuzz/$(FUZZ_HOST)/fuzz/$$target -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
+			-artifact_prefix=tests/fuzz/corpus/$$target/ \
+			$(TARGET)/fuzz/corpus/$$target tests/fuzz/corpus/$$target; done
+
 .PHONY: bench
 bench: build build-probe ## our plugins against the stock ones on every host found: a table, also in target/bench
 	FLB_SIDECAR_LIBRARY=$(TARGET)/release/libflb_sidecar.so \
@@ -94,8 +122,37 @@ bench: build build-probe ## our plugins against the stock ones on every host fou
 SOAK_JOBS ?= 1000
 SOAK_AT_ONCE ?= 8
 .PHONY: soak
-soak: build ## short Jobs on every real host, and the comparison with a shell loop
+soak: build soak-tail ## short Jobs on every real host, the comparison with a shell loop, soak-tail, upgrades, a burst in little memory
 	$(CARGO) run --quiet -p flb-sidecar-tests --bin soak -- $(TARGET)/plugins $(SOAK_JOBS) $(SOAK_AT_ONCE)
+	$(MAKE) --no-print-directory soak-upgrade soak-memory
+
+# How many upgrades of each kind, and in how many pods at a time. The older build is OLD_LIBRARY,
+# else made from the commit OLD; without history there is none.
+UPGRADES ?= 100
+UPGRADED_PODS ?= 4
+OLD ?= 34614db
+OLD_LIBRARY ?= $(TARGET)/old/$(OLD)/release/libflb_sidecar.so
+.PHONY: soak-upgrade
+soak-upgrade: build ## sidecars replaced in place under load, forth and back, across hosts and builds
+	[ -e $(OLD_LIBRARY) ] || ! git cat-file -e $(OLD) 2>/dev/null || { \
+		mkdir -p $(TARGET)/old/$(OLD)/source && git archive $(OLD) | tar -x -C $(TARGET)/old/$(OLD)/source; \
+		$(CARGO) build --release --locked --lib --manifest-path $(TARGET)/old/$(OLD)/source/Cargo.toml \
+			--target-dir $(TARGET)/old/$(OLD); }
+	$(CARGO) run --quiet -p flb-sidecar-tests --bin soak-upgrade -- $(UPGRADES) $(UPGRADED_PODS) \
+		$(TARGET)/release/libflb_sidecar.so $$(ls $(OLD_LIBRARY) 2>/dev/null || true)
+
+.PHONY: soak-memory
+soak-memory: build ## conf/full in 64 MiB: a burst of 100 MB while the destination is down for 30 s
+	$(CARGO) run --quiet -p flb-sidecar-tests --bin soak-memory -- $(TARGET)/release/libflb_sidecar.so
+
+# How many random scripts, and the seed of the first; as many again on tmpfs, ext4 and overlayfs together.
+SOAK_SCRIPTS ?= 10000
+SOAK_SEED ?= $(shell date +%s)
+.PHONY: soak-tail
+soak-tail: deps ## random scripts against the model of sidecar_tail, and its latency
+	SIDECAR_TAIL_SCRIPTS=$(SOAK_SCRIPTS) SIDECAR_TAIL_SEED=$(SOAK_SEED) \
+	$(CARGO) test --release -p in_sidecar_tail --test model -- --nocapture
+	$(CARGO) run --quiet -p flb-sidecar-tests --bin latency -- $(TARGET)/plugins
 
 .PHONY: soak-flag
 soak-flag: build ## only the time from the flag to the end of the process

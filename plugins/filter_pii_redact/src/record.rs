@@ -10,8 +10,9 @@ use crate::options::{Config, KeyRule, OnError};
 use crate::path::Position;
 
 /// Passes over one string until nothing changes any more. What one pass leaves can look like
-/// something new at its borders; this is how deep that can nest before it is given up.
-const MAX_PASSES: usize = 4;
+/// something new at its borders; this is how deep that can nest before it is given up, as if the
+/// time were up.
+const MAX_PASSES: usize = 8;
 /// Records between two looks at the clock.
 const CLOCK: u32 = 16;
 /// What a value becomes that could not be looked at.
@@ -42,6 +43,7 @@ pub(crate) struct Rewriter {
     text: Vec<u8>,
     next_text: Vec<u8>,
     oversized: u64,
+    unfinished: u64,
 }
 
 /// The record at `start..end` of the batch.
@@ -81,6 +83,7 @@ impl Rewriter {
             text: Vec::new(),
             next_text: Vec::new(),
             oversized: 0,
+            unfinished: 0,
         }
     }
 
@@ -99,6 +102,7 @@ impl Rewriter {
             return outcome;
         };
         self.oversized = 0;
+        self.unfinished = 0;
         let started = Instant::now();
         let mut clock = CLOCK;
         let mut late = false;
@@ -149,6 +153,7 @@ impl Rewriter {
             out.extend_from_slice(&chunk[copied..]);
         }
         outcome.oversized = self.oversized;
+        outcome.late += self.unfinished;
         outcome
     }
 
@@ -419,18 +424,7 @@ impl Rewriter {
     /// The string `text`, which with its header is `at..end` of the batch.
     fn string(&mut self, place: Place<'_>, at: usize, text: &[u8], end: usize) -> Flow {
         if text.len() > self.config.max_value_size {
-            self.oversized += 1;
-            match self.config.on_error {
-                OnError::Pass => {}
-                OnError::Mask => self.replace(at, end, &format!("[{TOO_LARGE}]")),
-                OnError::Drop => {
-                    return Flow {
-                        remove: false,
-                        drop: true,
-                    }
-                }
-            }
-            return Flow::default();
+            return self.too_large(at, end);
         }
         let mut inner = std::mem::take(&mut self.inner);
         inner.clear();
@@ -438,11 +432,13 @@ impl Rewriter {
         if !inner.is_empty() {
             self.splice(text, &inner);
             self.inspector.again(true);
+            let mut stable = false;
             for _ in 1..MAX_PASSES {
                 inner.clear();
                 let text = std::mem::take(&mut self.text);
                 flow = flow.and(self.inspector.inspect(&text, place.key, 0, &mut inner));
-                if inner.is_empty() {
+                stable = inner.is_empty();
+                if stable {
                     self.text = text;
                     break;
                 }
@@ -451,11 +447,42 @@ impl Rewriter {
             }
             self.inspector.again(false);
             let text = std::mem::take(&mut self.text);
-            self.replace_bytes(at, end, &text);
+            if self.config.on_error == OnError::Pass {
+                self.replace_bytes(at, end, &text);
+            } else if text.len() > self.config.max_value_size {
+                // Placeholders made it larger: a second pass would not look at it.
+                flow = flow.and(self.too_large(at, end));
+            } else if !stable {
+                flow = flow.and(self.unfinished(at, end));
+            } else {
+                self.replace_bytes(at, end, &text);
+            }
             self.text = text;
         }
         self.inner = inner;
         flow
+    }
+
+    /// Applies the policy to the string at `at..end` of the batch, which is over the size limit.
+    fn too_large(&mut self, at: usize, end: usize) -> Flow {
+        self.oversized += 1;
+        self.give_up_string(at, end, &format!("[{TOO_LARGE}]"))
+    }
+
+    /// Applies the policy to the string at `at..end` of the batch, which pass after pass changes.
+    fn unfinished(&mut self, at: usize, end: usize) -> Flow {
+        self.unfinished += 1;
+        self.give_up_string(at, end, REDACTED)
+    }
+
+    fn give_up_string(&mut self, at: usize, end: usize, text: &str) -> Flow {
+        if self.config.on_error == OnError::Mask {
+            self.replace(at, end, text);
+        }
+        Flow {
+            remove: false,
+            drop: self.config.on_error == OnError::Drop,
+        }
     }
 
     /// Writes `text` with the edits into the text buffer.

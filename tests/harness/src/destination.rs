@@ -1,11 +1,15 @@
-//! A destination that has its moods: an HTTP server for Fluent Bit's `http` output with the format
-//! `json_lines`, which may be slow, refuse, reset connections, or be down.
+//! A destination that has its moods: an HTTP server for Fluent Bit's `http` output with the formats
+//! `json` and `json_lines`, with or without TLS, which may be slow, refuse, reset connections, or
+//! be down.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use serde_json::Value as Json;
 
 use crate::process::json_lines;
 
@@ -18,6 +22,8 @@ pub enum Mood {
     Slow(Duration),
     /// Answers 503 until this long after the first request, then is well.
     Refuses(Duration),
+    /// Answers 503 until [`Destination::open`] is called, then is well.
+    Shut,
     /// Resets connections until this long after the first one, then is well.
     Resets(Duration),
     /// Listens only after this time.
@@ -29,8 +35,9 @@ pub enum Mood {
 #[derive(Debug, Default)]
 struct State {
     first: Option<Instant>,
+    open: bool,
     refused: u64,
-    lines: Vec<String>,
+    lines: BTreeMap<String, u64>,
 }
 
 /// The destination.
@@ -46,10 +53,23 @@ impl Destination {
     /// # Panics
     /// When there is none.
     pub fn new(mood: Mood) -> Self {
+        Destination::listen(mood, "log", None)
+    }
+
+    /// The same; a record's line is the text of `key`, and with `tls` it takes nothing else.
+    ///
+    /// # Panics
+    /// When there is no port.
+    pub fn listen(mood: Mood, key: &'static str, tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("a bound socket");
         let state = Arc::<Mutex<State>>::default();
-        let shared = state.clone();
+        let server = Server {
+            mood,
+            key,
+            tls,
+            state: state.clone(),
+        };
         match mood {
             // Bound again later, or never; ports are given out in turn, so nobody takes it soon.
             Mood::Gone => drop(listener),
@@ -58,11 +78,11 @@ impl Destination {
                 std::thread::spawn(move || {
                     std::thread::sleep(time);
                     let listener = TcpListener::bind(address).expect("the port is still free");
-                    accept(&listener, mood, &shared);
+                    accept(&listener, &server);
                 });
             }
             _ => {
-                std::thread::spawn(move || accept(&listener, mood, &shared));
+                std::thread::spawn(move || accept(&listener, &server));
             }
         }
         Destination {
@@ -80,14 +100,33 @@ impl Destination {
         ]
     }
 
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// How often each line came.
     pub fn lines(&self) -> BTreeMap<String, u64> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut counts = BTreeMap::new();
-        for line in &state.lines {
-            *counts.entry(line.clone()).or_default() += 1;
-        }
-        counts
+        state.lines.clone()
+    }
+
+    /// Whether a line came.
+    pub fn has(&self, line: &str) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.lines.contains_key(line)
+    }
+
+    /// How many different lines came.
+    pub fn count(&self) -> u64 {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.lines.len() as u64
+    }
+
+    /// Ends [`Mood::Shut`].
+    pub fn open(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.open = true;
     }
 
     /// How many requests or connections it did not take.
@@ -97,10 +136,19 @@ impl Destination {
     }
 }
 
-fn accept(listener: &TcpListener, mood: Mood, state: &Arc<Mutex<State>>) {
+/// What every connection needs.
+#[derive(Clone)]
+struct Server {
+    mood: Mood,
+    key: &'static str,
+    tls: Option<Arc<ServerConfig>>,
+    state: Arc<Mutex<State>>,
+}
+
+fn accept(listener: &TcpListener, server: &Server) {
     for stream in listener.incoming().flatten() {
-        let state = state.clone();
-        std::thread::spawn(move || serve(&stream, mood, &state));
+        let server = server.clone();
+        std::thread::spawn(move || take(stream, &server));
     }
 }
 
@@ -114,15 +162,37 @@ fn is_bad(state: &Mutex<State>, time: Duration) -> bool {
     bad
 }
 
-/// Answers requests on one connection until it closes.
-fn serve(stream: &TcpStream, mood: Mood, state: &Mutex<State>) -> Option<()> {
-    if let Mood::Resets(time) = mood {
+/// Whether it is not open; that counts as a refusal.
+fn is_shut(state: &Mutex<State>) -> bool {
+    let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+    state.refused += u64::from(!state.open);
+    !state.open
+}
+
+fn take(stream: TcpStream, server: &Server) -> Option<()> {
+    if let Mood::Resets(time) = server.mood {
         // Closing a socket with unread bytes resets the connection.
         stream.peek(&mut [0]).ok().filter(|n| *n > 0)?;
-        if is_bad(state, time) {
+        if is_bad(&server.state, time) {
             return None;
         }
     }
+    match &server.tls {
+        Some(tls) => {
+            let connection = ServerConnection::new(tls.clone()).ok()?;
+            serve(StreamOwned::new(connection, stream), server)
+        }
+        None => serve(stream, server),
+    }
+}
+
+/// The records of a body in either format.
+fn records(body: &[u8]) -> Vec<Json> {
+    serde_json::from_slice(body).unwrap_or_else(|_| json_lines(&String::from_utf8_lossy(body)))
+}
+
+/// Answers requests on one connection until it closes.
+fn serve(stream: impl Read + Write, server: &Server) -> Option<()> {
     let mut reader = BufReader::new(stream);
     loop {
         let mut length = 0;
@@ -140,20 +210,30 @@ fn serve(stream: &TcpStream, mood: Mood, state: &Mutex<State>) -> Option<()> {
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body).ok()?;
-        let refuses = matches!(mood, Mood::Refuses(time) if is_bad(state, time));
-        if let Mood::Slow(time) = mood {
+        let refuses = match server.mood {
+            Mood::Refuses(time) => is_bad(&server.state, time),
+            Mood::Shut => is_shut(&server.state),
+            _ => false,
+        };
+        if let Mood::Slow(time) = server.mood {
             std::thread::sleep(time);
         }
         let status = if refuses {
             "503 Service Unavailable"
         } else {
-            let lines = json_lines(&String::from_utf8_lossy(&body));
-            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-            let texts = lines.iter().filter_map(|record| record["log"].as_str());
-            state.lines.extend(texts.map(str::to_owned));
+            let records = records(&body);
+            let texts = records
+                .iter()
+                .filter_map(|record| record[server.key].as_str());
+            let mut state = server.state.lock().unwrap_or_else(PoisonError::into_inner);
+            for line in texts {
+                *state.lines.entry(line.to_owned()).or_default() += 1;
+            }
             "200 OK"
         };
         let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
-        (&mut &*stream).write_all(answer.as_bytes()).ok()?;
+        let stream = reader.get_mut();
+        stream.write_all(answer.as_bytes()).ok()?;
+        stream.flush().ok()?;
     }
 }

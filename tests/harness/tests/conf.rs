@@ -2,16 +2,16 @@
 //! real Fluent Bit as its destination.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use flb_sidecar_tests::build::{self, root};
+use flb_sidecar_tests::build::{library, root};
 use flb_sidecar_tests::host::real_hosts;
 use flb_sidecar_tests::process::json_lines;
-use flb_sidecar_tests::{say, wait_until, Ended, Host, Pipeline, Running, Version, DEADLINE};
+use flb_sidecar_tests::sidecar::{append, free_port, Sidecar};
+use flb_sidecar_tests::{say, wait_until, Host, Pipeline, Running, Version, DEADLINE};
 use serde_json::Value as Json;
 
 /// What the hosts of one test are: each form of a configuration with an old and a new host.
@@ -35,12 +35,6 @@ fn hosts(what: &str) -> Vec<(Host, &'static str)> {
         say(&format!("SKIPPED {what}: no Fluent Bit found"));
     }
     found
-}
-
-/// A port nobody listens at.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("a bound socket").port()
 }
 
 /// A Fluent Bit that takes records and prints them.
@@ -100,132 +94,6 @@ impl Destination {
             "wanted {wanted:#?}\nfound {found:#?}"
         );
     }
-}
-
-/// A sidecar with a configuration of conf/, in a folder with `logs` and `state`.
-struct Sidecar {
-    pipeline: Pipeline,
-    http_port: u16,
-}
-
-impl Sidecar {
-    fn new(host: &Host, setup: &str, file: &str, environment: &[(&str, String)]) -> Self {
-        let pipeline = Pipeline::bare(host);
-        for folder in ["logs", "state", "plugins"] {
-            fs::create_dir(pipeline.path(folder)).expect("a fresh folder takes folders");
-        }
-        Sidecar::with(pipeline, setup, file, environment)
-    }
-
-    fn with(
-        mut pipeline: Pipeline,
-        setup: &str,
-        file: &str,
-        environment: &[(&str, String)],
-    ) -> Self {
-        let plugins = pipeline.path("plugins");
-        if !Path::new(&plugins).join("plugins.conf").exists() {
-            build::link_plugins(Path::new(&plugins), &build::library(), build::PLUGINS);
-        }
-        let (mut classic, mut yaml) = ("[PLUGINS]\n".to_owned(), "plugins:\n".to_owned());
-        for name in build::PLUGINS {
-            classic.push_str(&format!("    Path {plugins}/flb-{name}.so\n"));
-            yaml.push_str(&format!("  - {plugins}/flb-{name}.so\n"));
-        }
-        pipeline.file("plugins/plugins.conf", classic);
-        pipeline.file("plugins/plugins.yaml", yaml);
-        let http_port = free_port();
-        let (logs, state) = (pipeline.path("logs"), pipeline.path("state"));
-        pipeline
-            .env("PLUGIN_DIR", &plugins)
-            .env("LOG_DIR", &logs)
-            .env("STATE_DIR", &state)
-            .env("HTTP_PORT", &http_port.to_string())
-            .env("POD_NAME", "web-7")
-            .env("POD_NAMESPACE", "shop");
-        for (name, value) in environment {
-            pipeline.env(name, value);
-        }
-        let path = root().join("conf").join(setup).join(file);
-        pipeline.arg("-c").arg(path.to_str().expect("a plain path"));
-        Sidecar {
-            pipeline,
-            http_port,
-        }
-    }
-
-    fn check(&self) {
-        let output = self
-            .pipeline
-            .command()
-            .arg("--dry-run")
-            .output()
-            .expect("the host starts");
-        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-        assert!(
-            output.status.success() && text.contains("configuration test is successful"),
-            "{text}"
-        );
-        assert!(!text.contains("[error]"), "{text}");
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.pipeline.path(name)
-    }
-
-    /// Starts it and waits until it is ready, as a probe does.
-    fn start(&self) -> Running {
-        let mut running = self.pipeline.start();
-        let ready = self.path("state/ready");
-        running.wait_for("the ready file", |_| Path::new(&ready).exists());
-        let port = self.http_port;
-        running.wait_for("the health check", |_| health(port) == 200);
-        running
-    }
-
-    /// Adds lines to a log.
-    fn write(&self, log: &str, lines: impl IntoIterator<Item = String>) {
-        append(Path::new(&self.path("logs")).join(log).as_path(), lines);
-    }
-
-    /// Ends it with SIGTERM: status 0, no error logged, no longer ready.
-    fn stop(&self, running: Running) -> Ended {
-        let ended = running.terminate();
-        ended.check_status(0);
-        ended.check("no error", ended.error_lines().is_empty());
-        assert!(!Path::new(&self.path("state/ready")).exists());
-        ended
-    }
-}
-
-fn append(path: &Path, lines: impl IntoIterator<Item = String>) {
-    let mut file = fs::File::options()
-        .append(true)
-        .create(true)
-        .open(path)
-        .expect("the folder takes files");
-    for line in lines {
-        file.write_all(format!("{line}\n").as_bytes())
-            .expect("the file takes lines");
-    }
-}
-
-/// Status of the answer to the health check; 0 when nobody answers.
-fn health(port: u16) -> u16 {
-    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else {
-        return 0;
-    };
-    let request = b"GET /api/v1/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    let mut answer = [0; 64];
-    let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
-    let read = stream
-        .write_all(request)
-        .and_then(|()| stream.read(&mut answer));
-    let length = read.unwrap_or(0);
-    let text = String::from_utf8_lossy(&answer[..length]).into_owned();
-    // No phrase after the number on new hosts.
-    let status = text.split_whitespace().nth(1);
-    status.and_then(|status| status.parse().ok()).unwrap_or(0)
 }
 
 fn lines(range: std::ops::Range<u32>, mail: &str) -> Vec<String> {
@@ -301,7 +169,7 @@ fn nginx() {
         sidecar.write("error.log", [format!("[error] denied {MAIL}")]);
         let old = sidecar.path("logs/access.log.2");
         running.wait_for("the removal of a delivered file of two days", |_| {
-            !Path::new(&old).exists()
+            !old.exists()
         });
         // Written right before the end.
         sidecar.write("access.log", lines(20..25, MAIL));
@@ -314,7 +182,7 @@ fn nginx() {
         ]);
         destination.expect("log", wanted);
         for name in ["access.log", "access.log.1", "error.log"] {
-            assert!(Path::new(&sidecar.path(&format!("logs/{name}"))).exists());
+            assert!(sidecar.path(&format!("logs/{name}")).exists());
         }
     }
 }
@@ -337,13 +205,10 @@ fn sidecarset_upgraded_and_rolled_back() {
 
         // The next containers of the pod have the same volumes.
         let with_volumes = |host: &Host, file: &str| {
-            let pipeline = Pipeline::bare(host);
-            for folder in ["logs", "state"] {
-                std::os::unix::fs::symlink(first.path(folder), pipeline.path(folder))
-                    .expect("a fresh folder takes links");
-            }
-            fs::create_dir(pipeline.path("plugins")).expect("a fresh folder takes folders");
-            Sidecar::with(pipeline, "sidecarset", file, &environment)
+            let configuration = root().join("conf/sidecarset").join(file);
+            let volumes = first.path("");
+            let library = library();
+            Sidecar::beside(&volumes, host, &library, &configuration, &environment)
         };
         let mut container = None;
         for round in 1..=2 {
@@ -499,6 +364,143 @@ fn shared_volume() {
             assert!(log == "the last line" || log.starts_with(pod), "{record}");
         }
     }
+}
+
+/// A configuration of conf/migration on every host that reads classic lists.
+fn migrate(from: &str, steps: impl Fn(&Migration<'_>)) {
+    for (host, file) in hosts(&format!("conf/migration/{from}")) {
+        if file != "fluent-bit.conf" {
+            continue;
+        }
+        say(&format!("conf/migration/{from} on {host}"));
+        let place = tempfile::tempdir().expect("a temporary folder");
+        for folder in ["logs", "state"] {
+            fs::create_dir(place.path().join(folder)).expect("a fresh folder takes folders");
+        }
+        steps(&Migration {
+            host: &host,
+            folder: root().join("conf/migration").join(from),
+            volumes: place.path(),
+        });
+    }
+}
+
+struct Migration<'a> {
+    host: &'a Host,
+    folder: PathBuf,
+    volumes: &'a Path,
+}
+
+impl Migration<'_> {
+    fn sidecar(&self, file: &str) -> Sidecar {
+        let folder = |name: &str| self.folder.join(name).to_string_lossy().into_owned();
+        let environment = [
+            ("SCRIPT_DIR", folder("")),
+            ("PARSERS_FILE", folder("parsers.conf")),
+        ];
+        let configuration = self.folder.join(file);
+        let sidecar = Sidecar::beside(
+            self.volumes,
+            self.host,
+            &library(),
+            &configuration,
+            &environment,
+        );
+        sidecar.check();
+        sidecar
+    }
+
+    fn write(&self, lines: &[&str]) {
+        let lines = lines.iter().map(|&line| line.to_owned());
+        append(&self.volumes.join("logs/app.log"), lines);
+    }
+
+    /// Runs it until it has printed so many records.
+    fn run(&self, file: &str, records: usize) -> Vec<Json> {
+        let sidecar = self.sidecar(file);
+        let mut running = sidecar.pipeline.start();
+        running.wait_for("the records", |output| {
+            json_lines(&output.stdout()).len() >= records
+        });
+        let ended = running.terminate();
+        ended.check("no more records", ended.records().len() == records);
+        ended.records()
+    }
+}
+
+fn texts(records: &[Json]) -> Vec<&str> {
+    records
+        .iter()
+        .filter_map(|record| record["log"].as_str())
+        .collect()
+}
+
+#[test]
+fn migration_from_tail() {
+    migrate("tail", |migration| {
+        migration.write(&["one", "two"]);
+        assert_eq!(texts(&migration.run("before.conf", 2)), ["one", "two"]);
+        migration.write(&["three"]);
+        assert_eq!(texts(&migration.run("after.conf", 1)), ["three"]);
+        // The way back repeats what was read since.
+        assert_eq!(texts(&migration.run("before.conf", 1)), ["three"]);
+    });
+}
+
+#[test]
+fn migration_from_kubernetes() {
+    migrate("kubernetes", |migration| {
+        migration.write(&[r#"{"order":1}"#]);
+        // It would ask the API; that it is taken is all that can be seen here.
+        migration.sidecar("before.conf");
+        let records = migration.run("after.conf", 1);
+        assert_eq!(records[0]["order"], 1, "{records:?}");
+        assert_eq!(records[0]["kubernetes"]["pod_name"], "web-7", "{records:?}");
+        assert!(records[0].get("log").is_none(), "{records:?}");
+    });
+}
+
+#[test]
+fn migration_from_a_script() {
+    migrate("lua", |migration| {
+        migration.write(&[
+            "bob@example.com pays with 4111 1111 1111 1111",
+            "shipment 1234 5678 1234 5678",
+        ]);
+        let redacted = "[EMAIL] pays with [CARD]";
+        let before = migration.run("before.conf", 2);
+        assert_eq!(texts(&before), [redacted, "shipment [CARD]"]);
+        let after = migration.run("after.conf", 2);
+        // No card: its check digit is wrong.
+        assert_eq!(texts(&after), [redacted, "shipment 1234 5678 1234 5678"]);
+    });
+}
+
+#[test]
+fn migration_from_filebeat() {
+    migrate("filebeat", |migration| {
+        migration.write(&["[error] broken", "  at line 1", "[info] whole"]);
+        let records = migration.run("after.conf", 2);
+        let texts: Vec<&str> = texts(&records).iter().map(|text| text.trim_end()).collect();
+        assert_eq!(texts, ["[error] broken\n  at line 1", "[info] whole"]);
+        for record in &records {
+            let file = record["file"].as_str().unwrap_or_default();
+            assert!(file.ends_with("/app.log"), "{record}");
+            assert_eq!(record["kubernetes"]["namespace_name"], "shop", "{record}");
+        }
+        assert_eq!(records[0]["offset"], 0, "{records:?}");
+    });
+}
+
+#[test]
+fn migration_from_the_shell_loop() {
+    migrate("shell-loop", |migration| {
+        migration.write(&["one", "two"]);
+        fs::write(migration.volumes.join("logs/completion-flag"), "").expect("it takes files");
+        let ended = migration.sidecar("after.conf").pipeline.run();
+        ended.check_status(0);
+        assert_eq!(texts(&ended.records()), ["one", "two"]);
+    });
 }
 
 #[test]

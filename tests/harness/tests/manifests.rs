@@ -178,6 +178,24 @@ fn every_manifest_is_valid() {
             .collect();
         let found = validated(&python, release, &files);
         assert!(found.len() >= 10, "{}", found.len());
+        let of_triggers = |file: &Path| {
+            file.parent()
+                .is_some_and(|f| f.ends_with("completion_exit"))
+        };
+        let mut pods = 0;
+        for (file, document) in found.iter().filter(|(file, _)| of_triggers(file)) {
+            let Some(pod) = pod(document) else {
+                continue;
+            };
+            pods += 1;
+            for container in containers(pod, "containers").chain(containers(pod, "initContainers"))
+            {
+                let read_only = container["securityContext"]["readOnlyRootFilesystem"] == true;
+                let restricted = is_restricted(pod, container) && read_only;
+                assert!(restricted, "{}: {container}", file.display());
+            }
+        }
+        assert!(pods >= 6, "{pods}");
     }
 }
 
@@ -419,4 +437,64 @@ fn the_roles_for_the_api_allow_get_only() {
     assert_eq!(rules, ["pods", "namespaces", "pods"]);
     let cluster = documents.iter().find(|(_, d)| d["kind"] == "ClusterRole");
     assert!(cluster.is_none(), "no right goes beyond the namespace");
+}
+
+/// The health check as Argo CD runs it: Lua with the object in `obj`. A host has Lua, too.
+#[test]
+fn argo_cd_sees_the_health_of_a_sidecar_set() {
+    let Some(host) = real_hosts().pop() else {
+        return say("SKIPPED Argo CD's health check: no Fluent Bit found");
+    };
+    let text = fs::read_to_string(root().join("conf/kubernetes/argocd/argocd-cm.yaml"));
+    let text = text.expect("it is there");
+    let (_, check) = text.split_once("_SidecarSet: |\n").expect("there is one");
+    let script = format!(
+        "local function health(obj)\n{check}\nend\n\
+         function run(tag, time, record)\n\
+         local found = health(record)\n\
+         return 2, time, {{log = found.status}}\nend\n"
+    );
+    let set = |update: &str, generation: u32, counts: [u32; 3]| {
+        let [matched, updated, ready] = counts;
+        format!(
+            r#"{{"metadata":{{"generation":2}},"spec":{{"updateStrategy":{update}}},"status":{{"observedGeneration":{generation},"matchedPods":{matched},"updatedPods":{updated},"updatedReadyPods":{ready}}}}}"#
+        )
+    };
+    let canary = r#"{"selector":{"matchLabels":{"canary":"true"}}}"#;
+    let cases = [
+        (
+            r#"{"metadata":{"generation":1},"spec":{}}"#.to_owned(),
+            "Progressing",
+        ),
+        (set("{}", 1, [4, 4, 4]), "Progressing"),
+        (set("{}", 2, [4, 2, 2]), "Progressing"),
+        (set("{}", 2, [4, 4, 3]), "Progressing"),
+        (set("{}", 2, [4, 4, 4]), "Healthy"),
+        (set("{}", 2, [0, 0, 0]), "Healthy"),
+        (set(r#"{"paused":true}"#, 2, [4, 2, 2]), "Suspended"),
+        (set(canary, 2, [4, 1, 0]), "Progressing"),
+        (set(canary, 2, [4, 1, 1]), "Healthy"),
+    ];
+    let mut pipeline = Pipeline::new(&host);
+    let script = pipeline.file("health.lua", script);
+    let lines: String = cases.iter().map(|(set, _)| format!("{set}\n")).collect();
+    let sets = pipeline.file("sets.json", lines);
+    let flag = pipeline.file("flag", "");
+    pipeline
+        .input(
+            "sidecar_tail",
+            &[("path", sets.as_str()), ("format", "json")],
+        )
+        .filter("lua", "*", &[("script", script.as_str()), ("call", "run")])
+        .print()
+        .output("completion_exit", "*", &[("flag_file", &flag)]);
+    let ended = pipeline.run();
+    ended.check_status(0);
+    let records = ended.records();
+    let found: Vec<&str> = records
+        .iter()
+        .map(|record| record["log"].as_str().unwrap_or_default())
+        .collect();
+    let wanted: Vec<&str> = cases.iter().map(|(_, status)| *status).collect();
+    ended.check(&format!("{wanted:?}"), found == wanted);
 }
