@@ -149,7 +149,7 @@ soak-memory: build ## conf/full in 64 MiB: a burst of 100 MB while the destinati
 SOAK_SCRIPTS ?= 10000
 SOAK_SEED ?= $(shell date +%s)
 .PHONY: soak-tail
-soak-tail: deps ## random scripts against the model of sidecar_tail, and its latency
+soak-tail: build ## random scripts against the model of sidecar_tail, and its latency
 	SIDECAR_TAIL_SCRIPTS=$(SOAK_SCRIPTS) SIDECAR_TAIL_SEED=$(SOAK_SEED) \
 	$(CARGO) test --release -p in_sidecar_tail --test model -- --nocapture
 	$(CARGO) run --quiet -p flb-sidecar-tests --bin latency -- $(TARGET)/plugins

@@ -26,7 +26,7 @@ const JOINING_DELAY: Duration = Duration::from_millis(4500);
 const RING_DELAY: Duration = Duration::from_millis(250);
 /// The same after an append where the ring cannot be seen: the engine empties it every quarter of
 /// a second.
-const BLIND_RING_DELAY: Duration = Duration::from_secs(1);
+pub(crate) const BLIND_RING_DELAY: Duration = Duration::from_secs(1);
 
 /// An input instance whose layout is what the table says.
 #[derive(Clone, Copy, Debug)]

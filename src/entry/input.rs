@@ -21,7 +21,7 @@ use crate::abi::bindings::{host_config, host_input};
 use crate::abi::generations::AppendCall;
 use crate::abi::layouts::InputCallbacks;
 use crate::abi::memory::Memory;
-use crate::holdings::{Holder, Surroundings};
+use crate::holdings::{Holder, Surroundings, BLIND_RING_DELAY};
 use crate::host::{Core, Section};
 use crate::link::DrainLink;
 use crate::multiline::HostMultiline;
@@ -62,6 +62,7 @@ struct Seen {
     /// When there was last something where the engine's chunks do not show it.
     hidden_at: Cell<Option<Instant>>,
     surroundings: RefCell<Option<Rc<Surroundings>>>,
+    last_append: Cell<Option<Instant>>,
 }
 
 impl Seen {
@@ -82,6 +83,7 @@ impl Seen {
             threaded: threaded == Some(1),
             hidden_at: Cell::new(None),
             surroundings: RefCell::new(None),
+            last_append: Cell::new(None),
         }
     }
 }
@@ -407,6 +409,18 @@ impl Handle<'_> {
         Some(found)
     }
 
+    /// Whether something that was appended may not have come to the engine yet.
+    fn ring_may_hold_something(&self) -> bool {
+        let mut memory = self.memory();
+        let ring = memory
+            .as_mut()
+            .and_then(|memory| self.holder().ring_holds_something(memory));
+        ring.unwrap_or_else(|| {
+            let appended = self.seen.last_append.get();
+            appended.is_some_and(|at| at.elapsed() < BLIND_RING_DELAY)
+        })
+    }
+
     fn held(&self) -> Option<Held> {
         let mut memory = self.memory()?;
         let holder = self.holder();
@@ -476,7 +490,9 @@ impl InputHost for Handle<'_> {
         };
         match result {
             Some(code) if code >= 0 => {
-                self.seen.hidden_at.set(Some(Instant::now()));
+                let now = Some(Instant::now());
+                self.seen.hidden_at.set(now);
+                self.seen.last_append.set(now);
                 Ok(())
             }
             _ => Err(Refused),
@@ -500,7 +516,7 @@ impl InputHost for Handle<'_> {
     }
 
     fn exit(&mut self, status: i32) -> bool {
-        if self.held().is_some_and(|held| held.hidden) {
+        if self.seen.threaded && self.ring_may_hold_something() {
             return false;
         }
         let engine = (!self.seen.threaded).then(EngineThread::current);

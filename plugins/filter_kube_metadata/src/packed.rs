@@ -44,9 +44,9 @@ impl<'b> Packed<'b> {
     pub(crate) fn unsigned(&mut self, n: u64) {
         match n {
             0..=0x7f => self.byte(n as u8),
-            0..=0xff => self.array(0xcc, [n as u8]),
-            0..=0xffff => self.array(0xcd, (n as u16).to_be_bytes()),
-            0..=0xffff_ffff => self.array(0xce, (n as u32).to_be_bytes()),
+            0x80..=0xff => self.array(0xcc, [n as u8]),
+            0x100..=0xffff => self.array(0xcd, (n as u16).to_be_bytes()),
+            0x1_0000..=0xffff_ffff => self.array(0xce, (n as u32).to_be_bytes()),
             _ => self.array(0xcf, n.to_be_bytes()),
         }
     }
@@ -55,9 +55,9 @@ impl<'b> Packed<'b> {
     pub(crate) fn negative(&mut self, n: i64) {
         match n {
             -0x20.. => self.byte(n as u8),
-            -0x80.. => self.array(0xd0, [n as u8]),
-            -0x8000.. => self.array(0xd1, (n as i16).to_be_bytes()),
-            -0x8000_0000.. => self.array(0xd2, (n as i32).to_be_bytes()),
+            -0x80..=-0x21 => self.array(0xd0, [n as u8]),
+            -0x8000..=-0x81 => self.array(0xd1, (n as i16).to_be_bytes()),
+            -0x8000_0000..=-0x8001 => self.array(0xd2, (n as i32).to_be_bytes()),
             _ => self.array(0xd3, n.to_be_bytes()),
         }
     }
@@ -94,7 +94,7 @@ impl<'b> Packed<'b> {
     fn long_header(&mut self, len: usize) {
         match len {
             0..=0xff => self.array(0xd9, [len as u8]),
-            0..=0xffff => self.array(0xda, (len as u16).to_be_bytes()),
+            0x100..=0xffff => self.array(0xda, (len as u16).to_be_bytes()),
             // A host's chunk is shorter than 4 GiB.
             _ => self.array(0xdb, (len as u32).to_be_bytes()),
         }
@@ -115,9 +115,9 @@ impl<'b> Packed<'b> {
     /// Ends the string after `len` bytes of it.
     pub(crate) fn close_string(&mut self, open: OpenString, len: usize) {
         let header = match len {
-            0..=31 => 1,
-            0..=0xff => 2,
-            0..=0xffff => 3,
+            0..=0x1f => 1,
+            0x20..=0xff => 2,
+            0x100..=0xffff => 3,
             _ => 5,
         };
         let start = open.start - 2;

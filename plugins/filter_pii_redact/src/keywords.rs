@@ -37,6 +37,10 @@ const AFTER: usize = 28;
 
 /// How much is scanned in front of what is asked for first.
 const BACK: usize = 64;
+/// So many words are kept before those that nobody asks for any more are forgotten.
+const MANY: usize = 1024;
+/// How far in front of a question no earlier one will follow.
+const FAR: usize = 1024;
 /// How much is scanned beyond what is asked for.
 const AHEAD: usize = 192;
 /// Length of the longest keyword, at least.
@@ -341,6 +345,10 @@ impl Context {
             // Some more than is needed now, so that a row of numbers does not do it in small steps.
             let until = text.len().min(to + AHEAD);
             let hits = &mut self.hits;
+            if hits.len() > MANY {
+                let old = hits.partition_point(|hit| hit.0 < from.saturating_sub(FAR));
+                hits.drain(..old);
+            }
             keywords.each(text, first, until, |start, groups| {
                 hits.push((start, groups));
             });

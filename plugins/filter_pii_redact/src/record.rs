@@ -5,6 +5,7 @@ use std::time::Instant;
 use flb_sidecar_sdk::event::{self, Record, RecordKind};
 use flb_sidecar_sdk::msgpack::{self, Value};
 
+use crate::detect;
 use crate::inspect::{Edit, Flow, Inspector, TOO_LARGE};
 use crate::options::{Config, KeyRule, OnError};
 use crate::path::Position;
@@ -44,6 +45,10 @@ pub(crate) struct Rewriter {
     next_text: Vec<u8>,
     oversized: u64,
     unfinished: u64,
+    /// Everything is looked at, candidate or not.
+    every: bool,
+    /// The first candidate of the gate that was not passed yet; the end of numbers if there is none.
+    candidate: usize,
 }
 
 /// The record at `start..end` of the batch.
@@ -84,23 +89,24 @@ impl Rewriter {
             next_text: Vec::new(),
             oversized: 0,
             unfinished: 0,
+            every: false,
+            candidate: 0,
         }
     }
 
     /// Looks at the batch; writes the new one into `out` if it differs.
     pub(crate) fn rewrite(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Outcome {
         let mut outcome = Outcome::default();
-        let every = self.inspector.needs_every_record() || chunk.len() > self.config.max_value_size;
-        let next = |this: &Self, from: usize| {
-            if every {
-                (from < chunk.len()).then_some(from)
-            } else {
-                this.inspector.finder.first_candidate(chunk, from)
-            }
-        };
-        let Some(mut candidate) = next(self, 0) else {
-            return outcome;
-        };
+        self.every =
+            self.inspector.needs_every_record() || chunk.len() > self.config.max_value_size;
+        self.candidate = 0;
+        if !self.every {
+            let first = self.inspector.finder.first_candidate(chunk, 0);
+            let Some(first) = first else {
+                return outcome;
+            };
+            self.candidate = first;
+        }
         self.oversized = 0;
         self.unfinished = 0;
         let started = Instant::now();
@@ -115,7 +121,7 @@ impl Rewriter {
                 break;
             };
             let start = std::mem::replace(&mut at, end);
-            if end <= candidate {
+            if end <= self.candidate {
                 continue;
             }
             let Some(record) = record_at(chunk, start, end) else {
@@ -144,9 +150,9 @@ impl Rewriter {
                     self.write(chunk, &mut copied, out, &mut outcome);
                 }
             }
-            match next(self, record.end) {
-                Some(next) => candidate = next,
-                None => break,
+            self.seek(chunk, record.end);
+            if self.candidate == usize::MAX {
+                break;
             }
         }
         if outcome.changed {
@@ -155,6 +161,26 @@ impl Rewriter {
         outcome.oversized = self.oversized;
         outcome.late += self.unfinished;
         outcome
+    }
+
+    /// Goes on to the first candidate at or behind `at`.
+    fn seek(&mut self, chunk: &[u8], at: usize) {
+        if self.candidate < at {
+            let next = match self.every {
+                true => (at < chunk.len()).then_some(at),
+                false => self.inspector.finder.first_candidate(chunk, at),
+            };
+            self.candidate = next.unwrap_or(usize::MAX);
+        }
+    }
+
+    /// Whether nothing can be found in what is at `at..end` of the batch, the value of `key`.
+    fn is_clean(&mut self, chunk: &[u8], key: &[u8], at: usize, end: usize) -> bool {
+        if self.every || detect::is_name_plausible(key) {
+            return false;
+        }
+        self.seek(chunk, at);
+        self.candidate >= end
     }
 
     fn write(&self, chunk: &[u8], copied: &mut usize, out: &mut Vec<u8>, outcome: &mut Outcome) {
@@ -426,6 +452,10 @@ impl Rewriter {
         if text.len() > self.config.max_value_size {
             return self.too_large(at, end);
         }
+        // A backslash may hide something that only JSON shows.
+        if self.is_clean(place.chunk, place.key, at, end) && memchr::memchr(b'\\', text).is_none() {
+            return Flow::default();
+        }
         let mut inner = std::mem::take(&mut self.inner);
         inner.clear();
         let mut flow = self.inspector.inspect(text, place.key, 0, &mut inner);
@@ -500,6 +530,9 @@ impl Rewriter {
     }
 
     fn integer(&mut self, place: Place<'_>, at: usize, n: u64, end: usize) -> Flow {
+        if self.is_clean(place.chunk, place.key, at, end) {
+            return Flow::default();
+        }
         let mut digits = [0u8; 20];
         let mut first = digits.len();
         let mut rest = n;

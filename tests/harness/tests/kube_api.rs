@@ -44,7 +44,27 @@ fn metrics(port: u16) -> Option<String> {
     let mut answer = Vec::new();
     // Some releases keep the connection open all the same: what came until then counts.
     let _ = stream.read_to_end(&mut answer);
-    Some(String::from_utf8_lossy(&answer).into_owned())
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    if head.to_ascii_lowercase().contains("chunked") {
+        whole(body)
+    } else {
+        Some(body.to_owned())
+    }
+}
+
+/// A body that came in chunks: each has its length in front.
+fn whole(mut body: &str) -> Option<String> {
+    let mut text = String::new();
+    loop {
+        let (length, rest) = body.split_once("\r\n")?;
+        let length = usize::from_str_radix(length.trim(), 16).ok()?;
+        if length == 0 {
+            return Some(text);
+        }
+        text.push_str(rest.get(..length)?);
+        body = rest.get(length + 2..)?;
+    }
 }
 
 fn free_port() -> u16 {
@@ -293,7 +313,8 @@ fn troubles(host: &Host) {
 
     // All rotates at once: token, certificate, and what the API knows.
     for instance in &instances {
-        fs::write(instance.path("token"), "third\n").unwrap();
+        fs::write(instance.path("token.next"), "third\n").unwrap();
+        fs::rename(instance.path("token.next"), instance.path("token")).unwrap();
         let mut shared = instance.server.shared.lock().unwrap();
         shared.token = "third".to_owned();
         if !matches!(instance.trouble, Trouble::OldAuthority) {
@@ -309,9 +330,12 @@ fn troubles(host: &Host) {
         |instance| instance.last_id(&sink).as_deref() == Some("bbb"),
     );
 
-    // Metrics are handed over with the next record or once a second.
+    // Metrics are handed over with the next record or once a second; 1.9 does not offer them.
     let mut missing = Vec::new();
     let counted = wait_until(DEADLINE, || {
+        if !host.since(2, 0, 0) {
+            return Some(());
+        }
         let text = metrics(port)?;
         missing = instances
             .iter()
@@ -320,17 +344,16 @@ fn troubles(host: &Host) {
         missing.is_empty().then_some(())
     });
     let missing: Vec<_> = missing.iter().map(|instance| instance.trouble).collect();
-    assert!(
-        counted.is_some(),
-        "not counted: {missing:?}\n{}",
-        running.output()
-    );
+    let offered = metrics(port).unwrap_or_default();
+    assert!(counted.is_some(), "not counted: {missing:?}\n{offered}");
 
     let ended = running.terminate();
     for instance in &instances {
         let (trouble, alias) = (instance.trouble, format!(":{}]", instance.alias));
         let delivered = instance.delivered(&sink);
-        let numbers: Vec<u64> = delivered.iter().filter_map(|r| r["n"].as_u64()).collect();
+        let mut numbers: Vec<u64> = delivered.iter().filter_map(|r| r["n"].as_u64()).collect();
+        // The output's workers deliver chunks side by side.
+        numbers.sort_unstable();
         let expected: Vec<u64> = (0..instance.sent as u64).collect();
         ended.check(&format!("{trouble:?}: {numbers:?}"), numbers == expected);
         let named = |record: &Json| record["kubernetes"]["pod_name"] == "app-0";
@@ -349,16 +372,14 @@ fn troubles(host: &Host) {
                 .filter(|line| line.contains(alias.as_str()));
             own.filter(|line| line.contains(part)).count()
         };
+        let began = lines("the API has nothing for Pod 'app-0': ");
+        let over = lines("the API answers for Pod 'app-0' again");
+        // A call may be under way while all rotates: that is one trouble more.
         let times = usize::from(instance.reason.is_some());
-        let said = lines("the API has nothing for Pod 'app-0': ");
+        let right = began == over && (times..=times + 1).contains(&began);
         ended.check(
-            &format!("{trouble:?}: failure said {said} times"),
-            said == times,
-        );
-        let said = lines("the API answers for Pod 'app-0' again");
-        ended.check(
-            &format!("{trouble:?}: recovery said {said} times"),
-            said == times,
+            &format!("{trouble:?}: said {began} and {over} times"),
+            right,
         );
     }
 }

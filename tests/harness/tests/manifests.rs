@@ -473,3 +473,28 @@ fn argo_cd_sees_the_health_of_a_sidecar_set() {
     let wanted: Vec<&str> = cases.iter().map(|(_, status)| *status).collect();
     ended.check(&format!("{wanted:?}"), found == wanted);
 }
+
+/// What `use_api` needs, and nothing else: to get pods and the own namespace's object, in a Role.
+#[test]
+fn the_roles_for_the_api_allow_get_only() {
+    let Some(python) = python() else {
+        say("SKIPPED the Roles of kube_metadata: no kubernetes-validate, see tests/tools.txt");
+        return;
+    };
+    let folder = root().join("conf/kubernetes/kube_metadata");
+    let files = ["rbac.yaml", "rbac-statefulset.yaml"].map(|name| folder.join(name));
+    let documents = validated(&python, "1.37", &files);
+    let roles = documents.iter().filter(|(_, d)| d["kind"] == "Role");
+    let mut rules = Vec::new();
+    for (file, role) in roles {
+        for rule in role["rules"].as_array().expect("a Role has rules") {
+            assert_eq!(rule["verbs"], serde_json::json!(["get"]), "{rule}");
+            let named = rule.get("resourceNames").is_some();
+            assert_eq!(named, file.ends_with("rbac-statefulset.yaml"), "{rule}");
+            rules.push(rule["resources"][0].as_str().expect("a resource"));
+        }
+    }
+    assert_eq!(rules, ["pods", "namespaces", "pods"]);
+    let cluster = documents.iter().find(|(_, d)| d["kind"] == "ClusterRole");
+    assert!(cluster.is_none(), "no right goes beyond the namespace");
+}

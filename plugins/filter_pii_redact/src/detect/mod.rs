@@ -147,31 +147,14 @@ impl Finder {
         };
         let mut first = None;
         self.gate.windows(chunk, from, shapes, |at, hits| {
-            first = hits.first(chunk, at, shapes, |kind, at| {
-                self.plausible(chunk, kind, at)
+            first = hits.first(chunk, at, shapes, |kind, position| match kind {
+                Kind::Token => self.prefixes.plausible(chunk, position, at, hits),
+                Kind::Phone => phone::plausible(&self.keywords, chunk, position),
+                _ => plausible(chunk, kind, position),
             });
             first.is_some()
         });
         first
-    }
-
-    /// Whether a candidate in raw msgpack needs a closer look.
-    #[inline]
-    fn plausible(&self, chunk: &[u8], kind: Kind, at: usize) -> bool {
-        match kind {
-            Kind::At => url::or_email_plausible(chunk, at),
-            Kind::Assign => assignment::plausible(chunk, at),
-            Kind::Escape => crate::text::is_escape(chunk, at),
-            Kind::Int => number::integer_plausible(chunk, at),
-            Kind::Number => number::plausible(chunk, at),
-            Kind::Phone => phone::plausible(&self.keywords, chunk, at),
-            Kind::Ipv4 => true,
-            Kind::Long => coin::plausible(chunk, at),
-            Kind::Token => self.prefixes.plausible(chunk, at),
-            Kind::Code => code::plausible(chunk, at),
-            Kind::Mac => network::mac_plausible(chunk, at),
-            Kind::Ipv6 => true,
-        }
     }
 
     /// Replaces [`Finder::found`] with every match in `text`, the value of the field `key`.
@@ -235,6 +218,22 @@ impl Finder {
     }
 }
 
+/// Whether a candidate in raw msgpack needs a closer look.
+#[inline]
+fn plausible(chunk: &[u8], kind: Kind, at: usize) -> bool {
+    match kind {
+        Kind::At => url::or_email_plausible(chunk, at),
+        Kind::Assign => assignment::plausible(chunk, at),
+        Kind::Escape => crate::text::is_escape(chunk, at),
+        Kind::Int => number::integer_plausible(chunk, at),
+        Kind::Number => number::plausible(chunk, at),
+        Kind::Long => coin::plausible(chunk, at),
+        Kind::Code => code::plausible(chunk, at),
+        Kind::Mac => network::mac_plausible(chunk, at),
+        Kind::Token | Kind::Phone | Kind::Ipv4 | Kind::Ipv6 => true,
+    }
+}
+
 /// How far each family has come in a string, so that no byte is verified twice.
 #[derive(Clone, Copy, Debug, Default)]
 struct Done {
@@ -259,7 +258,7 @@ fn shapes_of(set: Set) -> Shapes {
             Aadhaar, Aba, Card, Cnpj, Cpf, DeTax, Iban, Itin, Nhs, Nir, Npi, Phone, Sin, Ssn,
         ]),
         phone: set.has(Phone),
-        code: set.any(&[Iban, CodiceFiscale, Nino, InPan, Dea, Dni, Nie]),
+        code: set.any(&[Iban, CodiceFiscale, Nino, InPan, Dea, Dni, Nie, Nir]),
         long: set.any(&[Btc, Eth]),
         token: token::wanted(set),
         assign: set.any(&[Password, Secret, AzureKey]),

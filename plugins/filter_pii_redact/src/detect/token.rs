@@ -9,6 +9,7 @@ use memchr::memmem;
 use super::Inspection;
 use crate::catalog::{Id, Set};
 use crate::checksum::entropy;
+use crate::scan::Hits;
 
 /// Length of the runs that the gate waits for.
 const GATE: usize = 20;
@@ -163,8 +164,8 @@ impl Prefixes {
         })
     }
 
-    /// Whether a prefix is near the candidate at `at` in raw msgpack.
-    pub(super) fn plausible(&self, chunk: &[u8], at: usize) -> bool {
+    /// Whether a prefix is near the candidate at `at` in raw msgpack, in the window at `window`.
+    pub(super) fn plausible(&self, chunk: &[u8], at: usize, window: usize, hits: &Hits) -> bool {
         if chunk[at] == b'~' {
             return at >= 2 && chunk[at - 1] == b'Q' && matches!(chunk[at - 2], b'7' | b'8');
         }
@@ -178,20 +179,39 @@ impl Prefixes {
         let Some(start) = (at + 1).checked_sub(GATE) else {
             return false;
         };
-        if !chunk[start..at].iter().all(|b| is_word_or_hyphen(*b)) {
+        // The part of the run that is in the window; a few bytes may be in front of it.
+        let first = start.saturating_sub(window);
+        let len = (!(hits.word >> first)).trailing_zeros() as usize;
+        if window + first + len <= at {
             return false;
         }
-        if (start..=start + HEADER).any(|n| self.is_prefix(chunk, n)) {
+        let headed = chunk[start.saturating_sub(HEADER + 1)..start]
+            .iter()
+            .any(|b| matches!(b, 0xd9..=0xdb | b'\\'));
+        let lead = if headed { start + HEADER } else { start };
+        if (start..=lead.max(window)).any(|n| self.is_prefix(chunk, n)) {
             return true;
         }
-        let mut n = start + HEADER;
-        while n < chunk.len() && is_word_or_hyphen(chunk[n]) {
-            if matches!(chunk[n], b'-' | b'_') && self.is_prefix(chunk, n + 1) {
+        let mut starts = (hits.word & !(hits.alnum << 1)) >> first << first;
+        if first + len < 64 {
+            starts &= (1 << (first + len)) - 1;
+        }
+        while starts != 0 {
+            if self.is_prefix(chunk, window + starts.trailing_zeros() as usize) {
                 return true;
             }
-            n += 1;
-            if n > at + BEHIND {
-                return true;
+            starts &= starts - 1;
+        }
+        if first + len == 64 {
+            let rest = &chunk[window + 64..];
+            for (n, byte) in rest.iter().enumerate() {
+                if !is_word_or_hyphen(*byte) {
+                    break;
+                }
+                let joint = matches!(chunk[window + 63 + n], b'-' | b'_');
+                if n > BEHIND || (joint && self.is_prefix(chunk, window + 64 + n)) {
+                    return true;
+                }
             }
         }
         // The part of a token in front of the run, where a dot, slash or sign joins them.

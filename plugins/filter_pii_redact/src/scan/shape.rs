@@ -25,6 +25,10 @@ pub(crate) struct Hits {
     pub(crate) ipv6: u64,
     pub(crate) mac: u64,
     pub(crate) int: u64,
+    /// Letters and digits; only where tokens are looked for.
+    pub(crate) alnum: u64,
+    /// The same with hyphens and underscores.
+    pub(crate) word: u64,
 }
 
 impl Hits {
@@ -145,6 +149,7 @@ pub(super) fn hits<V: Vector>(
             }
         }
         *runs = Runs { alnum, word };
+        (hits.alnum, hits.word) = (alnum, word);
     }
     if shapes.token {
         let pair = hyphen & hyphen << 1;
