@@ -170,6 +170,10 @@ impl Plan {
         if self.reloads() && !host.since(2, 1, 0) {
             self.disturbance = None;
         }
+        // Told to end by SIGTERM's drain and by a reload within a second, 5.0.2 may do neither.
+        if self.reloads() && self.trigger == Trigger::Sigterm && host.since(5, 0, 0) {
+            self.disturbance = None;
+        }
         // 2.1.0 to 2.1.2 take their own records for broken ones when they find them in files that
         // a killed run has left, and discard them.
         if host.since(2, 1, 0) && !host.since(2, 1, 3) {

@@ -85,8 +85,10 @@ pub(super) fn judge(sidecar: &Sidecar, running: &Running, life: &Life<'_>) -> Ou
     {
         faults.push(format!("it ended with {ended:?}, {allowed:?} was expected"));
     }
-    // A SIGTERM between the instances of a reload goes to the host.
-    let own = life.terminated.is_none() && !(plan.reloads() && plan.trigger == Trigger::Sigterm);
+    // A SIGTERM between the instances of a reload goes to the host, and one for two instances has
+    // the slower one stopped by the faster.
+    let shared = plan.trigger == Trigger::Sigterm && (plan.reloads() || plan.second_exit);
+    let own = life.terminated.is_none() && !shared;
     if own && report["complete"] != true {
         faults.push("the report says that it is not complete".to_owned());
     }
