@@ -95,16 +95,34 @@ test: build build-probe ## everything that proves it
 	else echo "SKIPPED make dist and what is tested on it: no packages from PyPI (see tests/tools.txt)"; fi
 	$(CARGO) test --workspace --no-fail-fast
 
+# How long each target runs; which ones. What breaks one goes into its corpus.
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?= $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs)))
+FUZZ_HOST := $(shell rustc -vV | sed -n 's/^host: //p')
+.PHONY: fuzz
+fuzz: deps ## every fuzz target for FUZZ_SECONDS, with libFuzzer (needs c++)
+	RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+	-Cllvm-args=-sanitizer-coverage-trace-compares" \
+	$(CARGO) build --package flb-sidecar-fuzz --features libfuzzer --profile fuzz \
+		--target $(FUZZ_HOST) --target-dir $(TARGET)/fuzz
+	@for target in $(FUZZ_TARGETS); do \
+		mkdir -p $(TARGET)/fuzz/corpus/$$target; \
+		$(TARGET)/fuzz/$(FUZZ_HOST)/fuzz/$$target -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
+			-artifact_prefix=tests/fuzz/corpus/$$target/ \
+			$(TARGET)/fuzz/corpus/$$target tests/fuzz/corpus/$$target; done
+
 .PHONY: bench
-bench: build ## our plugins against the stock ones on every host found: a table, also in target/bench
+bench: build build-probe ## our plugins against the stock ones on every host found: a table, also in target/bench
 	FLB_SIDECAR_LIBRARY=$(TARGET)/release/libflb_sidecar.so \
+	FLB_SIDECAR_PROBE_LIBRARY=$(TARGET)/probe/debug/libflb_sidecar.so \
 	$(CARGO) run --quiet -p flb-sidecar-tests --bin bench
 
 # How many Jobs, and how many at a time; FLB_SIDECAR_SEED repeats a run.
 SOAK_JOBS ?= 1000
 SOAK_AT_ONCE ?= 8
 .PHONY: soak
-soak: build ## short Jobs on every real host, the comparison with a shell loop, upgrades, a burst in little memory
+soak: build soak-tail ## short Jobs on every real host, the comparison with a shell loop, soak-tail, upgrades, a burst in little memory
 	$(CARGO) run --quiet -p flb-sidecar-tests --bin soak -- $(TARGET)/plugins $(SOAK_JOBS) $(SOAK_AT_ONCE)
 	$(MAKE) --no-print-directory soak-upgrade soak-memory
 
@@ -126,6 +144,15 @@ soak-upgrade: build ## sidecars replaced in place under load, forth and back, ac
 .PHONY: soak-memory
 soak-memory: build ## conf/full in 64 MiB: a burst of 100 MB while the destination is down for 30 s
 	$(CARGO) run --quiet -p flb-sidecar-tests --bin soak-memory -- $(TARGET)/release/libflb_sidecar.so
+
+# How many random scripts, and the seed of the first; as many again on tmpfs, ext4 and overlayfs together.
+SOAK_SCRIPTS ?= 10000
+SOAK_SEED ?= $(shell date +%s)
+.PHONY: soak-tail
+soak-tail: build ## random scripts against the model of sidecar_tail, and its latency
+	SIDECAR_TAIL_SCRIPTS=$(SOAK_SCRIPTS) SIDECAR_TAIL_SEED=$(SOAK_SEED) \
+	$(CARGO) test --release -p in_sidecar_tail --test model -- --nocapture
+	$(CARGO) run --quiet -p flb-sidecar-tests --bin latency -- $(TARGET)/plugins
 
 .PHONY: soak-flag
 soak-flag: build ## only the time from the flag to the end of the process

@@ -1,6 +1,7 @@
 //! The running host, found out once by the constructor; and what every instance has in common.
 
 use std::ffi::{c_char, c_int, c_void, CStr, CString};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -15,6 +16,7 @@ use crate::abi::layouts;
 use crate::abi::memory::Memory;
 use crate::log::{self, InstanceLog};
 use crate::metrics::HostMetrics;
+use crate::wake::EngineThread;
 
 /// The host this library was loaded by.
 #[derive(Debug)]
@@ -24,6 +26,10 @@ pub(crate) struct Host {
 }
 
 static HOST: OnceLock<Host> = OnceLock::new();
+
+/// The configuration of the engine that was told to end; 0: none. A host that is told twice before
+/// it begins may never end: it forgets the timer of its shutdown (5.0.2).
+static ENDING: AtomicUsize = AtomicUsize::new(0);
 
 /// The host, once the constructor has accepted it.
 pub(crate) fn get() -> Option<&'static Host> {
@@ -79,6 +85,8 @@ pub(crate) struct Core {
     pub(crate) metrics: Metrics,
     pub(crate) sensitive: bool,
     host_metrics: Mutex<HostMetrics>,
+    /// Set when the plugin has ended the engine: the thread that runs it.
+    ended: Mutex<Option<EngineThread>>,
 }
 
 // SAFETY: the two pointers are only handed back to host functions, on the threads the host calls
@@ -159,6 +167,7 @@ pub(crate) fn open(
             metrics: Metrics::default(),
             sensitive: info.sensitive,
             host_metrics: Mutex::new(HostMetrics::new(metric_handle, info.name, &name)),
+            ended: Mutex::new(None),
         },
         settings,
         trusted,
@@ -214,6 +223,35 @@ impl Core {
         if let Some(flush) = self.host.functions.engine_flush {
             // SAFETY: called on the engine's thread with its own config; NULL: every input.
             unsafe { flush(self.config, std::ptr::null_mut()) };
+        }
+    }
+
+    /// Ends the engine, unless an instance has already. `engine`: its thread, if this is it.
+    pub(crate) fn exit_engine(&self, status: c_int, engine: Option<EngineThread>) {
+        if let Some(exit) = self.host.functions.engine_exit_status {
+            let config = self.config as usize;
+            if ENDING.swap(config, Ordering::AcqRel) == config {
+                return;
+            }
+            *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = engine;
+            // SAFETY: the host's own config. Since 2.0.0 the call only writes to the engine's
+            // pipe, which any thread may. Before that it pauses every input, and there every
+            // instance runs on the engine's thread; no lock that a pause takes is held here.
+            unsafe { exit(self.config, status) };
+        }
+    }
+
+    /// The instance is over: if it has ended the engine, the main thread is told when that is gone.
+    pub(crate) fn wake_main(&self) {
+        // The next engine may be at the same address.
+        ENDING.store(0, Ordering::Release);
+        let ended = self
+            .ended
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(engine) = ended {
+            engine.wake_main_when_gone();
         }
     }
 }

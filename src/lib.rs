@@ -8,6 +8,7 @@ pub mod abi;
 mod alloc;
 mod entry;
 mod guard;
+mod holdings;
 mod host;
 mod link;
 mod load;

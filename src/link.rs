@@ -16,14 +16,14 @@ use crate::abi::memory::Memory;
 /// "flb-side" and a terminator that no text has.
 const MAGIC: [u8; 16] = *b"flb-sidecar\xffdrn\x00";
 /// Raised with every change of [`DrainLink`] or [`RawStatus`].
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// [`DrainStatus`] as C sees it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 struct RawStatus {
     state: u32,
-    reserved: u32,
+    starting: u32,
     files: u64,
     read_bytes: u64,
     unread_bytes: u64,
@@ -67,7 +67,7 @@ unsafe extern "C" fn status(handle: *const c_void, out: *mut RawStatus) {
             DrainState::Drained => 2,
             DrainState::GaveUp => 3,
         },
-        reserved: 0,
+        starting: u32::from(status.starting),
         files: status.files,
         read_bytes: status.read_bytes,
         unread_bytes: status.unread_bytes,
@@ -161,6 +161,7 @@ impl Remote {
                 3 => DrainState::GaveUp,
                 _ => DrainState::Idle,
             },
+            starting: raw.starting != 0,
             files: raw.files,
             read_bytes: raw.read_bytes,
             unread_bytes: raw.unread_bytes,
@@ -199,6 +200,7 @@ mod tests {
         fn status(&self) -> DrainStatus {
             DrainStatus {
                 state: DrainState::Drained,
+                starting: true,
                 files: 1,
                 read_bytes: 2,
                 unread_bytes: 3,

@@ -1,18 +1,33 @@
 //! Keeps SIGTERM from the host until everything is delivered.
 //!
 //! The host stops reading at SIGTERM. Its handler is installed before plugins are initialised,
-//! and again on SIGHUP and SIGCONT, so ours is put on top at initialisation and checked at every
-//! tick. The first SIGTERM is noted; the second goes to the host's own handler.
+//! and again whenever SIGHUP or SIGCONT comes. So ours are put in front of all three at
+//! initialisation: SIGHUP and SIGCONT go on to the host, and SIGTERM is taken back right behind
+//! it. Every tick checks that nobody else has taken it. The first SIGTERM is noted; the second
+//! goes to the host's own handler.
 
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+/// A signal that the host handles, and its handler as an address; 0 while there is none.
+struct Taken {
+    signal: libc::c_int,
+    host: AtomicUsize,
+    ours: extern "C" fn(libc::c_int),
+}
+
+static SIGTERM: Taken = Taken::new(libc::SIGTERM, on_terminate);
+/// With these the host installs all its handlers again.
+static REINSTALLING: [Taken; 2] = [
+    Taken::new(libc::SIGHUP, on_reinstall),
+    Taken::new(libc::SIGCONT, on_reinstall),
+];
 /// When the first SIGTERM came, in nanoseconds of the monotonic clock; 0: none.
 static REQUESTED_AT: AtomicU64 = AtomicU64::new(0);
-/// The host's handler, as an address; 0 while there is none.
-static HOST_HANDLER: AtomicUsize = AtomicUsize::new(0);
+/// How many instances keep the signal, for the handlers.
+static KEPT: AtomicUsize = AtomicUsize::new(0);
 /// How many instances keep the signal. Guards installing and giving back as well.
 static KEEPERS: Mutex<usize> = Mutex::new(0);
 
@@ -28,6 +43,7 @@ impl Keeper {
             return None;
         }
         *keepers += 1;
+        KEPT.store(*keepers, Ordering::Release);
         Some(Keeper(()))
     }
 
@@ -46,45 +62,103 @@ impl Drop for Keeper {
     fn drop(&mut self) {
         let mut keepers = KEEPERS.lock().unwrap_or_else(PoisonError::into_inner);
         *keepers -= 1;
+        KEPT.store(*keepers, Ordering::Release);
         // Without this, a configuration reloaded without us would have nobody to hear SIGTERM.
-        if *keepers == 0 && current_handler() == Some(our_handler()) {
-            set_handler(HOST_HANDLER.load(Ordering::Acquire));
+        if *keepers == 0 {
+            SIGTERM.give_back();
+            REINSTALLING.iter().for_each(Taken::give_back);
         }
     }
 }
 
-fn our_handler() -> usize {
-    on_signal as extern "C" fn(libc::c_int) as usize
-}
-
+/// Whoever puts a handler of SIGTERM in front of ours may have done so with the others.
 fn put_in_front() -> bool {
-    match current_handler() {
-        None => false,
-        Some(handler) if handler == our_handler() => true,
-        Some(handler) => {
-            HOST_HANDLER.store(handler, Ordering::Release);
-            set_handler(our_handler())
+    match SIGTERM.put_in_front() {
+        Place::Refused => false,
+        Place::Kept => true,
+        Place::TakenBack => {
+            for other in &REINSTALLING {
+                other.put_in_front();
+            }
+            true
         }
     }
 }
 
-fn current_handler() -> Option<usize> {
-    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: asks for the action of a valid signal into a place of ours.
-    let asked = unsafe { libc::sigaction(libc::SIGTERM, std::ptr::null(), action.as_mut_ptr()) };
-    // SAFETY: zeroed is a valid sigaction, and the call filled it.
-    (asked == 0).then(|| unsafe { action.assume_init() }.sa_sigaction)
+enum Place {
+    Refused,
+    Kept,
+    TakenBack,
 }
 
-fn set_handler(handler: usize) -> bool {
-    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: a zeroed sigaction is valid: no flags, an empty mask.
-    let action = unsafe { action.assume_init_mut() };
-    action.sa_sigaction = handler;
-    action.sa_flags = libc::SA_RESTART;
-    // SAFETY: the handler is ours, or the one that sigaction gave before; both are of the kind
-    // that takes the signal's number only.
-    unsafe { libc::sigaction(libc::SIGTERM, action, std::ptr::null_mut()) == 0 }
+/// Everything here but `new` may be called by a handler.
+impl Taken {
+    const fn new(signal: libc::c_int, ours: extern "C" fn(libc::c_int)) -> Self {
+        Taken {
+            signal,
+            host: AtomicUsize::new(0),
+            ours,
+        }
+    }
+
+    fn put_in_front(&self) -> Place {
+        match self.current() {
+            None => Place::Refused,
+            Some(handler) if handler == self.ours as usize => Place::Kept,
+            Some(handler) => {
+                self.host.store(handler, Ordering::Release);
+                if self.set(self.ours as usize) {
+                    Place::TakenBack
+                } else {
+                    Place::Refused
+                }
+            }
+        }
+    }
+
+    fn give_back(&self) {
+        if self.current() == Some(self.ours as usize) {
+            self.set(self.host.load(Ordering::Acquire));
+        }
+    }
+
+    fn current(&self) -> Option<usize> {
+        let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+        // SAFETY: asks for the action of a valid signal into a place of ours.
+        let asked = unsafe { libc::sigaction(self.signal, std::ptr::null(), action.as_mut_ptr()) };
+        // SAFETY: zeroed is a valid sigaction, and the call filled it.
+        (asked == 0).then(|| unsafe { action.assume_init() }.sa_sigaction)
+    }
+
+    fn set(&self, handler: usize) -> bool {
+        let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+        // SAFETY: a zeroed sigaction is valid: no flags, an empty mask.
+        let action = unsafe { action.assume_init_mut() };
+        action.sa_sigaction = handler;
+        action.sa_flags = libc::SA_RESTART;
+        // SAFETY: the handler is ours, or the one that sigaction gave before; both are of the kind
+        // that takes the signal's number only.
+        unsafe { libc::sigaction(self.signal, action, std::ptr::null_mut()) == 0 }
+    }
+
+    /// What would have happened without us.
+    fn call_host(&self) {
+        match self.host.load(Ordering::Acquire) {
+            libc::SIG_IGN => {}
+            // Stopped processes go on without a handler.
+            libc::SIG_DFL if self.signal == libc::SIGCONT => {}
+            libc::SIG_DFL => {
+                // SAFETY: ends the process as the signal would have; allowed in handlers.
+                unsafe { libc::_exit(128 + self.signal) }
+            }
+            handler => {
+                // SAFETY: sigaction gave this address as the handler of this signal; the host's
+                // takes one int.
+                let handler: extern "C" fn(libc::c_int) = unsafe { std::mem::transmute(handler) };
+                handler(self.signal);
+            }
+        }
+    }
 }
 
 fn now() -> u64 {
@@ -99,24 +173,26 @@ fn now() -> u64 {
 }
 
 /// Only atomics and clock_gettime here, and the host's own handler.
-extern "C" fn on_signal(signal: libc::c_int) {
-    let first = REQUESTED_AT
-        .compare_exchange(0, now().max(1), Ordering::AcqRel, Ordering::Acquire)
-        .is_ok();
-    if first {
-        return;
+extern "C" fn on_terminate(_signal: libc::c_int) {
+    let kept = KEPT.load(Ordering::Acquire) > 0;
+    let first = || {
+        REQUESTED_AT
+            .compare_exchange(0, now().max(1), Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    };
+    if !(kept && first()) {
+        SIGTERM.call_host();
     }
-    match HOST_HANDLER.load(Ordering::Acquire) {
-        libc::SIG_IGN => {}
-        libc::SIG_DFL => {
-            // SAFETY: ends the process as the signal would have; allowed in handlers.
-            unsafe { libc::_exit(128 + signal) }
+}
+
+/// Only atomics and sigaction here, and the host's own handler.
+extern "C" fn on_reinstall(signal: libc::c_int) {
+    for taken in &REINSTALLING {
+        if taken.signal == signal {
+            taken.call_host();
         }
-        handler => {
-            // SAFETY: sigaction gave this address as the handler of this signal; the host's
-            // takes one int.
-            let handler: extern "C" fn(libc::c_int) = unsafe { std::mem::transmute(handler) };
-            handler(signal);
-        }
+    }
+    if KEPT.load(Ordering::Acquire) > 0 {
+        put_in_front();
     }
 }

@@ -98,11 +98,19 @@ pub struct InputOffsets {
     pub context: usize,
     pub plugin: usize,
     pub tag: usize,
+    /// Its storage: kind, stream, chunkio's context.
+    pub storage: usize,
+    /// Two ints, for memory and for storage: 0 while it is paused for lack of room.
+    pub running: usize,
+    /// The node in the list of inputs.
+    pub node: usize,
     pub properties: usize,
     pub chunks: usize,
     pub tasks: usize,
     /// Absent before 2.0.0.
     pub threaded: Option<usize>,
+    /// What a threaded input appended and the engine has not taken; absent before 2.0.0.
+    pub ring: Option<usize>,
     /// Only where `flb_input_get_cmt_instance` is missing.
     pub metrics: Option<usize>,
 }
@@ -141,6 +149,28 @@ impl ConfigOffsets {
     pub const INGESTION_ACTIVE: usize = 76;
     /// `is_shutting_down`, int.
     pub const SHUTTING_DOWN: usize = 80;
+    /// No release's is larger.
+    pub const MOST_BYTES: usize = 32 << 10;
+}
+
+/// What is read of chunkio and of the ring, the same in every release unless said otherwise.
+#[derive(Clone, Copy, Debug)]
+pub struct StorageOffsets;
+
+impl StorageOffsets {
+    /// In an input's storage: the kind, int; 0 is the filesystem.
+    pub const KIND: usize = 0;
+    /// In an input's storage: chunkio's context.
+    pub const CHUNKIO: usize = 16;
+    /// In chunkio's context: where its flags are or were, ints. The two other places never have
+    /// the bit of [`StorageOffsets::CHECKSUM`], but for a pointer's upper half in 1.9.0.
+    pub const FLAGS: [usize; 3] = [0, 8, 12];
+    /// Chunks are written with a checksum, which is right only after a sync.
+    pub const CHECKSUM: i32 = 4;
+    /// In a ring: where the buffer behind it is. Since 5.1.0 there is a mutex before it.
+    pub const RING_BUFFER: [usize; 3] = [0, 40, 48];
+    /// In that buffer: data, size, read position and write position, words.
+    pub const RING_POSITIONS: [usize; 4] = [0, 8, 16, 24];
 }
 
 /// A range of releases with one ABI.
@@ -174,6 +204,9 @@ pub struct Generation {
     pub filter_instance: FilterOffsets,
     /// Output instance.
     pub output_instance: OutputOffsets,
+    /// A killed host reads the chunks in its files again. 2.1.0 to 2.1.2 take their own header of
+    /// records for damage.
+    pub keeps_chunks: bool,
     /// The host takes `threaded` from any input's options; before, it is ours to accept.
     pub threaded_inputs: bool,
     /// The input instance holds a mutex (larger on aarch64 with glibc) and, where the host is
@@ -219,10 +252,14 @@ const INPUT_1_9: InputOffsets = InputOffsets {
     context: 144,
     plugin: 160,
     tag: 168,
+    storage: 240,
+    running: 280,
+    node: 304,
     properties: 352,
     chunks: 384,
     tasks: 432,
     threaded: None,
+    ring: None,
     metrics: Some(496),
 };
 const INPUT_2_0_0: InputOffsets = InputOffsets {
@@ -230,10 +267,14 @@ const INPUT_2_0_0: InputOffsets = InputOffsets {
     context: 192,
     plugin: 208,
     tag: 216,
+    storage: 288,
+    running: 328,
+    node: 352,
     properties: 400,
     chunks: 432,
     tasks: 480,
     threaded: Some(544),
+    ring: Some(560),
     metrics: None,
 };
 const INPUT_2_0_1: InputOffsets = InputOffsets {
@@ -241,10 +282,14 @@ const INPUT_2_0_1: InputOffsets = InputOffsets {
     context: 184,
     plugin: 200,
     tag: 208,
+    storage: 280,
+    running: 320,
+    node: 344,
     properties: 392,
     chunks: 424,
     tasks: 472,
     threaded: Some(536),
+    ring: Some(552),
     metrics: None,
 };
 const INPUT_2_1: InputOffsets = InputOffsets {
@@ -252,10 +297,14 @@ const INPUT_2_1: InputOffsets = InputOffsets {
     context: 200,
     plugin: 216,
     tag: 224,
+    storage: 296,
+    running: 336,
+    node: 360,
     properties: 408,
     chunks: 440,
     tasks: 488,
     threaded: Some(552),
+    ring: Some(568),
     metrics: None,
 };
 const INPUT_3_2_3: InputOffsets = InputOffsets {
@@ -263,10 +312,14 @@ const INPUT_3_2_3: InputOffsets = InputOffsets {
     context: 208,
     plugin: 224,
     tag: 232,
+    storage: 304,
+    running: 344,
+    node: 368,
     properties: 416,
     chunks: 448,
     tasks: 496,
     threaded: Some(608),
+    ring: Some(624),
     metrics: None,
 };
 const INPUT_5_1: InputOffsets = InputOffsets {
@@ -274,10 +327,14 @@ const INPUT_5_1: InputOffsets = InputOffsets {
     context: 208,
     plugin: 224,
     tag: 232,
+    storage: 312,
+    running: 352,
+    node: 376,
     properties: 424,
     chunks: 456,
     tasks: 504,
     threaded: Some(616),
+    ring: Some(632),
     metrics: None,
 };
 const FILTER_1_9: FilterOffsets = FilterOffsets {
@@ -349,6 +406,7 @@ const V1_9_0: Generation = Generation {
     input_instance: INPUT_1_9,
     filter_instance: FILTER_1_9,
     output_instance: output_1_9(),
+    keeps_chunks: true,
     threaded_inputs: false,
     input_has_mutex: false,
 };
@@ -412,6 +470,7 @@ const V2_1_0: Generation = Generation {
     input_instance: INPUT_2_1,
     filter_instance: FILTER_2_1_0,
     output_instance: output_2_1(320, &[448]),
+    keeps_chunks: false,
     ..V2_0_7
 };
 
@@ -420,6 +479,7 @@ const V2_1_4: Generation = Generation {
     present: &[c"flb_input_log_append_skip_processor_stages"],
     absent: &[c"flb_input_set_processor"],
     filter_instance: FILTER_2_1_4,
+    keeps_chunks: true,
     ..V2_1_0
 };
 

@@ -104,17 +104,24 @@ impl Memory {
     pub(crate) fn list(&mut self, head: usize) -> Option<Vec<usize>> {
         let mut nodes = Vec::new();
         let mut before = head;
-        let mut node = self.word(head.checked_add(8)?)?;
+        let [last, mut node] = self.pair(head)?;
         while node != head {
+            let [previous, next] = self.pair(node)?;
             // Both directions must agree, or this is not a list.
-            if self.word(node)? != before || nodes.len() == MAX_NODES {
+            if previous != before || nodes.len() == MAX_NODES {
                 return None;
             }
             nodes.push(node);
             before = node;
-            node = self.word(node.checked_add(8)?)?;
+            node = next;
         }
-        (self.word(head)? == before).then_some(nodes)
+        (last == before).then_some(nodes)
+    }
+
+    fn pair(&mut self, address: usize) -> Option<[usize; 2]> {
+        let mut bytes = [[0; size_of::<usize>()]; 2];
+        self.read(address, bytes.as_flattened_mut())
+            .then(|| bytes.map(usize::from_ne_bytes))
     }
 }
 

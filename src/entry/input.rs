@@ -1,10 +1,11 @@
 //! Entry points of an input.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ffi::{c_int, c_void, CString};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, TryLockError};
 use std::time::{Duration, Instant};
@@ -20,11 +21,13 @@ use crate::abi::bindings::{host_config, host_input};
 use crate::abi::generations::AppendCall;
 use crate::abi::layouts::InputCallbacks;
 use crate::abi::memory::Memory;
+use crate::holdings::{Holder, Surroundings, BLIND_RING_DELAY};
 use crate::host::{Core, Section};
 use crate::link::DrainLink;
 use crate::multiline::HostMultiline;
 use crate::parsers::HostParsers;
 use crate::sqlite;
+use crate::wake::EngineThread;
 
 /// An input of this library: its type, and where its name was registered.
 pub(crate) trait InputPlugin: Input {
@@ -54,13 +57,13 @@ struct Seen {
     trusted: bool,
     tag: Option<String>,
     /// It runs on a thread of its own: what is appended goes through a ring, which the engine
-    /// empties every quarter of a second.
+    /// empties every quarter of a second, unless it is blocked or the input is paused.
     threaded: bool,
+    /// When there was last something where the engine's chunks do not show it.
+    hidden_at: Cell<Option<Instant>>,
+    surroundings: RefCell<Option<Rc<Surroundings>>>,
     last_append: Cell<Option<Instant>>,
 }
-
-/// How long after an append to a threaded input something may still be in the ring.
-const RING_DELAY: Duration = Duration::from_secs(1);
 
 impl Seen {
     fn read(core: &Core, trusted: bool) -> Self {
@@ -78,16 +81,10 @@ impl Seen {
             trusted,
             tag: tag.and_then(|tag| String::from_utf8(tag).ok()),
             threaded: threaded == Some(1),
+            hidden_at: Cell::new(None),
+            surroundings: RefCell::new(None),
             last_append: Cell::new(None),
         }
-    }
-
-    fn ring_may_hold_something(&self) -> bool {
-        self.threaded
-            && self
-                .last_append
-                .get()
-                .is_some_and(|at| at.elapsed() < RING_DELAY)
     }
 }
 
@@ -135,6 +132,7 @@ fn start<P: InputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_i
             core: &core,
             seen: &seen,
             paused: &paused,
+            engine_runs: false,
         };
         Ok((P::init(settings, &mut handle)?, clock))
     });
@@ -344,6 +342,7 @@ impl<P: InputPlugin> Context<P> {
                 core: &self.core,
                 seen: &self.seen,
                 paused: &self.paused,
+                engine_runs: true,
             };
             self.core.run(|| body(plugin, &mut host));
         }
@@ -383,14 +382,77 @@ struct Handle<'a> {
     core: &'a Core,
     seen: &'a Seen,
     paused: &'a AtomicBool,
+    /// The call is from the engine's loop: every instance is there.
+    engine_runs: bool,
 }
 
 impl Handle<'_> {
-    /// The nodes of a list in the instance.
-    fn list(&self, offset: usize) -> Option<Vec<usize>> {
-        let at = self.core.instance as usize + self.core.host.input_offset(offset);
-        Memory::open().filter(|_| self.seen.trusted)?.list(at)
+    fn holder(&self) -> Holder {
+        Holder::new(self.core.host, self.core.instance, self.core.config)
     }
+
+    fn memory(&self) -> Option<Memory> {
+        Memory::open().filter(|_| self.seen.trusted)
+    }
+
+    /// What is around this input. Filters and their emitters are made after it, and perhaps only
+    /// while a threaded one runs already.
+    fn surroundings(&self, memory: &mut Memory) -> Option<Rc<Surroundings>> {
+        let mut known = self.seen.surroundings.borrow_mut();
+        if let Some(surroundings) = known.as_ref() {
+            return Some(surroundings.clone());
+        }
+        let found = Rc::new(self.holder().surroundings(memory, self.seen.threaded)?);
+        if self.engine_runs && !self.seen.threaded {
+            *known = Some(found.clone());
+        }
+        Some(found)
+    }
+
+    /// Whether something that was appended may not have come to the engine yet.
+    fn ring_may_hold_something(&self) -> bool {
+        let mut memory = self.memory();
+        let ring = memory
+            .as_mut()
+            .and_then(|memory| self.holder().ring_holds_something(memory));
+        ring.unwrap_or_else(|| {
+            let appended = self.seen.last_append.get();
+            appended.is_some_and(|at| at.elapsed() < BLIND_RING_DELAY)
+        })
+    }
+
+    fn held(&self) -> Option<Held> {
+        let mut memory = self.memory()?;
+        let holder = self.holder();
+        let around = self.surroundings(&mut memory)?;
+        let mut held = Held::default();
+        if !around.delay.is_zero() {
+            // Looked at before the chunks: what leaves the ring meanwhile is in one of those.
+            let in_ring =
+                self.seen.threaded && holder.ring_holds_something(&mut memory) == Some(true);
+            around.chunks(&mut memory, &mut held.chunks)?;
+            let lost = around.has_emitters() && self.core.is_stopping();
+            if in_ring || lost || !held.chunks.is_empty() || around.any_paused(&mut memory) {
+                self.seen.hidden_at.set(Some(Instant::now()));
+            }
+            let hidden_at = self.seen.hidden_at.get();
+            held.hidden = hidden_at.is_some_and(|at| at.elapsed() < around.delay);
+        }
+        if !around.on_disk {
+            held.chunks.extend(holder.chunks(&mut memory)?);
+            held.tasks = holder.tasks(&mut memory)?;
+        }
+        Some(held)
+    }
+}
+
+/// What a crash would take along.
+#[derive(Debug, Default)]
+struct Held {
+    chunks: Vec<usize>,
+    tasks: usize,
+    /// There may be something besides.
+    hidden: bool,
 }
 
 impl InputHost for Handle<'_> {
@@ -428,7 +490,9 @@ impl InputHost for Handle<'_> {
         };
         match result {
             Some(code) if code >= 0 => {
-                self.seen.last_append.set(Some(Instant::now()));
+                let now = Some(Instant::now());
+                self.seen.hidden_at.set(now);
+                self.seen.last_append.set(now);
                 Ok(())
             }
             _ => Err(Refused),
@@ -451,13 +515,20 @@ impl InputHost for Handle<'_> {
         self.core.flush_engine();
     }
 
+    fn exit(&mut self, status: i32) -> bool {
+        if self.seen.threaded && self.ring_may_hold_something() {
+            return false;
+        }
+        let engine = (!self.seen.threaded).then(EngineThread::current);
+        self.core.exit_engine(status, engine);
+        true
+    }
+
     fn pending(&self) -> Option<Pending> {
-        let table = &self.core.host.generation.input_instance;
-        let chunks = self.list(table.chunks)?.len();
+        let held = self.held()?;
         Some(Pending {
-            // The ring counts as one chunk more, whether or not it has been emptied already.
-            chunks: chunks + usize::from(self.seen.ring_may_hold_something()),
-            tasks: self.list(table.tasks)?.len(),
+            chunks: held.chunks.len() + usize::from(held.hidden),
+            tasks: held.tasks,
         })
     }
 
@@ -466,10 +537,17 @@ impl InputHost for Handle<'_> {
             return false;
         }
         // A chunk is numbered by where it is.
-        let nodes = self.list(self.core.host.generation.input_instance.chunks);
-        let known = nodes.is_some();
-        chunks.extend(nodes.into_iter().flatten().map(|node| node as u64));
+        let held = self.held();
+        let known = held.is_some();
+        let nodes = held.into_iter().flat_map(|held| held.chunks);
+        chunks.extend(nodes.map(|node| node as u64));
         known
+    }
+
+    fn delay(&self) -> Option<Duration> {
+        let mut memory = self.memory()?;
+        let around = self.surroundings(&mut memory)?;
+        (!around.any_paused(&mut memory)).then_some(around.delay)
     }
 
     fn stock_positions(&self, db: &Path) -> Option<Vec<StockPosition>> {

@@ -108,6 +108,7 @@ fn end<P>(core: &Core, plugin: Option<P>, exit: impl FnOnce(P)) {
     // Once more for what the plugin's threads wrote while they ended.
     core.run(|| core.sync_metrics(true));
     core.forget_metrics();
+    core.wake_main();
 }
 
 /// Locks, also after a panic inside: the plugin's next call gets it as it is.

@@ -17,6 +17,7 @@ use crate::abi::bindings::{
     host_config, host_event_chunk, host_flush, host_input, host_output, output_plugin_1_9_0,
 };
 use crate::abi::functions::Flush;
+use crate::abi::generations::ConfigOffsets;
 use crate::abi::layouts::{self, OutputCallbacks};
 use crate::abi::memory::Memory;
 use crate::abi::observe;
@@ -41,8 +42,6 @@ struct Context<P> {
     timer: Option<Timer>,
     /// Held while the plugin keeps SIGTERM from the host.
     keeper: Mutex<Option<Keeper>>,
-    /// Set when the plugin has ended the engine: the thread that runs it.
-    ended: Mutex<Option<EngineThread>>,
     plugin: Mutex<Option<P>>,
 }
 
@@ -103,7 +102,6 @@ fn start<P: OutputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_
     let host = core.host;
     let counts = Counts::default();
     let keeper = Mutex::new(None);
-    let ended = Mutex::new(None);
     let made = super::make(&core, opened.settings, |settings| {
         let acknowledge = find_acknowledge().ok_or_else(|| {
             ConfigError::other("this host lacks its output 'exit', which ends our flushes")
@@ -112,7 +110,6 @@ fn start<P: OutputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_
             core: &core,
             counts: &counts,
             keeper: &keeper,
-            ended: &ended,
         };
         Ok((P::init(settings, &mut handle)?, acknowledge))
     });
@@ -126,7 +123,6 @@ fn start<P: OutputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_
         acknowledge_context: Scratch(UnsafeCell::new([0; 512])),
         timer: None,
         keeper,
-        ended,
         plugin: Mutex::new(Some(plugin)),
     }));
     let tick_ms = c_int::try_from(P::TICK.as_millis())
@@ -171,7 +167,6 @@ unsafe extern "C" fn on_timer<P: OutputPlugin>(_config: *mut host_config, data: 
             core: &context.core,
             counts: &context.counts,
             keeper: &context.keeper,
-            ended: &context.ended,
         };
         context.core.run(|| plugin.tick(&mut host));
     }
@@ -232,9 +227,6 @@ unsafe extern "C" fn exit<P: OutputPlugin>(
     }
     let plugin = lock(&context.plugin).take();
     super::end(&context.core, plugin, P::exit);
-    if let Some(engine) = lock(&context.ended).take() {
-        engine.wake_main_when_gone();
-    }
     0
 }
 
@@ -243,14 +235,10 @@ struct Handle<'a> {
     core: &'a Core,
     counts: &'a Counts,
     keeper: &'a Mutex<Option<Keeper>>,
-    ended: &'a Mutex<Option<EngineThread>>,
 }
 
 /// Inputs are numbered from 0 without gaps; this ends the search on a host gone wrong.
 const MAX_INPUTS: c_int = 1024;
-
-/// No release's `struct flb_config` is larger.
-const CONFIG_BYTES: usize = 32 << 10;
 
 impl Handle<'_> {
     fn instances(&self) -> Vec<*mut c_void> {
@@ -268,7 +256,7 @@ impl Handle<'_> {
     fn outputs_of_engine(&self, memory: &mut Memory) -> Option<Vec<usize>> {
         let own = self.core.instance as usize;
         let config = self.core.config as usize;
-        let in_config = |node: &usize| (config..config + CONFIG_BYTES).contains(node);
+        let in_config = |node: &usize| (config..config + ConfigOffsets::MOST_BYTES).contains(node);
         self.core
             .host
             .generation
@@ -427,12 +415,8 @@ impl EngineHost for Handle<'_> {
     }
 
     fn exit(&mut self, status: i32) {
-        if let Some(exit) = self.core.host.functions.engine_exit_status {
-            *lock(self.ended) = Some(EngineThread::current());
-            // SAFETY: the host's own config, on the engine's thread. Hosts before 2.0.0 pause
-            // every input inside this call; no lock of an input is held here.
-            unsafe { exit(self.core.config, status) };
-        }
+        let engine = EngineThread::current();
+        self.core.exit_engine(status, Some(engine));
     }
 
     fn limit_grace(&mut self, limit: Duration) {

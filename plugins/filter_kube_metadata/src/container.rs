@@ -1,7 +1,71 @@
 //! Which container wrote a record: from a template of its file's path or of its tag.
 
-use flb_sidecar_sdk::ConfigError;
+use flb_sidecar_sdk::msgpack::{map_get, read, Value};
+use flb_sidecar_sdk::{ConfigError, Settings};
 use regex::bytes::Regex;
+
+/// Where the container's name is found.
+#[derive(Clone, Debug)]
+pub(crate) struct Names {
+    fixed: Option<Vec<u8>>,
+    tag: Option<Template>,
+    path: Option<(Vec<u8>, Template)>,
+}
+
+impl Names {
+    /// Reads the options.
+    ///
+    /// # Errors
+    /// A template that is none, or one for the path without the field that has the path.
+    pub(crate) fn new(settings: &Settings) -> Result<Self, ConfigError> {
+        let given = |option| settings.string(option).filter(|text| !text.is_empty());
+        let tag = given("tag_template")
+            .map(|text| Template::new("tag_template", text, '.'))
+            .transpose()?;
+        let path = match (given("path_template"), given("path_key")) {
+            (None, _) => None,
+            (Some(text), Some(key)) => Some((
+                key.as_bytes().to_vec(),
+                Template::new("path_template", text, '/')?,
+            )),
+            (Some(_), None) => {
+                let needed = "with path_template, the field that the input's Path_Key sets";
+                return Err(ConfigError::missing("path_key", needed));
+            }
+        };
+        Ok(Names {
+            fixed: given("container_name").map(|name| name.as_bytes().to_vec()),
+            tag,
+            path,
+        })
+    }
+
+    /// The name for a batch.
+    pub(crate) fn of_tag<'t>(&'t self, tag: &'t [u8]) -> Option<&'t [u8]> {
+        let found = self.tag.as_ref().and_then(|template| template.find(tag));
+        found.or(self.fixed.as_deref())
+    }
+
+    /// Records may have names of their own.
+    pub(crate) fn in_paths(&self) -> bool {
+        self.path.is_some()
+    }
+
+    /// The path in a record, if its path is to be looked at.
+    pub(crate) fn path<'r>(&self, body: &'r [u8]) -> Option<&'r [u8]> {
+        let (key, _) = self.path.as_ref()?;
+        let value = map_get(body, 0, key)?;
+        let (Value::String { start, end }, _) = read(value, 0)? else {
+            return None;
+        };
+        Some(&value[start..end])
+    }
+
+    /// The name in a path.
+    pub(crate) fn of_path<'p>(&self, path: &'p [u8]) -> Option<&'p [u8]> {
+        self.path.as_ref()?.1.find(path)
+    }
+}
 
 /// A template such as `/var/log/app/{container_name}/*.log`.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use flb_sidecar_sdk::event::{begin_record, RecordFormat, Timestamp};
 use flb_sidecar_sdk::fake::FakeHost;
 use flb_sidecar_sdk::metrics::Metrics;
 use flb_sidecar_sdk::msgpack::{write_map_len, write_str};
-use flb_sidecar_sdk::{json, Kind, ParsedTime};
+use flb_sidecar_sdk::{json, Kind, ParsedTime, Parser, Parsers};
 use serde_json::{json, Value as Json};
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,6 @@
 use super::*;
 use flb_sidecar_sdk::json;
-use flb_sidecar_sdk::msgpack::write_map_len;
+use flb_sidecar_sdk::msgpack::{write_bytes_as_str, write_map_len};
 use proptest::prelude::*;
 use serde_json::Value as Json;
 
@@ -10,12 +10,12 @@ fn read(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
 
 fn read_with(text: impl AsRef<[u8]>, trim: bool) -> Option<Vec<u8>> {
     let mut pairs = b"before".to_vec();
-    let len = JsonReader::default().object(text.as_ref(), 31, trim, &mut pairs);
-    if len.is_none() {
+    let object = JsonReader::default().object(text.as_ref(), 31, trim, &mut pairs);
+    if object.is_none() {
         assert_eq!(pairs, b"before");
     }
     let mut out = Vec::new();
-    write_map_len(&mut out, len?);
+    write_map_len(&mut out, object?.len);
     out.extend_from_slice(&pairs[6..]);
     Some(out)
 }
@@ -88,20 +88,6 @@ fn strings_keep_what_strict_json_refuses() {
 }
 
 #[test]
-fn the_end_of_a_string_is_found_at_any_distance() {
-    for len in 0..80 {
-        for (stop, tail) in [(b'"', 0), (b'\\', 1), (b'"', 20), (b'\\', 100)] {
-            let mut text = vec![b'!'; len];
-            assert_eq!(string_end(&text), None);
-            text.push(stop);
-            text.extend(std::iter::repeat_n(b'#', tail));
-            text.push(b'"');
-            assert_eq!(string_end(&text), Some(len));
-        }
-    }
-}
-
-#[test]
 fn only_a_single_object_is_one() {
     for text in [
         "",
@@ -140,6 +126,32 @@ fn only_a_single_object_is_one() {
         read("{\"a\":1,\"a\":2}").unwrap(),
         [0x82, 0xa1, b'a', 1, 0xa1, b'a', 2]
     );
+}
+
+#[test]
+fn escapes_in_keys_of_the_object_itself_are_told() {
+    for (text, escaped_key) in [
+        (r#"{"a":"\n","b":{"\u0063":1}}"#, false),
+        (r#"{"a":1,"\u0062":2,"c":3}"#, true),
+    ] {
+        let object = JsonReader::default().object(text.as_bytes(), 31, false, &mut Vec::new());
+        assert_eq!(object.unwrap().escaped_key, escaped_key, "{text}");
+    }
+}
+
+#[test]
+fn texts_of_any_length_are_read() {
+    let mut reader = JsonReader::default();
+    for len in [0, 10, 31, 32, 255, 256, 65536, 2 << 20, 100] {
+        // Doubles grow most of all values.
+        for (item, packed) in [("1.5", 9), ("\"\\\"\"", 2)] {
+            let items = vec![item; len / item.len() + 1];
+            let text = format!("{{\"a\":[{}]}}", items.join(","));
+            let mut out = Vec::new();
+            reader.object(text.as_bytes(), 31, false, &mut out).unwrap();
+            assert!(out.len() - items.len() * packed < 8);
+        }
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@
 
 mod api;
 mod container;
+mod counters;
 mod encode;
 mod environment;
 mod filter;
@@ -17,16 +18,22 @@ mod json;
 mod merge;
 mod object;
 mod options;
+mod packed;
+mod parsers;
 mod pod;
 mod podinfo;
+mod preload;
 mod record;
 mod splice;
+mod stops;
 mod store;
 #[cfg(test)]
 mod testing;
 mod threads;
+mod view;
 mod watch;
 mod workload;
+mod writer;
 
 pub use environment::{Environment, Process};
 pub use filter::KubeMetadata;

@@ -3,7 +3,8 @@
 use flb_sidecar_sdk::msgpack::{read, skip, write_bytes_as_str, write_str, Value};
 use flb_sidecar_sdk::{ParsedTime, Parser, Settings};
 
-use crate::json::{trimmed_len, write_len, JsonReader};
+use crate::encode::Content;
+use crate::json::{trimmed_len, write_len, JsonReader, Object};
 
 /// Deepest nesting of objects and arrays in `log`: the host reads records with up to 32 containers
 /// in each other, of which the event and its body are two.
@@ -13,6 +14,8 @@ const MAX_DEPTH: usize = 31;
 #[derive(Debug)]
 pub(crate) struct MergeLog {
     key: Option<String>,
+    /// That key may be the name of a field that records get.
+    key_is_name: bool,
     trim: bool,
     keep: bool,
     json: JsonReader,
@@ -26,28 +29,36 @@ pub(crate) struct Merged {
     pub(crate) len: usize,
     /// A parser found this time.
     pub(crate) time: Option<ParsedTime>,
+    /// Some key is not in the record's bytes as it stands.
+    pub(crate) has_new_key: bool,
 }
 
 /// What `log` was found to be.
-enum Content {
+enum Log {
     /// Text that holds no fields.
     Plain,
     /// Neither text nor map.
     Other,
-    /// Fields, this many, which were appended.
-    Text(usize, Option<ParsedTime>),
+    /// A JSON object, whose pairs were appended.
+    Json(Object),
+    /// Fields that a parser found, this many, which were appended.
+    Parsed(usize, ParsedTime),
     /// The record's own map.
     Map(usize),
 }
 
 impl MergeLog {
     /// `None`: off.
-    pub(crate) fn new(settings: &Settings) -> Option<Self> {
-        settings.boolean("merge_log").then(|| MergeLog {
-            key: settings
-                .string("merge_log_key")
-                .filter(|key| !key.is_empty())
-                .map(str::to_owned),
+    pub(crate) fn new(settings: &Settings, content: &Content) -> Option<Self> {
+        if !settings.boolean("merge_log") {
+            return None;
+        }
+        let key = settings
+            .string("merge_log_key")
+            .filter(|key| !key.is_empty());
+        Some(MergeLog {
+            key: key.map(str::to_owned),
+            key_is_name: key.is_some_and(|key| content.may_be_in(key.as_bytes())),
             trim: settings.boolean("merge_log_trim"),
             keep: settings.boolean("keep_log"),
             json: JsonReader::default(),
@@ -83,16 +94,17 @@ impl MergeLog {
             out.push(0);
             out.len() - 1
         });
-        let (added, time) = match self.read_log(body, value, parser, out) {
+        let (added, time, new_key) = match self.read_log(body, value, parser, out) {
             // As in Fluent Bit's own filter a `log` that is neither text nor map is dropped
             // where merged ones are.
-            Content::Other if !self.keep => (0, None),
-            Content::Plain | Content::Other => {
+            Log::Other if !self.keep => (0, None, false),
+            Log::Plain | Log::Other => {
                 out.truncate(before);
                 return None;
             }
-            Content::Text(added, time) => (added, time),
-            Content::Map(added) => (added, None),
+            Log::Json(object) => (object.len, None, object.escaped_key),
+            Log::Parsed(added, time) => (added, Some(time), true),
+            Log::Map(added) => (added, None, false),
         };
         match head {
             Some(_) if added == 0 => out.truncate(behind),
@@ -102,7 +114,11 @@ impl MergeLog {
             }
             None => len += added,
         }
-        Some(Merged { len, time })
+        Some(Merged {
+            len,
+            time,
+            has_new_key: new_key || self.key_is_name,
+        })
     }
 
     fn read_log(
@@ -111,34 +127,34 @@ impl MergeLog {
         value: usize,
         parser: Option<&mut dyn Parser>,
         out: &mut Vec<u8>,
-    ) -> Content {
+    ) -> Log {
         match read(body, value) {
             Some((Value::String { start, end }, _)) => {
                 let text = &body[start..end];
                 let Some(parser) = parser else {
                     let depth = MAX_DEPTH - usize::from(self.key.is_some());
                     return match self.json.object(text, depth, self.trim, out) {
-                        Some(added) => Content::Text(added, None),
-                        None => Content::Plain,
+                        Some(object) => Log::Json(object),
+                        None => Log::Plain,
                     };
                 };
                 self.parsed.clear();
                 let Some(time) = parser.parse(text, &mut self.parsed) else {
-                    return Content::Plain;
+                    return Log::Plain;
                 };
                 match append_pairs(&self.parsed, self.trim, out) {
-                    Some(added) => Content::Text(added, Some(time)),
-                    None => Content::Plain,
+                    Some(added) => Log::Parsed(added, time),
+                    None => Log::Plain,
                 }
             }
             Some((Value::Map(added), first)) => match skip(body, value) {
                 Some(end) => {
                     out.extend_from_slice(&body[first..end]);
-                    Content::Map(added)
+                    Log::Map(added)
                 }
-                None => Content::Plain,
+                None => Log::Plain,
             },
-            _ => Content::Other,
+            _ => Log::Other,
         }
     }
 }

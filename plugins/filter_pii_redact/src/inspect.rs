@@ -89,6 +89,7 @@ pub(crate) struct Inspector {
     again: bool,
     pub(crate) arena: Vec<u8>,
     hits: Vec<Hit>,
+    view: View,
 }
 
 impl Inspector {
@@ -109,6 +110,7 @@ impl Inspector {
             again: false,
             arena: Vec::new(),
             hits: Vec::new(),
+            view: View::default(),
         }
     }
 
@@ -230,9 +232,11 @@ impl Inspector {
             return self.inspect_json(text, 0, b"", key, depth, edits).1;
         } else {
             self.count_rejected();
-            if let Some(view) = View::decode(text) {
+            let mut view = std::mem::take(&mut self.view);
+            if view.decode(text) {
                 self.collect_decoded(&view, key, &mut hits);
             }
+            self.view = view;
             self.resolve(text, &mut hits);
             self.apply(text, &hits, Quote::Guess, edits)
         };

@@ -1,6 +1,6 @@
 //! Words that say what a number is: "routing", "SSN", "phone" near it, or the key it stands under.
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use crate::scan::Gate;
 
 /// Groups of keywords, as bits.
 pub(crate) mod group {
@@ -21,10 +21,13 @@ pub(crate) mod group {
     /// Words that go with a phone number, among others.
     pub(crate) const CALL: u32 = 1 << 13;
     pub(crate) const BANK: u32 = 1 << 14;
+    /// Words that stand directly behind a phone number.
+    pub(crate) const LABEL: u32 = 1 << 15;
 }
 
 use group::{
-    AADHAAR, ABA, BANK, CALL, CARD, CNPJ, CPF, DE_TAX_ID, ITIN, NHS, NIR, NPI, PHONE, SIN, SSN,
+    AADHAAR, ABA, BANK, CALL, CARD, CNPJ, CPF, DE_TAX_ID, ITIN, LABEL, NHS, NIR, NPI, PHONE, SIN,
+    SSN,
 };
 
 /// How far in front of a number a keyword counts, in bytes.
@@ -32,8 +35,14 @@ const BEFORE: usize = 56;
 /// How far behind a number a keyword counts.
 const AFTER: usize = 28;
 
+/// How much is scanned in front of what is asked for first.
+const BACK: usize = 64;
+/// So many words are kept before those that nobody asks for any more are forgotten.
+const MANY: usize = 1024;
+/// How far in front of a question no earlier one will follow.
+const FAR: usize = 1024;
 /// How much is scanned beyond what is asked for.
-const AHEAD: usize = 64;
+const AHEAD: usize = 192;
 /// Length of the longest keyword, at least.
 const LONGEST: usize = 20;
 
@@ -118,47 +127,96 @@ const WORDS: &[(&str, u32)] = &[
     ("contact", CALL),
     ("reach", CALL),
     ("ring", CALL),
+    ("answering", CALL),
+    ("office", LABEL),
     ("my number", CALL),
     ("her number", CALL),
     ("his number", CALL),
     ("their number", CALL),
 ];
 
-/// The automaton over all keywords. Small: built once per instance.
+/// The keywords by their first letter. Only where a word starts is one looked up, so most text
+/// costs no more than finding these places.
 #[derive(Debug)]
 pub(crate) struct Keywords {
-    automaton: AhoCorasick,
+    gate: Gate,
+    /// For each first letter, the second letters that a keyword may have: bit `byte & 31`.
+    pairs: [u32; 32],
+    /// Longest first.
+    words: [Vec<(&'static [u8], u32)>; 32],
 }
 
 impl Keywords {
-    /// `None` if the automaton cannot be built, which the fixed table does not cause.
-    pub(crate) fn new() -> Option<Self> {
-        let automaton = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .match_kind(MatchKind::LeftmostLongest)
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(WORDS.iter().map(|(word, _)| word))
-            .ok()?;
-        Some(Keywords { automaton })
+    pub(crate) fn new(gate: Gate) -> Self {
+        let mut pairs = [0; 32];
+        let mut words: [Vec<(&[u8], u32)>; 32] = std::array::from_fn(|_| Vec::new());
+        for (word, groups) in WORDS {
+            let word = word.as_bytes();
+            let first = usize::from(word[0] & 31);
+            pairs[first] |= 1 << (word[1] & 31);
+            words[first].push((word, *groups));
+        }
+        for words in &mut words {
+            words.sort_by_key(|(word, _)| std::cmp::Reverse(word.len()));
+        }
+        Keywords { gate, pairs, words }
     }
 
-    fn scan(&self, text: &[u8], from: usize, to: usize, hits: &mut Vec<(usize, u32)>) {
+    /// Calls `visit` with start and groups of every keyword that ends in `text[from..to]`.
+    fn each(&self, text: &[u8], from: usize, to: usize, mut visit: impl FnMut(usize, u32)) {
         // A word may lie across the end of what was scanned before.
         let first = from.saturating_sub(LONGEST);
-        for found in self.automaton.find_iter(&text[first..to]) {
-            let (word, groups) = WORDS[found.pattern().as_usize()];
-            let start = first + found.start();
-            if start + word.len() > from && is_word(text, start, word.len()) {
-                hits.push((start, groups));
+        self.gate.words(text, first, to, |start| {
+            if let Some((len, groups)) = self.at(&text[..to], start) {
+                if start + len > from && is_word(text, start, len) {
+                    visit(start, groups);
+                }
             }
+        });
+    }
+
+    /// Length and groups of the longest keyword at `start`, whatever is around it.
+    fn at(&self, text: &[u8], start: usize) -> Option<(usize, u32)> {
+        let rest = text.get(start..)?;
+        let [letter, second, ..] = rest else {
+            return None;
+        };
+        let letter = usize::from(letter & 31);
+        if self.pairs[letter] >> (second & 31) & 1 == 0 {
+            return None;
         }
+        let found = self.words[letter].iter().find(|(word, _)| {
+            rest.get(..word.len())
+                .is_some_and(|w| w.eq_ignore_ascii_case(word))
+        });
+        found.map(|(word, groups)| (word.len(), *groups))
+    }
+
+    /// Whether a word of `groups` is so close to the number at `at` in raw msgpack that it could
+    /// count; the key of a field stands in front of its value.
+    pub(crate) fn any_near(&self, chunk: &[u8], at: usize, groups: u32) -> bool {
+        let from = at.saturating_sub(BEFORE + LONGEST);
+        let to = chunk.len().min(at + AFTER + LONGEST);
+        let mut near = false;
+        self.each(chunk, from, to, |_, of| near |= of & groups != 0);
+        // The length in the header of a string can look like a letter in front of its first word.
+        near || (from..at).any(|n| {
+            let header = match chunk[n] {
+                0xd9 => 2,
+                0xda => 3,
+                0xdb => 5,
+                _ => return false,
+            };
+            self.at(&chunk[..to], n + header)
+                .is_some_and(|(_, of)| of & groups != 0)
+        })
     }
 
     /// The groups that a key's name belongs to.
     pub(crate) fn of_key(&self, key: &[u8]) -> u32 {
-        let mut hits = Vec::new();
-        self.scan(key, 0, key.len(), &mut hits);
-        hits.iter().fold(0, |groups, hit| groups | hit.1)
+        let mut groups = 0;
+        self.each(key, 0, key.len(), |_, of| groups |= of);
+        groups
     }
 }
 
@@ -219,38 +277,88 @@ impl Context {
         self.key = None;
     }
 
-    /// Whether one of `groups` is near `start..end`, or named by the key. With `end` `None` only
-    /// words in front count. The calls of one string come with ascending `start`.
+    /// Whether one of `groups` is near `start..end`, or named by the key. The calls of one string
+    /// come with ascending `start`.
     pub(crate) fn near(
         &mut self,
         keywords: &Keywords,
         text: &[u8],
         key: &[u8],
-        (start, end): (usize, Option<usize>),
+        (start, end): (usize, usize),
         groups: u32,
     ) -> bool {
-        let of_key = *self.key.get_or_insert_with(|| keywords.of_key(key));
-        if of_key & groups != 0 {
+        if self.of_key(keywords, key) & groups != 0 {
             return true;
         }
+        let to = text.len().min(end + AFTER);
+        self.between(keywords, text, start, to)
+            .any(|hit| hit.1 & groups != 0)
+    }
+
+    /// Where the last word of `groups` in front of `start` begins, close enough to count. If the key
+    /// names the group, it stands in front of the text.
+    pub(crate) fn last_before(
+        &mut self,
+        keywords: &Keywords,
+        text: &[u8],
+        key: &[u8],
+        start: usize,
+        groups: u32,
+    ) -> Option<usize> {
+        let of_key = self.of_key(keywords, key) & groups != 0;
+        self.between(keywords, text, start, start)
+            .filter(|hit| hit.1 & groups != 0)
+            .last()
+            .map(|hit| hit.0)
+            .or_else(|| (of_key && start < BEFORE).then_some(0))
+    }
+
+    /// Whether a word of `groups` starts at `at`.
+    pub(crate) fn starts_at(
+        &mut self,
+        keywords: &Keywords,
+        text: &[u8],
+        at: usize,
+        groups: u32,
+    ) -> bool {
+        let to = text.len().min(at + LONGEST);
+        self.between(keywords, text, at, to)
+            .any(|hit| hit.0 == at && hit.1 & groups != 0)
+    }
+
+    fn of_key(&mut self, keywords: &Keywords, key: &[u8]) -> u32 {
+        *self.key.get_or_insert_with(|| keywords.of_key(key))
+    }
+
+    /// The words from as far in front of `start` as one counts up to `to`.
+    fn between(
+        &mut self,
+        keywords: &Keywords,
+        text: &[u8],
+        start: usize,
+        to: usize,
+    ) -> impl Iterator<Item = &(usize, u32)> {
         let from = start.saturating_sub(BEFORE);
-        let to = end.map_or(start, |end| text.len().min(end + AFTER));
         if self.done < to {
             // The families take turns, so the next question may be about a place a little earlier.
-            let first = self.done.max(from.saturating_sub(AHEAD));
+            let first = self.done.max(from.saturating_sub(BACK));
             // Some more than is needed now, so that a row of numbers does not do it in small steps.
             let until = text.len().min(to + AHEAD);
-            keywords.scan(text, first, until, &mut self.hits);
+            let hits = &mut self.hits;
+            if hits.len() > MANY {
+                let old = hits.partition_point(|hit| hit.0 < from.saturating_sub(FAR));
+                hits.drain(..old);
+            }
+            keywords.each(text, first, until, |start, groups| {
+                hits.push((start, groups));
+            });
             self.done = until;
         }
-        if self.hits.last().is_none_or(|hit| hit.0 < from) {
-            return false;
-        }
-        let old = self.hits.partition_point(|hit| hit.0 < from);
-        self.hits[old..]
-            .iter()
-            .take_while(|hit| hit.0 < to)
-            .any(|hit| hit.1 & groups != 0)
+        let old = match self.hits.last() {
+            Some(last) if last.0 >= from => self.hits.partition_point(|hit| hit.0 < from),
+            _ => self.hits.len(),
+        };
+        self.hits[old..].iter().take_while(move |hit| hit.0 < to)
     }
 }
 
@@ -259,7 +367,7 @@ mod tests {
     use super::*;
 
     fn groups(text: &str) -> u32 {
-        Keywords::new().unwrap().of_key(text.as_bytes())
+        Keywords::new(Gate::new()).of_key(text.as_bytes())
     }
 
     #[test]
@@ -288,12 +396,12 @@ mod tests {
 
     #[test]
     fn a_keyword_counts_only_nearby() {
-        let keywords = Keywords::new().unwrap();
+        let keywords = Keywords::new(Gate::new());
         let mut context = Context::default();
         let text = format!("ssn {}123456789 is my ssn", " ".repeat(100));
         let start = text.find('1').unwrap();
         let near = |context: &mut Context, from: usize, to: usize, g| {
-            context.near(&keywords, text.as_bytes(), b"", (from, Some(to)), g)
+            context.near(&keywords, text.as_bytes(), b"", (from, to), g)
         };
         assert!(near(&mut context, 4, 6, SSN));
         assert!(!near(&mut context, 60 + 10, 61 + 10, SSN));

@@ -79,7 +79,7 @@ impl BatchMetrics {
             ),
             late: metrics.counter(
                 "late_records_total",
-                "Records left when time_budget was used up, treated as on_error says",
+                "Records left when time_budget was used up, and strings that no number of passes finishes, treated as on_error says",
                 &[],
             ),
             panics: metrics.counter(
@@ -183,7 +183,7 @@ impl PiiRedact {
             tracing::warn!("{} values are over max_value_size", outcome.oversized);
         }
         if outcome.late > 0 && self.last.late == 0 {
-            tracing::warn!("time_budget is used up, {} records are left", outcome.late);
+            tracing::warn!("{} records or strings were left unfinished", outcome.late);
         }
         self.last = outcome;
         if outcome.changed {

@@ -138,10 +138,7 @@ impl Config {
             rules,
             keys: keys(settings),
             allow: allow(settings)?,
-            scope: Scope {
-                include: paths(settings, "include_path")?,
-                exclude: paths(settings, "exclude_path")?,
-            },
+            scope: scope(settings)?,
             hmac,
             scan_keys: settings.boolean("scan_keys"),
             scan_integers: settings.boolean("scan_integers"),
@@ -273,6 +270,17 @@ fn keys(settings: &Settings) -> Vec<(KeyPattern, KeyRule)> {
     let mut keys = list("remove_key", KeyRule::Remove);
     keys.extend(list("redact_key", KeyRule::Redact));
     keys
+}
+
+fn scope(settings: &Settings) -> Result<Scope, ConfigError> {
+    let include = paths(settings, "include_path")?;
+    let exclude = paths(settings, "exclude_path")?;
+    Scope::new(include, exclude).ok_or_else(|| {
+        let most = Scope::MAX;
+        ConfigError::other(format!(
+            "options 'include_path' and 'exclude_path': more than {most} paths together"
+        ))
+    })
 }
 
 fn paths(settings: &Settings, option: &str) -> Result<Vec<Path>, ConfigError> {

@@ -44,36 +44,44 @@ impl Path {
 /// Which parts of a record are looked at.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scope {
-    pub(crate) include: Vec<Path>,
-    pub(crate) exclude: Vec<Path>,
+    /// What is included first.
+    paths: Vec<Path>,
+    included: usize,
 }
 
 /// Where a value stands, relative to the paths of a [`Scope`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Position {
-    /// Paths whose steps so far agree: index (includes first) and number of steps.
-    open: Vec<(usize, usize)>,
+    /// A bit per path whose steps so far agree.
+    open: u128,
+    /// Number of steps so far.
+    steps: usize,
     included: bool,
     excluded: bool,
 }
 
 impl Scope {
-    pub(crate) fn is_everything(&self) -> bool {
-        self.include.is_empty() && self.exclude.is_empty()
+    /// Most paths of one scope.
+    pub(crate) const MAX: usize = u128::BITS as usize;
+
+    /// `None`: more than [`Scope::MAX`] paths.
+    pub(crate) fn new(include: Vec<Path>, exclude: Vec<Path>) -> Option<Self> {
+        let included = include.len();
+        let mut paths = include;
+        paths.extend(exclude);
+        (paths.len() <= Scope::MAX).then_some(Scope { paths, included })
     }
 
-    fn path(&self, index: usize) -> &[Step] {
-        let paths = self.include.iter().chain(&self.exclude);
-        paths.map(|p| p.0.as_slice()).nth(index).unwrap_or_default()
+    pub(crate) fn is_everything(&self) -> bool {
+        self.paths.is_empty()
     }
 
     /// The body of a record.
     pub(crate) fn root(&self) -> Position {
         Position {
-            open: (0..self.include.len() + self.exclude.len())
-                .map(|n| (n, 0))
-                .collect(),
-            included: self.include.is_empty(),
+            open: (0..self.paths.len()).fold(0, |open, n| open | 1 << n),
+            steps: 0,
+            included: self.included == 0,
             excluded: false,
         }
     }
@@ -89,19 +97,20 @@ impl Scope {
     }
 
     fn step(&self, position: &Position, agrees: impl Fn(&Step) -> bool) -> Position {
+        let taken = position.steps;
         let mut next = Position {
-            open: Vec::new(),
-            included: position.included,
-            excluded: position.excluded,
+            open: 0,
+            steps: taken + 1,
+            ..*position
         };
-        for (path, taken) in &position.open {
-            let steps = self.path(*path);
-            if !steps.get(*taken).is_some_and(&agrees) {
+        for (n, Path(steps)) in self.paths.iter().enumerate() {
+            let agreed = position.open >> n & 1 == 1 && steps.get(taken).is_some_and(&agrees);
+            if !agreed {
                 continue;
             }
             if taken + 1 < steps.len() {
-                next.open.push((*path, taken + 1));
-            } else if *path < self.include.len() {
+                next.open |= 1 << n;
+            } else if n < self.included {
                 next.included = true;
             } else {
                 next.excluded = true;
@@ -119,7 +128,7 @@ impl Position {
 
     /// Whether anything below is.
     pub(crate) fn leads_in(&self) -> bool {
-        !self.excluded && (self.included || !self.open.is_empty())
+        !self.excluded && (self.included || self.open != 0)
     }
 }
 
@@ -179,10 +188,11 @@ mod tests {
 
     #[test]
     fn excluded_parts_are_out_and_included_ones_in() {
-        let scope = Scope {
-            include: vec![Path::parse("$a").unwrap()],
-            exclude: vec![Path::parse("$a['b']").unwrap()],
-        };
+        let scope = Scope::new(
+            vec![Path::parse("$a").unwrap()],
+            vec![Path::parse("$a['b']").unwrap()],
+        )
+        .unwrap();
         let a = scope.under_key(&scope.root(), b"a");
         assert!(a.is_in());
         assert!(!scope.under_key(&a, b"b").leads_in());

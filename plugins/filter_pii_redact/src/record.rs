@@ -5,13 +5,15 @@ use std::time::Instant;
 use flb_sidecar_sdk::event::{self, Record, RecordKind};
 use flb_sidecar_sdk::msgpack::{self, Value};
 
+use crate::detect;
 use crate::inspect::{Edit, Flow, Inspector, TOO_LARGE};
 use crate::options::{Config, KeyRule, OnError};
 use crate::path::Position;
 
 /// Passes over one string until nothing changes any more. What one pass leaves can look like
-/// something new at its borders; this is how deep that can nest before it is given up.
-const MAX_PASSES: usize = 4;
+/// something new at its borders; this is how deep that can nest before it is given up, as if the
+/// time were up.
+const MAX_PASSES: usize = 8;
 /// Records between two looks at the clock.
 const CLOCK: u32 = 16;
 /// What a value becomes that could not be looked at.
@@ -42,6 +44,11 @@ pub(crate) struct Rewriter {
     text: Vec<u8>,
     next_text: Vec<u8>,
     oversized: u64,
+    unfinished: u64,
+    /// Everything is looked at, candidate or not.
+    every: bool,
+    /// The first candidate of the gate that was not passed yet; the end of numbers if there is none.
+    candidate: usize,
 }
 
 /// The record at `start..end` of the batch.
@@ -81,24 +88,27 @@ impl Rewriter {
             text: Vec::new(),
             next_text: Vec::new(),
             oversized: 0,
+            unfinished: 0,
+            every: false,
+            candidate: 0,
         }
     }
 
     /// Looks at the batch; writes the new one into `out` if it differs.
     pub(crate) fn rewrite(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Outcome {
         let mut outcome = Outcome::default();
-        let every = self.inspector.needs_every_record() || chunk.len() > self.config.max_value_size;
-        let next = |this: &Self, from: usize| {
-            if every {
-                (from < chunk.len()).then_some(from)
-            } else {
-                this.inspector.finder.first_candidate(chunk, from)
-            }
-        };
-        let Some(mut candidate) = next(self, 0) else {
-            return outcome;
-        };
+        self.every =
+            self.inspector.needs_every_record() || chunk.len() > self.config.max_value_size;
+        self.candidate = 0;
+        if !self.every {
+            let first = self.inspector.finder.first_candidate(chunk, 0);
+            let Some(first) = first else {
+                return outcome;
+            };
+            self.candidate = first;
+        }
         self.oversized = 0;
+        self.unfinished = 0;
         let started = Instant::now();
         let mut clock = CLOCK;
         let mut late = false;
@@ -111,7 +121,7 @@ impl Rewriter {
                 break;
             };
             let start = std::mem::replace(&mut at, end);
-            if end <= candidate {
+            if end <= self.candidate {
                 continue;
             }
             let Some(record) = record_at(chunk, start, end) else {
@@ -140,16 +150,37 @@ impl Rewriter {
                     self.write(chunk, &mut copied, out, &mut outcome);
                 }
             }
-            match next(self, record.end) {
-                Some(next) => candidate = next,
-                None => break,
+            self.seek(chunk, record.end);
+            if self.candidate == usize::MAX {
+                break;
             }
         }
         if outcome.changed {
             out.extend_from_slice(&chunk[copied..]);
         }
         outcome.oversized = self.oversized;
+        outcome.late += self.unfinished;
         outcome
+    }
+
+    /// Goes on to the first candidate at or behind `at`.
+    fn seek(&mut self, chunk: &[u8], at: usize) {
+        if self.candidate < at {
+            let next = match self.every {
+                true => (at < chunk.len()).then_some(at),
+                false => self.inspector.finder.first_candidate(chunk, at),
+            };
+            self.candidate = next.unwrap_or(usize::MAX);
+        }
+    }
+
+    /// Whether nothing can be found in what is at `at..end` of the batch, the value of `key`.
+    fn is_clean(&mut self, chunk: &[u8], key: &[u8], at: usize, end: usize) -> bool {
+        if self.every || detect::is_name_plausible(key) {
+            return false;
+        }
+        self.seek(chunk, at);
+        self.candidate >= end
     }
 
     fn write(&self, chunk: &[u8], copied: &mut usize, out: &mut Vec<u8>, outcome: &mut Outcome) {
@@ -419,17 +450,10 @@ impl Rewriter {
     /// The string `text`, which with its header is `at..end` of the batch.
     fn string(&mut self, place: Place<'_>, at: usize, text: &[u8], end: usize) -> Flow {
         if text.len() > self.config.max_value_size {
-            self.oversized += 1;
-            match self.config.on_error {
-                OnError::Pass => {}
-                OnError::Mask => self.replace(at, end, &format!("[{TOO_LARGE}]")),
-                OnError::Drop => {
-                    return Flow {
-                        remove: false,
-                        drop: true,
-                    }
-                }
-            }
+            return self.too_large(at, end);
+        }
+        // A backslash may hide something that only JSON shows.
+        if self.is_clean(place.chunk, place.key, at, end) && memchr::memchr(b'\\', text).is_none() {
             return Flow::default();
         }
         let mut inner = std::mem::take(&mut self.inner);
@@ -438,11 +462,13 @@ impl Rewriter {
         if !inner.is_empty() {
             self.splice(text, &inner);
             self.inspector.again(true);
+            let mut stable = false;
             for _ in 1..MAX_PASSES {
                 inner.clear();
                 let text = std::mem::take(&mut self.text);
                 flow = flow.and(self.inspector.inspect(&text, place.key, 0, &mut inner));
-                if inner.is_empty() {
+                stable = inner.is_empty();
+                if stable {
                     self.text = text;
                     break;
                 }
@@ -451,11 +477,42 @@ impl Rewriter {
             }
             self.inspector.again(false);
             let text = std::mem::take(&mut self.text);
-            self.replace_bytes(at, end, &text);
+            if self.config.on_error == OnError::Pass {
+                self.replace_bytes(at, end, &text);
+            } else if text.len() > self.config.max_value_size {
+                // Placeholders made it larger: a second pass would not look at it.
+                flow = flow.and(self.too_large(at, end));
+            } else if !stable {
+                flow = flow.and(self.unfinished(at, end));
+            } else {
+                self.replace_bytes(at, end, &text);
+            }
             self.text = text;
         }
         self.inner = inner;
         flow
+    }
+
+    /// Applies the policy to the string at `at..end` of the batch, which is over the size limit.
+    fn too_large(&mut self, at: usize, end: usize) -> Flow {
+        self.oversized += 1;
+        self.give_up_string(at, end, &format!("[{TOO_LARGE}]"))
+    }
+
+    /// Applies the policy to the string at `at..end` of the batch, which pass after pass changes.
+    fn unfinished(&mut self, at: usize, end: usize) -> Flow {
+        self.unfinished += 1;
+        self.give_up_string(at, end, REDACTED)
+    }
+
+    fn give_up_string(&mut self, at: usize, end: usize, text: &str) -> Flow {
+        if self.config.on_error == OnError::Mask {
+            self.replace(at, end, text);
+        }
+        Flow {
+            remove: false,
+            drop: self.config.on_error == OnError::Drop,
+        }
     }
 
     /// Writes `text` with the edits into the text buffer.
@@ -473,6 +530,9 @@ impl Rewriter {
     }
 
     fn integer(&mut self, place: Place<'_>, at: usize, n: u64, end: usize) -> Flow {
+        if self.is_clean(place.chunk, place.key, at, end) {
+            return Flow::default();
+        }
         let mut digits = [0u8; 20];
         let mut first = digits.len();
         let mut rest = n;

@@ -13,28 +13,20 @@ const MAX_REGEX: usize = 4 << 20;
 type Validator = fn(&[u8]) -> bool;
 
 const VALIDATORS: &[(&str, Validator)] = &[
-    ("luhn", |value| {
-        digits(value).is_some_and(|d| d.len() > 1 && checksum::luhn(&d))
-    }),
-    ("verhoeff", |value| {
-        digits(value).is_some_and(|d| d.len() > 1 && checksum::verhoeff(&d))
-    }),
+    ("luhn", |value| check(value, checksum::luhn)),
+    ("verhoeff", |value| check(value, checksum::verhoeff)),
     ("mod11_10", |value| {
-        digits(value).is_some_and(|d| d.len() > 1 && checksum::iso7064_mod_11_10(&d))
+        check(value, checksum::iso7064_mod_11_10)
     }),
     ("mod97", mod97),
     ("entropy", |value| checksum::entropy(value) >= 3.0),
 ];
 
-/// The digits of a value; `None` if it has letters.
-fn digits(value: &[u8]) -> Option<Vec<u8>> {
-    (!value.iter().any(u8::is_ascii_alphabetic)).then(|| {
-        value
-            .iter()
-            .filter(|b| b.is_ascii_digit())
-            .map(|b| b - b'0')
-            .collect()
-    })
+/// Whether the digits of a value, at least two, pass a checksum.
+fn check(value: &[u8], checksum: fn(&[u8]) -> bool) -> bool {
+    let digits = value.iter().filter(|b| b.is_ascii_digit());
+    let digits: Vec<u8> = digits.map(|b| b - b'0').collect();
+    digits.len() > 1 && checksum(&digits)
 }
 
 /// ISO 7064 MOD 97-10, letters as 10 to 35: the remainder is 1.

@@ -1,21 +1,20 @@
 //! The gate: which bytes of a buffer could be part of something sensitive?
 //!
-//! The buffer is read in blocks of 64 bytes. Each block becomes a handful of 64-bit maps, one bit
-//! a byte: digits, letters and so on. Shapes such as "three digits, a separator, three digits" are
-//! shifts and ANDs of these maps, over a window of this block and the one before, so a block costs
-//! the same whatever it holds. A set bit is a candidate; the detectors verify it.
-//!
-//! Most shapes need two digits side by side, so most maps are made only of blocks that have them.
+//! The buffer is read in windows of 64 bytes. Each window becomes a handful of 64-bit maps
+//! ([`vector`]), one bit a byte: digits, letters and so on. Shapes such as "three digits, a
+//! separator, three digits" are shifts and ANDs of these maps ([`shape`]), so a window costs the
+//! same whatever it holds. A set bit is a candidate; the detectors verify it.
 //!
 //! The maps look at bytes only, never at where a string starts or ends. So the gate runs over raw
 //! msgpack as well as over one string, and what it finds in a string it also finds in the batch.
 
+mod shape;
 mod vector;
 
-use vector::{Portable, Vector};
+use shape::{Runs, REACH};
+use vector::{Portable, Vector, WINDOW};
 
-/// Bytes in a block.
-const BLOCK: usize = 64;
+pub(crate) use shape::Hits;
 
 /// What a candidate could belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +23,8 @@ pub(crate) enum Kind {
     At,
     /// A digit inside a number that is long enough, or grouped like an identifier, or behind `+`.
     Number,
+    /// A digit inside a row of groups that only its surroundings can make a phone number.
+    Phone,
     /// A digit behind two capitals, or a capital behind seven digits.
     Code,
     /// The 26th alphanumeric byte of a run.
@@ -35,7 +36,7 @@ pub(crate) enum Kind {
     Assign,
     /// A `%` or a backslash.
     Escape,
-    /// A dot between digits.
+    /// The first digit of the fourth of four numbers with dots between.
     Ipv4,
     /// A colon of what could be an IPv6 address.
     Ipv6,
@@ -52,6 +53,8 @@ pub(crate) struct Shapes {
     pub(crate) at: bool,
     /// Numbers.
     pub(crate) number: bool,
+    /// Groups of digits that need a keyword.
+    pub(crate) phone: bool,
     /// Codes of capitals and digits.
     pub(crate) code: bool,
     /// Long alphanumeric runs.
@@ -70,469 +73,107 @@ pub(crate) struct Shapes {
     pub(crate) int: bool,
 }
 
-/// The byte classes of a block that every block needs.
-#[derive(Clone, Copy, Default)]
-struct Basic {
-    digit: u64,
-    letter: u64,
-    /// `:` and `=`.
-    sign: u64,
-    /// `@`, `%`, `~` and the backslash.
-    rare: u64,
-    /// Bytes that are not ASCII.
-    high: u64,
-    plus: u64,
-    hyphen: u64,
-    underscore: u64,
-    dot: u64,
-    colon: u64,
-}
-
-/// The byte classes of a block that only numbers and codes need.
-#[derive(Clone, Copy, Default)]
-struct Detail {
-    upper: u64,
-    /// Blank, hyphen, dot, slash and parentheses.
-    separator: u64,
-    /// Blank, hyphen and dot: what separates groups of two digits.
-    pair_gap: u64,
-    paren: u64,
-    zero: u64,
-    /// Dot and comma: what a fraction of a second stands behind.
-    point: u64,
-}
-
-/// One bit per byte of the class.
-#[inline(always)]
-fn map<V: Vector>(v: V, block: &[u8; BLOCK], class: impl Fn(V::Bytes) -> V::Bytes) -> u64 {
-    let mut bits = 0;
-    let mut at = 0;
-    while at < BLOCK {
-        bits |= v.bits(class(v.load(block, at))) << at;
-        at += V::WIDTH;
-    }
-    bits
-}
-
-#[inline(always)]
-fn basic<V: Vector>(v: V, block: &[u8; BLOCK], shapes: Shapes) -> Basic {
-    let mut basic = Basic {
-        digit: map(
-            v,
-            block,
-            #[inline(always)]
-            |b| v.within(b, b'0', b'9'),
-        ),
-        letter: map(
-            v,
-            block,
-            #[inline(always)]
-            |b| v.within(v.or(b, v.all(0x20)), b'a', b'z'),
-        ),
-        sign: map(
-            v,
-            block,
-            #[inline(always)]
-            |b| v.or(v.equal(b, b':'), v.equal(b, b'=')),
-        ),
-        rare: map(
-            v,
-            block,
-            #[inline(always)]
-            |b| {
-                v.or(
-                    v.or(v.equal(b, b'@'), v.equal(b, b'~')),
-                    v.or(v.equal(b, b'%'), v.equal(b, b'\\')),
-                )
-            },
-        ),
-        high: map(
-            v,
-            block,
-            #[inline(always)]
-            |b| b,
-        ),
-        hyphen: map(
-            v,
-            block,
-            #[inline(always)]
-            |b| v.equal(b, b'-'),
-        ),
-        underscore: map(
-            v,
-            block,
-            #[inline(always)]
-            |b| v.equal(b, b'_'),
-        ),
-        plus: map(
-            v,
-            block,
-            #[inline(always)]
-            |b| v.equal(b, b'+'),
-        ),
-        ..Basic::default()
-    };
-    if shapes.ip || shapes.mac {
-        basic.colon = map(
-            v,
-            block,
-            #[inline(always)]
-            |b| v.equal(b, b':'),
-        );
-    }
-    if shapes.ip {
-        basic.dot = map(
-            v,
-            block,
-            #[inline(always)]
-            |b| v.equal(b, b'.'),
-        );
-    }
-    basic
-}
-
-#[inline(always)]
-fn detail<V: Vector>(v: V, block: &[u8; BLOCK]) -> Detail {
-    Detail {
-        upper: map(
-            v,
-            block,
-            #[inline(always)]
-            |b| v.within(b, b'A', b'Z'),
-        ),
-        // The hyphen, the dot and the slash are neighbours; so are the parentheses.
-        separator: map(
-            v,
-            block,
-            #[inline(always)]
-            |b| {
-                let parens = v.within(b, b'(', b')');
-                v.or(v.within(b, b'-', b'/'), v.or(parens, v.equal(b, b' ')))
-            },
-        ),
-        pair_gap: map(
-            v,
-            block,
-            #[inline(always)]
-            |b| v.or(v.within(b, b'-', b'.'), v.equal(b, b' ')),
-        ),
-        paren: map(
-            v,
-            block,
-            #[inline(always)]
-            |b| v.within(b, b'(', b')'),
-        ),
-        zero: map(
-            v,
-            block,
-            #[inline(always)]
-            |b| v.equal(b, b'0'),
-        ),
-        point: map(
-            v,
-            block,
-            #[inline(always)]
-            |b| v.or(v.equal(b, b'.'), v.equal(b, b',')),
-        ),
-    }
-}
-
-/// Headers of 32- and 64-bit integers: 0xce, 0xcf, 0xd2, 0xd3.
-#[inline(always)]
-fn int_headers<V: Vector>(v: V, block: &[u8; BLOCK]) -> u64 {
-    map(
-        v,
-        block,
-        #[inline(always)]
-        |b| {
-            let odd = v.or(b, v.all(1));
-            v.or(v.equal(odd, 0xcf), v.equal(odd, 0xd3))
-        },
-    )
-}
-
-/// `now` moved `by` bytes on, filled up from the block before.
-#[inline(always)]
-const fn back(now: u64, before: u64, by: u32) -> u64 {
-    now << by | before >> (64 - by)
-}
-
-/// This block and the one before as one map, this one in the upper half.
-#[inline(always)]
-const fn window(now: u64, before: u64) -> u128 {
-    (now as u128) << 64 | before as u128
-}
-
-/// The half of a window that is this block.
-#[inline(always)]
-const fn here(window: u128) -> u64 {
-    (window >> 64) as u64
-}
-
-/// Whether this block can hold the end of a number or code at all, whatever the separators are.
-/// Most times and dates cannot, which saves making the other maps.
-#[inline(always)]
-fn may_have_numbers_or_codes(now: &Basic, before: &Basic) -> bool {
-    let digit = window(now.digit, before.digit);
-    let letter = window(now.letter, before.letter);
-    let gap = !(digit | letter | window(now.sign | now.high, before.sign | before.high));
-    let two = digit & digit << 1;
-    let three = two & digit << 2;
-    let four = two & two << 2;
-    let seven = four & four << 3;
-    // Two groups of at least three, at times with a parenthesis and a blank between.
-    let groups = three & gap << 3 & (three << 4 | (gap << 4 & two << 5));
-    let ssn = four & gap << 4 & two << 5 & gap << 7 & three << 8;
-    let tail = two & gap << 2 & three << 3 & gap << 6 & three << 7;
-    let spaced = two & gap << 2;
-    let pairs = spaced & spaced << 3 & spaced << 6 & two << 9;
-    let code = two & letter << 2 & letter << 3;
-    let nino = two & gap << 2 & letter << 3 & letter << 4 & !((letter | digit) << 5);
-    let eight = seven & digit << 7;
-    let behind = letter & seven << 1;
-    // A shape may end a few bytes behind what is seen of it here, so the end of the block before
-    // counts as well; and what begins in the last bytes may be seen in the next block only.
-    let seen = groups | ssn | tail | pairs | code | nino | eight | behind;
-    seen >> 56 != 0 || (now.digit >> 62 != 0 && now.letter >> 58 != 0)
-}
-
-/// Where the shapes of numbers and codes end in this block.
-#[inline(always)]
-fn numbers_and_codes(
-    digit: u128,
-    letter: u128,
-    hyphen: u128,
-    now: &Detail,
-    before: &Detail,
-    shapes: Shapes,
-) -> (u64, u64) {
-    let upper = window(now.upper, before.upper);
-    let sep = window(now.separator, before.separator);
-    let two = digit & digit << 1;
-    let three = two & digit << 2;
-    let four = two & two << 2;
-    let seven = four & four << 3;
-    let mut numbers = 0;
-    if shapes.number {
-        let paren = window(now.paren, before.paren);
-        let point = window(now.point, before.point);
-        let nine = seven & two << 7;
-        // The ninth digit of a run, once.
-        let long = nine & !(nine << 1);
-        // "123-4567", "(123)4567", "(12) 345"
-        let joined = four & (hyphen | paren) << 4 & three << 5;
-        let bracketed = three & sep << 3 & paren << 4 & two << 5;
-        // "123-45-6789"
-        let ssn = four & sep << 4 & two << 5 & sep << 7 & three << 8;
-        // "123 456 789", "1234 5678 901": two separators, since a fraction of a second in front
-        // of a number is everywhere
-        let rows = three
-            & sep << 3
-            & ((three << 4 & sep << 7 & three << 8) | (four << 4 & sep << 8 & three << 9));
-        // "1234 567890 1234"
-        let six = four & two << 4;
-        let card = four & sep << 4 & six << 5 & sep << 11 & four << 12 & !(digit << 16);
-        // "012 345", "01234 567": a trunk prefix, but no fraction
-        let lead = window(now.zero, before.zero) & !((digit | point) << 1);
-        let trunk = three & sep << 3 & three << 4 & (lead << 6 | lead << 7 | lead << 8);
-        // "123 456 78", "123.456-78"
-        let blank = sep & !(point | hyphen | paren);
-        let tail = two
-            & three << 3
-            & three << 7
-            & ((blank << 2 & blank << 6) | (hyphen << 2 & point << 6));
-        // "01 23 45 67", but not the end of "2015-10-18 18", nor "17/06/09 20"
-        let gap = window(now.pair_gap, before.pair_gap);
-        let pair = two & !(digit << 2);
-        let spaced = pair & gap << 2;
-        let opening = pair & !((point | hyphen) << 2);
-        let pairs = spaced & spaced << 3 & spaced << 6 & opening << 9;
-        numbers = here(long | joined | bracketed | ssn | rows | card | trunk | tail | pairs);
-    }
-    let mut codes = 0;
-    if shapes.code {
-        // Two capitals and a digit, at times with a blank between; a capital behind seven digits,
-        // or in front of eight.
-        let capitals = upper << 1 & upper << 2;
-        let apart = sep << 1 & upper << 2 & upper << 3 & !((digit | letter) << 4);
-        let eight = seven & digit << 7 & upper << 8;
-        codes = here((digit & (capitals | apart)) | (upper & seven << 1) | eight);
-    }
-    (numbers, codes)
-}
-
-/// Where runs of letters and digits reach 26 in this block.
-#[inline(always)]
-fn long_runs(alnum: u128) -> u64 {
-    let two = alnum & alnum << 1;
-    let four = two & two << 2;
-    let eight = four & four << 4;
-    let sixteen = eight & eight << 8;
-    let long = sixteen & eight << 16 & two << 24;
-    here(long & !(long << 1))
-}
-
-/// Where runs of the bytes of tokens reach 20 in this block.
-#[inline(always)]
-fn token_runs(word: u128) -> u64 {
-    let two = word & word << 1;
-    let four = two & two << 2;
-    let eight = four & four << 4;
-    let twenty = eight & eight << 8 & four << 16;
-    here(twenty & !(twenty << 1))
-}
-
-/// Candidates of a block, per kind.
-#[derive(Clone, Copy, Default)]
-struct Hits {
-    rare: u64,
-    number: u64,
-    code: u64,
-    long: u64,
-    token: u64,
-    assign: u64,
-    ipv4: u64,
-    ipv6: u64,
-    mac: u64,
-    int: u64,
-}
-
 impl Hits {
-    #[inline(always)]
-    fn any(&self) -> u64 {
-        self.rare
-            | self.number
-            | self.code
-            | self.long
-            | self.token
-            | self.assign
-            | self.ipv4
-            | self.ipv6
-            | self.mac
-            | self.int
-    }
-}
-
-/// What the next block has to know of this one.
-#[derive(Clone, Copy, Default)]
-struct Previous {
-    basic: Basic,
-    two: u64,
-    thirteen: u64,
-    ten: u64,
-    /// The colons of an address that is going on.
-    chains: [u64; 2],
-    /// Made already, since the block had numbers.
-    detail: Option<Detail>,
-}
-
-impl Previous {
-    #[inline(always)]
-    fn hits<V: Vector>(
-        &mut self,
-        v: V,
-        block: &[u8; BLOCK],
-        block_before: Option<&[u8; BLOCK]>,
+    /// Calls `visit` for every candidate in ascending order. `at` is where the window starts.
+    #[inline]
+    pub(crate) fn each(
+        &self,
+        buf: &[u8],
+        at: usize,
         shapes: Shapes,
-    ) -> Hits {
-        let now = basic(v, block, shapes);
-        let before = self.basic;
-        let mut hits = Hits {
-            rare: now.rare,
-            ..Hits::default()
-        };
-        if shapes.assign {
-            // A name ends in a letter or a quote, and a msgpack key is followed by a header byte,
-            // most of which have the high bit.
-            hits.assign = now.sign & !back(now.digit, before.digit, 1);
-            hits.assign |= now.high & back(now.letter, before.letter, 1);
-        }
-        if shapes.int && now.high != 0 {
-            hits.int = int_headers(v, block);
-        }
-        let two = now.digit & back(now.digit, before.digit, 1);
-        let mut made = None;
-        // What starts in the last bytes of a block may have its digits in the next; no shape
-        // reaches back further than 20 bytes.
-        let recent = self.two >> 44;
-        let numbers = two | now.digit >> 62 | self.two >> 63 != 0
-            || (recent != 0 && now.digit & 0xf_ffff != 0);
-        if shapes.number {
-            hits.number = now.digit & back(now.plus, before.plus, 1);
-        }
-        if numbers && (shapes.number || shapes.code) && may_have_numbers_or_codes(&now, &before) {
-            let detail_before = match (self.detail, block_before) {
-                (Some(detail), _) => detail,
-                (None, Some(block)) => detail(v, block),
-                (None, None) => Detail::default(),
-            };
-            let detail_now = detail(v, block);
-            let digit = window(now.digit, before.digit);
-            let letter = window(now.letter, before.letter);
-            let hyphen = window(now.hyphen, before.hyphen);
-            let (number, code) =
-                numbers_and_codes(digit, letter, hyphen, &detail_now, &detail_before, shapes);
-            hits.number |= number;
-            hits.code = code;
-            made = Some(detail_now);
-        }
-        if shapes.long {
-            // A run of 26 has 13 bytes in one of two blocks.
-            let alnum = now.digit | now.letter;
-            let two = alnum & alnum << 1;
-            let four = two & two << 2;
-            let eight = four & four << 4;
-            let thirteen = eight & eight << 5;
-            if thirteen | self.thirteen != 0 {
-                hits.long = long_runs(window(alnum, before.digit | before.letter));
+        mut visit: impl FnMut(Kind, usize),
+    ) {
+        let mut any = self.any();
+        while any != 0 {
+            let index = any.trailing_zeros();
+            let bit = 1u64 << index;
+            any &= any - 1;
+            let position = at + index as usize;
+            if self.rare & bit != 0 {
+                let (kind, wanted) = rare(buf[position], shapes);
+                if wanted {
+                    visit(kind, position);
+                }
             }
-            self.thirteen = thirteen;
-        }
-        if shapes.token {
-            // A run of 20 has 10 bytes in one of two blocks.
-            let word = now.digit | now.letter | now.underscore | now.hyphen;
-            let two = word & word << 1;
-            let four = two & two << 2;
-            let ten = four & four << 4 & two << 8;
-            if ten | self.ten != 0 {
-                let before = before.digit | before.letter | before.underscore | before.hyphen;
-                hits.token = token_runs(window(word, before));
+            for (map, kind) in [
+                (self.number, Kind::Number),
+                (self.phone, Kind::Phone),
+                (self.code, Kind::Code),
+                (self.long, Kind::Long),
+                (self.token, Kind::Token),
+                (self.assign, Kind::Assign),
+                (self.ipv4, Kind::Ipv4),
+                (self.ipv6, Kind::Ipv6),
+                (self.mac, Kind::Mac),
+                (self.int, Kind::Int),
+            ] {
+                if map & bit != 0 {
+                    visit(kind, position);
+                }
             }
-            let dashes = window(now.hyphen, before.hyphen);
-            let five = dashes & dashes << 1 & dashes << 2 & dashes << 3 & dashes << 4;
-            hits.token |= here(five & !(five << 1));
-            self.ten = ten;
         }
-        if shapes.ip {
-            self.addresses(&now, &mut hits);
-        }
-        if shapes.mac {
-            let third = |now, before| now & back(now, before, 3) & back(now, before, 6);
-            hits.mac = third(now.colon, before.colon) | third(now.hyphen, before.hyphen);
-        }
-        self.basic = now;
-        self.two = two;
-        self.detail = made;
-        hits
     }
 
+    /// The first candidate that `test` takes. Kinds are asked one after the other, those first that
+    /// are most often taken.
     #[inline(always)]
-    fn addresses(&mut self, now: &Basic, hits: &mut Hits) {
-        let before = self.basic;
-        let dot = back(now.dot, before.dot, 1);
-        hits.ipv4 = now.digit & dot & back(now.digit, before.digit, 2);
-        // The fourth of a row of colons with at most four bytes between them, or a double colon.
-        let near = |now, before| {
-            back(now, before, 2)
-                | back(now, before, 3)
-                | back(now, before, 4)
-                | back(now, before, 5)
+    pub(crate) fn first(
+        &self,
+        buf: &[u8],
+        at: usize,
+        shapes: Shapes,
+        mut test: impl FnMut(Kind, usize) -> bool,
+    ) -> Option<usize> {
+        let mut first = WINDOW;
+        let mut ask = |map: u64, kind: Kind| {
+            let mut map = map;
+            while map != 0 {
+                let index = map.trailing_zeros() as usize;
+                if index >= first {
+                    break;
+                }
+                map &= map - 1;
+                if test(kind, at + index) {
+                    first = index;
+                }
+            }
         };
-        let second = now.colon & near(now.colon, before.colon);
-        let third = now.colon & near(second, self.chains[0]);
-        let double = now.colon & back(now.colon, before.colon, 1);
-        hits.ipv6 = double | (now.colon & near(third, self.chains[1]));
-        self.chains = [second, third];
+        ask(self.assign, Kind::Assign);
+        ask(self.number, Kind::Number);
+        ask(self.token, Kind::Token);
+        let others =
+            self.phone | self.code | self.long | self.ipv4 | self.ipv6 | self.mac | self.int;
+        if others != 0 {
+            ask(self.phone, Kind::Phone);
+            ask(self.code, Kind::Code);
+            ask(self.long, Kind::Long);
+            ask(self.ipv4, Kind::Ipv4);
+            ask(self.ipv6, Kind::Ipv6);
+            ask(self.mac, Kind::Mac);
+            ask(self.int, Kind::Int);
+        }
+        let mut map = self.rare;
+        while map != 0 {
+            let index = map.trailing_zeros() as usize;
+            map &= map - 1;
+            if index >= first {
+                break;
+            }
+            let (kind, wanted) = rare(buf[at + index], shapes);
+            if wanted && test(kind, at + index) {
+                first = index;
+            }
+        }
+        (first < WINDOW).then_some(at + first)
+    }
+}
+
+/// What a byte of the rare ones could belong to, and whether that is looked for.
+fn rare(byte: u8, shapes: Shapes) -> (Kind, bool) {
+    match byte {
+        b'@' => (Kind::At, shapes.at),
+        b'~' => (Kind::Token, shapes.token),
+        _ => (Kind::Escape, shapes.escape),
     }
 }
 
@@ -551,15 +192,15 @@ impl Gate {
         }
     }
 
-    /// Calls `visit` for every candidate of `buf[from..]`, in ascending order, until it returns
-    /// `true`.
+    /// Calls `visit` with the start and the candidates of every window of `buf[from..]` that has
+    /// some, in ascending order, until it returns `true`.
     #[inline]
-    pub(crate) fn candidates(
+    pub(crate) fn windows(
         &self,
         buf: &[u8],
         from: usize,
         shapes: Shapes,
-        visit: impl FnMut(Kind, usize) -> bool,
+        visit: impl FnMut(usize, &Hits) -> bool,
     ) {
         #[cfg(target_arch = "x86_64")]
         if let Some(avx2) = self.avx2 {
@@ -570,6 +211,57 @@ impl Gate {
         }
         scan(Portable, buf, from, shapes, visit);
     }
+
+    /// Calls `visit` for every letter of `text[from..to]` that starts a word: behind no letter, or
+    /// as the hump of `camelCase`.
+    #[inline]
+    pub(crate) fn words(&self, text: &[u8], from: usize, to: usize, visit: impl FnMut(usize)) {
+        let (text, from) = (&text[..to], from.min(to));
+        #[cfg(target_arch = "x86_64")]
+        if let Some(avx2) = self.avx2 {
+            return avx2.run(
+                #[inline(always)]
+                move || words(avx2, text, from, visit),
+            );
+        }
+        words(Portable, text, from, visit);
+    }
+}
+
+/// The window at the start of `rest`, filled up with zeros.
+#[inline(always)]
+fn load<V: Vector>(v: V, rest: &[u8]) -> V::Bytes {
+    match rest.first_chunk::<WINDOW>() {
+        Some(window) => v.load(window),
+        None => {
+            let mut window = [0u8; WINDOW];
+            window[..rest.len()].copy_from_slice(rest);
+            v.load(&window)
+        }
+    }
+}
+
+#[inline(always)]
+fn words<V: Vector>(v: V, text: &[u8], from: usize, mut visit: impl FnMut(usize)) {
+    let before = from.checked_sub(1).map_or(0, |n| text[n]);
+    let mut letter_before = u64::from(before.is_ascii_alphabetic());
+    let mut lower_before = u64::from(before.is_ascii_lowercase());
+    let mut at = from;
+    while at < text.len() {
+        let bytes = load(v, &text[at..]);
+        let lower = v.bits(v.within(bytes, b'a', b'z'));
+        let upper = v.bits(v.within(bytes, b'A', b'Z'));
+        let letter = lower | upper;
+        let mut starts =
+            (letter & !(letter << 1 | letter_before)) | (upper & (lower << 1 | lower_before));
+        while starts != 0 {
+            visit(at + starts.trailing_zeros() as usize);
+            starts &= starts - 1;
+        }
+        letter_before = letter >> 63;
+        lower_before = lower >> 63;
+        at += WINDOW;
+    }
 }
 
 #[inline(always)]
@@ -578,59 +270,26 @@ fn scan<V: Vector>(
     buf: &[u8],
     from: usize,
     shapes: Shapes,
-    mut visit: impl FnMut(Kind, usize) -> bool,
+    mut visit: impl FnMut(usize, &Hits) -> bool,
 ) {
-    let mut previous = Previous::default();
-    let mut block_before: Option<&[u8; BLOCK]> = None;
+    const STEP: usize = WINDOW - REACH;
+    let mut runs = Runs::default();
+    let mut step = STEP;
+    let mut seen = 0;
     let mut at = from;
-    let mut last = [0u8; BLOCK];
-    while at < buf.len() {
-        let rest = &buf[at..];
-        let block = match rest.first_chunk::<BLOCK>() {
-            Some(block) => block,
-            None => {
-                last[..rest.len()].copy_from_slice(rest);
-                &last
-            }
+    while seen < WINDOW {
+        let Some(rest) = buf.get(at..).filter(|rest| !rest.is_empty()) else {
+            return;
         };
-        let hits = previous.hits(v, block, block_before, shapes);
-        let mut any = hits.any();
-        while any != 0 {
-            let index = any.trailing_zeros();
-            let bit = 1u64 << index;
-            any &= any - 1;
-            let position = at + index as usize;
-            if hits.rare & bit != 0 {
-                let (kind, wanted) = match buf[position] {
-                    b'@' => (Kind::At, shapes.at),
-                    b'~' => (Kind::Token, shapes.token),
-                    _ => (Kind::Escape, shapes.escape),
-                };
-                if wanted && visit(kind, position) {
-                    return;
-                }
-            }
-            for (map, kind) in [
-                (hits.number, Kind::Number),
-                (hits.code, Kind::Code),
-                (hits.long, Kind::Long),
-                (hits.token, Kind::Token),
-                (hits.assign, Kind::Assign),
-                (hits.ipv4, Kind::Ipv4),
-                (hits.ipv6, Kind::Ipv6),
-                (hits.mac, Kind::Mac),
-                (hits.int, Kind::Int),
-            ] {
-                if map & bit != 0 && visit(kind, position) {
-                    return;
-                }
-            }
-        }
-        if rest.len() < BLOCK {
+        let mut hits = shape::hits(v, load(v, rest), shapes, &mut runs, step);
+        hits.keep(u64::MAX << seen);
+        if hits.any() != 0 && visit(at, &hits) {
             return;
         }
-        block_before = rest.first_chunk::<BLOCK>();
-        at += BLOCK;
+        // The last window ends where the buffer ends.
+        step = STEP.min(rest.len().saturating_sub(WINDOW));
+        seen = WINDOW - step;
+        at += step;
     }
 }
 
@@ -642,6 +301,7 @@ mod tests {
     const ALL: Shapes = Shapes {
         at: true,
         number: true,
+        phone: true,
         code: true,
         long: true,
         token: true,
@@ -654,8 +314,8 @@ mod tests {
 
     fn collect<V: Vector>(v: V, buf: &[u8]) -> Vec<(Kind, usize)> {
         let mut found = Vec::new();
-        scan(v, buf, 0, ALL, |kind, at| {
-            found.push((kind, at));
+        scan(v, buf, 0, ALL, |at, hits| {
+            hits.each(buf, at, ALL, |kind, at| found.push((kind, at)));
             false
         });
         found
@@ -675,6 +335,15 @@ mod tests {
             ("01 23 45 67 89", Kind::Number),
             ("0115 4960991", Kind::Number),
             ("+4420", Kind::Number),
+            ("451 5986", Kind::Phone),
+            ("9472 7916", Kind::Phone),
+            ("99 668472", Kind::Phone),
+            ("78 651 450", Kind::Phone),
+            ("416 60 039", Kind::Phone),
+            ("0490 75 40 81", Kind::Phone),
+            ("0181-78 78 10", Kind::Phone),
+            ("(03)71528659", Kind::Phone),
+            ("02-217-8789", Kind::Phone),
             ("GB82WEST", Kind::Code),
             ("QQ 12 34 56 C", Kind::Code),
             ("12345678Z", Kind::Code),

@@ -35,26 +35,31 @@ pub(crate) struct View {
 }
 
 impl View {
-    /// Decodes percent-encoding and backslash escapes; `None` if there are none.
-    pub(crate) fn decode(source: &[u8]) -> Option<Self> {
-        memchr::memchr2(b'%', b'\\', source)?;
-        let mut view = View::default();
+    /// Becomes `source` with percent-encoding and backslash escapes decoded; `false` if there are
+    /// none.
+    pub(crate) fn decode(&mut self, source: &[u8]) -> bool {
+        if memchr::memchr2(b'%', b'\\', source).is_none() {
+            return false;
+        }
+        self.text.clear();
+        self.breaks.clear();
+        self.source = 0;
         let mut changed = false;
-        while view.source < source.len() {
-            let rest = &source[view.source..];
+        while self.source < source.len() {
+            let rest = &source[self.source..];
             let percent = (rest[0] == b'%')
                 .then(|| rest.get(1..3).and_then(number))
                 .flatten();
             if let Some(byte) = percent {
-                view.push(&[byte as u8], 3);
+                self.push(&[byte as u8], 3);
                 changed = true;
             } else if rest[0] == b'\\' {
-                changed |= view.push_backslash(rest);
+                changed |= self.push_backslash(rest);
             } else {
-                view.copy(rest, |b| b == b'%' || b == b'\\');
+                self.copy(rest, |b| b == b'%' || b == b'\\');
             }
         }
-        changed.then_some(view)
+        changed
     }
 
     /// Decodes the inside of a JSON string.
@@ -158,7 +163,8 @@ mod tests {
     #[test]
     fn escapes_are_decoded_and_offsets_lead_back() {
         let source = b"a%40b \\u0040\\\"x 50% \\ud83d\\ude00";
-        let view = View::decode(source).unwrap();
+        let mut view = View::default();
+        assert!(view.decode(source));
         assert_eq!(view.text, "a@b @\"x 50% \u{1f600}".as_bytes());
         let at = |byte: u8| view.text.iter().position(|b| *b == byte).unwrap();
         assert_eq!(view.source_of(at(b'@')), 1);
@@ -166,7 +172,7 @@ mod tests {
         assert_eq!(view.source_of(at(b'"')), 12);
         assert_eq!(view.source_of(at(b'x')), 14);
         assert_eq!(view.source_of(view.text.len()), source.len());
-        assert!(View::decode(b"plain 100% text").is_none());
+        assert!(!view.decode(b"plain 100% text"));
     }
 
     #[test]

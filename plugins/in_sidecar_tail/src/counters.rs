@@ -53,6 +53,7 @@ pub(crate) struct Counters {
     pub(crate) long_lines_skipped: Metric,
     pub(crate) empty_lines_skipped: Metric,
     pub(crate) undecoded_lines: Metric,
+    pub(crate) invalid: Metric,
     pub(crate) nul_bytes: Metric,
     pub(crate) removed: Metric,
     errors: Vec<Metric>,
@@ -91,6 +92,11 @@ impl Counters {
             undecoded_lines: metrics.counter(
                 "undecoded_lines_total",
                 "lines that the format or parser does not match, passed on as text",
+                &[],
+            ),
+            invalid: metrics.counter(
+                "invalid_sequences_total",
+                "byte sequences that are nothing in the file's encoding, replaced by U+FFFD",
                 &[],
             ),
             nul_bytes: metrics.counter(

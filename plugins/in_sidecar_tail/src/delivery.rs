@@ -1,6 +1,7 @@
 //! Which of the appended records have left the host. Runs on the host's thread.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::{InputHost, Pending};
 
@@ -10,24 +11,32 @@ use crate::followed::FileId;
 /// How far files reach, in each of their epochs.
 pub(crate) type Reaches = HashMap<(FileId, u32), u64>;
 
-/// Follows what was appended until the host has delivered it.
+/// Follows what was appended until a crash of the host can no longer lose it.
 ///
-/// When the host has no undelivered chunk of this input, all that was appended before is
-/// delivered. Under a steady stream there may never be none at the moment of asking. Where the
-/// host numbers its chunks, what was appended up to a moment is delivered when all chunks of that
-/// moment are gone. Elsewhere the one who appends holds back ([`Tracker::wants_quiet`]) for a
-/// short while when it has waited for too long.
+/// When the host has nothing that a crash would lose, all that was appended before is safe. Under
+/// a steady stream there may never be nothing at the moment of asking. Where the host numbers its
+/// chunks, what was appended up to a moment is safe when all chunks of that moment are gone; where
+/// filters hold records back, that moment comes later by as long as they may do so. Elsewhere the
+/// one who appends holds back ([`Tracker::wants_quiet`]) for a short while when it has waited for
+/// too long.
 #[derive(Debug, Default)]
 pub(crate) struct Tracker {
     appended: Reaches,
+    /// What was appended before this moment, and may be in no chunk yet.
+    hidden: Option<(Instant, Reaches)>,
     /// What was appended before these chunks were asked for.
     earlier: Option<(Vec<u64>, Reaches)>,
+    next_look: Option<Instant>,
     /// Ticks since something was appended that is not confirmed.
     waiting: u32,
     /// Ticks for which appending has been held back.
     held: u32,
 }
 
+/// How often the host is asked between two ticks.
+pub(crate) const LOOK: Duration = Duration::from_millis(50);
+/// A host with many chunks is asked less often: at most this part of the time goes into it.
+const SHARE: u32 = 50;
 /// Ticks of a steady stream after which appending is held back.
 const PATIENCE: u32 = 20;
 /// Longest holding back, in ticks: a destination that is slow or down gets its records anyway.
@@ -42,12 +51,24 @@ impl Tracker {
         }
     }
 
-    /// At every tick: what has been delivered since the last time.
-    pub(crate) fn confirmed(&mut self, host: &dyn InputHost) -> Option<Reaches> {
-        if self.appended.is_empty() && self.earlier.is_none() {
+    /// Something was appended that is not confirmed.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.appended.is_empty() || self.hidden.is_some() || self.earlier.is_some()
+    }
+
+    /// What has become safe since the last time; at every tick, and in between if it is time.
+    pub(crate) fn confirmed(&mut self, host: &dyn InputHost, tick: bool) -> Option<Reaches> {
+        let now = Instant::now();
+        if !self.is_waiting() || !tick && self.next_look.is_some_and(|at| now < at) {
             return None;
         }
-        self.waiting += 1;
+        self.waiting += u32::from(tick);
+        let confirmed = self.look(host, now);
+        self.next_look = Some(now + LOOK.max(now.elapsed() * SHARE));
+        confirmed
+    }
+
+    fn look(&mut self, host: &dyn InputHost, now: Instant) -> Option<Reaches> {
         if let Some(all) = self.all_delivered(host) {
             return Some(all);
         }
@@ -56,28 +77,37 @@ impl Tracker {
             return None;
         }
         self.waiting = 0;
+        let delay = host.delay();
+        let (since, hidden) = self
+            .hidden
+            .take()
+            .unwrap_or_else(|| (now, std::mem::take(&mut self.appended)));
+        // While nobody can tell, the time does not count.
+        let since = delay.map_or(now, |_| since);
+        let settled = delay.is_some_and(|delay| now.duration_since(since) >= delay);
         let is_gone = |(then, _): &(Vec<u64>, Reaches)| then.iter().all(|c| !chunks.contains(c));
-        let confirmed = match self.earlier.take() {
-            Some(earlier) if is_gone(&earlier) => Some(earlier.1),
-            Some(earlier) => {
-                self.earlier = Some(earlier);
-                return None;
-            }
-            None => None,
+        let (confirmed, earlier) = match self.earlier.take() {
+            Some(earlier) if is_gone(&earlier) => (Some(earlier.1), None),
+            earlier => (None, earlier),
         };
-        self.earlier = Some((chunks, std::mem::take(&mut self.appended)));
+        self.earlier = earlier;
+        if settled && self.earlier.is_none() {
+            self.earlier = (!hidden.is_empty()).then_some((chunks, hidden));
+        } else if !hidden.is_empty() {
+            self.hidden = Some((since, hidden));
+        }
         confirmed
     }
 
-    /// Everything, if the host has nothing of this input that is not delivered.
+    /// Everything, if the host has nothing of this input that a crash would lose.
     pub(crate) fn all_delivered(&mut self, host: &dyn InputHost) -> Option<Reaches> {
-        let any = !self.appended.is_empty() || self.earlier.is_some();
-        if !any || host.pending() != Some(Pending::default()) {
+        if !self.is_waiting() || host.pending() != Some(Pending::default()) {
             return None;
         }
         self.waiting = 0;
         self.held = 0;
         let mut all = self.earlier.take().map(|(_, r)| r).unwrap_or_default();
+        all.extend(self.hidden.take().map(|(_, r)| r).unwrap_or_default());
         all.extend(self.appended.drain());
         Some(all)
     }

@@ -8,6 +8,7 @@ use flb_sidecar_sdk::msgpack;
 
 use crate::counters::Counters;
 use crate::decode::{Decoded, Decoder, Joined};
+use crate::encoding::{Code, Transcoder};
 use crate::followed::FileId;
 use crate::host_multiline;
 use crate::identity::Identity;
@@ -22,6 +23,8 @@ pub(crate) struct Reach {
     pub(crate) epoch: u32,
     /// Offset behind the last byte that a record of the batch stands for.
     pub(crate) offset: u64,
+    /// Bytes of the file that the batch has.
+    pub(crate) bytes: u64,
 }
 
 /// Records on their way to the host.
@@ -46,11 +49,15 @@ impl Batch {
     pub(crate) fn reached(&mut self, file: FileId, epoch: u32, offset: u64, bytes: u64) {
         self.read_bytes += bytes;
         match self.reaches.last_mut() {
-            Some(reach) if reach.file == file && reach.epoch == epoch => reach.offset = offset,
+            Some(reach) if reach.file == file && reach.epoch == epoch => {
+                reach.offset = offset;
+                reach.bytes += bytes;
+            }
             _ => self.reaches.push(Reach {
                 file,
                 epoch,
                 offset,
+                bytes,
             }),
         }
     }
@@ -80,6 +87,8 @@ pub(crate) struct Encoder {
     scratch: Vec<u8>,
     /// The line's key, when an offset stands between it and the head.
     line_key: Vec<u8>,
+    skip_empty_lines: bool,
+    transcoder: Transcoder,
 }
 
 impl Encoder {
@@ -108,6 +117,8 @@ impl Encoder {
             },
             scratch: Vec::new(),
             line_key: Vec::new(),
+            skip_empty_lines: options.skip_empty_lines,
+            transcoder: Transcoder::default(),
         }
     }
 
@@ -136,9 +147,46 @@ impl Encoder {
         }
     }
 
+    /// Adds what becomes of a piece of a file: a record, none, or one later.
+    pub(crate) fn piece(
+        &mut self,
+        batch: &mut Batch,
+        counters: &Counters,
+        file: (&Identity, Code, &mut Joined),
+        (piece, offset): (Piece, u64),
+        text: (&[u8], &[u8]),
+    ) {
+        let (identity, code, joined) = file;
+        if code == Code::Plain {
+            return self.text(batch, counters, (identity, joined), (piece, offset), text);
+        }
+        let mut transcoder = std::mem::take(&mut self.transcoder);
+        let (text, invalid) = transcoder.line(code, offset == 0, text);
+        counters.invalid.add(invalid);
+        self.text(batch, counters, (identity, joined), (piece, offset), text);
+        self.transcoder = transcoder;
+    }
+
+    fn text(
+        &mut self,
+        batch: &mut Batch,
+        counters: &Counters,
+        (identity, joined): (&Identity, &mut Joined),
+        (piece, offset): (Piece, u64),
+        text: (&[u8], &[u8]),
+    ) {
+        match piece {
+            Piece::Whole if self.skip_empty_lines && text.0.is_empty() && text.1.is_empty() => {
+                counters.empty_lines_skipped.add(1);
+            }
+            Piece::Whole => self.record(batch, counters, joined, offset, text),
+            piece => self.long(batch, counters, identity, piece, offset, text),
+        }
+    }
+
     /// Adds one record for a line, decoded if the instance has a format; or none yet, when the
     /// line goes on in the next one. The line is `first` followed by `second`.
-    pub(crate) fn record(
+    fn record(
         &mut self,
         batch: &mut Batch,
         counters: &Counters,
@@ -215,7 +263,7 @@ impl Encoder {
     }
 
     /// Adds one record; the line is `first` followed by `second` and starts at `offset`.
-    pub(crate) fn line(&self, batch: &mut Batch, offset: u64, first: &[u8], second: &[u8]) {
+    fn line(&self, batch: &mut Batch, offset: u64, first: &[u8], second: &[u8]) {
         batch.events.extend_from_slice(&self.head);
         if self.offset_key.is_some() {
             msgpack::write_uint(&mut batch.events, offset);
@@ -231,7 +279,7 @@ impl Encoder {
     ///
     /// Parts get the fields of Docker's partial messages, which the host's multiline filter
     /// joins (`mode partial_message`).
-    pub(crate) fn long(
+    fn long(
         &mut self,
         batch: &mut Batch,
         counters: &Counters,

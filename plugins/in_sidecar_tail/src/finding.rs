@@ -192,7 +192,9 @@ impl Worker {
         }
         self.settle_held();
         self.retire();
+        self.settle_compressed(false);
         self.scanned = true;
+        self.shared.set_scanned();
         self.next_scan = Instant::now() + self.options.refresh_interval;
     }
 
@@ -363,6 +365,11 @@ impl Worker {
                 let identity = Identity::of(&metadata);
                 if metadata.is_file() && !self.by_identity.contains_key(&identity) {
                     self.trouble_over(Trouble::Open, path);
+                    if let Some(id) = self.same_but_renumbered(path, &handle, &metadata) {
+                        self.renumbered(id, identity, handle);
+                        self.look(id, true);
+                        return true;
+                    }
                     let (entry, name) = self.position_of(path, &identity, &handle, &metadata);
                     self.follow(path, identity, handle, &metadata, entry, name);
                 }
@@ -375,6 +382,24 @@ impl Worker {
                 true
             }
         }
+    }
+
+    /// The file followed at `path`, if what is there now holds what was read of it: filesystems
+    /// over the network may number it anew, such as when a cache tells the new content of a
+    /// replaced file before its number.
+    fn same_but_renumbered(
+        &self,
+        path: &Path,
+        handle: &fs::File,
+        metadata: &Metadata,
+    ) -> Option<FileId> {
+        let id = *self.by_path.get(path)?;
+        let file = self
+            .files
+            .get(&id)
+            .filter(|file| file.remote && file.offset > 0)?;
+        let clue = file.clue();
+        clue.fits(handle, metadata.len()).ok()?.then_some(id)
     }
 
     /// Follows a new file, from `position` if one is known.
@@ -431,7 +456,7 @@ impl Worker {
         self.by_identity.insert(identity, id);
         self.by_path.insert(path.to_owned(), id);
         self.follow_link(id, path);
-        self.mark_unsaved();
+        self.changed(id);
         self.look(id, true);
         self.bound_handles();
         id
@@ -510,9 +535,9 @@ impl Worker {
         if self.open_handles <= MAX_OPEN {
             return;
         }
-        let mut idle: Vec<(Instant, FileId)> = self
-            .files
-            .iter()
+        // At the start nothing has been read yet: not every new file is worth a look at all.
+        let files = self.files.iter().filter(|_| !self.none_idle);
+        let mut idle: Vec<(Instant, FileId)> = files
             .filter(|(_, file)| {
                 file.handle.is_some()
                     && file.path.is_some()
@@ -523,6 +548,7 @@ impl Worker {
             })
             .map(|(id, file)| (file.last_read, *id))
             .collect();
+        self.none_idle = idle.is_empty();
         idle.sort_unstable();
         for (_, id) in idle.into_iter().take(MAX_OPEN / 4) {
             self.close(id);

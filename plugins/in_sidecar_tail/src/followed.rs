@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::decode::Joined;
+use crate::encoding::{detect, Code, Source};
 use crate::identity::{read_full, Clue, Identity, Print, Tail, HEAD};
 use crate::lines::Splitter;
 
@@ -56,6 +57,8 @@ pub(crate) struct Followed {
     /// Offset of the next byte to read.
     pub(crate) offset: u64,
     pub(crate) lines: Splitter,
+    /// What its bytes are, once its head has told.
+    pub(crate) code: Option<Code>,
     /// Pieces of a container's lines that wait for their last one.
     pub(crate) joined: Joined,
     /// First bytes of the file, up to [`HEAD`].
@@ -94,14 +97,8 @@ pub(crate) struct Followed {
     pub(crate) failing: bool,
     /// Read to the end and let go; kept until that has left the host.
     pub(crate) retired: bool,
-    pub(crate) total: Total,
-}
-
-/// What a file has given since the start, for the report.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Total {
-    pub(crate) bytes: u64,
-    pub(crate) lines: u64,
+    /// Bytes read into records since the start, for the report.
+    pub(crate) read: u64,
 }
 
 /// Why and since when a file is not read yet.
@@ -129,6 +126,7 @@ impl Followed {
             seen: Seen::default(),
             offset,
             lines: Splitter::at(offset),
+            code: None,
             joined: Joined::default(),
             head: Vec::new(),
             tail: Tail::default(),
@@ -149,7 +147,7 @@ impl Followed {
             shrunk_since: None,
             failing: false,
             retired: false,
-            total: Total::default(),
+            read: 0,
         }
     }
 
@@ -169,6 +167,28 @@ impl Followed {
                 result => return result,
             }
         }
+    }
+
+    /// What the file's bytes are, and whether that was taken for something else until now.
+    pub(crate) fn recognise(&mut self, source: Source) -> (Code, bool) {
+        if let Source::Fixed(code) = source {
+            return (code, false);
+        }
+        let known = self.code.unwrap_or(Code::Utf8);
+        if self.code.is_some() && self.offset > 0 {
+            return (known, false);
+        }
+        let mut head = [0; HEAD];
+        let length = self
+            .handle
+            .as_ref()
+            .and_then(|handle| read_full(handle, &mut head, 0).ok());
+        // A file that begins anew is taken for what it was before, as long as nothing else is seen.
+        self.code = length
+            .and_then(|length| detect(&head[..length]))
+            .or(self.code);
+        let code = self.code.unwrap_or(known);
+        (code, code != known)
     }
 
     /// Whether the file still holds what was read from it. Without a handle nobody can tell.

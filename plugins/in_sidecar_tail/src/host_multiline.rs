@@ -31,8 +31,9 @@ pub(crate) enum Join {
         others: Vec<String>,
         flush: Duration,
     },
-    /// Docker's pieces, parsed afterwards (`docker_mode`).
+    /// Docker's pieces, parsed afterwards (`docker_mode`); with `first` whole lines, too.
     Docker {
+        first: Option<String>,
         parser: Option<String>,
         flush: Duration,
     },
@@ -116,16 +117,23 @@ impl HostMultiline {
                     .map(|name| self.parser("parser_N", name))
                     .collect::<Result<_, _>>()?,
                 format: self.format,
+                key: self.key.clone(),
                 pending: None,
             })),
-            Join::Docker { parser, .. } => Ok(Box::new(DockerMode {
-                parser: parser
-                    .as_deref()
-                    .map(|name| self.parser("parser", name))
-                    .transpose()?,
-                format: self.format,
-                pending: None,
-            })),
+            Join::Docker { first, parser, .. } => {
+                let get = |option, name: &Option<String>| {
+                    let name = name.as_deref();
+                    name.map(|name| self.parser(option, name)).transpose()
+                };
+                Ok(Box::new(DockerMode {
+                    first: get("docker_mode_parser", first)?,
+                    parser: get("parser", parser)?,
+                    format: self.format,
+                    key: self.key.clone(),
+                    first_seen: false,
+                    pending: None,
+                }))
+            }
         }
     }
 
@@ -168,9 +176,15 @@ impl HostMultiline {
             };
             self.joined.clear();
             let made = stream.lines.push(line, time, &mut self.joined);
+            records += made;
+            let waits = stream.lines.is_pending();
+            let alone = self.complete(&mut out, &stream, made, Some((line, offset)));
+            if waits == Some(false) {
+                stream.label = None;
+                stream.pending = false;
+                continue;
+            }
             if made > 0 {
-                records += made;
-                let alone = self.complete(&mut out, &stream, line, offset);
                 stream.label = (!alone).then_some(offset);
                 // What made the record come out is at the earliest the beginning of the next one.
                 stream.first = offset;
@@ -223,11 +237,15 @@ impl HostMultiline {
         let mut batch = Batch {
             tag: stream.tag.clone(),
             records,
-            reaches: vec![stream.end],
+            // Its bytes came with earlier batches.
+            reaches: vec![Reach {
+                bytes: 0,
+                ..stream.end
+            }],
             parsed: true,
             ..Batch::default()
         };
-        self.complete(&mut batch.events, &stream, &[], stream.first);
+        self.complete(&mut batch.events, &stream, records, None);
         stream.pending = false;
         stream.label = None;
         self.streams.insert(file, stream);
@@ -247,19 +265,39 @@ impl HostMultiline {
         })
     }
 
-    /// Adds path and offset to the records that came out when `line`, at `offset`, went in.
-    /// `true`: the last one holds the line, so nothing seems to wait.
-    fn complete(&self, out: &mut Vec<u8>, stream: &Stream, line: &[u8], offset: u64) -> bool {
+    /// Adds path and offset to the `made` records that came out, because this line (and its
+    /// offset) went in or because of a flush. `true`: nothing before the line seems to wait, nor
+    /// the line itself.
+    fn complete(
+        &self,
+        out: &mut Vec<u8>,
+        stream: &Stream,
+        made: usize,
+        line: Option<(&[u8], u64)>,
+    ) -> bool {
+        let waits = stream.lines.is_pending();
+        let earlier = stream.label.or(line.map(|(_, offset)| offset));
+        let earlier = earlier.unwrap_or(stream.first);
         let mut alone = false;
-        for record in event::records(&self.joined).filter_map(Result::ok) {
+        for (at, record) in event::records(&self.joined)
+            .filter_map(Result::ok)
+            .enumerate()
+        {
             let Some((Value::Map(pairs), body)) = msgpack::read(&self.joined, record.body) else {
                 out.extend_from_slice(&self.joined[record.start..record.end]);
                 continue;
             };
-            // The engine does not say which lines a record is made of: one that holds no more
-            // than the end of this line was not made of earlier ones.
-            let text = text_of(&self.joined, record).unwrap_or_default();
-            alone = !text.is_empty() && line.ends_with(text);
+            alone = line.is_some_and(|(line, _)| match waits {
+                // Only the last of several can hold the line.
+                Some(waits) => !waits && at > 0 && at + 1 == made,
+                // The host's engine does not say which lines a record is made of: one that holds
+                // no more than the end of this line was not made of earlier ones.
+                None => {
+                    let text = text_of(&self.joined, record).unwrap_or_default();
+                    !text.is_empty() && line.ends_with(text)
+                }
+            });
+            let offset = line.filter(|_| alone).map_or(earlier, |(_, offset)| offset);
             let more =
                 usize::from(self.path_key.is_some()) + usize::from(self.offset_key.is_some());
             out.extend_from_slice(&self.joined[record.start..record.body]);
@@ -270,12 +308,14 @@ impl HostMultiline {
             }
             if let Some(key) = &self.offset_key {
                 msgpack::write_str(out, key);
-                let earlier = stream.label.unwrap_or(offset);
-                msgpack::write_uint(out, if alone { offset } else { earlier });
+                msgpack::write_uint(out, offset);
             }
             let mut rest = body;
             // The host's engine names the text `log`, whatever `key` says.
-            if let Some((Value::String { start, end }, value)) = msgpack::read(&self.joined, body) {
+            let key = msgpack::read(&self.joined, body);
+            if let (Join::Engine(_), Some((Value::String { start, end }, value))) =
+                (&self.join, key)
+            {
                 if &self.joined[start..end] == b"log" {
                     msgpack::write_str(out, &self.key);
                     rest = value;

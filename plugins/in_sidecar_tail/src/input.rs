@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::drain::Drain;
 use flb_sidecar_sdk::{worker, ConfigError, Input, InputHost, PluginInfo, Settings, Wake};
-use tracing::{debug, error, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::counters::Counters;
 use crate::delivery::Tracker;
@@ -43,6 +43,18 @@ pub struct SidecarTail {
     keeps_positions: bool,
     /// The engine stops, and what was left has been read.
     finished: bool,
+    at_end: AtEnd,
+}
+
+/// What happens when all files have been read to their end (`exit_on_eof`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AtEnd {
+    /// Nothing, or it has happened.
+    ReadOn,
+    /// As soon as there is a file, everything is drained.
+    Drain,
+    /// When this drain is done, the engine ends.
+    Exit(u64),
 }
 
 /// How a delivery ended.
@@ -112,6 +124,7 @@ impl SidecarTail {
                     }
                     if self.keeps_positions {
                         self.tracker.appended(&batch.reaches);
+                        self.shared.set_unconfirmed(true);
                     }
                     self.shared.delivered(batch);
                 }
@@ -127,10 +140,30 @@ impl SidecarTail {
         batches.into_iter().map(Item::Batch).collect()
     }
 
+    /// Ends the engine when all has been handed over, if that is wanted.
+    fn exit_at_end(&mut self, host: &mut dyn InputHost) {
+        match self.at_end {
+            AtEnd::ReadOn => {}
+            AtEnd::Drain => {
+                let status = self.shared.status();
+                if status.files > 0 || status.records > 0 {
+                    self.at_end = AtEnd::Exit(self.shared.start_drain(Duration::MAX));
+                }
+            }
+            AtEnd::Exit(drain) => {
+                if self.shared.drain_done() >= drain && host.exit(0) {
+                    info!("every file has been read: the engine ends");
+                    self.at_end = AtEnd::ReadOn;
+                }
+            }
+        }
+    }
+
     /// Passes on what has left the host.
-    fn confirm(&mut self, host: &dyn InputHost) {
-        if let Some(reaches) = self.tracker.confirmed(host) {
+    fn confirm(&mut self, host: &dyn InputHost, tick: bool) {
+        if let Some(reaches) = self.tracker.confirmed(host, tick) {
             self.shared.confirm(reaches);
+            self.shared.set_unconfirmed(self.tracker.is_waiting());
         }
     }
 }
@@ -181,6 +214,11 @@ impl Input for SidecarTail {
                 "options 'parser' and 'format' are both given: allowed is one of them",
             ));
         }
+        let at_end = if options.exit_on_eof {
+            AtEnd::Drain
+        } else {
+            AtEnd::ReadOn
+        };
         let keeps_positions = options.db.is_some() || options.remove_after.is_some();
         let counters = Counters::new(host.metrics());
         let mut worker = Worker::new(
@@ -203,6 +241,7 @@ impl Input for SidecarTail {
             parser,
             multiline,
             undispatched: 0,
+            at_end,
             keeps_positions,
             finished: false,
         })
@@ -214,9 +253,7 @@ impl Input for SidecarTail {
 
     fn collect(&mut self, wake: Wake, host: &mut dyn InputHost) {
         self.shared.clear_host_wake();
-        if wake == Wake::Tick {
-            self.confirm(host);
-        }
+        self.confirm(host, wake == Wake::Tick);
         // What the host has must leave it now; the next start goes on behind that.
         if self.keeps_positions && self.shared.gave_up() {
             return;
@@ -238,10 +275,11 @@ impl Input for SidecarTail {
             }
             Delivery::All | Delivery::Refused => {}
         }
+        self.exit_at_end(host);
     }
 
     fn pause(&mut self, host: &mut dyn InputHost) {
-        self.confirm(host);
+        self.confirm(host, true);
         if !host.is_stopping() || self.finished {
             return;
         }

@@ -1,9 +1,14 @@
 //! The older ways of `tail` to join lines: `multiline` with `parser_firstline`, and
 //! `docker_mode`. Both use the host's parsers, so they run on the host's thread.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use flb_sidecar_sdk::event::{self, RecordFormat, Timestamp};
 use flb_sidecar_sdk::msgpack::{self, Value};
 use flb_sidecar_sdk::{Multiline, ParsedTime, Parser};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 /// Longest text of one record, as in the host's multiline engine.
 const LONGEST: usize = 2 << 20;
@@ -14,6 +19,8 @@ pub(crate) struct FirstLine {
     pub(crate) first: Box<dyn Parser>,
     pub(crate) others: Vec<Box<dyn Parser>>,
     pub(crate) format: RecordFormat,
+    /// Key of a line that stays text.
+    pub(crate) key: String,
     pub(crate) pending: Option<Pending>,
 }
 
@@ -44,7 +51,7 @@ impl Multiline for FirstLine {
         }
         let Some(pending) = &mut self.pending else {
             // There is nothing that it could go on with.
-            plain(out, self.format, time, line);
+            plain(out, self.format, time, &self.key, line);
             return 1;
         };
         let others = &mut self.others;
@@ -84,6 +91,10 @@ impl Multiline for FirstLine {
         }
         1
     }
+
+    fn is_pending(&self) -> Option<bool> {
+        Some(self.pending.is_some())
+    }
 }
 
 /// Where the last value that is a text is: its header, its first byte and its end.
@@ -101,48 +112,90 @@ fn last_text(pending: &Pending) -> Option<(usize, usize, usize)> {
 }
 
 /// `docker_mode`: puts the pieces of Docker's JSON lines together again, then parses the line.
+/// With a parser for first lines (`docker_mode_parser`), whole lines are added, too, until one
+/// comes that it matches; lines before the first such one are records of their own.
 pub(crate) struct DockerMode {
+    pub(crate) first: Option<Box<dyn Parser>>,
     pub(crate) parser: Option<Box<dyn Parser>>,
     pub(crate) format: RecordFormat,
-    pub(crate) pending: Option<(
-        Timestamp,
-        serde_json::Map<String, serde_json::Value>,
-        String,
-    )>,
+    /// Key of a line that stays text.
+    pub(crate) key: String,
+    pub(crate) first_seen: bool,
+    pub(crate) pending: Option<Pieces>,
+}
+
+/// Pieces of a record.
+pub(crate) struct Pieces {
+    time: Timestamp,
+    /// The newest piece as it was written. The record is this line with all texts in place of its.
+    line: Vec<u8>,
+    /// Where the text is in it, without its quotes.
+    text_at: Range<usize>,
+    /// The texts, escaped as they were.
+    text: Vec<u8>,
+    /// The last of them ended a line.
+    complete: bool,
+}
+
+#[derive(Deserialize)]
+struct DockerLine<'a> {
+    #[serde(borrow)]
+    log: &'a RawValue,
+}
+
+/// Where the text of a Docker line is, and whether it ends a line.
+fn docker_text(line: &[u8]) -> Option<(Range<usize>, bool)> {
+    let line = std::str::from_utf8(line).ok()?;
+    let raw = serde_json::from_str::<DockerLine<'_>>(line).ok()?.log.get();
+    let text: Cow<'_, str> = serde_json::from_str(raw).ok()?;
+    let start = raw.as_ptr() as usize - line.as_ptr() as usize + 1;
+    Some((start..start + raw.len() - 2, text.ends_with('\n')))
 }
 
 impl Multiline for DockerMode {
     fn push(&mut self, line: &[u8], time: Timestamp, out: &mut Vec<u8>) -> usize {
-        let object: Option<serde_json::Map<String, serde_json::Value>> =
-            serde_json::from_slice(line).ok();
-        let Some((object, text)) = object.and_then(|object| {
-            let text = object.get("log")?.as_str()?.to_owned();
-            Some((object, text))
-        }) else {
-            let made = self.flush(out);
+        let mut made = 0;
+        if let Some(first) = &mut self.first {
+            let begins = first.parse(line, &mut Vec::new()).is_some();
+            self.first_seen |= begins;
+            let whole = self.pending.as_ref().is_some_and(|p| p.complete);
+            if whole && (begins || !self.first_seen) {
+                made += self.flush(out);
+            }
+        }
+        let Some((text_at, complete)) = docker_text(line) else {
+            made += self.flush(out);
             self.write(out, time, line);
             return made + 1;
         };
-        let (_, _, joined) = self
-            .pending
-            .get_or_insert_with(|| (time, object, String::new()));
-        joined.push_str(&text);
-        if text.ends_with('\n') || joined.len() > LONGEST {
-            return self.flush(out);
+        let mut text = self.pending.take().map_or_else(Vec::new, |p| p.text);
+        text.extend_from_slice(&line[text_at.clone()]);
+        let too_long = text.len() > LONGEST;
+        self.pending = Some(Pieces {
+            time,
+            line: line.to_vec(),
+            text_at,
+            text,
+            complete,
+        });
+        if too_long || complete && self.first.is_none() {
+            made += self.flush(out);
         }
-        0
+        made
     }
 
     fn flush(&mut self, out: &mut Vec<u8>) -> usize {
-        let Some((time, mut object, joined)) = self.pending.take() else {
+        let Some(pieces) = self.pending.take() else {
             return 0;
         };
-        if let Some(log) = object.get_mut("log") {
-            *log = joined.into();
-        }
-        let line = serde_json::Value::Object(object).to_string();
-        self.write(out, time, line.as_bytes());
+        let mut line = pieces.line;
+        line.splice(pieces.text_at, pieces.text);
+        self.write(out, pieces.time, &line);
         1
+    }
+
+    fn is_pending(&self) -> Option<bool> {
+        Some(self.pending.is_some())
     }
 }
 
@@ -158,7 +211,7 @@ impl DockerMode {
                 event::begin_record(out, self.format, time_or(parsed, time));
                 out.extend_from_slice(&fields);
             }
-            None => plain(out, self.format, time, line),
+            None => plain(out, self.format, time, &self.key, line),
         }
     }
 }
@@ -177,10 +230,10 @@ fn time_or(parsed: ParsedTime, time: Timestamp) -> Timestamp {
     }
 }
 
-fn plain(out: &mut Vec<u8>, format: RecordFormat, time: Timestamp, line: &[u8]) {
+fn plain(out: &mut Vec<u8>, format: RecordFormat, time: Timestamp, key: &str, line: &[u8]) {
     event::begin_record(out, format, time);
     msgpack::write_map_len(out, 1);
-    msgpack::write_str(out, "log");
+    msgpack::write_str(out, key);
     msgpack::write_bytes_as_str(out, line);
 }
 
@@ -230,6 +283,7 @@ mod tests {
             first: Box::new(Prefix(b'A', "text")),
             others: vec![Box::new(Prefix(b'B', "other"))],
             format: RecordFormat::WithMetadata,
+            key: "log".to_owned(),
             pending: None,
         };
         assert_eq!(
@@ -245,27 +299,71 @@ mod tests {
         );
     }
 
-    #[test]
-    fn docker_pieces_are_put_together() {
-        let mut join = DockerMode {
+    fn docker(first: Option<Box<dyn Parser>>) -> DockerMode {
+        DockerMode {
+            first,
             parser: None,
             format: RecordFormat::WithMetadata,
+            key: "line".to_owned(),
+            first_seen: false,
             pending: None,
-        };
+        }
+    }
+
+    #[test]
+    fn docker_pieces_are_put_together() {
         assert_eq!(
             run(
-                &mut join,
+                &mut docker(None),
                 &[
-                    r#"{"log":"one ","stream":"stdout"}"#,
-                    r#"{"log":"two\n","stream":"stdout"}"#,
+                    r#"{ "log":"\u00e9ne ","time":1}"#,
+                    r#"{ "log":"t\\\nwo\n", "time":2.0}"#,
                     "plain",
-                    r#"{"log":"half"}"#
+                    r#"{"log":"half\\n"}"#
                 ]
             ),
             [
-                r#"{"log":"{\"log\":\"one two\\n\",\"stream\":\"stdout\"}"}"#,
-                r#"{"log":"plain"}"#,
-                r#"{"log":"{\"log\":\"half\"}"}"#
+                r#"{"line":"{ \"log\":\"\\u00e9ne t\\\\\\nwo\\n\", \"time\":2.0}"}"#,
+                r#"{"line":"plain"}"#,
+                r#"{"line":"{\"log\":\"half\\\\n\"}"}"#
+            ]
+        );
+    }
+
+    /// Matches Docker lines whose text begins with a digit.
+    struct Numbered;
+
+    impl Parser for Numbered {
+        fn parse(&mut self, text: &[u8], _fields: &mut Vec<u8>) -> Option<ParsedTime> {
+            let text = text.strip_prefix(br#"{"log":""#)?;
+            text.first()?.is_ascii_digit().then_some(ParsedTime::Absent)
+        }
+    }
+
+    #[test]
+    fn docker_lines_are_added_to_a_first_line() {
+        assert_eq!(
+            run(
+                &mut docker(Some(Box::new(Numbered))),
+                &[
+                    r#"{"log":"before\n"}"#,
+                    r#"{"log":"still before\n"}"#,
+                    r#"{"log":"1 one\n"}"#,
+                    r#"{"log":" two "}"#,
+                    r#"{"log":"3 is a piece of two\n"}"#,
+                    r#"{"log":"4 four\n"}"#,
+                    r#"{"log":" five\n","last":true}"#,
+                    "plain",
+                    r#"{"log":"behind\n"}"#,
+                ]
+            ),
+            [
+                r#"{"line":"{\"log\":\"before\\n\"}"}"#,
+                r#"{"line":"{\"log\":\"still before\\n\"}"}"#,
+                r#"{"line":"{\"log\":\"1 one\\n two 3 is a piece of two\\n\"}"}"#,
+                r#"{"line":"{\"log\":\"4 four\\n five\\n\",\"last\":true}"}"#,
+                r#"{"line":"plain"}"#,
+                r#"{"line":"{\"log\":\"behind\\n\"}"}"#,
             ]
         );
     }

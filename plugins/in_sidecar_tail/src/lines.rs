@@ -1,7 +1,10 @@
 //! Splits a file's bytes into lines, with a line's beginning carried over from block to block.
 //!
-//! Every byte is looked at once. A line that is longer than the limit is split, cut or skipped
+//! Lines are found in the file's bytes, whatever their encoding, so that offsets are those of the
+//! file. Every byte is looked at once. A line that is longer than the limit is split, cut or skipped
 //! while it is being read, so it never has to fit into memory.
+
+use crate::encoding::{Code, Order};
 
 /// What is done with a line longer than [`Limits::length`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,12 +17,13 @@ pub(crate) enum LongLines {
     Skip,
 }
 
-/// How long a record's text may be.
+/// How long a record's text may be, and what the text is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Bytes of one record's text.
+    /// Bytes of one record's text, as they are in the file.
     pub(crate) length: usize,
     pub(crate) long: LongLines,
+    pub(crate) code: Code,
 }
 
 /// What the splitter found.
@@ -46,6 +50,8 @@ pub(crate) enum Piece {
 pub(crate) struct Splitter {
     /// Bytes read that no piece stands for yet.
     carry: Vec<u8>,
+    /// The first byte of a unit of UTF-16 whose second one has not come yet; it follows the carry.
+    half: Option<u8>,
     /// Offset of the first byte of the carry, or of the next one to come.
     start: u64,
     /// Offset of the first byte of the line that is not complete.
@@ -81,9 +87,17 @@ impl Splitter {
     /// The file lost what follows `size`, which is less than what was read.
     pub(crate) fn cut_to(&mut self, size: u64) {
         match size.checked_sub(self.start) {
-            Some(keep) => self.carry.truncate(keep as usize),
+            Some(keep) => {
+                self.carry.extend(self.half.take());
+                self.carry.truncate(keep as usize);
+            }
             None => *self = Splitter::at(size),
         }
+    }
+
+    /// Gives back what is carried, to be split again in another encoding than it was.
+    pub(crate) fn take_carry(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.carry)
     }
 
     /// Moves on over bytes that are left out, at the start of a line.
@@ -101,30 +115,78 @@ impl Splitter {
         limits: Limits,
         mut piece: impl FnMut(Piece, u64, &[u8], &[u8]),
     ) {
+        let Code::Utf16(order) = limits.code else {
+            let newlines = memchr::memchr_iter(b'\n', block);
+            return self.lines(block, newlines, limits, &mut piece);
+        };
+        let mut block = block;
+        if self.carry.len() % 2 == 1 {
+            self.half = self.carry.pop();
+        }
+        // Units begin at even offsets: this half of one is what is left of it.
+        if let (true, None, [_, rest @ ..]) = (self.start % 2 == 1, self.half, block) {
+            self.leave_out(1);
+            block = rest;
+        }
+        if let ([second, rest @ ..], Some(first)) = (block, self.half) {
+            self.half = None;
+            self.units(&[first, *second], order, limits, &mut piece);
+            block = rest;
+        }
+        let (units, half) = block.split_at(block.len() & !1);
+        self.units(units, order, limits, &mut piece);
+        self.half = half.first().copied().or(self.half);
+    }
+
+    /// Whole units of UTF-16.
+    fn units(
+        &mut self,
+        block: &[u8],
+        order: Order,
+        limits: Limits,
+        piece: &mut impl FnMut(Piece, u64, &[u8], &[u8]),
+    ) {
+        let newline = order.ascii(b'\n');
+        let newlines = memchr::memchr_iter(b'\n', block)
+            .map(|at| at & !1)
+            .filter(|at| block[*at..*at + 2] == newline);
+        self.lines(block, newlines, limits, piece);
+    }
+
+    /// `newlines` says where those of the block begin.
+    fn lines(
+        &mut self,
+        block: &[u8],
+        newlines: impl Iterator<Item = usize>,
+        limits: Limits,
+        piece: &mut impl FnMut(Piece, u64, &[u8], &[u8]),
+    ) {
+        let width = limits.code.width();
         let mut at = 0;
-        for end in memchr::memchr_iter(b'\n', block) {
+        for end in newlines {
             let text = &block[at..end];
             if self.carry.is_empty() && text.len() <= limits.length && !self.in_long_line() {
-                let (text, _) = without_return(text, &[]);
+                let (text, _) = without_return(limits.code, text, &[]);
                 piece(Piece::Whole, self.start, text, &[]);
-                self.start += (end + 1 - at) as u64;
+                self.start += (end + width - at) as u64;
                 self.line_start = self.start;
             } else {
-                self.text(text, true, limits, &mut piece);
+                self.text(text, true, limits, piece);
             }
-            at = end + 1;
+            at = end + width;
         }
         if at < block.len() {
-            self.text(&block[at..], false, limits, &mut piece);
+            self.text(&block[at..], false, limits, piece);
         }
     }
 
     /// The input ends here: what is carried is a line although it has no newline.
-    pub(crate) fn finish(&mut self, mut piece: impl FnMut(Piece, u64, &[u8], &[u8])) {
+    pub(crate) fn finish(&mut self, code: Code, mut piece: impl FnMut(Piece, u64, &[u8], &[u8])) {
+        self.carry.extend(self.half.take());
         if self.skipping {
             piece(Piece::Rest { cut: self.cut }, self.start, &[], &[]);
         } else if !self.carry.is_empty() || self.parts > 0 {
-            let (text, _) = without_return(&self.carry, &[]);
+            let (text, _) = without_return(code, &self.carry, &[]);
             piece(self.last_piece(), self.start, text, &[]);
         }
         self.start += self.carry.len() as u64;
@@ -164,7 +226,7 @@ impl Splitter {
     ) {
         let mut text = text;
         while !self.skipping {
-            let (first, second) = without_return(&self.carry, text);
+            let (first, second) = without_return(limits.code, &self.carry, text);
             if first.len() + second.len() <= limits.length {
                 break;
             }
@@ -172,7 +234,7 @@ impl Splitter {
                 self.skipping = true;
                 break;
             }
-            let cut = boundary(&self.carry, text, limits.length);
+            let cut = limits.code.boundary(&self.carry, text, limits.length);
             let kind = if limits.long == LongLines::Cut {
                 self.skipping = true;
                 self.cut = true;
@@ -200,14 +262,14 @@ impl Splitter {
             self.start += (self.carry.len() + text.len()) as u64;
             self.carry.clear();
             if ended {
-                self.start += 1;
+                self.start += limits.code.width() as u64;
                 piece(Piece::Rest { cut: self.cut }, self.start, &[], &[]);
                 self.end_line();
             }
         } else if ended {
-            let (first, second) = without_return(&self.carry, text);
+            let (first, second) = without_return(limits.code, &self.carry, text);
             piece(self.last_piece(), self.start, first, second);
-            self.start += (self.carry.len() + text.len() + 1) as u64;
+            self.start += (self.carry.len() + text.len() + limits.code.width()) as u64;
             self.end_line();
         } else {
             self.carry.extend_from_slice(text);
@@ -215,24 +277,18 @@ impl Splitter {
     }
 }
 
-/// Where to cut what is in `carry` and `text`: at `cut`, or up to 3 bytes before it, so that no
-/// UTF-8 character is torn.
-fn boundary(carry: &[u8], text: &[u8], cut: usize) -> usize {
-    let is_inside = |at: usize| {
-        let byte = match at.checked_sub(carry.len()) {
-            Some(at) => text.get(at),
-            None => carry.get(at),
-        };
-        byte.is_some_and(|byte| byte & 0xc0 == 0x80)
-    };
-    (cut.saturating_sub(3)..=cut)
-        .rev()
-        .find(|at| *at > 0 && !is_inside(*at))
-        .unwrap_or(cut)
-}
-
 /// Cuts one carriage return off the end of the two pieces.
-fn without_return<'a>(first: &'a [u8], second: &'a [u8]) -> (&'a [u8], &'a [u8]) {
+fn without_return<'a>(code: Code, first: &'a [u8], second: &'a [u8]) -> (&'a [u8], &'a [u8]) {
+    if let Code::Utf16(order) = code {
+        let strip = |text: &'a [u8]| {
+            let whole = text.strip_suffix(&order.ascii(b'\r'));
+            whole.filter(|text| text.len() % 2 == 0).unwrap_or(text)
+        };
+        return match second {
+            [] => (strip(first), second),
+            _ => (first, strip(second)),
+        };
+    }
     match (first, second) {
         ([head @ .., b'\r'], []) => (head, second),
         (_, [head @ .., b'\r']) => (first, head),
@@ -243,26 +299,18 @@ fn without_return<'a>(first: &'a [u8], second: &'a [u8]) -> (&'a [u8], &'a [u8])
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fuzzing::{self, Pieces};
     use proptest::prelude::*;
 
-    type Pieces = Vec<(Piece, u64, Vec<u8>)>;
-
     fn pieces_of(blocks: &[&[u8]], length: usize, long: LongLines) -> Pieces {
-        let mut splitter = Splitter::at(0);
-        let mut pieces = Vec::new();
-        let limits = Limits { length, long };
-        for block in blocks {
-            splitter.split(block, limits, |kind, offset, first, second| {
-                pieces.push((kind, offset, [first, second].concat()));
-            });
-        }
-        splitter.finish(|kind, offset, first, second| {
-            pieces.push((kind, offset, [first, second].concat()));
-        });
-        let total: usize = blocks.iter().map(|b| b.len()).sum();
-        assert_eq!(splitter.start(), total as u64);
-        assert_eq!(splitter.line_start(), total as u64);
-        pieces
+        fuzzing::pieces_of(
+            blocks.iter().copied(),
+            Limits {
+                length,
+                long,
+                code: Code::Plain,
+            },
+        )
     }
 
     fn texts(pieces: &Pieces) -> Vec<&[u8]> {
@@ -334,39 +382,13 @@ mod tests {
     proptest! {
         #[test]
         fn blocks_and_limits_change_nothing_in_the_text(
-            text in proptest::collection::vec(prop_oneof![Just(b'\n'), Just(b'\r'), any::<u8>(), Just(b'a')], 0..200),
+            text in proptest::collection::vec(prop_oneof![Just(b'\n'), Just(b'\r'), Just(0), any::<u8>(), Just(b'a')], 0..200),
             size in 1usize..50,
             length in 4usize..20,
         ) {
-            let blocks: Vec<&[u8]> = text.chunks(size).collect();
-            let whole = pieces_of(&[&text], usize::MAX, LongLines::Split);
-            let parts = pieces_of(&blocks, length, LongLines::Split);
-            // Joining the parts of a line gives the line.
-            let mut joined: Vec<Vec<u8>> = Vec::new();
-            let mut inside = false;
-            for (kind, _, text) in &parts {
-                prop_assert!(text.len() <= length + 1);
-                if inside {
-                    joined.last_mut().unwrap().extend(text);
-                } else {
-                    joined.push(text.clone());
-                }
-                inside = matches!(kind, Piece::Part { last: false, .. });
+            for code in fuzzing::CODES {
+                fuzzing::check_lines(&text, size, length, code);
             }
-            prop_assert!(!inside);
-            let lines: Vec<Vec<u8>> = whole.into_iter().map(|(_, _, text)| text).collect();
-            prop_assert_eq!(joined, lines.clone());
-            // Cutting keeps the beginning, skipping keeps the short ones.
-            let cut = pieces_of(&blocks, length, LongLines::Cut);
-            let heads: Vec<&Vec<u8>> = cut.iter().filter(|p| !matches!(p.0, Piece::Rest { .. })).map(|p| &p.2).collect();
-            prop_assert_eq!(heads.len(), lines.len());
-            for (head, line) in heads.iter().zip(&lines) {
-                prop_assert!(line.starts_with(head));
-            }
-            let short = pieces_of(&blocks, length, LongLines::Skip);
-            let short: Vec<&Vec<u8>> = short.iter().filter(|p| !matches!(p.0, Piece::Rest { .. })).map(|p| &p.2).collect();
-            let expect: Vec<&Vec<u8>> = lines.iter().filter(|l| l.len() <= length).collect();
-            prop_assert_eq!(short, expect);
         }
     }
 }

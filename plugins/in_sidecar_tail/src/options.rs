@@ -10,8 +10,9 @@ use regex::Regex;
 use crate::clock::Clock;
 use crate::decode::{Decoder, Format};
 use crate::discovery::Globs;
+use crate::encoding::{self, Code, Source};
 use crate::host_multiline::Join;
-use crate::lines::{Limits, LongLines};
+use crate::lines::LongLines;
 
 /// Every option of the plugin.
 pub(crate) static OPTIONS: &[OptionSpec] = &[
@@ -139,6 +140,12 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     )
     .default("off"),
     OptionSpec::new(
+        "exit_on_eof",
+        Kind::Boolean,
+        "End the engine once every file that is there has been read to its end and handed over.",
+    )
+    .default("off"),
+    OptionSpec::new(
         "static_batch_size",
         Kind::Size,
         "Bytes that a file found at the start may read before others have their turn, at most 1M.",
@@ -197,6 +204,11 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     )
     .default("4"),
     OptionSpec::new(
+        "docker_mode_parser",
+        Kind::String,
+        "With docker_mode: the host's parser that matches the first line of a record; others are added to it.",
+    ),
+    OptionSpec::new(
         "format",
         Kind::String,
         "Decode lines without one of the host's parsers: json, cri, docker, logfmt or none.",
@@ -219,6 +231,16 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     )
     .default("off"),
     OptionSpec::new(
+        "unicode.encoding",
+        Kind::String,
+        "Encoding of the files, made UTF-8: UTF-16LE, UTF-16BE, or auto for what a file's head tells.",
+    ),
+    OptionSpec::new(
+        "generic.encoding",
+        Kind::String,
+        "The same: ShiftJIS, UHC, GBK, GB18030, Big5, Win866, Win874, Win1250 to Win1256.",
+    ),
+    OptionSpec::new(
         "remove_after",
         Kind::Time,
         "Delete rotated files that are fully read, delivered and were last written longer ago than this.",
@@ -231,7 +253,7 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     OptionSpec::new(
         "db.sync",
         Kind::String,
-        "How the state is written: off (not synced), normal (the file is), full or extra (its folder too).",
+        "How the state is written: off (not synced), normal (the document is), full or extra (journal and folder too).",
     )
     .default("normal"),
     OptionSpec::new(
@@ -243,7 +265,7 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     OptionSpec::new(
         "db.journal_mode",
         Kind::String,
-        "Accepted for a change from tail: the state is replaced as a whole and has no journal.",
+        "Accepted for a change from tail: the state is always a document and a journal of changes.",
     )
     .default("WAL"),
     OptionSpec::new(
@@ -278,8 +300,12 @@ pub(crate) struct Options {
     pub(crate) watcher_interval: Duration,
     pub(crate) check_interval: Duration,
     pub(crate) block: usize,
-    pub(crate) limits: Limits,
+    /// Bytes of one record's text, as they are in the file.
+    pub(crate) longest_line: usize,
+    pub(crate) long_lines: LongLines,
+    pub(crate) source: Source,
     pub(crate) skip_empty_lines: bool,
+    pub(crate) exit_on_eof: bool,
     pub(crate) static_turn: u64,
     pub(crate) event_turn: u64,
     pub(crate) advise_cache: bool,
@@ -347,17 +373,18 @@ impl Options {
             check_interval: (time("progress_check_interval") + Duration::from_nanos(nanos))
                 .max(SHORTEST_INTERVAL),
             block: size(settings, "buffer_chunk_size", 1024, 16 << 20)? as usize,
-            limits: Limits {
-                length: size(settings, "buffer_max_size", SHORTEST_LIMIT, LONGEST_LIMIT)? as usize,
-                long: if settings.boolean("truncate_long_lines") {
-                    LongLines::Cut
-                } else if settings.boolean("skip_long_lines") {
-                    LongLines::Skip
-                } else {
-                    LongLines::Split
-                },
+            longest_line: size(settings, "buffer_max_size", SHORTEST_LIMIT, LONGEST_LIMIT)?
+                as usize,
+            long_lines: if settings.boolean("truncate_long_lines") {
+                LongLines::Cut
+            } else if settings.boolean("skip_long_lines") {
+                LongLines::Skip
+            } else {
+                LongLines::Split
             },
+            source: source(text("unicode.encoding"), text("generic.encoding"))?,
             skip_empty_lines: settings.boolean("skip_empty_lines"),
+            exit_on_eof: settings.boolean("exit_on_eof"),
             static_turn: size(settings, "static_batch_size", 1024, u64::MAX)?.min(LONGEST_TURN),
             event_turn: size(settings, "event_batch_size", 1024, u64::MAX)?.min(LONGEST_TURN),
             advise_cache: settings.boolean("file_cache_advise"),
@@ -434,9 +461,12 @@ fn join(settings: &Settings) -> Result<Option<Join>, ConfigError> {
     }
     if settings.boolean("docker_mode") {
         let flush = settings.integer("docker_mode_flush").unwrap_or(4);
-        let flush = Duration::from_secs(u64::try_from(flush).unwrap_or(4));
-        let parser = own("parser");
-        given.push(("docker_mode", Join::Docker { parser, flush }));
+        let docker = Join::Docker {
+            first: own("docker_mode_parser"),
+            parser: own("parser"),
+            flush: Duration::from_secs(u64::try_from(flush.max(1)).unwrap_or(1)),
+        };
+        given.push(("docker_mode", docker));
     }
     let format = settings.string("format").unwrap_or("none");
     if !given.is_empty() && !format.eq_ignore_ascii_case("none") {
@@ -449,6 +479,24 @@ fn join(settings: &Settings) -> Result<Option<Join>, ConfigError> {
         )));
     }
     Ok(given.pop().map(|(_, join)| join))
+}
+
+/// What the files' bytes are.
+fn source(unicode: Option<&str>, generic: Option<&str>) -> Result<Source, ConfigError> {
+    match (unicode, generic) {
+        (None, None) => Ok(Source::Fixed(Code::Plain)),
+        (Some(name), None) => encoding::unicode(name).ok_or_else(|| {
+            let allowed = "auto, UTF-16LE or UTF-16BE";
+            ConfigError::value("unicode.encoding", name, allowed)
+        }),
+        (None, Some(name)) => encoding::generic(name).map(Source::Fixed).ok_or_else(|| {
+            let allowed = "ShiftJIS, UHC, GBK, GB18030, Big5, Win866, Win874 or Win1250 to Win1256";
+            ConfigError::value("generic.encoding", name, allowed)
+        }),
+        (Some(_), Some(_)) => Err(ConfigError::other(
+            "options 'unicode.encoding' and 'generic.encoding' are both given: allowed is one of them",
+        )),
+    }
 }
 
 fn format(text: &str) -> Result<Option<Format>, ConfigError> {

@@ -1,9 +1,11 @@
 //! What the worker and the host's thread share: a bounded queue of batches, wake-ups both ways,
 //! and how far a drain is.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -32,6 +34,16 @@ pub(crate) enum Item {
     FileEnd(FileId),
 }
 
+/// What a file has given, for the report.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    /// `None`: several files.
+    pub(crate) file: Option<(FileId, PathBuf)>,
+    /// Bytes read into records, handed to the host or not.
+    pub(crate) read: u64,
+    pub(crate) unread: u64,
+}
+
 #[derive(Debug, Default)]
 struct State {
     items: VecDeque<Item>,
@@ -48,11 +60,13 @@ struct State {
     gave_up: bool,
     /// The worker has read every file to its end.
     idle: bool,
+    /// The first scan is over.
+    scanned: bool,
     files: u64,
     unread_bytes: u64,
     read_bytes: u64,
     records: u64,
-    report: String,
+    report: Vec<Row>,
     /// What has left the host, for the worker to take.
     confirmed: Reaches,
 }
@@ -65,6 +79,8 @@ pub(crate) struct Shared {
     changed: Condvar,
     host_wake: OwnedFd,
     worker_wake: OwnedFd,
+    /// Something was appended that has not left the host, so the host should be asked soon.
+    unconfirmed: AtomicBool,
 }
 
 impl Shared {
@@ -75,6 +91,7 @@ impl Shared {
             changed: Condvar::new(),
             host_wake: eventfd(0, flags)?,
             worker_wake: eventfd(0, flags)?,
+            unconfirmed: AtomicBool::new(false),
         })
     }
 
@@ -142,7 +159,12 @@ impl Shared {
         unread_bytes + queued_bytes(&state)
     }
 
-    pub(crate) fn set_report(&self, report: String) {
+    /// The worker has looked around for the first time.
+    pub(crate) fn set_scanned(&self) {
+        self.lock().scanned = true;
+    }
+
+    pub(crate) fn set_report(&self, report: Vec<Row>) {
         self.lock().report = report;
     }
 
@@ -151,7 +173,19 @@ impl Shared {
         std::mem::take(&mut self.lock().confirmed)
     }
 
+    /// Something was appended that has not left the host: wake the host soon, to ask it.
+    pub(crate) fn unconfirmed(&self) -> bool {
+        self.unconfirmed.load(Ordering::Relaxed)
+    }
+
     // The host's side.
+
+    pub(crate) fn set_unconfirmed(&self, unconfirmed: bool) {
+        let before = self.unconfirmed.swap(unconfirmed, Ordering::Relaxed);
+        if unconfirmed && !before {
+            signal(&self.worker_wake);
+        }
+    }
 
     /// These have left the host.
     pub(crate) fn confirm(&self, reaches: Reaches) {
@@ -306,6 +340,7 @@ impl Drain for Shared {
         };
         DrainStatus {
             state: drain,
+            starting: !state.scanned,
             files: state.files,
             read_bytes: state.read_bytes,
             unread_bytes: state.unread_bytes + queued_bytes(&state),
@@ -315,11 +350,24 @@ impl Drain for Shared {
 
     fn report(&self) -> String {
         let state = self.lock();
-        if state.report.is_empty() {
-            "[]".to_owned()
-        } else {
-            state.report.clone()
+        let mut queued: HashMap<FileId, u64> = HashMap::new();
+        for item in &state.items {
+            if let Item::Batch(batch) = item {
+                for reach in &batch.reaches {
+                    *queued.entry(reach.file).or_default() += reach.bytes;
+                }
+            }
         }
+        let rows = state.report.iter().map(|row| {
+            let waiting = row.file.as_ref().and_then(|(id, _)| queued.get(id));
+            let waiting = waiting.copied().unwrap_or(0).min(row.read);
+            serde_json::json!({
+                "path": row.file.as_ref().map(|(_, path)| path.to_string_lossy()),
+                "read_bytes": row.read - waiting,
+                "unread_bytes": row.unread + waiting,
+            })
+        });
+        serde_json::Value::Array(rows.collect()).to_string()
     }
 }
 

@@ -9,7 +9,7 @@ use tracing::{info, warn};
 use crate::counters::Trouble;
 use crate::encode::Batch;
 use crate::followed::{FileId, Followed};
-use crate::lines::Piece;
+use crate::lines::Limits;
 use crate::options::Options;
 use crate::queue::{Item, Shared};
 use crate::worker::Worker;
@@ -45,6 +45,7 @@ impl Worker {
             self.turns.push_back(id);
         } else if let Some(file) = self.files.get_mut(&id) {
             file.queued = false;
+            self.none_idle = false;
             file.at_end_since = Instant::now();
             file.unread_since = None;
             if self.options.advise_cache && file.offset.saturating_sub(file.advised) >= ADVISE {
@@ -101,6 +102,7 @@ impl Worker {
                 ..
             } = self;
             let mut text = &block[..length];
+            let (code, recode) = file.recognise(options.source);
             file.offset += length as u64;
             file.seen.size = file.seen.size.max(file.offset);
             file.tail.push(text);
@@ -108,6 +110,8 @@ impl Worker {
             let before = file.lines.start();
             if file.hollow && before == file.lines.line_start() {
                 let nuls = text.iter().take_while(|byte| **byte == 0).count();
+                // Not half of a character.
+                let nuls = nuls / code.width() * code.width();
                 file.lines.leave_out(nuls as u64);
                 counters.nul_bytes.add(nuls as u64);
                 text = &text[nuls..];
@@ -116,28 +120,28 @@ impl Worker {
             encoder.begin(file.name.as_os_str().as_bytes(), Timestamp::now());
             begin_batch(shared, batch, id, file, options);
             let records = batch.records;
-            let identity = file.identity;
             let Followed {
+                identity,
                 lines,
                 epoch,
                 joined,
                 ..
             } = &mut **file;
             let line_start = lines.line_start();
-            lines.split(text, options.limits, |piece, offset, first, second| {
-                let empty = first.is_empty() && second.is_empty();
-                match piece {
-                    Piece::Whole if empty && options.skip_empty_lines => {
-                        counters.empty_lines_skipped.add(1);
-                    }
-                    Piece::Whole => {
-                        encoder.record(batch, counters, joined, offset, (first, second));
-                    }
-                    piece => {
-                        encoder.long(batch, counters, &identity, piece, offset, (first, second));
-                    }
-                }
-            });
+            let limits = Limits {
+                length: options.longest_line,
+                long: options.long_lines,
+                code,
+            };
+            let mut piece = |piece, offset, first: &[u8], second: &[u8]| {
+                let file = (&*identity, code, &mut *joined);
+                encoder.piece(batch, counters, file, (piece, offset), (first, second));
+            };
+            if recode {
+                let carry = lines.take_carry();
+                lines.split(&carry, limits, &mut piece);
+            }
+            lines.split(text, limits, &mut piece);
             let consumed = lines.start() - before;
             self.carried -= consumed;
             let made = (batch.records - records) as u64;
@@ -148,8 +152,7 @@ impl Worker {
                 let whole = joined.start().unwrap_or(u64::MAX).min(lines.line_start());
                 batch.reached(id, *epoch, whole, consumed);
             }
-            file.total.bytes += consumed;
-            file.total.lines += made;
+            file.read += consumed;
             if self.batch.events.len() >= BATCH {
                 send(&self.shared, &mut self.batch);
                 if !self.shared.has_room() {
@@ -182,12 +185,17 @@ impl Worker {
         } = self;
         encoder.begin(file.name.as_os_str().as_bytes(), Timestamp::now());
         let records = batch.records;
-        let identity = file.identity;
         let before = file.lines.start();
-        let Followed { lines, joined, .. } = &mut **file;
-        lines.finish(|piece, offset, first, second| match piece {
-            Piece::Whole => encoder.record(batch, counters, joined, offset, (first, second)),
-            piece => encoder.long(batch, counters, &identity, piece, offset, (first, second)),
+        let (code, _) = file.recognise(self.options.source);
+        let Followed {
+            identity,
+            lines,
+            joined,
+            ..
+        } = &mut **file;
+        lines.finish(code, |piece, offset, first, second| {
+            let file = (&*identity, code, &mut *joined);
+            encoder.piece(batch, counters, file, (piece, offset), (first, second));
         });
         encoder.rest(batch, joined);
         let consumed = file.lines.start() - before;
@@ -195,8 +203,7 @@ impl Worker {
         batch.reached(id, file.epoch, file.offset, consumed);
         counters.bytes.add(consumed);
         counters.lines.add(made);
-        file.total.bytes += consumed;
-        file.total.lines += made;
+        file.read += consumed;
         self.carried -= consumed;
     }
 

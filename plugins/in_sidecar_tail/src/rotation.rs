@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, info, warn};
 
-use crate::counters::Trouble;
+use crate::compressed::MAGIC;
 use crate::followed::{self, FileId, Followed, Held, Seen};
 use crate::identity::{Clue, Identity, Print, Tail};
 use crate::lines::Splitter;
@@ -18,6 +18,16 @@ const HOLD: Duration = Duration::from_secs(1);
 const LONGEST_HOLD: Duration = Duration::from_secs(10);
 /// On network filesystems, how long a file must look truncated before that is believed.
 const SECOND_LOOK: Duration = Duration::from_secs(1);
+
+/// What was found at a file's path.
+enum Reopened {
+    /// The file, which is now read through a new handle.
+    Same,
+    /// Another file.
+    Replaced(PathBuf),
+    /// Nothing that can be opened.
+    Not,
+}
 
 impl Worker {
     /// Looks at a file: has it grown, shrunk, or been rewritten? `told`: something said it changed.
@@ -50,12 +60,30 @@ impl Worker {
         };
         if file.handle.is_some() && file.offset > 0 {
             let rewritten = size < file.offset || !file.holds_what_was_read().unwrap_or(true);
+            if rewritten && file.remote && file.path.is_none() {
+                // Some network filesystems answer for the new file of that name.
+                let lost = file.seen.size.saturating_sub(file.offset);
+                self.counters.lost_bytes.add(lost);
+                self.let_go(id);
+                return;
+            }
             if rewritten && file.remote {
                 let since = *file.shrunk_since.get_or_insert_with(Instant::now);
                 if since.elapsed() < SECOND_LOOK {
                     // A network filesystem's answer may be older than what was read.
                     self.reopen(id);
                     return;
+                }
+                match self.reopen(id) {
+                    Reopened::Same => {}
+                    Reopened::Replaced(path) => {
+                        // The handle holds neither the old file nor surely the new one.
+                        self.close(id);
+                        self.gone(&path);
+                        self.consider(&path);
+                        return;
+                    }
+                    Reopened::Not => {}
                 }
             }
             if rewritten {
@@ -73,7 +101,7 @@ impl Worker {
         if file.grow_head().is_err() {
             debug!("{}: cannot read its head", file.name.display());
         }
-        if file.offset == 0 && file.head.starts_with(&[0x1f, 0x8b]) {
+        if file.offset == 0 && file.head.starts_with(&MAGIC) {
             self.leave_compressed(id);
             return;
         }
@@ -87,31 +115,37 @@ impl Worker {
     }
 
     /// Has the next look ask the server instead of a cache.
-    fn reopen(&mut self, id: FileId) {
-        let Some(path) = self.files.get(&id).and_then(|file| file.path.clone()) else {
-            return;
+    fn reopen(&mut self, id: FileId) -> Reopened {
+        let file = self.files.get_mut(&id);
+        let Some((file, path)) = file.and_then(|file| file.path.clone().map(|path| (file, path)))
+        else {
+            return Reopened::Not;
         };
-        if let Ok((handle, metadata)) = followed::open(&path) {
-            if let Some(file) = self.files.get_mut(&id) {
-                if Identity::of(&metadata) == file.identity && file.handle.is_some() {
-                    file.handle = Some(handle);
-                }
+        match followed::open(&path) {
+            Ok((_, metadata)) if Identity::of(&metadata) != file.identity => {
+                Reopened::Replaced(path)
             }
+            Ok((handle, _)) if file.handle.is_some() => {
+                file.handle = Some(handle);
+                Reopened::Same
+            }
+            _ => Reopened::Not,
         }
     }
 
-    fn leave_compressed(&mut self, id: FileId) {
-        let Some(file) = self.files.get(&id) else {
+    /// On a network filesystem a file has got another identity, but it is the same one.
+    pub(crate) fn renumbered(&mut self, id: FileId, identity: Identity, handle: File) {
+        let Some(file) = self.files.get_mut(&id) else {
             return;
         };
-        let (identity, name) = (file.identity, file.name.clone());
-        self.trouble(
-            Trouble::Compressed,
-            &name,
-            "it is compressed (gzip), so it is not read",
-        );
-        self.compressed.insert(identity);
-        self.forget(id);
+        let old = std::mem::replace(&mut file.identity, identity);
+        if file.handle.is_some() {
+            file.handle = Some(handle);
+        }
+        self.by_identity.remove(&old);
+        self.by_identity.insert(identity, id);
+        self.entry_gone(old);
+        self.changed(id);
     }
 
     // Names.
@@ -216,7 +250,8 @@ impl Worker {
             .collect();
         for id in over {
             self.look(id, true);
-            if self.files.get(&id).is_some_and(|file| !file.queued) {
+            let stays = |file: &Box<Followed>| file.queued || file.retired;
+            if self.files.get(&id).is_some_and(|file| !stays(file)) {
                 self.let_go(id);
             }
         }
@@ -276,8 +311,9 @@ impl Worker {
         self.detach(id);
         if let Some(file) = self.files.remove(&id) {
             self.carried -= file.offset - file.lines.start();
-            self.note_finished(&file);
-            self.mark_unsaved();
+            self.note_finished(id, &file);
+            self.remember(&file);
+            self.entry_gone(file.identity);
         }
     }
 
@@ -304,6 +340,7 @@ impl Worker {
             if let Some(handle) = &file.handle {
                 file.tail = Tail::read(handle, size).unwrap_or_default();
             }
+            self.changed(id);
             return;
         }
         info!("{} begins anew", file.name.display());
@@ -332,7 +369,7 @@ impl Worker {
         if let Some(file) = self.files.get_mut(&id) {
             self.carried -= file.offset - file.lines.start();
             file.begin_anew();
-            self.mark_unsaved();
+            self.changed(id);
         }
     }
 
@@ -401,6 +438,7 @@ impl Worker {
             copy.offset = file.offset;
             copy.advised = file.offset;
             copy.lines = std::mem::replace(&mut file.lines, Splitter::at(file.offset));
+            copy.code = file.code;
             copy.joined = std::mem::take(&mut file.joined);
             copy.head.clone_from(&file.head);
             copy.tail = file.tail;
@@ -412,6 +450,7 @@ impl Worker {
         copy.compared = true;
         self.held.retain(|other| *other != id);
         self.files.insert(id, copy);
+        self.changed(id);
         self.rotated(id);
         self.look(id, true);
     }
@@ -443,7 +482,7 @@ impl Worker {
                 let tail = file.handle.as_ref().map(|h| Tail::read(h, file.offset));
                 file.tail = tail.and_then(Result::ok).unwrap_or_default();
                 file.checkpoint_tail = Print::of(file.tail.bytes());
-                self.mark_unsaved();
+                self.changed(id);
             }
         }
     }

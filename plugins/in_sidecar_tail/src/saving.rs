@@ -1,6 +1,6 @@
 //! Keeping positions: what has left the host goes into the state file, and is found again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, Metadata};
 use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
@@ -19,12 +19,14 @@ use crate::followed::{self, FileId, Followed};
 use crate::identity::{Clue, Identity, Print};
 use crate::options::{Options, Sync};
 use crate::rotation::related;
-use crate::state::{self, Entry, Location, Lock, Unclaimed};
+use crate::state::{self, Changes, Entry, Journal, Location, Lock, Unclaimed};
 use crate::worker::Worker;
 
-/// How often positions are written at most.
+/// How often all positions are written at most.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// A large state is written less often: at most this part of the time goes into rendering it.
+/// How often those that have changed are written at most.
+const CHANGES_INTERVAL: Duration = Duration::from_millis(50);
+/// Much is written less often: at most this part of the time goes into rendering it.
 const SHARE: u32 = 200;
 /// How often a state that another reader has is tried.
 const LOCK_INTERVAL: Duration = Duration::from_millis(250);
@@ -43,35 +45,59 @@ pub(crate) struct Saving {
     unclaimed: Unclaimed,
     unsaved: bool,
     next: Instant,
+    /// Number of the newest document's journal; 0: none has been written yet.
+    journal: u64,
+    /// What has changed since the newest document or line of the journal.
+    changed: HashSet<FileId>,
+    gone: Vec<Identity>,
+    next_changes: Instant,
     writer: Option<Writer>,
+}
+
+/// One thing to be written.
+#[derive(Debug)]
+enum Job {
+    Document(Vec<u8>),
+    /// A line of the newest document's journal.
+    Changes(Vec<u8>),
 }
 
 /// The thread that writes, since a sync may take its time.
 #[derive(Debug)]
 struct Writer {
-    documents: Sender<Vec<u8>>,
+    jobs: Sender<Job>,
     busy: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
 
 impl Writer {
     fn start(location: Location, sync: Sync, counters: Counters) -> std::io::Result<Self> {
-        let (documents, next) = mpsc::channel::<Vec<u8>>();
+        let (jobs, next) = mpsc::channel::<Job>();
         let busy = Arc::new(AtomicBool::new(false));
         let writing = busy.clone();
         let thread = worker::spawn("flb-sc-state", move || {
             let mut failing = false;
-            while let Ok(mut document) = next.recv() {
-                while let Ok(newer) = next.try_recv() {
-                    document = newer;
-                }
-                match location.save(&document, sync) {
-                    Ok(()) if failing => {
+            // None after a failure, until the next document: a line may be there in part.
+            let mut journal: Option<Journal> = None;
+            while let Ok(job) = next.recv() {
+                let done = match job {
+                    Job::Document(document) => location
+                        .save(&document, sync)
+                        .and_then(|()| location.begin_journal())
+                        .map(|begun| journal = Some(begun)),
+                    Job::Changes(line) => match &mut journal {
+                        Some(journal) => journal.append(&line, sync),
+                        None => Ok(()),
+                    },
+                };
+                match done {
+                    Ok(()) if failing && journal.is_some() => {
                         failing = false;
                         info!("{}: can be written again", location.state().display());
                     }
                     Ok(()) => {}
                     Err(error) => {
+                        journal = None;
                         if !failing {
                             let path = location.state().display();
                             error!("{path}: cannot be written: {error}; positions are not kept");
@@ -83,11 +109,7 @@ impl Writer {
                 writing.store(false, Ordering::Release);
             }
         })?;
-        Ok(Writer {
-            documents,
-            busy,
-            thread,
-        })
+        Ok(Writer { jobs, busy, thread })
     }
 }
 
@@ -102,8 +124,29 @@ impl Saving {
             unclaimed: Unclaimed::default(),
             unsaved: false,
             next: Instant::now(),
+            journal: 0,
+            changed: HashSet::new(),
+            gone: Vec::new(),
+            next_changes: Instant::now(),
             writer: None,
         })
+    }
+
+    fn has_changes(&self) -> bool {
+        self.journal != 0 && !(self.changed.is_empty() && self.gone.is_empty())
+    }
+
+    /// Hands a job to the thread that writes, unless it is busy and there is time to wait.
+    fn write(&mut self, wait: bool, job: impl FnOnce() -> Job) -> bool {
+        let Some(writer) = &self.writer else {
+            return false;
+        };
+        if writer.busy.swap(true, Ordering::AcqRel) && !wait {
+            return false;
+        }
+        // The thread ends only after this end of the channel.
+        let _ = writer.jobs.send(job());
+        true
     }
 }
 
@@ -163,15 +206,29 @@ impl Worker {
         true
     }
 
-    pub(crate) fn mark_unsaved(&mut self) {
+    /// What is kept of a file has changed.
+    pub(crate) fn changed(&mut self, id: FileId) {
         if let Some(saving) = &mut self.saving {
             saving.unsaved = true;
+            saving.changed.insert(id);
+        }
+    }
+
+    /// Nothing is kept of a file any more, unless another one has its identity now.
+    pub(crate) fn entry_gone(&mut self, identity: Identity) {
+        let used_again = self.by_identity.contains_key(&identity);
+        if let Some(saving) = &mut self.saving {
+            saving.unsaved = true;
+            if !used_again {
+                saving.gone.push(identity);
+            }
         }
     }
 
     pub(crate) fn next_save(&self) -> Instant {
         let far = Instant::now() + Duration::from_secs(3600);
         match &self.saving {
+            Some(saving) if saving.has_changes() => saving.next.min(saving.next_changes),
             Some(saving) if saving.unsaved => saving.next,
             _ => far,
         }
@@ -182,52 +239,65 @@ impl Worker {
         for ((id, epoch), offset) in self.shared.take_confirmed() {
             self.confirm(id, epoch, offset);
         }
-        let Some(saving) = &mut self.saving else {
+        let Some(mut saving) = self.saving.take() else {
             return;
         };
         let now = Instant::now();
-        let due = saving.unsaved && now >= saving.next;
-        if !(due || last && saving.unsaved) {
-            if last {
-                self.end_writer();
-            }
-            return;
+        if saving.unsaved && (last || now >= saving.next) {
+            self.save_all(&mut saving, now, last);
+        } else if saving.has_changes() && now >= saving.next_changes {
+            self.save_changes(&mut saving, now);
         }
-        let Some(writer) = &saving.writer else {
-            return;
-        };
-        if writer.busy.swap(true, Ordering::AcqRel) && !last {
-            saving.next = now + INTERVAL / 10;
-            return;
-        }
-        let seen = u64::from(Timestamp::now().seconds);
-        saving.unclaimed.remove(|entry| entry.seen + KEEP < seen);
-        let live: Vec<Entry> = self
-            .files
-            .values()
-            .filter_map(|file| entry_of(file, seen))
-            .collect();
-        let document = state::render(live.iter().chain(saving.unclaimed.iter()));
-        // The thread ends only after this end of the channel.
-        let _ = writer.documents.send(document);
-        saving.unsaved = false;
-        saving.next = now + INTERVAL.max(now.elapsed() * SHARE);
-        if last {
-            self.end_writer();
-        }
-    }
-
-    fn end_writer(&mut self) {
-        let writer = self.saving.as_mut().and_then(|s| s.writer.take());
-        if let Some(Writer {
-            documents, thread, ..
-        }) = writer
-        {
-            drop(documents);
-            if thread.join().is_err() {
+        if let Some(writer) = saving.writer.take_if(|_| last) {
+            drop(writer.jobs);
+            if writer.thread.join().is_err() {
                 error!("the thread that writes the state has panicked");
             }
         }
+        self.saving = Some(saving);
+    }
+
+    fn save_all(&self, saving: &mut Saving, now: Instant, last: bool) {
+        let time = Timestamp::now();
+        let seen = u64::from(time.seconds);
+        saving.unclaimed.remove(|entry| entry.seen + KEEP < seen);
+        // Never used before, whoever wrote the document that was found here.
+        let journal = (saving.journal + 1).max(seen * 1_000_000_000 + u64::from(time.nanos));
+        let live = || self.files.values().filter_map(|file| entry_of(file, seen));
+        let unclaimed = saving.unclaimed.iter().cloned().collect::<Vec<Entry>>();
+        let written = saving.write(last, || {
+            let live: Vec<Entry> = live().collect();
+            Job::Document(state::render(live.iter().chain(&unclaimed), journal))
+        });
+        if !written {
+            saving.next = now + CHANGES_INTERVAL;
+            return;
+        }
+        saving.journal = journal;
+        saving.unsaved = false;
+        saving.changed.clear();
+        saving.gone.clear();
+        saving.next = now + INTERVAL.max(now.elapsed() * SHARE);
+        saving.next_changes = now + CHANGES_INTERVAL;
+    }
+
+    fn save_changes(&self, saving: &mut Saving, now: Instant) {
+        let seen = u64::from(Timestamp::now().seconds);
+        let changed = std::mem::take(&mut saving.changed);
+        let gone = std::mem::take(&mut saving.gone);
+        let journal = saving.journal;
+        let files = changed.iter().filter_map(|id| self.files.get(id));
+        let changes = Changes {
+            files: files.filter_map(|file| entry_of(file, seen)).collect(),
+            gone,
+        };
+        if !saving.write(false, || {
+            Job::Changes(state::render_changes(&changes, journal))
+        }) {
+            saving.changed = changed;
+            saving.gone = changes.gone;
+        }
+        saving.next_changes = now + CHANGES_INTERVAL.max(now.elapsed() * SHARE);
     }
 
     fn confirm(&mut self, id: FileId, epoch: u32, offset: u64) {
@@ -250,7 +320,7 @@ impl Worker {
         }
         let done = file.retired && file.checkpoint >= file.offset;
         let over = done && self.files.get(&id).is_some_and(|f| !self.awaits_removal(f));
-        self.mark_unsaved();
+        self.changed(id);
         if over {
             self.forget(id);
         }
@@ -307,12 +377,14 @@ impl Worker {
     ) -> Option<Entry> {
         let saving = self.saving.as_mut()?;
         let by_name = saving.by_name;
-        saving.unclaimed.claim(identity, |entry| {
+        let entry = saving.unclaimed.claim(identity, |entry| {
             let same_place = entry.identity.device == identity.device || entry.path == path;
             same_place
                 && (!by_name || entry.path == path)
                 && entry.clue.fits(handle, metadata.len()).unwrap_or(false)
-        })
+        })?;
+        self.entry_gone(entry.identity);
+        Some(entry)
     }
 
     /// A file that was renamed keeps the name that its records have.
@@ -351,6 +423,7 @@ impl Worker {
             return (None, None);
         };
         saving.unclaimed.remove(|other| *other == entry);
+        self.entry_gone(entry.identity);
         (Some(entry.clue.offset), Some(entry.path))
     }
 
@@ -361,6 +434,8 @@ impl Worker {
             return;
         };
         let entries: Vec<Entry> = saving.unclaimed.iter().cloned().collect();
+        let mut place = saving.location.state().as_os_str().to_owned();
+        place.push(".rest");
         let mut listings: HashMap<PathBuf, HashMap<u64, PathBuf>> = HashMap::new();
         for entry in entries {
             let Some(folder) = entry.path.parent() else {
@@ -381,14 +456,17 @@ impl Worker {
                     fits.then_some((path, handle, metadata))
                 })
                 .or_else(|| self.find_copy(folder, &entry.path, &entry.clue, None));
-            let Some((path, handle, metadata)) = found else {
+            if found.is_none() && !self.recover_compressed(&entry, place.as_ref()) {
                 continue;
-            };
+            }
             if let Some(saving) = &mut self.saving {
                 saving.unclaimed.remove(|other| *other == entry);
             }
-            let name = entry.path.clone();
-            self.follow_claimed(&path, handle, &metadata, entry, name);
+            self.entry_gone(entry.identity);
+            if let Some((path, handle, metadata)) = found {
+                let name = entry.path.clone();
+                self.follow_claimed(&path, handle, &metadata, entry, name);
+            }
         }
     }
 }

@@ -1,8 +1,14 @@
 //! The state file: how far each file has been delivered, across restarts.
 //!
 //! A JSON document with a version, replaced as a whole: written beside, synced, renamed over the
-//! old one. A lock file beside it, held for as long as the instance lives, keeps a second reader
-//! away; a lock and not a process id, since two sidecars do not share a PID namespace.
+//! old one. Between two documents changes go into a journal, a line each, so that a crash repeats
+//! little: what is kept of ten thousand files is not written whenever one of them grows. A lock
+//! file beside them, held for as long as the instance lives, keeps a second reader away; a lock
+//! and not a process id, since two sidecars do not share a PID namespace.
+//!
+//! A line of the journal is the XXH3 of its JSON in 16 hexadecimal digits, a space and the JSON.
+//! It names the document that it follows, so lines left over from an older document do no harm,
+//! and neither does a build that knows no journal.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -13,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{flock, FlockOperation};
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::identity::{Clue, Identity, Print};
 use crate::options::Sync;
@@ -32,10 +39,42 @@ pub(crate) struct Entry {
     pub(crate) seen: u64,
 }
 
+/// What has changed since a document, or since the changes before these.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Changes {
+    /// Files of which nothing is kept any more.
+    pub(crate) gone: Vec<Identity>,
+    /// Files of which this is kept now.
+    pub(crate) files: Vec<Entry>,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Document {
     version: u32,
+    /// Number of the journal that goes on from here; 0: there is none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    journal: u64,
     files: Vec<Row>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Line {
+    journal: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    gone: Vec<Gone>,
+    files: Vec<Row>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Gone {
+    device: u64,
+    inode: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    birth: Option<u64>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What every version has.
@@ -119,6 +158,26 @@ impl From<Row> for Entry {
     }
 }
 
+impl From<&Identity> for Gone {
+    fn from(identity: &Identity) -> Self {
+        Gone {
+            device: identity.device,
+            inode: identity.inode,
+            birth: identity.birth,
+        }
+    }
+}
+
+impl From<Gone> for Identity {
+    fn from(gone: Gone) -> Self {
+        Identity {
+            device: gone.device,
+            inode: gone.inode,
+            birth: gone.birth,
+        }
+    }
+}
+
 /// Why a state file is not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Unusable {
@@ -128,31 +187,75 @@ pub(crate) enum Unusable {
     Newer(u32),
 }
 
-/// Reads a document.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<Entry>, Unusable> {
+/// Reads a document, and brings it up to date with the journal.
+pub(crate) fn parse(document: &[u8], journal: &[u8]) -> Result<Vec<Entry>, Unusable> {
     let damaged = |error: serde_json::Error| Unusable::Damaged(error.to_string());
-    let AnyDocument { version } = serde_json::from_slice(bytes).map_err(damaged)?;
+    let AnyDocument { version } = serde_json::from_slice(document).map_err(damaged)?;
     if version > VERSION {
         return Err(Unusable::Newer(version));
     }
-    let document: Document = serde_json::from_slice(bytes).map_err(damaged)?;
-    Ok(document.files.into_iter().map(Entry::from).collect())
+    let document: Document = serde_json::from_slice(document).map_err(damaged)?;
+    let mut entries: Vec<Entry> = document.files.into_iter().map(Entry::from).collect();
+    let mut newer: HashMap<Identity, Option<Entry>> = HashMap::new();
+    // What comes after a damaged line builds on it: repeating is better than losing.
+    let lines = journal.split(|byte| *byte == b'\n').map_while(read_line);
+    for line in lines.filter(|line| line.journal == document.journal) {
+        newer.extend(
+            line.gone
+                .into_iter()
+                .map(|gone| (Identity::from(gone), None)),
+        );
+        let files = line.files.into_iter().map(Entry::from);
+        newer.extend(files.map(|entry| (entry.identity, Some(entry))));
+    }
+    entries.retain(|entry| !newer.contains_key(&entry.identity));
+    entries.extend(newer.into_values().flatten());
+    Ok(entries)
 }
 
-/// Writes a document.
-pub(crate) fn render<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<u8> {
+fn read_line(line: &[u8]) -> Option<Line> {
+    let (hash, json) = line.split_at_checked(16)?;
+    let hash = u64::from_str_radix(std::str::from_utf8(hash).ok()?, 16).ok()?;
+    let json = json
+        .strip_prefix(b" ")
+        .filter(|json| xxh3_64(json) == hash)?;
+    serde_json::from_slice(json).ok()
+}
+
+/// Writes a document from which the journal of this number goes on.
+pub(crate) fn render<'a>(entries: impl Iterator<Item = &'a Entry>, journal: u64) -> Vec<u8> {
     let document = Document {
         version: VERSION,
+        journal,
         files: entries.map(Row::from).collect(),
     };
     // Only maps with odd keys and failing writers make this fail, and there are none.
     serde_json::to_vec(&document).unwrap_or_default()
 }
 
+/// Writes a line of a journal.
+pub(crate) fn render_changes(changes: &Changes, journal: u64) -> Vec<u8> {
+    let line = Line {
+        journal,
+        gone: changes.gone.iter().map(Gone::from).collect(),
+        files: changes.files.iter().map(Row::from).collect(),
+    };
+    sealed(&serde_json::to_vec(&line).unwrap_or_default())
+}
+
+/// A line of a journal that can be seen to be whole.
+pub(crate) fn sealed(json: &[u8]) -> Vec<u8> {
+    let mut line = format!("{:016x} ", xxh3_64(json)).into_bytes();
+    line.extend_from_slice(json);
+    line.push(b'\n');
+    line
+}
+
 /// Where the state of an instance lives.
 #[derive(Clone, Debug)]
 pub(crate) struct Location {
     state: PathBuf,
+    journal: PathBuf,
     lock: PathBuf,
 }
 
@@ -170,6 +273,7 @@ impl Location {
         };
         Location {
             state: with(".sidecar"),
+            journal: with(".sidecar.journal"),
             lock: with(".sidecar.lock"),
         }
     }
@@ -192,7 +296,8 @@ impl Location {
 
     fn peek(&self) -> Result<Vec<Entry>, Unusable> {
         match fs::read(&self.state) {
-            Ok(bytes) => parse(&bytes),
+            // A journal that cannot be read is as none: it only repeats less.
+            Ok(bytes) => parse(&bytes, &fs::read(&self.journal).unwrap_or_default()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(Unusable::Damaged(error.to_string())),
         }
@@ -247,6 +352,26 @@ impl Location {
         if sync >= Sync::Folder {
             let folder = self.state.parent().filter(|p| *p != OsStr::new(""));
             File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+        }
+        Ok(())
+    }
+
+    /// Begins the journal of the document that was just saved.
+    pub(crate) fn begin_journal(&self) -> io::Result<Journal> {
+        File::create(&self.journal).map(Journal)
+    }
+}
+
+/// The open journal of the newest document.
+#[derive(Debug)]
+pub(crate) struct Journal(File);
+
+impl Journal {
+    /// Adds a line. After an error nothing may be added: the line may be there in part.
+    pub(crate) fn append(&mut self, line: &[u8], sync: Sync) -> io::Result<()> {
+        self.0.write_all(line)?;
+        if sync >= Sync::Folder {
+            self.0.sync_data()?;
         }
         Ok(())
     }
@@ -329,7 +454,7 @@ mod tests {
         assert_eq!(location.load(), (vec![], None));
         let entries = vec![entry(b"/var/log/a.log", 5), entry(b"/var/log/\xff.log", 6)];
         for sync in [Sync::Off, Sync::File, Sync::Folder] {
-            location.save(&render(entries.iter()), sync).unwrap();
+            location.save(&render(entries.iter(), 0), sync).unwrap();
             assert_eq!(location.load(), (entries.clone(), None));
         }
     }
@@ -368,13 +493,78 @@ mod tests {
         assert!(location.try_lock().unwrap().is_some());
     }
 
+    fn at(inode: u64, offset: u64) -> Entry {
+        let mut entry = entry(b"/var/log/a.log", inode);
+        entry.clue.offset = offset;
+        entry
+    }
+
+    fn sorted(mut entries: Vec<Entry>) -> Vec<(u64, u64)> {
+        entries.sort_by_key(|entry| entry.identity.inode);
+        let short = |entry: &Entry| (entry.identity.inode, entry.clue.offset);
+        entries.iter().map(short).collect()
+    }
+
+    #[test]
+    fn the_journal_goes_on_from_its_document_only() {
+        let document = render([at(1, 10), at(2, 20), at(3, 30)].iter(), 7);
+        let changes = |gone: &[Entry], files: &[Entry]| Changes {
+            gone: gone.iter().map(|entry| entry.identity).collect(),
+            files: files.to_vec(),
+        };
+        let lines = [
+            render_changes(&changes(&[], &[at(9, 90)]), 6),
+            render_changes(&changes(&[], &[at(1, 11), at(4, 40)]), 7),
+            render_changes(&changes(&[at(2, 0), at(4, 0)], &[at(4, 41), at(1, 12)]), 7),
+            render_changes(&changes(&[at(3, 0)], &[]), 7),
+        ];
+        let journal = lines.concat();
+        assert_eq!(
+            sorted(parse(&document, &journal).unwrap()),
+            [(1, 12), (4, 41)]
+        );
+        let without = render([at(1, 10)].iter(), 0);
+        assert_eq!(sorted(parse(&without, &journal).unwrap()), [(1, 10)]);
+    }
+
+    #[test]
+    fn a_journal_is_read_up_to_where_it_is_torn_or_damaged() {
+        let document = render([at(1, 10)].iter(), 7);
+        let lines = [11, 12, 13].map(|offset| {
+            let changes = Changes {
+                gone: Vec::new(),
+                files: vec![at(1, offset)],
+            };
+            render_changes(&changes, 7)
+        });
+        let journal = lines.concat();
+        let ends = [lines[0].len(), lines[0].len() + lines[1].len()];
+        for length in 0..journal.len() {
+            // A line counts with its last brace; the newline behind it adds nothing.
+            let expected = 10
+                + ends.iter().filter(|end| length + 1 >= **end).count() as u64
+                + u64::from(length + 1 == journal.len());
+            let read = parse(&document, &journal[..length]).unwrap();
+            assert_eq!(sorted(read), [(1, expected)], "cut at {length}");
+        }
+        for damaged in 0..journal.len() {
+            let mut journal = journal.clone();
+            journal[damaged] ^= 1;
+            let expected = 10 + ends.iter().filter(|end| damaged >= **end).count() as u64;
+            let read = parse(&document, &journal).unwrap();
+            assert_eq!(sorted(read), [(1, expected)], "damaged at {damaged}");
+        }
+    }
+
     #[test]
     fn states_of_older_builds_are_read() {
         let state = include_bytes!("../tests/states/version-1.json");
-        let entries = parse(state).unwrap();
-        assert_eq!(
-            entries,
-            [entry(b"/var/log/a.log", 5), entry(b"/var/log/\xff.log", 6)]
-        );
+        let expected = [entry(b"/var/log/a.log", 5), entry(b"/var/log/\xff.log", 6)];
+        assert_eq!(parse(state, b"").unwrap(), expected);
+        let state = include_bytes!("../tests/states/version-1-journal.json");
+        let journal = include_bytes!("../tests/states/version-1-journal.journal");
+        let mut entries = parse(state, journal).unwrap();
+        entries.sort_by_key(|entry| entry.identity.inode);
+        assert_eq!(entries, expected);
     }
 }

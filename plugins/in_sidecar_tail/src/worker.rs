@@ -13,13 +13,15 @@ use flb_sidecar_sdk::event::RecordFormat;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use tracing::{info, warn};
 
+use crate::compressed::{Remembered, Unsettled};
 use crate::counters::{Counters, Trouble};
+use crate::delivery::LOOK;
 use crate::discovery::Listings;
 use crate::encode::{Batch, Encoder};
 use crate::followed::{FileId, Followed};
 use crate::identity::Identity;
 use crate::options::Options;
-use crate::queue::{Item, Shared};
+use crate::queue::{Item, Row, Shared};
 use crate::saving::Saving;
 use crate::watch::Watches;
 
@@ -54,6 +56,8 @@ pub(crate) struct Worker {
     pub(crate) by_target: HashMap<PathBuf, FileId>,
     pub(crate) next_id: u64,
     pub(crate) open_handles: usize,
+    /// No open file was read to its end when it was last looked for one, nor since.
+    pub(crate) none_idle: bool,
     /// Files that left their path.
     pub(crate) detached: Vec<FileId>,
     /// Rotated files whose last line is not known to be complete.
@@ -66,6 +70,10 @@ pub(crate) struct Worker {
     pub(crate) to_check: Vec<FileId>,
     /// Compressed files, left alone.
     pub(crate) compressed: HashSet<Identity>,
+    /// Those of which it is not said yet what they are.
+    pub(crate) unsettled: Vec<Unsettled>,
+    /// Files that were let go, the newest last.
+    pub(crate) remembered: VecDeque<Remembered>,
     /// What is wrong with paths at present, and was said.
     pub(crate) troubles: HashSet<(Trouble, PathBuf)>,
     /// Files that may have something to read.
@@ -81,14 +89,17 @@ pub(crate) struct Worker {
     pub(crate) next_link_check: Instant,
     pub(crate) next_poll: Instant,
     next_publish: Instant,
+    next_question: Instant,
     pub(crate) saving: Option<Saving>,
     /// The drain request being worked on, and how many files have not come to their end in it.
     pub(crate) draining: Option<u64>,
     pub(crate) drain_left: usize,
     pub(crate) drain_seen: u64,
     said_unread: bool,
-    finished: Vec<String>,
-    finished_more: crate::followed::Total,
+    finished: Vec<Row>,
+    finished_more: u64,
+    /// How many files were ever found, are followed and are finished in the report that is out.
+    reported: (u64, usize, usize),
 }
 
 impl Worker {
@@ -126,12 +137,15 @@ impl Worker {
             by_target: HashMap::new(),
             next_id: 0,
             open_handles: 0,
+            none_idle: false,
             detached: Vec::new(),
             rotating: Vec::new(),
             held: Vec::new(),
             polled: HashSet::new(),
             to_check: Vec::new(),
             compressed: HashSet::new(),
+            unsettled: Vec::new(),
+            remembered: VecDeque::new(),
             troubles: HashSet::new(),
             turns: VecDeque::new(),
             carried: 0,
@@ -142,12 +156,14 @@ impl Worker {
             next_link_check: now,
             next_poll: now,
             next_publish: now,
+            next_question: now,
             draining: None,
             drain_left: 0,
             drain_seen: 0,
             said_unread: false,
             finished: Vec::new(),
-            finished_more: crate::followed::Total::default(),
+            finished_more: 0,
+            reported: (0, 0, 0),
         }
     }
 
@@ -157,9 +173,10 @@ impl Worker {
             return;
         }
         while !self.shared.stopped() {
+            self.ask_host();
             if self.shared.frozen() {
                 self.save(false);
-                self.wait_for_wake(self.next_save());
+                self.wait_for_wake(self.next_save().min(self.next_question()));
                 continue;
             }
             self.changes();
@@ -223,7 +240,25 @@ impl Worker {
         if self.needs_poll() {
             next = next.min(self.next_poll);
         }
-        next.min(self.next_save())
+        next.min(self.next_save()).min(self.next_question())
+    }
+
+    /// When the host is to be asked next what it still has.
+    fn next_question(&self) -> Instant {
+        if self.shared.unconfirmed() {
+            self.next_question
+        } else {
+            Instant::now() + Duration::from_secs(3600)
+        }
+    }
+
+    /// Has the host's thread look for what has left the host, soon after it has.
+    fn ask_host(&mut self) {
+        let now = Instant::now();
+        if now >= self.next_question && self.shared.unconfirmed() {
+            self.next_question = now + LOOK;
+            self.shared.wake_host();
+        }
     }
 
     fn timers(&mut self, now: Instant) {
@@ -269,6 +304,12 @@ impl Worker {
         let files = self.files.len() as u64;
         let lag = self.shared.publish(idle, files, unread);
         self.counters.lag_bytes.set(lag);
+        // Before a drain only paths matter, so what is read makes no new report.
+        let reported = (self.next_id, self.files.len(), self.finished.len());
+        if self.draining.is_some() || reported != self.reported {
+            self.reported = reported;
+            self.shared.set_report(self.report());
+        }
     }
 
     // Draining.
@@ -278,6 +319,7 @@ impl Worker {
         self.said_unread = false;
         self.scan();
         self.release_held();
+        self.settle_compressed(true);
         self.draining = Some(request);
         self.drain_left = 0;
         let ids: Vec<FileId> = self.files.keys().copied().collect();
@@ -333,29 +375,29 @@ impl Worker {
     }
 
     /// Keeps what a file has given for the report.
-    pub(crate) fn note_finished(&mut self, file: &Followed) {
-        if file.total.lines == 0 && file.total.bytes == 0 {
+    pub(crate) fn note_finished(&mut self, id: FileId, file: &Followed) {
+        if file.read == 0 {
             return;
         }
         if self.finished.len() < REPORTED {
-            self.finished.push(report_row(file));
+            self.finished.push(report_row(id, file));
         } else {
-            self.finished_more.bytes += file.total.bytes;
-            self.finished_more.lines += file.total.lines;
+            self.finished_more += file.read;
         }
     }
 
-    fn report(&self) -> String {
-        let live = self.files.values().filter(|file| !file.retired);
-        let mut rows: Vec<String> = self.finished.clone();
-        rows.extend(live.map(|file| report_row(file)));
-        if self.finished_more.lines > 0 {
-            rows.push(format!(
-                r#"{{"path":null,"bytes":{},"lines":{},"unread_bytes":0}}"#,
-                self.finished_more.bytes, self.finished_more.lines
-            ));
+    fn report(&self) -> Vec<Row> {
+        let live = self.files.iter().filter(|(_, file)| !file.retired);
+        let mut rows = self.finished.clone();
+        rows.extend(live.map(|(id, file)| report_row(*id, file)));
+        if self.finished_more > 0 {
+            rows.push(Row {
+                file: None,
+                read: self.finished_more,
+                unread: 0,
+            });
         }
-        format!("[{}]", rows.join(","))
+        rows
     }
 }
 
@@ -367,12 +409,10 @@ fn timeout(until: Instant) -> Timespec {
     }
 }
 
-fn report_row(file: &Followed) -> String {
-    let path = serde_json::Value::from(file.name.to_string_lossy());
-    format!(
-        r#"{{"path":{path},"bytes":{},"lines":{},"unread_bytes":{}}}"#,
-        file.total.bytes,
-        file.total.lines,
-        file.unread()
-    )
+fn report_row(id: FileId, file: &Followed) -> Row {
+    Row {
+        file: Some((id, file.name.clone())),
+        read: file.read,
+        unread: file.unread(),
+    }
 }

@@ -26,13 +26,22 @@ fn text<'a>(value: &'a Value, what: &str) -> &'a str {
     value.as_str().unwrap_or_else(|| panic!("{what}: {value}"))
 }
 
+fn unhex(digits: &str) -> Vec<u8> {
+    let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
+    (0..digits.len()).step_by(2).map(byte).collect()
+}
+
 fn run(case: &Value) {
     let folder = tempfile::tempdir().unwrap();
     let dir = text(&Value::from(folder.path().to_str().unwrap()), "folder").to_owned();
     let case = in_folder(case, &dir);
     let name = text(&case["name"], "name");
     for (file, content) in case["files"].as_object().into_iter().flatten() {
-        fs::write(folder.path().join(file), text(content, "file")).unwrap();
+        let content = match content["hex"].as_str() {
+            Some(digits) => unhex(digits),
+            None => text(content, "file").into(),
+        };
+        fs::write(folder.path().join(file), content).unwrap();
     }
     let mut options = Vec::new();
     for (key, value) in case["options"].as_object().into_iter().flatten() {

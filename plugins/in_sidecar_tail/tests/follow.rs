@@ -139,6 +139,59 @@ fn a_drain_reads_to_the_end_and_lets_the_last_line_out() {
 }
 
 #[test]
+fn the_report_names_the_files_before_a_drain_and_what_was_read_after_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.log");
+    append(&file, "one\n");
+    let mut rig = Rig::follow(&file);
+    let handle = rig.tail().drain_handle().unwrap();
+    let row = |report: &str| -> serde_json::Value {
+        let rows: serde_json::Value = serde_json::from_str(report).unwrap();
+        rows[0].clone()
+    };
+    rig.until("it watches", |_| !handle.status().starting);
+    // Who looks for open writers asks then.
+    rig.until("the path is known", |_| {
+        row(&handle.report())["path"] == file.to_str().unwrap()
+    });
+    rig.wait_for(&["one"]);
+    append(&file, "two");
+    rig.drain();
+    let row = row(&handle.report());
+    assert_eq!(
+        (&row["read_bytes"], &row["unread_bytes"]),
+        (&7.into(), &0.into())
+    );
+}
+
+#[test]
+fn what_waits_for_the_host_is_unread_in_the_report() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.log");
+    append(&file, "one\ntwo\n");
+    let mut rig = Rig::follow(&file);
+    rig.host.paused = true;
+    let handle = rig.tail().drain_handle().unwrap();
+    handle.request(Duration::from_millis(100));
+    rig.until("given up", |_| handle.status().state == DrainState::GaveUp);
+    let rows = |report: &str| -> serde_json::Value { serde_json::from_str(report).unwrap() };
+    let row = &rows(&handle.report())[0];
+    assert_eq!(
+        (&row["read_bytes"], &row["unread_bytes"]),
+        (&0.into(), &8.into())
+    );
+    rig.host.paused = false;
+    let tail = rig.tail.as_mut().unwrap();
+    tail.resume(&mut rig.host);
+    assert_eq!(rig.lines(), ["one", "two"]);
+    let row = &rows(&handle.report())[0];
+    assert_eq!(
+        (&row["read_bytes"], &row["unread_bytes"]),
+        (&8.into(), &0.into())
+    );
+}
+
+#[test]
 fn a_drain_gives_up_at_its_deadline() {
     let dir = tempfile::tempdir().unwrap();
     append(&dir.path().join("a.log"), "one\n");

@@ -4,7 +4,10 @@
 //! `SIDECAR_TAIL_SCRIPTS` sets how many scripts run, `SIDECAR_TAIL_SEED` where they start; a
 //! failure prints the seed and the script that leads to it.
 
-#![allow(clippy::print_stderr, reason = "a skipped filesystem is named")]
+#![allow(
+    clippy::print_stderr,
+    reason = "seeds and skipped filesystems are named"
+)]
 
 mod common;
 
@@ -353,8 +356,22 @@ impl Script {
                 for token in std::mem::take(&mut self.session) {
                     *self.repeatable.entry(token).or_default() += 1;
                 }
-                self.rig().exit();
+                self.crash();
                 self.start();
+            }
+        }
+    }
+
+    /// Ends the instance with the state that it has at this moment, whatever it writes at its end.
+    fn crash(&mut self) {
+        let names = ["db.sidecar.journal", "db.sidecar"];
+        let paths = names.map(|name| self.state.path().join(name));
+        let kept = paths.clone().map(|path| fs::read(path).ok());
+        self.rig().exit();
+        for (path, content) in paths.iter().zip(kept) {
+            let _ = fs::remove_file(path);
+            if let Some(content) = content {
+                fs::write(path, content).unwrap();
             }
         }
     }
@@ -462,6 +479,10 @@ fn number(name: &str, default: u64) -> u64 {
 fn run(base: &Path, scripts: u64) {
     common::print_log();
     let seed = number("SIDECAR_TAIL_SEED", 1);
+    eprintln!(
+        "{scripts} scripts on {}, SIDECAR_TAIL_SEED={seed}",
+        base.display()
+    );
     let next = std::sync::atomic::AtomicU64::new(0);
     std::thread::scope(|scope| {
         for _ in 0..16 {
@@ -521,7 +542,7 @@ fn random_scripts_on_other_filesystems() {
         fs::create_dir_all(&path).unwrap();
         path
     };
-    let scripts = number("SIDECAR_TAIL_SCRIPTS", 200) / 4;
+    let scripts = number("SIDECAR_TAIL_SCRIPTS", 200).div_ceil(3);
     let tmpfs = mount(&["-t", "tmpfs", "none"], &folder("tmpfs"));
     let layers = tmpfs.as_ref().and_then(|Mount(tmpfs)| {
         let lower = tmpfs.join("lower");

@@ -91,6 +91,9 @@ impl InputHost for Host {
         false
     }
     fn flush(&mut self) {}
+    fn exit(&mut self, _status: i32) -> bool {
+        false
+    }
     fn pending(&self) -> Option<Pending> {
         self.0.pending
     }
@@ -98,7 +101,8 @@ impl InputHost for Host {
         Some(Box::new(Known))
     }
     fn multiline(&self, parsers: &[&str]) -> Result<Box<dyn Multiline>, String> {
-        match parsers.iter().find(|name| **name != "indented") {
+        let unknown = |name: &&&str| !matches!(**name, "indented" | "go" | "java");
+        match parsers.iter().find(unknown) {
             None => Ok(Box::new(Indented::default())),
             Some(unknown) => Err((*unknown).to_owned()),
         }
@@ -156,6 +160,15 @@ fn an_unknown_parser_stops_the_start() {
         let text = error.unwrap().to_string();
         assert!(text.contains("'parser'") && text.contains(part), "{text}");
     }
+    let options = [
+        ("path", "/x"),
+        ("docker_mode", "on"),
+        ("docker_mode_parser", "none"),
+    ];
+    let settings = Settings::new("t.0", SidecarTail::INFO.options, options).unwrap();
+    let error = SidecarTail::init(&settings, &mut Host(FakeHost::default())).err();
+    let text = error.unwrap().to_string();
+    assert!(text.contains("'docker_mode_parser'"), "{text}");
 }
 
 fn turn_until(tail: &mut SidecarTail, host: &mut Host, condition: impl Fn(&Host) -> bool) {
@@ -219,6 +232,50 @@ fn the_hosts_multiline_parsers_join_lines_per_file() {
     tail.exit();
 }
 
+/// Bodies of what comes out of a file with this text when nothing more comes.
+fn drained(text: &str, options: &[(&str, &str)]) -> Vec<serde_json::Value> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("1.log");
+    append(&file, text);
+    let path = ("path", file.to_str().unwrap());
+    let options = [&[path], options].concat();
+    let settings = Settings::new("t.0", SidecarTail::INFO.options, options).unwrap();
+    let mut host = Host(FakeHost::default());
+    let mut tail = SidecarTail::init(&settings, &mut host).unwrap();
+    let handle = tail.drain_handle().unwrap();
+    handle.request(common::DEADLINE);
+    turn_until(&mut tail, &mut host, |_| {
+        handle.status().state == flb_sidecar_sdk::drain::DrainState::Drained
+    });
+    tail.exit();
+    host.0.bodies()
+}
+
+#[test]
+fn lines_joined_in_the_older_ways_have_the_offset_of_their_first_line() {
+    let multiline = [
+        ("multiline", "on"),
+        ("parser_firstline", "digits"),
+        ("offset_key", "at"),
+    ];
+    let bodies = drained("lone\n1\n2\nmore\n3\n", &multiline);
+    let offsets: Vec<_> = bodies.iter().map(|b| b["at"].as_u64().unwrap()).collect();
+    assert_eq!(offsets, [0, 5, 7, 14], "{bodies:?}");
+    let docker = [("docker_mode", "on"), ("key", "line"), ("offset_key", "at")];
+    let text = "{\"log\":\"a\\n\"}\n{\"log\":\"b\"}\n{\"log\":\"c\\n\"}\nd\n{\"log\":\"e\"}\nf\n";
+    let bodies = drained(text, &docker);
+    assert_eq!(
+        bodies,
+        [
+            serde_json::json!({"at": 0, "line": "{\"log\":\"a\\n\"}"}),
+            serde_json::json!({"at": 14, "line": "{\"log\":\"bc\\n\"}"}),
+            serde_json::json!({"at": 40, "line": "d"}),
+            serde_json::json!({"at": 42, "line": "{\"log\":\"e\"}"}),
+            serde_json::json!({"at": 54, "line": "f"}),
+        ]
+    );
+}
+
 #[test]
 fn records_that_come_out_together_have_their_own_offsets() {
     let dir = tempfile::tempdir().unwrap();
@@ -262,5 +319,47 @@ fn an_unknown_multiline_parser_stops_the_start() {
             text.contains("'multiline.parser'") && text.contains(part),
             "{text}"
         );
+    }
+}
+
+/// Options of the host's own `tail`, each with a value that it takes.
+#[test]
+fn every_option_of_the_stock_tail_is_taken() {
+    let list: serde_json::Value = serde_json::from_str(include_str!("stock_options.json")).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    append(&dir.path().join("a.log"), "7\n");
+    let place = |value: &serde_json::Value| {
+        let text = value.as_str().unwrap();
+        text.replace("{dir}", dir.path().to_str().unwrap())
+    };
+    for option in list["options"].as_array().unwrap() {
+        if option["of_the_host"] == true {
+            continue;
+        }
+        let name = option["name"].as_str().unwrap();
+        let known = |spec: &flb_sidecar_sdk::OptionSpec| spec.is_named(name);
+        assert!(SidecarTail::INFO.options.iter().any(known), "{name}");
+        let mut options = vec![(name, place(&option["value"]))];
+        let with = option["with"].as_object().into_iter().flatten();
+        options.extend(with.map(|(name, value)| (name.as_str(), place(value))));
+        if name != "path" {
+            options.push(("path", place(&"{dir}/a.log".into())));
+        }
+        let options = options.iter().map(|(name, value)| (*name, value.as_str()));
+        let settings = Settings::new("t.0", SidecarTail::INFO.options, options)
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let mut host = Host(FakeHost {
+            pending: Some(Pending::default()),
+            ..FakeHost::default()
+        });
+        let mut tail = SidecarTail::init(&settings, &mut host)
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let handle = tail.drain_handle().unwrap();
+        handle.request(common::DEADLINE);
+        turn_until(&mut tail, &mut host, |_| {
+            handle.status().state == flb_sidecar_sdk::drain::DrainState::Drained
+        });
+        assert_eq!(host.0.bodies().len(), 1, "{name}");
+        tail.exit();
     }
 }

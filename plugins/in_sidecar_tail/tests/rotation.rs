@@ -1,9 +1,13 @@
 //! Everything that happens to files: rotation, truncation, deletion, links, odd paths.
 
+#![allow(clippy::print_stderr, reason = "what cannot run here is named")]
+
 mod common;
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{symlink, FileExt, PermissionsExt};
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use common::{append, Rig};
@@ -303,20 +307,113 @@ fn odd_paths_are_left_alone_and_counted_once() {
     assert_eq!(rig.errors("compressed"), 1);
 }
 
+/// Runs one test of this program once more, as what `command` makes of it; or says that `command`
+/// does not work here.
+fn again(test: &str, command: &[&str]) {
+    let mut works = Command::new(command[0]);
+    let works = works.args(&command[1..]).arg("true").output();
+    if !works.is_ok_and(|output| output.status.success()) {
+        eprintln!("SKIPPED {test}: {} does not work here", command[0]);
+        return;
+    }
+    let output = Command::new(command[0])
+        .args(&command[1..])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(AGAIN, "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{text}"
+    );
+}
+
+const AGAIN: &str = "SIDECAR_TAIL_AGAIN";
+
 #[test]
 fn a_file_without_permission_is_read_when_it_has_it() {
     if rustix::process::geteuid().is_root() {
-        // Root may read everything; the error path is the one of any failing open.
+        // Root may read everything.
+        let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+        again(
+            "a_file_without_permission_is_read_when_it_has_it",
+            &["setpriv", nobody[0], nobody[1], nobody[2]],
+        );
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.log");
+    let other = dir.path().join("b.log");
+    append(&file, "one\n");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
+    append(&other, "two\n");
+    let mut rig = Rig::follow(&dir.path().join("*.log"));
+    rig.until("the error is counted", |rig| rig.errors("open") == 1);
+    rig.wait_for(&["two"]);
+    append(&other, "three\n");
+    rig.wait_for(&["two", "three"]);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    rig.wait_for(&["two", "three", "one"]);
+    assert_eq!(rig.errors("open"), 1, "counted once");
+}
+
+#[test]
+fn folders_for_which_no_watch_is_left_are_polled() {
+    if std::env::var_os(AGAIN).is_none() {
+        // A user namespace has a limit of its own.
+        let limited = r#"echo 1 > /proc/sys/user/max_inotify_watches && exec "$0" "$@""#;
+        again(
+            "folders_for_which_no_watch_is_left_are_polled",
+            &["unshare", "--user", "--map-root-user", "sh", "-c", limited],
+        );
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    for folder in ["a", "b", "c"] {
+        fs::create_dir(dir.path().join(folder)).unwrap();
+        append(&dir.path().join(folder).join("x.log"), "one\n");
+    }
+    let paths = ["a", "b", "c"].map(|f| dir.path().join(f).join("*.log"));
+    let paths = paths
+        .map(|path| path.to_str().unwrap().to_owned())
+        .join(",");
+    let mut rig = Rig::start(&[("path", &paths)]);
+    rig.wait_for(&["one"; 3]);
+    let errors = rig.errors("watch");
+    assert!(errors > 0, "a watch was refused");
+    for folder in ["a", "b", "c"] {
+        append(&dir.path().join(folder).join("x.log"), "two\n");
+        append(&dir.path().join(folder).join("new.log"), "two\n");
+    }
+    rig.until("all lines", |rig| rig.lines().len() == 9);
+    rig.drain();
+    assert_eq!(rig.lines()[3..], ["two"; 6]);
+    assert_eq!(rig.errors("watch"), errors, "counted once for each folder");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_counted_once_and_stops_nobody() {
+    // Its size is a page, and every read of it fails.
+    let unreadable = Path::new("/sys/class/net/lo/speed");
+    if fs::read(unreadable).is_ok() || !fs::metadata(unreadable).is_ok_and(|m| m.len() > 0) {
+        eprintln!("SKIPPED: {} is not as expected", unreadable.display());
         return;
     }
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("a.log");
     append(&file, "one\n");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
-    let mut rig = Rig::follow(&file);
-    rig.until("the error is counted", |rig| rig.errors("open") == 1);
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let paths = format!("{},{}", unreadable.display(), file.display());
+    let options = [("path", paths.as_str()), ("progress_check_interval", "0")];
+    let mut rig = Rig::start(&options);
     rig.wait_for(&["one"]);
+    rig.until("the error is counted", |rig| rig.errors("read") == 1);
+    append(&file, "two\n");
+    rig.wait_for(&["one", "two"]);
+    rig.drain();
+    assert_eq!(rig.lines(), ["one", "two"]);
+    assert_eq!(rig.errors("read"), 1, "counted once");
 }
 
 #[test]

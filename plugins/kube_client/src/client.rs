@@ -133,6 +133,11 @@ impl Interrupt {
         }
     }
 
+    fn is_set(&self) -> bool {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.0
+    }
+
     /// Takes note of the agent that calls; `false`: no more calls.
     fn set(&self, agent: &Agent) -> bool {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -171,6 +176,15 @@ impl Client {
     /// # Errors
     /// No answer, or another status than 200.
     pub fn get(&mut self, path: &str) -> Result<Vec<u8>, Failure> {
+        let answer = self.call(path);
+        // A call that was broken off looks like a server that went away.
+        if answer.is_err() && self.interrupt.is_set() {
+            return Err(Failure::Interrupted);
+        }
+        answer
+    }
+
+    fn call(&mut self, path: &str) -> Result<Vec<u8>, Failure> {
         let token = self.token()?;
         let agent = self.agent()?;
         if !self.interrupt.set(&agent) {

@@ -1,30 +1,23 @@
 //! Ends the host once the Job is done: waits for a trigger, drains, exits with a status.
 //!
-//! - `watch` waits for `flag` files and for the end of a `process`, on a thread of its own,
-//! - `pod_status` asks the Kubernetes API for the ends of containers, on a thread of its own,
-//! - `idle` measures silence, with `writers` as its second opinion,
-//! - `trigger` knows whether enough of that has happened,
-//! - `machine` decides at each tick what to do next, without clock or I/O,
-//! - `source` knows how long the host's own inputs must be quiet,
+//! - `options` declares what can be set, `config` reads it,
+//! - `trigger` knows what may start the drain and whether enough of that has happened,
+//! - `drain` decides at each tick what to do next, without clock or I/O,
+//! - `stop` sees to it that a host that stops by itself comes to an end,
 //! - `report` says what came of it, `files` writes that down,
 //! - this file connects them with the engine.
 #![forbid(unsafe_code)]
 
+mod config;
+mod drain;
 mod files;
-mod flag;
-mod idle;
-mod machine;
 mod options;
-mod pod_status;
-mod process;
 mod report;
-mod source;
+mod stop;
 #[cfg(test)]
 mod tests;
 mod trigger;
-mod watch;
 mod worker;
-mod writers;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -33,15 +26,17 @@ use flb_sidecar_sdk::{
     ConfigError, EngineHost, Output, OutputInfo, PluginInfo, RetryLimit, Settings,
 };
 
+use config::{Config, ExitCode};
+use drain::{Action, Cause, End, Facts, Machine, Phase};
 use files::Files;
-use idle::Idle;
-use machine::{Action, Cause, End, Facts, Machine, Phase};
-use options::{Config, ExitCode, OPTIONS};
-use pod_status::PodStatus;
+use options::OPTIONS;
 use report::Report;
+use stop::Stop;
+use trigger::idle::Idle;
+use trigger::pod_status::PodStatus;
+use trigger::watch::Watch;
+use trigger::writers::Writers;
 use trigger::{Fired, Trigger, Triggers};
-use watch::Watch;
-use writers::Writers;
 
 /// Default of `deadline` after SIGTERM: the kubelet kills 30 s after it.
 const SIGTERM_DEADLINE: Duration = Duration::from_secs(25);
@@ -90,10 +85,14 @@ pub struct CompletionExit {
     config: Config,
     start: Instant,
     started: bool,
+    /// The ready file is asked for.
+    ready: bool,
     /// SIGTERM is ours.
     sigterm: bool,
     terminated: Option<Terminated>,
     leaving: Option<Leaving>,
+    /// The host stops by itself.
+    stop: Stop,
     triggers: Triggers,
     machine: Machine,
     began: Duration,
@@ -121,7 +120,7 @@ impl Output for CompletionExit {
         let sigterm = config.sigterm && host.take_over_sigterm();
         if config.sigterm && !sigterm {
             if !config.has_trigger() {
-                return Err(options::no_trigger());
+                return Err(config::no_trigger());
             }
             tracing::warn!("SIGTERM stays with the host: it will stop without a drain");
         }
@@ -148,9 +147,11 @@ impl Output for CompletionExit {
             config,
             start: Instant::now(),
             started: false,
+            ready: false,
             sigterm,
             terminated: None,
             leaving: None,
+            stop: Stop::default(),
             began: Duration::ZERO,
             idle: Idle::default(),
             next_idle: Duration::ZERO,
@@ -184,15 +185,23 @@ impl CompletionExit {
         }
         if self.machine.phase() == Phase::Ended {
             self.leave_if_written(now, host);
+            if self.stop.is_due() {
+                self.look_for_sigterm(now, host);
+                self.stop.look(now, host);
+            }
             return;
         }
         self.look_for_sigterm(now, host);
         if self.machine.phase() == Phase::Waiting {
+            self.look_if_ready(host);
             self.look_for_news(now);
             self.look_at_counters(now, host);
             self.look_at_silence(now, host);
             if !host.is_stopping() {
                 self.begin_if_due(now);
+            } else if let Some(left) = self.time_left(now) {
+                self.stop.end_by(now + left);
+                self.stop.look(now, host);
             }
         }
         if self.machine.phase() == Phase::Draining {
@@ -202,10 +211,17 @@ impl CompletionExit {
 
     /// The first tick comes when every input and output is initialised and collects.
     fn first_tick(&self, host: &dyn EngineHost) {
-        for output in host.outputs() {
-            if let Some(warning) = retry_warning(&output) {
+        let outputs = host.outputs();
+        for output in &outputs {
+            if let Some(warning) = retry_warning(output) {
                 tracing::warn!("{warning}");
             }
+        }
+        if !report::tells_drops(&outputs) {
+            tracing::warn!(
+                "this host does not tell what its outputs drop: no drain will be called complete, \
+                 and loss_exit_code does not see dropped records"
+            );
         }
         if let Some(time) = self.config.idle_time {
             tracing::info!(
@@ -214,7 +230,22 @@ impl CompletionExit {
                 time.as_secs_f64()
             );
         }
-        if let (Some(files), Some(path)) = (&self.files, &self.config.ready_file) {
+    }
+
+    /// Every input watches: those of the host from the first tick on, others once they say so.
+    fn look_if_ready(&mut self, host: &dyn EngineHost) {
+        if self.ready {
+            return;
+        }
+        let (Some(files), Some(path)) = (&self.files, &self.config.ready_file) else {
+            return;
+        };
+        let inputs = host.inputs();
+        if !inputs
+            .iter()
+            .any(|input| input.drain.is_some_and(|d| d.starting))
+        {
+            self.ready = true;
             files.write("ready_file", path, b"ready\n".to_vec());
         }
     }
@@ -251,14 +282,15 @@ impl CompletionExit {
             Phase::Draining => self.machine.begin(now, terminated.end_at - now),
             Phase::Waiting if terminated.drain_at > now => tracing::info!(
                 "reading on for up to {} s",
-                (terminated.drain_at - now).as_secs_f64()
+                report::seconds(terminated.drain_at - now)
             ),
-            Phase::Waiting | Phase::Ended => {}
+            Phase::Waiting => {}
+            Phase::Ended => self.stop.end_by(terminated.end_at),
         }
     }
 
-    /// Starts the drain if it is time.
-    fn begin_if_due(&mut self, now: Duration) {
+    /// Time until the deadline; `None`: nothing asks for an end.
+    fn time_left(&self, now: Duration) -> Option<Duration> {
         let mut deadline = None;
         if self.triggers.complete() {
             deadline = Some(self.config.deadline.unwrap_or(DEADLINE));
@@ -269,10 +301,15 @@ impl CompletionExit {
                 deadline = Some(deadline.map_or(left, |deadline| deadline.min(left)));
             }
         }
-        let Some(deadline) = deadline else {
+        deadline
+    }
+
+    /// Starts the drain if it is time.
+    fn begin_if_due(&mut self, now: Duration) {
+        let Some(deadline) = self.time_left(now) else {
             return;
         };
-        tracing::info!("draining, at most {} s", deadline.as_secs_f64());
+        tracing::info!("draining, at most {} s", report::seconds(deadline));
         self.not_ready();
         // Their work is done, and they open files.
         if let Some(watch) = &self.watch {
@@ -385,7 +422,10 @@ impl CompletionExit {
                 Action::RequestDrain(time) => host.request_drain(time),
                 Action::Flush => host.flush(),
                 Action::Exit(end) => self.leave(now, end, host),
-                Action::Report(end) => self.say(&self.report(end, host)),
+                Action::Report(end) => {
+                    self.stop.end_by(self.machine.deadline());
+                    self.say(&self.report(end, host));
+                }
             }
         }
     }

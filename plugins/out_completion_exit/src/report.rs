@@ -6,7 +6,7 @@ use std::time::Duration;
 use flb_sidecar_sdk::{EngineHost, InputInfo, OutputInfo};
 use serde_json::{json, Map, Value};
 
-use crate::machine::{Cause, End};
+use crate::drain::{Cause, End};
 use crate::trigger::Fired;
 
 /// The kubelet keeps this much of a termination message.
@@ -34,7 +34,14 @@ pub(crate) struct Report {
 
 /// Records that outputs gave up; `None`: the host does not tell.
 pub(crate) fn dropped(outputs: &[OutputInfo]) -> Option<u64> {
-    sum(outputs.iter().map(|output| output.dropped_records))
+    sum(destinations(outputs).map(|output| output.dropped_records))
+}
+
+/// The host tells of every output what it gave up.
+pub(crate) fn tells_drops(outputs: &[OutputInfo]) -> bool {
+    let mut destinations = destinations(outputs);
+    // This plugin is an output: a host that shows none shows nothing.
+    !outputs.is_empty() && destinations.all(|output| output.dropped_records.is_some())
 }
 
 /// Outputs that deliver something; this plugin takes records only to count them.
@@ -70,9 +77,17 @@ impl Report {
         }
     }
 
-    /// Something was left behind or dropped.
+    /// Something is known to be left behind or dropped.
     pub(crate) fn has_loss(&self) -> bool {
         !self.end.left.is_nothing() || dropped(&self.outputs).unwrap_or(0) > 0
+    }
+
+    /// Whether everything was delivered; `None`: no loss is known, but the host does not tell all.
+    fn complete(&self) -> Option<bool> {
+        if self.has_loss() {
+            return Some(false);
+        }
+        (tells_drops(&self.outputs) && !self.end.left.unseen).then_some(true)
     }
 
     fn drain_sum(&self, field: impl Fn(&flb_sidecar_sdk::drain::DrainStatus) -> u64) -> u64 {
@@ -137,7 +152,7 @@ impl Report {
         head.insert("reason".to_owned(), json!(self.reason()));
         head.insert("trigger_code".to_owned(), json!(self.code));
         head.insert("status".to_owned(), json!(self.status));
-        head.insert("complete".to_owned(), json!(!self.has_loss()));
+        head.insert("complete".to_owned(), json!(self.complete()));
         head.insert("ended_by".to_owned(), json!(self.ended_by()));
         head.insert(
             "seconds".to_owned(),
@@ -202,9 +217,12 @@ impl fmt::Display for Report {
         )?;
         match dropped(&self.outputs) {
             Some(n) if n > 0 => write!(f, ", {n} records dropped by outputs")?,
+            _ if !tells_drops(&self.outputs) => f.write_str(", drops unknown")?,
             _ => {}
         }
-        if left.is_nothing() {
+        if left.is_nothing() && left.unseen {
+            f.write_str(", nothing left as far as the host shows")?;
+        } else if left.is_nothing() {
             f.write_str(", nothing left")?;
         } else {
             write!(
@@ -236,7 +254,8 @@ fn input_entry(input: &InputInfo) -> Value {
     Value::Object(entry)
 }
 
-fn seconds(time: Duration) -> f64 {
+/// In seconds, to the millisecond.
+pub(crate) fn seconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1000.0).round() / 1000.0
 }
 

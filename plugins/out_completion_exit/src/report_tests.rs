@@ -1,5 +1,5 @@
 use super::*;
-use crate::machine::{Cause, Left};
+use crate::drain::{Cause, Left};
 use crate::trigger::Trigger;
 use flb_sidecar_sdk::drain::{DrainState, DrainStatus};
 use flb_sidecar_sdk::Pending;
@@ -24,6 +24,7 @@ fn report() -> Report {
             pending: Some(Pending::default()),
             drain: Some(DrainStatus {
                 state: DrainState::Drained,
+                starting: false,
                 files: 2,
                 read_bytes: 100,
                 unread_bytes: 0,
@@ -31,7 +32,13 @@ fn report() -> Report {
             }),
             ..InputInfo::default()
         }],
-        outputs: Vec::new(),
+        outputs: vec![OutputInfo {
+            plugin: "http".to_owned(),
+            delivered_records: Some(10),
+            retries: Some(2),
+            dropped_records: Some(0),
+            ..OutputInfo::default()
+        }],
         files: vec![(
             "sidecar_tail.0".to_owned(),
             r#"[{"path":"/logs/a.log","read_bytes":100,"unread_bytes":0}]"#.to_owned(),
@@ -51,8 +58,8 @@ fn the_json_has_every_key() {
             "complete": true,
             "ended_by": "drained",
             "seconds": {"waited": 12.345, "drain": 0.08},
-            "records": {"in": 10, "out": null, "dropped": null},
-            "retries": null,
+            "records": {"in": 10, "out": 10, "dropped": 0},
+            "retries": 2,
             "left": {"inputs": 0, "unread_bytes": 0, "chunks": 0, "tasks": 0},
             "inputs": [{"name": "sidecar_tail.0", "files": 2, "read_bytes": 100,
                         "unread_bytes": 0, "records": 10}],
@@ -75,6 +82,7 @@ fn the_summary_is_one_line_with_what_was_left() {
         unread_bytes: 5,
         chunks: 2,
         tasks: 1,
+        unseen: false,
     };
     assert_eq!(
         report.to_string(),
@@ -113,6 +121,39 @@ fn what_an_output_dropped_is_a_loss() {
         (&json["retries"], &json["complete"]),
         (&json!(1), &json!(false))
     );
+}
+
+#[test]
+fn what_the_host_does_not_tell_is_never_complete() {
+    let complete = |report: &Report| -> Value {
+        let json: Value = serde_json::from_str(&report.json()).unwrap();
+        json["complete"].clone()
+    };
+    let mut blind = report();
+    blind.outputs[0].dropped_records = None;
+    // What one output tells does not speak for another.
+    blind.outputs.push(report().outputs.remove(0));
+    let mut mute = report();
+    mute.outputs.clear();
+    for report in [blind, mute] {
+        assert!(!report.has_loss());
+        assert_eq!(complete(&report), Value::Null);
+        let text = report.to_string();
+        assert!(text.contains("drops unknown, nothing left"), "{text}");
+    }
+    let mut unseen = report();
+    unseen.end.left.unseen = true;
+    assert_eq!(complete(&unseen), Value::Null);
+    assert!(unseen.to_string().contains("as far as the host shows"));
+    unseen.end.left.chunks = 1;
+    assert_eq!(complete(&unseen), Value::Bool(false));
+    // This plugin delivers nothing, so what it drops is nobody's loss.
+    let mut own = report();
+    own.outputs.push(OutputInfo {
+        plugin: "completion_exit".to_owned(),
+        ..OutputInfo::default()
+    });
+    assert_eq!(complete(&own), Value::Bool(true));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use super::*;
 use flb_sidecar_sdk::drain::{DrainState, DrainStatus};
 use flb_sidecar_sdk::fake::FakeHost;
-use flb_sidecar_sdk::{InputInfo, Pending};
+use flb_sidecar_sdk::{InputInfo, OutputInfo, Pending};
 use std::fs;
 
 fn start(host: &mut FakeHost, options: &[(&str, &str)]) -> Result<CompletionExit, ConfigError> {
@@ -20,6 +20,10 @@ fn host(state: DrainState) -> FakeHost {
                 ..DrainStatus::default()
             }),
             ..InputInfo::default()
+        }],
+        outputs: vec![OutputInfo {
+            dropped_records: Some(0),
+            ..OutputInfo::default()
         }],
         tasks: Some(0),
         chunks: Some((0, 0)),
@@ -399,4 +403,100 @@ fn few_retries_are_warned_of() {
     ] {
         assert_eq!(retry_warning(&quiet), None);
     }
+}
+
+#[test]
+fn a_host_that_stops_in_a_drain_stops_by_the_deadline() {
+    let mut host = host(DrainState::Draining);
+    let options = [("time_count", "5"), ("deadline", "10")];
+    let mut plugin = start(&mut host, &options).unwrap();
+    plugin.tick_at(SECOND * 5, &mut host);
+    host.stopping = true;
+    for second in 6..15 {
+        plugin.tick_at(SECOND * second, &mut host);
+    }
+    assert!(host.graces.is_empty());
+    for second in 15..20 {
+        plugin.tick_at(SECOND * second, &mut host);
+    }
+    assert_eq!(host.graces, [LAST_GRACE]);
+    assert!(host.exits.is_empty());
+    plugin.exit();
+}
+
+#[test]
+fn a_trigger_or_sigterm_bounds_a_stop_that_began_before() {
+    for (options, terminated, by) in [
+        (vec![("time_count", "5"), ("deadline", "10")], None, 15),
+        (vec![("deadline", "7")], Some(Duration::ZERO), 12),
+        (
+            vec![("time_count", "5"), ("deadline", "10")],
+            Some(SECOND * 4),
+            11,
+        ),
+    ] {
+        let mut host = sigterm_host(DrainState::Idle);
+        let mut plugin = start(&mut host, &options).unwrap();
+        plugin.tick_at(Duration::ZERO, &mut host);
+        host.stopping = true;
+        plugin.tick_at(SECOND, &mut host);
+        host.terminated = terminated;
+        for second in 5..by {
+            plugin.tick_at(SECOND * second, &mut host);
+        }
+        assert!(host.graces.is_empty(), "{options:?}");
+        plugin.tick_at(SECOND * by, &mut host);
+        assert_eq!(host.graces, [LAST_GRACE], "{options:?}");
+        assert!(host.drains.is_empty() && host.exits.is_empty());
+        plugin.exit();
+    }
+}
+
+#[test]
+fn a_stop_that_waits_for_stored_chunks_alone_is_ended() {
+    let ticks = |host: &mut FakeHost, from: u32, to: u32, plugin: &mut CompletionExit| {
+        for tick in from * 50..to * 50 {
+            plugin.tick_at(CompletionExit::TICK * tick, host);
+        }
+    };
+    let mut host = host(DrainState::Draining);
+    let options = [("time_count", "5"), ("deadline", "100")];
+    let mut plugin = start(&mut host, &options).unwrap();
+    ticks(&mut host, 5, 6, &mut plugin);
+    host.stopping = true;
+    host.chunks = Some((0, 3));
+    host.tasks = Some(1);
+    ticks(&mut host, 6, 20, &mut plugin);
+    assert!(host.graces.is_empty(), "something is being delivered");
+    host.tasks = Some(0);
+    ticks(&mut host, 20, 22, &mut plugin);
+    assert!(host.graces.is_empty(), "the next round may deliver");
+    ticks(&mut host, 22, 30, &mut plugin);
+    assert_eq!(host.graces, [LAST_GRACE]);
+    plugin.exit();
+}
+
+#[test]
+fn ready_is_said_once_every_input_watches() {
+    let dir = tempfile::tempdir().unwrap();
+    let ready = dir.path().join("ready");
+    let options = [
+        ("time_count", "500"),
+        ("ready_file", ready.to_str().unwrap()),
+    ];
+    let mut host = host(DrainState::Idle);
+    host.inputs[0].drain.as_mut().unwrap().starting = true;
+    let mut plugin = start(&mut host, &options).unwrap();
+    for second in 0..100 {
+        plugin.tick_at(SECOND * second, &mut host);
+    }
+    assert!(!plugin.ready);
+    host.inputs[0].drain.as_mut().unwrap().starting = false;
+    plugin.tick_at(SECOND * 100, &mut host);
+    let begin = Instant::now();
+    while !ready.exists() && begin.elapsed() < SECOND * 10 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(ready.exists());
+    plugin.exit();
 }

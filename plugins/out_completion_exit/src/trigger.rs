@@ -1,8 +1,19 @@
 //! What may start a drain, and whether enough of it has happened.
+//!
+//! - `watch` waits for `flag` files and for the end of a `process`, on a thread of its own,
+//! - `pod_status` asks the Kubernetes API for the ends of containers, on a thread of its own,
+//! - `idle` measures silence, with `writers` as its second opinion.
+
+mod flag;
+pub(crate) mod idle;
+pub(crate) mod pod_status;
+mod process;
+pub(crate) mod watch;
+pub(crate) mod writers;
 
 use std::fmt;
 
-use crate::options::{Config, Mode};
+use crate::config::{Config, Mode};
 
 /// A kind of trigger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -25,6 +25,8 @@ pub enum DrainState {
 pub struct DrainStatus {
     /// How far it is.
     pub state: DrainState,
+    /// Its first look around is not over: it does not watch yet.
+    pub starting: bool,
     /// Files being read.
     pub files: u64,
     /// Bytes handed to the host since the start.

@@ -109,6 +109,10 @@ impl Iterator for Records<'_> {
             return None;
         }
         let start = self.at;
+        if let Some(record) = usual_record(self.chunk, start) {
+            self.at = record.end;
+            return Some(Ok(record));
+        }
         let Some(end) = msgpack::skip(self.chunk, start) else {
             self.at = self.chunk.len();
             return Some(Err(Malformed { at: start }));
@@ -122,6 +126,37 @@ impl Iterator for Records<'_> {
             time: None,
         })))
     }
+}
+
+/// The record at `start` if its header has one of the two forms that [`begin_record`] writes, as
+/// nearly all have: the same as [`log_record`] in one look. `None`: it is to be read step by step.
+fn usual_record(chunk: &[u8], start: usize) -> Option<Record> {
+    let (time, body) = match chunk.get(start..)? {
+        [0x92, 0x92, 0xd7, 0, time @ ..] => (time.first_chunk()?, start + 13),
+        [0x92, 0xd7, 0, time @ ..] => (time.first_chunk()?, start + 11),
+        _ => return None,
+    };
+    let metadata_is_empty = body == start + 11 || chunk.get(body - 1) == Some(&0x80);
+    let is_map = matches!(chunk.get(body)?, 0x80..=0x8f | 0xde | 0xdf);
+    if !(metadata_is_empty && is_map) {
+        return None;
+    }
+    let time = event_time(*time)?;
+    let end = msgpack::skip(chunk, body)?;
+    Some(Record {
+        start,
+        body,
+        end,
+        kind: RecordKind::Log,
+        time: Some(time),
+    })
+}
+
+/// `None`: it is that of a group marker.
+fn event_time(bytes: [u8; 8]) -> Option<Timestamp> {
+    let both = u64::from_be_bytes(bytes);
+    let (seconds, nanos) = ((both >> 32) as u32, both as u32);
+    (!(seconds >= GROUP_END && nanos == 0)).then_some(Timestamp { seconds, nanos })
 }
 
 fn log_record(chunk: &[u8], start: usize, end: usize) -> Option<Record> {
@@ -148,21 +183,12 @@ fn log_record(chunk: &[u8], start: usize, end: usize) -> Option<Record> {
 
 /// `None` for group markers and for what is no timestamp.
 fn read_time(chunk: &[u8], at: usize) -> Option<Timestamp> {
-    let word = |at: usize| {
-        chunk[at..at + 4]
-            .iter()
-            .fold(0u32, |n, b| n << 8 | u32::from(*b))
-    };
     match msgpack::read(chunk, at)?.0 {
         Value::Extension {
             kind: 0,
             start,
             end,
-        } if end - start == 8 => {
-            let seconds = word(start);
-            let nanos = word(start + 4);
-            (!(seconds >= GROUP_END && nanos == 0)).then_some(Timestamp { seconds, nanos })
-        }
+        } if end - start == 8 => event_time(*chunk[start..].first_chunk()?),
         Value::Unsigned(n) => Some(Timestamp {
             seconds: u32::try_from(n).unwrap_or(u32::MAX),
             nanos: 0,
@@ -184,6 +210,7 @@ const GROUP_END: u32 = 0xffff_fffe;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn record(format: RecordFormat, seconds: u32) -> Vec<u8> {
         let mut out = Vec::new();
@@ -247,5 +274,24 @@ mod tests {
         assert_eq!(read.len(), 2);
         assert!(read[0].is_ok());
         assert_eq!(read[1], Err(Malformed { at: first }));
+    }
+
+    proptest! {
+        #[test]
+        fn usual_headers_are_read_as_all_others(
+            head in prop_oneof![Just(&[0x92u8, 0x92, 0xd7, 0][..]), Just(&[0x92, 0xd7, 0][..])],
+            time in prop_oneof![any::<u64>(), Just(0xffff_ffff_0000_0000), Just(0xffff_fffe_0000_0000)],
+            metadata in prop_oneof![Just(&[0x80u8][..]), Just(&[0x81, 1, 2][..]), Just(&[][..])],
+            body in proptest::collection::vec(prop_oneof![Just(0x80u8), Just(0x81), Just(0xa1), any::<u8>()], 0..12),
+        ) {
+            let mut chunk = [head, &time.to_be_bytes(), metadata, &body].concat();
+            for len in (0..=chunk.len()).rev() {
+                chunk.truncate(len);
+                if let Some(record) = usual_record(&chunk, 0) {
+                    prop_assert_eq!(msgpack::skip(&chunk, 0), Some(record.end));
+                    prop_assert_eq!(log_record(&chunk, 0, record.end), Some(record));
+                }
+            }
+        }
     }
 }

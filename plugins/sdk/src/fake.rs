@@ -51,6 +51,8 @@ pub struct FakeHost {
     pub exits: Vec<i32>,
     /// Answer to [`InputHost::undelivered`].
     pub undelivered: Option<Vec<u64>>,
+    /// Answer to [`InputHost::delay`].
+    pub delay: Option<Duration>,
     /// Answer to [`InputHost::stock_positions`].
     pub stock: Option<Vec<StockPosition>>,
     /// Registered series.
@@ -79,6 +81,7 @@ impl Default for FakeHost {
             graces: Vec::new(),
             exits: Vec::new(),
             undelivered: None,
+            delay: Some(Duration::ZERO),
             stock: None,
             metrics: Metrics::default(),
         }
@@ -146,6 +149,12 @@ impl InputHost for FakeHost {
         self.flushes += 1;
     }
 
+    fn exit(&mut self, status: i32) -> bool {
+        self.exits.push(status);
+        self.stopping = true;
+        true
+    }
+
     fn pending(&self) -> Option<Pending> {
         self.pending
     }
@@ -153,6 +162,10 @@ impl InputHost for FakeHost {
     fn undelivered(&self, chunks: &mut Vec<u64>) -> bool {
         chunks.extend(self.undelivered.iter().flatten());
         self.undelivered.is_some()
+    }
+
+    fn delay(&self) -> Option<Duration> {
+        self.delay
     }
 
     fn stock_positions(&self, db: &Path) -> Option<Vec<StockPosition>> {

@@ -61,10 +61,7 @@ pub enum Value {
 pub fn read(buf: &[u8], at: usize) -> Option<(Value, usize)> {
     let marker = Marker::from_u8(*buf.get(at)?);
     let body = at + 1;
-    let unsigned = |width: usize| -> Option<u64> {
-        let bytes = buf.get(body..body.checked_add(width)?)?;
-        Some(bytes.iter().fold(0, |n, b| n << 8 | u64::from(*b)))
-    };
+    let unsigned = |width: usize| big_endian(buf, body, width);
     let signed = |width: usize| -> Option<Value> {
         let raw = unsigned(width)?;
         let shift = 64 - 8 * width as u32;
@@ -133,18 +130,54 @@ pub fn read(buf: &[u8], at: usize) -> Option<(Value, usize)> {
     }
 }
 
+/// The unsigned integer of `width` bytes at `at`: 1, 2, 4 or 8.
+#[inline(always)]
+fn big_endian(buf: &[u8], at: usize, width: usize) -> Option<u64> {
+    let bytes = buf.get(at..)?;
+    Some(match width {
+        1 => u64::from(*bytes.first()?),
+        2 => u64::from(u16::from_be_bytes(*bytes.first_chunk()?)),
+        4 => u64::from(u32::from_be_bytes(*bytes.first_chunk()?)),
+        _ => u64::from_be_bytes(*bytes.first_chunk()?),
+    })
+}
+
 /// End of the value at `at`, nested ones included. `None`: truncated, invalid or too deep.
 pub fn skip(buf: &[u8], at: usize) -> Option<usize> {
     let mut left = 1usize;
     let mut containers = 0;
     let mut next = at;
     loop {
-        let (value, behind) = read(buf, next)?;
-        next = behind;
-        let children = match value {
-            Value::Array(n) => n,
-            Value::Map(n) => n.checked_mul(2)?,
-            _ => 0,
+        // Most values of a record are short: their first byte says where they end.
+        let children = match *buf.get(next)? {
+            0..=0x7f | 0xc0 | 0xc2 | 0xc3 | 0xe0..=0xff => {
+                next += 1;
+                0
+            }
+            byte @ (0xa0..=0xbf | 0xd9 | 0xda) => {
+                next += match byte {
+                    0xd9 => 2 + big_endian(buf, next + 1, 1)? as usize,
+                    0xda => 3 + big_endian(buf, next + 1, 2)? as usize,
+                    _ => 1 + usize::from(byte & 0x1f),
+                };
+                if next > buf.len() {
+                    return None;
+                }
+                0
+            }
+            byte @ 0x80..=0x9f => {
+                next += 1;
+                usize::from(byte & 0x0f) << u32::from(byte < 0x90)
+            }
+            _ => {
+                let (value, behind) = read(buf, next)?;
+                next = behind;
+                match value {
+                    Value::Array(n) => n,
+                    Value::Map(n) => n.checked_mul(2)?,
+                    _ => 0,
+                }
+            }
         };
         if children > 0 {
             // As long as there are so few, they cannot be nested too deeply.
@@ -330,6 +363,28 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn skip_goes_where_reading_each_value_goes(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            fn end(buf: &[u8], at: usize, depth: usize) -> Option<usize> {
+                let (value, mut at) = read(buf, at)?;
+                let children = match value {
+                    Value::Array(n) => n,
+                    Value::Map(n) => n * 2,
+                    _ => 0,
+                };
+                if children > 0 && (depth == 0 || children > buf.len() - at) {
+                    return None;
+                }
+                for _ in 0..children {
+                    at = end(buf, at, depth - 1)?;
+                }
+                Some(at)
+            }
+            for at in 0..bytes.len() {
+                prop_assert_eq!(skip(&bytes, at), end(&bytes, at, MAX_DEPTH));
+            }
+        }
+
         #[test]
         fn skip_never_panics_and_stays_in_the_buffer(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             if let Some(end) = skip(&bytes, 0) {

@@ -68,7 +68,12 @@ pub trait InputHost {
     /// Asks the engine to dispatch what it has now instead of at the next flush.
     fn flush(&mut self);
 
-    /// What of this input is not delivered yet; `None`: this host does not tell.
+    /// Ends the engine, once; it delivers what it has and the process exits with `status`. `false`:
+    /// what was appended is still on its way to the engine, so ask again at the next tick.
+    fn exit(&mut self, status: i32) -> bool;
+
+    /// What of this input a crash of the host would lose: what is neither delivered nor in the
+    /// host's files; `None`: this host does not tell.
     fn pending(&self) -> Option<Pending>;
 
     /// The parsers of the host's configuration, to be kept until `exit`; `None`: this host does
@@ -87,11 +92,17 @@ pub trait InputHost {
         Err(String::new())
     }
 
-    /// Adds a number for every chunk of this input that is not delivered. A number stands for one
-    /// chunk as long as it is there, and may stand for another one only after that. `false`: this
-    /// host does not tell.
+    /// Adds a number for every chunk that a crash of the host would lose and that may have records
+    /// of this input. A number stands for one chunk as long as it is there, and may stand for
+    /// another one only after that. `false`: this host does not tell.
     fn undelivered(&self, _chunks: &mut Vec<u64>) -> bool {
         false
+    }
+
+    /// How long after an append its records may be in no chunk yet: where filters hold them back.
+    /// `None`: longer than anybody can tell now.
+    fn delay(&self) -> Option<Duration> {
+        Some(Duration::ZERO)
     }
 
     /// What the database of the host's own `tail` at `db` says, read with the host's SQLite. The
@@ -204,6 +215,11 @@ pub trait Multiline: Send {
 
     /// Lets the pending record out.
     fn flush(&mut self, out: &mut Vec<u8>) -> usize;
+
+    /// Whether a line is inside; `None`: nobody tells.
+    fn is_pending(&self) -> Option<bool> {
+        None
+    }
 }
 
 /// The time that a parser found in a text.

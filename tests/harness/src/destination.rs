@@ -22,6 +22,8 @@ pub enum Mood {
     Slow(Duration),
     /// Answers 503 until this long after the first request, then is well.
     Refuses(Duration),
+    /// Answers 503 until [`Destination::open`] is called, then is well.
+    Shut,
     /// Resets connections until this long after the first one, then is well.
     Resets(Duration),
     /// Listens only after this time.
@@ -33,6 +35,7 @@ pub enum Mood {
 #[derive(Debug, Default)]
 struct State {
     first: Option<Instant>,
+    open: bool,
     refused: u64,
     lines: BTreeMap<String, u64>,
 }
@@ -120,6 +123,12 @@ impl Destination {
         state.lines.len() as u64
     }
 
+    /// Ends [`Mood::Shut`].
+    pub fn open(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.open = true;
+    }
+
     /// How many requests or connections it did not take.
     pub fn refused(&self) -> u64 {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -151,6 +160,13 @@ fn is_bad(state: &Mutex<State>, time: Duration) -> bool {
         state.refused += 1;
     }
     bad
+}
+
+/// Whether it is not open; that counts as a refusal.
+fn is_shut(state: &Mutex<State>) -> bool {
+    let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+    state.refused += u64::from(!state.open);
+    !state.open
 }
 
 fn take(stream: TcpStream, server: &Server) -> Option<()> {
@@ -194,7 +210,11 @@ fn serve(stream: impl Read + Write, server: &Server) -> Option<()> {
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body).ok()?;
-        let refuses = matches!(server.mood, Mood::Refuses(time) if is_bad(&server.state, time));
+        let refuses = match server.mood {
+            Mood::Refuses(time) => is_bad(&server.state, time),
+            Mood::Shut => is_shut(&server.state),
+            _ => false,
+        };
         if let Mood::Slow(time) = server.mood {
             std::thread::sleep(time);
         }

@@ -9,15 +9,18 @@ pub mod case;
 pub mod compare;
 pub mod destination;
 pub mod forward;
+pub mod freezer;
 pub mod host;
 pub mod job;
 pub mod memory;
 pub mod pipeline;
+pub mod pod_api;
 pub mod process;
 pub mod random;
 pub mod short_job;
 pub mod sidecar;
 pub mod sink;
+pub mod site;
 pub mod upgrade;
 
 pub use case::Case;

@@ -64,7 +64,15 @@ impl Run {
         self.check("every line once", self.came == LINES && self.twice == 0);
         self.check("complete", self.report["complete"] == true);
         self.check("drained", self.report["ended_by"] == "drained");
-        self.check("records in", self.report["records"]["in"] == LINES);
+        let records = &self.report["records"];
+        self.check("records in", records["in"] == LINES);
+        self.check(
+            "records out",
+            records["out"] == LINES && records["dropped"] == 0,
+        );
+        self.check("the status is in it", self.report["status"] == 0);
+        let retried = self.report["retries"].as_u64() > Some(0);
+        self.check("retries", retried || self.refused == 0);
     }
 }
 
@@ -170,12 +178,14 @@ fn a_destination_that_is_down_for_a_while_gets_everything() {
         let run = run(
             host,
             &Case {
-                mood: Mood::Down(SECOND * 3),
+                mood: Mood::Down(SECOND * 10),
+                deadline: "25",
                 ..PATIENT
             },
         );
         run.check_complete();
-        run.check("it waits", run.ended.took >= SECOND * 2);
+        run.check("it retries", run.report["retries"].as_u64() > Some(0));
+        run.check("it waits", run.ended.took >= SECOND * 9);
     });
 }
 
@@ -219,9 +229,63 @@ fn retries_that_are_used_up_are_a_counted_loss() {
             run.report["ended_by"] == "drained",
         );
         run.check("dropped", run.report["records"]["dropped"] == LINES);
-        run.ended.check(
-            "the start warns",
-            run.ended.stderr.contains("etry_limit") || run.ended.stderr.contains("etry_Limit"),
+        let warns = |text: &str| run.ended.stderr.contains(text);
+        run.check("the start warns", warns("Retry_Limit 1 drops records"));
+        run.check(
+            "the summary counts",
+            warns(&format!("{LINES} records dropped")),
+        );
+        run.check("the status is in it", run.report["status"] == 9);
+    });
+}
+
+#[test]
+fn what_is_unread_at_the_deadline_is_counted_per_file() {
+    each("unread at the deadline", |host| {
+        let nowhere = Destination::new(Mood::Gone);
+        let mut pipeline = Pipeline::new(host);
+        let text: String = (0..20_000)
+            .map(|n| format!("line {n}, somewhat longer than its number\n"))
+            .collect();
+        let log = pipeline.file("a.log", &text);
+        pipeline.input(
+            "sidecar_tail",
+            &[("path", log.as_str()), ("mem_buf_limit", "50k")],
+        );
+        let mut options = nowhere.options();
+        options.push(("retry_limit", "no_limits".to_owned()));
+        pipeline.output("http", "*", &options);
+        let flag = pipeline.file("flag", "");
+        let report = pipeline.path("report");
+        pipeline.output(
+            "completion_exit",
+            "*",
+            &[
+                ("flag_file", flag.as_str()),
+                ("report_file", report.as_str()),
+                ("deadline", "2"),
+                ("loss_exit_code", "9"),
+            ],
+        );
+        let ended = pipeline.run();
+        ended.check_status(9);
+        let report = std::fs::read_to_string(&report).unwrap_or_default();
+        let report: Json = serde_json::from_str(&report).unwrap_or_default();
+        let check = |what: &str, right: bool| {
+            ended.check(&format!("{what}; {report}"), right);
+        };
+        let (file, input) = (&report["files"][0], &report["inputs"][0]);
+        let (read, unread) = (file["read_bytes"].as_u64(), file["unread_bytes"].as_u64());
+        check("something is unread", unread > Some(0));
+        let sum = read.unwrap_or(0) + unread.unwrap_or(0);
+        check("every byte is counted once", sum == text.len() as u64);
+        check(
+            "the input's count",
+            input["read_bytes"] == file["read_bytes"],
+        );
+        check(
+            "the whole",
+            report["left"]["unread_bytes"] == file["unread_bytes"],
         );
     });
 }

@@ -178,6 +178,24 @@ fn every_manifest_is_valid() {
             .collect();
         let found = validated(&python, release, &files);
         assert!(found.len() >= 10, "{}", found.len());
+        let of_triggers = |file: &Path| {
+            file.parent()
+                .is_some_and(|f| f.ends_with("completion_exit"))
+        };
+        let mut pods = 0;
+        for (file, document) in found.iter().filter(|(file, _)| of_triggers(file)) {
+            let Some(pod) = pod(document) else {
+                continue;
+            };
+            pods += 1;
+            for container in containers(pod, "containers").chain(containers(pod, "initContainers"))
+            {
+                let read_only = container["securityContext"]["readOnlyRootFilesystem"] == true;
+                let restricted = is_restricted(pod, container) && read_only;
+                assert!(restricted, "{}: {container}", file.display());
+            }
+        }
+        assert!(pods >= 6, "{pods}");
     }
 }
 
@@ -454,4 +472,29 @@ fn argo_cd_sees_the_health_of_a_sidecar_set() {
         .collect();
     let wanted: Vec<&str> = cases.iter().map(|(_, status)| *status).collect();
     ended.check(&format!("{wanted:?}"), found == wanted);
+}
+
+/// What `use_api` needs, and nothing else: to get pods and the own namespace's object, in a Role.
+#[test]
+fn the_roles_for_the_api_allow_get_only() {
+    let Some(python) = python() else {
+        say("SKIPPED the Roles of kube_metadata: no kubernetes-validate, see tests/tools.txt");
+        return;
+    };
+    let folder = root().join("conf/kubernetes/kube_metadata");
+    let files = ["rbac.yaml", "rbac-statefulset.yaml"].map(|name| folder.join(name));
+    let documents = validated(&python, "1.37", &files);
+    let roles = documents.iter().filter(|(_, d)| d["kind"] == "Role");
+    let mut rules = Vec::new();
+    for (file, role) in roles {
+        for rule in role["rules"].as_array().expect("a Role has rules") {
+            assert_eq!(rule["verbs"], serde_json::json!(["get"]), "{rule}");
+            let named = rule.get("resourceNames").is_some();
+            assert_eq!(named, file.ends_with("rbac-statefulset.yaml"), "{rule}");
+            rules.push(rule["resources"][0].as_str().expect("a resource"));
+        }
+    }
+    assert_eq!(rules, ["pods", "namespaces", "pods"]);
+    let cluster = documents.iter().find(|(_, d)| d["kind"] == "ClusterRole");
+    assert!(cluster.is_none(), "no right goes beyond the namespace");
 }

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use flb_sidecar_tests::build::{self, PLUGINS};
 use flb_sidecar_tests::process::json_lines;
 use flb_sidecar_tests::{
-    each_real_host, each_real_host_where, say, Ended, Host, Pipeline, DEADLINE, NO_OPTIONS,
+    each_real_host, each_real_host_where, say, wait_until, Ended, Host, Pipeline, DEADLINE,
+    NO_OPTIONS,
 };
 use rustix::process::Signal;
 use serde_json::Value as Json;
@@ -229,21 +230,6 @@ fn processors() {
     );
 }
 
-/// Whether the process's main thread sleeps, as Fluent Bit's does once it has started. A SIGHUP
-/// before that hangs releases that reload inside the signal handler (2.1.0): they wait for an
-/// engine that they do not stop yet. True where the kernel does not tell.
-fn main_thread_sleeps(process: u32) -> bool {
-    const CLOCK_NANOSLEEP: &str = if cfg!(target_arch = "x86_64") {
-        "230"
-    } else {
-        "115"
-    };
-    let Ok(text) = fs::read_to_string(format!("/proc/{process}/syscall")) else {
-        return true;
-    };
-    text.split_whitespace().next() == Some(CLOCK_NANOSLEEP)
-}
-
 /// SIGHUP with hot reload on: the old instances end, new ones with other settings start in the
 /// same process.
 #[test]
@@ -272,8 +258,8 @@ fn hot_reload() {
             running.wait_for("the first file", |out| {
                 logs(&json_lines(&out.stdout())).len() == 1
             });
-            let id = running.id();
-            running.wait_for("the main thread's sleep", |_| main_thread_sleeps(id));
+            let asleep = wait_until(DEADLINE, || running.main_thread_sleeps().then_some(()));
+            assert!(asleep.is_some(), "{}", running.output());
             pipeline.file("pipeline.conf", config(&second));
             running.signal(Signal::HUP);
             running.wait_for("the second file", |out| {

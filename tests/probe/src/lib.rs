@@ -3,6 +3,8 @@
 //! They are in the library only with the feature `probe`.
 #![forbid(unsafe_code)]
 
+mod stopwatch;
+
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use flb_sidecar_sdk::{
     msgpack, Chunk, ConfigError, EngineHost, Filter, FilterHost, Input, InputHost, Kind,
     OptionSpec, Output, PluginInfo, Settings, Verdict, Wake,
 };
+use stopwatch::Stopwatch;
 
 const PANIC_IN: OptionSpec = OptionSpec::new(
     "panic_in",
@@ -93,29 +96,58 @@ impl Input for ProbeInput {
 
 /// A filter that passes everything.
 #[derive(Debug)]
-pub struct ProbeFilter(Fault);
+pub struct ProbeFilter {
+    fault: Fault,
+    stopwatch: Option<Stopwatch>,
+    copy: bool,
+}
 
 impl Filter for ProbeFilter {
     const INFO: PluginInfo = PluginInfo {
         name: "probe",
         description: "Test filter: passes everything",
-        options: &[PANIC_IN],
+        options: &[
+            PANIC_IN,
+            OptionSpec::new(
+                "stopwatch",
+                Kind::String,
+                "File for the time between filters.",
+            ),
+            OptionSpec::new("copy", Kind::Boolean, "Hand on a copy of each batch.").default("off"),
+        ],
         sensitive: true,
     };
 
     fn init(settings: &Settings, _host: &mut dyn FilterHost) -> Result<Self, ConfigError> {
         let fault = Fault::new(settings);
         fault.at("init");
-        Ok(ProbeFilter(fault))
+        Ok(ProbeFilter {
+            fault,
+            stopwatch: settings.string("stopwatch").map(Stopwatch::new),
+            copy: settings.boolean("copy"),
+        })
     }
 
-    fn filter(&mut self, _chunk: Chunk<'_>, _out: &mut Vec<u8>) -> Verdict {
-        self.0.at("filter");
-        Verdict::Unchanged
+    fn filter(&mut self, chunk: Chunk<'_>, out: &mut Vec<u8>) -> Verdict {
+        if let Some(stopwatch) = &mut self.stopwatch {
+            stopwatch.enter();
+        }
+        self.fault.at("filter");
+        if self.copy {
+            out.extend_from_slice(chunk.data);
+        }
+        if let Some(stopwatch) = &mut self.stopwatch {
+            stopwatch.leave(self.copy.then_some(chunk.data));
+        }
+        if self.copy {
+            Verdict::Replaced
+        } else {
+            Verdict::Unchanged
+        }
     }
 
     fn exit(self) {
-        self.0.at("exit");
+        self.fault.at("exit");
     }
 }
 

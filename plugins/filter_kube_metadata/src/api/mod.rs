@@ -22,7 +22,14 @@ use crate::store::{Source, Stop, Store};
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Options of the filter `kubernetes` that only have a meaning with the API.
-const ONLY_WITH_API: &[&str] = &["kube_url", "kube_ca_file", "kube_token_file", "tls.verify"];
+const ONLY_WITH_API: &[&str] = &[
+    "kube_url",
+    "kube_ca_file",
+    "kube_token_file",
+    "kube_meta_cache_ttl",
+    "kube_meta_namespace_cache_ttl",
+    "tls.verify",
+];
 
 /// Where the API is and what to ask it for.
 #[derive(Clone, Debug)]

@@ -293,6 +293,9 @@ fn a_call_that_hangs_does_not_hold_up_the_end() {
     f.start();
     wait_for("the call", || f.server.calls() == 1);
     assert!(f.end() < Duration::from_secs(1));
+    for reason in Failure::REASONS {
+        assert_eq!(f.failures(reason), 0, "the end is no failure: {reason}");
+    }
 }
 
 #[test]

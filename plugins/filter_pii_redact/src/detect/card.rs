@@ -42,6 +42,23 @@ pub(crate) const TEST_CARDS: &[&str] = &[
     "6331101999990016",
 ];
 
+/// How numbers are grouped. A longer grouping stands in front of those that begin it. The flag:
+/// printed on cards so; the others are by four whatever the length, and count only without further
+/// groups beside them.
+const GROUPINGS: &[(&[usize], bool)] = &[
+    (&[4, 4, 4, 4, 3], true),
+    (&[4, 4, 4, 4, 2], false),
+    (&[4, 4, 4, 4, 1], false),
+    (&[4, 4, 4, 4], true),
+    (&[4, 4, 4, 3], false),
+    (&[4, 4, 4, 2], false),
+    (&[4, 4, 4, 1], false),
+    (&[4, 4, 4], false),
+    (&[4, 6, 5], true),
+    (&[4, 6, 4], true),
+    (&[4, 3, 3, 3], false),
+];
+
 /// A number written without separators.
 pub(super) fn find_bare(i: &mut Inspection<'_>, row: Row<'_>) {
     let Some((start, end)) = row.span(1) else {
@@ -64,17 +81,12 @@ pub(super) fn find_bare(i: &mut Inspection<'_>, row: Row<'_>) {
     i.report(Id::Card, start, end, valid);
 }
 
-/// A number in the groups that are printed on cards.
+/// A number in groups.
 pub(super) fn find_grouped(i: &mut Inspection<'_>, row: Row<'_>) {
     if !i.wants(Id::Card) {
         return;
     }
-    for lengths in [
-        &[4, 4, 4, 4, 3][..],
-        &[4, 4, 4, 4][..],
-        &[4, 6, 5][..],
-        &[4, 6, 4][..],
-    ] {
+    for (lengths, printed) in GROUPINGS {
         if !row.lengths(lengths) {
             continue;
         }
@@ -91,7 +103,7 @@ pub(super) fn find_grouped(i: &mut Inspection<'_>, row: Row<'_>) {
             continue;
         }
         let mut join = bounds::both(i.text, start, end);
-        if gap != Gap::Blank && row.is_part_of_more(lengths.len(), gap) {
+        if (gap != Gap::Blank || !printed) && row.is_part_of_more(lengths.len(), gap) {
             join = Join::Tight;
         }
         let valid = join != Join::Tight

@@ -1,7 +1,7 @@
 //! Codes of capitals and digits: IBAN, and the national identifiers that have letters.
 
 use super::bounds::{self, Join};
-use super::{iban, Inspection};
+use super::{iban, national, Inspection};
 use crate::catalog::Id;
 
 /// Longest code without separators.
@@ -22,7 +22,8 @@ pub(super) fn plausible(chunk: &[u8], at: usize) -> bool {
         span(before, len).is_some_and(|code| check(code) == Some(true))
     };
     if at > 0 && chunk[at - 1].is_ascii_digit() {
-        return span(8, 9).is_some_and(|code| dea(code) == Some(true));
+        return span(8, 9).is_some_and(|code| dea(code) == Some(true))
+            || span(14, 15).is_some_and(|code| corsican_nir(code) == Some(true));
     }
     let spaced = chunk[at - 1] == b' ' || chunk[at - 1] == b'-';
     if spaced {
@@ -61,11 +62,12 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
     }
     let code = &text[start..end];
     let check: (Id, Option<bool>) = match code.len() {
-        8..=9 if i.wants(Id::Nie) && matches!(code[0], b'X' | b'Y' | b'Z') => (Id::Nie, nie(code)),
+        9 if i.wants(Id::Nie) && nie(code).is_some() => (Id::Nie, nie(code)),
         9 if i.wants(Id::Dni) && code[0].is_ascii_digit() => (Id::Dni, dni(code)),
         9 if i.wants(Id::Dea) && code[8].is_ascii_digit() => (Id::Dea, dea(code)),
         9 if i.wants(Id::Nino) => (Id::Nino, nino(code)),
         10 if i.wants(Id::InPan) => (Id::InPan, in_pan(code)),
+        15 if i.wants(Id::Nir) => (Id::Nir, corsican_nir(code)),
         16 if i.wants(Id::CodiceFiscale) => (Id::CodiceFiscale, codice_fiscale(code)),
         _ => return,
     };
@@ -171,6 +173,25 @@ fn nie(code: &[u8]) -> Option<bool> {
     let lead = u32::from(code[0].checked_sub(b'X').filter(|lead| *lead < 3)?);
     let number = code[1..8].iter().fold(lead, |n, b| n * 10 + digit(*b));
     Some(spanish(number, code[8]))
+}
+
+/// The French number of who was born in Corsica: the department is `2A` or `2B`, which counts as 19
+/// or 18 in the key (INSEE).
+fn corsican_nir(code: &[u8]) -> Option<bool> {
+    let department = match code.get(5..7)? {
+        b"2A" => [1, 9],
+        b"2B" => [1, 8],
+        _ => return None,
+    };
+    let mut digits = [0; 15];
+    for (slot, byte) in digits.iter_mut().zip(code) {
+        *slot = byte.wrapping_sub(b'0');
+    }
+    digits[5..7].copy_from_slice(&department);
+    digits
+        .iter()
+        .all(|d| *d < 10)
+        .then(|| code.len() == 15 && national::is_nir(&digits))
 }
 
 /// Decree of the Ministry of Finance of 23/12/1976: odd and even positions have their own values.

@@ -60,10 +60,11 @@ fn is_base58(text: &[u8]) -> bool {
 
 /// Bitcoin wiki, "Base58Check encoding": version byte, hash, four bytes of a double SHA-256.
 fn base58_check(text: &[u8]) -> bool {
-    let Ok(bytes) = bs58::decode(text).into_vec() else {
+    let mut bytes = [0; 48];
+    let Ok(len) = bs58::decode(text).onto(&mut bytes) else {
         return false;
     };
-    let Some((payload, sum)) = bytes.split_last_chunk::<4>() else {
+    let Some((payload, sum)) = bytes[..len].split_last_chunk::<4>() else {
         return false;
     };
     payload.len() == 21

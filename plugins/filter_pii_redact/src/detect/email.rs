@@ -1,4 +1,7 @@
-//! E-mail addresses: the dot-atom form of RFC 5322 with a domain of at least two labels.
+//! E-mail addresses: the dot-atom and quoted forms of RFC 5322 with a domain of at least two labels
+//! or an IP address in brackets.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::Inspection;
 use crate::catalog::Id;
@@ -7,6 +10,8 @@ use crate::catalog::Id;
 const MAX_LOCAL: usize = 64;
 /// Longest domain: RFC 5321, section 4.5.3.1.2.
 const MAX_DOMAIN: usize = 255;
+/// Longest IP address in brackets, with the bracket behind it: an IPv6 address and its tag.
+const MAX_LITERAL: usize = 51;
 /// Longest label of a domain: RFC 1035, section 2.3.4.
 const MAX_LABEL: usize = 63;
 
@@ -21,9 +26,10 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
     if !i.wants(Id::Email) {
         return;
     }
-    let local = local_start(i.text, at, *done);
+    let local = local_start(i.text, at, *done).or_else(|| quoted_start(i.text, at, *done));
     *done = at + 1;
-    let (Some(start), Some(end)) = (local, domain_end(i.text, at + 1)) else {
+    let domain = domain_end(i.text, at + 1).or_else(|| literal_end(i.text, at + 1));
+    let (Some(start), Some(end)) = (local, domain) else {
         return;
     };
     *done = end;
@@ -61,6 +67,21 @@ fn local_start(text: &[u8], at: usize, done: usize) -> Option<usize> {
     (start < at && text[at - 1] != b'.').then_some(start)
 }
 
+/// Start of a local part in quotes: `"Jane Doe"@example.com`, or with a backslash in front of each
+/// quote. Its edges are letters or digits, since in JSON any two strings have quotes between them.
+fn quoted_start(text: &[u8], at: usize, done: usize) -> Option<usize> {
+    let escaped = text[..at].ends_with(b"\\\"");
+    let quote: &[u8] = if escaped { b"\\\"" } else { b"\"" };
+    let end = text[..at].strip_suffix(quote)?.len();
+    let floor = end.saturating_sub(MAX_LOCAL).max(done);
+    let open = floor + memchr::memrchr(b'"', &text[floor..end])?;
+    let content = &text[open + 1..end];
+    let start = (open + 1).checked_sub(quote.len())?;
+    let edges = content.first()?.is_ascii_alphanumeric() && content.last()?.is_ascii_alphanumeric();
+    let printable = content.iter().all(|b| *b >= b' ' && *b != b'\\');
+    (edges && printable && start >= done && text[start..].starts_with(quote)).then_some(start)
+}
+
 fn is_local_edge(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
 }
@@ -75,6 +96,18 @@ fn is_top(label: &[u8]) -> bool {
     label.len() >= 2
         && (label.iter().all(|b| b.is_ascii_alphabetic() || *b >= 0x80)
             || (label.len() > 4 && label[..4].eq_ignore_ascii_case(b"xn--")))
+}
+
+/// End of an IP address in brackets: RFC 5321, section 4.1.3.
+fn literal_end(text: &[u8], start: usize) -> Option<usize> {
+    let inner = text.get(start..)?.strip_prefix(b"[")?;
+    let len = memchr::memchr(b']', &inner[..inner.len().min(MAX_LITERAL)])?;
+    let address = std::str::from_utf8(&inner[..len]).ok()?;
+    let valid = match address.strip_prefix("IPv6:") {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => address.parse::<Ipv4Addr>().is_ok(),
+    };
+    valid.then_some(start + len + 2)
 }
 
 /// End of the longest domain at `start`.

@@ -24,6 +24,27 @@ pub(super) fn is_plausible(text: &[u8]) -> bool {
         && length(&text[..2]).is_some()
 }
 
+/// Start of the IBAN in small letters, written in one, that the run of digits at `digits` may be
+/// part of. In raw msgpack the run of letters and digits may begin with the length of the string.
+pub(super) fn small_start(text: &[u8], digits: usize) -> Option<usize> {
+    let floor = digits.saturating_sub(MAX);
+    let before = text[floor..digits].iter().rev();
+    let start = digits - before.take_while(|b| b.is_ascii_alphanumeric()).count();
+    (start..digits).find(|at| {
+        let head = &text[*at..*at + 2];
+        let country = [head[0].to_ascii_uppercase(), head[1].to_ascii_uppercase()];
+        head.iter().all(u8::is_ascii_lowercase)
+            && length(&country)
+                .and_then(|length| text.get(at + 2..at + length))
+                .is_some_and(|rest| {
+                    rest[..2].iter().all(u8::is_ascii_digit)
+                        && rest
+                            .iter()
+                            .all(|b| b.is_ascii_digit() || b.is_ascii_lowercase())
+                })
+    })
+}
+
 fn length(country: &[u8]) -> Option<usize> {
     let entry = LENGTHS
         .as_bytes()
@@ -76,8 +97,7 @@ pub(super) fn find(i: &mut Inspection<'_>, start: usize) -> bool {
     let exact = take(text, start, length);
     let joined = |c: &Candidate| bounds::both(text, start, c.end) != Join::Free;
     if exact.len == length && !joined(&exact) {
-        let compact = std::str::from_utf8(&exact.compact[..length]);
-        let valid = compact.is_ok_and(|text| text.parse::<Iban>().is_ok());
+        let valid = is_valid(&exact.compact[..length]);
         if i.report(Id::Iban, start, exact.end, valid) {
             return true;
         }
@@ -90,6 +110,39 @@ pub(super) fn find(i: &mut Inspection<'_>, start: usize) -> bool {
         && mod_97(&other.compact[..other.len])
         && i.near(start, other.end, group::BANK);
     valid && i.report(Id::Iban, start, other.end, true)
+}
+
+/// Verifies an IBAN in small letters around the run of digits at `digits`.
+pub(super) fn find_small(i: &mut Inspection<'_>, digits: usize) -> bool {
+    let text = i.text;
+    let Some(start) = small_start(text, digits) else {
+        return false;
+    };
+    let upper = text[start..].iter().take(MAX).map(u8::to_ascii_uppercase);
+    let mut compact = [0; MAX];
+    for (slot, byte) in compact.iter_mut().zip(upper) {
+        *slot = byte;
+    }
+    let Some(length) = length(&compact[..2]) else {
+        return false;
+    };
+    let valid =
+        bounds::both(text, start, start + length) == Join::Free && is_valid(&compact[..length]);
+    i.report(Id::Iban, start, start + length, valid)
+}
+
+/// Structure and sum of an IBAN in capitals, without separators.
+fn is_valid(compact: &[u8]) -> bool {
+    let bank = || {
+        compact[2..4].iter().all(u8::is_ascii_digit)
+            && compact[4..8].iter().all(u8::is_ascii_uppercase)
+    };
+    // The crate's registry lacks Pakistan (4!a16!c) and Honduras (4!a20!n).
+    match &compact[..2] {
+        b"PK" => bank() && mod_97(compact),
+        b"HN" => bank() && compact[8..].iter().all(u8::is_ascii_digit) && mod_97(compact),
+        _ => std::str::from_utf8(compact).is_ok_and(|text| text.parse::<Iban>().is_ok()),
+    }
 }
 
 /// ISO 7064 MOD 97-10 with the first four characters moved to the end.

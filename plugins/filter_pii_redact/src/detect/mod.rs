@@ -78,19 +78,23 @@ impl Inspection<'_> {
 
     /// Whether a keyword of `groups` is near.
     fn near(&mut self, start: usize, end: usize, groups: u32) -> bool {
-        self.context.near(
-            self.keywords,
-            self.text,
-            self.key,
-            (start, Some(end)),
-            groups,
-        )
+        self.context
+            .near(self.keywords, self.text, self.key, (start, end), groups)
     }
 
-    /// Whether a keyword of `groups` is closely in front.
-    fn announced(&mut self, start: usize, groups: u32) -> bool {
-        self.context
-            .near(self.keywords, self.text, self.key, (start, None), groups)
+    /// Whether a keyword of `groups` begins at most `far` in front with nothing but words between:
+    /// "call me at 5".
+    fn introduced(&mut self, start: usize, groups: u32, far: usize) -> bool {
+        let word = self
+            .context
+            .last_before(self.keywords, self.text, self.key, start, groups);
+        let other = |b: &u8| b.is_ascii_digit() || matches!(b, b'/' | b'?' | b'&' | b'%');
+        word.is_some_and(|word| start - word <= far && !self.text[word..start].iter().any(other))
+    }
+
+    /// Whether a keyword of `groups` starts at `at`.
+    fn starts_with_keyword(&mut self, at: usize, groups: u32) -> bool {
+        self.context.starts_at(self.keywords, self.text, at, groups)
     }
 }
 
@@ -116,10 +120,11 @@ impl Finder {
         let set = settings.set;
         let text_shapes = shapes_of(set);
         let rules = Id::Secret as usize + 1 + settings.user_rules.len();
+        let gate = Gate::new();
         Some(Finder {
             prefixes: token::Prefixes::new(set)?,
-            keywords: Keywords::new()?,
-            gate: Gate::new(),
+            keywords: Keywords::new(gate),
+            gate,
             text_shapes,
             context: Context::default(),
             groups: Vec::new(),
@@ -141,24 +146,13 @@ impl Finder {
             ..self.text_shapes
         };
         let mut first = None;
-        self.gate.candidates(chunk, from, shapes, |kind, at| {
-            let plausible = match kind {
-                Kind::At => url::or_email_plausible(chunk, at),
-                Kind::Assign => assignment::plausible(chunk, at),
-                Kind::Escape => crate::text::is_escape(chunk, at),
-                Kind::Int => number::integer_plausible(chunk, at),
-                Kind::Number => number::plausible(chunk, at),
-                Kind::Ipv4 => network::ipv4_plausible(chunk, at),
-                Kind::Long => coin::plausible(chunk, at),
-                Kind::Token => self.prefixes.plausible(chunk, at),
-                Kind::Code => code::plausible(chunk, at),
-                Kind::Mac => network::mac_plausible(chunk, at),
-                Kind::Ipv6 => true,
-            };
-            if plausible {
-                first = Some(at);
-            }
-            plausible
+        self.gate.windows(chunk, from, shapes, |at, hits| {
+            first = hits.first(chunk, at, shapes, |kind, position| match kind {
+                Kind::Token => self.prefixes.plausible(chunk, position, at, hits),
+                Kind::Phone => phone::plausible(&self.keywords, chunk, position),
+                _ => plausible(chunk, kind, position),
+            });
+            first.is_some()
         });
         first
     }
@@ -181,14 +175,15 @@ impl Finder {
         let mut done = Done::default();
         let mut tokens = false;
         let gate = self.gate;
-        gate.candidates(text, 0, self.text_shapes, |kind, at| {
+        let shapes = self.text_shapes;
+        let mut verify = |kind: Kind, at: usize| {
             let i = &mut inspection;
             match kind {
                 Kind::At => {
                     url::find(i, at, &mut done.url);
                     email::find(i, at, &mut done.email);
                 }
-                Kind::Number => number::find(i, at, groups, &mut done.number),
+                Kind::Number | Kind::Phone => number::find(i, at, groups, &mut done.number),
                 Kind::Code => code::find(i, at, &mut done.code),
                 Kind::Long => coin::find(i, at),
                 Kind::Assign => tokens |= assignment::find(i, at, &mut done.assign),
@@ -198,6 +193,9 @@ impl Finder {
                 Kind::Token => tokens = true,
                 Kind::Escape | Kind::Int => {}
             }
+        };
+        gate.windows(text, 0, shapes, |at, hits| {
+            hits.each(text, at, shapes, &mut verify);
             false
         });
         if tokens {
@@ -217,6 +215,22 @@ impl Finder {
                 }
             });
         }
+    }
+}
+
+/// Whether a candidate in raw msgpack needs a closer look.
+#[inline]
+fn plausible(chunk: &[u8], kind: Kind, at: usize) -> bool {
+    match kind {
+        Kind::At => url::or_email_plausible(chunk, at),
+        Kind::Assign => assignment::plausible(chunk, at),
+        Kind::Escape => crate::text::is_escape(chunk, at),
+        Kind::Int => number::integer_plausible(chunk, at),
+        Kind::Number => number::plausible(chunk, at),
+        Kind::Long => coin::plausible(chunk, at),
+        Kind::Code => code::plausible(chunk, at),
+        Kind::Mac => network::mac_plausible(chunk, at),
+        Kind::Token | Kind::Phone | Kind::Ipv4 | Kind::Ipv6 => true,
     }
 }
 
@@ -241,9 +255,10 @@ fn shapes_of(set: Set) -> Shapes {
     Shapes {
         at: set.any(&[Email, UrlCredentials]),
         number: set.any(&[
-            Aadhaar, Aba, Card, Cnpj, Cpf, DeTax, Itin, Nhs, Nir, Npi, Phone, Sin, Ssn,
+            Aadhaar, Aba, Card, Cnpj, Cpf, DeTax, Iban, Itin, Nhs, Nir, Npi, Phone, Sin, Ssn,
         ]),
-        code: set.any(&[Iban, CodiceFiscale, Nino, InPan, Dea, Dni, Nie]),
+        phone: set.has(Phone),
+        code: set.any(&[Iban, CodiceFiscale, Nino, InPan, Dea, Dni, Nie, Nir]),
         long: set.any(&[Btc, Eth]),
         token: token::wanted(set),
         assign: set.any(&[Password, Secret, AzureKey]),

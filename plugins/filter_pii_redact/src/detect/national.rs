@@ -282,7 +282,7 @@ fn is_de_tax_id(digits: &[u8]) -> bool {
 }
 
 /// INSEE: sex, year, month, department, and the key 97 - (number mod 97).
-fn is_nir(digits: &[u8]) -> bool {
+pub(super) fn is_nir(digits: &[u8]) -> bool {
     let month = digits[3] * 10 + digits[4];
     let department = digits[5] * 10 + digits[6];
     matches!(digits[0], 1 | 2)

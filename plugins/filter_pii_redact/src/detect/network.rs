@@ -8,33 +8,16 @@ use crate::catalog::Id;
 /// Longest IPv6 address in text: RFC 4291 with an embedded IPv4 address.
 const MAX_IPV6: usize = 45;
 
-/// Whether the dot in front of `at` may be the first of three between numbers of three digits.
-pub(super) fn ipv4_plausible(chunk: &[u8], at: usize) -> bool {
-    let mut dots = 0;
-    let mut digits = 0;
-    for byte in chunk[at..].iter().take(12) {
-        match byte {
-            b'0'..=b'9' => digits += 1,
-            b'.' if digits > 0 => {
-                dots += 1;
-                digits = 0;
-            }
-            _ => break,
-        }
-        if digits > 3 {
-            return false;
-        }
-        if dots == 2 && digits > 0 {
-            return true;
-        }
-    }
-    false
-}
-
-/// Verifies the IPv4 address whose first dot is in front of `at`.
-pub(super) fn find_ipv4(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
+/// Verifies the IPv4 address whose fourth number starts at `fourth`.
+pub(super) fn find_ipv4(i: &mut Inspection<'_>, fourth: usize, done: &mut usize) {
     let text = i.text;
-    if at <= *done || !ipv4_plausible(text, at) {
+    let previous = |at: usize| {
+        let digits = text[..at - 1].iter().rev().take(3);
+        at - 1 - digits.take_while(|b| b.is_ascii_digit()).count()
+    };
+    // The first digit behind the first dot.
+    let at = previous(previous(fourth));
+    if at <= *done {
         return;
     }
     let mut start = at - 1;

@@ -2,7 +2,8 @@
 
 use flb_sidecar_sdk::msgpack::{self, Value};
 
-use super::{card, national, phone, ssn, Inspection};
+use super::{card, iban, national, phone, ssn, Inspection};
+use crate::catalog::Id;
 
 /// What separates two groups of digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,6 +182,11 @@ fn verify(i: &mut Inspection<'_>, row: Row<'_>) {
         }
         5..=8 => phone::find(i, row),
         9..=MAX_DIGITS => {
+            let start = row.group(0).map_or(0, |group| group.start);
+            let joined = start > 0 && i.text[start - 1].is_ascii_lowercase();
+            if joined && i.wants(Id::Iban) && iban::find_small(i, start) {
+                return;
+            }
             card::find_bare(i, row);
             ssn::find_bare(i, row);
             national::find_bare(i, row);
@@ -281,6 +287,9 @@ pub(super) fn plausible(chunk: &[u8], at: usize) -> bool {
     let name = (before(1).is_ascii_alphabetic() || matches!(before(1), b'_' | b'-'))
         && word(before(2))
         && before(2) != b'\\';
+    if before(1).is_ascii_lowercase() && iban::small_start(chunk, start).is_some() {
+        return true;
+    }
     if !header && (fraction || name) {
         // Joined by an underscore or a hyphen, a keyword in the name can still make it count.
         let loose = name && matches!(before(1), b'_' | b'-');

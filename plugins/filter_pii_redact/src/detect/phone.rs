@@ -1,10 +1,11 @@
 //! Phone numbers: E.164, the national plan of one country, and numbers that a keyword announces.
 
 use super::bounds::{self, Join};
-use super::number::{Gap, Row};
+use super::number::{Gap, Group, Row};
 use super::Inspection;
 use crate::catalog::Id;
-use crate::keywords::group::{CALL, PHONE};
+use crate::keywords::group::{CALL, LABEL, PHONE};
+use crate::keywords::Keywords;
 
 /// Most digits of an international number, calling code included: ITU-T E.164, 6.1.
 const MAX_DIGITS: usize = 15;
@@ -26,8 +27,8 @@ enum Style {
     Nanp,
     /// A trunk prefix 0 in front.
     Trunk,
-    /// No trunk prefix: the first digit is one of these.
-    First(&'static [u8]),
+    /// No trunk prefix: the first digit is one of these, the groups are as in one of the layouts.
+    First(&'static [u8], &'static [&'static [usize]]),
     /// International numbers only.
     None,
 }
@@ -53,17 +54,55 @@ const PLANS: &[Plan] = &[
     plan("BE", Style::Trunk, 9, 10),
     plan("NL", Style::Trunk, 10, 10),
     plan("SE", Style::Trunk, 8, 10),
-    plan("IT", Style::First(b"03"), 8, 11),
-    plan("ES", Style::First(b"6789"), 9, 9),
-    plan("PT", Style::First(b"29"), 9, 9),
-    plan("PL", Style::First(b"123456789"), 9, 9),
-    plan("DK", Style::First(b"23456789"), 8, 8),
-    plan("NO", Style::First(b"23456789"), 8, 8),
+    plan(
+        "IT",
+        Style::First(
+            b"03",
+            &[&[3, 7], &[2, 8], &[2, 4, 4], &[3, 3, 4], &[3, 6], &[4, 6]],
+        ),
+        8,
+        11,
+    ),
+    plan(
+        "ES",
+        Style::First(b"6789", &[&[3, 3, 3], &[3, 2, 2, 2]]),
+        9,
+        9,
+    ),
+    plan("PT", Style::First(b"29", &[&[3, 3, 3], &[2, 3, 4]]), 9, 9),
+    plan(
+        "PL",
+        Style::First(b"123456789", &[&[3, 3, 3], &[2, 3, 2, 2]]),
+        9,
+        9,
+    ),
+    plan(
+        "DK",
+        Style::First(b"23456789", &[&[2, 2, 2, 2], &[4, 4]]),
+        8,
+        8,
+    ),
+    plan(
+        "NO",
+        Style::First(b"23456789", &[&[2, 2, 2, 2], &[3, 2, 3]]),
+        8,
+        8,
+    ),
     plan("AU", Style::Trunk, 10, 10),
     plan("NZ", Style::Trunk, 9, 11),
     plan("JP", Style::Trunk, 10, 11),
-    plan("IN", Style::First(b"06789"), 10, 11),
-    plan("BR", Style::First(b"123456789"), 10, 11),
+    plan(
+        "IN",
+        Style::First(b"06789", &[&[5, 5], &[6, 5], &[3, 3, 4], &[3, 4, 4]]),
+        10,
+        11,
+    ),
+    plan(
+        "BR",
+        Style::First(b"123456789", &[&[2, 4, 4], &[2, 5, 4]]),
+        10,
+        11,
+    ),
     plan("ZA", Style::Trunk, 10, 10),
     plan("NONE", Style::None, 0, 0),
 ];
@@ -82,6 +121,22 @@ impl Plan {
         PLANS.iter().map(|plan| plan.country)
     }
 }
+
+/// Layouts that say enough in every country: lengths of the groups, what separates them, and what
+/// the first digit is one of.
+type Clear = (&'static [usize], &'static [Gap], &'static [u8]);
+
+const CLEAR: &[Clear] = &[
+    // "(11) 96123-9411"
+    (&[2, 5, 4], &[Gap::Paren, Gap::Hyphen], b"123456789"),
+    (&[2, 4, 4], &[Gap::Paren, Gap::Hyphen], b"123456789"),
+    // "8 (301) 127-17-70"
+    (
+        &[1, 3, 3, 2, 2],
+        &[Gap::Paren, Gap::Paren, Gap::Hyphen, Gap::Hyphen],
+        b"78",
+    ),
+];
 
 /// Calling code, and the fewest and most digits behind it. E.164 country codes with a known plan.
 const CODES: &[(&[u8], usize, usize)] = &[
@@ -134,13 +189,62 @@ const CODES: &[(&[u8], usize, usize)] = &[
     (b"972", 8, 9),
 ];
 
+/// Whether a row of groups in raw msgpack needs a closer look: a keyword is near, or it begins with
+/// a trunk prefix.
+pub(super) fn plausible(keywords: &Keywords, chunk: &[u8], at: usize) -> bool {
+    /// Furthest from where the gate sees a row to where the row starts.
+    const FAR: usize = 14;
+    let floor = at.saturating_sub(FAR);
+    let row = chunk[floor..at].iter().rev();
+    let start = at - row.take_while(|b| is_number(**b)).count();
+    let trunk = (start..at).any(|n| {
+        chunk[n] == b'0'
+            && matches!(chunk[n + 1], b'1'..=b'9')
+            && (n == 0 || !is_number(chunk[n - 1]) || matches!(chunk[n - 1], b' ' | b'('))
+            && !is_time(chunk, n)
+    });
+    trunk || keywords.any_near(chunk, at, PHONE | CALL)
+}
+
+fn is_number(byte: u8) -> bool {
+    byte.is_ascii_digit() || matches!(byte, b' ' | b'-' | b'(' | b')')
+}
+
+fn has_trunk_prefix(text: &[u8], first: &Group) -> bool {
+    first.len() > 1 && text[first.start] == b'0' && text[first.start + 1] != b'0'
+}
+
+/// Whether the digits at `start` are the seconds of a time, or a fraction of them.
+fn is_time(text: &[u8], start: usize) -> bool {
+    let before = &text[start.saturating_sub(4)..start];
+    match before {
+        [.., digit, b':'] => digit.is_ascii_digit(),
+        [b':', _, _, b',' | b'.'] => true,
+        _ => false,
+    }
+}
+
 /// Offers the row to every way of writing a phone number.
 pub(super) fn find(i: &mut Inspection<'_>, row: Row<'_>) {
     if !i.wants(Id::Phone) {
         return;
     }
-    let _ =
-        international(i, row) || north_american(i, row) || national(i, row) || announced(i, row);
+    let _ = international(i, row)
+        || north_american(i, row)
+        || clear(i, row)
+        || national(i, row)
+        || trunk(i, row)
+        || announced(i, row);
+}
+
+fn is_alone(i: &mut Inspection<'_>, start: usize, end: usize) -> bool {
+    bounds::left(i.text, start) == Join::Free && is_free_behind(i, end)
+}
+
+/// Whether nothing is joined to a number that ends at `end`, but for what it is: `555-1234-Fax`.
+fn is_free_behind(i: &mut Inspection<'_>, end: usize) -> bool {
+    bounds::right(i.text, end) == Join::Free
+        || (i.text[end] == b'-' && i.starts_with_keyword(end + 1, PHONE | CALL | LABEL))
 }
 
 /// `+CC ...` and `00CC-...`.
@@ -159,7 +263,9 @@ fn international(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
         return false;
     }
     let start = if plus { first.start - 1 } else { first.start };
-    if bounds::left(text, start) != Join::Free || text[first.start] == b'0' && plus {
+    // A sign behind a digit starts a number only if that is grouped: "667946+43 20 667946".
+    let glued = plus && start > 0 && text[start - 1].is_ascii_digit();
+    if (!glued && bounds::left(text, start) != Join::Free) || text[first.start] == b'0' && plus {
         return false;
     }
     let skip = if zeros { 2 } else { 0 };
@@ -167,9 +273,11 @@ fn international(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
     let known = CODES
         .iter()
         .find(|(digits, ..)| text[code..].starts_with(digits));
-    let (min, max) = known.map_or((8, MAX_DIGITS - 2), |(digits, min, max)| {
-        (min + digits.len(), max + digits.len())
-    });
+    let bracketed = plus && row.group(1).is_some_and(|g| g.gap == Gap::Paren);
+    let (min, max) = match known {
+        Some((digits, min, max)) if !bracketed => (min + digits.len(), max + digits.len()),
+        _ => (8, MAX_DIGITS),
+    };
     let mut total = 0;
     let mut best = None;
     for n in 0..MAX_GROUPS + 1 {
@@ -195,7 +303,7 @@ fn international(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
         i.report(Id::Phone, start, first.end, false);
         return false;
     };
-    let bare_unknown = groups == 0 && known.is_none();
+    let bare_unknown = (groups == 0 || zeros) && known.is_none() || (groups == 0 && glued);
     let valid = bounds::right(text, end) != Join::Tight
         && !bare_unknown
         && (!zeros
@@ -244,8 +352,8 @@ fn north_american(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
     let digits = &text[area.start..area.end];
     let strict = is_nanp(digits, &text[exchange.start..exchange.end]);
     let extended = extension(text, end);
-    let alone = bounds::left(text, start) == Join::Free
-        && (extended > end || bounds::right(text, end) == Join::Free);
+    let alone =
+        bounds::left(text, start) == Join::Free && (extended > end || is_free_behind(i, end));
     let chained = row
         .group(first + 3)
         .is_some_and(|g| g.gap == line.gap && line.gap != Gap::Blank)
@@ -274,6 +382,27 @@ fn is_area(digits: &[u8]) -> bool {
     digits[0] >= b'2' && &digits[1..] != b"11"
 }
 
+/// Numbers in one of the layouts of [`CLEAR`].
+fn clear(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
+    let text = i.text;
+    let found = CLEAR.iter().find(|(lengths, gaps, first)| {
+        row.lengths(lengths)
+            && row.gaps(gaps)
+            && row.group(0).is_some_and(|g| first.contains(&text[g.start]))
+    });
+    let Some((mut start, end)) = found.and_then(|(lengths, ..)| row.span(lengths.len())) else {
+        return false;
+    };
+    if row.group(0).is_some_and(|g| g.len() > 1) {
+        if start == 0 || text[start - 1] != b'(' {
+            return false;
+        }
+        start -= 1;
+    }
+    let valid = is_alone(i, start, end);
+    i.report(Id::Phone, start, end, valid)
+}
+
 /// Numbers of the configured country, written with separators.
 fn national(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
     let text = i.text;
@@ -283,8 +412,8 @@ fn national(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
     };
     let lead = text[first.start];
     let fits = match plan.style {
-        Style::Trunk => lead == b'0' && text.get(first.start + 1) != Some(&b'0'),
-        Style::First(digits) => digits.contains(&lead),
+        Style::Trunk => has_trunk_prefix(text, first),
+        Style::First(digits, _) => digits.contains(&lead),
         Style::Nanp | Style::None => false,
     };
     if !fits || first.gap != Gap::None && first.gap != Gap::Blank {
@@ -299,15 +428,69 @@ fn national(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
     if start > 0 && text[start - 1] == b'(' && row.gap(2) == Some(Gap::Paren) {
         start -= 1;
     }
-    let alone = bounds::both(text, start, end) == Join::Free;
+    let alone = is_alone(i, start, end);
     let isolated = !row.is_part_of_more(groups, Gap::Blank);
-    let clear = groups > 1 && isolated && plan.style == Style::Trunk;
+    let laid_out = match plan.style {
+        Style::First(_, layouts) => layouts.iter().any(|l| l.len() == groups && row.lengths(l)),
+        _ => groups > 1,
+    };
     let valid = alone
         && total >= plan.digits.0
         && !is_date(row)
-        && (clear || i.near(start, end, PHONE | CALL));
+        && ((laid_out && isolated) || i.near(start, end, PHONE | CALL));
     i.report(Id::Phone, start, end, valid)
 }
+
+/// Numbers of any country with a trunk prefix, in groups that nothing else is written in.
+fn trunk(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
+    let text = i.text;
+    let Some(first) = row.group(0) else {
+        return false;
+    };
+    if !has_trunk_prefix(text, first) || first.gap != Gap::None || !(2..=5).contains(&first.len()) {
+        return false;
+    }
+    let Some((groups, _)) = take(row, (9, 11)) else {
+        return false;
+    };
+    let Some((start, end)) = row.span(groups) else {
+        return false;
+    };
+    let rest = || (1..groups).filter_map(|n| row.group(n));
+    let shaped = match groups {
+        0 | 1 => false,
+        2 => {
+            // Logs have "0701/114930": month, day and time.
+            let joined = match row.gap(2) {
+                Some(Gap::Slash) => !row.lengths(&[4, 6]),
+                gap => matches!(gap, Some(Gap::Blank | Gap::Hyphen)),
+            };
+            let fewest = if first.len() == 2 { 7 } else { 5 };
+            joined && rest().all(|g| g.len() >= fewest)
+        }
+        _ => {
+            // "01.23.45.67.89"
+            let pairs = groups == 5
+                && row.lengths(&[2; 5])
+                && matches!(row.gap(5), Some(Gap::Blank | Gap::Dot));
+            pairs
+                || (groups < 5
+                    && rest().all(|g| matches!(g.gap, Gap::Blank | Gap::Hyphen))
+                    && rest().all(|g| (2..=5).contains(&g.len())))
+        }
+    };
+    let more = row.group(groups).is_some_and(|g| g.gap != Gap::None);
+    let alone = is_alone(i, start, end);
+    shaped
+        && alone
+        && !more
+        && !is_date(row)
+        && !is_time(text, start)
+        && i.report(Id::Phone, start, end, true)
+}
+
+/// How far in front of digits without separators a word that goes with phones, among others, begins.
+const CLOSE: usize = 16;
 
 /// Whatever a keyword announces, if it has as many digits as phone numbers have.
 fn announced(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
@@ -327,15 +510,15 @@ fn announced(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
     let grouped = groups > 1;
     let lead = text[first.start];
     let plain = match total {
-        7 => grouped && row.lengths(&[3, 4]),
+        7 => row.lengths(&[3, 4]) || row.lengths(&[3, 2, 2]),
         8 => grouped,
-        9 => grouped || lead == b'0',
+        9 => true,
         10 => grouped || lead != b'1',
         _ => grouped || total == 11,
     };
     let ip_like =
         groups >= 4 && (1..groups).all(|n| row.group(n).is_some_and(|g| g.gap == Gap::Dot));
-    if !plain || ip_like || is_date(row) || row.lengths(&[3, 2, 4]) {
+    if !plain || (ip_like && lead != b'0') || is_date(row) || row.lengths(&[3, 2, 4]) {
         return false;
     }
     let open = start > 0 && text[start - 1] == b'(';
@@ -346,27 +529,37 @@ fn announced(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
         start -= 1;
     }
     let extended = extension(text, end);
-    let alone = bounds::left(text, start) == Join::Free
-        && (extended > end || bounds::right(text, end) == Join::Free);
-    if !alone {
+    let alone =
+        bounds::left(text, start) == Join::Free && (extended > end || is_free_behind(i, end));
+    if !alone || is_time(text, start) {
         return false;
     }
     let nanp = total == 10 && !grouped && is_area(&text[start..start + 3]);
-    let trunk = lead == b'0' && text.get(first.start + 1) != Some(&b'0');
+    let trunk = has_trunk_prefix(text, first);
     let bracketed = text[start] == b'(' && row.group(1).is_some_and(|g| g.gap == Gap::Paren);
-    let words = if grouped || nanp || lead == b'0' {
+    let words = if !grouped || is_usual(row, groups, total) {
         PHONE | CALL
     } else {
         PHONE
     };
     // "(0115) 496 0627" speaks for itself; two columns of digits do not, even near a keyword.
-    let valid = (bracketed && trunk && total >= 8)
-        || if lead == b'0' || groups > 2 || nanp {
-            i.near(start, end, words)
-        } else {
-            i.announced(start, words)
-        };
+    let valid = if lead == b'0' || groups > 2 || nanp {
+        (bracketed && trunk && total >= 8) || i.near(start, end, words)
+    } else if grouped {
+        i.introduced(start, words, usize::MAX)
+    } else {
+        i.introduced(start, PHONE, usize::MAX) || (total > 9 && i.introduced(start, CALL, CLOSE))
+    };
     valid && i.report(Id::Phone, start, extended, true)
+}
+
+/// Whether a number is grouped as phone numbers are, so that words count that go with other
+/// numbers as well.
+fn is_usual(row: Row<'_>, groups: usize, total: usize) -> bool {
+    const PAIRS: &[[usize; 2]] = &[[3, 4], [4, 4], [2, 6], [3, 6], [3, 7]];
+    total <= 11
+        && (groups > 2 || PAIRS.iter().any(|lengths| row.lengths(lengths)))
+        && (1..groups).all(|n| row.group(n).is_some_and(|g| g.len() > 1))
 }
 
 /// Takes groups until their digits are as many as `digits` allows; how many groups and digits.
@@ -389,13 +582,18 @@ fn take(row: Row<'_>, (min, max): (usize, usize)) -> Option<(usize, usize)> {
     best
 }
 
-/// `2015-10-18`, `18.10.2015`, `10/18/15`.
+/// `2015-10-18`, `18.10.2015`, `10/18/15`, but not `60-56-85-91`.
 fn is_date(row: Row<'_>) -> bool {
     let Some(gap) = row.gap(3) else {
         return false;
     };
-    matches!(gap, Gap::Hyphen | Gap::Slash | Gap::Dot)
-        && (row.lengths(&[4, 2, 2]) || row.lengths(&[2, 2, 4]) || row.lengths(&[2, 2, 2]))
+    let on = row.group(3).is_some_and(|g| g.gap == gap);
+    let with_year = row.lengths(&[4, 2, 2]) || row.lengths(&[2, 2, 4]);
+    match gap {
+        Gap::Hyphen | Gap::Slash | Gap::Dot => with_year || (row.lengths(&[2, 2, 2]) && !on),
+        Gap::Blank => with_year && !on,
+        _ => false,
+    }
 }
 
 /// End of an extension behind a number: `x123`, ` ext. 123`.

@@ -9,12 +9,16 @@ use memchr::memmem;
 use super::Inspection;
 use crate::catalog::{Id, Set};
 use crate::checksum::entropy;
+use crate::scan::Hits;
 
-/// How far in front of the gate's candidate a prefix may start: the 20 bytes of the run, the
-/// prefix, and a short header of a JWT.
+/// Length of the runs that the gate waits for.
+const GATE: usize = 20;
+/// How far in front of the gate's candidate a token may start.
 const BEFORE: usize = 64;
 /// How far behind it is searched; a longer run is taken for plausible.
 const BEHIND: usize = 512;
+/// Bytes of the length in the header of a string, at most. They may look like letters.
+const HEADER: usize = 4;
 /// Longest token looked at.
 const MAX_TOKEN: usize = 8192;
 /// Bits a byte that random letters and digits of these lengths do not fall below.
@@ -24,59 +28,69 @@ const RANDOM: f32 = 3.0;
 /// `None`: nothing that looks like one.
 type Verify = fn(text: &[u8], start: usize, body: usize) -> Option<(usize, usize, bool)>;
 
+/// What a token is made of behind its prefix.
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    /// So many random bytes of the class.
+    Exactly(usize, fn(u8) -> bool),
+    /// So many or more.
+    AtLeast(usize, fn(u8) -> bool),
+    /// What the function says.
+    Own(Verify),
+}
+
+use Form::{AtLeast, Exactly, Own};
+
+impl Form {
+    fn verify(self, text: &[u8], start: usize, body: usize) -> Option<(usize, usize, bool)> {
+        let (len, class) = match self {
+            Own(verify) => return verify(text, start, body),
+            Exactly(len, class) | AtLeast(len, class) => (len, class),
+        };
+        let end = run(text, body, class);
+        let right = matches!(self, AtLeast(..)) || end - body == len;
+        let valid = right && starts(text, start) && entropy(&text[body..end]) >= RANDOM;
+        (end - body >= len).then_some((start, end, valid))
+    }
+}
+
 /// At most 32: with more, Teddy takes half as many bytes at a time.
-const PREFIXES: &[(&[u8], Id, Verify)] = &[
-    (b"-----BEGIN ", Id::PrivateKey, private_key),
-    (b"eyJ", Id::Jwt, jwt),
-    (b"AKIA", Id::AwsKey, aws),
-    (b"ASIA", Id::AwsKey, aws),
-    (b"ABIA", Id::AwsKey, aws),
-    (b"AIza", Id::GcpKey, |t, s, b| {
-        exact(t, s, b, 35, is_word_or_hyphen)
-    }),
-    (b"ya29.", Id::GcpKey, |t, s, b| {
-        at_least(t, s, b, 20, is_word_or_hyphen)
-    }),
-    (b"GOCSPX-", Id::GcpKey, |t, s, b| {
-        exact(t, s, b, 28, is_word_or_hyphen)
-    }),
-    (b"AccountKey=", Id::AzureKey, azure_shared_key),
-    (b"SharedAccessKey=", Id::AzureKey, azure_shared_key),
-    (b"7Q~", Id::AzureKey, azure_client_secret),
-    (b"8Q~", Id::AzureKey, azure_client_secret),
-    (b"ghp_", Id::GithubToken, crc_token),
-    (b"gho_", Id::GithubToken, crc_token),
-    (b"ghu_", Id::GithubToken, crc_token),
-    (b"ghs_", Id::GithubToken, crc_token),
-    (b"ghr_", Id::GithubToken, crc_token),
-    (b"github_pat_", Id::GithubToken, github_pat),
-    (b"glpat-", Id::GitlabToken, |t, s, b| {
-        at_least(t, s, b, 20, is_word_or_hyphen)
-    }),
-    (b"gldt-", Id::GitlabToken, |t, s, b| {
-        at_least(t, s, b, 20, is_word_or_hyphen)
-    }),
-    (b"glrt-", Id::GitlabToken, |t, s, b| {
-        at_least(t, s, b, 20, is_word_or_hyphen)
-    }),
-    (b"glptt-", Id::GitlabToken, |t, s, b| {
-        at_least(t, s, b, 20, is_word_or_hyphen)
-    }),
-    (b"xox", Id::SlackToken, slack),
-    (b"xapp-", Id::SlackToken, |t, s, b| {
-        at_least(t, s, b, 30, |c| c.is_ascii_alphanumeric() || c == b'-')
-    }),
-    (b"hooks.slack.com/services/", Id::SlackToken, slack_webhook),
-    (b"k_live_", Id::StripeKey, stripe),
-    (b"k_test_", Id::StripeKey, stripe),
-    (b"whsec_", Id::StripeKey, |t, s, b| {
-        at_least(t, s, b, 24, |c| {
-            c.is_ascii_alphanumeric() || matches!(c, b'+' | b'/' | b'=')
-        })
-    }),
-    (b"npm_", Id::NpmToken, crc_token),
-    (b"pypi-AgE", Id::PypiToken, pypi),
-    (b"sk-", Id::OpenaiKey, openai),
+const PREFIXES: &[(&[u8], Id, Form)] = &[
+    (b"-----BEGIN ", Id::PrivateKey, Own(private_key)),
+    (b"eyJ", Id::Jwt, Own(jwt)),
+    (b"AKIA", Id::AwsKey, Own(aws)),
+    (b"ASIA", Id::AwsKey, Own(aws)),
+    (b"ABIA", Id::AwsKey, Own(aws)),
+    (b"AIza", Id::GcpKey, Exactly(35, is_word_or_hyphen)),
+    (b"ya29.", Id::GcpKey, AtLeast(20, is_word_or_hyphen)),
+    (b"GOCSPX-", Id::GcpKey, Exactly(28, is_word_or_hyphen)),
+    (b"AccountKey=", Id::AzureKey, Own(azure_shared_key)),
+    (b"SharedAccessKey=", Id::AzureKey, Own(azure_shared_key)),
+    (b"7Q~", Id::AzureKey, Own(azure_client_secret)),
+    (b"8Q~", Id::AzureKey, Own(azure_client_secret)),
+    (b"ghp_", Id::GithubToken, Own(crc_token)),
+    (b"gho_", Id::GithubToken, Own(crc_token)),
+    (b"ghu_", Id::GithubToken, Own(crc_token)),
+    (b"ghs_", Id::GithubToken, Own(crc_token)),
+    (b"ghr_", Id::GithubToken, Own(crc_token)),
+    (b"github_pat_", Id::GithubToken, Own(github_pat)),
+    (b"glpat-", Id::GitlabToken, AtLeast(20, is_word_or_hyphen)),
+    (b"gldt-", Id::GitlabToken, AtLeast(20, is_word_or_hyphen)),
+    (b"glrt-", Id::GitlabToken, AtLeast(20, is_word_or_hyphen)),
+    (b"glptt-", Id::GitlabToken, AtLeast(20, is_word_or_hyphen)),
+    (b"xox", Id::SlackToken, Own(slack)),
+    (b"xapp-", Id::SlackToken, AtLeast(30, is_alnum_or_hyphen)),
+    (
+        b"hooks.slack.com/services/",
+        Id::SlackToken,
+        Own(slack_webhook),
+    ),
+    (b"k_live_", Id::StripeKey, Own(stripe)),
+    (b"k_test_", Id::StripeKey, Own(stripe)),
+    (b"whsec_", Id::StripeKey, AtLeast(24, is_base64)),
+    (b"npm_", Id::NpmToken, Own(crc_token)),
+    (b"pypi-AgE", Id::PypiToken, Own(pypi)),
+    (b"sk-", Id::OpenaiKey, Own(openai)),
 ];
 
 /// Whether any detector of `set` is one of these.
@@ -88,7 +102,9 @@ pub(super) fn wanted(set: Set) -> bool {
 /// has it, its automaton elsewhere.
 #[derive(Debug)]
 pub(super) struct Prefixes {
-    wanted: Vec<&'static (&'static [u8], Id, Verify)>,
+    wanted: Vec<&'static (&'static [u8], Id, Form)>,
+    /// For each byte, a set of those that may follow it where a token starts.
+    pairs: Box<[[u64; 4]; 256]>,
     searcher: Option<Searcher>,
 }
 
@@ -131,35 +147,100 @@ impl Prefixes {
                 .ok()?;
             Some(Searcher::Automaton(automaton))
         };
-        Some(Prefixes { wanted, searcher })
+        let mut pairs = Box::new([[0; 4]; 256]);
+        let mut add = |first: u8, second: u8| {
+            pairs[usize::from(first)][usize::from(second >> 6)] |= 1 << (second & 63);
+        };
+        for (prefix, ..) in &wanted {
+            match lead(prefix) {
+                0 => add(prefix[0], prefix[1]),
+                _ => STRIPE.iter().for_each(|first| add(*first, prefix[0])),
+            }
+        }
+        Some(Prefixes {
+            wanted,
+            pairs,
+            searcher,
+        })
     }
 
-    /// Whether a prefix is near the candidate at `at` in raw msgpack.
-    pub(super) fn plausible(&self, chunk: &[u8], at: usize) -> bool {
+    /// Whether a prefix is near the candidate at `at` in raw msgpack, in the window at `window`.
+    pub(super) fn plausible(&self, chunk: &[u8], at: usize, window: usize, hits: &Hits) -> bool {
         if chunk[at] == b'~' {
             return at >= 2 && chunk[at - 1] == b'Q' && matches!(chunk[at - 2], b'7' | b'8');
         }
-        let limit = chunk.len().min(at + BEHIND);
-        let run = chunk[at..limit]
-            .iter()
-            .take_while(|b| is_word_or_hyphen(**b))
-            .count();
-        if at + run == limit && run == BEHIND {
-            return true;
-        }
-        // Behind five hyphens comes the rest of the prefix.
-        let to = chunk.len().min(at + run.max(16));
-        let Some(searcher) = &self.searcher else {
-            return false;
-        };
-        let mut from = at.saturating_sub(BEFORE);
-        while let Some((pattern, start)) = searcher.find(chunk, from, to) {
-            if plausible(chunk, start, self.wanted[pattern].0) {
+        if at >= 4 && chunk[at - 4..=at] == *b"-----" {
+            let rest = &chunk[at..];
+            let hyphens = rest.iter().take_while(|b| **b == b'-').count();
+            if rest[hyphens..].starts_with(b"BEGIN ") {
                 return true;
             }
-            from = start + 1;
         }
-        false
+        let Some(start) = (at + 1).checked_sub(GATE) else {
+            return false;
+        };
+        // The part of the run that is in the window; a few bytes may be in front of it.
+        let first = start.saturating_sub(window);
+        let len = (!(hits.word >> first)).trailing_zeros() as usize;
+        if window + first + len <= at {
+            return false;
+        }
+        let headed = chunk[start.saturating_sub(HEADER + 1)..start]
+            .iter()
+            .any(|b| matches!(b, 0xd9..=0xdb | b'\\'));
+        let lead = if headed { start + HEADER } else { start };
+        if (start..=lead.max(window)).any(|n| self.is_prefix(chunk, n)) {
+            return true;
+        }
+        let mut starts = (hits.word & !(hits.alnum << 1)) >> first << first;
+        if first + len < 64 {
+            starts &= (1 << (first + len)) - 1;
+        }
+        while starts != 0 {
+            if self.is_prefix(chunk, window + starts.trailing_zeros() as usize) {
+                return true;
+            }
+            starts &= starts - 1;
+        }
+        if first + len == 64 {
+            let rest = &chunk[window + 64..];
+            for (n, byte) in rest.iter().enumerate() {
+                if !is_word_or_hyphen(*byte) {
+                    break;
+                }
+                let joint = matches!(chunk[window + 63 + n], b'-' | b'_');
+                if n > BEHIND || (joint && self.is_prefix(chunk, window + 64 + n)) {
+                    return true;
+                }
+            }
+        }
+        // The part of a token in front of the run, where a dot, slash or sign joins them.
+        let Some((joint, before)) = chunk[at.saturating_sub(BEFORE)..start].split_last() else {
+            return false;
+        };
+        match joint {
+            b'.' => before.ends_with(b"ya29") || before.windows(3).any(|w| w == b"eyJ"),
+            b'=' => before.ends_with(b"Key"),
+            b'/' => before
+                .rsplit(|b| *b == b'/')
+                .next()
+                .is_some_and(|part| part.starts_with(b"B")),
+            _ => false,
+        }
+    }
+
+    /// Whether a prefix starts at `start`, where a word does.
+    fn is_prefix(&self, chunk: &[u8], start: usize) -> bool {
+        let Some([first, second, ..]) = chunk.get(start..) else {
+            return false;
+        };
+        if self.pairs[usize::from(*first)][usize::from(*second >> 6)] >> (*second & 63) & 1 == 0 {
+            return false;
+        }
+        self.wanted.iter().any(|(prefix, ..)| {
+            let start = start + lead(prefix);
+            chunk[start..].starts_with(prefix) && plausible(chunk, start, prefix)
+        })
     }
 
     /// Verifies every prefix in the string.
@@ -170,12 +251,12 @@ impl Prefixes {
         let text = i.text;
         let mut at = 0;
         while let Some((pattern, start)) = searcher.find(text, at, text.len()) {
-            let (prefix, id, verify) = self.wanted[pattern];
+            let (prefix, id, form) = self.wanted[pattern];
             at = start + 1;
             if !plausible(text, start, prefix) {
                 continue;
             }
-            if let Some((from, end, valid)) = verify(text, start, start + prefix.len()) {
+            if let Some((from, end, valid)) = form.verify(text, start, start + prefix.len()) {
                 if i.report(*id, from, end, valid) {
                     at = end.max(at);
                 }
@@ -194,12 +275,25 @@ fn plausible(text: &[u8], start: usize, prefix: &[u8]) -> bool {
     }
 }
 
+/// Bytes of a token in front of its prefix: Stripe's kind of key.
+fn lead(prefix: &[u8]) -> usize {
+    usize::from(prefix.starts_with(b"k_"))
+}
+
 fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
 fn is_word_or_hyphen(byte: u8) -> bool {
     is_word(byte) || byte == b'-'
+}
+
+fn is_alnum_or_hyphen(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-'
+}
+
+fn is_base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')
 }
 
 fn run(text: &[u8], from: usize, class: fn(u8) -> bool) -> usize {
@@ -217,30 +311,6 @@ fn starts(text: &[u8], start: usize) -> bool {
         Some(b) => !b.is_ascii_alphanumeric(),
         None => true,
     }
-}
-
-fn exact(
-    text: &[u8],
-    start: usize,
-    body: usize,
-    len: usize,
-    class: fn(u8) -> bool,
-) -> Option<(usize, usize, bool)> {
-    let end = run(text, body, class);
-    let valid = end - body == len && starts(text, start) && entropy(&text[body..end]) >= RANDOM;
-    (end - body >= len).then_some((start, end, valid))
-}
-
-fn at_least(
-    text: &[u8],
-    start: usize,
-    body: usize,
-    len: usize,
-    class: fn(u8) -> bool,
-) -> Option<(usize, usize, bool)> {
-    let end = run(text, body, class);
-    let valid = starts(text, start) && entropy(&text[body..end]) >= RANDOM;
-    (end - body >= len).then_some((start, end, valid))
 }
 
 /// RFC 7468: from the BEGIN line to the END line, or to the end of what there is.
@@ -303,9 +373,7 @@ fn aws(text: &[u8], start: usize, body: usize) -> Option<(usize, usize, bool)> {
 
 /// Keys of storage accounts have 64 bytes, those of Service Bus and IoT Hub 32, in base64.
 fn azure_shared_key(text: &[u8], _start: usize, body: usize) -> Option<(usize, usize, bool)> {
-    let end = run(text, body, |b| {
-        b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=')
-    });
+    let end = run(text, body, is_base64);
     let key = &text[body..end];
     let valid = matches!(key.len(), 44 | 88)
         && key.ends_with(b"=")
@@ -390,12 +458,15 @@ fn slack_webhook(text: &[u8], start: usize, body: usize) -> Option<(usize, usize
     (end - body >= 20).then_some((start, end, valid))
 }
 
-/// Secret and restricted keys, `sk_` and `rk_`, and the publishable `pk_`.
+/// First letters of Stripe's keys: secret, restricted and publishable.
+const STRIPE: &[u8] = b"srp";
+
+/// The letter in front is part of the key.
 fn stripe(text: &[u8], start: usize, body: usize) -> Option<(usize, usize, bool)> {
     let first = start
         .checked_sub(1)
-        .filter(|n| matches!(text[*n], b's' | b'r' | b'p'))?;
-    at_least(text, first, body, 16, |b| b.is_ascii_alphanumeric())
+        .filter(|n| STRIPE.contains(&text[*n]))?;
+    AtLeast(16, |b| b.is_ascii_alphanumeric()).verify(text, first, body)
 }
 
 /// A macaroon in base64: version, and the location `pypi.org` or `test.pypi.org`.

@@ -14,6 +14,9 @@ pub(super) fn or_email_plausible(chunk: &[u8], at: usize) -> bool {
     if at == 0 || chunk[at - 1] <= b' ' || !host.first().is_some_and(|b| is_host_start(*b)) {
         return false;
     }
+    if matches!(host, [b'[', first, ..] if first.is_ascii_alphanumeric()) {
+        return true;
+    }
     let is_host = |b: &u8| b.is_ascii_alphanumeric() || *b == b'-' || *b >= 0x80;
     let label = host.iter().take(64).take_while(|b| is_host(b)).count();
     let domain = host.get(label) == Some(&b'.')

@@ -1,6 +1,8 @@
 //! JSON inside a string: the same inspection for its keys, strings and numbers, with edits that
 //! leave everything else as it is.
 
+use std::borrow::Cow;
+
 use super::{Edit, Flow, Inspector};
 use crate::options::KeyRule;
 use crate::text::{self, View};
@@ -78,7 +80,11 @@ impl Inspector {
             }
             let mark = mark.max(edits.len());
             let key_end = string_end(text, at);
-            let name = View::decode_json(&text[at + 1..key_end - 1]).text;
+            let name = &text[at + 1..key_end - 1];
+            let name = match memchr::memchr(b'\\', name) {
+                Some(_) => Cow::Owned(View::decode_json(name).text),
+                None => Cow::Borrowed(name),
+            };
             let colon = skip_blanks(text, key_end);
             let value = skip_blanks(text, colon + 1);
             let (end, inner) = match self.key_rule_for(&name) {

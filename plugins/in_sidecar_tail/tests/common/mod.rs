@@ -1,15 +1,15 @@
 //! An instance on a fake host, driven until a condition holds.
 #![allow(dead_code)]
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::drain::DrainState;
 use flb_sidecar_sdk::fake::FakeHost;
 use flb_sidecar_sdk::metrics::Series;
-use flb_sidecar_sdk::{ConfigError, Input, Settings, Wake};
+use flb_sidecar_sdk::{ConfigError, Input, Pending, Settings, Wake};
 use in_sidecar_tail::SidecarTail;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use serde_json::Value;
@@ -137,7 +137,7 @@ impl Rig {
         if let Some(tail) = self.tail.take() {
             let start = Instant::now();
             tail.exit();
-            assert!(start.elapsed() < Duration::from_secs(2), "a prompt exit");
+            assert!(start.elapsed() < DEADLINE, "an exit that does not hang");
         }
     }
 }
@@ -147,6 +147,83 @@ impl Drop for Rig {
         if let Some(tail) = self.tail.take() {
             tail.exit();
         }
+    }
+}
+
+/// A host that delivers at once.
+pub(crate) fn delivering() -> FakeHost {
+    FakeHost {
+        pending: Some(Pending::default()),
+        ..FakeHost::default()
+    }
+}
+
+/// A host that keeps everything.
+pub(crate) fn stuck() -> FakeHost {
+    FakeHost {
+        pending: Some(Pending {
+            chunks: 1,
+            tasks: 0,
+        }),
+        ..FakeHost::default()
+    }
+}
+
+/// A folder with logs and one with the state, for instances one after another.
+pub(crate) struct Setup {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) state: tempfile::TempDir,
+    pub(crate) pattern: &'static str,
+}
+
+impl Setup {
+    pub(crate) fn new(pattern: &'static str) -> Self {
+        Setup {
+            dir: tempfile::tempdir().unwrap(),
+            state: tempfile::tempdir().unwrap(),
+            pattern,
+        }
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn db(&self) -> PathBuf {
+        self.state.path().join("tail.db")
+    }
+
+    pub(crate) fn start_on(&self, host: FakeHost) -> Rig {
+        let pattern = self.file(self.pattern);
+        let db = self.db();
+        let options = [
+            ("path", pattern.to_str().unwrap()),
+            ("db", db.to_str().unwrap()),
+            ("db.sync", "off"),
+            ("rotate_wait", "0"),
+        ];
+        Rig::try_start(&options, host).unwrap()
+    }
+
+    pub(crate) fn start(&self) -> Rig {
+        self.start_on(delivering())
+    }
+
+    /// Waits until the state says that `path` is delivered up to `offset`.
+    pub(crate) fn saved(&self, rig: &mut Rig, path: &Path, offset: u64) {
+        let state = self.state.path().join("tail.db.sidecar");
+        let path = path.to_str().unwrap().to_owned();
+        rig.until("the position is saved", |_| {
+            let Ok(bytes) = fs::read(&state) else {
+                return false;
+            };
+            let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+            json["files"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|file| file["path"] == path.as_str() && file["offset"] == offset)
+        });
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use flb_sidecar_tests::compare;
 use flb_sidecar_tests::host::{real_hosts, Host};
 use flb_sidecar_tests::random::{seed, Random};
-use flb_sidecar_tests::short_job::{percentile, run_all, Plan, Trigger};
+use flb_sidecar_tests::short_job::{percentile, run_all, Plan};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -65,14 +65,8 @@ fn jobs(hosts: &[Host], count: u64, at_once: usize, measure: bool) -> bool {
         load()
     );
     let mut random = Random::new(seed);
-    let mut plans: Vec<Plan> = (0..count).map(|n| Plan::random(&mut random, n)).collect();
-    if measure {
-        for plan in &mut plans {
-            plan.trigger = Trigger::Flag;
-            plan.terminate_after = None;
-            plan.life = Duration::from_secs(1) + plan.life / 4;
-        }
-    }
+    let make = if measure { Plan::plain } else { Plan::random };
+    let plans: Vec<Plan> = (0..count).map(|n| make(&mut random, n)).collect();
     let outcomes = run_all(hosts, &plans, at_once);
     for (host, _, outcome) in &outcomes {
         if !outcome.fault.is_empty() {
@@ -111,7 +105,6 @@ fn row(
         .count();
     let times: Vec<Duration> = ours
         .iter()
-        .filter(|(_, plan, _)| plan.trigger == Trigger::Flag)
         .filter_map(|(_, _, outcome)| outcome.after_trigger)
         .collect();
     let at = |part| {

@@ -1,7 +1,8 @@
 //! `make bench`: our plugins against the stock ones on the same host, over the same lines, in one
 //! run. Prints a table and writes it to `target/bench`.
 //!
-//! `BENCH_PAIRS` is the number of paired runs on the newest host (3; others get 1).
+//! `BENCH_PAIRS` is the number of paired runs on the newest host (3; others get 1), `BENCH_ONLY` one
+//! of the parts (`PARTS`).
 //! Hosts are those of the tests.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "a benchmark talks")]
@@ -12,10 +13,10 @@ mod measure;
 mod setups;
 mod table;
 
-use std::fmt::Write as _;
+use std::fmt::{Debug, Write as _};
 use std::fs;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use flb_sidecar_tests::host::real_hosts;
@@ -26,6 +27,9 @@ use input::{write_log, Kind, Log};
 use measure::{measure, Cpu, Run};
 use setups::{Filter, Input, Setup};
 use table::{Figures, Head, Ratio, Table, Target};
+
+/// Runs that are short and free of what the host does are many.
+const TIMED_PAIRS: usize = 3;
 
 /// The logs. Where one side is much slower, it reads fewer of the same lines, and time per MB counts.
 #[derive(Debug)]
@@ -74,6 +78,7 @@ fn figures(runs: &[Run], figure: Value<Run>) -> Figures {
 #[derive(Debug)]
 struct Bench<'a> {
     host: &'a Host,
+    is_newest: bool,
     name: String,
     pairs: usize,
     table: &'a mut Table,
@@ -89,17 +94,20 @@ impl Bench<'_> {
                 match measure(&setup.pipeline, setup.port, case.log) {
                     Ok(run) => runs.push(run),
                     Err(error) => {
-                        let error = error.lines().next().unwrap_or_default();
-                        let (host, case) = (&self.name, (case.input, case.filters));
-                        let text = format!("{host}: {what}: not measured: {case:?}: {error}");
-                        println!("{text}");
-                        self.table.note(text);
+                        self.not_measured(what, &(case.input, case.filters), &error);
                         return None;
                     }
                 }
             }
         }
         Some(results)
+    }
+
+    fn not_measured(&mut self, what: &str, case: &dyn Debug, error: &str) {
+        let error = error.lines().next().unwrap_or_default();
+        let text = format!("{}: {what}: not measured: {case:?}: {error}", self.name);
+        println!("{text}");
+        self.table.note(text);
     }
 
     fn add(&mut self, head: Head, ours: Figures, stock: Figures) {
@@ -170,27 +178,39 @@ impl Bench<'_> {
         }
     }
 
-    /// Both filters behind the stock tail, less what that takes alone.
+    /// Time in the filters themselves, between stopwatches in the same host.
     fn metadata(&mut self, logs: &Logs) {
         let what = "metadata, merge_log: the filter alone";
-        let case = |filters| Case {
-            input: Input::Tail,
-            filters,
-            log: &logs.merge,
-        };
-        let cases = [
-            case(&[Filter::KubeMetadata]),
-            case(&[Filter::Kubernetes]),
-            case(&[]),
+        let mut alone = [Vec::new(), Vec::new()];
+        let mut counting = [Vec::new(), Vec::new()];
+        for _ in 0..self.pairs.max(TIMED_PAIRS) {
+            for (side, filter) in [Filter::KubeMetadata, Filter::Kubernetes]
+                .into_iter()
+                .enumerate()
+            {
+                let setup = Setup::timed(self.host, &logs.merge, filter);
+                let run = measure(&setup.pipeline, setup.port, &logs.merge);
+                let times = run.and_then(|_| setup.times().ok_or("no times".to_owned()));
+                match times {
+                    Ok((filter, host)) => {
+                        alone[side].push(filter / logs.merge.lines as f64);
+                        counting[side].push(host / logs.merge.lines as f64);
+                    }
+                    Err(error) => return self.not_measured(what, &filter, &error),
+                }
+            }
+        }
+        let rows = [
+            ("CPU ns/record", alone, Target::AtLeast(3.0)),
+            ("the host's counting behind it, ns", counting, Target::None),
         ];
-        if let Some([ours, stock, without]) = self.run(what, cases) {
+        for (figure, [ours, stock], target) in rows {
             let head = Head {
                 what,
-                figure: "CPU ns/record",
+                figure,
                 ratio: Ratio::StockToOurs,
-                target: Target::AtLeast(3.0),
+                target,
             };
-            let [ours, stock] = [ours, stock].map(|with| alone(&with, &without));
             self.add(head, Figures::new(ours), Figures::new(stock));
         }
     }
@@ -211,8 +231,11 @@ impl Bench<'_> {
         }
     }
 
-    /// The filter's own speed, as what it adds to the tail alone.
+    /// The filter's own speed, as what it adds to the tail alone; on the newest host only.
     fn redaction_alone(&mut self, logs: &Logs) {
+        if !self.is_newest {
+            return;
+        }
         let what = "redaction of clean text: the filter alone";
         let case = |filters| Case {
             input: Input::SidecarTail,
@@ -281,8 +304,9 @@ impl Bench<'_> {
     }
 
     /// The whole set with nothing to read, and its end.
-    fn rest(&mut self, folder: &Path) {
-        let path = folder.join("none/*.log").to_string_lossy().into_owned();
+    fn rest(&mut self, logs: &Logs) {
+        let path = logs.text.path.with_file_name("none").join("*.log");
+        let path = path.to_string_lossy().into_owned();
         let mut ours: Vec<Rest> = Vec::new();
         let mut stock: Vec<Rest> = Vec::new();
         for _ in 0..self.pairs {
@@ -315,6 +339,73 @@ impl Bench<'_> {
         }
     }
 }
+
+/// The filter without a host: `cargo bench` of its own crate, whose lines are taken over.
+fn in_process(table: &mut Table) {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let package = "filter_kube_metadata";
+    let output = Command::new(cargo)
+        .current_dir(build::root())
+        .args([
+            "bench",
+            "--quiet",
+            "--package",
+            package,
+            "--bench",
+            "throughput",
+        ])
+        .stderr(Stdio::inherit())
+        .output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    let rows = IN_PROCESS.iter().filter_map(|(what, target)| {
+        let text = text.as_deref().unwrap_or_default();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(what)?.strip_prefix(':'));
+        let figures = line?.split_whitespace().map(|word| word.parse().ok());
+        Some((*what, *target, figures.collect::<Option<Vec<f64>>>()?))
+    });
+    let mut found = 0;
+    for (what, target, figures) in rows {
+        let head = Head {
+            what,
+            figure: "CPU ns/record",
+            ratio: Ratio::Alone,
+            target,
+        };
+        table.add("none", head, Figures::new(figures), Figures::default());
+        found += 1;
+    }
+    if found < IN_PROCESS.len() {
+        table.note(format!("cargo bench -p {package}: not all was measured"));
+    }
+}
+
+/// What that prints, and the target of each.
+const IN_PROCESS: &[(&str, Target)] = &[
+    ("metadata", Target::AtMost(1000.0)),
+    (
+        "metadata, record mentions kubernetes",
+        Target::AtMost(1000.0),
+    ),
+    ("metadata, container from the path", Target::AtMost(1000.0)),
+    ("merge_log, no JSON", Target::None),
+    ("merge_log, JSON", Target::None),
+    ("merge_log, JSON, without log", Target::None),
+];
+
+type Part = fn(&mut Bench<'_>, &Logs);
+
+/// What is measured on each host.
+const PARTS: &[(&str, Part)] = &[
+    ("tail", |bench, logs| bench.tail(logs)),
+    ("json", |bench, logs| bench.json(logs)),
+    ("metadata", |bench, logs| bench.metadata(logs)),
+    ("redaction", |bench, logs| bench.redaction(logs)),
+    ("redaction_alone", |bench, logs| bench.redaction_alone(logs)),
+    ("whole", |bench, logs| bench.whole(logs)),
+    ("rest", |bench, logs| bench.rest(logs)),
+];
 
 /// CPU nanoseconds per line that a filter adds, pair by pair.
 fn alone(with: &[Run], without: &[Run]) -> Vec<f64> {
@@ -425,24 +516,25 @@ fn main() -> ExitCode {
     let folder = folder();
     let logs = Logs::write(folder.path());
     let mut table = Table::default();
+    let only = std::env::var("BENCH_ONLY").ok();
+    if only.is_none() {
+        in_process(&mut table);
+    }
     let started = Instant::now();
     for host in hosts.iter().rev() {
         let is_newest = host.version == newest.version;
         let mut bench = Bench {
             host,
+            is_newest,
             name: host.version.to_string(),
             pairs: if is_newest { pairs } else { 1 },
             table: &mut table,
         };
-        bench.tail(&logs);
-        bench.json(&logs);
-        bench.metadata(&logs);
-        bench.redaction(&logs);
-        if is_newest {
-            bench.redaction_alone(&logs);
+        for (name, part) in PARTS {
+            if only.as_ref().is_none_or(|only| only == name) {
+                part(&mut bench, &logs);
+            }
         }
-        bench.whole(&logs);
-        bench.rest(folder.path());
         let name = bench.name;
         println!("{}", table.text(Some(&name)));
         println!(

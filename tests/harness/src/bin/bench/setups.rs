@@ -1,6 +1,6 @@
 //! The pipelines that are compared, each ending in the output `null`.
 
-use flb_sidecar_tests::{Host, Pipeline, NO_OPTIONS};
+use flb_sidecar_tests::{build, Host, Pipeline, NO_OPTIONS};
 
 use crate::input::{kube_tag, pod, Log, LUA, NAMESPACE, POD};
 use crate::measure::free_port;
@@ -8,6 +8,11 @@ use crate::measure::free_port;
 /// Parser of the stock `tail` for JSON lines.
 const PARSERS: &str = "[PARSER]\n    Name json\n    Format json\n    Time_Key time\n    \
                        Time_Format %Y-%m-%dT%H:%M:%S.%LZ\n";
+
+/// The stopwatches behind the filter that is measured, in the one that copies, and behind that.
+const FILTER: &str = "filter";
+const COPY: &str = "copy";
+const COPIED: &str = "copied";
 
 /// A pipeline and the port of its metrics.
 #[derive(Debug)]
@@ -62,6 +67,45 @@ impl Setup {
         }
         setup.pipeline.output("null", "*", NO_OPTIONS);
         setup
+    }
+
+    /// `filter` between stopwatches, and behind it the same for a filter that copies what it gets.
+    pub fn timed(host: &Host, log: &Log, filter: Filter) -> Self {
+        let mut setup = Setup::bare(host, filter.is_ours());
+        let probe = "filter_probe";
+        build::link_plugins(setup.pipeline.folder(), &build::probe_library(), &[probe]);
+        let library = setup.pipeline.path(&format!("flb-{probe}.so"));
+        setup.pipeline.arg("-e").arg(library);
+        setup.read(&log.path.to_string_lossy(), Input::Tail);
+        setup.stopwatch("start", "off");
+        setup.filter(host, filter);
+        setup.stopwatch(FILTER, "off");
+        setup.stopwatch(COPY, "on");
+        setup.stopwatch(COPIED, "off");
+        setup.pipeline.output("null", "*", NO_OPTIONS);
+        setup
+    }
+
+    fn stopwatch(&mut self, name: &str, copy: &str) {
+        let file = self.pipeline.path(name);
+        let options = [("stopwatch", file.as_str()), ("copy", copy)];
+        self.pipeline.filter("probe", "*", &options);
+    }
+
+    /// CPU time in the filter of [`timed`](Setup::timed), in nanoseconds, and what the host adds to
+    /// it for any filter that changes records: it counts them again. That is measured with the same
+    /// records in the filter that copies, less the copying.
+    pub fn times(&self) -> Option<(f64, f64)> {
+        let read = |name: &str| -> Option<[f64; 2]> {
+            let text = std::fs::read_to_string(self.pipeline.path(name)).ok()?;
+            let (between, copying) = text.trim().split_once(' ')?;
+            Some([between.parse().ok()?, copying.parse().ok()?])
+        };
+        let [filter, _] = read(FILTER)?;
+        let [copied, _] = read(COPIED)?;
+        let [_, copying] = read(COPY)?;
+        let host = copied - copying;
+        Some((filter - host, host))
     }
 
     /// The whole set of this library, for the measurements at rest.

@@ -17,12 +17,12 @@ use rustix::event::{eventfd, poll, EventfdFlags, PollFd, PollFlags, Timespec};
 use rustix::fs::inotify;
 use rustix::io::Errno;
 
-use crate::flag::{Flags, Look};
-use crate::options::{FlagConfig, ProcessConfig};
-use crate::process::Processes;
+use super::flag::{Flags, Look};
+use super::process::Processes;
+use super::writers::{self, Writers};
+use crate::config::{FlagConfig, ProcessConfig};
 use crate::trigger::Fired;
 use crate::worker::Worker;
-use crate::writers::{self, Writers};
 
 /// Time between two looks without an event.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

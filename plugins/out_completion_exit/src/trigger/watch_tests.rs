@@ -1,5 +1,5 @@
 use super::*;
-use crate::options::{Mode, Stale};
+use crate::config::{Mode, Stale};
 use crate::trigger::Trigger;
 use std::fs;
 use std::process::{Command, Stdio};

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use glob::Pattern;
 use rustix::fs::{AtFlags, StatxFlags, CWD};
 
-use crate::options::{self, FlagConfig, Mode, Stale};
+use crate::config::{self, FlagConfig, Mode, Stale};
 use crate::trigger::{Fired, Trigger};
 
 /// How long an empty flag may take to get its exit code.
@@ -303,7 +303,7 @@ fn read_code(path: &Path) -> Code {
     };
     match read() {
         Ok(text) if text.is_empty() => Code::Empty,
-        Ok(text) => options::status(&text)
+        Ok(text) => config::status(&text)
             .map_or_else(|| Code::Unreadable(format!("'{text}'")), Code::Status),
         Err(error) => Code::Unreadable(error.to_string()),
     }

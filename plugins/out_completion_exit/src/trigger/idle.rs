@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use flb_sidecar_sdk::{FlushCounts, InputInfo};
 
-use crate::source;
+use crate::drain::source;
 
 /// What grows when something comes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,14 +4,14 @@
 //! left in the host: no chunk and no task of any input, no running task, no stored chunk. That
 //! must hold for [`SETTLED_TICKS`] ticks in a row, with a forced flush in between. Inputs that
 //! cannot be asked hold records where the host does not show them, so nothing may come for a
-//! while either; how long depends on the input ([`crate::source`]).
+//! while either; how long depends on the input ([`source`]).
+
+pub(crate) mod source;
 
 use std::time::Duration;
 
 use flb_sidecar_sdk::drain::DrainState;
 use flb_sidecar_sdk::InputInfo;
-
-use crate::source;
 
 /// Ticks in a row without anything pending that prove an empty host.
 const SETTLED_TICKS: u32 = 2;
@@ -58,16 +58,22 @@ pub(crate) struct Left {
     pub(crate) chunks: usize,
     /// Tasks that run or wait for a retry.
     pub(crate) tasks: usize,
+    /// The host does not show what some input holds, so there may be more.
+    pub(crate) unseen: bool,
 }
 
 impl Left {
     fn of(facts: &Facts<'_>) -> Self {
-        let mut left = Left::default();
+        let mut left = Left {
+            unseen: facts.inputs.is_empty(),
+            ..Left::default()
+        };
         for input in facts.inputs {
             if let Some(drain) = &input.drain {
                 left.inputs += usize::from(drain.state != DrainState::Drained);
                 left.unread_bytes = left.unread_bytes.saturating_add(drain.unread_bytes);
             }
+            left.unseen |= input.pending.is_none();
             let pending = input.pending.unwrap_or_default();
             left.chunks = left.chunks.saturating_add(pending.chunks);
             left.tasks = left.tasks.saturating_add(pending.tasks);
@@ -84,7 +90,7 @@ impl Left {
         self.chunks == 0 && self.tasks == 0
     }
 
-    /// Nothing at all was left behind.
+    /// Nothing that can be seen was left behind.
     pub(crate) fn is_nothing(&self) -> bool {
         self.delivered() && self.inputs == 0 && self.unread_bytes == 0
     }
@@ -151,6 +157,11 @@ impl Machine {
 
     pub(crate) fn phase(&self) -> Phase {
         self.phase
+    }
+
+    /// When the drain ends whatever is left; means nothing before it has begun.
+    pub(crate) fn deadline(&self) -> Duration {
+        self.deadline
     }
 
     /// Starts draining at `now`, to end by `now + deadline`. While draining, an earlier end wins.
@@ -261,5 +272,5 @@ fn reading_time(left: Duration) -> Duration {
 }
 
 #[cfg(test)]
-#[path = "machine_tests.rs"]
+#[path = "drain_tests.rs"]
 mod tests;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use kube_client::{jitter, Client, Failure, Interrupt, Pace};
 use serde_json::Value;
 
-use crate::options::PodConfig;
+use crate::config::PodConfig;
 use crate::trigger::{Fired, Trigger};
 use crate::worker::Worker;
 

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use glob::Pattern;
 use rustix::process::{pidfd_open, Pid, PidfdFlags};
 
-use crate::options::ProcessConfig;
+use crate::config::ProcessConfig;
 use crate::trigger::{Fired, Trigger};
 
 /// Processes whose end wakes the thread at once; others are noticed within a second.

@@ -1,0 +1,191 @@
+//! Whether the value behind a name is a secret, or something that stands in its place.
+
+use super::NameClass;
+use crate::checksum::entropy;
+
+/// Shortest value that can be told from a word by its entropy.
+pub(super) const MIN_RANDOM: usize = 12;
+
+pub(super) fn is_token(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_-./+=~:!#$%^*".contains(byte)
+}
+
+/// Words that stand where a password would, in prose and in configurations.
+const WORDS: &[&str] = &[
+    "true",
+    "false",
+    "null",
+    "none",
+    "nil",
+    "undefined",
+    "empty",
+    "yes",
+    "no",
+    "not",
+    "is",
+    "was",
+    "the",
+    "for",
+    "from",
+    "and",
+    "or",
+    "has",
+    "have",
+    "must",
+    "required",
+    "optional",
+    "invalid",
+    "incorrect",
+    "expired",
+    "changed",
+    "change",
+    "reset",
+    "wrong",
+    "missing",
+    "failed",
+    "failure",
+    "accepted",
+    "rejected",
+    "success",
+    "string",
+    "str",
+    "text",
+    "password",
+    "passwd",
+    "secret",
+    "token",
+    "hidden",
+    "redacted",
+    "masked",
+    "removed",
+    "filtered",
+    "n/a",
+    "unset",
+    "set",
+    "unknown",
+    "authentication",
+    "authenticated",
+    "enabled",
+    "disabled",
+    "default",
+    "prompt",
+    "public",
+];
+
+/// Whether `value` under a name of `class` is a secret and no placeholder for one.
+pub(crate) fn is_secret_value(class: NameClass, value: &[u8]) -> bool {
+    let value = value.trim_ascii();
+    if value.len() < 3 || is_mask(value) || is_reference(value) {
+        return false;
+    }
+    if WORDS
+        .iter()
+        .any(|w| value.eq_ignore_ascii_case(w.as_bytes()))
+    {
+        return false;
+    }
+    match class {
+        NameClass::Plain => false,
+        // A working directory is no password: PWD=/root.
+        NameClass::Password => !value.starts_with(b"/") && !value.starts_with(b"~/"),
+        NameClass::Authorization => value.len() >= 8 && !value.contains(&b'@'),
+        NameClass::Key => is_random(value),
+    }
+}
+
+/// Whether a value is as mixed as credentials are and words, paths and class names are not.
+fn is_random(value: &[u8]) -> bool {
+    let digits = value.iter().filter(|b| b.is_ascii_digit()).count();
+    let letters = value.iter().filter(|b| b.is_ascii_alphabetic()).count();
+    let upper = value.iter().any(u8::is_ascii_uppercase);
+    let lower = value.iter().any(u8::is_ascii_lowercase);
+    let mixed =
+        (digits >= 2 && letters >= 2) || (upper && lower && value.len() >= 24 && digits > 0);
+    let dots = value.iter().filter(|b| **b == b'.').count();
+    value.len() >= MIN_RANDOM
+        && mixed
+        && value.iter().all(is_token)
+        && !value.starts_with(b"/")
+        && memchr::memmem::find(value, b"://").is_none()
+        && (dots < 3 || value.len() >= 40)
+        && entropy(value) >= 3.0
+}
+
+/// One character, again and again: `****`, `xxxxx`, `...`.
+fn is_mask(value: &[u8]) -> bool {
+    let first = value[0];
+    let repeated = value.iter().all(|b| *b == first);
+    repeated && (!first.is_ascii_alphanumeric() || matches!(first, b'x' | b'X'))
+        || value.iter().all(|b| matches!(b, b'*' | b'-' | b'.'))
+}
+
+/// A variable or template instead of a value: `${PASSWORD}`, `{{ secret }}`, `<password>`, `%s`.
+fn is_reference(value: &[u8]) -> bool {
+    let starts = [
+        &b"${"[..],
+        b"$(",
+        b"{{",
+        b"<",
+        b"%(",
+        b"{%",
+        b"%s",
+        b"%v",
+        b"{}",
+        b"@{",
+        b"(null)",
+        b"[]",
+    ];
+    starts.iter().any(|s| value.starts_with(s))
+        || (value.len() > 1
+            && value[0] == b'$'
+            && value[1..]
+                .iter()
+                .all(|b| b.is_ascii_uppercase() || *b == b'_'))
+        || value.ends_with(b"()")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_words_and_directories_are_no_secrets() {
+        for value in ["hunter2", "correct horse", "p@ss!", "abc"] {
+            assert!(
+                is_secret_value(NameClass::Password, value.as_bytes()),
+                "{value}"
+            );
+        }
+        for value in [
+            "****",
+            "xxxx",
+            "${DB}",
+            "$PASSWORD",
+            "null",
+            "incorrect",
+            "/root",
+            "<pw>",
+            "ab",
+            "",
+        ] {
+            assert!(
+                !is_secret_value(NameClass::Password, value.as_bytes()),
+                "{value}"
+            );
+        }
+        for value in ["9f86d081884c7d659a2f", "c2VjcmV0LWtleS0xMjM0NTY3"] {
+            assert!(is_secret_value(NameClass::Key, value.as_bytes()), "{value}");
+        }
+        for value in [
+            "default-token-name",
+            "android.os.BinderProxy@1234",
+            "/var/run/secret1234567",
+            "1234567890123",
+        ] {
+            assert!(
+                !is_secret_value(NameClass::Key, value.as_bytes()),
+                "{value}"
+            );
+        }
+    }
+}

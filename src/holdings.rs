@@ -1,0 +1,193 @@
+//! What of an input's records the host still holds, and whether a crash would take it along.
+//!
+//! Besides an input's own chunks there are three places: the ring of a threaded input; filters
+//! that take records out and give them back through an emitter, an input of their own
+//! (`rewrite_tag`, `multiline`); and chunks in the filesystem, which a killed host leaves whole,
+//! since they are memory maps of files whose header is written with every append.
+
+use std::ffi::c_void;
+use std::time::Duration;
+
+use crate::abi::bindings::host_config;
+use crate::abi::generations::{ConfigOffsets, StorageOffsets};
+use crate::abi::layouts;
+use crate::abi::memory::Memory;
+use crate::host::{self, Host, Section};
+
+/// Emitters of `rewrite_tag` have this name unless the filter has an alias or names its emitter.
+const PASSING: &str = "emitter_for_rewrite_tag";
+/// How long such an emitter may have records outside its chunks.
+const PASSING_DELAY: Duration = Duration::from_millis(500);
+/// The same for all others: `multiline` waits for more lines for up to twice its `flush_ms`,
+/// which is 2 seconds by default.
+const JOINING_DELAY: Duration = Duration::from_millis(4500);
+/// How long after a threaded input's ring was seen to hold something that may be on its way into
+/// a chunk. The chunk is there before the filters run, so they may take their time.
+const RING_DELAY: Duration = Duration::from_millis(250);
+/// The same after an append where the ring cannot be seen: the engine empties it every quarter of
+/// a second.
+pub(crate) const BLIND_RING_DELAY: Duration = Duration::from_secs(1);
+
+/// An input instance whose layout is what the table says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Holder {
+    host: &'static Host,
+    instance: usize,
+    config: usize,
+}
+
+/// What holds an input's records besides its own chunks in memory.
+#[derive(Debug)]
+pub(crate) struct Surroundings {
+    /// Its own chunks are files.
+    pub(crate) on_disk: bool,
+    emitters: Vec<Emitter>,
+    /// How long after an append records may be in none of the chunks.
+    pub(crate) delay: Duration,
+}
+
+/// The input behind a filter that takes records out.
+#[derive(Debug)]
+struct Emitter {
+    holder: Holder,
+    on_disk: bool,
+}
+
+impl Holder {
+    pub(crate) fn new(
+        host: &'static Host,
+        instance: *mut c_void,
+        config: *mut host_config,
+    ) -> Self {
+        Holder {
+            host,
+            instance: instance as usize,
+            config: config as usize,
+        }
+    }
+
+    fn field(&self, offset: usize) -> usize {
+        self.instance + self.host.input_offset(offset)
+    }
+
+    /// The nodes of its chunks.
+    pub(crate) fn chunks(&self, memory: &mut Memory) -> Option<Vec<usize>> {
+        memory.list(self.field(self.host.generation.input_instance.chunks))
+    }
+
+    /// How many tasks it has.
+    pub(crate) fn tasks(&self, memory: &mut Memory) -> Option<usize> {
+        let tasks = self.field(self.host.generation.input_instance.tasks);
+        Some(memory.list(tasks)?.len())
+    }
+
+    /// What is appended is in a file of the host when the append returns, and is found again
+    /// after a kill. Not so where chunks have checksums: those are right only after a sync.
+    pub(crate) fn is_on_disk(&self, memory: &mut Memory) -> bool {
+        if !self.host.generation.keeps_chunks {
+            return false;
+        }
+        let storage = memory
+            .word(self.field(self.host.generation.input_instance.storage))
+            .filter(|storage| *storage != 0);
+        let Some(storage) = storage else {
+            return false;
+        };
+        let kind = memory.int(storage + StorageOffsets::KIND);
+        let chunkio = memory.word(storage + StorageOffsets::CHUNKIO);
+        kind == Some(0)
+            && chunkio.is_some_and(|chunkio| {
+                StorageOffsets::FLAGS.iter().all(|offset| {
+                    memory
+                        .int(chunkio.wrapping_add(*offset))
+                        .is_some_and(|flags| flags & StorageOffsets::CHECKSUM == 0)
+                })
+            })
+    }
+
+    /// It takes nothing, for lack of room.
+    fn is_paused(&self, memory: &mut Memory) -> bool {
+        let running = self.field(self.host.generation.input_instance.running);
+        [running, running + 4]
+            .iter()
+            .any(|at| memory.int(*at) == Some(0))
+    }
+
+    /// Whether its ring holds something; `None`: there is none, or it cannot be told.
+    pub(crate) fn ring_holds_something(&self, memory: &mut Memory) -> Option<bool> {
+        let at = self.host.generation.input_instance.ring?;
+        let ring = memory.word(self.field(at)).filter(|ring| *ring != 0)?;
+        StorageOffsets::RING_BUFFER.iter().find_map(|offset| {
+            let buffer = memory.word(ring.checked_add(*offset)?)?;
+            let mut words = [0; 4];
+            for (word, at) in words.iter_mut().zip(StorageOffsets::RING_POSITIONS) {
+                *word = memory.word(buffer.checked_add(at)?)?;
+            }
+            let [data, size, read, write] = words;
+            // The size is that of pointers and one byte more.
+            let plausible = data != 0 && size % 8 == 1 && read < size && write < size;
+            plausible.then_some(read != write)
+        })
+    }
+
+    /// Looks for every emitter of the engine in the list that holds all inputs.
+    pub(crate) fn surroundings(&self, memory: &mut Memory, threaded: bool) -> Option<Surroundings> {
+        let table = &self.host.generation.input_instance;
+        let node = self.host.input_offset(table.node);
+        let in_config =
+            |node: &usize| (self.config..self.config + ConfigOffsets::MOST_BYTES).contains(node);
+        let nodes = memory.list(self.instance + node)?;
+        let mut found = Surroundings {
+            on_disk: self.is_on_disk(memory),
+            emitters: Vec::new(),
+            delay: match (threaded, self.ring_holds_something(memory)) {
+                (false, _) => Duration::ZERO,
+                (true, Some(_)) => RING_DELAY,
+                (true, None) => BLIND_RING_DELAY,
+            },
+        };
+        for at in nodes.into_iter().filter(|node| !in_config(node)) {
+            let holder = Holder {
+                instance: at - node,
+                ..*self
+            };
+            let plugin = memory.word(holder.field(table.plugin))?;
+            let name =
+                plugin.checked_add(layouts::input_name_offset(self.host.generation.input))?;
+            let name = memory.word(name)?;
+            if memory.name(name).as_deref() != Some("emitter") {
+                continue;
+            }
+            let object = holder.instance as *mut c_void;
+            let name = host::instance_name(self.host, Section::Input, object);
+            found.delay += match name {
+                Some(name) if name.starts_with(PASSING) => PASSING_DELAY,
+                _ => JOINING_DELAY,
+            };
+            let on_disk = holder.is_on_disk(memory);
+            found.emitters.push(Emitter { holder, on_disk });
+        }
+        Some(found)
+    }
+}
+
+impl Surroundings {
+    /// Adds the nodes of the emitters' chunks that a crash would take along.
+    pub(crate) fn chunks(&self, memory: &mut Memory, chunks: &mut Vec<usize>) -> Option<()> {
+        for emitter in self.emitters.iter().filter(|emitter| !emitter.on_disk) {
+            chunks.extend(emitter.holder.chunks(memory)?);
+        }
+        Some(())
+    }
+
+    /// An emitter takes nothing at present, so records wait in front of it.
+    pub(crate) fn any_paused(&self, memory: &mut Memory) -> bool {
+        self.emitters.iter().any(|e| e.holder.is_paused(memory))
+    }
+
+    /// Records go through an emitter. A host that stops pauses it for good, and what it holds then
+    /// is lost, without being told apart from what it has passed on.
+    pub(crate) fn has_emitters(&self) -> bool {
+        !self.emitters.is_empty()
+    }
+}

@@ -1,0 +1,248 @@
+//! Options of the host's own `tail` in `sidecar_tail`, on the C test host and on real hosts.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use flb_sidecar_tests::build::root;
+use flb_sidecar_tests::case::bodies;
+use flb_sidecar_tests::sink::Sink;
+use flb_sidecar_tests::{
+    each_real_host, each_real_host_where, each_test_host, wait_until, Host, Pipeline, DEADLINE,
+};
+use serde_json::Value as Json;
+
+const TAIL: &str = "sidecar_tail";
+
+/// The host ends by itself, with success, and every line has been delivered.
+fn exit_on_eof(host: &Host, more: &[(&str, &str)]) {
+    let mut pipeline = Pipeline::new(host);
+    let mut lines: Vec<String> = (0..5000).map(|n| format!("line {n}")).collect();
+    pipeline.file("logs/a.log", lines.join("\n") + "\n");
+    pipeline.file("logs/b.log", "without a newline");
+    lines.push("without a newline".to_owned());
+    let pattern = pipeline.path("logs/*.log");
+    pipeline
+        .input(TAIL, &[("path", pattern.as_str()), ("exit_on_eof", "on")])
+        .options(more)
+        .print();
+    let ended = pipeline.run();
+    ended.check_status(0);
+    let mut got: Vec<String> = ended
+        .records()
+        .iter()
+        .filter_map(|record| record["log"].as_str().map(str::to_owned))
+        .collect();
+    got.sort();
+    lines.sort();
+    ended.check("every line once", got == lines);
+}
+
+#[test]
+fn exit_on_eof_on_the_test_host() {
+    each_test_host("exit_on_eof", |host| exit_on_eof(host, &[]));
+}
+
+#[test]
+fn exit_on_eof_on_real_hosts() {
+    each_real_host("exit_on_eof", |host| exit_on_eof(host, &[]));
+}
+
+#[test]
+fn exit_on_eof_of_a_threaded_input() {
+    each_real_host_where(
+        "exit_on_eof, threaded",
+        |host| host.since(2, 0, 0),
+        |host| exit_on_eof(host, &[("threaded", "on")]),
+    );
+}
+
+/// What a `parsers` file has in these tests.
+const PARSERS: &str = r#"
+[PARSER]
+    Name   docker_json
+    Format json
+    Time_Key time
+    Time_Format %Y-%m-%dT%H:%M:%S.%L
+    Time_Keep On
+[PARSER]
+    Name   docker_first
+    Format regex
+    Regex  (?<first>^{"log":"\d{4}-\d{2}-\d{2}.*)
+[PARSER]
+    Name   first
+    Format regex
+    Regex  ^(?<level>[A-Z]+) (?<message>.*)$
+[PARSER]
+    Name   digits
+    Format regex
+    Regex  ^(?<number>[0-9]+)$
+[PARSER]
+    Name   detail
+    Format regex
+    Regex  ^  (?<key>\w+)=(?<value>.*)$
+"#;
+
+/// The host's own `tail` and ours read the same file with the same options in one process: the
+/// same records come out. `records`: how many that is.
+fn same_as_tail(host: &Host, options: &[(&str, &str)], text: &[u8], records: usize) {
+    let sink = Sink::listen();
+    let mut pipeline = Pipeline::new(host);
+    let log = pipeline.file("a.log", text);
+    let parsers = pipeline.file("parsers.conf", PARSERS);
+    pipeline.arg("-R").arg(&parsers);
+    for plugin in ["tail", TAIL] {
+        let given = [("tag", plugin), ("path", &log), ("read_from_head", "on")];
+        pipeline.input(plugin, &given).options(options);
+    }
+    pipeline.output("http", "*", &sink.options());
+    let running = pipeline.start();
+    let got = |tag: &str| bodies(tag, &sink.chunk(tag));
+    let all = wait_until(DEADLINE, || {
+        let both = [got("tail"), got(TAIL)];
+        both.iter()
+            .all(|bodies| bodies.len() >= records)
+            .then_some(both)
+    });
+    let Some([stock, ours]) = all else {
+        let (stock, ours) = (got("tail"), got(TAIL));
+        panic!("not {records}: {stock:#?}\n{ours:#?}\n{}", running.output());
+    };
+    // In any order of keys: generations of tail differ in where they put the path.
+    assert_eq!(ours, stock, "ours, then the host's own");
+}
+
+/// Lines as Docker writes them: two records of several lines, one of them in pieces.
+const DOCKER: &str = r#"{"log":"before the first\n","stream":"stdout","time":"2024-01-01T00:00:00.1Z"}
+{"log":"2024-01-01 one\n","stream":"stdout","time":"2024-01-01T00:00:01.2Z"}
+{"log":"  at \u00e9 \"line\" ","stream":"stdout","time":"2024-01-01T00:00:01.3Z"}
+{"log":"two\n","stream":"stdout","time":"2024-01-01T00:00:01.4Z"}
+not JSON at all
+{"log":"2024-01-02 three\n","stream":"stderr","time":"2024-01-01T00:00:02.5Z"}
+{"log":"  at four\n","stream":"stderr","time":"2024-01-01T00:00:02.6Z"}
+"#;
+
+#[test]
+fn docker_mode_as_in_tail() {
+    each_real_host("docker_mode as in tail", |host| {
+        let docker = [("docker_mode", "on"), ("docker_mode_flush", "1")];
+        let with = |more: &[(&'static str, &'static str)]| [&docker, more].concat();
+        let first = ("docker_mode_parser", "docker_first");
+        let parser = ("parser", "docker_json");
+        same_as_tail(host, &with(&[]), DOCKER.as_bytes(), 6);
+        same_as_tail(host, &with(&[parser]), DOCKER.as_bytes(), 6);
+        same_as_tail(host, &with(&[first]), DOCKER.as_bytes(), 4);
+        let all = [first, parser, ("path_key", "file"), ("key", "message")];
+        same_as_tail(host, &with(&all), DOCKER.as_bytes(), 4);
+    });
+}
+
+#[test]
+fn multiline_as_in_tail() {
+    let lines = "ERROR one\n  name=value\n  at two\nWARN three\nINFO four\n";
+    each_real_host("multiline as in tail", |host| {
+        let options = [
+            ("multiline", "on"),
+            ("multiline_flush", "1"),
+            ("parser_firstline", "first"),
+            ("parser_1", "detail"),
+            ("key", "message"),
+        ];
+        same_as_tail(host, &options, lines.as_bytes(), 3);
+    });
+}
+
+/// The options of an input, as a host lists them: words at the beginning of a line with their
+/// meaning far to the right or in the next lines.
+fn listed_options(host: &Host, input: &str) -> BTreeSet<String> {
+    let mut pipeline = Pipeline::new(host);
+    pipeline.arg("-i").arg(input).arg("-h");
+    let text = pipeline.run().check_status(0).stdout.clone();
+    // Without the terminal's bold and plain.
+    let text = text.replace("\u{1b}[0m", "").replace("\u{1b}[1m", "");
+    text.lines()
+        .filter_map(|line| {
+            let (name, rest) = line.split_at(line.find(' ').unwrap_or(line.len()));
+            let is_name = |byte: u8| byte.is_ascii_lowercase() || b"_.".contains(&byte);
+            let alone = rest.is_empty() || rest.starts_with("  ");
+            (alone && !name.is_empty() && name.bytes().all(is_name)).then(|| name.to_owned())
+        })
+        .collect()
+}
+
+#[test]
+fn every_option_that_the_hosts_tail_lists_is_here() {
+    each_real_host("every option of tail", |host| {
+        let (stock, ours) = (listed_options(host, "tail"), listed_options(host, TAIL));
+        assert!(stock.contains("docker_mode_parser"), "{stock:?}");
+        let missing: Vec<_> = stock.difference(&ours).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    });
+}
+
+/// One instance per option, each with a value that `tail` takes, in one host.
+#[test]
+fn every_option_of_tail_starts_and_reads() {
+    let list = root().join("plugins/in_sidecar_tail/tests/stock_options.json");
+    let list: Json = serde_json::from_str(&fs::read_to_string(list).unwrap()).unwrap();
+    each_real_host("an instance per option of tail", |host| {
+        let sink = Sink::listen();
+        let mut pipeline = Pipeline::new(host);
+        let parsers = pipeline.file("parsers.conf", PARSERS);
+        pipeline.arg("-R").arg(&parsers);
+        let mut tags = Vec::new();
+        for (number, option) in list["options"].as_array().unwrap().iter().enumerate() {
+            let since = |at: usize| option["since"][at].as_u64().unwrap_or(0) as u32;
+            if !host.since(since(0), since(1), since(2)) {
+                continue;
+            }
+            let dir = pipeline.path(&number.to_string());
+            pipeline.file(&format!("{number}/a.log"), "7\n");
+            let place = |value: &Json| value.as_str().unwrap().replace("{dir}", &dir);
+            let mut options = vec![(option["name"].as_str().unwrap(), place(&option["value"]))];
+            let with = option["with"].as_object().into_iter().flatten();
+            options.extend(with.map(|(name, value)| (name.as_str(), place(value))));
+            let tag = format!("{number}.{}", options[0].0);
+            options.push(("tag", tag.clone()));
+            if options[0].0 != "path" {
+                options.push(("path", format!("{dir}/a.log")));
+            }
+            pipeline.input(TAIL, &options);
+            tags.push(tag);
+        }
+        let flag = pipeline.file("flag", "");
+        pipeline.output("http", "*", &sink.options());
+        pipeline.output("completion_exit", "*", &[("flag_file", &flag)]);
+        let ended = pipeline.run();
+        ended.check_status(0);
+        for tag in tags {
+            let records = bodies(&tag, &sink.chunk(&tag)).len();
+            ended.check(&format!("{tag}: one record, not {records}"), records == 1);
+        }
+    });
+}
+
+#[test]
+fn encodings_as_in_tail() {
+    each_real_host("encodings as in tail", |host| {
+        let known = listed_options(host, "tail");
+        for (option, encoding, text) in [
+            (
+                "generic.encoding",
+                "Win1252",
+                &b"Gr\xf6\xdfe \x80\ntwo\n"[..],
+            ),
+            ("generic.encoding", "sjis", b"\x95\\\x8e\xa6 \xb1\ntwo\n"),
+            (
+                "generic.encoding",
+                "GB18030",
+                b"\xc4\xe3 \x81\x30\x81\x30\ntwo\n",
+            ),
+            ("unicode.encoding", "auto", b"\xff\xfea\0\xf6\0\n\0b\0\n\0"),
+            ("unicode.encoding", "UTF-16BE", b"\0a\0\xf6\0\n\0b\0\n"),
+        ] {
+            if known.contains(option) {
+                same_as_tail(host, &[(option, encoding)], text, 2);
+            }
+        }
+    });
+}
