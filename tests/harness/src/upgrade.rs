@@ -78,7 +78,7 @@ pub struct Outcome {
     pub lost: u64,
     /// Lines that came more than once.
     pub twice: u64,
-    /// Some of the lines that are lost or came twice.
+    /// The lines that are lost, and some that came more than once.
     pub examples: Vec<String>,
 }
 
@@ -350,7 +350,8 @@ impl Pod {
                 let times = came.get(&line).copied().unwrap_or(0);
                 outcome.lost += u64::from(times == 0);
                 outcome.twice += u64::from(times > 1);
-                if times != 1 && outcome.examples.len() < 10 {
+                // Of what came twice a few are enough to see where.
+                if times == 0 || (times > 1 && outcome.twice <= 10) {
                     outcome.examples.push(format!("{line}: {times} times"));
                 }
             }
