@@ -520,8 +520,7 @@ impl InputHost for Handle<'_> {
             return false;
         }
         let engine = (!self.seen.threaded).then(EngineThread::current);
-        self.core.exit_engine(status, engine);
-        true
+        self.core.exit_engine(status, engine)
     }
 
     fn pending(&self) -> Option<Pending> {
