@@ -364,6 +364,26 @@ fn numbered_chunks_tell_what_is_delivered_under_a_steady_stream() {
 }
 
 #[test]
+fn each_chunk_counts_when_it_is_delivered_whatever_came_behind_it() {
+    let setup = Setup::new("*.log");
+    let file = setup.file("a.log");
+    let mut rig = setup.start_on(stuck());
+    let lines = ["one", "two", "three"];
+    for (number, chunks) in [vec![1], vec![1, 2], vec![2, 3]].into_iter().enumerate() {
+        rig.host.undelivered = Some(chunks);
+        append(&file, &format!("{}\n", lines[number]));
+        rig.wait_for(&lines[..=number]);
+        rig.tail
+            .as_mut()
+            .unwrap()
+            .collect(Wake::Tick, &mut rig.host);
+    }
+    setup.saved(&mut rig, &file, 4);
+    rig.host.undelivered = Some(vec![3]);
+    setup.saved(&mut rig, &file, 8);
+}
+
+#[test]
 fn a_crash_repeats_nothing_that_was_confirmed_a_moment_ago() {
     let setup = Setup::new("*.log");
     let file = setup.file("a.log");
