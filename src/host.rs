@@ -16,6 +16,7 @@ use crate::abi::layouts;
 use crate::abi::memory::Memory;
 use crate::log::{self, InstanceLog};
 use crate::metrics::HostMetrics;
+use crate::signals;
 use crate::wake::EngineThread;
 
 /// The host this library was loaded by.
@@ -27,8 +28,7 @@ pub(crate) struct Host {
 
 static HOST: OnceLock<Host> = OnceLock::new();
 
-/// The configuration of the engine that was told to end; 0: none. A host that is told twice before
-/// it begins may never end: it forgets the timer of its shutdown (5.0.2).
+/// The configuration of the engine that was told to end; 0: none.
 static ENDING: AtomicUsize = AtomicUsize::new(0);
 
 /// The host, once the constructor has accepted it.
@@ -227,11 +227,15 @@ impl Core {
     }
 
     /// Ends the engine, unless an instance has already. `engine`: its thread, if this is it.
-    pub(crate) fn exit_engine(&self, status: c_int, engine: Option<EngineThread>) {
+    /// `false`: a signal has told the host to stop or to reload, and that comes first.
+    pub(crate) fn exit_engine(&self, status: c_int, engine: Option<EngineThread>) -> bool {
         if let Some(exit) = self.host.functions.engine_exit_status {
             let config = self.config as usize;
+            if !signals::close() {
+                return false;
+            }
             if ENDING.swap(config, Ordering::AcqRel) == config {
-                return;
+                return true;
             }
             *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = engine;
             // SAFETY: the host's own config. Since 2.0.0 the call only writes to the engine's
@@ -239,6 +243,7 @@ impl Core {
             // instance runs on the engine's thread; no lock that a pause takes is held here.
             unsafe { exit(self.config, status) };
         }
+        true
     }
 
     /// The instance is over: if it has ended the engine, the main thread is told when that is gone.

@@ -5,11 +5,18 @@
 //! initialisation: SIGHUP and SIGCONT go on to the host, and SIGTERM is taken back right behind
 //! it. Every tick checks that nobody else has taken it. The first SIGTERM is noted; the second
 //! goes to the host's own handler.
+//!
+//! A host since 4.2 that is told to stop twice never ends: it waits for a shutdown timer that it
+//! has forgotten. So an engine that we tell ([`close`]) is told by nobody else: what makes the host
+//! stop or reload comes to nothing from then on, and where the host has heard such a signal before,
+//! we do not tell.
 
 use std::mem::MaybeUninit;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use crate::abi::observe;
 
 /// A signal that the host handles, and its handler as an address; 0 while there is none.
 struct Taken {
@@ -24,11 +31,20 @@ static REINSTALLING: [Taken; 2] = [
     Taken::new(libc::SIGHUP, on_reinstall),
     Taken::new(libc::SIGCONT, on_reinstall),
 ];
+/// The other signals with which the host stops; in front of these only once it is told to.
+static STOPPING: [Taken; 2] = [
+    Taken::new(libc::SIGINT, on_stop),
+    Taken::new(libc::SIGQUIT, on_stop),
+];
+/// The host is told to end and hears no signal any more.
+static CLOSED: AtomicBool = AtomicBool::new(false);
+/// How many handlers are running, perhaps on their way to the host's.
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
 /// When the first SIGTERM came, in nanoseconds of the monotonic clock; 0: none.
 static REQUESTED_AT: AtomicU64 = AtomicU64::new(0);
 /// How many instances keep the signal, for the handlers.
 static KEPT: AtomicUsize = AtomicUsize::new(0);
-/// How many instances keep the signal. Guards installing and giving back as well.
+/// How many instances keep the signal. Guards installing, giving back and closing as well.
 static KEEPERS: Mutex<usize> = Mutex::new(0);
 
 /// The signal is kept from the host as long as one of these lives.
@@ -44,6 +60,8 @@ impl Keeper {
         }
         *keepers += 1;
         KEPT.store(*keepers, Ordering::Release);
+        // Whatever engine was told to end, this one was not.
+        CLOSED.store(false, Ordering::SeqCst);
         Some(Keeper(()))
     }
 
@@ -64,11 +82,48 @@ impl Drop for Keeper {
         *keepers -= 1;
         KEPT.store(*keepers, Ordering::Release);
         // Without this, a configuration reloaded without us would have nobody to hear SIGTERM.
-        if *keepers == 0 {
+        if *keepers == 0 && !CLOSED.load(Ordering::SeqCst) {
             SIGTERM.give_back();
             REINSTALLING.iter().for_each(Taken::give_back);
         }
     }
+}
+
+/// Keeps every signal that would make the host stop or reload from it, since it is to be told now.
+/// `false`: it has heard one that it has not followed yet, so it must not be told.
+pub(crate) fn close() -> bool {
+    let _keepers = KEEPERS.lock().unwrap_or_else(PoisonError::into_inner);
+    if CLOSED.load(Ordering::SeqCst) {
+        return true;
+    }
+    for taken in std::iter::once(&SIGTERM)
+        .chain(&REINSTALLING)
+        .chain(&STOPPING)
+    {
+        taken.put_in_front();
+    }
+    // A handler that does not see this is seen here: each side writes first and then looks.
+    CLOSED.store(true, Ordering::SeqCst);
+    if RUNNING.load(Ordering::SeqCst) > 0 || host_has_heard() {
+        CLOSED.store(false, Ordering::SeqCst);
+        return false;
+    }
+    true
+}
+
+/// What the host's handlers leave for its main thread. Hosts without this end however often they
+/// are told to, or do everything in the handler.
+fn host_has_heard() -> bool {
+    /// `FLB_RELOAD_IN_PROGRESS`; negative once a reload has failed.
+    const RELOADS: libc::c_int = 1;
+    let value = |name| {
+        let at = observe::symbol(name)?.cast::<libc::c_int>();
+        // SAFETY: both are a sig_atomic_t of the executable in every release that has them.
+        Some(unsafe { at.read_volatile() })
+    };
+    value(c"flb_bin_restarting").is_some_and(|reload| {
+        reload == RELOADS || value(c"exit_signal").is_some_and(|signal| signal != 0)
+    })
 }
 
 /// Whoever puts a handler of SIGTERM in front of ours may have done so with the others.
@@ -172,27 +227,52 @@ fn now() -> u64 {
     seconds * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
 }
 
+/// Runs a handler's body, which learns whether the host may be told.
+fn handle(body: impl FnOnce(bool)) {
+    RUNNING.fetch_add(1, Ordering::SeqCst);
+    body(!CLOSED.load(Ordering::SeqCst));
+    RUNNING.fetch_sub(1, Ordering::SeqCst);
+}
+
 /// Only atomics and clock_gettime here, and the host's own handler.
 extern "C" fn on_terminate(_signal: libc::c_int) {
-    let kept = KEPT.load(Ordering::Acquire) > 0;
-    let first = || {
-        REQUESTED_AT
-            .compare_exchange(0, now().max(1), Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
-    };
-    if !(kept && first()) {
-        SIGTERM.call_host();
-    }
+    handle(|open| {
+        let kept = KEPT.load(Ordering::Acquire) > 0;
+        let first = || {
+            REQUESTED_AT
+                .compare_exchange(0, now().max(1), Ordering::AcqRel, Ordering::Acquire)
+                .is_ok()
+        };
+        if !(kept && first()) && open {
+            SIGTERM.call_host();
+        }
+    });
 }
 
 /// Only atomics and sigaction here, and the host's own handler.
 extern "C" fn on_reinstall(signal: libc::c_int) {
-    for taken in &REINSTALLING {
-        if taken.signal == signal {
-            taken.call_host();
+    handle(|open| {
+        if !open {
+            return;
         }
-    }
-    if KEPT.load(Ordering::Acquire) > 0 {
-        put_in_front();
-    }
+        for taken in &REINSTALLING {
+            if taken.signal == signal {
+                taken.call_host();
+            }
+        }
+        if KEPT.load(Ordering::Acquire) > 0 {
+            put_in_front();
+        }
+    });
+}
+
+/// Only atomics here, and the host's own handler.
+extern "C" fn on_stop(signal: libc::c_int) {
+    handle(|open| {
+        for taken in STOPPING.iter().filter(|_| open) {
+            if taken.signal == signal {
+                taken.call_host();
+            }
+        }
+    });
 }

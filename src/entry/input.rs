@@ -520,8 +520,7 @@ impl InputHost for Handle<'_> {
             return false;
         }
         let engine = (!self.seen.threaded).then(EngineThread::current);
-        self.core.exit_engine(status, engine);
-        true
+        self.core.exit_engine(status, engine)
     }
 
     fn pending(&self) -> Option<Pending> {
@@ -547,7 +546,8 @@ impl InputHost for Handle<'_> {
     fn delay(&self) -> Option<Duration> {
         let mut memory = self.memory()?;
         let around = self.surroundings(&mut memory)?;
-        (!around.any_paused(&mut memory)).then_some(around.delay)
+        let lost = around.has_emitters() && self.core.is_stopping();
+        (!lost && !around.any_paused(&mut memory)).then_some(around.delay)
     }
 
     fn stock_positions(&self, db: &Path) -> Option<Vec<StockPosition>> {

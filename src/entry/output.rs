@@ -414,9 +414,9 @@ impl EngineHost for Handle<'_> {
         self.core.flush_engine();
     }
 
-    fn exit(&mut self, status: i32) {
+    fn exit(&mut self, status: i32) -> bool {
         let engine = EngineThread::current();
-        self.core.exit_engine(status, Some(engine));
+        self.core.exit_engine(status, Some(engine))
     }
 
     fn limit_grace(&mut self, limit: Duration) {

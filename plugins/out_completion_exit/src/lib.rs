@@ -77,6 +77,8 @@ struct Leaving {
     status: i32,
     expired: bool,
     at_latest: Duration,
+    /// The host's own stop is awaited, and that was said.
+    told: bool,
 }
 
 /// The output plugin `completion_exit`.
@@ -444,6 +446,7 @@ impl CompletionExit {
             status: i32::from(status),
             expired: end.cause == Cause::Deadline,
             at_latest: now + REPORT_WAIT,
+            told: false,
         });
         self.leave_if_written(now, host);
     }
@@ -451,16 +454,28 @@ impl CompletionExit {
     /// The report is written before the exit, not during it: hosts up to 3.2 close the timers of
     /// their inputs twice when they pause them, and the second time may hit a file that another
     /// thread has just opened.
+    ///
+    /// A host that is about to stop or to reload does that first: then the new instance drains.
     fn leave_if_written(&mut self, now: Duration, host: &mut dyn EngineHost) {
         let written = self.files.as_ref().is_none_or(Files::done);
-        if let Some(leaving) = self.leaving.take_if(|l| written || now >= l.at_latest) {
-            if host.is_stopping() {
-                return;
+        let Some(leaving) = self.leaving.take_if(|l| written || now >= l.at_latest) else {
+            return;
+        };
+        if host.is_stopping() {
+            self.stop.end_by(self.machine.deadline());
+            return;
+        }
+        if leaving.expired {
+            host.limit_grace(LAST_GRACE);
+        }
+        if !host.exit(leaving.status) {
+            if !leaving.told {
+                tracing::info!("the host is about to stop or to reload: that comes first");
             }
-            if leaving.expired {
-                host.limit_grace(LAST_GRACE);
-            }
-            host.exit(leaving.status);
+            self.leaving = Some(Leaving {
+                told: true,
+                ..leaving
+            });
         }
     }
 

@@ -382,6 +382,46 @@ fn a_hot_reload_in_a_drain_drains_again() {
     plugin.exit();
 }
 
+/// A reload that was asked for right before the exit: the host hears of one of them only.
+#[test]
+fn a_host_that_is_about_to_stop_is_not_told_to_end() {
+    let mut host = host(DrainState::Drained);
+    host.about_to_stop = true;
+    let options = [("time_count", "5"), ("exit_code", "7"), ("deadline", "10")];
+    let mut plugin = start(&mut host, &options).unwrap();
+    let mut tick = |host: &mut FakeHost, seconds| {
+        for n in 0..100 {
+            plugin.tick_at(SECOND * seconds + CompletionExit::TICK * n, host);
+        }
+    };
+    tick(&mut host, 5);
+    tick(&mut host, 7);
+    assert!(host.exits.is_empty());
+    // The reload has failed.
+    host.about_to_stop = false;
+    tick(&mut host, 9);
+    assert_eq!(host.exits, [7]);
+}
+
+#[test]
+fn a_host_that_stops_instead_of_our_exit_stops_by_the_deadline() {
+    let mut host = host(DrainState::Drained);
+    host.about_to_stop = true;
+    let options = [("time_count", "5"), ("deadline", "10")];
+    let mut plugin = start(&mut host, &options).unwrap();
+    for n in 0..100 {
+        plugin.tick_at(SECOND * 5 + CompletionExit::TICK * n, &mut host);
+    }
+    host.stopping = true;
+    plugin.tick_at(SECOND * 8, &mut host);
+    plugin.tick_at(SECOND * 14, &mut host);
+    assert!(host.graces.is_empty());
+    plugin.tick_at(SECOND * 15, &mut host);
+    plugin.tick_at(SECOND * 16, &mut host);
+    assert_eq!(host.graces, [SECOND]);
+    assert!(host.exits.is_empty());
+}
+
 #[test]
 fn few_retries_are_warned_of() {
     let output = |plugin: &str, retry_limit| OutputInfo {

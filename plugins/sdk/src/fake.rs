@@ -47,6 +47,8 @@ pub struct FakeHost {
     pub terminated: Option<Duration>,
     /// Limits of the grace asked for.
     pub graces: Vec<Duration>,
+    /// [`EngineHost::exit`] is refused.
+    pub about_to_stop: bool,
     /// Exit statuses asked for.
     pub exits: Vec<i32>,
     /// Answer to [`InputHost::undelivered`].
@@ -79,6 +81,7 @@ impl Default for FakeHost {
             sigterm_taken: false,
             terminated: None,
             graces: Vec::new(),
+            about_to_stop: false,
             exits: Vec::new(),
             undelivered: None,
             delay: Some(Duration::ZERO),
@@ -216,9 +219,13 @@ impl EngineHost for FakeHost {
         self.flushes += 1;
     }
 
-    fn exit(&mut self, status: i32) {
+    fn exit(&mut self, status: i32) -> bool {
+        if self.about_to_stop {
+            return false;
+        }
         self.exits.push(status);
         self.stopping = true;
+        true
     }
 
     fn limit_grace(&mut self, limit: Duration) {

@@ -69,7 +69,8 @@ pub trait InputHost {
     fn flush(&mut self);
 
     /// Ends the engine, once; it delivers what it has and the process exits with `status`. `false`:
-    /// what was appended is still on its way to the engine, so ask again at the next tick.
+    /// what was appended is still on its way to the engine, or the host is about to stop or to
+    /// reload, so ask again at the next tick.
     fn exit(&mut self, status: i32) -> bool;
 
     /// What of this input a crash of the host would lose: what is neither delivered nor in the
@@ -335,8 +336,9 @@ pub trait EngineHost {
     /// Dispatches every chunk now instead of at the next flush.
     fn flush(&mut self);
 
-    /// Ends the engine, once; the process exits with `status`.
-    fn exit(&mut self, status: i32);
+    /// Ends the engine, once; the process exits with `status`. `false`: the host has been told to
+    /// stop or to reload and is about to, so ask again at the next tick unless it stops.
+    fn exit(&mut self, status: i32) -> bool;
 
     /// Bounds the time that the host itself waits for deliveries once it ends (its `Grace`),
     /// where the host has such a limit and it is longer. For an exit at a deadline.

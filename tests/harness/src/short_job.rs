@@ -170,19 +170,15 @@ impl Plan {
         if self.reloads() && !host.since(2, 1, 0) {
             self.disturbance = None;
         }
-        // Told to end by SIGTERM's drain and by a reload within a second, 5.0.2 may do neither.
-        if self.reloads() && self.trigger == Trigger::Sigterm && host.since(5, 0, 0) {
+        // Before 2.2.0 a reload runs in the handler of SIGHUP. A SIGTERM that comes to the host in it
+        // stops what is being freed.
+        if self.reloads() && self.trigger == Trigger::Sigterm && !host.since(2, 2, 0) {
             self.disturbance = None;
         }
         // 2.1.0 to 2.1.2 take their own records for broken ones when they find them in files that
         // a killed run has left, and discard them.
         if host.since(2, 1, 0) && !host.since(2, 1, 3) {
             self.backlog = 0;
-        }
-        // What an emitter holds is lost with the engine; what comes right before a reload is not
-        // always read again.
-        if self.reloads() {
-            self.filter = None;
         }
         self
     }
@@ -192,11 +188,12 @@ impl Plan {
         host.since(2, 2, 0) || !self.reloads()
     }
 
-    /// Whether lines may come twice. What a ring held shortly before a reload is not known to be
-    /// delivered, and what was stored right before a kill is in a file of the host while the
-    /// position in the log may not be: both are read again.
+    /// Whether lines may come twice. What a ring or an emitter may hold when a reload comes is not
+    /// known to be delivered, and what was stored right before a kill is in a file of the host
+    /// while the position in the log may not be: all of it is read again.
     fn may_repeat(&self) -> bool {
-        (self.reloads() && self.threaded) || (self.is_killed() && self.stored)
+        (self.reloads() && (self.threaded || self.filter.is_some()))
+            || (self.is_killed() && self.stored)
     }
 
     fn is_killed(&self) -> bool {

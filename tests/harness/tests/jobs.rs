@@ -5,7 +5,7 @@ use std::time::Duration;
 use flb_sidecar_tests::destination::{Destination, Mood};
 use flb_sidecar_tests::host::real_hosts;
 use flb_sidecar_tests::random::{seed, Random};
-use flb_sidecar_tests::short_job::{run_all, Plan};
+use flb_sidecar_tests::short_job::{run_all, Disturbance, Filter, Plan, Trigger};
 use flb_sidecar_tests::{say, Ended, Host, Pipeline};
 use serde_json::Value as Json;
 
@@ -26,6 +26,49 @@ fn short_jobs_lose_nothing_and_end() {
         .map(|(host, _, outcome)| format!("{host}: {}", outcome.fault))
         .collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// A host that stops for a reload loses what an emitter has taken and not yet passed on: no
+/// position may be kept behind that.
+#[test]
+fn a_reload_loses_nothing_that_an_emitter_held() {
+    let hosts = real_hosts();
+    if hosts.is_empty() {
+        return say("SKIPPED reloads with emitters: no Fluent Bit found");
+    }
+    for (filter, trigger) in [
+        (Filter::RewriteTag, Trigger::Flag),
+        (Filter::RewriteTag, Trigger::Sigterm),
+        (Filter::Multiline, Trigger::Flag),
+    ] {
+        for host in &hosts {
+            let plan = |number| Plan {
+                number,
+                trigger,
+                life: Duration::from_millis(20),
+                lines: 20,
+                files: 1,
+                code: 0,
+                // As soon as it is up, which is when it reads all there is.
+                disturbance: Some(Disturbance::ReloadBefore),
+                inputs_apart: false,
+                threaded: false,
+                stored: false,
+                backlog: 0,
+                stock_tail: false,
+                filter: Some(filter),
+                workers: None,
+                second_exit: false,
+            };
+            let plans: Vec<Plan> = (0..9).map(plan).collect();
+            let faults: Vec<String> = run_all(std::slice::from_ref(host), &plans, 9)
+                .into_iter()
+                .filter(|(_, _, outcome)| !outcome.fault.is_empty())
+                .map(|(host, _, outcome)| format!("{host}: {}", outcome.fault))
+                .collect();
+            assert!(faults.is_empty(), "{}", faults.join("\n"));
+        }
+    }
 }
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -407,6 +407,44 @@ fn the_second_sigterm_goes_to_the_host() {
     });
 }
 
+/// From the exit to the end of the process there is up to a second. A host since 4.2 that is told
+/// to stop once more in it waits for ever: for a shutdown timer that it has forgotten.
+#[test]
+fn signals_behind_the_exit_change_nothing() {
+    each_real_host("signals behind the exit", |host| {
+        for signals in [
+            [Signal::HUP, Signal::HUP],
+            [Signal::TERM, Signal::TERM],
+            [Signal::TERM, Signal::HUP],
+        ] {
+            for options in [&[][..], &[("sigterm", "off")]] {
+                let mut job = Job::new(host);
+                if host.since(2, 1, 0) {
+                    let service = "[SERVICE]\n    hot_reload on\n";
+                    let service = job.pipeline.file("service.conf", service);
+                    job.pipeline.arg("-c").arg(service).arg("-Y");
+                }
+                let flag = job.path("flag");
+                let mut all = vec![("flag_file", flag.as_str()), ("exit_code", "5")];
+                all.extend(options);
+                job.exit(&all);
+                job.write();
+                let mut running = job.start();
+                let asleep = wait_until(DEADLINE, || running.main_thread_sleeps().then_some(()));
+                assert!(asleep.is_some(), "{}", running.output());
+                set(&job, "flag", "");
+                running.wait_for("the engine's end to begin", |out| {
+                    out.stderr().contains("service will ")
+                });
+                for signal in signals {
+                    running.signal(signal);
+                }
+                job.check(&running.end(), "flag_file", 5);
+            }
+        }
+    });
+}
+
 /// A process of the main container. Killed when dropped.
 struct Process(Child);
 
