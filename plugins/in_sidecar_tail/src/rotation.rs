@@ -611,28 +611,12 @@ pub(crate) fn related(original: &Path, path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
-    use std::sync::Arc;
-
-    use flb_sidecar_sdk::event::RecordFormat;
-    use flb_sidecar_sdk::metrics::Metrics;
-    use flb_sidecar_sdk::Settings;
 
     use super::*;
-    use crate::counters::Counters;
-    use crate::options::{Options, OPTIONS};
-    use crate::queue::Shared;
 
     /// A worker that has read the file at `path`, as if that were on a network filesystem.
     fn far_away(path: &Path) -> (Worker, FileId) {
-        let path = path.to_str().unwrap();
-        let settings = Settings::new("tail", OPTIONS, [("path", path)]).unwrap();
-        let mut worker = Worker::new(
-            Options::read(&settings).unwrap(),
-            None,
-            RecordFormat::Legacy,
-            Arc::new(Shared::new().unwrap()),
-            Counters::new(&Metrics::default()),
-        );
+        let mut worker = Worker::with(&[("path", path.to_str().unwrap())]);
         worker.scan();
         while worker.read_turn() {}
         let id = *worker.files.keys().next().unwrap();
