@@ -1,7 +1,6 @@
 //! Compressed files (gzip, RFC 1952). They are not followed, but what was read of a file is known
 //! again in its compressed form, and a rest that nobody had read before it was compressed is read.
 
-use std::borrow::Borrow;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
@@ -62,7 +61,7 @@ pub(crate) struct Search {
 struct Unpacking {
     path: PathBuf,
     identity: Identity,
-    original: Original<File>,
+    original: MultiGzDecoder<FromHead>,
     head: Vec<u8>,
     /// How far it is decompressed, at most to the position, and the bytes before that.
     offset: u64,
@@ -91,32 +90,29 @@ enum Step {
     Foreign,
 }
 
-/// The text of a compressed file.
-type Original<H> = MultiGzDecoder<FromHead<H>>;
-
 /// Reads a file from its head, whatever others do with its handle.
 #[derive(Debug)]
-struct FromHead<H> {
-    handle: H,
+struct FromHead {
+    handle: File,
     at: u64,
 }
 
-impl<H: Borrow<File>> Read for FromHead<H> {
+impl Read for FromHead {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.handle.borrow().read_at(buffer, self.at)?;
+        let length = self.handle.read_at(buffer, self.at)?;
         self.at += length as u64;
         Ok(length)
     }
 }
 
-fn decompress<H: Borrow<File>>(handle: H) -> Original<H> {
+fn decompress(handle: File) -> MultiGzDecoder<FromHead> {
     MultiGzDecoder::new(FromHead { handle, at: 0 })
 }
 
 /// The first bytes of the original, up to [`HEAD`].
 fn head_of(handle: &File) -> io::Result<Vec<u8>> {
     let mut head = Vec::with_capacity(HEAD);
-    decompress(handle)
+    decompress(handle.try_clone()?)
         .take(HEAD as u64)
         .read_to_end(&mut head)?;
     Ok(head)
