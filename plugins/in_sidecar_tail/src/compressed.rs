@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 
 use crate::counters::Trouble;
 use crate::followed::{self, FileId, Followed};
-use crate::identity::{Clue, Identity, Print, Tail, HEAD};
+use crate::identity::{Clue, Identity, Tail, HEAD};
 use crate::rotation::related;
 use crate::state::Entry;
 use crate::worker::Worker;
@@ -25,6 +25,8 @@ const COMPLETE: Duration = Duration::from_secs(1);
 const REMEMBERED: usize = 256;
 /// Bytes decompressed at a time.
 const BLOCK: usize = 64 << 10;
+/// How often that is done between two looks at everything else: a few milliseconds.
+const BLOCKS_AT_ONCE: usize = 16;
 
 /// A compressed file of which it is not said yet what it is.
 #[derive(Debug)]
@@ -44,6 +46,30 @@ pub(crate) struct Remembered {
     size: u64,
 }
 
+/// A look for the compressed form of a file whose position is known. It goes a step at a time, so
+/// that a large file keeps nobody from being read.
+#[derive(Debug)]
+pub(crate) struct Search {
+    entry: Entry,
+    /// Files that may be it and have not been looked at.
+    paths: Vec<PathBuf>,
+    current: Option<Unpacking>,
+}
+
+/// A compressed file that begins like the one that is looked for.
+#[derive(Debug)]
+struct Unpacking {
+    path: PathBuf,
+    identity: Identity,
+    original: MultiGzDecoder<FromHead>,
+    head: Vec<u8>,
+    /// How far it is decompressed, at most to the position, and the bytes before that.
+    offset: u64,
+    tail: Tail,
+    /// From the position on.
+    rest: Option<Rest>,
+}
+
 /// What a compressed file has behind a position.
 #[derive(Debug)]
 struct Rest {
@@ -53,13 +79,25 @@ struct Rest {
     file: io::Result<File>,
 }
 
+/// What a step came to.
+#[derive(Debug)]
+enum Step {
+    /// There is more to be decompressed.
+    More,
+    /// All is.
+    Done,
+    /// It is the compressed form of another file.
+    Foreign,
+}
+
 /// Reads a file from its head, whatever others do with its handle.
-struct FromHead<'a> {
-    handle: &'a File,
+#[derive(Debug)]
+struct FromHead {
+    handle: File,
     at: u64,
 }
 
-impl Read for FromHead<'_> {
+impl Read for FromHead {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.handle.read_at(buffer, self.at)?;
         self.at += length as u64;
@@ -67,14 +105,14 @@ impl Read for FromHead<'_> {
     }
 }
 
-fn decompress(handle: &File) -> MultiGzDecoder<FromHead<'_>> {
+fn decompress(handle: File) -> MultiGzDecoder<FromHead> {
     MultiGzDecoder::new(FromHead { handle, at: 0 })
 }
 
 /// The first bytes of the original, up to [`HEAD`].
 fn head_of(handle: &File) -> io::Result<Vec<u8>> {
     let mut head = Vec::with_capacity(HEAD);
-    decompress(handle)
+    decompress(handle.try_clone()?)
         .take(HEAD as u64)
         .read_to_end(&mut head)?;
     Ok(head)
@@ -88,65 +126,78 @@ fn size_of(handle: &File) -> io::Result<u32> {
     Ok(u32::from_le_bytes(size))
 }
 
-/// What `handle` has behind the clue's offset, put into a file at `place` that has no name any
-/// more. `None`: it is the compressed form of another file.
-fn rest_of(
-    handle: &File,
-    clue: &Clue,
-    place: &Path,
-    stopped: impl Fn() -> bool,
-) -> io::Result<Option<Rest>> {
-    let mut original = decompress(handle);
-    let mut block = vec![0; BLOCK];
-    let mut head = Vec::new();
-    let mut tail = Tail::default();
-    let mut offset = 0;
-    while offset < clue.offset {
-        let most = BLOCK.min((clue.offset - offset).try_into().unwrap_or(BLOCK));
-        let length = original.read(&mut block[..most])?;
-        if length == 0 {
-            return Ok(None);
+impl Search {
+    /// Goes on with the next file that begins like the one that is looked for. `false`: no more.
+    fn next(&mut self) -> bool {
+        while let Some(path) = self.paths.pop() {
+            let opened = followed::open(&path).ok().filter(|(_, m)| m.is_file());
+            let Some((handle, metadata)) = opened else {
+                continue;
+            };
+            match head_of(&handle) {
+                Ok(head) if self.entry.clue.head.is_head_of(&head) => {
+                    self.current = Some(Unpacking {
+                        identity: Identity::of(&metadata),
+                        original: decompress(handle),
+                        path,
+                        head,
+                        offset: 0,
+                        tail: Tail::default(),
+                        rest: None,
+                    });
+                    return true;
+                }
+                Ok(_) => {}
+                Err(error) => debug!("{}: {error}", path.display()),
+            }
         }
-        let text = &block[..length];
-        head.extend_from_slice(&text[..length.min(HEAD - head.len())]);
-        tail.push(text);
-        let known = usize::from(clue.head.length);
-        if offset == 0 && head.len() >= known && Print::of(&head[..known]) != clue.head {
-            return Ok(None);
-        }
-        offset += length as u64;
-        if stopped() {
-            return Err(io::ErrorKind::Interrupted.into());
-        }
+        false
     }
-    let known = |bytes: &[u8], print: Print| {
-        let start = bytes.len().checked_sub(print.length.into());
-        start.is_some_and(|start| Print::of(&bytes[start..]) == print)
-    };
-    let same_head = head.get(..clue.head.length.into());
-    if !same_head.is_some_and(|head| Print::of(head) == clue.head)
-        || !known(tail.bytes(), clue.tail)
-    {
-        return Ok(None);
+}
+
+impl Unpacking {
+    /// Decompresses some more. `place` is where a file may be made for the rest.
+    fn step(&mut self, clue: &Clue, place: &Path) -> io::Result<Step> {
+        let mut block = vec![0; BLOCK];
+        for _ in 0..BLOCKS_AT_ONCE {
+            if let Some(rest) = &mut self.rest {
+                let length = self.original.read(&mut block)?;
+                if length == 0 {
+                    return Ok(Step::Done);
+                }
+                rest.bytes += length as u64;
+                // When there is no room, the bytes are counted all the same.
+                let written = rest.file.as_mut().map(|f| f.write_all(&block[..length]));
+                if let Ok(Err(error)) = written {
+                    rest.file = Err(error);
+                }
+            } else if self.offset < clue.offset {
+                let most = BLOCK.min((clue.offset - self.offset).try_into().unwrap_or(BLOCK));
+                let length = self.original.read(&mut block[..most])?;
+                if length == 0 {
+                    return Ok(Step::Foreign);
+                }
+                self.tail.push(&block[..length]);
+                self.offset += length as u64;
+            } else if clue.tail.is_end_of(self.tail.bytes()) {
+                let file = self.begin_rest(place);
+                self.rest = Some(Rest { bytes: 0, file });
+            } else {
+                return Ok(Step::Foreign);
+            }
+        }
+        Ok(Step::More)
     }
-    let mut file = unnamed(place).and_then(|mut file| {
-        file.write_all_at(&head, 0)?;
-        file.write_all_at(tail.bytes(), offset - tail.bytes().len() as u64)?;
-        file.seek(SeekFrom::Start(offset))?;
+
+    fn begin_rest(&self, place: &Path) -> io::Result<File> {
+        let mut file = unnamed(place)?;
+        let tail = self.tail.bytes();
+        file.write_all_at(&self.head, 0)?;
+        file.write_all_at(tail, self.offset - tail.len() as u64)?;
+        // The head may reach beyond the position.
+        file.set_len(self.offset)?;
+        file.seek(SeekFrom::Start(self.offset))?;
         Ok(file)
-    });
-    let mut bytes = 0;
-    loop {
-        let length = original.read(&mut block)?;
-        if length == 0 {
-            return Ok(Some(Rest { bytes, file }));
-        }
-        bytes += length as u64;
-        // When there is no room, the bytes are counted all the same.
-        file = file.and_then(|mut file| file.write_all(&block[..length]).map(|()| file));
-        if stopped() {
-            return Err(io::ErrorKind::Interrupted.into());
-        }
     }
 }
 
@@ -181,6 +232,9 @@ impl Worker {
 
     /// Says of compressed files what they are; `now`: of incomplete ones, too.
     pub(crate) fn settle_compressed(&mut self, now: bool) {
+        if !self.searches.is_empty() {
+            return;
+        }
         for mut file in std::mem::take(&mut self.unsettled) {
             let opened = followed::open(&file.path);
             let Some((handle, metadata)) = opened
@@ -244,41 +298,63 @@ impl Worker {
         });
     }
 
-    /// Looks for the compressed form of a file whose position is known and that is not there any
-    /// more, and reads what follows the position. `place` is where a file may be made for that.
-    /// `true`: it was found.
-    pub(crate) fn recover_compressed(&mut self, entry: &Entry, place: &Path) -> bool {
+    /// Begins to look for the compressed form of a file whose position is known and that is not
+    /// there any more, to read what follows the position.
+    pub(crate) fn search_compressed(&mut self, entry: Entry) {
         let Some(folder) = entry.path.parent().filter(|_| entry.clue.head.length > 0) else {
+            return;
+        };
+        let names = fs::read_dir(folder).into_iter().flatten().flatten();
+        let paths: Vec<PathBuf> = names
+            .map(|found| folder.join(found.file_name()))
+            .filter(|path| {
+                let extension = path.extension();
+                extension.is_some_and(|e| e.eq_ignore_ascii_case("gz"))
+                    && related(&entry.path, path)
+            })
+            .collect();
+        if !paths.is_empty() {
+            self.searches.push_back(Search {
+                entry,
+                paths,
+                current: None,
+            });
+        }
+    }
+
+    /// Goes on looking for compressed files. `false`: there is nothing to look for.
+    pub(crate) fn search_on(&mut self) -> bool {
+        let place = self.rest_place();
+        let Some((mut search, place)) = self.searches.pop_front().zip(place) else {
             return false;
         };
-        for found in fs::read_dir(folder).into_iter().flatten().flatten() {
-            let path = folder.join(found.file_name());
-            let named = path
-                .extension()
-                .is_some_and(|e| e.eq_ignore_ascii_case("gz"));
-            if !named || !related(&entry.path, &path) {
-                continue;
-            }
-            let Some((handle, metadata)) = followed::open(&path).ok().filter(|(_, m)| m.is_file())
-            else {
-                continue;
-            };
-            let shared = self.shared.clone();
-            let rest = match rest_of(&handle, &entry.clue, place, || shared.stopped()) {
-                Ok(Some(rest)) => rest,
-                Ok(None) => continue,
-                Err(error) => {
-                    debug!("{}: {error}", path.display());
-                    continue;
-                }
-            };
-            let identity = Identity::of(&metadata);
-            self.compressed.insert(identity);
-            self.unsettled.retain(|file| file.identity != identity);
-            self.read_rest(entry, &path, rest);
+        if search.current.is_none() && !search.next() {
             return true;
         }
-        false
+        let Some(mut current) = search.current.take() else {
+            return true;
+        };
+        match current.step(&search.entry.clue, &place) {
+            Ok(Step::More) => {
+                search.current = Some(current);
+                self.searches.push_front(search);
+            }
+            Ok(Step::Done) => {
+                // The file itself may have come back meanwhile.
+                if let Some(rest) = current.rest.filter(|_| self.drop_unclaimed(&search.entry)) {
+                    self.compressed.insert(current.identity);
+                    self.unsettled
+                        .retain(|file| file.identity != current.identity);
+                    self.read_rest(&search.entry, &current.path, rest);
+                }
+            }
+            Ok(Step::Foreign) => self.searches.push_front(search),
+            Err(error) => {
+                debug!("{}: {error}", current.path.display());
+                self.searches.push_front(search);
+            }
+        }
+        true
     }
 
     fn read_rest(&mut self, entry: &Entry, path: &Path, rest: Rest) {
@@ -296,14 +372,86 @@ impl Worker {
             Ok((file, metadata)) => {
                 let identity = Identity::of(&metadata);
                 let (offset, name) = (Some(entry.clue.offset), Some(entry.path.clone()));
-                self.follow(path, identity, file, &metadata, offset, name);
+                let id = self.follow(path, identity, file, &metadata, offset, name);
                 // It has no name: it is read to its end like a deleted file.
                 self.gone(path);
+                self.drain_too(id);
             }
             Err(error) => {
                 warn!("{name}: {bytes} bytes are lost, since there is no room to decompress them beside the state: {error}");
                 self.counters.lost_bytes.add(bytes);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flate2::{write::GzEncoder, Compression};
+
+    use super::*;
+    use crate::queue::Item;
+
+    fn gzip(from: &Path, to: &Path) {
+        let mut to = GzEncoder::new(File::create(to).unwrap(), Compression::fast());
+        to.write_all(&fs::read(from).unwrap()).unwrap();
+        to.finish().unwrap();
+        fs::remove_file(from).unwrap();
+    }
+
+    /// Reads whatever waits for its turn, for a host that takes everything.
+    fn read_all(worker: &mut Worker) {
+        let mut more = true;
+        while more {
+            more = worker.read_turn();
+            while let Some(item) = worker.shared.pop() {
+                more = true;
+                if let Item::Batch(batch) = item {
+                    worker.shared.delivered(batch);
+                }
+            }
+        }
+    }
+
+    /// More than is decompressed in one step, and more than is read in one turn.
+    const LINES: u64 = 200_000;
+
+    #[test]
+    fn a_rest_is_looked_for_step_by_step_and_from_any_position() {
+        let text: String = (0..LINES).map(|n| format!("line {n:07}\n")).collect();
+        // Inside and behind what is known of its head; 0: nothing has left the host.
+        for lines in [0, 1, 100, 70_000] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("a.log");
+            let db = dir.path().join("db");
+            let options = [
+                ("path", path.to_str().unwrap()),
+                ("db", db.to_str().unwrap()),
+            ];
+            fs::write(&path, &text).unwrap();
+            let mut worker = Worker::with(&options);
+            assert!(worker.take_state());
+            worker.scan();
+            worker.read_turn();
+            let id = *worker.files.keys().next().unwrap();
+            worker.shared.confirm([((id, 0), 13 * lines)].into());
+            worker.save(true);
+            drop(worker);
+
+            gzip(&path, &dir.path().join("a.log.1.gz"));
+            fs::write(&path, "new\n").unwrap();
+            let mut worker = Worker::with(&options);
+            assert!(worker.take_state());
+            worker.scan();
+            // The new file has its turn before the search is over.
+            assert_eq!(worker.searches.len(), 1);
+            assert!(worker.read_turn() && worker.search_on());
+            assert_eq!((worker.files.len(), worker.searches.len()), (1, 1));
+            while worker.search_on() {}
+            read_all(&mut worker);
+            let unread = worker.counters.lines.get() - 1;
+            assert_eq!(unread, LINES - lines, "from line {lines}");
+            assert_eq!(worker.counters.lost_bytes.get(), 0);
         }
     }
 }

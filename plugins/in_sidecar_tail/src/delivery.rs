@@ -1,6 +1,6 @@
 //! Which of the appended records have left the host. Runs on the host's thread.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::{InputHost, Pending};
@@ -15,17 +15,17 @@ pub(crate) type Reaches = HashMap<(FileId, u32), u64>;
 ///
 /// When the host has nothing that a crash would lose, all that was appended before is safe. Under
 /// a steady stream there may never be nothing at the moment of asking. Where the host numbers its
-/// chunks, what was appended up to a moment is safe when all chunks of that moment are gone; where
-/// filters hold records back, that moment comes later by as long as they may do so. Elsewhere the
-/// one who appends holds back ([`Tracker::wants_quiet`]) for a short while when it has waited for
-/// too long.
+/// chunks, what was appended up to a moment is safe when all chunks of that moment are gone, and
+/// every look is such a moment; where filters hold records back, it comes later by as long as they
+/// may do so. Elsewhere the one who appends holds back ([`Tracker::wants_quiet`]) for a short while
+/// when it has waited for too long.
 #[derive(Debug, Default)]
 pub(crate) struct Tracker {
     appended: Reaches,
     /// What was appended before this moment, and may be in no chunk yet.
     hidden: Option<(Instant, Reaches)>,
-    /// What was appended before these chunks were asked for.
-    earlier: Option<(Vec<u64>, Reaches)>,
+    /// What was appended before the host had these chunks, the oldest first.
+    moments: VecDeque<(Vec<u64>, Reaches)>,
     next_look: Option<Instant>,
     /// Ticks since something was appended that is not confirmed.
     waiting: u32,
@@ -37,6 +37,8 @@ pub(crate) struct Tracker {
 pub(crate) const LOOK: Duration = Duration::from_millis(50);
 /// A host with many chunks is asked less often: at most this part of the time goes into it.
 const SHARE: u32 = 50;
+/// How many moments are kept apart: a host whose destination is down has ever more chunks.
+const MOMENTS: usize = 8;
 /// Ticks of a steady stream after which appending is held back.
 const PATIENCE: u32 = 20;
 /// Longest holding back, in ticks: a destination that is slow or down gets its records anyway.
@@ -53,7 +55,7 @@ impl Tracker {
 
     /// Something was appended that is not confirmed.
     pub(crate) fn is_waiting(&self) -> bool {
-        !self.appended.is_empty() || self.hidden.is_some() || self.earlier.is_some()
+        !self.appended.is_empty() || self.hidden.is_some() || !self.moments.is_empty()
     }
 
     /// What has become safe since the last time; at every tick, and in between if it is time.
@@ -86,15 +88,25 @@ impl Tracker {
         let since = delay.map_or(now, |_| since);
         let settled = delay.is_some_and(|delay| now.duration_since(since) >= delay);
         let is_gone = |(then, _): &(Vec<u64>, Reaches)| then.iter().all(|c| !chunks.contains(c));
-        let (confirmed, earlier) = match self.earlier.take() {
-            Some(earlier) if is_gone(&earlier) => (Some(earlier.1), None),
-            earlier => (None, earlier),
-        };
-        self.earlier = earlier;
-        if settled && self.earlier.is_none() {
-            self.earlier = (!hidden.is_empty()).then_some((chunks, hidden));
-        } else if !hidden.is_empty() {
+        let gone = self.moments.iter().take_while(|m| is_gone(m)).count();
+        let confirmed = (gone > 0).then(|| {
+            let moments = self.moments.drain(..gone);
+            moments.flat_map(|(_, reaches)| reaches).collect()
+        });
+        if hidden.is_empty() {
+            return confirmed;
+        }
+        if !settled {
             self.hidden = Some((since, hidden));
+            return confirmed;
+        }
+        let full = self.moments.len() >= MOMENTS;
+        match self.moments.back_mut() {
+            Some((then, reaches)) if full || *then == chunks => {
+                *then = chunks;
+                reaches.extend(hidden);
+            }
+            _ => self.moments.push_back((chunks, hidden)),
         }
         confirmed
     }
@@ -106,7 +118,8 @@ impl Tracker {
         }
         self.waiting = 0;
         self.held = 0;
-        let mut all = self.earlier.take().map(|(_, r)| r).unwrap_or_default();
+        let mut all = Reaches::default();
+        all.extend(self.moments.drain(..).flat_map(|(_, reaches)| reaches));
         all.extend(self.hidden.take().map(|(_, r)| r).unwrap_or_default());
         all.extend(self.appended.drain());
         Some(all)

@@ -209,6 +209,12 @@ impl Followed {
         Ok(head[..length] == self.head[..known])
     }
 
+    /// Whether the file, now `size` bytes long, is not what it was when it was read.
+    pub(crate) fn is_rewritten(&self, size: u64) -> bool {
+        let holds = || self.holds_what_was_read().unwrap_or(true);
+        self.handle.is_some() && self.offset > 0 && (size < self.offset || !holds())
+    }
+
     /// Whether a file that is now `size` bytes long, shorter than what was read, merely lost its end.
     pub(crate) fn was_cut_to(&self, size: u64) -> io::Result<bool> {
         let Some(handle) = &self.handle else {

@@ -64,6 +64,18 @@ impl Print {
         }
     }
 
+    /// Whether `bytes` begin with what it is of.
+    pub(crate) fn is_head_of(&self, bytes: &[u8]) -> bool {
+        let head = bytes.get(..self.length.into());
+        head.is_some_and(|head| Print::of(head) == *self)
+    }
+
+    /// Whether `bytes` end with what it is of.
+    pub(crate) fn is_end_of(&self, bytes: &[u8]) -> bool {
+        let start = bytes.len().checked_sub(self.length.into());
+        start.is_some_and(|start| Print::of(&bytes[start..]) == *self)
+    }
+
     fn is_at(&self, handle: &File, offset: u64) -> io::Result<bool> {
         let mut bytes = vec![0; usize::from(self.length)];
         let length = read_full(handle, &mut bytes, offset)?;

@@ -21,8 +21,8 @@ const SECOND_LOOK: Duration = Duration::from_secs(1);
 
 /// What was found at a file's path.
 enum Reopened {
-    /// The file, which is now read through a new handle.
-    Same,
+    /// The file, which is now read through a new handle, and what is seen through that.
+    Same(Seen),
     /// Another file.
     Replaced(PathBuf),
     /// Nothing that can be opened.
@@ -43,52 +43,62 @@ impl Worker {
         let Ok(metadata) = metadata else {
             return;
         };
-        let seen = Seen::of(&metadata);
+        self.looked(id, told, Seen::of(&metadata));
+    }
+
+    /// Goes by what was seen of a file.
+    fn looked(&mut self, id: FileId, told: bool, mut seen: Seen) {
+        let Some(file) = self.files.get_mut(&id) else {
+            return;
+        };
         if !told && seen == file.seen {
+            file.shrunk_since = None;
             if seen.size > file.offset {
                 self.give_turn(id);
             }
             return;
         }
-        let size = seen.size;
         // A file without a handle and without growth: only its path was checked.
-        if (size != file.offset || told) && file.handle.is_none() && !self.ensure_open(id) {
+        if (seen.size != file.offset || told) && file.handle.is_none() && !self.ensure_open(id) {
             return;
         }
         let Some(file) = self.files.get_mut(&id) else {
             return;
         };
-        if file.handle.is_some() && file.offset > 0 {
-            let rewritten = size < file.offset || !file.holds_what_was_read().unwrap_or(true);
-            if rewritten && file.remote && file.path.is_none() {
-                // Some network filesystems answer for the new file of that name.
-                let lost = file.seen.size.saturating_sub(file.offset);
-                self.counters.lost_bytes.add(lost);
-                self.let_go(id);
+        let mut rewritten = file.is_rewritten(seen.size);
+        if rewritten && file.remote {
+            // A network filesystem's answer may be older than what was read.
+            let since = *file.shrunk_since.get_or_insert_with(Instant::now);
+            let second = since.elapsed() >= SECOND_LOOK;
+            if file.path.is_none() {
+                if second {
+                    // Some answer for the new file of that name.
+                    let lost = file.seen.size.saturating_sub(file.offset);
+                    self.counters.lost_bytes.add(lost);
+                    self.let_go(id);
+                }
                 return;
             }
-            if rewritten && file.remote {
-                let since = *file.shrunk_since.get_or_insert_with(Instant::now);
-                if since.elapsed() < SECOND_LOOK {
-                    // A network filesystem's answer may be older than what was read.
-                    self.reopen(id);
+            match self.reopen(id) {
+                _ if !second => return,
+                Reopened::Same(now) => {
+                    seen = now;
+                    let file = self.files.get(&id);
+                    rewritten = file.is_some_and(|file| file.is_rewritten(seen.size));
+                }
+                Reopened::Replaced(path) => {
+                    // The handle holds neither the old file nor surely the new one.
+                    self.close(id);
+                    self.gone(&path);
+                    self.consider(&path);
                     return;
                 }
-                match self.reopen(id) {
-                    Reopened::Same => {}
-                    Reopened::Replaced(path) => {
-                        // The handle holds neither the old file nor surely the new one.
-                        self.close(id);
-                        self.gone(&path);
-                        self.consider(&path);
-                        return;
-                    }
-                    Reopened::Not => {}
-                }
+                Reopened::Not => {}
             }
-            if rewritten {
-                self.rewritten(id, size);
-            }
+        }
+        let size = seen.size;
+        if rewritten {
+            self.rewritten(id, size);
         }
         let Some(file) = self.files.get_mut(&id) else {
             return;
@@ -126,9 +136,9 @@ impl Worker {
             Ok((_, metadata)) if Identity::of(&metadata) != file.identity => {
                 Reopened::Replaced(path)
             }
-            Ok((handle, _)) if file.handle.is_some() => {
+            Ok((handle, metadata)) if file.handle.is_some() => {
                 file.handle = Some(handle);
-                Reopened::Same
+                Reopened::Same(Seen::of(&metadata))
             }
             _ => Reopened::Not,
         }
@@ -600,7 +610,76 @@ pub(crate) fn related(original: &Path, path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
+
+    /// A worker that has read the file at `path`, as if that were on a network filesystem.
+    fn far_away(path: &Path) -> (Worker, FileId) {
+        let mut worker = Worker::with(&[("path", path.to_str().unwrap())]);
+        worker.scan();
+        while worker.read_turn() {}
+        let id = *worker.files.keys().next().unwrap();
+        worker.files.get_mut(&id).unwrap().remote = true;
+        (worker, id)
+    }
+
+    fn a_second_later(worker: &mut Worker, id: FileId) {
+        let file = worker.files.get_mut(&id).unwrap();
+        file.shrunk_since = file.shrunk_since.map(|since| since - SECOND_LOOK);
+    }
+
+    #[test]
+    fn a_stale_size_is_no_truncation() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.log");
+        fs::write(&path, "one\ntwo\n").unwrap();
+        let (mut worker, id) = far_away(&path);
+        let current = worker.files[&id].seen;
+        let stale = Seen {
+            size: 4,
+            modified: (1, 0),
+        };
+        // The next answer is right again; it may be the same one as before, or a newer one.
+        for next in [current, Seen { size: 8, ..stale }] {
+            worker.looked(id, false, stale);
+            worker.looked(id, false, stale);
+            worker.looked(id, false, next);
+            assert_eq!(worker.files[&id].shrunk_since, None, "{next:?}");
+        }
+        // It is told for long, but one who asks anew is told better.
+        worker.looked(id, true, stale);
+        a_second_later(&mut worker, id);
+        worker.looked(id, true, stale);
+        // The same of a file that has left its path, and whose rest is still to come.
+        let mut writer = File::options().append(true).open(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        worker.gone(&path);
+        worker.looked(id, true, stale);
+        writer.write_all(b"three\n").unwrap();
+        worker.look(id, true);
+        while worker.read_turn() {}
+        assert_eq!(worker.files[&id].offset, 14);
+        assert_eq!(worker.counters.truncations.get(), 0);
+        assert_eq!(worker.counters.lines.get(), 3);
+    }
+
+    #[test]
+    fn far_away_a_truncation_is_believed_at_the_second_look() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.log");
+        fs::write(&path, "one\ntwo\n").unwrap();
+        let (mut worker, id) = far_away(&path);
+        fs::write(&path, "3\n").unwrap();
+        worker.look(id, true);
+        worker.look(id, true);
+        assert_eq!(worker.counters.truncations.get(), 0);
+        a_second_later(&mut worker, id);
+        worker.look(id, false);
+        assert_eq!(worker.counters.truncations.get(), 1);
+        while worker.read_turn() {}
+        assert_eq!(worker.counters.lines.get(), 3);
+    }
 
     #[test]
     fn rotated_names_lead_to_their_original() {

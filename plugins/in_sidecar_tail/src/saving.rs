@@ -434,8 +434,6 @@ impl Worker {
             return;
         };
         let entries: Vec<Entry> = saving.unclaimed.iter().cloned().collect();
-        let mut place = saving.location.state().as_os_str().to_owned();
-        place.push(".rest");
         let mut listings: HashMap<PathBuf, HashMap<u64, PathBuf>> = HashMap::new();
         for entry in entries {
             let Some(folder) = entry.path.parent() else {
@@ -456,18 +454,38 @@ impl Worker {
                     fits.then_some((path, handle, metadata))
                 })
                 .or_else(|| self.find_copy(folder, &entry.path, &entry.clue, None));
-            if found.is_none() && !self.recover_compressed(&entry, place.as_ref()) {
+            let Some((path, handle, metadata)) = found else {
+                self.search_compressed(entry);
                 continue;
-            }
-            if let Some(saving) = &mut self.saving {
-                saving.unclaimed.remove(|other| *other == entry);
-            }
-            self.entry_gone(entry.identity);
-            if let Some((path, handle, metadata)) = found {
-                let name = entry.path.clone();
-                self.follow_claimed(&path, handle, &metadata, entry, name);
-            }
+            };
+            self.drop_unclaimed(&entry);
+            let name = entry.path.clone();
+            self.follow_claimed(&path, handle, &metadata, entry, name);
         }
+    }
+
+    /// The position is somebody's now. `false`: it was before.
+    pub(crate) fn drop_unclaimed(&mut self, entry: &Entry) -> bool {
+        let Some(saving) = &mut self.saving else {
+            return false;
+        };
+        let mut found = false;
+        saving.unclaimed.remove(|other| {
+            found |= other == entry;
+            other == entry
+        });
+        if found {
+            self.entry_gone(entry.identity);
+        }
+        found
+    }
+
+    /// Where a file may be made, beside the state.
+    pub(crate) fn rest_place(&self) -> Option<PathBuf> {
+        let saving = self.saving.as_ref()?;
+        let mut place = saving.location.state().as_os_str().to_owned();
+        place.push(".rest");
+        Some(place.into())
     }
 }
 

@@ -296,7 +296,7 @@ impl Location {
 
     fn peek(&self) -> Result<Vec<Entry>, Unusable> {
         match fs::read(&self.state) {
-            // A journal that cannot be read is as none: it only repeats less.
+            // A journal that cannot be read is as none: that only repeats more.
             Ok(bytes) => parse(&bytes, &fs::read(&self.journal).unwrap_or_default()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(Unusable::Damaged(error.to_string())),

@@ -13,7 +13,7 @@ use flb_sidecar_sdk::event::RecordFormat;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use tracing::{info, warn};
 
-use crate::compressed::{Remembered, Unsettled};
+use crate::compressed::{Remembered, Search, Unsettled};
 use crate::counters::{Counters, Trouble};
 use crate::delivery::LOOK;
 use crate::discovery::Listings;
@@ -72,6 +72,8 @@ pub(crate) struct Worker {
     pub(crate) compressed: HashSet<Identity>,
     /// Those of which it is not said yet what they are.
     pub(crate) unsettled: Vec<Unsettled>,
+    /// Files with known positions whose compressed form is looked for.
+    pub(crate) searches: VecDeque<Search>,
     /// Files that were let go, the newest last.
     pub(crate) remembered: VecDeque<Remembered>,
     /// What is wrong with paths at present, and was said.
@@ -145,6 +147,7 @@ impl Worker {
             to_check: Vec::new(),
             compressed: HashSet::new(),
             unsettled: Vec::new(),
+            searches: VecDeque::new(),
             remembered: VecDeque::new(),
             troubles: HashSet::new(),
             turns: VecDeque::new(),
@@ -188,7 +191,7 @@ impl Worker {
                 self.scan();
             }
             self.timers(now);
-            let more = self.read_turn();
+            let more = self.read_turn() | self.search_on();
             self.end_drain();
             if deadline.is_some_and(|at| now >= at) {
                 self.say_unread();
@@ -297,7 +300,10 @@ impl Worker {
             .map(|since| now.saturating_duration_since(since).as_secs())
             .max();
         let unread = ahead + self.carried;
-        let idle = self.turns.is_empty() && self.batch.is_empty() && self.held.is_empty();
+        let idle = self.turns.is_empty()
+            && self.batch.is_empty()
+            && self.held.is_empty()
+            && self.searches.is_empty();
         self.counters.files.set(self.files.len() as u64);
         self.counters.files_open.set(self.open_handles as u64);
         self.counters.lag_seconds.set(oldest.unwrap_or(0));
@@ -325,18 +331,26 @@ impl Worker {
         let ids: Vec<FileId> = self.files.keys().copied().collect();
         for id in ids {
             self.look(id, true);
-            if let Some(file) = self.files.get_mut(&id).filter(|file| !file.retired) {
-                file.drained = request - 1;
-                self.drain_left += 1;
-                self.give_turn(id);
-            }
+            self.drain_too(id);
+        }
+    }
+
+    /// A drain ends no earlier than this file does.
+    pub(crate) fn drain_too(&mut self, id: FileId) {
+        let file = self.files.get_mut(&id).filter(|file| !file.retired);
+        if let Some((file, request)) = file.zip(self.draining) {
+            file.drained = request - 1;
+            self.drain_left += 1;
+            self.give_turn(id);
         }
     }
 
     fn end_drain(&mut self) {
-        let Some(request) = self.draining.filter(|_| self.drain_left == 0) else {
+        let over = self.drain_left == 0 && self.searches.is_empty();
+        let Some(request) = self.draining.filter(|_| over) else {
             return;
         };
+        self.settle_compressed(true);
         let ids: Vec<FileId> = self.files.keys().copied().collect();
         for id in ids {
             self.finish_line(id);
@@ -414,5 +428,22 @@ fn report_row(id: FileId, file: &Followed) -> Row {
         file: Some((id, file.name.clone())),
         read: file.read,
         unread: file.unread(),
+    }
+}
+
+#[cfg(test)]
+impl Worker {
+    /// One that is driven by a test, step by step.
+    pub(crate) fn with(options: &[(&str, &str)]) -> Self {
+        use crate::options::OPTIONS;
+        use flb_sidecar_sdk::{metrics::Metrics, Settings};
+        let settings = Settings::new("tail", OPTIONS, options.iter().copied()).unwrap();
+        Worker::new(
+            Options::read(&settings).unwrap(),
+            None,
+            RecordFormat::WithMetadata,
+            Arc::new(Shared::new().unwrap()),
+            Counters::new(&Metrics::default()),
+        )
     }
 }

@@ -29,6 +29,29 @@ fn a_restart_repeats_nothing_and_loses_nothing() {
 }
 
 #[test]
+fn a_file_that_began_anew_is_no_new_file() {
+    let setup = Setup::new("*.log");
+    let file = setup.file("a.log");
+    let (pattern, db) = (setup.file(setup.pattern), setup.db());
+    let options = [
+        ("path", pattern.to_str().unwrap()),
+        ("db", db.to_str().unwrap()),
+        ("read_from_head", "off"),
+    ];
+    append(&file, "");
+    let mut rig = Rig::try_start(&options, delivering()).unwrap();
+    rig.until("it is followed", |rig| rig.metric("files_followed") == 1);
+    append(&file, "one\n");
+    rig.wait_for(&["one"]);
+    fs::write(&file, "").unwrap();
+    rig.until("truncated", |rig| rig.metric("truncations_total") == 1);
+    rig.exit();
+    append(&file, "two\n");
+    let mut rig = Rig::try_start(&options, delivering()).unwrap();
+    rig.wait_for(&["two"]);
+}
+
+#[test]
 fn behind_the_deadline_of_a_drain_nothing_is_handed_over() {
     let setup = Setup::new("*.log");
     let file = setup.file("a.log");
@@ -360,6 +383,26 @@ fn numbered_chunks_tell_what_is_delivered_under_a_steady_stream() {
     }
     assert_eq!(rig.host.flushes, 0, "nothing is held back");
     rig.host.undelivered = Some(vec![30]);
+    setup.saved(&mut rig, &file, 8);
+}
+
+#[test]
+fn each_chunk_counts_when_it_is_delivered_whatever_came_behind_it() {
+    let setup = Setup::new("*.log");
+    let file = setup.file("a.log");
+    let mut rig = setup.start_on(stuck());
+    let lines = ["one", "two", "three"];
+    for (number, chunks) in [vec![1], vec![1, 2], vec![2, 3]].into_iter().enumerate() {
+        rig.host.undelivered = Some(chunks);
+        append(&file, &format!("{}\n", lines[number]));
+        rig.wait_for(&lines[..=number]);
+        rig.tail
+            .as_mut()
+            .unwrap()
+            .collect(Wake::Tick, &mut rig.host);
+    }
+    setup.saved(&mut rig, &file, 4);
+    rig.host.undelivered = Some(vec![3]);
     setup.saved(&mut rig, &file, 8);
 }
 

@@ -6,7 +6,7 @@ mod common;
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{symlink, FileExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -414,6 +414,82 @@ fn a_file_that_cannot_be_read_is_counted_once_and_stops_nobody() {
     rig.drain();
     assert_eq!(rig.lines(), ["one", "two"]);
     assert_eq!(rig.errors("read"), 1, "counted once");
+}
+
+/// A filesystem in a file, mounted read-only, with one log of two lines that no cache holds.
+struct Disk {
+    base: tempfile::TempDir,
+    device: String,
+}
+
+impl Disk {
+    fn new() -> Option<Disk> {
+        let base = tempfile::tempdir().ok()?;
+        let (image, folder) = (base.path().join("image"), base.path().join("folder"));
+        let (image, folder) = (image.to_str()?, folder.to_str()?);
+        fs::create_dir(folder).ok()?;
+        File::create(image).ok()?.set_len(1 << 20).ok()?;
+        output("mkfs.ext2", &["-q", "-F", image])?;
+        // Past the cache, or what is missing in the image would be read as zeroes.
+        let device = output("losetup", &["--find", "--show", "--direct-io=on", image])?;
+        let disk = Disk { base, device };
+        output("mount", &[&disk.device, folder])?;
+        append(&disk.log(), "one\ntwo\n");
+        output("umount", &[folder])?;
+        output("mount", &["-o", "ro", &disk.device, folder])?;
+        // Names and sizes are known from now on, without the disk.
+        fs::metadata(disk.log()).ok()?;
+        Some(disk)
+    }
+
+    fn image(&self) -> PathBuf {
+        self.base.path().join("image")
+    }
+
+    fn log(&self) -> PathBuf {
+        self.base.path().join("folder/a.log")
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let folder = self.base.path().join("folder");
+        let _ = Command::new("umount").arg("-l").arg(folder).output();
+        output("losetup", &["--detach", &self.device]);
+    }
+}
+
+/// What a command says; `None`: it does not work here.
+fn output(command: &str, arguments: &[&str]) -> Option<String> {
+    let done = Command::new(command).args(arguments).output().ok()?;
+    let text = String::from_utf8(done.stdout).ok()?;
+    done.status.success().then(|| text.trim().to_owned())
+}
+
+#[test]
+fn a_disk_that_fails_for_a_while_loses_nothing() {
+    let Some(disk) = Disk::new() else {
+        eprintln!("SKIPPED a failing disk: no loop devices with direct I/O here, or not root");
+        return;
+    };
+    let content = fs::read(disk.image()).unwrap();
+    fs::write(disk.image(), "").unwrap();
+    let failed = fs::read(disk.log()).map_err(|error| error.raw_os_error());
+    assert_eq!(failed, Err(Some(5)), "EIO");
+    let dir = tempfile::tempdir().unwrap();
+    let other = dir.path().join("b.log");
+    append(&other, "zero\n");
+    let paths = format!("{},{}", disk.log().display(), other.display());
+    let options = [("path", paths.as_str()), ("progress_check_interval", "0")];
+    let mut rig = Rig::start(&options);
+    rig.wait_for(&["zero"]);
+    rig.until("the error is counted", |rig| rig.errors("read") == 1);
+    fs::write(disk.image(), content).unwrap();
+    rig.wait_for(&["zero", "one", "two"]);
+    rig.drain();
+    assert_eq!(rig.lines(), ["zero", "one", "two"]);
+    assert_eq!(rig.errors("read"), 1, "counted once");
+    assert_eq!(rig.metric("lost_bytes_total"), 0);
 }
 
 #[test]

@@ -15,6 +15,7 @@ pub mod job;
 pub mod memory;
 pub mod pipeline;
 pub mod pod_api;
+pub mod port;
 pub mod process;
 pub mod random;
 pub mod short_job;

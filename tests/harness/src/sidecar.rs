@@ -2,23 +2,15 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::build::{self, root};
 use crate::host::{Host, Version};
 use crate::pipeline::Pipeline;
+use crate::port::free_port;
 use crate::process::{Ended, Running};
-
-/// A port nobody listens at.
-///
-/// # Panics
-/// When there is none.
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("a bound socket").port()
-}
 
 /// The form of a configuration that a host takes: 3.2.0 to 3.2.3 read no classic list of plugins.
 pub fn form(host: &Host) -> &'static str {

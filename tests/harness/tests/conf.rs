@@ -9,8 +9,9 @@ use std::time::{Duration, SystemTime};
 
 use flb_sidecar_tests::build::{library, root};
 use flb_sidecar_tests::host::real_hosts;
+use flb_sidecar_tests::port::free_port;
 use flb_sidecar_tests::process::json_lines;
-use flb_sidecar_tests::sidecar::{append, free_port, Sidecar};
+use flb_sidecar_tests::sidecar::{append, Sidecar};
 use flb_sidecar_tests::{say, wait_until, Host, Pipeline, Running, Version, DEADLINE};
 use serde_json::Value as Json;
 

@@ -3,13 +3,14 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
 use flb_sidecar_sdk::event::{begin_record, records, RecordFormat, Timestamp};
 use flb_sidecar_sdk::json;
 use flb_sidecar_tests::forward::Forward;
+use flb_sidecar_tests::port::free_port;
 use flb_sidecar_tests::sink::Sink;
 use flb_sidecar_tests::{each_real_host, wait_until, Host, Pipeline};
 use kube_client::testing::{Act, Authority, Server};
@@ -65,11 +66,6 @@ fn whole(mut body: &str) -> Option<String> {
         text.push_str(rest.get(..length)?);
         body = rest.get(length + 2..)?;
     }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("it has an address").port()
 }
 
 /// What the API does first.

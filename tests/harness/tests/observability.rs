@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 
 use flb_sidecar_tests::build::{self, root};
 use flb_sidecar_tests::host::real_hosts;
+use flb_sidecar_tests::port::free_port;
 use flb_sidecar_tests::{say, wait_until, Pipeline, DEADLINE};
 use serde_json::Value as Json;
 
@@ -64,9 +65,7 @@ fn every_metric_in_the_dashboard_and_the_alerts_exists() {
     let named: BTreeSet<String> = named.into_iter().flatten().collect();
     assert!(named.len() > 15, "{named:?}");
 
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = listener.local_addr().expect("a bound socket").port();
-    drop(listener);
+    let port = free_port();
     let mut pipeline = Pipeline::bare(&host);
     let plugins = pipeline.path("plugins");
     fs::create_dir(&plugins).expect("a fresh folder takes folders");

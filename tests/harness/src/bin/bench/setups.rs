@@ -1,9 +1,9 @@
 //! The pipelines that are compared, each ending in the output `null`.
 
+use flb_sidecar_tests::port::free_port;
 use flb_sidecar_tests::{build, Host, Pipeline, NO_OPTIONS};
 
 use crate::input::{kube_tag, pod, Log, LUA, NAMESPACE, POD};
-use crate::measure::free_port;
 
 /// Parser of the stock `tail` for JSON lines.
 const PARSERS: &str = "[PARSER]\n    Name json\n    Format json\n    Time_Key time\n    \
