@@ -1,5 +1,6 @@
 //! Keeping positions: what has left the host goes into the state file, and is found again.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, Metadata};
 use std::os::unix::fs::DirEntryExt;
@@ -266,8 +267,10 @@ impl Worker {
         let live = || self.files.values().filter_map(|file| entry_of(file, seen));
         let unclaimed = saving.unclaimed.iter().cloned().collect::<Vec<Entry>>();
         let written = saving.write(last, || {
-            let live: Vec<Entry> = live().collect();
-            Job::Document(state::render(live.iter().chain(&unclaimed), journal))
+            let all = live()
+                .map(Cow::Owned)
+                .chain(unclaimed.iter().map(Cow::Borrowed));
+            Job::Document(state::render(all, journal))
         });
         if !written {
             saving.next = now + CHANGES_INTERVAL;

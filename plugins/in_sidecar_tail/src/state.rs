@@ -10,6 +10,8 @@
 //! It names the document that it follows, so lines left over from an older document do no harm,
 //! and neither does a build that knows no journal.
 
+use std::borrow::Borrow;
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
@@ -18,7 +20,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{flock, FlockOperation};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::identity::{Clue, Identity, Print};
@@ -48,11 +50,10 @@ pub(crate) struct Changes {
     pub(crate) files: Vec<Entry>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Document {
-    version: u32,
     /// Number of the journal that goes on from here; 0: there is none.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default)]
     journal: u64,
     files: Vec<Row>,
 }
@@ -222,12 +223,31 @@ fn read_line(line: &[u8]) -> Option<Line> {
     serde_json::from_slice(json).ok()
 }
 
+/// A document whose rows are made one after the other: of ten thousand files, copies take room.
+#[derive(Serialize)]
+#[serde(bound = "I: Iterator<Item: Borrow<Entry>>")]
+struct Rows<I> {
+    version: u32,
+    #[serde(skip_serializing_if = "is_zero")]
+    journal: u64,
+    #[serde(serialize_with = "each_row")]
+    files: Cell<Option<I>>,
+}
+
+fn each_row<S: Serializer, I: Iterator<Item: Borrow<Entry>>>(
+    entries: &Cell<Option<I>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let entries = entries.take().into_iter().flatten();
+    serializer.collect_seq(entries.map(|entry| Row::from(entry.borrow())))
+}
+
 /// Writes a document from which the journal of this number goes on.
-pub(crate) fn render<'a>(entries: impl Iterator<Item = &'a Entry>, journal: u64) -> Vec<u8> {
-    let document = Document {
+pub(crate) fn render<E: Borrow<Entry>>(entries: impl Iterator<Item = E>, journal: u64) -> Vec<u8> {
+    let document = Rows {
         version: VERSION,
         journal,
-        files: entries.map(Row::from).collect(),
+        files: Cell::new(Some(entries)),
     };
     // Only maps with odd keys and failing writers make this fail, and there are none.
     serde_json::to_vec(&document).unwrap_or_default()
