@@ -59,7 +59,9 @@ fn stock(host: &Host, folder: PathBuf) -> Image {
         let target = folder.join(at.strip_prefix("/").unwrap_or(at));
         fs::create_dir_all(target.parent().expect("a file has a folder"))
             .expect("it takes folders");
-        fs::copy(path, &target).expect("a file can be copied");
+        // By another process: a program cannot be started while a child of another thread here
+        // still has it open for writing.
+        check(Command::new("cp").arg("-L").arg(path).arg(&target));
     };
     place(&host.program, Path::new("/fluent-bit/bin/fluent-bit"));
     let libraries = check(Command::new("ldd").arg(&host.program));
