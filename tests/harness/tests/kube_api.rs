@@ -11,6 +11,7 @@ use flb_sidecar_sdk::event::{begin_record, records, RecordFormat, Timestamp};
 use flb_sidecar_sdk::json;
 use flb_sidecar_tests::forward::Forward;
 use flb_sidecar_tests::port::free_port;
+use flb_sidecar_tests::process::Output;
 use flb_sidecar_tests::sink::Sink;
 use flb_sidecar_tests::{each_real_host, wait_until, Host, Pipeline};
 use kube_client::testing::{Act, Authority, Server};
@@ -18,6 +19,9 @@ use serde_json::{json, Value as Json};
 use tempfile::TempDir;
 
 const POD_PATH: &str = "/api/v1/namespaces/team-a/pods/app-0";
+
+/// What an instance says when its trouble begins.
+const NOTHING: &str = "the API has nothing for Pod 'app-0': ";
 
 /// Two calls are at least 10 s apart, one more than that after a failure.
 const DEADLINE: Duration = Duration::from_secs(90);
@@ -227,10 +231,20 @@ impl Instance {
         failed && value("api_requests_total", "") >= Some(2.0)
     }
 
-    /// The first call was made, or cannot be made.
-    fn is_in_trouble(&self) -> bool {
-        let no_call = matches!(self.trouble, Trouble::OldAuthority | Trouble::NoToken);
-        no_call || self.server.calls() > 0
+    /// The first call was made, or failed before a request was sent.
+    fn is_in_trouble(&self, output: &Output) -> bool {
+        if matches!(self.trouble, Trouble::OldAuthority | Trouble::NoToken) {
+            self.said(&output.stderr(), NOTHING) > 0
+        } else {
+            self.server.calls() > 0
+        }
+    }
+
+    /// How many lines it wrote with this.
+    fn said(&self, stderr: &str, part: &str) -> usize {
+        let alias = format!(":{}]", self.alias);
+        let own = stderr.lines().filter(|line| line.contains(&alias));
+        own.filter(|line| line.contains(part)).count()
     }
 }
 
@@ -282,7 +296,7 @@ fn troubles(host: &Host) {
         "the first calls",
         &mut instances,
         &mut client,
-        Instance::is_in_trouble,
+        |instance| instance.is_in_trouble(running.output()),
     );
     let sent: Vec<usize> = instances.iter().map(|instance| instance.sent).collect();
     let came = wait_until(DEADLINE, || {
@@ -345,7 +359,7 @@ fn troubles(host: &Host) {
 
     let ended = running.terminate();
     for instance in &instances {
-        let (trouble, alias) = (instance.trouble, format!(":{}]", instance.alias));
+        let trouble = instance.trouble;
         let delivered = instance.delivered(&sink);
         let mut numbers: Vec<u64> = delivered.iter().filter_map(|r| r["n"].as_u64()).collect();
         // The output's workers deliver chunks side by side.
@@ -361,15 +375,8 @@ fn troubles(host: &Host) {
             assert!(path == POD_PATH || path.is_empty(), "{trouble:?}: {path}");
         }
         // Said once when it begins and once when it is over.
-        let lines = |part: &str| {
-            let own = ended
-                .stderr
-                .lines()
-                .filter(|line| line.contains(alias.as_str()));
-            own.filter(|line| line.contains(part)).count()
-        };
-        let began = lines("the API has nothing for Pod 'app-0': ");
-        let over = lines("the API answers for Pod 'app-0' again");
+        let began = instance.said(&ended.stderr, NOTHING);
+        let over = instance.said(&ended.stderr, "the API answers for Pod 'app-0' again");
         // A call may be under way while all rotates: that is one trouble more.
         let times = usize::from(instance.reason.is_some());
         let right = began == over && (times..=times + 1).contains(&began);
