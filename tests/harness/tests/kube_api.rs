@@ -292,12 +292,9 @@ fn troubles(host: &Host) {
     let mut client = Forward::connect(Path::new(&socket));
 
     // The first records are there before any call is answered well.
-    send_until(
-        "the first calls",
-        &mut instances,
-        &mut client,
-        |instance| instance.is_in_trouble(running.output()),
-    );
+    send_until("the first calls", &mut instances, &mut client, |instance| {
+        instance.is_in_trouble(running.output())
+    });
     let sent: Vec<usize> = instances.iter().map(|instance| instance.sent).collect();
     let came = wait_until(DEADLINE, || {
         let mut both = instances.iter().zip(&sent);
