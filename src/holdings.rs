@@ -5,7 +5,7 @@
 //! (`rewrite_tag`, `multiline`); and chunks in the filesystem, which a killed host leaves whole,
 //! since they are memory maps of files whose header is written with every append.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::c_void;
 use std::time::Duration;
 
 use crate::abi::bindings::host_config;
@@ -14,8 +14,6 @@ use crate::abi::layouts;
 use crate::abi::memory::Memory;
 use crate::host::{self, Host, Section};
 
-/// Inputs are numbered from 0 without gaps; this ends the search on a host gone wrong.
-const MAX_INPUTS: c_int = 1024;
 /// Emitters of `rewrite_tag` have this name unless the filter has an alias or names its emitter.
 const PASSING: &str = "emitter_for_rewrite_tag";
 /// How long such an emitter may have records outside its chunks.
@@ -144,14 +142,13 @@ impl Holder {
             let others = nodes.iter().filter(|node| !config.contains(node));
             return Some(others.map(|node| node - offset).collect());
         }
-        let by_id = self.host.functions.input_by_id.filter(|_| !threaded)?;
-        let config = self.config as *mut host_config;
-        let others = (0..MAX_INPUTS)
-            // SAFETY: the host's own config, on the engine's thread; NULL for an unknown number.
-            .map(|id| unsafe { by_id(config, id) } as usize)
-            .take_while(|instance| *instance != 0)
-            .filter(|instance| *instance != self.instance);
-        Some(others.collect())
+        if threaded {
+            return None;
+        }
+        // SAFETY: the host's own config; an input without a thread is called on the engine's.
+        let inputs = unsafe { self.host.inputs(self.config as *mut host_config) }?;
+        let instances = inputs.into_iter().map(|input| input as usize);
+        Some(instances.filter(|input| *input != self.instance).collect())
     }
 
     /// Looks for every emitter of the engine.

@@ -31,6 +31,9 @@ static HOST: OnceLock<Host> = OnceLock::new();
 /// The configuration of the engine that was told to end; 0: none.
 static ENDING: AtomicUsize = AtomicUsize::new(0);
 
+/// Inputs are numbered from 0 without gaps; this ends the search on a host gone wrong.
+const MAX_INPUTS: c_int = 1024;
+
 /// The host, once the constructor has accepted it.
 pub(crate) fn get() -> Option<&'static Host> {
     HOST.get()
@@ -42,6 +45,19 @@ pub(crate) fn set(host: Host) -> &'static Host {
 }
 
 impl Host {
+    /// Every input of the engine; `None`: this host has no function for it.
+    ///
+    /// # Safety
+    /// `config` is the host's own, and this is the engine's thread.
+    pub(crate) unsafe fn inputs(&self, config: *mut host_config) -> Option<Vec<*mut c_void>> {
+        let by_id = self.functions.input_by_id?;
+        let inputs = (0..MAX_INPUTS)
+            // SAFETY: as the caller says; NULL for an unknown number.
+            .map(|id| unsafe { by_id(config, id) })
+            .take_while(|instance| !instance.is_null());
+        Some(inputs.collect())
+    }
+
     /// What shifts the offsets of input instances in this build of the host.
     pub(crate) fn input_shift(&self) -> InputShift {
         InputShift::new(self.functions.chunk_trace.is_some())

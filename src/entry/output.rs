@@ -237,19 +237,11 @@ struct Handle<'a> {
     keeper: &'a Mutex<Option<Keeper>>,
 }
 
-/// Inputs are numbered from 0 without gaps; this ends the search on a host gone wrong.
-const MAX_INPUTS: c_int = 1024;
-
 impl Handle<'_> {
     fn instances(&self) -> Vec<*mut c_void> {
-        let Some(by_id) = self.core.host.functions.input_by_id else {
-            return Vec::new();
-        };
-        (0..MAX_INPUTS)
-            // SAFETY: the host's own config, on the engine's thread; NULL for an unknown number.
-            .map(|id| unsafe { by_id(self.core.config, id) })
-            .take_while(|instance| !instance.is_null())
-            .collect()
+        // SAFETY: the host's own config; outputs are called on the engine's thread.
+        let inputs = unsafe { self.core.host.inputs(self.core.config) };
+        inputs.unwrap_or_default()
     }
 
     /// Every output instance, found from our own one through the list that holds them all.
