@@ -421,6 +421,11 @@ impl Handle<'_> {
         })
     }
 
+    /// Nobody can tell how long records wait in front of an emitter, or inside one.
+    fn emitters_are_stuck(&self, around: &Surroundings, memory: &mut Memory) -> bool {
+        around.has_emitters() && self.core.is_stopping() || around.any_paused(memory)
+    }
+
     fn held(&self) -> Option<Held> {
         let mut memory = self.memory()?;
         let holder = self.holder();
@@ -431,8 +436,8 @@ impl Handle<'_> {
             let in_ring =
                 self.seen.threaded && holder.ring_holds_something(&mut memory) == Some(true);
             around.chunks(&mut memory, &mut held.chunks)?;
-            let lost = around.has_emitters() && self.core.is_stopping();
-            if in_ring || lost || !held.chunks.is_empty() || around.any_paused(&mut memory) {
+            let stuck = self.emitters_are_stuck(&around, &mut memory);
+            if in_ring || stuck || !held.chunks.is_empty() {
                 self.seen.hidden_at.set(Some(Instant::now()));
             }
             let hidden_at = self.seen.hidden_at.get();
@@ -546,8 +551,7 @@ impl InputHost for Handle<'_> {
     fn delay(&self) -> Option<Duration> {
         let mut memory = self.memory()?;
         let around = self.surroundings(&mut memory)?;
-        let lost = around.has_emitters() && self.core.is_stopping();
-        (!lost && !around.any_paused(&mut memory)).then_some(around.delay)
+        (!self.emitters_are_stuck(&around, &mut memory)).then_some(around.delay)
     }
 
     fn stock_positions(&self, db: &Path) -> Option<Vec<StockPosition>> {
