@@ -234,6 +234,12 @@ fn handle(body: impl FnOnce(bool)) {
     RUNNING.fetch_sub(1, Ordering::SeqCst);
 }
 
+fn pass_on(taken: &[Taken], signal: libc::c_int) {
+    if let Some(taken) = taken.iter().find(|taken| taken.signal == signal) {
+        taken.call_host();
+    }
+}
+
 /// Only atomics and clock_gettime here, and the host's own handler.
 extern "C" fn on_terminate(_signal: libc::c_int) {
     handle(|open| {
@@ -255,11 +261,7 @@ extern "C" fn on_reinstall(signal: libc::c_int) {
         if !open {
             return;
         }
-        for taken in &REINSTALLING {
-            if taken.signal == signal {
-                taken.call_host();
-            }
-        }
+        pass_on(&REINSTALLING, signal);
         if KEPT.load(Ordering::Acquire) > 0 {
             put_in_front();
         }
@@ -269,10 +271,8 @@ extern "C" fn on_reinstall(signal: libc::c_int) {
 /// Only atomics here, and the host's own handler.
 extern "C" fn on_stop(signal: libc::c_int) {
     handle(|open| {
-        for taken in STOPPING.iter().filter(|_| open) {
-            if taken.signal == signal {
-                taken.call_host();
-            }
+        if open {
+            pass_on(&STOPPING, signal);
         }
     });
 }
