@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::time::UNIX_EPOCH;
 
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Bytes of a file's head that are compared.
@@ -13,11 +14,12 @@ pub(crate) const HEAD: usize = 256;
 pub(crate) const TAIL: usize = 64;
 
 /// The system's idea of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Identity {
     pub(crate) device: u64,
     pub(crate) inode: u64,
     /// Nanoseconds since 1970, where the filesystem knows: an inode that is used again has another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) birth: Option<u64>,
 }
 

@@ -138,7 +138,7 @@ impl Saving {
     }
 
     /// Hands a job to the thread that writes, unless it is busy and there is time to wait.
-    fn write(&mut self, wait: bool, job: impl FnOnce() -> Job) -> bool {
+    fn write(&self, wait: bool, job: impl FnOnce() -> Job) -> bool {
         let Some(writer) = &self.writer else {
             return false;
         };
@@ -265,11 +265,10 @@ impl Worker {
         // Never used before, whoever wrote the document that was found here.
         let journal = (saving.journal + 1).max(seen * 1_000_000_000 + u64::from(time.nanos));
         let live = || self.files.values().filter_map(|file| entry_of(file, seen));
-        let unclaimed = saving.unclaimed.iter().cloned().collect::<Vec<Entry>>();
         let written = saving.write(last, || {
             let all = live()
                 .map(Cow::Owned)
-                .chain(unclaimed.iter().map(Cow::Borrowed));
+                .chain(saving.unclaimed.iter().map(Cow::Borrowed));
             Job::Document(state::render(all, journal))
         });
         if !written {
@@ -425,8 +424,7 @@ impl Worker {
         let Some(entry) = entry else {
             return (None, None);
         };
-        saving.unclaimed.remove(|other| *other == entry);
-        self.entry_gone(entry.identity);
+        self.drop_unclaimed(&entry);
         (Some(entry.clue.offset), Some(entry.path))
     }
 

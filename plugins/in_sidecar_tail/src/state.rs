@@ -62,16 +62,8 @@ struct Document {
 struct Line {
     journal: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    gone: Vec<Gone>,
+    gone: Vec<Identity>,
     files: Vec<Row>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Gone {
-    device: u64,
-    inode: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    birth: Option<u64>,
 }
 
 fn is_zero(number: &u64) -> bool {
@@ -159,26 +151,6 @@ impl From<Row> for Entry {
     }
 }
 
-impl From<&Identity> for Gone {
-    fn from(identity: &Identity) -> Self {
-        Gone {
-            device: identity.device,
-            inode: identity.inode,
-            birth: identity.birth,
-        }
-    }
-}
-
-impl From<Gone> for Identity {
-    fn from(gone: Gone) -> Self {
-        Identity {
-            device: gone.device,
-            inode: gone.inode,
-            birth: gone.birth,
-        }
-    }
-}
-
 /// Why a state file is not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Unusable {
@@ -201,11 +173,7 @@ pub(crate) fn parse(document: &[u8], journal: &[u8]) -> Result<Vec<Entry>, Unusa
     // What comes after a damaged line builds on it: repeating is better than losing.
     let lines = journal.split(|byte| *byte == b'\n').map_while(read_line);
     for line in lines.filter(|line| line.journal == document.journal) {
-        newer.extend(
-            line.gone
-                .into_iter()
-                .map(|gone| (Identity::from(gone), None)),
-        );
+        newer.extend(line.gone.into_iter().map(|gone| (gone, None)));
         let files = line.files.into_iter().map(Entry::from);
         newer.extend(files.map(|entry| (entry.identity, Some(entry))));
     }
@@ -257,7 +225,7 @@ pub(crate) fn render<E: Borrow<Entry>>(entries: impl Iterator<Item = E>, journal
 pub(crate) fn render_changes(changes: &Changes, journal: u64) -> Vec<u8> {
     let line = Line {
         journal,
-        gone: changes.gone.iter().map(Gone::from).collect(),
+        gone: changes.gone.clone(),
         files: changes.files.iter().map(Row::from).collect(),
     };
     sealed(&serde_json::to_vec(&line).unwrap_or_default())
