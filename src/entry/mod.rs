@@ -21,8 +21,9 @@ use crate::host::{self, Core, Host, Opened, Section};
 const INIT_OK: c_int = 0;
 const INIT_FAILED: c_int = -1;
 
-/// After a failed start the host stops its log thread without emptying it: without this pause the
-/// line that says why is sometimes lost. Nothing else runs yet that it could hold up.
+/// When the host ends, or fails to start, it stops its log thread without emptying it: without this
+/// pause the line that says why a start failed, or what panicked at an exit, is sometimes lost. In
+/// neither case is anything running that it could hold up.
 const LOG_PAUSE: Duration = Duration::from_millis(50);
 
 /// Runs an init callback's body.
@@ -103,7 +104,9 @@ fn make<T>(
 /// Ends the plugin and all that its core shares with the host.
 fn end<P>(core: &Core, plugin: Option<P>, exit: impl FnOnce(P)) {
     if let Some(plugin) = plugin {
-        core.run(|| exit(plugin));
+        if core.run(|| exit(plugin)).is_none() {
+            std::thread::sleep(LOG_PAUSE);
+        }
     }
     // Once more for what the plugin's threads wrote while they ended.
     core.run(|| core.sync_metrics(true));
