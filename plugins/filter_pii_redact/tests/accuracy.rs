@@ -3,25 +3,12 @@
 mod common;
 
 use common::lines::{log_lines, Random};
-use common::Bench;
+use common::{with_luhn, Bench};
 
 fn digits(r: &mut Random, count: usize) -> String {
     (0..count)
         .map(|_| char::from(b'0' + r.below(10) as u8))
         .collect()
-}
-
-fn with_luhn(body: &str) -> String {
-    let sum: u32 = body
-        .bytes()
-        .rev()
-        .enumerate()
-        .map(|(n, b)| {
-            let digit = u32::from(b - b'0') << (1 - n % 2);
-            digit / 10 + digit % 10
-        })
-        .sum();
-    format!("{body}{}", (10 - sum % 10) % 10)
 }
 
 /// Issuer prefixes and lengths of the types that the well-known generators have.

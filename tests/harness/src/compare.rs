@@ -19,7 +19,7 @@ use crate::destination::{Destination, Mood};
 use crate::host::Host;
 use crate::pipeline::Pipeline;
 use crate::process::Running;
-use crate::{wait_until, DEADLINE};
+use crate::{side_by_side, wait_until, DEADLINE};
 
 /// The kubelet kills what has not ended this long after SIGTERM.
 const KUBELET_KILLS: Duration = Duration::from_secs(30);
@@ -263,23 +263,10 @@ pub fn run(host: &Host, scenario: &Scenario, way: Way) -> Result {
 
 /// Runs every scenario both ways on `host`, and gives a table for a README.
 pub fn table(host: &Host) -> String {
-    let results: Vec<(Result, Result)> = std::thread::scope(|scope| {
-        let threads: Vec<_> = SCENARIOS
-            .iter()
-            .map(|scenario| {
-                scope.spawn(|| {
-                    let plugins = run(host, scenario, Way::Plugins);
-                    (plugins, run(host, scenario, Way::Loop))
-                })
-            })
-            .collect();
-        let join = |thread: std::thread::ScopedJoinHandle<'_, _>| thread.join();
-        threads
-            .into_iter()
-            .map(join)
-            .collect::<std::thread::Result<_>>()
-    })
-    .expect("no run panics");
+    let results = side_by_side(SCENARIOS, |scenario| {
+        let plugins = run(host, scenario, Way::Plugins);
+        (plugins, run(host, scenario, Way::Loop))
+    });
     let mut text = format!(
         "| {host} | lost: loop | lost: plugins | twice: loop | twice: plugins | seconds: loop | \
          seconds: plugins | status: loop | status: plugins |\n|---|---|---|---|---|---|---|---|---|\n"

@@ -52,6 +52,26 @@ pub fn wait_until<T>(deadline: Duration, mut ready: impl FnMut() -> Option<T>) -
     }
 }
 
+/// Runs everything at once, each on a thread, and gives the results in the items' order.
+///
+/// # Panics
+/// When one of the runs does, with what that said.
+pub fn side_by_side<T: Send, R: Send>(
+    items: impl IntoIterator<Item = T>,
+    run: impl Fn(T) -> R + Sync,
+) -> Vec<R> {
+    let run = &run;
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = items
+            .into_iter()
+            .map(|item| scope.spawn(move || run(item)))
+            .collect();
+        let join = |thread: std::thread::ScopedJoinHandle<'_, R>| thread.join();
+        let joined: std::thread::Result<Vec<R>> = threads.into_iter().map(join).collect();
+        joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
 /// Writes a line that the test runner does not capture.
 pub fn say(line: &str) {
     use std::io::Write as _;

@@ -19,7 +19,7 @@ use crate::host::Host;
 use crate::process::Running;
 use crate::random::Random;
 use crate::sidecar::{form, Sidecar};
-use crate::{wait_until, DEADLINE};
+use crate::{side_by_side, wait_until, DEADLINE};
 
 /// How a container replaces the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -377,17 +377,6 @@ pub fn run(plan: &Plan<'_>, done: impl Fn(Duration) + Sync) -> Outcome {
         let mut random = Random::new(plan.seed + pod as u64);
         Pod::start(plan.load).run(plan.way, &builds, &mut random, &done)
     };
-    let run_pod = &run_pod;
-    let outcomes: Vec<Outcome> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..plan.pods)
-            .map(|pod| scope.spawn(move || run_pod(pod)))
-            .collect();
-        let join = |thread: std::thread::ScopedJoinHandle<'_, _>| thread.join();
-        threads
-            .into_iter()
-            .map(join)
-            .collect::<std::thread::Result<_>>()
-    })
-    .expect("no pod panics");
+    let outcomes = side_by_side(0..plan.pods, run_pod);
     outcomes.into_iter().fold(Outcome::default(), Outcome::and)
 }

@@ -111,13 +111,21 @@ impl Play {
         }
     }
 
-    /// Every line comes, and positions are kept.
-    fn all_come_and_are_saved(&mut self, log: &str) {
+    /// Starts with some lines, which come.
+    fn begin(&mut self) {
+        self.site.write("app.log", 50);
+        self.start();
         self.all_come();
+    }
+
+    /// The same, and then nobody reads: the position is kept.
+    fn begin_and_stop(&mut self) {
+        self.begin();
         if self.ours() {
             let site = &self.site;
-            wait_until(DEADLINE, || site.all_saved(log).then_some(()));
+            wait_until(DEADLINE, || site.all_saved("app.log").then_some(()));
         }
+        self.stop();
     }
 
     /// What a log rotation does by renaming.
@@ -194,9 +202,7 @@ const ROWS: &[Row] = &[
         issues: "#1108 #2110",
         pattern: "app.log",
         script: |play| {
-            play.site.write("app.log", 50);
-            play.start();
-            play.all_come();
+            play.begin();
             play.asleep();
             let mut old = play.site.open("app.log");
             play.site.write("app.log", 500);
@@ -212,9 +218,7 @@ const ROWS: &[Row] = &[
         issues: "#1145 #5024",
         pattern: "app.log*",
         script: |play| {
-            play.site.write("app.log", 50);
-            play.start();
-            play.all_come();
+            play.begin();
             for generation in 1..4 {
                 play.rename(&format!("app.log.{generation}"));
                 play.site.write("app.log", 50);
@@ -227,9 +231,7 @@ const ROWS: &[Row] = &[
         issues: "#9580",
         pattern: "app.log",
         script: |play| {
-            play.site.write("app.log", 50);
-            play.start();
-            play.all_come();
+            play.begin();
             play.asleep();
             play.site.write("app.log", 500);
             play.copy_and_truncate("app.log.1");
@@ -242,9 +244,7 @@ const ROWS: &[Row] = &[
         issues: "#9580 #1145",
         pattern: "app.log*",
         script: |play| {
-            play.site.write("app.log", 50);
-            play.start();
-            play.all_come();
+            play.begin();
             play.asleep();
             play.site.write("app.log", 500);
             play.copy_and_truncate("app.log.1");
@@ -257,9 +257,7 @@ const ROWS: &[Row] = &[
         issues: "#4895",
         pattern: "app.log",
         script: |play| {
-            play.site.write("app.log", 50);
-            play.start();
-            play.all_come();
+            play.begin();
             play.asleep();
             play.site.write("app.log", 50);
             fs::remove_file(play.site.log("app.log")).expect("a log can be deleted");
@@ -272,10 +270,7 @@ const ROWS: &[Row] = &[
         issues: "#1875 #8025 #11455",
         pattern: "app.log",
         script: |play| {
-            play.site.write("app.log", 50);
-            play.start();
-            play.all_come_and_are_saved("app.log");
-            play.stop();
+            play.begin_and_stop();
             play.reuse_inode(80);
             play.start();
         },
@@ -285,9 +280,7 @@ const ROWS: &[Row] = &[
         issues: "#10319",
         pattern: "app.log",
         script: |play| {
-            play.site.write("app.log", 50);
-            play.start();
-            play.all_come();
+            play.begin();
             play.asleep();
             play.site.write("app.log", 20_000);
             fs::remove_file(play.site.log("app.log")).expect("a log can be deleted");
@@ -299,10 +292,7 @@ const ROWS: &[Row] = &[
         issues: "#5024 #8025",
         pattern: "app.log",
         script: |play| {
-            play.site.write("app.log", 50);
-            play.start();
-            play.all_come_and_are_saved("app.log");
-            play.stop();
+            play.begin_and_stop();
             play.site.write("app.log", 50);
             play.rename("app.log.1");
             play.site.write("app.log", 50);
@@ -314,10 +304,7 @@ const ROWS: &[Row] = &[
         issues: "#1330 #5024",
         pattern: "app.log*",
         script: |play| {
-            play.site.write("app.log", 50);
-            play.start();
-            play.all_come_and_are_saved("app.log");
-            play.stop();
+            play.begin_and_stop();
             play.site.write("app.log", 50);
             play.rename("app.log.1");
             play.site.write("app.log", 50);
@@ -399,9 +386,7 @@ const ROWS: &[Row] = &[
         issues: "#2715",
         pattern: "app.log",
         script: |play| {
-            play.site.write("app.log", 50);
-            play.start();
-            play.all_come();
+            play.begin();
             play.asleep();
             play.site.write("app.log", 20_000);
             if let Some(running) = play.running.take() {

@@ -29,6 +29,17 @@ fn fail(pipeline: &mut Pipeline) {
     );
 }
 
+/// Runs while the destination is down, until that has been seen with the lines of a round.
+fn fail_with_lines(site: &mut Site, pipeline: &mut Pipeline) -> Running {
+    fail(pipeline);
+    let mut running = pipeline.start();
+    site.write(LOG, LINES);
+    running.wait_for("a failed delivery", |output| {
+        output.stderr().contains("failed to flush chunk")
+    });
+    running
+}
+
 fn kill(running: Running) {
     running.signal(Signal::KILL);
     running.end();
@@ -150,12 +161,7 @@ fn chunks_with_checksums_count_when_they_are_delivered() {
         };
         for _ in 0..KILLS {
             let mut pipeline = pipeline(&site);
-            fail(&mut pipeline);
-            let mut running = pipeline.start();
-            site.write(LOG, LINES);
-            running.wait_for("a failed delivery", |output| {
-                output.stderr().contains("failed to flush chunk")
-            });
+            let running = fail_with_lines(&mut site, &mut pipeline);
             kill(running);
         }
         let pipeline = pipeline(&site);
@@ -208,12 +214,7 @@ fn what_a_filter_took_out_counts_when_it_is_delivered() {
         for _ in 0..2 {
             let mut pipeline = input(&site, host, &[]);
             rewrite(&mut pipeline);
-            fail(&mut pipeline);
-            let mut running = pipeline.start();
-            site.write(LOG, LINES);
-            running.wait_for("a failed delivery", |output| {
-                output.stderr().contains("failed to flush chunk")
-            });
+            let running = fail_with_lines(&mut site, &mut pipeline);
             // Time enough for a position to move that should not.
             std::thread::sleep(Duration::from_millis(2500));
             kill(running);

@@ -92,3 +92,17 @@ pub fn bodies(data: &[u8]) -> Vec<Json> {
         })
         .collect()
 }
+
+/// The digits with their Luhn check digit.
+pub fn with_luhn(body: &str) -> String {
+    let sum: u32 = body
+        .bytes()
+        .rev()
+        .enumerate()
+        .map(|(n, b)| {
+            let digit = u32::from(b - b'0') << (1 - n % 2);
+            digit / 10 + digit % 10
+        })
+        .sum();
+    format!("{body}{}", (10 - sum % 10) % 10)
+}
