@@ -77,6 +77,11 @@ impl Host {
     pub fn since(&self, major: u32, minor: u32, patch: u32) -> bool {
         self.version >= Version(major, minor, patch)
     }
+
+    /// Whether `Plugins_File` may be a classic list: 3.2.0 to 3.2.2 read one in YAML only.
+    pub fn reads_classic_lists(&self) -> bool {
+        !self.since(3, 2, 0) || self.since(3, 2, 3)
+    }
 }
 
 impl fmt::Display for Host {

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use flb_sidecar_tests::build::{self, root};
 use flb_sidecar_tests::port::free_port;
+use flb_sidecar_tests::sidecar::form;
 use flb_sidecar_tests::{each_real_host_where, wait_until, Host, Pipeline, DEADLINE};
 use serde_json::Value as Json;
 
@@ -97,9 +98,7 @@ fn offers(host: &Host, named: &BTreeSet<String>) {
     ] {
         pipeline.env(name, value);
     }
-    // Some releases from 3.2.0 on read a list of plugins in YAML only.
-    let form = if host.since(3, 2, 0) { "yaml" } else { "conf" };
-    let config = root().join(format!("conf/sidecarset/fluent-bit.{form}"));
+    let config = root().join("conf/sidecarset").join(form(host));
     pipeline
         .arg("-c")
         .arg(config.to_str().expect("a plain path"));
