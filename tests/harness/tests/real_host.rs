@@ -279,8 +279,7 @@ fn plugins_file() {
         let files = PLUGINS
             .iter()
             .map(|name| pipeline.path(&format!("flb-{name}.so")));
-        // 3.2.0 to 3.2.2 take the key `Path` of a classic file for a plugin's path.
-        let plugins = if host.since(3, 2, 0) && !host.since(3, 2, 3) {
+        let plugins = if !host.reads_classic_lists() {
             let list: String = files.map(|file| format!("  - {file}\n")).collect();
             pipeline.file("plugins.yaml", format!("plugins:\n{list}"))
         } else {
