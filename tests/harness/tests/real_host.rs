@@ -83,8 +83,8 @@ fn start_cost(host: &Host, ours: bool) -> (Duration, u64) {
     (took, kib.parse().unwrap())
 }
 
-/// What the loaded and idle plugins add to the host: at most 8 MiB and 20 ms. The best of a few
-/// runs counts, since a busy machine only ever makes it slower. Release builds only.
+/// What the loaded and idle plugins add to the host: at most 8 MiB. The time they add is printed; a
+/// busy machine only ever makes it longer, so the best of a few runs counts. Release builds only.
 #[test]
 fn idle_cost() {
     const RUNS: usize = 5;
@@ -106,10 +106,6 @@ fn idle_cost() {
             "idle cost: {host}: {more_kib} KiB, {more_time:.1?}"
         ));
         assert!(more_kib <= 8 * 1024, "{more_kib} KiB of memory");
-        assert!(
-            more_time <= Duration::from_millis(20),
-            "{more_time:?} of start"
-        );
     });
 }
 
