@@ -67,7 +67,8 @@ impl Worker {
         for change in changes {
             match change {
                 Change::Written(path) => {
-                    let id = self.by_path.get(&path).or(self.by_target.get(&path));
+                    let known = self.by_path.get(path.as_path());
+                    let id = known.or(self.by_target.get(&path));
                     match id.copied() {
                         Some(id) => self.look(id, true),
                         None => self.appeared(&path),
@@ -173,7 +174,10 @@ impl Worker {
         }
         let mut later = Vec::new();
         for (path, inode) in found.files {
-            let known = self.by_path.get(&path).and_then(|id| self.files.get(id));
+            let known = self
+                .by_path
+                .get(path.as_path())
+                .and_then(|id| self.files.get(id));
             let same = known.is_some_and(|file| Some(file.identity.inode) == inode);
             if same {
                 continue;
@@ -410,7 +414,7 @@ impl Worker {
         handle: fs::File,
         metadata: &Metadata,
         position: Option<u64>,
-        name: Option<PathBuf>,
+        name: Option<Arc<Path>>,
     ) -> FileId {
         self.gone(path);
         let from_head = if self.scanned {
@@ -425,7 +429,8 @@ impl Worker {
         };
         let id = FileId(self.next_id);
         self.next_id += 1;
-        let mut file = Followed::new(identity, path, offset);
+        let shared: Arc<Path> = path.into();
+        let mut file = Followed::new(identity, shared.clone(), offset);
         if let Some(name) = name {
             file.name = name;
         }
@@ -454,7 +459,7 @@ impl Worker {
         debug!("following {} from byte {offset}", path.display());
         self.files.insert(id, Box::new(file));
         self.by_identity.insert(identity, id);
-        self.by_path.insert(path.to_owned(), id);
+        self.by_path.insert(shared, id);
         self.follow_link(id, path);
         self.changed(id);
         self.look(id, true);
@@ -546,7 +551,7 @@ impl Worker {
                     && file.held.is_none()
                     && file.seen.size <= file.offset
             })
-            .map(|(id, file)| (file.last_read, *id))
+            .map(|(id, file)| (file.at_end_since, *id))
             .collect();
         self.none_idle = idle.is_empty();
         idle.sort_unstable();

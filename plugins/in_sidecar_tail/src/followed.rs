@@ -3,7 +3,7 @@
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -36,13 +36,14 @@ impl Seen {
 #[derive(Debug)]
 pub(crate) struct Followed {
     pub(crate) identity: Identity,
-    /// What the parts of its over-long lines are named after: a copy goes on in the middle of one.
-    pub(crate) parts_of: Identity,
+    /// What the parts of its over-long lines are named after, if not itself: a copy goes on in the
+    /// middle of one.
+    pub(crate) parts_of: Option<Box<Identity>>,
     /// The path it was first found at, for records and tags.
-    pub(crate) name: PathBuf,
+    pub(crate) name: Arc<Path>,
     pub(crate) tag: Option<Arc<str>>,
     /// Where it can be opened; `None`: deleted, or renamed to where nobody looks.
-    pub(crate) path: Option<PathBuf>,
+    pub(crate) path: Option<Arc<Path>>,
     /// The patterns match its path. If not, it is read to its end and then let go.
     pub(crate) matched: bool,
     /// It was renamed, or is the copy of a truncated file: when nothing comes any more, a last
@@ -64,7 +65,7 @@ pub(crate) struct Followed {
     /// Pieces of a container's lines that wait for their last one.
     pub(crate) joined: Joined,
     /// First bytes of the file, up to [`HEAD`].
-    pub(crate) head: Vec<u8>,
+    pub(crate) head: Box<[u8]>,
     pub(crate) tail: Tail,
     /// Grows when the file starts anew, so that older positions are not taken for newer ones.
     pub(crate) epoch: u32,
@@ -75,12 +76,11 @@ pub(crate) struct Followed {
     /// Skip NUL bytes at the head: a writer went on at its old position after a truncation.
     pub(crate) hollow: bool,
     /// Looks like a copy of another file, so it is not read before this is settled.
-    pub(crate) held: Option<Held>,
+    pub(crate) held: Option<Box<Held>>,
     /// It waits for its turn to be read.
     pub(crate) queued: bool,
     /// The newest drain request in which its end was reached.
     pub(crate) drained: u64,
-    pub(crate) last_read: Instant,
     /// When its end was last reached; before that, since when it is followed.
     pub(crate) at_end_since: Instant,
     /// Since when something is there to be read.
@@ -92,7 +92,7 @@ pub(crate) struct Followed {
     /// Whether it is a copy of another file has been looked into.
     pub(crate) compared: bool,
     /// The file, in an earlier epoch, whose text goes on in this one.
-    pub(crate) continues: Option<(FileId, u32)>,
+    pub(crate) continues: Option<Box<(FileId, u32)>>,
     /// When it was first seen to be shorter than what was read; on network filesystems only.
     pub(crate) shrunk_since: Option<Instant>,
     /// It cannot be opened or read, and that was said.
@@ -113,13 +113,13 @@ pub(crate) struct Held {
 }
 
 impl Followed {
-    pub(crate) fn new(identity: Identity, path: &Path, offset: u64) -> Self {
+    pub(crate) fn new(identity: Identity, path: Arc<Path>, offset: u64) -> Self {
         Followed {
             identity,
-            parts_of: identity,
-            name: path.to_owned(),
+            parts_of: None,
+            name: path.clone(),
             tag: None,
-            path: Some(path.to_owned()),
+            path: Some(path),
             matched: true,
             rotated: false,
             polled: false,
@@ -131,7 +131,7 @@ impl Followed {
             lines: Splitter::at(offset),
             code: None,
             joined: Joined::default(),
-            head: Vec::new(),
+            head: Box::default(),
             tail: Tail::default(),
             epoch: 0,
             checkpoint: offset,
@@ -140,7 +140,6 @@ impl Followed {
             held: None,
             queued: false,
             drained: 0,
-            last_read: Instant::now(),
             at_end_since: Instant::now(),
             unread_since: None,
             advised: offset,
@@ -235,7 +234,8 @@ impl Followed {
         if let Some(handle) = &self.handle {
             let mut head = [0; HEAD];
             let length = read_full(handle, &mut head[known..], known as u64)?;
-            self.head.extend_from_slice(&head[known..known + length]);
+            head[..known].copy_from_slice(&self.head);
+            self.head = head[..known + length].into();
         }
         Ok(())
     }
@@ -278,7 +278,7 @@ impl Followed {
         self.advised = 0;
         self.lines = Splitter::at(0);
         self.joined = Joined::default();
-        self.head.clear();
+        self.head = Box::default();
         self.tail = Tail::default();
         self.epoch += 1;
         self.checkpoint = 0;

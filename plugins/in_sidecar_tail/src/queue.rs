@@ -4,9 +4,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::drain::{Drain, DrainState, DrainStatus};
@@ -38,7 +38,7 @@ pub(crate) enum Item {
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     /// `None`: several files.
-    pub(crate) file: Option<(FileId, PathBuf)>,
+    pub(crate) file: Option<(FileId, Arc<Path>)>,
     /// Bytes read into records, handed to the host or not.
     pub(crate) read: u64,
     pub(crate) unread: u64,

@@ -90,8 +90,6 @@ impl Worker {
                 info!("{} can be read again", file.name.display());
                 file.failing = false;
             }
-            let now = Instant::now();
-            file.last_read = now;
             let Worker {
                 encoder,
                 batch,
@@ -121,12 +119,14 @@ impl Worker {
             begin_batch(shared, batch, id, file, options);
             let records = batch.records;
             let Followed {
+                identity,
                 parts_of,
                 lines,
                 epoch,
                 joined,
                 ..
             } = &mut **file;
+            let parts_of = parts_of.as_deref().unwrap_or(identity);
             let line_start = lines.line_start();
             let limits = Limits {
                 length: options.longest_line,
@@ -134,7 +134,7 @@ impl Worker {
                 code,
             };
             let mut piece = |piece, offset, first: &[u8], second: &[u8]| {
-                let file = (&*parts_of, code, &mut *joined);
+                let file = (parts_of, code, &mut *joined);
                 encoder.piece(batch, counters, file, (piece, offset), (first, second));
             };
             if recode {
@@ -188,13 +188,15 @@ impl Worker {
         let before = file.lines.start();
         let (code, _) = file.recognise(self.options.source);
         let Followed {
+            identity,
             parts_of,
             lines,
             joined,
             ..
         } = &mut **file;
+        let parts_of = parts_of.as_deref().unwrap_or(identity);
         lines.finish(code, |piece, offset, first, second| {
-            let file = (&*parts_of, code, &mut *joined);
+            let file = (parts_of, code, &mut *joined);
             encoder.piece(batch, counters, file, (piece, offset), (first, second));
         });
         encoder.rest(batch, joined);

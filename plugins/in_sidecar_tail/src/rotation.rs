@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, Metadata};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tracing::{debug, info, warn};
@@ -24,7 +25,7 @@ enum Reopened {
     /// The file, which is now read through a new handle, and what is seen through that.
     Same(Seen),
     /// Another file.
-    Replaced(PathBuf),
+    Replaced(Arc<Path>),
     /// Nothing that can be opened.
     Not,
 }
@@ -186,10 +187,11 @@ impl Worker {
             return;
         };
         debug!("{} is now {}", file.name.display(), path.display());
-        file.path = Some(path.to_owned());
+        let path: Arc<Path> = path.into();
+        file.path = Some(path.clone());
         file.matched = matched;
         self.rotated(id);
-        self.by_path.insert(path.to_owned(), id);
+        self.by_path.insert(path, id);
         self.detached.retain(|other| *other != id);
         if !matched {
             self.detached.push(id);
@@ -407,7 +409,7 @@ impl Worker {
                 let free = known.is_none_or(|known| {
                     self.files
                         .get(known)
-                        .and_then(|file| file.held)
+                        .and_then(|file| file.held.as_ref())
                         .is_some_and(|held| Some(held.original) == original)
                 });
                 if !free || !metadata.is_file() || metadata.len() < clue.offset {
@@ -446,7 +448,8 @@ impl Worker {
         if let Some(file) = self.files.get_mut(&original) {
             copy.name.clone_from(&file.name);
             copy.tag.clone_from(&file.tag);
-            copy.parts_of = file.parts_of;
+            let parts_of = file.parts_of.as_deref().unwrap_or(&file.identity);
+            copy.parts_of = Some(Box::new(*parts_of));
             copy.offset = file.offset;
             copy.advised = file.offset;
             copy.lines = std::mem::replace(&mut file.lines, Splitter::at(file.offset));
@@ -456,7 +459,7 @@ impl Worker {
             copy.tail = file.tail;
             copy.checkpoint = file.checkpoint;
             copy.checkpoint_tail = file.checkpoint_tail;
-            copy.continues = Some((original, file.epoch));
+            copy.continues = Some(Box::new((original, file.epoch)));
         }
         copy.held = None;
         copy.compared = true;
@@ -477,7 +480,10 @@ impl Worker {
             .iter()
             .filter(|id| {
                 self.files.get(id).is_some_and(|file| {
-                    let held_for = file.held.is_some_and(|held| held.original == original);
+                    let held_for = file
+                        .held
+                        .as_ref()
+                        .is_some_and(|held| held.original == original);
                     held_for && file.seen.size <= other.offset && begins_like(file, other)
                 })
             })
@@ -510,7 +516,11 @@ impl Worker {
             return;
         };
         let original = originals(path).into_iter().find_map(|path| {
-            let original = self.by_path.get(&path).copied().filter(|o| *o != id)?;
+            let original = self
+                .by_path
+                .get(path.as_path())
+                .copied()
+                .filter(|o| *o != id)?;
             let other = self.files.get(&original)?;
             (begins_like(file, other) && other.held.is_none()).then_some(original)
         });
@@ -518,11 +528,11 @@ impl Worker {
             debug!("{} may be a copy, not read yet", path.display());
             let now = Instant::now();
             if let Some(file) = self.files.get_mut(&id) {
-                file.held = Some(Held {
+                file.held = Some(Box::new(Held {
                     original,
                     since: now,
                     grown: now,
-                });
+                }));
                 self.held.push(id);
             }
         }
@@ -535,7 +545,7 @@ impl Worker {
             .iter()
             .filter(|id| {
                 self.files.get(id).is_none_or(|file| {
-                    file.held.is_none_or(|held| {
+                    file.held.as_ref().is_none_or(|held| {
                         let original = self.files.get(&held.original);
                         held.grown.elapsed() >= HOLD
                             || held.since.elapsed() >= LONGEST_HOLD

@@ -5,7 +5,7 @@
 //! [`crate::reading`], and how positions are kept in [`crate::saving`].
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -51,7 +51,7 @@ pub(crate) struct Worker {
     pub(crate) remote_folders: HashMap<PathBuf, bool>,
     pub(crate) files: HashMap<FileId, Box<Followed>>,
     pub(crate) by_identity: HashMap<Identity, FileId>,
-    pub(crate) by_path: HashMap<PathBuf, FileId>,
+    pub(crate) by_path: HashMap<Arc<Path>, FileId>,
     /// Targets of symbolic links.
     pub(crate) by_target: HashMap<PathBuf, FileId>,
     pub(crate) next_id: u64,
@@ -367,7 +367,7 @@ impl Worker {
             return;
         }
         self.said_unread = true;
-        let mut unread: Vec<(u64, &PathBuf)> = self
+        let mut unread: Vec<(u64, &Arc<Path>)> = self
             .files
             .values()
             .filter(|file| file.unread() > 0)
