@@ -54,11 +54,16 @@ impl Worker {
     // Events.
 
     pub(crate) fn changes(&mut self) {
+        while self.some_changes() {}
+    }
+
+    /// Looks into a buffer full of events. `false`: there are no more.
+    fn some_changes(&mut self) -> bool {
         let Some(watches) = &mut self.watches else {
-            return;
+            return false;
         };
         let mut changes = Vec::new();
-        watches.read(|change| {
+        let more = watches.read(|change| {
             // A writer in a hurry has many of these.
             if changes.last() != Some(&change) {
                 changes.push(change);
@@ -97,6 +102,7 @@ impl Worker {
                 }
             }
         }
+        more
     }
 
     /// A name has come into a watched folder.
@@ -429,7 +435,8 @@ impl Worker {
         };
         let id = FileId(self.next_id);
         self.next_id += 1;
-        let shared: Arc<Path> = path.into();
+        let same = name.as_ref().filter(|name| ***name == *path);
+        let shared: Arc<Path> = same.map_or_else(|| path.into(), Arc::clone);
         let mut file = Followed::new(identity, shared.clone(), offset);
         if let Some(name) = name {
             file.name = name;
@@ -440,7 +447,6 @@ impl Worker {
         file.matched = self.options.globs.matches(path);
         file.fresh = self.scanned;
         file.compared = !self.scanned || offset > 0;
-        file.drained = self.drain_seen;
         file.handle = Some(handle);
         file.seen.size = offset;
         file.polled = path
@@ -551,7 +557,7 @@ impl Worker {
                     && file.held.is_none()
                     && file.seen.size <= file.offset
             })
-            .map(|(id, file)| (file.at_end_since, *id))
+            .map(|(id, file)| (file.since, *id))
             .collect();
         self.none_idle = idle.is_empty();
         idle.sort_unstable();

@@ -36,9 +36,6 @@ impl Seen {
 #[derive(Debug)]
 pub(crate) struct Followed {
     pub(crate) identity: Identity,
-    /// What the parts of its over-long lines are named after, if not itself: a copy goes on in the
-    /// middle of one.
-    pub(crate) parts_of: Option<Box<Identity>>,
     /// The path it was first found at, for records and tags.
     pub(crate) name: Arc<Path>,
     pub(crate) tag: Option<Arc<str>>,
@@ -79,20 +76,19 @@ pub(crate) struct Followed {
     pub(crate) held: Option<Box<Held>>,
     /// It waits for its turn to be read.
     pub(crate) queued: bool,
-    /// The newest drain request in which its end was reached.
-    pub(crate) drained: u64,
-    /// When its end was last reached; before that, since when it is followed.
-    pub(crate) at_end_since: Instant,
-    /// Since when something is there to be read.
-    pub(crate) unread_since: Option<Instant>,
+    /// The drain that is going on waits for its end.
+    pub(crate) drains: bool,
+    /// While it waits for its turn: since when. Else when its end was last reached, or since when
+    /// it is followed.
+    pub(crate) since: Instant,
     /// Offset up to which the kernel was told that it need not cache.
     pub(crate) advised: u64,
     /// It was found after the first scan.
     pub(crate) fresh: bool,
     /// Whether it is a copy of another file has been looked into.
     pub(crate) compared: bool,
-    /// The file, in an earlier epoch, whose text goes on in this one.
-    pub(crate) continues: Option<Box<(FileId, u32)>>,
+    /// What it goes on with, if it is the copy of a truncated file.
+    pub(crate) continues: Option<Box<Continued>>,
     /// When it was first seen to be shorter than what was read; on network filesystems only.
     pub(crate) shrunk_since: Option<Instant>,
     /// It cannot be opened or read, and that was said.
@@ -101,6 +97,16 @@ pub(crate) struct Followed {
     pub(crate) retired: bool,
     /// Bytes read into records since the start, for the report.
     pub(crate) read: u64,
+}
+
+/// A file whose text goes on in a copy.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Continued {
+    pub(crate) file: FileId,
+    /// The text's epoch.
+    pub(crate) epoch: u32,
+    /// What the parts of its over-long lines are named after: the copy may begin inside one.
+    pub(crate) parts_of: Identity,
 }
 
 /// Why and since when a file is not read yet.
@@ -116,7 +122,6 @@ impl Followed {
     pub(crate) fn new(identity: Identity, path: Arc<Path>, offset: u64) -> Self {
         Followed {
             identity,
-            parts_of: None,
             name: path.clone(),
             tag: None,
             path: Some(path),
@@ -139,9 +144,8 @@ impl Followed {
             hollow: false,
             held: None,
             queued: false,
-            drained: 0,
-            at_end_since: Instant::now(),
-            unread_since: None,
+            drains: false,
+            since: Instant::now(),
             advised: offset,
             fresh: false,
             compared: false,
@@ -151,6 +155,12 @@ impl Followed {
             retired: false,
             read: 0,
         }
+    }
+
+    /// What the parts of its over-long lines are named after.
+    pub(crate) fn parts_of(&self) -> Identity {
+        let continued = self.continues.as_ref();
+        continued.map_or(self.identity, |continued| continued.parts_of)
     }
 
     /// Bytes that are known to be there and that no record stands for.
@@ -284,7 +294,7 @@ impl Followed {
         self.checkpoint = 0;
         self.checkpoint_tail = Print::default();
         self.hollow = true;
-        self.at_end_since = Instant::now();
+        self.since = Instant::now();
         self.shrunk_since = None;
     }
 }

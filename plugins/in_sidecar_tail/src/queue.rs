@@ -17,7 +17,7 @@ use crate::encode::Batch;
 use crate::followed::FileId;
 
 /// The worker reads on while the queue holds fewer bytes than this.
-const MAX_BYTES: usize = 2 << 20;
+const MAX_BYTES: usize = 1 << 20;
 /// The same for batches, so that many small ones are bounded too.
 const MAX_BATCHES: usize = 64;
 /// Empty batch buffers kept for reuse.
@@ -189,7 +189,13 @@ impl Shared {
 
     /// These have left the host.
     pub(crate) fn confirm(&self, reaches: Reaches) {
-        self.lock().confirmed.extend(reaches);
+        let mut state = self.lock();
+        if state.confirmed.is_empty() {
+            state.confirmed = reaches;
+        } else {
+            state.confirmed.extend(reaches);
+        }
+        drop(state);
         signal(&self.worker_wake);
     }
 
@@ -230,6 +236,11 @@ impl Shared {
             }
             state.items.push_front(item);
         }
+    }
+
+    /// Nothing happens: an empty buffer less is kept.
+    pub(crate) fn spare_less(&self) {
+        self.lock().spare.pop();
     }
 
     /// The host took the batch.

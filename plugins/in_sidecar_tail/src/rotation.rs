@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tracing::{debug, info, warn};
 
 use crate::compressed::MAGIC;
-use crate::followed::{self, FileId, Followed, Held, Seen};
+use crate::followed::{self, Continued, FileId, Followed, Held, Seen};
 use crate::identity::{Clue, Identity, Print, Tail};
 use crate::lines::Splitter;
 use crate::worker::Worker;
@@ -243,7 +243,7 @@ impl Worker {
             let Some(file) = self.files.get(&id).filter(|file| !file.retired) else {
                 continue;
             };
-            let quiet = file.at_end_since.elapsed() >= wait;
+            let quiet = file.since.elapsed() >= wait;
             if quiet && !file.queued && file.held.is_none() {
                 self.end_text(id);
             } else {
@@ -255,7 +255,7 @@ impl Worker {
             .iter()
             .filter(|id| {
                 self.files.get(id).is_some_and(|file| {
-                    let quiet = file.at_end_since.elapsed() >= wait;
+                    let quiet = file.since.elapsed() >= wait;
                     !file.queued && file.held.is_none() && quiet
                 })
             })
@@ -313,10 +313,7 @@ impl Worker {
             file.queued = false;
             self.turns.retain(|other| *other != id);
         }
-        if self.draining.is_some_and(|request| file.drained < request) {
-            file.drained = self.drain_seen;
-            self.drain_left = self.drain_left.saturating_sub(1);
-        }
+        self.drain_left -= usize::from(std::mem::take(&mut file.drains));
     }
 
     /// Drops a file and all that is known of it.
@@ -448,8 +445,6 @@ impl Worker {
         if let Some(file) = self.files.get_mut(&original) {
             copy.name.clone_from(&file.name);
             copy.tag.clone_from(&file.tag);
-            let parts_of = file.parts_of.as_deref().unwrap_or(&file.identity);
-            copy.parts_of = Some(Box::new(*parts_of));
             copy.offset = file.offset;
             copy.advised = file.offset;
             copy.lines = std::mem::replace(&mut file.lines, Splitter::at(file.offset));
@@ -459,7 +454,11 @@ impl Worker {
             copy.tail = file.tail;
             copy.checkpoint = file.checkpoint;
             copy.checkpoint_tail = file.checkpoint_tail;
-            copy.continues = Some(Box::new((original, file.epoch)));
+            copy.continues = Some(Box::new(Continued {
+                file: original,
+                epoch: file.epoch,
+                parts_of: file.parts_of(),
+            }));
         }
         copy.held = None;
         copy.compared = true;

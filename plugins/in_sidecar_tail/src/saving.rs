@@ -351,8 +351,11 @@ impl Worker {
             id
         } else {
             // The text went on in a copy.
-            let of = Some(Box::new((id, epoch)));
-            match self.files.iter().find(|(_, file)| file.continues == of) {
+            let mut copies = self.files.iter().filter(|(_, file)| {
+                let continued = file.continues.as_ref();
+                continued.is_some_and(|of| of.file == id && of.epoch == epoch)
+            });
+            match copies.next() {
                 Some((copy, _)) => *copy,
                 None => return,
             }
@@ -434,7 +437,7 @@ impl Worker {
 
     /// A file that was renamed keeps the name that its records have.
     fn name_of(&self, entry: &Entry, path: &Path) -> Arc<Path> {
-        if self.options.globs.matches(path) {
+        if *entry.path != *path && self.options.globs.matches(path) {
             path.into()
         } else {
             entry.path.clone()

@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufReader, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -296,7 +296,11 @@ impl Location {
     /// Whether the state can be written here, and read if it is there.
     pub(crate) fn check(&self) -> io::Result<()> {
         self.open_lock()?;
-        if let Err(Unusable::Newer(version)) = self.peek() {
+        let version = File::open(&self.state).ok().and_then(|file| {
+            let read = serde_json::from_reader(BufReader::new(file));
+            read.ok().map(|document: AnyDocument| document.version)
+        });
+        if let Some(version) = version.filter(|version| *version > VERSION) {
             return Err(io::Error::other(format!(
                 "{} has version {version}, this build reads up to version {VERSION}",
                 self.state.display()
