@@ -100,6 +100,9 @@ host_functions! {
     /// 2.0.0 and later.
     log_append = c"flb_input_log_append": unsafe extern "C" fn(
         *mut Instance, *const c_char, usize, *const c_void, usize) -> c_int;
+    /// With the number of records, before 2.0.0.
+    chunk_append_records = c"flb_input_chunk_append_raw2": unsafe extern "C" fn(
+        *mut Instance, usize, *const c_char, usize, *const c_void, usize) -> c_int;
     /// To be called on hosts before 2.0.0 only: later ones have other arguments.
     chunk_append_raw = c"flb_input_chunk_append_raw": unsafe extern "C" fn(
         *mut Instance, *const c_char, usize, *const c_void, usize) -> c_int;

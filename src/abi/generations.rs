@@ -84,9 +84,10 @@ pub enum FilterArguments {
 /// Which family of append functions the host has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AppendCall {
-    /// `flb_input_chunk_append_raw`, five arguments.
+    /// `flb_input_chunk_append_raw2`, with the number of records; else `flb_input_chunk_append_raw`,
+    /// five arguments, where the host unpacks all of it to count them.
     ChunkRaw,
-    /// `flb_input_log_append`.
+    /// `flb_input_log_append_records`, or `flb_input_log_append`.
     Log,
 }
 

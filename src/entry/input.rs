@@ -477,22 +477,21 @@ impl InputHost for Handle<'_> {
             .as_ref()
             .map_or((std::ptr::null(), 0), |t| (t.as_ptr(), t.as_bytes().len()));
         let (instance, data, bytes) = (self.core.instance, events.as_ptr().cast(), events.len());
-        let result = match self.core.host.generation.append {
-            AppendCall::ChunkRaw => functions.chunk_append_raw.map(|append| {
-                // SAFETY: five arguments on this generation; the host copies the data.
-                unsafe { append(instance, tag, tag_len, data, bytes) }
-            }),
-            AppendCall::Log => match (functions.log_append_records, functions.log_append) {
-                (Some(append), _) => {
-                    // SAFETY: the host copies the data; the count is the plugin's.
-                    Some(unsafe { append(instance, records, tag, tag_len, data, bytes) })
-                }
-                (None, Some(append)) => {
-                    // SAFETY: as above; the host counts.
-                    Some(unsafe { append(instance, tag, tag_len, data, bytes) })
-                }
-                (None, None) => None,
-            },
+        let (counted, uncounted) = match self.core.host.generation.append {
+            AppendCall::ChunkRaw => (functions.chunk_append_records, functions.chunk_append_raw),
+            AppendCall::Log => (functions.log_append_records, functions.log_append),
+        };
+        let result = match (counted, uncounted) {
+            (Some(append), _) => {
+                // SAFETY: the host copies the data; the count is the plugin's. On the generations
+                // of either family the function has these arguments.
+                Some(unsafe { append(instance, records, tag, tag_len, data, bytes) })
+            }
+            (None, Some(append)) => {
+                // SAFETY: as above; the host counts.
+                Some(unsafe { append(instance, tag, tag_len, data, bytes) })
+            }
+            (None, None) => None,
         };
         match result {
             Some(code) if code >= 0 => {

@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use flate2::read::MultiGzDecoder;
@@ -31,7 +32,7 @@ const BLOCKS_AT_ONCE: usize = 16;
 /// A compressed file of which it is not said yet what it is.
 #[derive(Debug)]
 pub(crate) struct Unsettled {
-    path: PathBuf,
+    path: Arc<Path>,
     identity: Identity,
     size: u64,
     /// Since when it has this size.
@@ -41,8 +42,8 @@ pub(crate) struct Unsettled {
 /// By what a file that was read and let go is known again.
 #[derive(Debug)]
 pub(crate) struct Remembered {
-    name: PathBuf,
-    head: Vec<u8>,
+    name: Arc<Path>,
+    head: Box<[u8]>,
     size: u64,
 }
 
@@ -262,7 +263,7 @@ impl Worker {
     }
 
     /// The file that was read and of which `handle` is the compressed form.
-    fn original_of(&self, path: &Path, handle: &File) -> Option<PathBuf> {
+    fn original_of(&self, path: &Path, handle: &File) -> Option<Arc<Path>> {
         let head = head_of(handle).ok().filter(|head| !head.is_empty())?;
         let size = size_of(handle).ok()?;
         let is_original = |name: &Path, its_head: &[u8], its_size: u64| {
@@ -273,10 +274,10 @@ impl Worker {
         };
         let followed = self.files.values().map(|file| {
             let size = file.seen.size.max(file.offset);
-            (&file.name, file.head.as_slice(), size)
+            (&file.name, &*file.head, size)
         });
         let remembered = self.remembered.iter();
-        let remembered = remembered.map(|file| (&file.name, file.head.as_slice(), file.size));
+        let remembered = remembered.map(|file| (&file.name, &*file.head, file.size));
         followed
             .chain(remembered)
             .find(|(name, head, size)| is_original(name, head, *size))

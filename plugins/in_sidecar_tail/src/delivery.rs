@@ -91,7 +91,7 @@ impl Tracker {
         let gone = self.moments.iter().take_while(|m| is_gone(m)).count();
         let confirmed = (gone > 0).then(|| {
             let moments = self.moments.drain(..gone);
-            moments.flat_map(|(_, reaches)| reaches).collect()
+            merged(moments.map(|(_, reaches)| reaches))
         });
         if hidden.is_empty() {
             return confirmed;
@@ -118,11 +118,10 @@ impl Tracker {
         }
         self.waiting = 0;
         self.held = 0;
-        let mut all = Reaches::default();
-        all.extend(self.moments.drain(..).flat_map(|(_, reaches)| reaches));
-        all.extend(self.hidden.take().map(|(_, r)| r).unwrap_or_default());
-        all.extend(self.appended.drain());
-        Some(all)
+        let moments = self.moments.drain(..).map(|(_, reaches)| reaches);
+        let hidden = self.hidden.take().map(|(_, reaches)| reaches);
+        let appended = std::mem::take(&mut self.appended);
+        Some(merged(moments.chain(hidden).chain([appended])))
     }
 
     /// Whether appending should be held back now, so that the host comes to an end with what it
@@ -139,4 +138,13 @@ impl Tracker {
         self.held += u32::from(tick);
         true
     }
+}
+
+/// How far all of these reach, the newest last.
+fn merged(reaches: impl Iterator<Item = Reaches>) -> Reaches {
+    let newer = |mut all: Reaches, newer| {
+        all.extend(newer);
+        all
+    };
+    reaches.reduce(newer).unwrap_or_default()
 }

@@ -1,6 +1,6 @@
 //! Writes lines as records into batches: one pass, no allocation per line.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use flb_sidecar_sdk::event::{self, RecordFormat, Timestamp};
@@ -41,7 +41,7 @@ pub(crate) struct Batch {
     /// The host's parser has seen it.
     pub(crate) parsed: bool,
     /// The file, where a batch is of one file only.
-    pub(crate) name: Option<PathBuf>,
+    pub(crate) name: Option<Arc<Path>>,
 }
 
 impl Batch {

@@ -54,11 +54,16 @@ impl Worker {
     // Events.
 
     pub(crate) fn changes(&mut self) {
+        while self.some_changes() {}
+    }
+
+    /// Looks into a buffer full of events. `false`: there are no more.
+    fn some_changes(&mut self) -> bool {
         let Some(watches) = &mut self.watches else {
-            return;
+            return false;
         };
         let mut changes = Vec::new();
-        watches.read(|change| {
+        let more = watches.read(|change| {
             // A writer in a hurry has many of these.
             if changes.last() != Some(&change) {
                 changes.push(change);
@@ -67,7 +72,8 @@ impl Worker {
         for change in changes {
             match change {
                 Change::Written(path) => {
-                    let id = self.by_path.get(&path).or(self.by_target.get(&path));
+                    let known = self.by_path.get(path.as_path());
+                    let id = known.or(self.by_target.get(&path));
                     match id.copied() {
                         Some(id) => self.look(id, true),
                         None => self.appeared(&path),
@@ -96,6 +102,7 @@ impl Worker {
                 }
             }
         }
+        more
     }
 
     /// A name has come into a watched folder.
@@ -173,7 +180,10 @@ impl Worker {
         }
         let mut later = Vec::new();
         for (path, inode) in found.files {
-            let known = self.by_path.get(&path).and_then(|id| self.files.get(id));
+            let known = self
+                .by_path
+                .get(path.as_path())
+                .and_then(|id| self.files.get(id));
             let same = known.is_some_and(|file| Some(file.identity.inode) == inode);
             if same {
                 continue;
@@ -410,7 +420,7 @@ impl Worker {
         handle: fs::File,
         metadata: &Metadata,
         position: Option<u64>,
-        name: Option<PathBuf>,
+        name: Option<Arc<Path>>,
     ) -> FileId {
         self.gone(path);
         let from_head = if self.scanned {
@@ -425,7 +435,9 @@ impl Worker {
         };
         let id = FileId(self.next_id);
         self.next_id += 1;
-        let mut file = Followed::new(identity, path, offset);
+        let same = name.as_ref().filter(|name| ***name == *path);
+        let shared: Arc<Path> = same.map_or_else(|| path.into(), Arc::clone);
+        let mut file = Followed::new(identity, shared.clone(), offset);
         if let Some(name) = name {
             file.name = name;
         }
@@ -435,7 +447,6 @@ impl Worker {
         file.matched = self.options.globs.matches(path);
         file.fresh = self.scanned;
         file.compared = !self.scanned || offset > 0;
-        file.drained = self.drain_seen;
         file.handle = Some(handle);
         file.seen.size = offset;
         file.polled = path
@@ -454,7 +465,7 @@ impl Worker {
         debug!("following {} from byte {offset}", path.display());
         self.files.insert(id, Box::new(file));
         self.by_identity.insert(identity, id);
-        self.by_path.insert(path.to_owned(), id);
+        self.by_path.insert(shared, id);
         self.follow_link(id, path);
         self.changed(id);
         self.look(id, true);
@@ -546,7 +557,7 @@ impl Worker {
                     && file.held.is_none()
                     && file.seen.size <= file.offset
             })
-            .map(|(id, file)| (file.last_read, *id))
+            .map(|(id, file)| (file.since, *id))
             .collect();
         self.none_idle = idle.is_empty();
         idle.sort_unstable();

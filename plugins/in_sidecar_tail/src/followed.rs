@@ -3,7 +3,7 @@
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -36,13 +36,11 @@ impl Seen {
 #[derive(Debug)]
 pub(crate) struct Followed {
     pub(crate) identity: Identity,
-    /// What the parts of its over-long lines are named after: a copy goes on in the middle of one.
-    pub(crate) parts_of: Identity,
     /// The path it was first found at, for records and tags.
-    pub(crate) name: PathBuf,
+    pub(crate) name: Arc<Path>,
     pub(crate) tag: Option<Arc<str>>,
     /// Where it can be opened; `None`: deleted, or renamed to where nobody looks.
-    pub(crate) path: Option<PathBuf>,
+    pub(crate) path: Option<Arc<Path>>,
     /// The patterns match its path. If not, it is read to its end and then let go.
     pub(crate) matched: bool,
     /// It was renamed, or is the copy of a truncated file: when nothing comes any more, a last
@@ -64,7 +62,7 @@ pub(crate) struct Followed {
     /// Pieces of a container's lines that wait for their last one.
     pub(crate) joined: Joined,
     /// First bytes of the file, up to [`HEAD`].
-    pub(crate) head: Vec<u8>,
+    pub(crate) head: Box<[u8]>,
     pub(crate) tail: Tail,
     /// Grows when the file starts anew, so that older positions are not taken for newer ones.
     pub(crate) epoch: u32,
@@ -75,24 +73,22 @@ pub(crate) struct Followed {
     /// Skip NUL bytes at the head: a writer went on at its old position after a truncation.
     pub(crate) hollow: bool,
     /// Looks like a copy of another file, so it is not read before this is settled.
-    pub(crate) held: Option<Held>,
+    pub(crate) held: Option<Box<Held>>,
     /// It waits for its turn to be read.
     pub(crate) queued: bool,
-    /// The newest drain request in which its end was reached.
-    pub(crate) drained: u64,
-    pub(crate) last_read: Instant,
-    /// When its end was last reached; before that, since when it is followed.
-    pub(crate) at_end_since: Instant,
-    /// Since when something is there to be read.
-    pub(crate) unread_since: Option<Instant>,
+    /// The drain that is going on waits for its end.
+    pub(crate) drains: bool,
+    /// While it waits for its turn: since when. Else when its end was last reached, or since when
+    /// it is followed.
+    pub(crate) since: Instant,
     /// Offset up to which the kernel was told that it need not cache.
     pub(crate) advised: u64,
     /// It was found after the first scan.
     pub(crate) fresh: bool,
     /// Whether it is a copy of another file has been looked into.
     pub(crate) compared: bool,
-    /// The file, in an earlier epoch, whose text goes on in this one.
-    pub(crate) continues: Option<(FileId, u32)>,
+    /// What it goes on with, if it is the copy of a truncated file.
+    pub(crate) continues: Option<Box<Continued>>,
     /// When it was first seen to be shorter than what was read; on network filesystems only.
     pub(crate) shrunk_since: Option<Instant>,
     /// It cannot be opened or read, and that was said.
@@ -101,6 +97,16 @@ pub(crate) struct Followed {
     pub(crate) retired: bool,
     /// Bytes read into records since the start, for the report.
     pub(crate) read: u64,
+}
+
+/// A file whose text goes on in a copy.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Continued {
+    pub(crate) file: FileId,
+    /// The text's epoch.
+    pub(crate) epoch: u32,
+    /// What the parts of its over-long lines are named after: the copy may begin inside one.
+    pub(crate) parts_of: Identity,
 }
 
 /// Why and since when a file is not read yet.
@@ -113,13 +119,12 @@ pub(crate) struct Held {
 }
 
 impl Followed {
-    pub(crate) fn new(identity: Identity, path: &Path, offset: u64) -> Self {
+    pub(crate) fn new(identity: Identity, path: Arc<Path>, offset: u64) -> Self {
         Followed {
             identity,
-            parts_of: identity,
-            name: path.to_owned(),
+            name: path.clone(),
             tag: None,
-            path: Some(path.to_owned()),
+            path: Some(path),
             matched: true,
             rotated: false,
             polled: false,
@@ -131,7 +136,7 @@ impl Followed {
             lines: Splitter::at(offset),
             code: None,
             joined: Joined::default(),
-            head: Vec::new(),
+            head: Box::default(),
             tail: Tail::default(),
             epoch: 0,
             checkpoint: offset,
@@ -139,10 +144,8 @@ impl Followed {
             hollow: false,
             held: None,
             queued: false,
-            drained: 0,
-            last_read: Instant::now(),
-            at_end_since: Instant::now(),
-            unread_since: None,
+            drains: false,
+            since: Instant::now(),
             advised: offset,
             fresh: false,
             compared: false,
@@ -152,6 +155,12 @@ impl Followed {
             retired: false,
             read: 0,
         }
+    }
+
+    /// What the parts of its over-long lines are named after.
+    pub(crate) fn parts_of(&self) -> Identity {
+        let continued = self.continues.as_ref();
+        continued.map_or(self.identity, |continued| continued.parts_of)
     }
 
     /// Bytes that are known to be there and that no record stands for.
@@ -235,7 +244,8 @@ impl Followed {
         if let Some(handle) = &self.handle {
             let mut head = [0; HEAD];
             let length = read_full(handle, &mut head[known..], known as u64)?;
-            self.head.extend_from_slice(&head[known..known + length]);
+            head[..known].copy_from_slice(&self.head);
+            self.head = head[..known + length].into();
         }
         Ok(())
     }
@@ -278,13 +288,13 @@ impl Followed {
         self.advised = 0;
         self.lines = Splitter::at(0);
         self.joined = Joined::default();
-        self.head.clear();
+        self.head = Box::default();
         self.tail = Tail::default();
         self.epoch += 1;
         self.checkpoint = 0;
         self.checkpoint_tail = Print::default();
         self.hollow = true;
-        self.at_end_since = Instant::now();
+        self.since = Instant::now();
         self.shrunk_since = None;
     }
 }

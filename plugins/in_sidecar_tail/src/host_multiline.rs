@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -55,7 +55,7 @@ pub(crate) struct HostMultiline {
 struct Stream {
     lines: Box<dyn Multiline>,
     tag: Option<Arc<str>>,
-    name: PathBuf,
+    name: Arc<Path>,
     /// Offset of the first line that may not have come out yet.
     first: u64,
     /// Offset of the first line of the next record, as far as the texts that come out tell.
@@ -256,7 +256,7 @@ impl HostMultiline {
         Some(Stream {
             lines: self.lines(host).ok()?,
             tag: batch.tag.clone(),
-            name: batch.name.clone().unwrap_or_default(),
+            name: batch.name.clone()?,
             first: reach.offset,
             label: None,
             end: reach,

@@ -264,9 +264,13 @@ impl Input for SidecarTail {
             }
             return;
         }
-        match self.deliver(host, PER_CALL).0 {
+        let (delivery, batches) = self.deliver(host, PER_CALL);
+        match delivery {
             Delivery::Some => self.shared.wake_host(),
             Delivery::All if wake == Wake::Tick => {
+                if batches == 0 {
+                    self.shared.spare_less();
+                }
                 let waiting = self.flush_joined(false);
                 if !waiting.is_empty() {
                     self.shared.put_first(waiting.into_iter());

@@ -4,9 +4,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::drain::{Drain, DrainState, DrainStatus};
@@ -17,7 +17,7 @@ use crate::encode::Batch;
 use crate::followed::FileId;
 
 /// The worker reads on while the queue holds fewer bytes than this.
-const MAX_BYTES: usize = 2 << 20;
+const MAX_BYTES: usize = 1 << 20;
 /// The same for batches, so that many small ones are bounded too.
 const MAX_BATCHES: usize = 64;
 /// Empty batch buffers kept for reuse.
@@ -38,7 +38,7 @@ pub(crate) enum Item {
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     /// `None`: several files.
-    pub(crate) file: Option<(FileId, PathBuf)>,
+    pub(crate) file: Option<(FileId, Arc<Path>)>,
     /// Bytes read into records, handed to the host or not.
     pub(crate) read: u64,
     pub(crate) unread: u64,
@@ -189,7 +189,13 @@ impl Shared {
 
     /// These have left the host.
     pub(crate) fn confirm(&self, reaches: Reaches) {
-        self.lock().confirmed.extend(reaches);
+        let mut state = self.lock();
+        if state.confirmed.is_empty() {
+            state.confirmed = reaches;
+        } else {
+            state.confirmed.extend(reaches);
+        }
+        drop(state);
         signal(&self.worker_wake);
     }
 
@@ -230,6 +236,11 @@ impl Shared {
             }
             state.items.push_front(item);
         }
+    }
+
+    /// Nothing happens: an empty buffer less is kept.
+    pub(crate) fn spare_less(&self) {
+        self.lock().spare.pop();
     }
 
     /// The host took the batch.

@@ -26,7 +26,7 @@ impl Worker {
         if let Some(file) = self.files.get_mut(&id) {
             if !file.queued && file.held.is_none() && !file.retired {
                 file.queued = true;
-                file.unread_since.get_or_insert_with(Instant::now);
+                file.since = Instant::now();
                 self.turns.push_back(id);
             }
         }
@@ -46,17 +46,11 @@ impl Worker {
         } else if let Some(file) = self.files.get_mut(&id) {
             file.queued = false;
             self.none_idle = false;
-            file.at_end_since = Instant::now();
-            file.unread_since = None;
+            file.since = Instant::now();
             if self.options.advise_cache && file.offset.saturating_sub(file.advised) >= ADVISE {
                 file.advise();
             }
-            if let Some(request) = self.draining {
-                if file.drained < request {
-                    file.drained = request;
-                    self.drain_left = self.drain_left.saturating_sub(1);
-                }
-            }
+            self.drain_left -= usize::from(std::mem::take(&mut file.drains));
         }
         true
     }
@@ -90,8 +84,6 @@ impl Worker {
                 info!("{} can be read again", file.name.display());
                 file.failing = false;
             }
-            let now = Instant::now();
-            file.last_read = now;
             let Worker {
                 encoder,
                 batch,
@@ -120,8 +112,8 @@ impl Worker {
             encoder.begin(file.name.as_os_str().as_bytes(), Timestamp::now());
             begin_batch(shared, batch, id, file, options);
             let records = batch.records;
+            let parts_of = file.parts_of();
             let Followed {
-                parts_of,
                 lines,
                 epoch,
                 joined,
@@ -134,7 +126,7 @@ impl Worker {
                 code,
             };
             let mut piece = |piece, offset, first: &[u8], second: &[u8]| {
-                let file = (&*parts_of, code, &mut *joined);
+                let file = (&parts_of, code, &mut *joined);
                 encoder.piece(batch, counters, file, (piece, offset), (first, second));
             };
             if recode {
@@ -187,14 +179,10 @@ impl Worker {
         let records = batch.records;
         let before = file.lines.start();
         let (code, _) = file.recognise(self.options.source);
-        let Followed {
-            parts_of,
-            lines,
-            joined,
-            ..
-        } = &mut **file;
+        let parts_of = file.parts_of();
+        let Followed { lines, joined, .. } = &mut **file;
         lines.finish(code, |piece, offset, first, second| {
-            let file = (&*parts_of, code, &mut *joined);
+            let file = (&parts_of, code, &mut *joined);
             encoder.piece(batch, counters, file, (piece, offset), (first, second));
         });
         encoder.rest(batch, joined);

@@ -1,7 +1,7 @@
 //! `remove_after`: deletes rotated files that are fully read, delivered and old.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tracing::info;
@@ -82,12 +82,15 @@ fn is_old(seen: &Seen, age: Duration) -> bool {
 /// Where the file is: rotation goes on renaming what nobody follows any more.
 fn current_path(file: &Followed) -> Option<PathBuf> {
     let path = file.path.as_ref()?;
-    let is_it = |path: &PathBuf| {
+    let is_it = |path: &Path| {
         fs::symlink_metadata(path).is_ok_and(|m| m.is_file() && Identity::of(&m) == file.identity)
     };
     if is_it(path) {
-        return Some(path.clone());
+        return Some(path.to_path_buf());
     }
     let folder = list(path.parent()?);
-    folder.get(&file.identity.inode).cloned().filter(is_it)
+    folder
+        .get(&file.identity.inode)
+        .filter(|path| is_it(path))
+        .cloned()
 }

@@ -2,12 +2,13 @@
 
 use std::fs::{self, File, Metadata};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tracing::{debug, info, warn};
 
 use crate::compressed::MAGIC;
-use crate::followed::{self, FileId, Followed, Held, Seen};
+use crate::followed::{self, Continued, FileId, Followed, Held, Seen};
 use crate::identity::{Clue, Identity, Print, Tail};
 use crate::lines::Splitter;
 use crate::worker::Worker;
@@ -24,7 +25,7 @@ enum Reopened {
     /// The file, which is now read through a new handle, and what is seen through that.
     Same(Seen),
     /// Another file.
-    Replaced(PathBuf),
+    Replaced(Arc<Path>),
     /// Nothing that can be opened.
     Not,
 }
@@ -186,10 +187,11 @@ impl Worker {
             return;
         };
         debug!("{} is now {}", file.name.display(), path.display());
-        file.path = Some(path.to_owned());
+        let path: Arc<Path> = path.into();
+        file.path = Some(path.clone());
         file.matched = matched;
         self.rotated(id);
-        self.by_path.insert(path.to_owned(), id);
+        self.by_path.insert(path, id);
         self.detached.retain(|other| *other != id);
         if !matched {
             self.detached.push(id);
@@ -241,7 +243,7 @@ impl Worker {
             let Some(file) = self.files.get(&id).filter(|file| !file.retired) else {
                 continue;
             };
-            let quiet = file.at_end_since.elapsed() >= wait;
+            let quiet = file.since.elapsed() >= wait;
             if quiet && !file.queued && file.held.is_none() {
                 self.end_text(id);
             } else {
@@ -253,7 +255,7 @@ impl Worker {
             .iter()
             .filter(|id| {
                 self.files.get(id).is_some_and(|file| {
-                    let quiet = file.at_end_since.elapsed() >= wait;
+                    let quiet = file.since.elapsed() >= wait;
                     !file.queued && file.held.is_none() && quiet
                 })
             })
@@ -311,10 +313,7 @@ impl Worker {
             file.queued = false;
             self.turns.retain(|other| *other != id);
         }
-        if self.draining.is_some_and(|request| file.drained < request) {
-            file.drained = self.drain_seen;
-            self.drain_left = self.drain_left.saturating_sub(1);
-        }
+        self.drain_left -= usize::from(std::mem::take(&mut file.drains));
     }
 
     /// Drops a file and all that is known of it.
@@ -407,7 +406,7 @@ impl Worker {
                 let free = known.is_none_or(|known| {
                     self.files
                         .get(known)
-                        .and_then(|file| file.held)
+                        .and_then(|file| file.held.as_ref())
                         .is_some_and(|held| Some(held.original) == original)
                 });
                 if !free || !metadata.is_file() || metadata.len() < clue.offset {
@@ -446,7 +445,6 @@ impl Worker {
         if let Some(file) = self.files.get_mut(&original) {
             copy.name.clone_from(&file.name);
             copy.tag.clone_from(&file.tag);
-            copy.parts_of = file.parts_of;
             copy.offset = file.offset;
             copy.advised = file.offset;
             copy.lines = std::mem::replace(&mut file.lines, Splitter::at(file.offset));
@@ -456,7 +454,11 @@ impl Worker {
             copy.tail = file.tail;
             copy.checkpoint = file.checkpoint;
             copy.checkpoint_tail = file.checkpoint_tail;
-            copy.continues = Some((original, file.epoch));
+            copy.continues = Some(Box::new(Continued {
+                file: original,
+                epoch: file.epoch,
+                parts_of: file.parts_of(),
+            }));
         }
         copy.held = None;
         copy.compared = true;
@@ -477,7 +479,10 @@ impl Worker {
             .iter()
             .filter(|id| {
                 self.files.get(id).is_some_and(|file| {
-                    let held_for = file.held.is_some_and(|held| held.original == original);
+                    let held_for = file
+                        .held
+                        .as_ref()
+                        .is_some_and(|held| held.original == original);
                     held_for && file.seen.size <= other.offset && begins_like(file, other)
                 })
             })
@@ -510,7 +515,11 @@ impl Worker {
             return;
         };
         let original = originals(path).into_iter().find_map(|path| {
-            let original = self.by_path.get(&path).copied().filter(|o| *o != id)?;
+            let original = self
+                .by_path
+                .get(path.as_path())
+                .copied()
+                .filter(|o| *o != id)?;
             let other = self.files.get(&original)?;
             (begins_like(file, other) && other.held.is_none()).then_some(original)
         });
@@ -518,11 +527,11 @@ impl Worker {
             debug!("{} may be a copy, not read yet", path.display());
             let now = Instant::now();
             if let Some(file) = self.files.get_mut(&id) {
-                file.held = Some(Held {
+                file.held = Some(Box::new(Held {
                     original,
                     since: now,
                     grown: now,
-                });
+                }));
                 self.held.push(id);
             }
         }
@@ -535,7 +544,7 @@ impl Worker {
             .iter()
             .filter(|id| {
                 self.files.get(id).is_none_or(|file| {
-                    file.held.is_none_or(|held| {
+                    file.held.as_ref().is_none_or(|held| {
                         let original = self.files.get(&held.original);
                         held.grown.elapsed() >= HOLD
                             || held.since.elapsed() >= LONGEST_HOLD

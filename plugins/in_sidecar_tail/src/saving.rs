@@ -1,11 +1,10 @@
 //! Keeping positions: what has left the host goes into the state file, and is found again.
 
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, Metadata};
 use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -13,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::event::Timestamp;
 use flb_sidecar_sdk::worker;
+use rustix::time::{clock_gettime, ClockId};
 use tracing::{error, info, warn};
 
 use crate::counters::{Counters, Trouble};
@@ -20,14 +20,14 @@ use crate::followed::{self, FileId, Followed};
 use crate::identity::{Clue, Identity, Print};
 use crate::options::{Options, Sync};
 use crate::rotation::related;
-use crate::state::{self, Changes, Entry, Journal, Location, Lock, Unclaimed};
+use crate::state::{Changes, Entry, Journal, Location, Lock, Unclaimed};
 use crate::worker::Worker;
 
 /// How often all positions are written at most.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// How often those that have changed are written at most.
 const CHANGES_INTERVAL: Duration = Duration::from_millis(50);
-/// Much is written less often: at most this part of the time goes into rendering it.
+/// Much is written less often: at most this part of the time is spent on it by either thread.
 const SHARE: u32 = 200;
 /// How often a state that another reader has is tried.
 const LOCK_INTERVAL: Duration = Duration::from_millis(250);
@@ -45,25 +45,25 @@ pub(crate) struct Saving {
     pub(crate) taken_over: Vec<Entry>,
     unclaimed: Unclaimed,
     unsaved: bool,
-    next: Instant,
+    documents: Pace,
     /// Number of the newest document's journal; 0: none has been written yet.
     journal: u64,
     /// What has changed since the newest document or line of the journal.
     changed: HashSet<FileId>,
     gone: Vec<Identity>,
-    next_changes: Instant,
+    lines: Pace,
     writer: Option<Writer>,
 }
 
-/// One thing to be written.
+/// One thing to be written, and the number of the journal.
 #[derive(Debug)]
 enum Job {
-    Document(Vec<u8>),
+    Document(Vec<Entry>, u64),
     /// A line of the newest document's journal.
-    Changes(Vec<u8>),
+    Changes(Changes, u64),
 }
 
-/// The thread that writes, since a sync may take its time.
+/// The thread that writes, since much takes its time and a sync may, too.
 #[derive(Debug)]
 struct Writer {
     jobs: Sender<Job>,
@@ -71,26 +71,67 @@ struct Writer {
     thread: JoinHandle<()>,
 }
 
+/// When documents, or lines of the journal, are written.
+#[derive(Debug)]
+struct Pace {
+    /// From one to the next at least.
+    interval: Duration,
+    began: Instant,
+    next: Instant,
+    /// Nanoseconds of a processor that the newest one took the thread that writes.
+    cost: Arc<AtomicU64>,
+}
+
+impl Pace {
+    fn new(interval: Duration) -> Self {
+        let now = Instant::now();
+        Pace {
+            interval,
+            began: now,
+            next: now,
+            cost: Arc::default(),
+        }
+    }
+
+    fn next(&self) -> Instant {
+        let cost = Duration::from_nanos(self.cost.load(Ordering::Acquire));
+        self.next.max(self.began + cost * SHARE)
+    }
+
+    /// One that was begun at `began` is handed over now.
+    fn handed_over(&mut self, began: Instant) {
+        self.began = began;
+        self.next = began + self.interval.max(began.elapsed() * SHARE);
+    }
+}
+
 impl Writer {
-    fn start(location: Location, sync: Sync, counters: Counters) -> std::io::Result<Self> {
+    fn start(saving: &Saving, counters: Counters) -> std::io::Result<Self> {
+        let (location, sync) = (saving.location.clone(), saving.sync);
         let (jobs, next) = mpsc::channel::<Job>();
         let busy = Arc::new(AtomicBool::new(false));
         let writing = busy.clone();
+        let document_cost = saving.documents.cost.clone();
+        let line_cost = saving.lines.cost.clone();
         let thread = worker::spawn("flb-sc-state", move || {
             let mut failing = false;
             // None after a failure, until the next document: a line may be there in part.
             let mut journal: Option<Journal> = None;
             while let Ok(job) = next.recv() {
-                let done = match job {
-                    Job::Document(document) => location
-                        .save(&document, sync)
-                        .and_then(|()| location.begin_journal())
-                        .map(|begun| journal = Some(begun)),
-                    Job::Changes(line) => match &mut journal {
-                        Some(journal) => journal.append(&line, sync),
-                        None => Ok(()),
-                    },
+                let before = spent();
+                let (done, cost) = match job {
+                    Job::Document(entries, number) => {
+                        let saved = location.save(&entries, number, sync);
+                        let begun = saved.and_then(|()| location.begin_journal());
+                        (begun.map(|b| journal = Some(b)), &document_cost)
+                    }
+                    Job::Changes(changes, number) => {
+                        let open = journal.as_mut();
+                        let added = open.map(|j| j.append(&changes, number, sync));
+                        (added.unwrap_or(Ok(())), &line_cost)
+                    }
                 };
+                cost.store(spent() - before, Ordering::Release);
                 match done {
                     Ok(()) if failing && journal.is_some() => {
                         failing = false;
@@ -114,6 +155,12 @@ impl Writer {
     }
 }
 
+/// Nanoseconds of a processor that this thread has had.
+fn spent() -> u64 {
+    let spent = clock_gettime(ClockId::ThreadCPUTime);
+    spent.tv_sec as u64 * 1_000_000_000 + spent.tv_nsec as u64
+}
+
 impl Saving {
     pub(crate) fn new(options: &Options) -> Option<Self> {
         options.db.as_deref().map(|db| Saving {
@@ -124,11 +171,11 @@ impl Saving {
             taken_over: Vec::new(),
             unclaimed: Unclaimed::default(),
             unsaved: false,
-            next: Instant::now(),
+            documents: Pace::new(INTERVAL),
             journal: 0,
             changed: HashSet::new(),
             gone: Vec::new(),
-            next_changes: Instant::now(),
+            lines: Pace::new(CHANGES_INTERVAL),
             writer: None,
         })
     }
@@ -137,17 +184,19 @@ impl Saving {
         self.journal != 0 && !(self.changed.is_empty() && self.gone.is_empty())
     }
 
-    /// Hands a job to the thread that writes, unless it is busy and there is time to wait.
-    fn write(&self, wait: bool, job: impl FnOnce() -> Job) -> bool {
-        let Some(writer) = &self.writer else {
-            return false;
-        };
-        if writer.busy.swap(true, Ordering::AcqRel) && !wait {
-            return false;
+    /// Whether the thread that writes has nothing to do.
+    fn is_free(&self) -> bool {
+        let writer = self.writer.as_ref();
+        writer.is_some_and(|writer| !writer.busy.load(Ordering::Acquire))
+    }
+
+    /// Hands a job to the thread that writes.
+    fn write(&self, job: Job) {
+        if let Some(writer) = &self.writer {
+            writer.busy.store(true, Ordering::Release);
+            // The thread ends only after this end of the channel.
+            let _ = writer.jobs.send(job);
         }
-        // The thread ends only after this end of the channel.
-        let _ = writer.jobs.send(job());
-        true
     }
 }
 
@@ -199,7 +248,7 @@ impl Worker {
         };
         saving.unclaimed = Unclaimed::new(entries);
         let counters = self.counters.clone();
-        match Writer::start(saving.location.clone(), saving.sync, counters) {
+        match Writer::start(&saving, counters) {
             Ok(writer) => saving.writer = Some(writer),
             Err(error) => error!("no thread to write the state: {error}"),
         }
@@ -229,8 +278,10 @@ impl Worker {
     pub(crate) fn next_save(&self) -> Instant {
         let far = Instant::now() + Duration::from_secs(3600);
         match &self.saving {
-            Some(saving) if saving.has_changes() => saving.next.min(saving.next_changes),
-            Some(saving) if saving.unsaved => saving.next,
+            Some(saving) if saving.has_changes() => {
+                saving.documents.next().min(saving.lines.next())
+            }
+            Some(saving) if saving.unsaved => saving.documents.next(),
             _ => far,
         }
     }
@@ -244,10 +295,18 @@ impl Worker {
             return;
         };
         let now = Instant::now();
-        if saving.unsaved && (last || now >= saving.next) {
-            self.save_all(&mut saving, now, last);
-        } else if saving.has_changes() && now >= saving.next_changes {
-            self.save_changes(&mut saving, now);
+        if saving.unsaved && (last || now >= saving.documents.next()) {
+            if last || saving.is_free() {
+                self.save_all(&mut saving, now);
+            } else {
+                saving.documents.next = now + CHANGES_INTERVAL;
+            }
+        } else if saving.has_changes() && now >= saving.lines.next() {
+            if saving.is_free() {
+                self.save_changes(&mut saving, now);
+            } else {
+                saving.lines.next = now + CHANGES_INTERVAL;
+            }
         }
         if let Some(writer) = saving.writer.take_if(|_| last) {
             drop(writer.jobs);
@@ -258,48 +317,32 @@ impl Worker {
         self.saving = Some(saving);
     }
 
-    fn save_all(&self, saving: &mut Saving, now: Instant, last: bool) {
+    fn save_all(&self, saving: &mut Saving, now: Instant) {
         let time = Timestamp::now();
         let seen = u64::from(time.seconds);
         saving.unclaimed.remove(|entry| entry.seen + KEEP < seen);
         // Never used before, whoever wrote the document that was found here.
-        let journal = (saving.journal + 1).max(seen * 1_000_000_000 + u64::from(time.nanos));
-        let live = || self.files.values().filter_map(|file| entry_of(file, seen));
-        let written = saving.write(last, || {
-            let all = live()
-                .map(Cow::Owned)
-                .chain(saving.unclaimed.iter().map(Cow::Borrowed));
-            Job::Document(state::render(all, journal))
-        });
-        if !written {
-            saving.next = now + CHANGES_INTERVAL;
-            return;
-        }
-        saving.journal = journal;
+        saving.journal = (saving.journal + 1).max(seen * 1_000_000_000 + u64::from(time.nanos));
+        let mut all = Vec::with_capacity(self.files.len() + saving.unclaimed.len());
+        all.extend(self.files.values().filter_map(|file| entry_of(file, seen)));
+        all.extend(saving.unclaimed.iter().cloned());
+        saving.write(Job::Document(all, saving.journal));
         saving.unsaved = false;
         saving.changed.clear();
         saving.gone.clear();
-        saving.next = now + INTERVAL.max(now.elapsed() * SHARE);
-        saving.next_changes = now + CHANGES_INTERVAL;
+        saving.documents.handed_over(now);
+        saving.lines.handed_over(now);
     }
 
     fn save_changes(&self, saving: &mut Saving, now: Instant) {
         let seen = u64::from(Timestamp::now().seconds);
         let changed = std::mem::take(&mut saving.changed);
+        let mut files = Vec::with_capacity(changed.len());
+        let live = changed.iter().filter_map(|id| self.files.get(id));
+        files.extend(live.filter_map(|file| entry_of(file, seen)));
         let gone = std::mem::take(&mut saving.gone);
-        let journal = saving.journal;
-        let files = changed.iter().filter_map(|id| self.files.get(id));
-        let changes = Changes {
-            files: files.filter_map(|file| entry_of(file, seen)).collect(),
-            gone,
-        };
-        if !saving.write(false, || {
-            Job::Changes(state::render_changes(&changes, journal))
-        }) {
-            saving.changed = changed;
-            saving.gone = changes.gone;
-        }
-        saving.next_changes = now + CHANGES_INTERVAL.max(now.elapsed() * SHARE);
+        saving.write(Job::Changes(Changes { files, gone }, saving.journal));
+        saving.lines.handed_over(now);
     }
 
     fn confirm(&mut self, id: FileId, epoch: u32, offset: u64) {
@@ -308,8 +351,11 @@ impl Worker {
             id
         } else {
             // The text went on in a copy.
-            let of = Some((id, epoch));
-            match self.files.iter().find(|(_, file)| file.continues == of) {
+            let mut copies = self.files.iter().filter(|(_, file)| {
+                let continued = file.continues.as_ref();
+                continued.is_some_and(|of| of.file == id && of.epoch == epoch)
+            });
+            match copies.next() {
                 Some((copy, _)) => *copy,
                 None => return,
             }
@@ -356,7 +402,7 @@ impl Worker {
         handle: File,
         metadata: &Metadata,
         entry: Entry,
-        name: PathBuf,
+        name: Arc<Path>,
     ) {
         let identity = Identity::of(metadata);
         let offset = entry.clue.offset;
@@ -365,7 +411,7 @@ impl Worker {
         if let Some(file) = self.files.get_mut(&id) {
             file.checkpoint_tail = entry.clue.tail;
         }
-        if entry.rotated || entry.path != path {
+        if entry.rotated || *entry.path != *path {
             self.rotated(id);
         }
     }
@@ -380,9 +426,9 @@ impl Worker {
         let saving = self.saving.as_mut()?;
         let by_name = saving.by_name;
         let entry = saving.unclaimed.claim(identity, |entry| {
-            let same_place = entry.identity.device == identity.device || entry.path == path;
+            let same_place = entry.identity.device == identity.device || *entry.path == *path;
             same_place
-                && (!by_name || entry.path == path)
+                && (!by_name || *entry.path == *path)
                 && entry.clue.fits(handle, metadata.len()).unwrap_or(false)
         })?;
         self.entry_gone(entry.identity);
@@ -390,9 +436,12 @@ impl Worker {
     }
 
     /// A file that was renamed keeps the name that its records have.
-    fn name_of(&self, entry: &Entry, path: &Path) -> PathBuf {
-        let renamed = self.options.globs.matches(path);
-        if renamed { path } else { &entry.path }.to_owned()
+    fn name_of(&self, entry: &Entry, path: &Path) -> Arc<Path> {
+        if *entry.path != *path && self.options.globs.matches(path) {
+            path.into()
+        } else {
+            entry.path.clone()
+        }
     }
 
     /// Where to start reading a new file, and the name it has in records.
@@ -402,7 +451,7 @@ impl Worker {
         identity: &Identity,
         handle: &File,
         metadata: &Metadata,
-    ) -> (Option<u64>, Option<PathBuf>) {
+    ) -> (Option<u64>, Option<Arc<Path>>) {
         if let Some(entry) = self.claim(path, identity, handle, metadata) {
             return (Some(entry.clue.offset), None);
         }
@@ -414,7 +463,7 @@ impl Worker {
             return (None, None);
         };
         let is_copy = |entry: &Entry| {
-            entry.path != path
+            *entry.path != *path
                 && entry.path.parent() == path.parent()
                 && related(&entry.path, path)
                 && entry.clue.head.length > 0

@@ -10,29 +10,32 @@
 //! It names the document that it follows, so lines left over from an older document do no harm,
 //! and neither does a build that knows no journal.
 
-use std::borrow::Borrow;
-use std::cell::Cell;
-use std::collections::HashMap;
-use std::ffi::{OsStr, OsString};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::io::{self, BufReader, BufWriter, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{flock, FlockOperation};
 use serde::{Deserialize, Serialize, Serializer};
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{xxh3_64, Xxh3};
 
 use crate::identity::{Clue, Identity, Print};
 use crate::options::Sync;
 
 /// Version of the document that this build writes, and the newest that it reads.
 const VERSION: u32 = 1;
+/// Bytes that are written at once.
+const BUFFER: usize = 32 << 10;
 
 /// How far one file has been delivered.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "Row<'_>")]
 pub(crate) struct Entry {
-    pub(crate) path: PathBuf,
+    pub(crate) path: Arc<Path>,
     pub(crate) identity: Identity,
     pub(crate) clue: Clue,
     /// It had been renamed: a last line without a newline is complete.
@@ -42,7 +45,7 @@ pub(crate) struct Entry {
 }
 
 /// What has changed since a document, or since the changes before these.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(crate) struct Changes {
     /// Files of which nothing is kept any more.
     pub(crate) gone: Vec<Identity>,
@@ -55,15 +58,15 @@ struct Document {
     /// Number of the journal that goes on from here; 0: there is none.
     #[serde(default)]
     journal: u64,
-    files: Vec<Row>,
+    files: Vec<Entry>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Line {
     journal: u64,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     gone: Vec<Identity>,
-    files: Vec<Row>,
+    files: Vec<Entry>,
 }
 
 fn is_zero(number: &u64) -> bool {
@@ -77,8 +80,8 @@ struct AnyDocument {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Row {
-    path: Text,
+struct Row<'a> {
+    path: Text<'a>,
     device: u64,
     inode: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -96,17 +99,17 @@ struct Row {
 /// A path need not be UTF-8.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
-enum Text {
-    Utf8(String),
-    Bytes(Vec<u8>),
+enum Text<'a> {
+    Utf8(Cow<'a, str>),
+    Bytes(Cow<'a, [u8]>),
 }
 
-impl From<&Entry> for Row {
-    fn from(entry: &Entry) -> Self {
+impl<'a> From<&'a Entry> for Row<'a> {
+    fn from(entry: &'a Entry) -> Self {
         Row {
             path: match entry.path.to_str() {
-                Some(text) => Text::Utf8(text.to_owned()),
-                None => Text::Bytes(entry.path.as_os_str().as_bytes().to_vec()),
+                Some(text) => Text::Utf8(text.into()),
+                None => Text::Bytes(entry.path.as_os_str().as_bytes().into()),
             },
             device: entry.identity.device,
             inode: entry.identity.inode,
@@ -122,12 +125,12 @@ impl From<&Entry> for Row {
     }
 }
 
-impl From<Row> for Entry {
-    fn from(row: Row) -> Self {
+impl From<Row<'_>> for Entry {
+    fn from(row: Row<'_>) -> Self {
         Entry {
             path: match row.path {
-                Text::Utf8(text) => text.into(),
-                Text::Bytes(bytes) => OsString::from_vec(bytes).into(),
+                Text::Utf8(text) => Path::new(&*text).into(),
+                Text::Bytes(bytes) => Path::new(OsStr::from_bytes(&bytes)).into(),
             },
             identity: Identity {
                 device: row.device,
@@ -168,13 +171,13 @@ pub(crate) fn parse(document: &[u8], journal: &[u8]) -> Result<Vec<Entry>, Unusa
         return Err(Unusable::Newer(version));
     }
     let document: Document = serde_json::from_slice(document).map_err(damaged)?;
-    let mut entries: Vec<Entry> = document.files.into_iter().map(Entry::from).collect();
+    let mut entries = document.files;
     let mut newer: HashMap<Identity, Option<Entry>> = HashMap::new();
     // What comes after a damaged line builds on it: repeating is better than losing.
     let lines = journal.split(|byte| *byte == b'\n').map_while(read_line);
     for line in lines.filter(|line| line.journal == document.journal) {
         newer.extend(line.gone.into_iter().map(|gone| (gone, None)));
-        let files = line.files.into_iter().map(Entry::from);
+        let files = line.files.into_iter();
         newer.extend(files.map(|entry| (entry.identity, Some(entry))));
     }
     entries.retain(|entry| !newer.contains_key(&entry.identity));
@@ -191,52 +194,72 @@ fn read_line(line: &[u8]) -> Option<Line> {
     serde_json::from_slice(json).ok()
 }
 
-/// A document whose rows are made one after the other: of ten thousand files, copies take room.
-#[derive(Serialize)]
-#[serde(bound = "I: Iterator<Item: Borrow<Entry>>")]
-struct Rows<I> {
-    version: u32,
-    #[serde(skip_serializing_if = "is_zero")]
-    journal: u64,
-    #[serde(serialize_with = "each_row")]
-    files: Cell<Option<I>>,
-}
-
-fn each_row<S: Serializer, I: Iterator<Item: Borrow<Entry>>>(
-    entries: &Cell<Option<I>>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    let entries = entries.take().into_iter().flatten();
-    serializer.collect_seq(entries.map(|entry| Row::from(entry.borrow())))
-}
-
 /// Writes a document from which the journal of this number goes on.
-pub(crate) fn render<E: Borrow<Entry>>(entries: impl Iterator<Item = E>, journal: u64) -> Vec<u8> {
-    let document = Rows {
+pub(crate) fn write_document(
+    out: impl Write,
+    entries: &[Entry],
+    journal: u64,
+) -> serde_json::Result<()> {
+    #[derive(Serialize)]
+    struct Document<'a> {
+        version: u32,
+        #[serde(skip_serializing_if = "is_zero")]
+        journal: u64,
+        #[serde(serialize_with = "rows")]
+        files: &'a [Entry],
+    }
+    let document = Document {
         version: VERSION,
         journal,
-        files: Cell::new(Some(entries)),
+        files: entries,
     };
-    // Only maps with odd keys and failing writers make this fail, and there are none.
-    serde_json::to_vec(&document).unwrap_or_default()
+    serde_json::to_writer(out, &document)
 }
 
 /// Writes a line of a journal.
-pub(crate) fn render_changes(changes: &Changes, journal: u64) -> Vec<u8> {
+pub(crate) fn write_changes(
+    mut out: impl Write,
+    changes: &Changes,
+    journal: u64,
+) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        journal: u64,
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        gone: &'a [Identity],
+        #[serde(serialize_with = "rows")]
+        files: &'a [Entry],
+    }
     let line = Line {
         journal,
-        gone: changes.gone.clone(),
-        files: changes.files.iter().map(Row::from).collect(),
+        gone: &changes.gone,
+        files: &changes.files,
     };
-    sealed(&serde_json::to_vec(&line).unwrap_or_default())
+    // Made twice, since the hash comes first: ten thousand files are megabytes.
+    let mut hash = Hash(Xxh3::new());
+    serde_json::to_writer(&mut hash, &line)?;
+    write!(out, "{:016x} ", hash.0.digest())?;
+    serde_json::to_writer(&mut out, &line)?;
+    out.write_all(b"\n")
 }
 
-/// A line of a journal that can be seen to be whole.
-pub(crate) fn sealed(json: &[u8]) -> Vec<u8> {
-    let mut line = format!("{:016x} ", xxh3_64(json)).into_bytes();
-    line.extend_from_slice(json);
-    line.push(b'\n');
-    line
+/// One row after the other.
+fn rows<S: Serializer>(entries: &[Entry], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(entries.iter().map(Row::from))
+}
+
+/// Keeps nothing of what is written but its hash.
+struct Hash(Xxh3);
+
+impl Write for Hash {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Where the state of an instance lives.
@@ -273,7 +296,11 @@ impl Location {
     /// Whether the state can be written here, and read if it is there.
     pub(crate) fn check(&self) -> io::Result<()> {
         self.open_lock()?;
-        if let Err(Unusable::Newer(version)) = self.peek() {
+        let version = File::open(&self.state).ok().and_then(|file| {
+            let read = serde_json::from_reader(BufReader::new(file));
+            read.ok().map(|document: AnyDocument| document.version)
+        });
+        if let Some(version) = version.filter(|version| *version > VERSION) {
             return Err(io::Error::other(format!(
                 "{} has version {version}, this build reads up to version {VERSION}",
                 self.state.display()
@@ -326,12 +353,13 @@ impl Location {
         }
     }
 
-    /// Replaces the state in one step.
-    pub(crate) fn save(&self, document: &[u8], sync: Sync) -> io::Result<()> {
+    /// Replaces the state in one step. The journal of this number goes on from there.
+    pub(crate) fn save(&self, entries: &[Entry], journal: u64, sync: Sync) -> io::Result<()> {
         let mut beside = self.state.as_os_str().to_owned();
         beside.push(".tmp");
-        let mut file = File::create(&beside)?;
-        file.write_all(document)?;
+        let mut out = BufWriter::with_capacity(BUFFER, File::create(&beside)?);
+        write_document(&mut out, entries, journal)?;
+        let file = out.into_inner()?;
         if sync >= Sync::File {
             file.sync_data()?;
         }
@@ -346,20 +374,22 @@ impl Location {
 
     /// Begins the journal of the document that was just saved.
     pub(crate) fn begin_journal(&self) -> io::Result<Journal> {
-        File::create(&self.journal).map(Journal)
+        let file = File::create(&self.journal)?;
+        Ok(Journal(BufWriter::with_capacity(BUFFER, file)))
     }
 }
 
 /// The open journal of the newest document.
 #[derive(Debug)]
-pub(crate) struct Journal(File);
+pub(crate) struct Journal(BufWriter<File>);
 
 impl Journal {
     /// Adds a line. After an error nothing may be added: the line may be there in part.
-    pub(crate) fn append(&mut self, line: &[u8], sync: Sync) -> io::Result<()> {
-        self.0.write_all(line)?;
+    pub(crate) fn append(&mut self, changes: &Changes, journal: u64, sync: Sync) -> io::Result<()> {
+        write_changes(&mut self.0, changes, journal)?;
+        self.0.flush()?;
         if sync >= Sync::Folder {
-            self.0.sync_data()?;
+            self.0.get_ref().sync_data()?;
         }
         Ok(())
     }
@@ -368,19 +398,18 @@ impl Journal {
 /// Entries for which no file has been found yet.
 #[derive(Debug, Default)]
 pub(crate) struct Unclaimed {
-    by_inode: HashMap<u64, Vec<Entry>>,
+    /// By inode and a number, since several may have had the same inode.
+    entries: BTreeMap<(u64, usize), Entry>,
 }
 
 impl Unclaimed {
     pub(crate) fn new(entries: Vec<Entry>) -> Self {
-        let mut by_inode: HashMap<u64, Vec<Entry>> = HashMap::new();
-        for entry in entries {
-            by_inode
-                .entry(entry.identity.inode)
-                .or_default()
-                .push(entry);
+        let numbered = entries.into_iter().enumerate();
+        Unclaimed {
+            entries: numbered
+                .map(|(number, entry)| ((entry.identity.inode, number), entry))
+                .collect(),
         }
-        Unclaimed { by_inode }
     }
 
     /// The entry of this file, if one fits; it is taken out.
@@ -389,27 +418,30 @@ impl Unclaimed {
         identity: &Identity,
         mut fits: impl FnMut(&Entry) -> bool,
     ) -> Option<Entry> {
-        let entries = self.by_inode.get_mut(&identity.inode)?;
-        let at = entries
-            .iter()
-            .position(|entry| entry.identity.compatible(identity) && fits(entry))?;
-        Some(entries.swap_remove(at))
+        let inode = identity.inode;
+        let (key, _) = self
+            .entries
+            .range((inode, 0)..=(inode, usize::MAX))
+            .find(|(_, entry)| entry.identity.compatible(identity) && fits(entry))?;
+        let key = *key;
+        self.entries.remove(&key)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.by_inode.values().flatten()
+        self.entries.values()
     }
 
     /// Takes out those that `out` says.
     pub(crate) fn remove(&mut self, mut out: impl FnMut(&Entry) -> bool) {
-        self.by_inode.retain(|_, entries| {
-            entries.retain(|entry| !out(entry));
-            !entries.is_empty()
-        });
+        self.entries.retain(|_, entry| !out(entry));
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.by_inode.is_empty()
+        self.entries.is_empty()
     }
 }
 
@@ -419,7 +451,7 @@ mod tests {
 
     fn entry(path: &[u8], inode: u64) -> Entry {
         Entry {
-            path: OsStr::from_bytes(path).into(),
+            path: Path::new(OsStr::from_bytes(path)).into(),
             identity: Identity {
                 device: 1,
                 inode,
@@ -442,7 +474,7 @@ mod tests {
         assert_eq!(location.load(), (vec![], None));
         let entries = vec![entry(b"/var/log/a.log", 5), entry(b"/var/log/\xff.log", 6)];
         for sync in [Sync::Off, Sync::File, Sync::Folder] {
-            location.save(&render(entries.iter(), 0), sync).unwrap();
+            location.save(&entries, 0, sync).unwrap();
             assert_eq!(location.load(), (entries.clone(), None));
         }
     }
@@ -493,38 +525,41 @@ mod tests {
         entries.iter().map(short).collect()
     }
 
-    #[test]
-    fn the_journal_goes_on_from_its_document_only() {
-        let document = render([at(1, 10), at(2, 20), at(3, 30)].iter(), 7);
-        let changes = |gone: &[Entry], files: &[Entry]| Changes {
+    fn document(entries: &[Entry], journal: u64) -> Vec<u8> {
+        let mut document = Vec::new();
+        write_document(&mut document, entries, journal).unwrap();
+        document
+    }
+
+    fn line(gone: &[Entry], files: &[Entry], journal: u64) -> Vec<u8> {
+        let changes = Changes {
             gone: gone.iter().map(|entry| entry.identity).collect(),
             files: files.to_vec(),
         };
+        let mut line = Vec::new();
+        write_changes(&mut line, &changes, journal).unwrap();
+        line
+    }
+
+    #[test]
+    fn the_journal_goes_on_from_its_document_only() {
+        let all = document(&[at(1, 10), at(2, 20), at(3, 30)], 7);
         let lines = [
-            render_changes(&changes(&[], &[at(9, 90)]), 6),
-            render_changes(&changes(&[], &[at(1, 11), at(4, 40)]), 7),
-            render_changes(&changes(&[at(2, 0), at(4, 0)], &[at(4, 41), at(1, 12)]), 7),
-            render_changes(&changes(&[at(3, 0)], &[]), 7),
+            line(&[], &[at(9, 90)], 6),
+            line(&[], &[at(1, 11), at(4, 40)], 7),
+            line(&[at(2, 0), at(4, 0)], &[at(4, 41), at(1, 12)], 7),
+            line(&[at(3, 0)], &[], 7),
         ];
         let journal = lines.concat();
-        assert_eq!(
-            sorted(parse(&document, &journal).unwrap()),
-            [(1, 12), (4, 41)]
-        );
-        let without = render([at(1, 10)].iter(), 0);
+        assert_eq!(sorted(parse(&all, &journal).unwrap()), [(1, 12), (4, 41)]);
+        let without = document(&[at(1, 10)], 0);
         assert_eq!(sorted(parse(&without, &journal).unwrap()), [(1, 10)]);
     }
 
     #[test]
     fn a_journal_is_read_up_to_where_it_is_torn_or_damaged() {
-        let document = render([at(1, 10)].iter(), 7);
-        let lines = [11, 12, 13].map(|offset| {
-            let changes = Changes {
-                gone: Vec::new(),
-                files: vec![at(1, offset)],
-            };
-            render_changes(&changes, 7)
-        });
+        let document = document(&[at(1, 10)], 7);
+        let lines = [11, 12, 13].map(|offset| line(&[], &[at(1, offset)], 7));
         let journal = lines.concat();
         let ends = [lines[0].len(), lines[0].len() + lines[1].len()];
         for length in 0..journal.len() {

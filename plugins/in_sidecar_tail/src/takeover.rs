@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use flb_sidecar_sdk::event::Timestamp;
 use flb_sidecar_sdk::{InputHost, StockPosition};
@@ -62,7 +63,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 fn entry(row: StockPosition) -> Entry {
-    let path = Path::new(OsStr::from_bytes(&row.path)).to_owned();
+    let path: Arc<Path> = Path::new(OsStr::from_bytes(&row.path)).into();
     // The stock tail keeps the inode alone; the file that has it now tells the rest.
     let metadata = fs::metadata(&path).ok().filter(|m| m.ino() == row.inode);
     let identity = match metadata {

@@ -75,12 +75,19 @@ impl Watches {
         Ok(true)
     }
 
-    /// Passes on every event that is there.
-    pub(crate) fn read(&mut self, mut change: impl FnMut(Change)) {
+    /// Passes on what is there, at most a buffer of it and what belongs to that. `false`: that was
+    /// all.
+    pub(crate) fn read(&mut self, mut change: impl FnMut(Change)) -> bool {
         let mut reader = inotify::Reader::new(&self.fd, &mut self.buffer);
         let mut moved_from: Option<(u32, PathBuf)> = None;
-        // An error means that there is nothing more to read now.
-        while let Ok(event) = reader.next() {
+        let mut more = false;
+        while !more || moved_from.is_some() || !reader.is_buffer_empty() {
+            let Ok(event) = reader.next() else {
+                // There is nothing more to read now.
+                more = false;
+                break;
+            };
+            more = true;
             let flags = event.events();
             let path = self
                 .folders
@@ -121,5 +128,6 @@ impl Watches {
         if let Some((_, from)) = moved_from {
             change(Change::Gone(from));
         }
+        more
     }
 }

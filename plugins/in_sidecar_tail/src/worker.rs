@@ -5,7 +5,7 @@
 //! [`crate::reading`], and how positions are kept in [`crate::saving`].
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -51,7 +51,7 @@ pub(crate) struct Worker {
     pub(crate) remote_folders: HashMap<PathBuf, bool>,
     pub(crate) files: HashMap<FileId, Box<Followed>>,
     pub(crate) by_identity: HashMap<Identity, FileId>,
-    pub(crate) by_path: HashMap<PathBuf, FileId>,
+    pub(crate) by_path: HashMap<Arc<Path>, FileId>,
     /// Targets of symbolic links.
     pub(crate) by_target: HashMap<PathBuf, FileId>,
     pub(crate) next_id: u64,
@@ -296,8 +296,8 @@ impl Worker {
         let oldest = self
             .turns
             .iter()
-            .filter_map(|id| self.files.get(id)?.unread_since)
-            .map(|since| now.saturating_duration_since(since).as_secs())
+            .filter_map(|id| self.files.get(id))
+            .map(|file| now.saturating_duration_since(file.since).as_secs())
             .max();
         let unread = ahead + self.carried;
         let idle = self.turns.is_empty()
@@ -328,6 +328,10 @@ impl Worker {
         self.settle_compressed(true);
         self.draining = Some(request);
         self.drain_left = 0;
+        // An earlier drain may not have come to its end.
+        for file in self.files.values_mut() {
+            file.drains = false;
+        }
         let ids: Vec<FileId> = self.files.keys().copied().collect();
         for id in ids {
             self.look(id, true);
@@ -338,9 +342,8 @@ impl Worker {
     /// A drain ends no earlier than this file does.
     pub(crate) fn drain_too(&mut self, id: FileId) {
         let file = self.files.get_mut(&id).filter(|file| !file.retired);
-        if let Some((file, request)) = file.zip(self.draining) {
-            file.drained = request - 1;
-            self.drain_left += 1;
+        if let Some(file) = file.filter(|_| self.draining.is_some()) {
+            self.drain_left += usize::from(!std::mem::replace(&mut file.drains, true));
             self.give_turn(id);
         }
     }
@@ -367,7 +370,7 @@ impl Worker {
             return;
         }
         self.said_unread = true;
-        let mut unread: Vec<(u64, &PathBuf)> = self
+        let mut unread: Vec<(u64, &Arc<Path>)> = self
             .files
             .values()
             .filter(|file| file.unread() > 0)
@@ -402,7 +405,8 @@ impl Worker {
 
     fn report(&self) -> Vec<Row> {
         let live = self.files.iter().filter(|(_, file)| !file.retired);
-        let mut rows = self.finished.clone();
+        let mut rows = Vec::with_capacity(self.files.len() + self.finished.len() + 1);
+        rows.extend(self.finished.iter().cloned());
         rows.extend(live.map(|(id, file)| report_row(*id, file)));
         if self.finished_more > 0 {
             rows.push(Row {
