@@ -58,6 +58,11 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 fn value() -> impl Strategy<Value = Json> {
+    values(text().boxed())
+}
+
+/// Values of all kinds, nested ones with these keys.
+fn values(key: BoxedStrategy<String>) -> impl Strategy<Value = Json> {
     let leaf = prop_oneof![
         4 => text().prop_map(Json::from),
         1 => any::<i64>().prop_map(Json::from),
@@ -66,22 +71,24 @@ fn value() -> impl Strategy<Value = Json> {
         1 => Just(Json::Null),
         1 => any::<f32>().prop_map(|f| json!(f)),
     ];
-    leaf.prop_recursive(3, 24, 4, |inner| {
+    leaf.prop_recursive(3, 24, 4, move |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Json::from),
-            prop::collection::btree_map(text(), inner.clone(), 0..4)
+            prop::collection::btree_map(key.clone(), inner.clone(), 0..4)
                 .prop_map(|map| Json::Object(map.into_iter().collect())),
             inner.prop_map(|value| Json::from(json!({ "a": value, "b": [1.50, "x"] }).to_string())),
         ]
     })
 }
 
-fn name() -> &'static str {
-    "[a-z_]{1,8}|password|ssn|api_key|phone"
+/// Names that announce everything but a phone number: whether such a name is seen from a number
+/// far behind it depends on what else makes the string worth a look.
+fn name() -> BoxedStrategy<String> {
+    "k[0-9]{1,3}|password|ssn|api_key|card_no|db_token|iban".boxed()
 }
 
 fn body() -> impl Strategy<Value = Json> {
-    prop::collection::btree_map(name(), value(), 0..4)
+    prop::collection::btree_map("[a-z_]{1,8}|password|ssn|api_key|phone", value(), 0..4)
         .prop_map(|map| Json::Object(map.into_iter().collect()))
 }
 
@@ -211,7 +218,7 @@ proptest! {
 
     #[test]
     fn a_field_comes_out_as_if_it_were_alone(
-        fields in prop::collection::vec((name(), value()), 1..7),
+        fields in prop::collection::vec((name(), values(name())), 1..7),
         order in Just((0..7).collect::<Vec<usize>>()).prop_shuffle(),
         records in prop::collection::vec(0usize..3, 7),
         options in prop::sample::select(&OPTIONS[..5]),
