@@ -183,6 +183,17 @@ impl Rewriter {
         self.candidate >= end
     }
 
+    /// Whether a further pass over `text`, the new value of `key`, cannot find anything: what the gate
+    /// says of it now is what it will say of it in a batch.
+    fn is_settled(&self, key: &[u8], text: &[u8]) -> bool {
+        let finder = &self.inspector.finder;
+        !self.every
+            && !detect::is_name_plausible(key)
+            && !finder.is_keyword(key)
+            && memchr::memchr(b'\\', text).is_none()
+            && finder.first_candidate(text, 0).is_none()
+    }
+
     fn write(&self, chunk: &[u8], copied: &mut usize, out: &mut Vec<u8>, outcome: &mut Outcome) {
         for edit in &self.edits {
             outcome.changed = true;
@@ -398,6 +409,11 @@ impl Rewriter {
             for _ in 1..MAX_PASSES {
                 inner.clear();
                 let text = std::mem::take(&mut self.text);
+                if self.is_settled(place.key, &text) {
+                    stable = true;
+                    self.text = text;
+                    break;
+                }
                 flow = flow.and(self.inspector.inspect(&text, place.key, 0, &mut inner));
                 stable = inner.is_empty();
                 if stable {

@@ -146,6 +146,11 @@ impl Finder {
         &self.settings
     }
 
+    /// Whether the name of a field announces what is in it.
+    pub(crate) fn is_keyword(&self, key: &[u8]) -> bool {
+        self.keywords.of_key(key) != 0
+    }
+
     /// Offset of the first byte at or after `from` of raw msgpack that could be sensitive.
     pub(crate) fn first_candidate(&self, chunk: &[u8], from: usize) -> Option<usize> {
         let shapes = Shapes {
