@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -196,7 +196,7 @@ fn read_line(line: &[u8]) -> Option<Line> {
 
 /// Writes a document from which the journal of this number goes on.
 pub(crate) fn write_document(
-    out: impl Write,
+    out: &mut dyn Write,
     entries: &[Entry],
     journal: u64,
 ) -> serde_json::Result<()> {
@@ -218,7 +218,7 @@ pub(crate) fn write_document(
 
 /// Writes a line of a journal.
 pub(crate) fn write_changes(
-    mut out: impl Write,
+    out: &mut dyn Write,
     changes: &Changes,
     journal: u64,
 ) -> io::Result<()> {
@@ -237,9 +237,10 @@ pub(crate) fn write_changes(
     };
     // Made twice, since the hash comes first: ten thousand files are megabytes.
     let mut hash = Hash(Xxh3::new());
-    serde_json::to_writer(&mut hash, &line)?;
+    let hashed: &mut dyn Write = &mut hash;
+    serde_json::to_writer(hashed, &line)?;
     write!(out, "{:016x} ", hash.0.digest())?;
-    serde_json::to_writer(&mut out, &line)?;
+    serde_json::to_writer(&mut *out, &line)?;
     out.write_all(b"\n")
 }
 
@@ -296,9 +297,9 @@ impl Location {
     /// Whether the state can be written here, and read if it is there.
     pub(crate) fn check(&self) -> io::Result<()> {
         self.open_lock()?;
-        let version = File::open(&self.state).ok().and_then(|file| {
-            let read = serde_json::from_reader(BufReader::new(file));
-            read.ok().map(|document: AnyDocument| document.version)
+        let version = fs::read(&self.state).ok().and_then(|document| {
+            let document: AnyDocument = serde_json::from_slice(&document).ok()?;
+            Some(document.version)
         });
         if let Some(version) = version.filter(|version| *version > VERSION) {
             return Err(io::Error::other(format!(
