@@ -194,10 +194,10 @@ fn read_line(line: &[u8]) -> Option<Line> {
     serde_json::from_slice(json).ok()
 }
 
-/// Writes a document from which the journal of this number goes on.
+/// Writes a document from which the journal of this number goes on. The entries come in pieces.
 pub(crate) fn write_document(
     out: &mut dyn Write,
-    entries: &[Entry],
+    entries: &[Vec<Entry>],
     journal: u64,
 ) -> serde_json::Result<()> {
     #[derive(Serialize)]
@@ -206,7 +206,7 @@ pub(crate) fn write_document(
         #[serde(skip_serializing_if = "is_zero")]
         journal: u64,
         #[serde(serialize_with = "rows")]
-        files: &'a [Entry],
+        files: &'a [Vec<Entry>],
     }
     let document = Document {
         version: VERSION,
@@ -228,12 +228,12 @@ pub(crate) fn write_changes(
         #[serde(skip_serializing_if = "<[_]>::is_empty")]
         gone: &'a [Identity],
         #[serde(serialize_with = "rows")]
-        files: &'a [Entry],
+        files: &'a [Vec<Entry>],
     }
     let line = Line {
         journal,
         gone: &changes.gone,
-        files: &changes.files,
+        files: std::slice::from_ref(&changes.files),
     };
     // Made twice, since the hash comes first: ten thousand files are megabytes.
     let mut hash = Hash(Xxh3::new());
@@ -245,8 +245,8 @@ pub(crate) fn write_changes(
 }
 
 /// One row after the other.
-fn rows<S: Serializer>(entries: &[Entry], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(entries.iter().map(Row::from))
+fn rows<S: Serializer>(entries: &[Vec<Entry>], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(entries.iter().flatten().map(Row::from))
 }
 
 /// Keeps nothing of what is written but its hash.
@@ -355,7 +355,7 @@ impl Location {
     }
 
     /// Replaces the state in one step. The journal of this number goes on from there.
-    pub(crate) fn save(&self, entries: &[Entry], journal: u64, sync: Sync) -> io::Result<()> {
+    pub(crate) fn save(&self, entries: &[Vec<Entry>], journal: u64, sync: Sync) -> io::Result<()> {
         let mut beside = self.state.as_os_str().to_owned();
         beside.push(".tmp");
         let mut out = BufWriter::with_capacity(BUFFER, File::create(&beside)?);
@@ -437,10 +437,6 @@ impl Unclaimed {
         self.entries.retain(|_, entry| !out(entry));
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -475,7 +471,9 @@ mod tests {
         assert_eq!(location.load(), (vec![], None));
         let entries = vec![entry(b"/var/log/a.log", 5), entry(b"/var/log/\xff.log", 6)];
         for sync in [Sync::Off, Sync::File, Sync::Folder] {
-            location.save(&entries, 0, sync).unwrap();
+            location
+                .save(std::slice::from_ref(&entries), 0, sync)
+                .unwrap();
             assert_eq!(location.load(), (entries.clone(), None));
         }
     }
@@ -528,7 +526,7 @@ mod tests {
 
     fn document(entries: &[Entry], journal: u64) -> Vec<u8> {
         let mut document = Vec::new();
-        write_document(&mut document, entries, journal).unwrap();
+        write_document(&mut document, &[entries.to_vec()], journal).unwrap();
         document
     }
 
