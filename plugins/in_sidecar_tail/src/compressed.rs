@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use flate2::read::MultiGzDecoder;
 use tracing::{debug, info, warn};
 
+use crate::copies::related;
 use crate::counters::Trouble;
 use crate::followed::{self, FileId, Followed};
 use crate::identity::{Clue, Identity, Tail, HEAD};
-use crate::rotation::related;
 use crate::state::Entry;
 use crate::worker::Worker;
 

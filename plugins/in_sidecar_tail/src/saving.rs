@@ -15,11 +15,11 @@ use flb_sidecar_sdk::worker;
 use rustix::time::{clock_gettime, ClockId};
 use tracing::{error, info, warn};
 
+use crate::copies::related;
 use crate::counters::{Counters, Trouble};
 use crate::followed::{self, FileId, Followed};
 use crate::identity::{Clue, Identity, Print};
 use crate::options::{Options, Sync};
-use crate::rotation::related;
 use crate::state::{Changes, Entry, Journal, Location, Lock, Unclaimed};
 use crate::worker::Worker;
 
