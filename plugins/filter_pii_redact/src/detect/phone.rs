@@ -61,7 +61,7 @@ pub(super) fn plausible(keywords: &Keywords, chunk: &[u8], at: usize) -> bool {
 /// Whether no digits are joined to those at `start` from in front.
 fn starts_number(chunk: &[u8], start: usize) -> bool {
     let digit = |n: usize| start >= n && chunk[start - n].is_ascii_digit();
-    !digit(1) && !(digit(2) && chunk[start - 1] == b'-')
+    !(digit(1) || digit(2) && chunk[start - 1] == b'-')
 }
 
 fn is_number(byte: u8) -> bool {
