@@ -52,10 +52,16 @@ pub(super) fn plausible(keywords: &Keywords, chunk: &[u8], at: usize) -> bool {
     let trunk = (start..at).any(|n| {
         chunk[n] == b'0'
             && matches!(chunk[n + 1], b'1'..=b'9')
-            && (n == 0 || !is_number(chunk[n - 1]) || matches!(chunk[n - 1], b' ' | b'('))
+            && starts_number(chunk, n)
             && !is_time(chunk, n)
     });
     trunk || keywords.any_near(chunk, at, PHONE | CALL)
+}
+
+/// Whether no digits are joined to those at `start` from in front.
+fn starts_number(chunk: &[u8], start: usize) -> bool {
+    let digit = |n: usize| start >= n && chunk[start - n].is_ascii_digit();
+    !(digit(1) || digit(2) && chunk[start - 1] == b'-')
 }
 
 fn is_number(byte: u8) -> bool {
