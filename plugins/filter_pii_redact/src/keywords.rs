@@ -201,14 +201,13 @@ impl Keywords {
         let mut near = false;
         self.each(chunk, from, to, |_, of| near |= of & groups != 0);
         // The length in the header of a string can look like a letter in front of its first word.
-        near || (from..at).any(|n| {
-            let header = match chunk[n] {
+        near || memchr::memchr3_iter(0xd9, 0xda, 0xdb, &chunk[from..at]).any(|n| {
+            let header = match chunk[from + n] {
                 0xd9 => 2,
                 0xda => 3,
-                0xdb => 5,
-                _ => return false,
+                _ => 5,
             };
-            self.at(&chunk[..to], n + header)
+            self.at(&chunk[..to], from + n + header)
                 .is_some_and(|(_, of)| of & groups != 0)
         })
     }
@@ -272,6 +271,9 @@ pub(crate) struct Context {
     key: Option<u32>,
     /// The start of the number that was asked about last, and the groups of all words around it.
     around: Option<(usize, u32)>,
+    /// Numbers from the first on whose surroundings end at the second at the latest have no word
+    /// around them.
+    quiet: (usize, usize),
 }
 
 impl Context {
@@ -282,11 +284,13 @@ impl Context {
         self.done = 0;
         self.key = None;
         self.around = None;
+        self.quiet = (0, 0);
     }
 
     /// Whether one of `groups` may be near a number that starts at `start`, however long that is,
     /// or is named by the key. Several families ask this of one number; the words are gone through
     /// only once.
+    #[inline]
     pub(crate) fn may_be_near(
         &mut self,
         keywords: &Keywords,
@@ -298,13 +302,19 @@ impl Context {
         if self.of_key(keywords, key) & groups != 0 {
             return true;
         }
+        let to = text.len().min(start + SPAN + AFTER);
+        if start >= self.quiet.0 && to <= self.quiet.1 {
+            return false;
+        }
         let around = match self.around {
             Some((of, around)) if of == start => around,
             _ => {
-                let to = text.len().min(start + SPAN + AFTER);
                 let hits = self.between(keywords, text, start, to);
                 let around = hits.fold(0, |all, hit| all | hit.1);
                 self.around = Some((start, around));
+                let next = self.hits.get(self.first).map(|hit| hit.0);
+                let known = self.known(text);
+                self.quiet = (start, next.unwrap_or(known));
                 around
             }
         };
@@ -364,8 +374,18 @@ impl Context {
             .any(|hit| hit.0 == at && hit.1 & groups != 0)
     }
 
+    #[inline]
     fn of_key(&mut self, keywords: &Keywords, key: &[u8]) -> u32 {
         *self.key.get_or_insert_with(|| keywords.of_key(key))
+    }
+
+    /// In front of this offset every word that begins is known: one that begins near the end of what
+    /// was gone through may end behind it.
+    fn known(&self, text: &[u8]) -> usize {
+        match self.done < text.len() {
+            true => self.done.saturating_sub(LONGEST),
+            false => self.done,
+        }
     }
 
     /// The words from as far in front of `start` as one counts up to `to`.
@@ -377,11 +397,11 @@ impl Context {
         to: usize,
     ) -> impl Iterator<Item = &(usize, u32)> {
         let from = start.saturating_sub(BEFORE);
-        if self.done < to {
+        if self.known(text) < to {
             // The families take turns, so the next question may be about a place a little earlier.
             let first = self.done.max(from.saturating_sub(BACK));
             // Some more than is needed now, so that a row of numbers does not do it in small steps.
-            let until = text.len().min(to + AHEAD);
+            let until = text.len().min(to + LONGEST + AHEAD);
             let hits = &mut self.hits;
             if hits.len() > MANY {
                 let old = hits.partition_point(|hit| hit.0 < from.saturating_sub(FAR));

@@ -47,6 +47,8 @@ pub(crate) struct Rewriter {
     unfinished: u64,
     /// Everything is looked at, candidate or not.
     every: bool,
+    /// The name of a field, and whether it announces phone numbers.
+    named: (Vec<u8>, bool),
     /// The first candidate of the gate that was not passed yet; `usize::MAX` if there is none.
     candidate: usize,
 }
@@ -90,6 +92,7 @@ impl Rewriter {
             oversized: 0,
             unfinished: 0,
             every: false,
+            named: (Vec::new(), false),
             candidate: 0,
         }
     }
@@ -176,11 +179,40 @@ impl Rewriter {
 
     /// Whether nothing can be found in what is at `at..end` of the batch, the value of `key`.
     fn is_clean(&mut self, chunk: &[u8], key: &[u8], at: usize, end: usize) -> bool {
-        if self.every || detect::is_name_plausible(key) {
+        if self.every || detect::is_name_plausible(key) || self.announces_phones(key) {
             return false;
         }
         self.seek(chunk, at);
         self.candidate >= end
+    }
+
+    /// Whether a further pass over `text`, the new value of `key`, cannot find anything: what the gate
+    /// says of it now is what it will say of it in a batch.
+    fn is_settled(&mut self, key: &[u8], text: &[u8]) -> bool {
+        !self.every
+            && !detect::is_name_plausible(key)
+            && !self.announces_phones(key)
+            && memchr::memchr(b'\\', text).is_none()
+            && self.inspector.finder.first_candidate(text, 0).is_none()
+    }
+
+    /// Whether the name of a field announces phone numbers. Most records have the same names, so the
+    /// last answer is kept.
+    fn announces_phones(&mut self, key: &[u8]) -> bool {
+        const KEPT: usize = 64;
+        if key.is_empty() {
+            return false;
+        }
+        if self.named.0 == key {
+            return self.named.1;
+        }
+        let announces = self.inspector.finder.announces_phones(key);
+        if key.len() <= KEPT {
+            self.named.0.clear();
+            self.named.0.extend_from_slice(key);
+            self.named.1 = announces;
+        }
+        announces
     }
 
     fn write(&self, chunk: &[u8], copied: &mut usize, out: &mut Vec<u8>, outcome: &mut Outcome) {
@@ -398,6 +430,11 @@ impl Rewriter {
             for _ in 1..MAX_PASSES {
                 inner.clear();
                 let text = std::mem::take(&mut self.text);
+                if self.is_settled(place.key, &text) {
+                    stable = true;
+                    self.text = text;
+                    break;
+                }
                 flow = flow.and(self.inspector.inspect(&text, place.key, 0, &mut inner));
                 stable = inner.is_empty();
                 if stable {

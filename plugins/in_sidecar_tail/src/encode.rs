@@ -255,9 +255,10 @@ impl Encoder {
         }
         json_line::close_map(out, map, count + self.keys() - 1);
         if let Some(time) = time {
-            let mut header = Vec::with_capacity(16);
-            event::begin_record(&mut header, self.format, time);
-            out[start..start + header.len()].copy_from_slice(&header);
+            let end = out.len();
+            event::begin_record(out, self.format, time);
+            out.copy_within(end.., start);
+            out.truncate(end);
         }
         batch.records += 1;
     }

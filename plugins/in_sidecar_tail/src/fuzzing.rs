@@ -169,7 +169,9 @@ pub fn state(data: &[u8]) {
     for journal in [journal, &sealed] {
         if let Ok(entries) = state::parse(document, journal) {
             let mut again = Vec::new();
-            assert!(state::write_document(&mut again, &entries, 1).is_ok());
+            let (one, other) = entries.split_at(entries.len() / 2);
+            let pieces = [one.to_vec(), other.to_vec()];
+            assert!(state::write_document(&mut again, &pieces, 1).is_ok());
             assert_eq!(state::parse(&again, &[]), Ok(entries));
         }
     }

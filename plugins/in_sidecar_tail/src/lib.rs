@@ -2,15 +2,16 @@
 //!
 //! A worker thread owns every file: it finds, reads, splits and encodes. Batches of records go
 //! through a bounded [`queue`] to the host's thread, which only appends them. The modules in the
-//! order of a byte's way: [`discovery`], [`watch`] and [`finding`] find files, [`identity`] and
-//! [`rotation`] tell them apart whatever happens to them, [`reading`] reads, [`lines`] splits, [`encoding`]
-//! decodes, [`encode`] writes records into batches, [`worker`] ties this together, [`input`] hands the
-//! batches to the host, [`delivery`] learns what has left it, and [`saving`] and [`state`] keep
-//! that across restarts.
+//! order of a byte's way: [`discovery`], [`watch`] and [`finding`] find files, [`identity`],
+//! [`rotation`] and [`copies`] tell them apart whatever happens to them, [`reading`] reads,
+//! [`lines`] splits, [`encoding`] decodes, [`encode`] writes records into batches, [`worker`] ties
+//! this together, [`input`] hands the batches to the host, [`delivery`] learns what has left it, and
+//! [`saving`] and [`state`] keep that across restarts.
 #![forbid(unsafe_code)]
 
 mod clock;
 mod compressed;
+mod copies;
 mod counters;
 mod decode;
 mod delivery;

@@ -15,11 +15,11 @@ use flb_sidecar_sdk::worker;
 use rustix::time::{clock_gettime, ClockId};
 use tracing::{error, info, warn};
 
+use crate::copies::related;
 use crate::counters::{Counters, Trouble};
 use crate::followed::{self, FileId, Followed};
 use crate::identity::{Clue, Identity, Print};
 use crate::options::{Options, Sync};
-use crate::rotation::related;
 use crate::state::{Changes, Entry, Journal, Location, Lock, Unclaimed};
 use crate::worker::Worker;
 
@@ -29,6 +29,9 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const CHANGES_INTERVAL: Duration = Duration::from_millis(50);
 /// Much is written less often: at most this part of the time is spent on it by either thread.
 const SHARE: u32 = 200;
+/// Positions handed over in one piece of memory: the room of a few is found again, that of ten
+/// thousand is taken anew every time.
+const PIECE: usize = 128;
 /// How often a state that another reader has is tried.
 const LOCK_INTERVAL: Duration = Duration::from_millis(250);
 /// Seconds for which the position of a file that is not there is kept.
@@ -58,7 +61,7 @@ pub(crate) struct Saving {
 /// One thing to be written, and the number of the journal.
 #[derive(Debug)]
 enum Job {
-    Document(Vec<Entry>, u64),
+    Document(Vec<Vec<Entry>>, u64),
     /// A line of the newest document's journal.
     Changes(Changes, u64),
 }
@@ -323,10 +326,16 @@ impl Worker {
         saving.unclaimed.remove(|entry| entry.seen + KEEP < seen);
         // Never used before, whoever wrote the document that was found here.
         saving.journal = (saving.journal + 1).max(seen * 1_000_000_000 + u64::from(time.nanos));
-        let mut all = Vec::with_capacity(self.files.len() + saving.unclaimed.len());
-        all.extend(self.files.values().filter_map(|file| entry_of(file, seen)));
-        all.extend(saving.unclaimed.iter().cloned());
-        saving.write(Job::Document(all, saving.journal));
+        let live = self.files.values().filter_map(|file| entry_of(file, seen));
+        let mut entries = live.chain(saving.unclaimed.iter().cloned()).peekable();
+        let mut pieces = Vec::new();
+        while entries.peek().is_some() {
+            let mut piece = Vec::with_capacity(PIECE);
+            piece.extend(entries.by_ref().take(PIECE));
+            pieces.push(piece);
+        }
+        drop(entries);
+        saving.write(Job::Document(pieces, saving.journal));
         saving.unsaved = false;
         saving.changed.clear();
         saving.gone.clear();

@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -194,10 +194,10 @@ fn read_line(line: &[u8]) -> Option<Line> {
     serde_json::from_slice(json).ok()
 }
 
-/// Writes a document from which the journal of this number goes on.
+/// Writes a document from which the journal of this number goes on. The entries come in pieces.
 pub(crate) fn write_document(
-    out: impl Write,
-    entries: &[Entry],
+    out: &mut dyn Write,
+    entries: &[Vec<Entry>],
     journal: u64,
 ) -> serde_json::Result<()> {
     #[derive(Serialize)]
@@ -206,7 +206,7 @@ pub(crate) fn write_document(
         #[serde(skip_serializing_if = "is_zero")]
         journal: u64,
         #[serde(serialize_with = "rows")]
-        files: &'a [Entry],
+        files: &'a [Vec<Entry>],
     }
     let document = Document {
         version: VERSION,
@@ -218,7 +218,7 @@ pub(crate) fn write_document(
 
 /// Writes a line of a journal.
 pub(crate) fn write_changes(
-    mut out: impl Write,
+    out: &mut dyn Write,
     changes: &Changes,
     journal: u64,
 ) -> io::Result<()> {
@@ -228,24 +228,25 @@ pub(crate) fn write_changes(
         #[serde(skip_serializing_if = "<[_]>::is_empty")]
         gone: &'a [Identity],
         #[serde(serialize_with = "rows")]
-        files: &'a [Entry],
+        files: &'a [Vec<Entry>],
     }
     let line = Line {
         journal,
         gone: &changes.gone,
-        files: &changes.files,
+        files: std::slice::from_ref(&changes.files),
     };
     // Made twice, since the hash comes first: ten thousand files are megabytes.
     let mut hash = Hash(Xxh3::new());
-    serde_json::to_writer(&mut hash, &line)?;
+    let hashed: &mut dyn Write = &mut hash;
+    serde_json::to_writer(hashed, &line)?;
     write!(out, "{:016x} ", hash.0.digest())?;
-    serde_json::to_writer(&mut out, &line)?;
+    serde_json::to_writer(&mut *out, &line)?;
     out.write_all(b"\n")
 }
 
 /// One row after the other.
-fn rows<S: Serializer>(entries: &[Entry], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(entries.iter().map(Row::from))
+fn rows<S: Serializer>(entries: &[Vec<Entry>], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(entries.iter().flatten().map(Row::from))
 }
 
 /// Keeps nothing of what is written but its hash.
@@ -296,9 +297,9 @@ impl Location {
     /// Whether the state can be written here, and read if it is there.
     pub(crate) fn check(&self) -> io::Result<()> {
         self.open_lock()?;
-        let version = File::open(&self.state).ok().and_then(|file| {
-            let read = serde_json::from_reader(BufReader::new(file));
-            read.ok().map(|document: AnyDocument| document.version)
+        let version = fs::read(&self.state).ok().and_then(|document| {
+            let document: AnyDocument = serde_json::from_slice(&document).ok()?;
+            Some(document.version)
         });
         if let Some(version) = version.filter(|version| *version > VERSION) {
             return Err(io::Error::other(format!(
@@ -354,7 +355,7 @@ impl Location {
     }
 
     /// Replaces the state in one step. The journal of this number goes on from there.
-    pub(crate) fn save(&self, entries: &[Entry], journal: u64, sync: Sync) -> io::Result<()> {
+    pub(crate) fn save(&self, entries: &[Vec<Entry>], journal: u64, sync: Sync) -> io::Result<()> {
         let mut beside = self.state.as_os_str().to_owned();
         beside.push(".tmp");
         let mut out = BufWriter::with_capacity(BUFFER, File::create(&beside)?);
@@ -436,10 +437,6 @@ impl Unclaimed {
         self.entries.retain(|_, entry| !out(entry));
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -474,7 +471,9 @@ mod tests {
         assert_eq!(location.load(), (vec![], None));
         let entries = vec![entry(b"/var/log/a.log", 5), entry(b"/var/log/\xff.log", 6)];
         for sync in [Sync::Off, Sync::File, Sync::Folder] {
-            location.save(&entries, 0, sync).unwrap();
+            location
+                .save(std::slice::from_ref(&entries), 0, sync)
+                .unwrap();
             assert_eq!(location.load(), (entries.clone(), None));
         }
     }
@@ -527,7 +526,7 @@ mod tests {
 
     fn document(entries: &[Entry], journal: u64) -> Vec<u8> {
         let mut document = Vec::new();
-        write_document(&mut document, entries, journal).unwrap();
+        write_document(&mut document, &[entries.to_vec()], journal).unwrap();
         document
     }
 

@@ -268,6 +268,14 @@ pub fn write_bytes_as_str(out: &mut Vec<u8>, bytes: &[u8]) {
 /// # Panics
 /// With 4 GiB or more, which the format cannot hold; every caller has a far lower limit.
 pub fn write_str_len(out: &mut Vec<u8>, len: usize) {
+    if len < 32 {
+        return out.push(0xa0 | len as u8);
+    }
+    write_long_str_len(out, len);
+}
+
+#[inline(never)]
+fn write_long_str_len(out: &mut Vec<u8>, len: usize) {
     let len = u32::try_from(len).expect("a msgpack string is shorter than 4 GiB");
     write_header(rmp::encode::write_str_len(out, len).map(|_| ()));
 }

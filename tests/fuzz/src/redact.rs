@@ -41,7 +41,7 @@ const OPTIONS: &[&[(&str, &str)]] = &[
             "rule",
             "account /[A-Z]{2}\\d{2}[A-Z0-9 ]{11,30}/ mask mod97",
         ),
-        ("rule", "key /[A-Za-z0-9+_=-]{12,}/ placeholder entropy"),
+        ("rule", "blob /[A-Za-z0-9+_=-]{12,}/ placeholder entropy"),
     ],
     &[("enable", "dea,nir,phone"), ("disable", "card,email")],
 ];

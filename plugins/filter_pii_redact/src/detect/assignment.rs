@@ -108,6 +108,7 @@ static TAILS: [[u16; 256]; 3] = {
 };
 
 /// Which of [`NAMES`] may end in the last letters of `name`.
+#[inline]
 fn tail_of(name: &[u8]) -> Option<usize> {
     let [first, second, third] = name.last_chunk::<3>()?;
     let tails = TAILS[0][usize::from(*first)]
@@ -118,16 +119,14 @@ fn tail_of(name: &[u8]) -> Option<usize> {
 
 /// What the name that ends in front of `at` says of its value.
 fn named(buf: &[u8], at: usize) -> NameClass {
-    let name = name_before(buf, at);
-    class_of_name(&buf[name])
+    class_of_name(&buf[name_before(buf, at)])
 }
 
 /// The same in raw msgpack, where the length in the header of a string may look like a letter of its
 /// first name.
-fn named_in_string(buf: &[u8], at: usize) -> NameClass {
-    let name = name_before(buf, at);
+fn named_in_string(buf: &[u8], name: Range<usize>) -> NameClass {
     let class = class_of_name(&buf[name.clone()]);
-    if class != NameClass::Plain || tail_of(&buf[name.clone()]).is_none() {
+    if class != NameClass::Plain {
         return class;
     }
     let headers = name.start.saturating_sub(HEADER)..name.end;
@@ -145,6 +144,7 @@ fn named_in_string(buf: &[u8], at: usize) -> NameClass {
 }
 
 /// The name that ends in front of `at`; empty if it ends like none of the table.
+#[inline]
 fn name_before(buf: &[u8], at: usize) -> Range<usize> {
     let mut end = at;
     // Quotes and blanks may stand between the name and the sign.
@@ -165,8 +165,13 @@ fn is_authorization(name: &[u8]) -> bool {
 }
 
 /// Whether the name that ends in front of `at` in raw msgpack ends like a name of the table.
+#[inline]
 pub(super) fn plausible(buf: &[u8], at: usize) -> bool {
-    match named_in_string(buf, at) {
+    let name = name_before(buf, at);
+    if name.is_empty() {
+        return false;
+    }
+    match named_in_string(buf, name) {
         NameClass::Plain => false,
         NameClass::Key => may_be_random(buf, at),
         NameClass::Password | NameClass::Authorization => true,

@@ -17,7 +17,7 @@ mod token;
 mod url;
 
 use crate::catalog::{Id, Set};
-use crate::keywords::{Context, Keywords};
+use crate::keywords::{group, Context, Keywords};
 use crate::rules::UserRule;
 use crate::scan::{Gate, Kind, Shapes};
 
@@ -144,6 +144,11 @@ impl Finder {
     /// Settings it was made with.
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Whether the name of a field announces phone numbers. The gate looks for such words nearby only.
+    pub(crate) fn announces_phones(&self, key: &[u8]) -> bool {
+        self.text_shapes.phone && self.keywords.of_key(key) & (group::PHONE | group::CALL) != 0
     }
 
     /// Offset of the first byte at or after `from` of raw msgpack that could be sensitive.

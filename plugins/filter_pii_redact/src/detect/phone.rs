@@ -381,9 +381,6 @@ fn announced(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
         return false;
     }
     let open = start > 0 && text[start - 1] == b'(';
-    if !open && !i.near(start, end, PHONE | CALL) {
-        return false;
-    }
     if open {
         start -= 1;
     }
@@ -391,6 +388,9 @@ fn announced(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
     let alone =
         bounds::left(text, start) == Join::Free && (extended > end || is_free_behind(i, end));
     if !alone || is_time(text, start) {
+        return false;
+    }
+    if !open && !i.near(start, end, PHONE | CALL) {
         return false;
     }
     let nanp = total == 10 && !grouped && is_area(&text[start..start + 3]);

@@ -6,14 +6,19 @@
 #![allow(clippy::print_stdout, reason = "a measurement talks")]
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
+
+use rustix::event::{poll, PollFd, PollFlags, Timespec};
+use rustix::fs::OFlags;
 
 use flb_sidecar_tests::host::{real_hosts, Host};
 use flb_sidecar_tests::short_job::percentile;
 use flb_sidecar_tests::site::Site;
+use flb_sidecar_tests::Running;
 
 /// Lines appended to a file that is followed.
 const LINES: usize = 1000;
@@ -21,8 +26,68 @@ const LINES: usize = 1000;
 const FILES: usize = 200;
 /// Between two lines: longer than a line takes, so that each is a change of its own.
 const PAUSE: Duration = Duration::from_millis(7);
+/// A line that takes longer never comes.
+const LIMIT: Duration = Duration::from_secs(20);
 
-fn main() {
+/// The lines that a host passes on.
+struct Passed {
+    fifo: File,
+    /// What was read behind the newest whole line.
+    text: Vec<u8>,
+}
+
+impl Passed {
+    /// Opens a FIFO that nobody need write to yet.
+    fn open(fifo: &str) -> Self {
+        let mut options = OpenOptions::new();
+        options
+            .read(true)
+            .custom_flags(OFlags::NONBLOCK.bits() as i32);
+        Passed {
+            fifo: options.open(fifo).expect("the FIFO is there"),
+            text: Vec::new(),
+        }
+    }
+
+    /// Waits for a line.
+    ///
+    /// # Errors
+    /// When the host ends before it has passed it on, or takes too long.
+    fn wait_for(&mut self, text: &str, host: &mut Running) -> Result<(), String> {
+        let start = Instant::now();
+        loop {
+            while let Some(end) = self.text.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.text.drain(..=end).collect();
+                if line[..end] == *text.as_bytes() {
+                    return Ok(());
+                }
+            }
+            if let Some(status) = host.ended() {
+                return Err(format!("it ended with {status}: {}", host.output()));
+            }
+            if start.elapsed() > LIMIT {
+                return Err(format!(
+                    "no line {text:?} within {LIMIT:?}: {}",
+                    host.output()
+                ));
+            }
+            let second = Timespec {
+                tv_sec: 1,
+                tv_nsec: 0,
+            };
+            // Whatever comes of it, the next round sees.
+            let _ = poll(&mut [PollFd::new(&self.fifo, PollFlags::IN)], Some(&second));
+            let mut block = [0; 4096];
+            match self.fifo.read(&mut block) {
+                Ok(length) => self.text.extend_from_slice(&block[..length]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Err(format!("its FIFO cannot be read: {error}")),
+            }
+        }
+    }
+}
+
+fn main() -> ExitCode {
     if let Some(folder) = std::env::args().nth(1) {
         let library = Path::new(&folder).join("libflb_sidecar.so");
         std::env::set_var("FLB_SIDECAR_LIBRARY", library);
@@ -30,18 +95,23 @@ fn main() {
     let hosts = real_hosts();
     if hosts.is_empty() {
         println!("SKIPPED: no Fluent Bit found");
-        return;
+        return ExitCode::SUCCESS;
     }
     println!("| host | line of | p50 | p99 | most |");
     println!("|---|---|---|---|---|");
+    let mut failed = false;
     for host in hosts {
-        measure(&host);
+        if let Err(error) = measure(&host) {
+            println!("| {host} | not measured: {} |", error.trim());
+            failed = true;
+        }
     }
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!("load {}", load.trim());
+    ExitCode::from(u8::from(failed))
 }
 
-fn measure(host: &Host) {
+fn measure(host: &Host) -> Result<(), String> {
     let site = Site::new();
     let fifo = site.path("fifo");
     let made = Command::new("mkfifo").arg(&fifo).status();
@@ -62,10 +132,10 @@ fn measure(host: &Host) {
         .filter("lua", "*", &[("script", &script[..]), ("call", "pass")])
         .output("null", "*", flb_sidecar_tests::NO_OPTIONS);
     let mut known = site.open("known.log");
-    let running = pipeline.start();
-    let mut lines = BufReader::new(File::open(&fifo).expect("the FIFO is there"));
+    let mut lines = Passed::open(&fifo);
+    let mut running = pipeline.start();
     write(&mut known, "first");
-    wait_for(&mut lines, "first");
+    lines.wait_for("first", &mut running)?;
 
     let mut times = Vec::new();
     for n in 0..LINES {
@@ -73,7 +143,7 @@ fn measure(host: &Host) {
         let text = format!("known {n}");
         let start = Instant::now();
         write(&mut known, &text);
-        wait_for(&mut lines, &text);
+        lines.wait_for(&text, &mut running)?;
         times.push(start.elapsed());
     }
     row(host, "a known file", &times);
@@ -87,25 +157,16 @@ fn measure(host: &Host) {
             .create(true)
             .open(site.log(&format!("{n}.log")));
         write(&mut file.expect("a new log"), &text);
-        wait_for(&mut lines, &text);
+        lines.wait_for(&text, &mut running)?;
         times.push(start.elapsed());
     }
     row(host, "a new file", &times);
-    drop(running);
+    Ok(())
 }
 
 fn write(file: &mut File, text: &str) {
     let line = format!("{text}\n");
     file.write_all(line.as_bytes()).expect("a log takes a line");
-}
-
-fn wait_for(lines: &mut impl BufRead, text: &str) {
-    let mut line = String::new();
-    while line.trim_end() != text {
-        line.clear();
-        let length = lines.read_line(&mut line).expect("the FIFO can be read");
-        assert!(length > 0, "the host ended");
-    }
 }
 
 fn row(host: &Host, what: &str, times: &[Duration]) {

@@ -183,6 +183,27 @@ pub fn write_log(folder: &Path, kind: Kind, megabytes: u64) -> Log {
     }
 }
 
+/// Writes `count` files of one line each into a folder of their own. The path is a pattern.
+///
+/// # Panics
+/// When the folder does not take them.
+pub fn write_files(folder: &Path, count: u64) -> Log {
+    let mut numbers = Numbers(0x2545_f491_4f6c_dd1d);
+    let folder = folder.join("files");
+    std::fs::create_dir(&folder).expect("a temporary folder takes folders");
+    let mut bytes = 0;
+    for n in 0..count {
+        let line = text_line(&mut numbers, true);
+        bytes += line.len() as u64;
+        std::fs::write(folder.join(format!("{n}.log")), line).expect("there is room for a line");
+    }
+    Log {
+        path: folder.join("*.log"),
+        bytes,
+        lines: count,
+    }
+}
+
 /// The tag from which the filter `kubernetes` takes pod, namespace and container.
 pub fn kube_tag() -> String {
     format!("kube.var.log.containers.{POD}_{NAMESPACE}_app-{DOCKER_ID}.log")

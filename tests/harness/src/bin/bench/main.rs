@@ -23,7 +23,7 @@ use flb_sidecar_tests::host::real_hosts;
 use flb_sidecar_tests::{build, wait_until, Host};
 use rustix::process::Signal;
 
-use input::{write_log, Kind, Log};
+use input::{write_files, write_log, Kind, Log};
 use measure::{measure, Cpu, Run};
 use setups::{Filter, Input, Setup};
 use table::{Figures, Head, Ratio, Table, Target};
@@ -43,6 +43,7 @@ struct Logs {
     personal: Log,
     personal_short: Log,
     json_short: Log,
+    files: Log,
 }
 
 impl Logs {
@@ -55,6 +56,7 @@ impl Logs {
             personal: write_log(folder, Kind::Text, 100),
             personal_short: write_log(folder, Kind::Text, 10),
             json_short: write_log(folder, Kind::Json, 6),
+            files: write_files(folder, 10_000),
         }
     }
 }
@@ -177,6 +179,30 @@ impl Bench<'_> {
         if let Some([ours, stock]) = self.run(what, cases) {
             let targets = [Target::AtLeast(3.0), Target::None, Target::None];
             self.compare(what, [&ours, &stock], targets);
+        }
+    }
+
+    /// Many files, each with a line that was delivered.
+    fn files(&mut self, logs: &Logs) {
+        let what = "10,000 files";
+        let case = |input| Case {
+            input,
+            filters: &[],
+            log: &logs.files,
+        };
+        let cases = [case(Input::SidecarTail), case(Input::SidecarTailDb)];
+        let Some([without, with]) = self.run(what, cases) else {
+            return;
+        };
+        let peak = |run: &Run| run.peak;
+        for (figure, runs) in [("peak RSS MiB", without), ("peak RSS MiB, with db", with)] {
+            let head = Head {
+                what,
+                figure,
+                ratio: Ratio::Alone,
+                target: Target::AtMost(30.0),
+            };
+            self.add(head, figures(&runs, peak), Figures::default());
         }
     }
 
@@ -420,6 +446,7 @@ type Part = fn(&mut Bench<'_>, &Logs);
 const PARTS: &[(&str, Part)] = &[
     ("tail", |bench, logs| bench.tail(logs)),
     ("json", |bench, logs| bench.json(logs)),
+    ("files", |bench, logs| bench.files(logs)),
     ("metadata", |bench, logs| bench.metadata(logs)),
     ("redaction", |bench, logs| bench.redaction(logs)),
     ("redaction_alone", |bench, logs| bench.redaction_alone(logs)),

@@ -27,6 +27,8 @@ pub enum Input {
     Tail,
     TailJson,
     SidecarTail,
+    /// With `db`.
+    SidecarTailDb,
     SidecarTailJson,
 }
 
@@ -46,7 +48,7 @@ pub enum Filter {
 
 impl Input {
     fn is_ours(self) -> bool {
-        matches!(self, Input::SidecarTail | Input::SidecarTailJson)
+        !matches!(self, Input::Tail | Input::TailJson)
     }
 }
 
@@ -160,7 +162,11 @@ impl Setup {
                 }
                 self.pipeline.input("tail", &options);
             }
-            Input::SidecarTail | Input::SidecarTailJson => {
+            Input::SidecarTail | Input::SidecarTailDb | Input::SidecarTailJson => {
+                let db = self.pipeline.path("positions");
+                if input == Input::SidecarTailDb {
+                    options.push(("db", &db));
+                }
                 if input == Input::SidecarTailJson {
                     options.extend([("format", "json"), ("time_key", "time")]);
                 }

@@ -1,0 +1,333 @@
+//! Files that begin anew or lose their end, and the copies that hold what was truncated.
+
+use std::fs::{self, File, Metadata};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use tracing::{debug, info, warn};
+
+use crate::followed::{self, Continued, FileId, Followed, Held};
+use crate::identity::{Clue, Identity, Print, Tail};
+use crate::lines::Splitter;
+use crate::worker::Worker;
+
+/// How long a file is not read that looks like a copy, once it has stopped growing.
+const HOLD: Duration = Duration::from_secs(1);
+/// The same in any case: nobody copies logs for longer.
+const LONGEST_HOLD: Duration = Duration::from_secs(10);
+
+impl Worker {
+    /// The file no longer holds what was read from it.
+    pub(crate) fn rewritten(&mut self, id: FileId, size: u64) {
+        let Some(file) = self.files.get_mut(&id) else {
+            return;
+        };
+        self.counters.truncations.add(1);
+        if size < file.offset && file.was_cut_to(size).unwrap_or(false) {
+            info!(
+                "{} lost its end: reading on from byte {size}",
+                file.name.display()
+            );
+            self.carried -= file.offset - file.lines.start();
+            file.lines.cut_to(size);
+            self.carried += size - file.lines.start();
+            file.offset = size;
+            file.advised = file.advised.min(size);
+            file.epoch += 1;
+            file.checkpoint = file.checkpoint.min(size);
+            if let Some(handle) = &file.handle {
+                file.tail = Tail::read(handle, size).unwrap_or_default();
+            }
+            self.changed(id);
+            return;
+        }
+        info!("{} begins anew", file.name.display());
+        let clue = file.clue();
+        let folder = file.path.as_ref().unwrap_or(&file.name).parent();
+        let folder = folder.map(Path::to_owned).unwrap_or_default();
+        let name = file.name.clone();
+        match self.find_copy(&folder, &name, &clue, Some(id)) {
+            Some((path, handle, metadata)) => {
+                self.continue_in_copy(id, &path, handle, &metadata);
+                self.end_stream(id);
+            }
+            None => {
+                self.skip_short_copy(id);
+                self.end_text(id);
+                let lost = self
+                    .files
+                    .get(&id)
+                    .map_or(0, |file| file.seen.size.saturating_sub(file.offset));
+                if lost > 0 {
+                    self.counters.lost_bytes.add(lost);
+                    warn!("{}: {lost} bytes were overwritten unread", name.display());
+                }
+            }
+        }
+        if let Some(file) = self.files.get_mut(&id) {
+            self.carried -= file.offset - file.lines.start();
+            file.begin_anew();
+            self.changed(id);
+        }
+    }
+
+    /// A file that holds what was read of another one, whose path is `name`.
+    pub(crate) fn find_copy(
+        &self,
+        folder: &Path,
+        name: &Path,
+        clue: &Clue,
+        original: Option<FileId>,
+    ) -> Option<(PathBuf, File, Metadata)> {
+        if clue.head.length == 0 {
+            return None;
+        }
+        let mut copies: Vec<(PathBuf, File, Metadata)> = fs::read_dir(folder)
+            .ok()?
+            .filter_map(Result::ok)
+            .map(|entry| folder.join(entry.file_name()))
+            .filter(|path| path != name && related(name, path))
+            .filter_map(|path| {
+                let metadata = fs::metadata(&path).ok()?;
+                let known = self.by_identity.get(&Identity::of(&metadata));
+                // A file that is read by itself is no copy, unless that is what it waits for.
+                let free = known.is_none_or(|known| {
+                    self.files
+                        .get(known)
+                        .and_then(|file| file.held.as_ref())
+                        .is_some_and(|held| Some(held.original) == original)
+                });
+                if !free || !metadata.is_file() || metadata.len() < clue.offset {
+                    return None;
+                }
+                let (handle, metadata) = followed::open(&path).ok()?;
+                let fits = metadata.is_file() && clue.fits(&handle, metadata.len()).ok()?;
+                fits.then_some((path, handle, metadata))
+            })
+            .collect();
+        copies.sort_by_key(|(_, _, metadata)| metadata.modified().ok());
+        copies.pop()
+    }
+
+    /// What is left of a truncated file is read from its copy.
+    fn continue_in_copy(
+        &mut self,
+        original: FileId,
+        path: &Path,
+        handle: File,
+        metadata: &Metadata,
+    ) {
+        let identity = Identity::of(metadata);
+        let Some(file) = self.files.get(&original) else {
+            return;
+        };
+        info!("{} goes on in {}", file.name.display(), path.display());
+        let (offset, name) = (file.offset, file.name.clone());
+        let id = match self.by_identity.get(&identity).copied() {
+            Some(held) => held,
+            None => self.follow(path, identity, handle, metadata, Some(offset), Some(name)),
+        };
+        let Some(mut copy) = self.files.remove(&id) else {
+            return;
+        };
+        if let Some(file) = self.files.get_mut(&original) {
+            copy.name.clone_from(&file.name);
+            copy.tag.clone_from(&file.tag);
+            copy.offset = file.offset;
+            copy.advised = file.offset;
+            copy.lines = std::mem::replace(&mut file.lines, Splitter::at(file.offset));
+            copy.code = file.code;
+            copy.joined = std::mem::take(&mut file.joined);
+            copy.head.clone_from(&file.head);
+            copy.tail = file.tail;
+            copy.checkpoint = file.checkpoint;
+            copy.checkpoint_tail = file.checkpoint_tail;
+            copy.continues = Some(Box::new(Continued {
+                file: original,
+                epoch: file.epoch,
+                parts_of: file.parts_of(),
+            }));
+        }
+        copy.held = None;
+        copy.compared = true;
+        self.held.retain(|other| *other != id);
+        self.files.insert(id, copy);
+        self.changed(id);
+        self.rotated(id);
+        self.look(id, true);
+    }
+
+    /// Held files that hold less than what was read of the truncated file: all of it was read.
+    fn skip_short_copy(&mut self, original: FileId) {
+        let Some(other) = self.files.get(&original) else {
+            return;
+        };
+        let copies: Vec<FileId> = self
+            .held
+            .iter()
+            .filter(|id| {
+                self.files.get(id).is_some_and(|file| {
+                    let held_for = file
+                        .held
+                        .as_ref()
+                        .is_some_and(|held| held.original == original);
+                    held_for && file.seen.size <= other.offset && begins_like(file, other)
+                })
+            })
+            .copied()
+            .collect();
+        for id in copies {
+            self.held.retain(|other| *other != id);
+            if let Some(file) = self.files.get_mut(&id) {
+                info!("{} is a copy of what was read", file.name.display());
+                file.held = None;
+                file.offset = file.seen.size;
+                file.lines = Splitter::at(file.offset);
+                file.checkpoint = file.offset;
+                let tail = file.handle.as_ref().map(|h| Tail::read(h, file.offset));
+                file.tail = tail.and_then(Result::ok).unwrap_or_default();
+                file.checkpoint_tail = Print::of(file.tail.bytes());
+                self.changed(id);
+            }
+        }
+    }
+
+    // Copies in the making: `copytruncate` with a pattern that matches the copy too.
+
+    /// Does not read a new file for now that begins like one with a related name.
+    pub(crate) fn hold_if_copy(&mut self, id: FileId) {
+        let Some(file) = self.files.get(&id) else {
+            return;
+        };
+        let Some(path) = &file.path else {
+            return;
+        };
+        let original = originals(path).into_iter().find_map(|path| {
+            let original = self
+                .by_path
+                .get(path.as_path())
+                .copied()
+                .filter(|o| *o != id)?;
+            let other = self.files.get(&original)?;
+            (begins_like(file, other) && other.held.is_none()).then_some(original)
+        });
+        if let Some(original) = original {
+            debug!("{} may be a copy, not read yet", path.display());
+            let now = Instant::now();
+            if let Some(file) = self.files.get_mut(&id) {
+                file.held = Some(Box::new(Held {
+                    original,
+                    since: now,
+                    grown: now,
+                }));
+                self.held.push(id);
+            }
+        }
+    }
+
+    /// Reads files after all that turned out to be no copies.
+    pub(crate) fn settle_held(&mut self) {
+        let over: Vec<FileId> = self
+            .held
+            .iter()
+            .filter(|id| {
+                self.files.get(id).is_none_or(|file| {
+                    file.held.as_ref().is_none_or(|held| {
+                        let original = self.files.get(&held.original);
+                        held.grown.elapsed() >= HOLD
+                            || held.since.elapsed() >= LONGEST_HOLD
+                            || !original.is_some_and(|other| begins_like(file, other))
+                    })
+                })
+            })
+            .copied()
+            .collect();
+        for id in over {
+            self.release(id);
+        }
+    }
+
+    /// A drain waits for nothing.
+    pub(crate) fn release_held(&mut self) {
+        for id in self.held.clone() {
+            self.release(id);
+        }
+    }
+
+    fn release(&mut self, id: FileId) {
+        self.held.retain(|other| *other != id);
+        if let Some(file) = self.files.get_mut(&id) {
+            file.held = None;
+            self.look(id, true);
+            self.give_turn(id);
+        }
+    }
+}
+
+/// Whether both have the same first bytes, as far as the shorter one goes.
+fn begins_like(copy: &Followed, original: &Followed) -> bool {
+    let length = copy.head.len().min(original.head.len());
+    length > 0
+        && copy.head[..length] == original.head[..length]
+        && copy.seen.size <= original.seen.size
+}
+
+/// Paths of which the file at `path` might be a rotated copy: `app.log.1`, `app.log-20240101`
+/// and `app-20240101.log` come from `app.log`.
+fn originals(path: &Path) -> Vec<PathBuf> {
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+        return Vec::new();
+    };
+    let extension = path.extension().and_then(|e| e.to_str());
+    let mut originals = Vec::new();
+    for (at, _) in name
+        .match_indices(['.', '-', '_'])
+        .filter(|(at, _)| *at > 0)
+    {
+        originals.push(path.with_file_name(&name[..at]));
+        if let Some(extension) = extension {
+            originals.push(path.with_file_name(format!("{}.{extension}", &name[..at])));
+        }
+    }
+    originals.retain(|original| original != path);
+    originals
+}
+
+/// Whether a name looks like a rotated one of `original`: they share what is before the first dot.
+pub(crate) fn related(original: &Path, path: &Path) -> bool {
+    let stem = |path: &Path| {
+        let name = path.file_name()?.to_str()?;
+        Some(name.split('.').next().unwrap_or(name).to_owned())
+    };
+    match (stem(original), path.file_name().and_then(|n| n.to_str())) {
+        (Some(stem), Some(name)) => !stem.is_empty() && name.starts_with(&stem),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rotated_names_lead_to_their_original() {
+        for name in [
+            "app.log.1",
+            "app.log-20240101",
+            "app-20240101.log",
+            "app.1.log",
+        ] {
+            let originals = originals(&Path::new("/var/log").join(name));
+            assert!(
+                originals.contains(&PathBuf::from("/var/log/app.log")),
+                "{name}"
+            );
+            assert!(
+                related(Path::new("/var/log/app.log"), Path::new(name)),
+                "{name}"
+            );
+        }
+        assert!(originals(Path::new("/var/log/app")).is_empty());
+        assert!(!related(Path::new("app.log"), Path::new("web.log")));
+    }
+}
