@@ -221,10 +221,7 @@ fn stop(text: &[u8]) -> Option<usize> {
     let mut chunks = text.chunks_exact(8);
     let mut at = 0;
     for chunk in &mut chunks {
-        let word = chunk
-            .iter()
-            .rev()
-            .fold(0, |word, byte| word << 8 | u64::from(*byte));
+        let word = u64::from_le_bytes(chunk.try_into().unwrap_or_default());
         let quote = zeros(word ^ (ONES * u64::from(b'"')));
         let backslash = zeros(word ^ (ONES * u64::from(b'\\')));
         let found = quote | backslash;
