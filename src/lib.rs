@@ -10,6 +10,7 @@ mod entry;
 mod guard;
 mod holdings;
 mod host;
+mod instance;
 mod link;
 mod load;
 mod log;

@@ -9,7 +9,8 @@ use flb_sidecar_sdk::{Chunk, Filter, FilterHost, Parsers, Verdict};
 use super::{lock, OurName, Timer, INIT_FAILED, INIT_OK};
 use crate::abi::bindings::{host_config, host_filter, host_input};
 use crate::abi::layouts::FilterCallbacks;
-use crate::host::{Core, Section};
+use crate::host::Section;
+use crate::instance::Core;
 use crate::parsers::HostParsers;
 
 /// `FLB_FILTER_MODIFIED` and `FLB_FILTER_NOTOUCH`.

@@ -15,7 +15,8 @@ use std::time::Duration;
 use flb_sidecar_sdk::{ConfigError, PluginInfo, Settings};
 
 use crate::abi::bindings::host_config;
-use crate::host::{self, Core, Host, Opened, Section};
+use crate::host::{self, Host, Section};
+use crate::instance::{self, Core, Opened};
 
 /// What an init callback answers.
 const INIT_OK: c_int = 0;
@@ -69,7 +70,7 @@ fn open(
         crate::log::before_any_instance(&format!("{name} was initialised with NULL"));
         return None;
     }
-    Some(host::open(
+    Some(instance::open(
         host,
         section,
         instance,

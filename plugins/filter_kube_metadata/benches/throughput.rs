@@ -1,18 +1,18 @@
-//! CPU time per record of the filter without a host: adding metadata, and `merge_log`. Each line is
-//! `what: nanoseconds nanoseconds …`, the figures of some rounds; `make bench` takes them over.
+//! The filter without a host: time to the first record; CPU time per record of adding metadata and
+//! of `merge_log`. Each line is `what: nanoseconds nanoseconds …`, the figures of some rounds; `make bench` takes them over.
 //!
 //! `cargo bench -p filter_kube_metadata`
 #![allow(clippy::print_stdout)] // The result.
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use filter_kube_metadata::{Environment, KubeMetadata};
 use flb_sidecar_sdk::event::{begin_record, RecordFormat, Timestamp};
 use flb_sidecar_sdk::fake::FakeHost;
 use flb_sidecar_sdk::msgpack::{write_map_len, write_str};
-use flb_sidecar_sdk::{Chunk, Filter, Settings};
+use flb_sidecar_sdk::{Chunk, Filter, Settings, Verdict};
 
 const JSON: &str = r#"{"time":"2026-01-02T03:04:05.678Z","level":"info","logger":"com.example.orders.OrderService","thread":"http-nio-8080-exec-7","message":"order \"4711\" accepted for delivery in 3 days","order":{"id":4711,"items":[{"sku":"A-1","n":2},{"sku":"B-9","n":1}],"total":129.95},"duration_ms":12.75,"status":200,"ok":true,"user":null}"#;
 
@@ -81,6 +81,28 @@ fn measure(name: &str, filter: &mut KubeMetadata, log: &str) {
     println!("{line}");
 }
 
+/// Prints how long it takes from nothing to the first enriched record in each round.
+fn measure_start(folder: &Path) {
+    const ROUNDS: usize = 20;
+    let mut chunk = Vec::new();
+    begin_record(&mut chunk, RecordFormat::WithMetadata, Timestamp::now());
+    write_map_len(&mut chunk, 0);
+    let mut line = "start to first record:".to_owned();
+    for _ in 0..ROUNDS {
+        let before = Instant::now();
+        let mut out = Vec::new();
+        let input = Chunk {
+            data: &chunk,
+            tag: b"app",
+        };
+        let mut filter = filter(folder, &[]);
+        assert_eq!(filter.filter(input, &mut out), Verdict::Replaced);
+        write!(line, " {}", before.elapsed().as_nanos()).unwrap();
+        filter.exit();
+    }
+    println!("{line}");
+}
+
 /// CPU time of this thread: others may want the machine, too.
 fn thread_time() -> Duration {
     let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
@@ -95,6 +117,7 @@ fn main() {
     });
     std::fs::write(dir.path().join("labels"), labels).unwrap();
     std::fs::write(dir.path().join("annotations"), "note=\"a note\"\n").unwrap();
+    measure_start(dir.path());
     measure("metadata", &mut filter(dir.path(), &[]), PLAIN);
     measure(
         "metadata, record mentions kubernetes",

@@ -1,5 +1,7 @@
 //! Check digits, as pure functions over digits (`0..=9`, not ASCII).
 
+use std::sync::LazyLock;
+
 /// Luhn: ISO/IEC 7812-1, annex B.
 pub(crate) fn luhn(digits: &[u8]) -> bool {
     luhn_sum(digits) % 10 == 0
@@ -7,19 +9,15 @@ pub(crate) fn luhn(digits: &[u8]) -> bool {
 
 /// Sum of the Luhn algorithm; a prefix can be taken into account by adding its own sum.
 pub(crate) fn luhn_sum(digits: &[u8]) -> u32 {
-    const DOUBLED: [u8; 10] = [0, 2, 4, 6, 8, 1, 3, 5, 7, 9];
-    let mut sum = 0u32;
-    let mut double = false;
-    for digit in digits.iter().rev() {
-        let value = if double {
-            DOUBLED[usize::from(*digit % 10)]
-        } else {
-            *digit
-        };
-        sum += u32::from(value);
-        double = !double;
-    }
-    sum
+    /// The sum of the digits of twice a digit.
+    const DOUBLED: [u8; 16] = [0, 2, 4, 6, 8, 1, 3, 5, 7, 9, 0, 0, 0, 0, 0, 0];
+    let doubled = |digit: u8| u32::from(DOUBLED[usize::from(digit & 15)]);
+    let pairs = digits.rchunks_exact(2);
+    let first = pairs.remainder().iter().map(|digit| u32::from(*digit));
+    pairs
+        .map(|pair| doubled(pair[0]) + u32::from(pair[1]))
+        .chain(first)
+        .sum()
 }
 
 /// Verhoeff, "Error Detecting Decimal Codes" (1969): the dihedral group D5.
@@ -90,22 +88,29 @@ pub(crate) fn number(digits: &[u8]) -> u64 {
 
 /// Shannon entropy of the bytes, in bits a byte.
 pub(crate) fn entropy(text: &[u8]) -> f32 {
+    /// `n * log2(n)` for the counts that short texts have.
+    static WEIGHTS: LazyLock<[f64; 64]> = LazyLock::new(|| std::array::from_fn(weight));
+    fn weight(count: usize) -> f64 {
+        match count {
+            0 => 0.0,
+            _ => count as f64 * (count as f64).log2(),
+        }
+    }
     if text.is_empty() {
         return 0.0;
     }
+    let weights = &*WEIGHTS;
+    let of = |count: usize| weights.get(count).copied().unwrap_or_else(|| weight(count));
     let mut counts = [0u32; 256];
+    let mut sum = 0.0;
     for byte in text {
-        counts[usize::from(*byte)] += 1;
+        let count = &mut counts[usize::from(*byte)];
+        let before = *count as usize;
+        *count += 1;
+        sum += of(before + 1) - of(before);
     }
-    let total = text.len() as f32;
-    counts
-        .iter()
-        .filter(|count| **count > 0)
-        .map(|count| {
-            let share = *count as f32 / total;
-            -share * share.log2()
-        })
-        .sum()
+    let total = text.len() as f64;
+    ((total.log2() - sum / total) as f32).max(0.0)
 }
 
 #[cfg(test)]

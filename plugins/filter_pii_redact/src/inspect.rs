@@ -1,16 +1,21 @@
 //! One string: finds matches through all its encodings, resolves overlaps, applies actions.
 
 mod json;
+mod quote;
+mod sealed;
 
 use std::ops::Range;
 
-use crate::action::{self, Action, HmacKey, TOKEN_DIGITS};
+use crate::action::{self, Action, HmacKey};
 use crate::allow::Allow;
 use crate::catalog::{Form, Id};
 use crate::detect::{self, Finder, NameClass};
 use crate::options::{Config, KeyRule};
 use crate::path::KeyPattern;
 use crate::text::View;
+
+use quote::Quote;
+pub(crate) use sealed::TOO_LARGE;
 
 /// A detector or a rule of the user, with what becomes of its matches.
 #[derive(Clone, Debug)]
@@ -408,89 +413,5 @@ impl Inspector {
             }
         }
         flow
-    }
-
-    /// Whether `start..end` lies inside a placeholder or token of an earlier pass.
-    fn is_sealed(&self, text: &[u8], start: usize, end: usize) -> bool {
-        const MAX: usize = 128;
-        let floor = start.saturating_sub(MAX);
-        let before = &text[floor..(start + 1).min(text.len())];
-        let Some(open) = memchr::memrchr(b'[', before) else {
-            return false;
-        };
-        let open = floor + open;
-        let limit = text.len().min(open + MAX);
-        let Some(close) = text.get(open..limit).and_then(|t| memchr::memchr(b']', t)) else {
-            return false;
-        };
-        end <= open + close + 1 && self.is_placeholder(&text[open + 1..open + close])
-    }
-
-    fn is_sealed_whole(&self, value: &[u8]) -> bool {
-        let inner = value.strip_prefix(b"[").and_then(|v| v.strip_suffix(b"]"));
-        inner.is_some_and(|inner| self.is_placeholder(inner))
-    }
-
-    /// `CARD`, or `CARD:k1:` and as many hexadecimal digits as a token has.
-    fn is_placeholder(&self, inner: &[u8]) -> bool {
-        let mut parts = inner.split(|b| *b == b':');
-        let name = parts.next().unwrap_or_default();
-        let known =
-            self.rules.iter().any(|r| r.label.as_bytes() == name) || name == TOO_LARGE.as_bytes();
-        let token = match (parts.next(), parts.next(), parts.next()) {
-            (None, ..) => true,
-            (Some(_), Some(hex), None) => {
-                hex.len() == TOKEN_DIGITS && hex.iter().all(u8::is_ascii_hexdigit)
-            }
-            _ => false,
-        };
-        known && token
-    }
-}
-
-/// What a value over the size limit becomes.
-pub(crate) const TOO_LARGE: &str = "TOO_LARGE";
-
-/// Whether what replaces a number must become a JSON string.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Quote {
-    None,
-    Json,
-    /// If the number is the value of a JSON member inside other text.
-    Guess,
-}
-
-impl Quote {
-    fn around(self, text: &[u8], start: usize, end: usize) -> &'static [u8] {
-        match self {
-            Quote::None => b"",
-            Quote::Json => b"\"",
-            Quote::Guess => guess_quote(text, start, end),
-        }
-    }
-}
-
-/// `…"card": 4012888888881881, …`: the quote that the key has, if the match is a bare number.
-fn guess_quote(text: &[u8], start: usize, end: usize) -> &'static [u8] {
-    if !text[start..end].iter().all(u8::is_ascii_digit) {
-        return b"";
-    }
-    let before = text[..start].trim_ascii_end();
-    let Some(key) = before.strip_suffix(b":").map(<[u8]>::trim_ascii_end) else {
-        return b"";
-    };
-    let next = text[end..]
-        .iter()
-        .take(8)
-        .find(|b| !b.is_ascii_whitespace());
-    if !matches!(next, Some(b',' | b'}' | b']')) {
-        return b"";
-    }
-    if key.ends_with(b"\\\"") {
-        b"\\\""
-    } else if key.ends_with(b"\"") {
-        b"\""
-    } else {
-        b""
     }
 }

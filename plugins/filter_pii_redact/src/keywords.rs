@@ -34,6 +34,8 @@ use group::{
 const BEFORE: usize = 56;
 /// How far behind a number a keyword counts.
 const AFTER: usize = 28;
+/// Longest number, separators included.
+const SPAN: usize = 48;
 
 /// How much is scanned in front of what is asked for first.
 const BACK: usize = 64;
@@ -135,29 +137,30 @@ const WORDS: &[(&str, u32)] = &[
     ("their number", CALL),
 ];
 
-/// The keywords by their first letter. Only where a word starts is one looked up, so most text
+/// The keywords by their first two letters. Only where a word starts is one looked up, so most text
 /// costs no more than finding these places.
 #[derive(Debug)]
 pub(crate) struct Keywords {
     gate: Gate,
-    /// For each first letter, the second letters that a keyword may have: bit `byte & 31`.
-    pairs: [u32; 32],
-    /// Longest first.
-    words: [Vec<(&'static [u8], u32)>; 32],
+    /// For each pair of first letters (`byte & 31`), where its keywords are.
+    pairs: Box<[[(u8, u8); 32]; 32]>,
+    /// By pair, the longest first.
+    words: Vec<(&'static [u8], u32)>,
 }
 
 impl Keywords {
     pub(crate) fn new(gate: Gate) -> Self {
-        let mut pairs = [0; 32];
-        let mut words: [Vec<(&[u8], u32)>; 32] = std::array::from_fn(|_| Vec::new());
-        for (word, groups) in WORDS {
-            let word = word.as_bytes();
-            let first = usize::from(word[0] & 31);
-            pairs[first] |= 1 << (word[1] & 31);
-            words[first].push((word, *groups));
-        }
-        for words in &mut words {
-            words.sort_by_key(|(word, _)| std::cmp::Reverse(word.len()));
+        let pair = |word: &[u8]| (usize::from(word[0] & 31), usize::from(word[1] & 31));
+        let mut words: Vec<_> = WORDS.iter().map(|(w, of)| (w.as_bytes(), *of)).collect();
+        words.sort_by_key(|(word, _)| (pair(word), std::cmp::Reverse(word.len())));
+        let mut pairs = Box::new([[(0, 0); 32]; 32]);
+        for (n, (word, _)) in (0u8..).zip(&words) {
+            let (first, second) = pair(word);
+            let (start, end) = &mut pairs[first][second];
+            if *end == 0 {
+                *start = n;
+            }
+            *end = n + 1;
         }
         Keywords { gate, pairs, words }
     }
@@ -181,11 +184,9 @@ impl Keywords {
         let [letter, second, ..] = rest else {
             return None;
         };
-        let letter = usize::from(letter & 31);
-        if self.pairs[letter] >> (second & 31) & 1 == 0 {
-            return None;
-        }
-        let found = self.words[letter].iter().find(|(word, _)| {
+        let (start, end) = self.pairs[usize::from(letter & 31)][usize::from(second & 31)];
+        let words = &self.words[usize::from(start)..usize::from(end)];
+        let found = words.iter().find(|(word, _)| {
             rest.get(..word.len())
                 .is_some_and(|w| w.eq_ignore_ascii_case(word))
         });
@@ -200,14 +201,13 @@ impl Keywords {
         let mut near = false;
         self.each(chunk, from, to, |_, of| near |= of & groups != 0);
         // The length in the header of a string can look like a letter in front of its first word.
-        near || (from..at).any(|n| {
-            let header = match chunk[n] {
+        near || memchr::memchr3_iter(0xd9, 0xda, 0xdb, &chunk[from..at]).any(|n| {
+            let header = match chunk[from + n] {
                 0xd9 => 2,
                 0xda => 3,
-                0xdb => 5,
-                _ => return false,
+                _ => 5,
             };
-            self.at(&chunk[..to], n + header)
+            self.at(&chunk[..to], from + n + header)
                 .is_some_and(|(_, of)| of & groups != 0)
         })
     }
@@ -265,16 +265,60 @@ fn is_placeholder(text: &[u8], start: usize, len: usize) -> bool {
 #[derive(Debug, Default)]
 pub(crate) struct Context {
     hits: Vec<(usize, u32)>,
+    /// The first hit that the last question was about.
+    first: usize,
     done: usize,
     key: Option<u32>,
+    /// The start of the number that was asked about last, and the groups of all words around it.
+    around: Option<(usize, u32)>,
+    /// Numbers from the first on whose surroundings end at the second at the latest have no word
+    /// around them.
+    quiet: (usize, usize),
 }
 
 impl Context {
     /// Starts a new string.
     pub(crate) fn reset(&mut self) {
         self.hits.clear();
+        self.first = 0;
         self.done = 0;
         self.key = None;
+        self.around = None;
+        self.quiet = (0, 0);
+    }
+
+    /// Whether one of `groups` may be near a number that starts at `start`, however long that is,
+    /// or is named by the key. Several families ask this of one number; the words are gone through
+    /// only once.
+    #[inline]
+    pub(crate) fn may_be_near(
+        &mut self,
+        keywords: &Keywords,
+        text: &[u8],
+        key: &[u8],
+        start: usize,
+        groups: u32,
+    ) -> bool {
+        if self.of_key(keywords, key) & groups != 0 {
+            return true;
+        }
+        let to = text.len().min(start + SPAN + AFTER);
+        if start >= self.quiet.0 && to <= self.quiet.1 {
+            return false;
+        }
+        let around = match self.around {
+            Some((of, around)) if of == start => around,
+            _ => {
+                let hits = self.between(keywords, text, start, to);
+                let around = hits.fold(0, |all, hit| all | hit.1);
+                self.around = Some((start, around));
+                let next = self.hits.get(self.first).map(|hit| hit.0);
+                let known = self.known(text);
+                self.quiet = (start, next.unwrap_or(known));
+                around
+            }
+        };
+        around & groups != 0
     }
 
     /// Whether one of `groups` is near `start..end`, or named by the key. The calls of one string
@@ -287,6 +331,10 @@ impl Context {
         (start, end): (usize, usize),
         groups: u32,
     ) -> bool {
+        debug_assert!(end <= start + SPAN);
+        if !self.may_be_near(keywords, text, key, start, groups) {
+            return false;
+        }
         if self.of_key(keywords, key) & groups != 0 {
             return true;
         }
@@ -326,8 +374,18 @@ impl Context {
             .any(|hit| hit.0 == at && hit.1 & groups != 0)
     }
 
+    #[inline]
     fn of_key(&mut self, keywords: &Keywords, key: &[u8]) -> u32 {
         *self.key.get_or_insert_with(|| keywords.of_key(key))
+    }
+
+    /// In front of this offset every word that begins is known: one that begins near the end of what
+    /// was gone through may end behind it.
+    fn known(&self, text: &[u8]) -> usize {
+        match self.done < text.len() {
+            true => self.done.saturating_sub(LONGEST),
+            false => self.done,
+        }
     }
 
     /// The words from as far in front of `start` as one counts up to `to`.
@@ -339,26 +397,33 @@ impl Context {
         to: usize,
     ) -> impl Iterator<Item = &(usize, u32)> {
         let from = start.saturating_sub(BEFORE);
-        if self.done < to {
+        if self.known(text) < to {
             // The families take turns, so the next question may be about a place a little earlier.
             let first = self.done.max(from.saturating_sub(BACK));
             // Some more than is needed now, so that a row of numbers does not do it in small steps.
-            let until = text.len().min(to + AHEAD);
+            let until = text.len().min(to + LONGEST + AHEAD);
             let hits = &mut self.hits;
             if hits.len() > MANY {
                 let old = hits.partition_point(|hit| hit.0 < from.saturating_sub(FAR));
                 hits.drain(..old);
+                self.first = self.first.saturating_sub(old);
             }
             keywords.each(text, first, until, |start, groups| {
                 hits.push((start, groups));
             });
             self.done = until;
         }
-        let old = match self.hits.last() {
-            Some(last) if last.0 >= from => self.hits.partition_point(|hit| hit.0 < from),
-            _ => self.hits.len(),
-        };
-        self.hits[old..].iter().take_while(move |hit| hit.0 < to)
+        // One question is about much the same place as the last.
+        let hits = &self.hits;
+        let mut first = self.first.min(hits.len());
+        while first > 0 && hits[first - 1].0 >= from {
+            first -= 1;
+        }
+        while first < hits.len() && hits[first].0 < from {
+            first += 1;
+        }
+        self.first = first;
+        hits[first..].iter().take_while(move |hit| hit.0 < to)
     }
 }
 

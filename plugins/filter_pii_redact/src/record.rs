@@ -1,12 +1,15 @@
 //! Walks records with a candidate, collects edits, and writes the batch anew with them.
 
+mod policy;
+mod tag;
+
 use std::time::Instant;
 
 use flb_sidecar_sdk::event::{self, Record, RecordKind};
 use flb_sidecar_sdk::msgpack::{self, Value};
 
 use crate::detect;
-use crate::inspect::{Edit, Flow, Inspector, TOO_LARGE};
+use crate::inspect::{Edit, Flow, Inspector};
 use crate::options::{Config, KeyRule, OnError};
 use crate::path::Position;
 
@@ -16,9 +19,6 @@ use crate::path::Position;
 const MAX_PASSES: usize = 8;
 /// Records between two looks at the clock.
 const CLOCK: u32 = 16;
-/// What a value becomes that could not be looked at.
-const REDACTED: &str = "[REDACTED]";
-
 /// What became of a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outcome {
@@ -47,6 +47,8 @@ pub(crate) struct Rewriter {
     unfinished: u64,
     /// Everything is looked at, candidate or not.
     every: bool,
+    /// The name of a field, and whether it announces phone numbers.
+    named: (Vec<u8>, bool),
     /// The first candidate of the gate that was not passed yet; `usize::MAX` if there is none.
     candidate: usize,
 }
@@ -90,6 +92,7 @@ impl Rewriter {
             oversized: 0,
             unfinished: 0,
             every: false,
+            named: (Vec::new(), false),
             candidate: 0,
         }
     }
@@ -176,11 +179,40 @@ impl Rewriter {
 
     /// Whether nothing can be found in what is at `at..end` of the batch, the value of `key`.
     fn is_clean(&mut self, chunk: &[u8], key: &[u8], at: usize, end: usize) -> bool {
-        if self.every || detect::is_name_plausible(key) {
+        if self.every || detect::is_name_plausible(key) || self.announces_phones(key) {
             return false;
         }
         self.seek(chunk, at);
         self.candidate >= end
+    }
+
+    /// Whether a further pass over `text`, the new value of `key`, cannot find anything: what the gate
+    /// says of it now is what it will say of it in a batch.
+    fn is_settled(&mut self, key: &[u8], text: &[u8]) -> bool {
+        !self.every
+            && !detect::is_name_plausible(key)
+            && !self.announces_phones(key)
+            && memchr::memchr(b'\\', text).is_none()
+            && self.inspector.finder.first_candidate(text, 0).is_none()
+    }
+
+    /// Whether the name of a field announces phone numbers. Most records have the same names, so the
+    /// last answer is kept.
+    fn announces_phones(&mut self, key: &[u8]) -> bool {
+        const KEPT: usize = 64;
+        if key.is_empty() {
+            return false;
+        }
+        if self.named.0 == key {
+            return self.named.1;
+        }
+        let announces = self.inspector.finder.announces_phones(key);
+        if key.len() <= KEPT {
+            self.named.0.clear();
+            self.named.0.extend_from_slice(key);
+            self.named.1 = announces;
+        }
+        announces
     }
 
     fn write(&self, chunk: &[u8], copied: &mut usize, out: &mut Vec<u8>, outcome: &mut Outcome) {
@@ -190,81 +222,6 @@ impl Rewriter {
             out.extend_from_slice(&self.inspector.arena[edit.new.clone()]);
             *copied = edit.end;
         }
-    }
-
-    /// Applies the policy for what could not be looked at to a whole batch.
-    pub(crate) fn recover(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Outcome {
-        let mut outcome = Outcome::default();
-        let mut copied = 0;
-        for record in event::records(chunk) {
-            let Ok(record) = record else {
-                outcome.malformed = true;
-                break;
-            };
-            if record.kind != RecordKind::Log {
-                continue;
-            }
-            if self.give_up(chunk, &record).drop {
-                outcome.changed = true;
-                outcome.dropped += 1;
-                out.extend_from_slice(&chunk[copied..record.start]);
-                copied = record.end;
-            } else {
-                self.write(chunk, &mut copied, out, &mut outcome);
-            }
-        }
-        if outcome.changed {
-            out.extend_from_slice(&chunk[copied..]);
-        }
-        outcome
-    }
-
-    /// The edits of a record that is not looked at: `on_error` decides.
-    fn give_up(&mut self, chunk: &[u8], record: &Record) -> Flow {
-        self.edits.clear();
-        self.inspector.start_record();
-        match self.config.on_error {
-            OnError::Pass => Flow::default(),
-            OnError::Drop => Flow {
-                remove: false,
-                drop: true,
-            },
-            OnError::Mask => {
-                self.mask_values(chunk, record.body, 0);
-                Flow::default()
-            }
-        }
-    }
-
-    /// Replaces every string, binary and long integer below `at`; keys stay.
-    fn mask_values(&mut self, chunk: &[u8], at: usize, depth: usize) -> Option<usize> {
-        let (value, mut next) = msgpack::read(chunk, at)?;
-        match value {
-            Value::Array(len) if depth < msgpack::MAX_DEPTH => {
-                for _ in 0..len {
-                    next = self.mask_values(chunk, next, depth + 1)?;
-                }
-            }
-            Value::Map(pairs) if depth < msgpack::MAX_DEPTH => {
-                for _ in 0..pairs {
-                    let value = msgpack::skip(chunk, next)?;
-                    next = self.mask_values(chunk, value, depth + 1)?;
-                }
-            }
-            Value::Array(_) | Value::Map(_) => return None,
-            Value::String { start, end } if &chunk[start..end] == REDACTED.as_bytes() => {}
-            Value::String { .. } | Value::Binary { .. } => self.replace(at, next, REDACTED),
-            Value::Unsigned(n) if n > 9_999_999 => self.replace(at, next, REDACTED),
-            _ => {}
-        }
-        Some(next)
-    }
-
-    fn replace(&mut self, start: usize, end: usize, text: &str) {
-        let new = self.inspector.arena.len();
-        msgpack::write_str(&mut self.inspector.arena, text);
-        let new = new..self.inspector.arena.len();
-        self.edits.push(Edit { start, end, new });
     }
 
     /// Collects the edits of a record.
@@ -440,6 +397,13 @@ impl Rewriter {
         Some((end, flow))
     }
 
+    fn replace(&mut self, start: usize, end: usize, text: &str) {
+        let new = self.inspector.arena.len();
+        msgpack::write_str(&mut self.inspector.arena, text);
+        let new = new..self.inspector.arena.len();
+        self.edits.push(Edit { start, end, new });
+    }
+
     fn replace_bytes(&mut self, start: usize, end: usize, text: &[u8]) {
         let new = self.inspector.arena.len();
         msgpack::write_bytes_as_str(&mut self.inspector.arena, text);
@@ -466,6 +430,11 @@ impl Rewriter {
             for _ in 1..MAX_PASSES {
                 inner.clear();
                 let text = std::mem::take(&mut self.text);
+                if self.is_settled(place.key, &text) {
+                    stable = true;
+                    self.text = text;
+                    break;
+                }
                 flow = flow.and(self.inspector.inspect(&text, place.key, 0, &mut inner));
                 stable = inner.is_empty();
                 if stable {
@@ -491,28 +460,6 @@ impl Rewriter {
         }
         self.inner = inner;
         flow
-    }
-
-    /// Applies the policy to the string at `at..end` of the batch, which is over the size limit.
-    fn too_large(&mut self, at: usize, end: usize) -> Flow {
-        self.oversized += 1;
-        self.give_up_string(at, end, &format!("[{TOO_LARGE}]"))
-    }
-
-    /// Applies the policy to the string at `at..end` of the batch, which pass after pass changes.
-    fn unfinished(&mut self, at: usize, end: usize) -> Flow {
-        self.unfinished += 1;
-        self.give_up_string(at, end, REDACTED)
-    }
-
-    fn give_up_string(&mut self, at: usize, end: usize, text: &str) -> Flow {
-        if self.config.on_error == OnError::Mask {
-            self.replace(at, end, text);
-        }
-        Flow {
-            remove: false,
-            drop: self.config.on_error == OnError::Drop,
-        }
     }
 
     /// Writes `text` with the edits into the text buffer.
@@ -552,62 +499,5 @@ impl Rewriter {
         }
         self.inner = inner;
         flow
-    }
-
-    /// Adds the tag field to the body at `at..end`, or completes it; returns the pairs added.
-    fn tag(&mut self, chunk: &[u8], at: usize, end: usize) -> usize {
-        let key = self.config.tag_key.as_bytes();
-        let old = msgpack::map_get(chunk, at, key);
-        let mut names: Vec<Vec<u8>> = Vec::new();
-        if let Some(old) = old {
-            let Some((Value::Array(len), mut next)) = msgpack::read(old, 0) else {
-                return 0;
-            };
-            for _ in 0..len {
-                let Some((Value::String { start, end }, _)) = msgpack::read(old, next) else {
-                    return 0;
-                };
-                names.push(old[start..end].to_vec());
-                next = end;
-            }
-        }
-        let before = names.len();
-        for name in self.inspector.tags() {
-            if !names.iter().any(|n| n == name.as_bytes()) {
-                names.push(name.as_bytes().to_vec());
-            }
-        }
-        if names.len() == before {
-            return 0;
-        }
-        let arena = &mut self.inspector.arena;
-        let new = arena.len();
-        if old.is_none() {
-            msgpack::write_bytes_as_str(arena, key);
-        }
-        msgpack::write_array_len(arena, names.len());
-        for name in &names {
-            msgpack::write_bytes_as_str(arena, name);
-        }
-        let new = new..arena.len();
-        match old {
-            None => {
-                self.edits.push(Edit {
-                    start: end,
-                    end,
-                    new,
-                });
-                1
-            }
-            Some(old) => {
-                // `old` is a part of the batch: its place is the distance of the two slices.
-                let start = old.as_ptr() as usize - chunk.as_ptr() as usize;
-                let end = start + old.len();
-                self.edits.retain(|e| e.end <= start || e.start >= end);
-                let index = self.edits.partition_point(|e| e.start < start);
-                self.edits.insert(index, Edit { start, end, new });
-                0
-            }
-        }
     }
 }

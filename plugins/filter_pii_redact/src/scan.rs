@@ -20,7 +20,7 @@ pub(crate) use vector::WINDOW;
 /// What a candidate could belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// An `@`.
+    /// An `@` in front of a host.
     At,
     /// A digit inside a number that is long enough, or grouped like an identifier, or behind `+`.
     Number,
@@ -75,15 +75,25 @@ pub(crate) struct Shapes {
 }
 
 impl Hits {
-    /// Calls `visit` for every candidate in ascending order. `at` is where the window starts.
+    /// Calls `visit` for every candidate in ascending order. `at` is where the window starts. What
+    /// `visit` returns for a number is the end of the row that it is in: candidates in front of that
+    /// are passed over, since a row has one in every group.
     #[inline]
     pub(crate) fn each(
-        &self,
+        &mut self,
         buf: &[u8],
         at: usize,
         shapes: Shapes,
-        mut visit: impl FnMut(Kind, usize),
+        mut visit: impl FnMut(Kind, usize) -> usize,
     ) {
+        let others = self.code
+            | self.long
+            | self.token
+            | self.assign
+            | self.ipv4
+            | self.ipv6
+            | self.mac
+            | self.int;
         let mut any = self.any();
         while any != 0 {
             let index = any.trailing_zeros();
@@ -96,9 +106,19 @@ impl Hits {
                     visit(kind, position);
                 }
             }
+            if (self.number | self.phone) & bit != 0 {
+                let kind = match self.number & bit {
+                    0 => Kind::Phone,
+                    _ => Kind::Number,
+                };
+                let end = visit(kind, position);
+                self.pass_numbers(at, end);
+                any = (self.number | self.phone | self.rare | others) & (u64::MAX << index << 1);
+            }
+            if others & bit == 0 {
+                continue;
+            }
             for (map, kind) in [
-                (self.number, Kind::Number),
-                (self.phone, Kind::Phone),
                 (self.code, Kind::Code),
                 (self.long, Kind::Long),
                 (self.token, Kind::Token),
@@ -113,6 +133,18 @@ impl Hits {
                 }
             }
         }
+    }
+
+    /// Forgets the candidates for numbers in front of `end`; the window starts at `at`.
+    #[inline]
+    pub(crate) fn pass_numbers(&mut self, at: usize, end: usize) {
+        let passed = end.saturating_sub(at);
+        let left = match passed < WINDOW {
+            true => u64::MAX << passed,
+            false => 0,
+        };
+        self.number &= left;
+        self.phone &= left;
     }
 
     /// The first candidate that `test` takes. Kinds are asked one after the other, those first that
@@ -201,7 +233,7 @@ impl Gate {
         buf: &[u8],
         from: usize,
         shapes: Shapes,
-        visit: impl FnMut(usize, &Hits) -> bool,
+        visit: impl FnMut(usize, &mut Hits) -> bool,
     ) {
         #[cfg(target_arch = "x86_64")]
         if let Some(avx2) = self.avx2 {
@@ -211,6 +243,19 @@ impl Gate {
             );
         }
         scan(Portable, buf, from, shapes, visit);
+    }
+
+    /// The digits and separators of the window at `at`.
+    pub(crate) fn numerals(&self, text: &[u8], at: usize) -> Numerals {
+        let rest = &text[at.min(text.len())..];
+        #[cfg(target_arch = "x86_64")]
+        if let Some(avx2) = self.avx2 {
+            return avx2.run(
+                #[inline(always)]
+                move || numerals(avx2, rest),
+            );
+        }
+        numerals(Portable, rest)
     }
 
     /// Calls `visit` for every letter of `text[from..to]` that starts a word: behind no letter, or
@@ -226,6 +271,25 @@ impl Gate {
             );
         }
         words(Portable, text, from, visit);
+    }
+}
+
+/// What rows of digit groups are made of, in one window.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Numerals {
+    pub(crate) digit: u64,
+    /// Blanks, parentheses, hyphens, dots and slashes.
+    pub(crate) separator: u64,
+}
+
+#[inline(always)]
+fn numerals<V: Vector>(v: V, rest: &[u8]) -> Numerals {
+    let bytes = load(v, rest);
+    // The hyphen, the dot and the slash are neighbours, as the parentheses are.
+    let marks = v.or(v.within(bytes, b'-', b'/'), v.within(bytes, b'(', b')'));
+    Numerals {
+        digit: v.bits(v.within(bytes, b'0', b'9')),
+        separator: v.bits(v.or(marks, v.equal(bytes, b' '))),
     }
 }
 
@@ -271,7 +335,7 @@ fn scan<V: Vector>(
     buf: &[u8],
     from: usize,
     shapes: Shapes,
-    mut visit: impl FnMut(usize, &Hits) -> bool,
+    mut visit: impl FnMut(usize, &mut Hits) -> bool,
 ) {
     const STEP: usize = WINDOW - REACH;
     let mut runs = Runs::default();
@@ -284,7 +348,7 @@ fn scan<V: Vector>(
         };
         let mut hits = shape::hits(v, load(v, rest), shapes, &mut runs, step);
         hits.keep(u64::MAX << seen);
-        if hits.any() != 0 && visit(at, &hits) {
+        if hits.any() != 0 && visit(at, &mut hits) {
             return;
         }
         // The last window ends where the buffer ends.
@@ -316,7 +380,10 @@ mod tests {
     fn collect<V: Vector>(v: V, buf: &[u8]) -> Vec<(Kind, usize)> {
         let mut found = Vec::new();
         scan(v, buf, 0, ALL, |at, hits| {
-            hits.each(buf, at, ALL, |kind, at| found.push((kind, at)));
+            hits.each(buf, at, ALL, |kind, at| {
+                found.push((kind, at));
+                0
+            });
             false
         });
         found

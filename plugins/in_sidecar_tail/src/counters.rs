@@ -107,7 +107,9 @@ impl Counters {
             removed: metrics.counter("files_removed_total", "files deleted by remove_after", &[]),
             errors: Trouble::ALL
                 .iter()
-                .map(|(_, kind)| metrics.counter("errors_total", "errors", &[("kind", kind)]))
+                .map(|(_, kind)| {
+                    metrics.counter("errors_total", "errors, by kind", &[("kind", kind)])
+                })
                 .collect(),
         }
     }
@@ -117,6 +119,36 @@ impl Counters {
         let at = Trouble::ALL.iter().position(|(t, _)| *t == trouble);
         if let Some(metric) = at.and_then(|at| self.errors.get(at)) {
             metric.add(1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_readme_lists_every_metric() {
+        let metrics = Metrics::default();
+        Counters::new(&metrics);
+        let series = metrics.series();
+        let offered: BTreeSet<String> = series
+            .iter()
+            .map(|series| format!("| `{}` | {} |", series.name, series.help))
+            .collect();
+        let readme = include_str!("../README.md");
+        let (_, section) = readme.split_once("## Metrics").expect("there is a section");
+        let (section, _) = section.split_once("## ").expect("another one follows");
+        let listed: BTreeSet<String> = section
+            .lines()
+            .filter(|line| line.starts_with("| `"))
+            .map(str::to_owned)
+            .collect();
+        assert_eq!(listed, offered);
+        for label in series.iter().flat_map(|series| &series.labels) {
+            assert!(section.contains(&format!("`{}`", label.1)), "{label:?}");
         }
     }
 }

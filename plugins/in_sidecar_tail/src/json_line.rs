@@ -7,7 +7,6 @@ use flb_sidecar_sdk::msgpack;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use crate::clock::Clock;
-use crate::json_scan;
 
 /// What to do with one key of the outermost object.
 #[derive(Clone, Copy, Debug)]
@@ -20,20 +19,6 @@ pub(crate) struct TimeKey<'a> {
 /// Writes the pairs of the object in `line`, without a map's header; returns their number and
 /// the time. `None`: it is not one JSON object; what was written is to be taken back.
 pub(crate) fn write(
-    out: &mut Vec<u8>,
-    line: &[u8],
-    time_key: TimeKey<'_>,
-) -> Option<(usize, Option<Timestamp>)> {
-    let start = out.len();
-    if let Some(written) = json_scan::write(out, line, time_key) {
-        return Some(written);
-    }
-    out.truncate(start);
-    write_rare(out, line, time_key)
-}
-
-/// The same for any object.
-pub(crate) fn write_rare(
     out: &mut Vec<u8>,
     line: &[u8],
     time_key: TimeKey<'_>,
@@ -59,17 +44,6 @@ pub(crate) fn close_map(out: &mut Vec<u8>, start: usize, pairs: usize) {
     }
     let mut header = Vec::with_capacity(5);
     msgpack::write_map_len(&mut header, pairs);
-    out.splice(start - 1..start, header);
-}
-
-/// The same for an array, whose header is opened in the same way.
-pub(crate) fn close_array(out: &mut Vec<u8>, start: usize, items: usize) {
-    if items < 16 {
-        out[start - 1] = 0x90 | items as u8;
-        return;
-    }
-    let mut header = Vec::with_capacity(5);
-    msgpack::write_array_len(&mut header, items);
     out.splice(start - 1..start, header);
 }
 
@@ -121,16 +95,14 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
     }
 }
 
-/// Whether a key was written, and this one.
-pub(crate) fn ends_with_key(written: &[u8], key: &str) -> bool {
+fn ends_with_key(written: &[u8], key: &str) -> bool {
     match msgpack::read(written, 0) {
         Some((msgpack::Value::String { start, end }, _)) => &written[start..end] == key.as_bytes(),
         _ => false,
     }
 }
 
-/// The time that a value stands for.
-pub(crate) fn time_of(written: &[u8], clock: &Clock) -> Option<Timestamp> {
+fn time_of(written: &[u8], clock: &Clock) -> Option<Timestamp> {
     match msgpack::read(written, 0)?.0 {
         msgpack::Value::String { start, end } => {
             clock.read(std::str::from_utf8(&written[start..end]).ok()?)
@@ -207,7 +179,13 @@ impl<'de> Visitor<'de> for Value<'_> {
         while seq.next_element_seed(Value(out))?.is_some() {
             items += 1;
         }
-        close_array(out, start, items);
+        if items < 16 {
+            out[start - 1] = 0x90 | items as u8;
+        } else {
+            let mut header = Vec::with_capacity(5);
+            msgpack::write_array_len(&mut header, items);
+            out.splice(start - 1..start, header);
+        }
         Ok(())
     }
 

@@ -28,7 +28,6 @@ mod host_parser;
 mod identity;
 mod input;
 mod json_line;
-mod json_scan;
 mod legacy_join;
 mod lines;
 mod options;

@@ -3,7 +3,7 @@
 mod common;
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::{append, Rig};
 use flb_sidecar_sdk::drain::DrainState;
@@ -26,15 +26,13 @@ fn reads_from_the_head_and_follows() {
 fn a_new_file_is_found_at_once() {
     let dir = tempfile::tempdir().unwrap();
     append(&dir.path().join("a.log"), "one\n");
-    let mut rig = Rig::follow(&dir.path().join("*.log"));
+    let pattern = dir.path().join("*.log");
+    let pattern = pattern.to_str().unwrap();
+    // The next scan does not come during the test.
+    let mut rig = Rig::start(&[("path", pattern), ("refresh_interval", "1h")]);
     rig.wait_for(&["one"]);
-    let start = Instant::now();
     append(&dir.path().join("b.log"), "two\n");
     rig.wait_for(&["one", "two"]);
-    assert!(
-        start.elapsed() < Duration::from_millis(900),
-        "before the next scan"
-    );
 }
 
 #[test]
@@ -225,27 +223,26 @@ fn the_stop_of_the_engine_reads_what_is_left_once() {
 }
 
 #[test]
-fn a_stop_with_a_host_that_takes_nothing_is_prompt() {
+fn a_stop_with_a_host_that_takes_nothing_ends() {
     let dir = tempfile::tempdir().unwrap();
     append(&dir.path().join("a.log"), "one\n");
     let mut rig = Rig::follow(&dir.path().join("a.log"));
     rig.host.paused = true;
     rig.host.stopping = true;
-    let start = Instant::now();
     let tail = rig.tail.as_mut().unwrap();
     tail.pause(&mut rig.host);
-    assert!(start.elapsed() < Duration::from_millis(1200));
+    assert!(rig.lines().is_empty());
     rig.exit();
 }
 
 #[test]
-fn a_pause_for_memory_does_not_wait() {
+fn a_pause_for_memory_does_not_drain() {
     let dir = tempfile::tempdir().unwrap();
+    append(&dir.path().join("a.log"), "one\n");
     let mut rig = Rig::follow(&dir.path().join("a.log"));
-    let start = Instant::now();
     let tail = rig.tail.as_mut().unwrap();
     tail.pause(&mut rig.host);
-    assert!(start.elapsed() < Duration::from_millis(100));
+    assert!(rig.lines().is_empty());
     assert_eq!(rig.host.flushes, 0);
 }
 

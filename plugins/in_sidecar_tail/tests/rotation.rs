@@ -8,7 +8,6 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{symlink, FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use common::{append, Rig};
 use flb_sidecar_sdk::Input;
@@ -559,10 +558,8 @@ fn without_inotify_files_are_polled() {
     let pattern = pattern.to_str().unwrap();
     let mut rig = Rig::start(&[("path", pattern), ("inotify_watcher", "off")]);
     rig.wait_for(&["one"]);
-    let start = std::time::Instant::now();
     append(&file, "two\n");
     rig.wait_for(&["one", "two"]);
-    assert!(start.elapsed() < Duration::from_millis(900));
     fs::rename(&file, dir.path().join("old")).unwrap();
     append(&dir.path().join("old"), "three\n");
     append(&file, "four\n");

@@ -233,6 +233,75 @@ pub enum ParsedTime {
 }
 
 /// A filter plugin. Calls are serialised, but may come from different threads.
+///
+/// A whole one, which adds a field to each record, and its test:
+///
+/// ```
+/// use flb_sidecar_sdk::event::{self, RecordFormat, RecordKind, Timestamp};
+/// use flb_sidecar_sdk::fake::FakeHost;
+/// use flb_sidecar_sdk::msgpack::{self, Value};
+/// use flb_sidecar_sdk::{
+///     Chunk, ConfigError, Filter, FilterHost, Kind, OptionSpec, PluginInfo, Settings, Verdict,
+/// };
+///
+/// const OPTIONS: &[OptionSpec] =
+///     &[OptionSpec::new("greeting", Kind::String, "What each record says.").default("hello")];
+///
+/// struct Hello {
+///     greeting: String,
+/// }
+///
+/// impl Filter for Hello {
+///     const INFO: PluginInfo = PluginInfo {
+///         name: "hello",
+///         description: "Adds a greeting to each record",
+///         options: OPTIONS,
+///         sensitive: false,
+///     };
+///
+///     fn init(settings: &Settings, _: &mut dyn FilterHost) -> Result<Self, ConfigError> {
+///         let greeting = settings.string("greeting").unwrap_or_default();
+///         if greeting.is_empty() {
+///             return Err(ConfigError::value("greeting", greeting, "a text that is not empty"));
+///         }
+///         Ok(Hello { greeting: greeting.to_owned() })
+///     }
+///
+///     fn filter(&mut self, chunk: Chunk<'_>, out: &mut Vec<u8>) -> Verdict {
+///         for record in event::records(chunk.data) {
+///             // What cannot be read goes on as it is.
+///             let Ok(record) = record else {
+///                 return Verdict::Unchanged;
+///             };
+///             let map = match record.kind {
+///                 RecordKind::Log => msgpack::read(chunk.data, record.body),
+///                 RecordKind::Opaque => None,
+///             };
+///             if let Some((Value::Map(pairs), first)) = map {
+///                 out.extend_from_slice(&chunk.data[record.start..record.body]);
+///                 msgpack::write_map_len(out, pairs + 1);
+///                 out.extend_from_slice(&chunk.data[first..record.end]);
+///                 msgpack::write_str(out, "greeting");
+///                 msgpack::write_str(out, &self.greeting);
+///             } else {
+///                 out.extend_from_slice(&chunk.data[record.start..record.end]);
+///             }
+///         }
+///         Verdict::Replaced
+///     }
+/// }
+///
+/// let settings = Settings::new("hello.0", OPTIONS, [("greeting", "good day")])?;
+/// let mut filter = Hello::init(&settings, &mut FakeHost::default())?;
+/// let mut data = Vec::new();
+/// event::begin_record(&mut data, RecordFormat::WithMetadata, Timestamp::now());
+/// msgpack::write_map_len(&mut data, 0);
+/// let mut out = Vec::new();
+/// let verdict = filter.filter(Chunk { data: &data, tag: b"app" }, &mut out);
+/// assert_eq!(verdict, Verdict::Replaced);
+/// assert!(out.ends_with(b"\x81\xa8greeting\xa8good day"));
+/// # Ok::<(), ConfigError>(())
+/// ```
 pub trait Filter: Sized + Send + 'static {
     /// Name, options.
     const INFO: PluginInfo;

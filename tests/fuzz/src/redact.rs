@@ -32,6 +32,18 @@ const OPTIONS: &[&[(&str, &str)]] = &[
         ("reserved_ips", "off"),
         ("json_depth", "2"),
     ],
+    &[
+        ("preset", "none"),
+        ("rule", "pan /\\d{12,19}/ mask luhn"),
+        ("rule", "id /\\d{12}/ keep_last:2 verhoeff"),
+        ("rule", "tax /\\d{11}/ placeholder mod11_10"),
+        (
+            "rule",
+            "account /[A-Z]{2}\\d{2}[A-Z0-9 ]{11,30}/ mask mod97",
+        ),
+        ("rule", "blob /[A-Za-z0-9+_=-]{12,}/ placeholder entropy"),
+    ],
+    &[("enable", "dea,nir,phone"), ("disable", "card,email")],
 ];
 
 const HMAC_KEY: &str = "PII_REDACT_FUZZ_KEY";

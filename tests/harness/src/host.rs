@@ -77,6 +77,11 @@ impl Host {
     pub fn since(&self, major: u32, minor: u32, patch: u32) -> bool {
         self.version >= Version(major, minor, patch)
     }
+
+    /// Whether `Plugins_File` may be a classic list: 3.2.0 to 3.2.2 read one in YAML only.
+    pub fn reads_classic_lists(&self) -> bool {
+        !self.since(3, 2, 0) || self.since(3, 2, 3)
+    }
 }
 
 impl fmt::Display for Host {
@@ -98,8 +103,8 @@ fn real_host(program: &Path) -> Option<Host> {
 }
 
 /// Every Fluent Bit on this machine: `FLUENT_BIT_BINARY` (several with `:`), `PATH`,
-/// `/opt/fluent-bit*/bin/fluent-bit`; one per release. With `FLUENT_BIT_ONLY` set, nothing but
-/// `FLUENT_BIT_BINARY` counts, so that an empty one means none.
+/// `/opt/fluent-bit*/bin/fluent-bit`; one per release, the oldest first. With `FLUENT_BIT_ONLY`
+/// set, nothing but `FLUENT_BIT_BINARY` counts, so that an empty one means none.
 ///
 /// # Panics
 /// When `FLUENT_BIT_BINARY` names something else.
@@ -116,19 +121,15 @@ pub fn real_hosts() -> Vec<Host> {
             );
         }
     }
-    if std::env::var_os("FLUENT_BIT_ONLY").is_some() {
-        return programs.iter().filter_map(|path| real_host(path)).collect();
-    }
-    if let Some(path) = std::env::var_os("PATH") {
-        programs.extend(std::env::split_paths(&path).map(|folder| folder.join("fluent-bit")));
-    }
-    for entry in std::fs::read_dir("/opt").into_iter().flatten().flatten() {
-        if entry
-            .file_name()
-            .to_string_lossy()
-            .starts_with("fluent-bit")
-        {
-            programs.push(entry.path().join("bin/fluent-bit"));
+    if std::env::var_os("FLUENT_BIT_ONLY").is_none() {
+        if let Some(path) = std::env::var_os("PATH") {
+            programs.extend(std::env::split_paths(&path).map(|folder| folder.join("fluent-bit")));
+        }
+        for entry in std::fs::read_dir("/opt").into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            if name.to_string_lossy().starts_with("fluent-bit") {
+                programs.push(entry.path().join("bin/fluent-bit"));
+            }
         }
     }
     let mut hosts = BTreeMap::new();

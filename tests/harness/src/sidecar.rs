@@ -7,17 +7,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::build::{self, root};
-use crate::host::{Host, Version};
+use crate::host::Host;
 use crate::pipeline::Pipeline;
 use crate::port::free_port;
 use crate::process::{Ended, Running};
 
-/// The form of a configuration that a host takes: 3.2.0 to 3.2.3 read no classic list of plugins.
+/// The form of a configuration that a host takes.
 pub fn form(host: &Host) -> &'static str {
-    if (Version(3, 2, 0)..=Version(3, 2, 3)).contains(&host.version) {
-        "fluent-bit.yaml"
-    } else {
+    if host.reads_classic_lists() {
         "fluent-bit.conf"
+    } else {
+        "fluent-bit.yaml"
     }
 }
 

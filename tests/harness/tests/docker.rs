@@ -264,7 +264,7 @@ fn the_image_runs_the_job_without_root_writes_or_shell() {
                 path.display()
             );
         }
-        if host.since(3, 2, 0) && !host.since(3, 2, 4) {
+        if !host.reads_classic_lists() {
             image.command[1] = image.command[1].replace(".conf", ".yaml");
         }
         let data = place.path().join("volume");
@@ -383,7 +383,7 @@ fn run_compose(name: &str) {
         return;
     };
     for host in hosts(&format!("docker/{name}")) {
-        if host.since(3, 2, 0) && !host.since(3, 2, 4) {
+        if !host.reads_classic_lists() {
             say(&format!(
                 "SKIPPED docker/{name} on {host}: no classic list of plugins there"
             ));

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use flb_sidecar_tests::build::{self, root, PLUGINS};
-use flb_sidecar_tests::host::real_hosts;
-use flb_sidecar_tests::{say, Host, Pipeline};
+use flb_sidecar_tests::host::{real_hosts, GENERATIONS};
+use flb_sidecar_tests::{say, Host, Pipeline, Version};
 
 /// Every page, with its text.
 fn pages() -> Vec<(PathBuf, String)> {
@@ -107,8 +107,11 @@ fn moved(text: &str, pipeline: &Pipeline) -> String {
 
 #[test]
 fn every_classic_configuration_runs() {
-    let Some(host) = real_hosts().pop() else {
-        return say("SKIPPED configurations in the documentation: no Fluent Bit found");
+    let host = real_hosts().into_iter().rfind(Host::reads_classic_lists);
+    let Some(host) = host else {
+        return say(
+            "SKIPPED configurations in the documentation: no Fluent Bit found that reads them",
+        );
     };
     let mut count = 0;
     for (path, page) in pages() {
@@ -249,4 +252,15 @@ fn every_target_of_make_and_every_named_path_exists() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_readme_names_every_release_of_the_test_host() {
+    let readme = fs::read_to_string(root().join("README.md")).expect("it is there");
+    let list = readme.split("The C test host plays").nth(1);
+    let list = list.and_then(|rest| rest.split_once(':')?.1.split_once(". "));
+    let (list, _) = list.expect("the list ends with a full stop");
+    let named: Vec<&str> = list.split(',').map(str::trim).collect();
+    let played: Vec<String> = GENERATIONS.iter().map(Version::to_string).collect();
+    assert_eq!(named, played);
 }

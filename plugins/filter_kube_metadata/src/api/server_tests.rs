@@ -288,11 +288,12 @@ fn the_object_of_another_pod_is_not_taken() {
 #[test]
 fn a_call_that_hangs_does_not_hold_up_the_end() {
     let mut f = Fixture::new();
-    f.options.client.timeout = Duration::from_secs(60);
+    let timeout = Duration::from_secs(60);
+    f.options.client.timeout = timeout;
     f.server.act(&[Act::Hang]);
     f.start();
     wait_for("the call", || f.server.calls() == 1);
-    assert!(f.end() < Duration::from_secs(1));
+    assert!(f.end() < timeout / 2, "the end waits for the server");
     for reason in Failure::REASONS {
         assert_eq!(f.failures(reason), 0, "the end is no failure: {reason}");
     }
@@ -307,6 +308,8 @@ fn records_go_on_without_waiting_and_get_what_an_answer_adds() {
     use flb_sidecar_sdk::fake::FakeHost;
     use flb_sidecar_sdk::{Chunk, Filter as _, Verdict};
 
+    // The filter's own.
+    let timeout = Duration::from_secs(10);
     for hangs in [false, true] {
         let f = Fixture::new();
         if hangs {
@@ -353,11 +356,11 @@ fn records_go_on_without_waiting_and_get_what_an_answer_adds() {
         } else {
             wait_for("what the answer adds", || record().contains("sha256:ff"));
         }
-        assert!(best < Duration::from_millis(5), "{best:?}");
+        assert!(best < timeout / 2, "a record waits for the server");
         let start = Instant::now();
         filter.exit();
         assert!(
-            start.elapsed() < Duration::from_secs(1),
+            start.elapsed() < timeout / 2,
             "the end waits for the server"
         );
     }

@@ -3,6 +3,8 @@
 
 mod value;
 
+use std::ops::Range;
+
 use super::Inspection;
 use crate::catalog::Id;
 
@@ -11,6 +13,8 @@ use value::{is_token, MIN_RANDOM};
 
 /// Longest name looked at.
 const MAX_NAME: usize = 64;
+/// Bytes of the header of a string, at most.
+const HEADER: usize = 5;
 /// Longest value without quotes.
 const MAX_VALUE: usize = 4096;
 
@@ -38,51 +42,62 @@ impl NameClass {
     }
 }
 
-/// Ends of names, in lower case without `_`, `-` and `.`. The flag: a longer word may end so.
-const NAMES: &[(&[u8], NameClass, bool)] = &[
-    (b"password", NameClass::Password, true),
-    (b"passwd", NameClass::Password, true),
-    (b"passphrase", NameClass::Password, true),
-    (b"passcode", NameClass::Password, true),
-    (b"pwd", NameClass::Password, false),
-    (b"pass", NameClass::Password, false),
-    (b"clientsecret", NameClass::Password, true),
-    (b"secretkey", NameClass::Password, true),
-    (b"secretaccesskey", NameClass::Password, true),
-    (b"appsecret", NameClass::Password, false),
-    (b"secret", NameClass::Key, false),
-    (b"token", NameClass::Key, false),
-    (b"apikey", NameClass::Key, false),
-    (b"accesskey", NameClass::Key, false),
-    (b"accesskeyid", NameClass::Key, false),
-    (b"authkey", NameClass::Key, false),
-    (b"privatekey", NameClass::Key, false),
-    (b"signingkey", NameClass::Key, false),
-    (b"encryptionkey", NameClass::Key, false),
-    (b"accountkey", NameClass::Key, false),
-    (b"sharedaccesskey", NameClass::Key, false),
-    (b"credential", NameClass::Key, false),
-    (b"credentials", NameClass::Key, false),
-    (b"authorization", NameClass::Authorization, false),
-];
+/// An end of names, in lower case without `_`, `-` and `.`, and what it says. The flag: a longer word
+/// may end so.
+type Name = (&'static [u8], NameClass, bool);
 
-/// The last three letters of the names.
-const NAME_TAILS: &[&[u8; 3]] = &[
-    b"ion", b"ord", b"swd", b"pwd", b"ase", b"ode", b"ass", b"ret", b"ken", b"key", b"als", b"ial",
-    b"yid",
+/// The names by their last three letters.
+const NAMES: &[(&[u8; 3], &[Name])] = &[
+    (
+        b"ion",
+        &[(b"authorization", NameClass::Authorization, false)],
+    ),
+    (b"ord", &[(b"password", NameClass::Password, true)]),
+    (b"swd", &[(b"passwd", NameClass::Password, true)]),
+    (b"pwd", &[(b"pwd", NameClass::Password, false)]),
+    (b"ase", &[(b"passphrase", NameClass::Password, true)]),
+    (b"ode", &[(b"passcode", NameClass::Password, true)]),
+    (b"ass", &[(b"pass", NameClass::Password, false)]),
+    (
+        b"ret",
+        &[
+            (b"clientsecret", NameClass::Password, true),
+            (b"appsecret", NameClass::Password, false),
+            (b"secret", NameClass::Key, false),
+        ],
+    ),
+    (b"ken", &[(b"token", NameClass::Key, false)]),
+    (
+        b"key",
+        &[
+            (b"secretkey", NameClass::Password, true),
+            (b"secretaccesskey", NameClass::Password, true),
+            (b"apikey", NameClass::Key, false),
+            (b"accesskey", NameClass::Key, false),
+            (b"authkey", NameClass::Key, false),
+            (b"privatekey", NameClass::Key, false),
+            (b"signingkey", NameClass::Key, false),
+            (b"encryptionkey", NameClass::Key, false),
+            (b"accountkey", NameClass::Key, false),
+            (b"sharedaccesskey", NameClass::Key, false),
+        ],
+    ),
+    (b"als", &[(b"credentials", NameClass::Key, false)]),
+    (b"ial", &[(b"credential", NameClass::Key, false)]),
+    (b"yid", &[(b"accesskeyid", NameClass::Key, false)]),
 ];
-/// The bit of "ion".
-const TAIL_ION: u16 = 1;
+/// Where "ion" is among them.
+const ION: usize = 0;
 
 /// For each of the three places and each byte there, in either case, the tails that have it: a bit
 /// each.
 static TAILS: [[u16; 256]; 3] = {
     let mut tails = [[0u16; 256]; 3];
     let mut tail = 0;
-    while tail < NAME_TAILS.len() {
+    while tail < NAMES.len() {
         let mut place = 0;
         while place < 3 {
-            let letter = NAME_TAILS[tail][place];
+            let letter = NAMES[tail].0[place];
             tails[place][letter as usize] |= 1 << tail;
             tails[place][letter.to_ascii_uppercase() as usize] |= 1 << tail;
             place += 1;
@@ -92,27 +107,71 @@ static TAILS: [[u16; 256]; 3] = {
     tails
 };
 
-/// Whether the name that ends in front of `at` ends like a name of the table.
-pub(super) fn plausible(buf: &[u8], at: usize) -> bool {
+/// Which of [`NAMES`] may end in the last letters of `name`.
+#[inline]
+fn tail_of(name: &[u8]) -> Option<usize> {
+    let [first, second, third] = name.last_chunk::<3>()?;
+    let tails = TAILS[0][usize::from(*first)]
+        & TAILS[1][usize::from(*second)]
+        & TAILS[2][usize::from(*third)];
+    (tails != 0).then(|| tails.trailing_zeros() as usize)
+}
+
+/// What the name that ends in front of `at` says of its value.
+fn named(buf: &[u8], at: usize) -> NameClass {
+    class_of_name(&buf[name_before(buf, at)])
+}
+
+/// The same in raw msgpack, where the length in the header of a string may look like a letter of its
+/// first name.
+fn named_in_string(buf: &[u8], name: Range<usize>) -> NameClass {
+    let class = class_of_name(&buf[name.clone()]);
+    if class != NameClass::Plain {
+        return class;
+    }
+    let headers = name.start.saturating_sub(HEADER)..name.end;
+    let texts = headers.filter_map(|n| match buf[n] {
+        0xd9 => Some(n + 2),
+        0xda => Some(n + 3),
+        0xdb => Some(n + 5),
+        _ => None,
+    });
+    texts
+        .filter(|text| name.contains(text))
+        .map(|text| class_of_name(&buf[text..name.end]))
+        .find(|class| *class != NameClass::Plain)
+        .unwrap_or(NameClass::Plain)
+}
+
+/// The name that ends in front of `at`; empty if it ends like none of the table.
+#[inline]
+fn name_before(buf: &[u8], at: usize) -> Range<usize> {
     let mut end = at;
     // Quotes and blanks may stand between the name and the sign.
     while end > 0 && at - end < 4 && matches!(buf[end - 1], b'"' | b'\'' | b'\\' | b' ' | b']') {
         end -= 1;
     }
-    let Some([first, second, third]) = buf[..end].last_chunk::<3>() else {
-        return false;
-    };
-    let tails = TAILS[0][usize::from(*first)]
-        & TAILS[1][usize::from(*second)]
-        & TAILS[2][usize::from(*third)];
-    if tails == 0 {
+    match tail_of(&buf[..end]) {
+        None => end..end,
+        // Words in "ion" are many, names of the table in "ion" only one.
+        Some(ION) if !is_authorization(&buf[..end]) => end..end,
+        Some(_) => name_start(buf, end)..end,
+    }
+}
+
+fn is_authorization(name: &[u8]) -> bool {
+    let last = name.last_chunk::<13>();
+    last.is_some_and(|last| last.eq_ignore_ascii_case(b"authorization"))
+}
+
+/// Whether the name that ends in front of `at` in raw msgpack ends like a name of the table.
+#[inline]
+pub(super) fn plausible(buf: &[u8], at: usize) -> bool {
+    let name = name_before(buf, at);
+    if name.is_empty() {
         return false;
     }
-    // Words in "ion" are many, names of the table in "ion" only one.
-    if tails == TAIL_ION {
-        return end >= 13 && buf[end - 13..end].eq_ignore_ascii_case(b"authorization");
-    }
-    match class_of_name(&buf[name_start(buf, end)..end]) {
+    match named_in_string(buf, name) {
         NameClass::Plain => false,
         NameClass::Key => may_be_random(buf, at),
         NameClass::Password | NameClass::Authorization => true,
@@ -158,7 +217,8 @@ fn name_start(buf: &[u8], end: usize) -> usize {
 
 /// What a name says of its value.
 pub(crate) fn class_of_name(name: &[u8]) -> NameClass {
-    NAMES
+    let names = tail_of(name).map_or(&[][..], |tail| NAMES[tail].1);
+    names
         .iter()
         .find(|(end, _, inside)| ends_with(name, end, *inside))
         .map_or(NameClass::Plain, |(_, class, _)| *class)
@@ -190,14 +250,13 @@ fn ends_with(name: &[u8], end: &[u8], inside: bool) -> bool {
 /// Verifies the value behind the sign at `at`; returns whether the name is one of the table.
 pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) -> bool {
     let text = i.text;
-    if at < *done || !matches!(text[at], b':' | b'=') || !plausible(text, at) {
+    if at < *done || !matches!(text[at], b':' | b'=') {
         return false;
     }
-    let mut name_end = at;
-    while name_end > 0 && matches!(text[name_end - 1], b'"' | b'\'' | b'\\' | b' ' | b']') {
-        name_end -= 1;
+    let class = named(text, at);
+    if class == NameClass::Plain || (class == NameClass::Key && !may_be_random(text, at)) {
+        return false;
     }
-    let class = class_of_name(&text[name_start(text, name_end)..name_end]);
     if !i.wants(class.id()) {
         return true;
     }
@@ -302,7 +361,7 @@ mod tests {
 
     #[test]
     fn every_name_has_its_tail_in_the_table() {
-        for (name, class, _) in NAMES {
+        for (name, class, _) in NAMES.iter().flat_map(|(_, names)| *names) {
             let text = [name, &b"=abcdefghijkl"[..]].concat();
             assert!(plausible(&text, name.len()), "{class:?}");
         }

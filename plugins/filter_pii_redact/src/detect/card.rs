@@ -1,14 +1,11 @@
 //! Payment cards: issuer prefix, length, grouping, boundary and the Luhn digit (ISO/IEC 7812-1).
 
 use super::bounds::{self, Join};
-use super::number::{Digits, Gap, Row};
+use super::row::{lengths, Digits, Gap, Pattern, Row};
 use super::Inspection;
 use crate::catalog::Id;
 use crate::checksum::luhn;
 use crate::keywords::group;
-
-const MIN_DIGITS: usize = 12;
-const MAX_DIGITS: usize = 19;
 
 /// Numbers that networks and payment providers publish for tests.
 pub(crate) const TEST_CARDS: &[&str] = &[
@@ -45,34 +42,42 @@ pub(crate) const TEST_CARDS: &[&str] = &[
 /// How numbers are grouped. A longer grouping stands in front of those that begin it. The flag:
 /// printed on cards so; the others are by four whatever the length, and count only without further
 /// groups beside them.
-const GROUPINGS: &[(&[usize], bool)] = &[
-    (&[4, 4, 4, 4, 3], true),
-    (&[4, 4, 4, 4, 2], false),
-    (&[4, 4, 4, 4, 1], false),
-    (&[4, 4, 4, 4], true),
-    (&[4, 4, 4, 3], false),
-    (&[4, 4, 4, 2], false),
-    (&[4, 4, 4, 1], false),
-    (&[4, 4, 4], false),
-    (&[4, 6, 5], true),
-    (&[4, 6, 4], true),
-    (&[4, 3, 3, 3], false),
+const GROUPINGS: &[(Pattern, usize, bool)] = &[
+    grouping(&[4, 4, 4, 4, 3], true),
+    grouping(&[4, 4, 4, 4, 2], false),
+    grouping(&[4, 4, 4, 4, 1], false),
+    grouping(&[4, 4, 4, 4], true),
+    grouping(&[4, 4, 4, 3], false),
+    grouping(&[4, 4, 4, 2], false),
+    grouping(&[4, 4, 4, 1], false),
+    grouping(&[4, 4, 4], false),
+    grouping(&[4, 6, 5], true),
+    grouping(&[4, 6, 4], true),
+    grouping(&[4, 3, 3, 3], false),
 ];
 
+/// The grouping, how many digits it has, and whether cards are printed so.
+const fn grouping(of: &[usize], printed: bool) -> (Pattern, usize, bool) {
+    let mut digits = 0;
+    let mut n = 0;
+    while n < of.len() {
+        digits += of[n];
+        n += 1;
+    }
+    (lengths(of), digits, printed)
+}
+
 /// A number written without separators.
-pub(super) fn find_bare(i: &mut Inspection<'_>, row: Row<'_>) {
+pub(super) fn find_bare(i: &mut Inspection<'_>, row: &Row<'_>) {
     let Some((start, end)) = row.span(1) else {
         return;
     };
-    if !i.wants(Id::Card) || !(MIN_DIGITS..=MAX_DIGITS).contains(&(end - start)) {
+    if !is_issued(first_four(i.text, start), end - start) || !i.wants(Id::Card) {
         return;
     }
     let Some(digits) = Digits::of(&i.text[start..end]) else {
         return;
     };
-    if !is_issued(digits.get()) {
-        return;
-    }
     let join = bounds::both(i.text, start, end);
     let valid = join != Join::Tight
         && luhn(digits.get())
@@ -81,34 +86,41 @@ pub(super) fn find_bare(i: &mut Inspection<'_>, row: Row<'_>) {
     i.report(Id::Card, start, end, valid);
 }
 
-/// A number in groups.
-pub(super) fn find_grouped(i: &mut Inspection<'_>, row: Row<'_>) {
-    if !i.wants(Id::Card) {
+/// A number in groups, the first of which has four digits.
+pub(super) fn find_grouped(i: &mut Inspection<'_>, row: &Row<'_>) {
+    let Some(first) = row.group(0) else {
         return;
-    }
-    for (lengths, printed) in GROUPINGS {
-        if !row.lengths(lengths) {
+    };
+    let four = first_four(i.text, first.start);
+    let mut digits = None;
+    for (lengths, len, printed) in GROUPINGS {
+        if !row.has(*lengths) || !is_issued(four, *len) || !i.wants(Id::Card) {
             continue;
         }
-        let gap = row.gap(lengths.len());
+        let gap = row.gap(lengths.groups);
         let (Some(gap @ (Gap::Blank | Gap::Hyphen | Gap::Dot)), Some((start, end))) =
-            (gap, row.span(lengths.len()))
+            (gap, row.span(lengths.groups))
         else {
             continue;
         };
-        let Some(digits) = Digits::of(&i.text[start..end]) else {
+        // Those that follow begin this one.
+        let taken = match &digits {
+            Some(digits) => digits,
+            None => match Digits::of(&i.text[start..end]) {
+                Some(all) => &*digits.insert(all),
+                None => continue,
+            },
+        };
+        let Some(digits) = taken.get().get(..*len) else {
             continue;
         };
-        if !is_issued(digits.get()) {
-            continue;
-        }
         let mut join = bounds::both(i.text, start, end);
-        if (gap != Gap::Blank || !printed) && row.is_part_of_more(lengths.len(), gap) {
+        if (gap != Gap::Blank || !printed) && row.is_part_of_more(lengths.groups, gap) {
             join = Join::Tight;
         }
         let valid = join != Join::Tight
-            && luhn(digits.get())
-            && !is_monotonous(digits.get())
+            && luhn(digits)
+            && !is_monotonous(digits)
             && (join == Join::Free || i.near(start, end, group::CARD));
         if i.report(Id::Card, start, end, valid) {
             return;
@@ -116,9 +128,17 @@ pub(super) fn find_grouped(i: &mut Inspection<'_>, row: Row<'_>) {
     }
 }
 
+/// The first four digits of the number at `start`.
+fn first_four(text: &[u8], start: usize) -> u32 {
+    let digits = text[start..].iter().take(4);
+    digits.fold(0, |p, b| p * 10 + u32::from(b.wrapping_sub(b'0')))
+}
+
 /// Whether these digits are a card number.
 pub(super) fn is_plausible(digits: &[u8]) -> bool {
-    is_issued(digits) && luhn(digits)
+    let four = digits.iter().take(4);
+    let four = four.fold(0, |p, d| p * 10 + u32::from(*d));
+    is_issued(four, digits.len()) && luhn(digits)
 }
 
 /// Whether all digits are the same, as in a ruler or a placeholder.
@@ -126,31 +146,26 @@ fn is_monotonous(digits: &[u8]) -> bool {
     digits.iter().all(|d| *d == digits[0])
 }
 
-/// Whether a card with this prefix and length can exist.
+/// Whether a card of `len` digits that begin with these four can exist.
 ///
 /// Issuer identification numbers and lengths as the networks publish them; an overview is
 /// <https://en.wikipedia.org/wiki/Payment_card_number>.
-fn is_issued(digits: &[u8]) -> bool {
-    if !(MIN_DIGITS..=MAX_DIGITS).contains(&digits.len()) {
-        return false;
-    }
-    let prefix = |n: usize| digits[..n].iter().fold(0u32, |p, d| p * 10 + u32::from(*d));
-    let (two, three, four) = (prefix(2), prefix(3), prefix(4));
-    match digits.len() {
-        13 => digits[0] == 4 || is_maestro(four),
+fn is_issued(four: u32, len: usize) -> bool {
+    let (one, two, three) = (four / 1000, four / 100, four / 10);
+    match len {
+        13 => one == 4 || is_maestro(four),
         14 => matches!(two, 36 | 38 | 39) || matches!(three, 300..=305 | 309) || is_maestro(four),
         15 => matches!(two, 34 | 37) || matches!(four, 1800 | 2131) || is_maestro(four),
         16 => {
-            digits[0] == 4
+            one == 4
                 || matches!(two, 30 | 35 | 36 | 38 | 50..=58 | 60 | 62..=69 | 81)
                 || matches!(four, 2014 | 2149 | 2200..=2204 | 2221..=2720 | 9792)
                 || is_maestro(four)
         }
-        19 => {
-            digits[0] == 4 || matches!(two, 60 | 62 | 64 | 65) || three == 352 || is_maestro(four)
-        }
+        19 => one == 4 || matches!(two, 60 | 62 | 64 | 65) || three == 352 || is_maestro(four),
         17 | 18 => two == 62 || is_maestro(four),
-        _ => is_maestro(four),
+        12 => is_maestro(four),
+        _ => false,
     }
 }
 
@@ -168,7 +183,7 @@ mod tests {
 
     fn issued(text: &str) -> bool {
         let digits = Digits::of(text.as_bytes()).unwrap();
-        is_issued(digits.get()) && luhn(digits.get())
+        is_plausible(digits.get())
     }
 
     #[test]
@@ -185,7 +200,7 @@ mod tests {
     fn times_in_milliseconds_to_nanoseconds_are_no_cards() {
         for text in ["1445062781478", "1445062781478000", "1445062781478000000"] {
             assert!(
-                !is_issued(Digits::of(text.as_bytes()).unwrap().get()),
+                !is_issued(first_four(text.as_bytes(), 0), text.len()),
                 "{text}"
             );
         }

@@ -60,16 +60,62 @@ fn is_base58(text: &[u8]) -> bool {
 
 /// Bitcoin wiki, "Base58Check encoding": version byte, hash, four bytes of a double SHA-256.
 fn base58_check(text: &[u8]) -> bool {
-    let mut bytes = [0; 48];
-    let Ok(len) = bs58::decode(text).onto(&mut bytes) else {
+    let Some(bytes) = base58(text) else {
         return false;
     };
-    let Some((payload, sum)) = bytes[..len].split_last_chunk::<4>() else {
+    let Some((payload, sum)) = bytes.split_last_chunk::<4>() else {
         return false;
     };
-    payload.len() == 21
-        && matches!(payload[0], 0x00 | 0x05)
-        && Sha256::digest(Sha256::digest(payload))[..4] == *sum
+    matches!(payload[0], 0x00 | 0x05) && Sha256::digest(Sha256::digest(payload))[..4] == *sum
+}
+
+/// Bytes of an address: version, hash and checksum.
+const ADDRESS: usize = 25;
+
+/// The bytes of an address. `None`: they would be more or fewer, or a character is none of base58.
+fn base58(text: &[u8]) -> Option<[u8; ADDRESS]> {
+    const NONE: u8 = 0xff;
+    const VALUES: [u8; 256] = {
+        let alphabet = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+        let mut values = [NONE; 256];
+        let mut n = 0;
+        while n < alphabet.len() {
+            values[alphabet[n] as usize] = n as u8;
+            n += 1;
+        }
+        values
+    };
+    // Ten digits fit in 64 bits: so many are taken at a time, and the number has few parts.
+    let mut limbs = [0u64; 4];
+    for digits in text.chunks(10) {
+        let (mut value, mut power) = (0u64, 1u64);
+        for digit in digits {
+            let digit = VALUES[usize::from(*digit)];
+            if digit == NONE {
+                return None;
+            }
+            value = value * 58 + u64::from(digit);
+            power *= 58;
+        }
+        let mut carry = u128::from(value);
+        for limb in &mut limbs {
+            let product = u128::from(*limb) * u128::from(power) + carry;
+            *limb = product as u64;
+            carry = product >> 64;
+        }
+        if carry != 0 {
+            return None;
+        }
+    }
+    let mut bytes = [0; 32];
+    for (part, limb) in bytes.rchunks_exact_mut(8).zip(limbs) {
+        part.copy_from_slice(&limb.to_be_bytes());
+    }
+    // Each 1 in front stands for a zero byte.
+    let ones = text.iter().take_while(|b| **b == b'1').count();
+    let (above, bytes) = bytes.split_last_chunk::<ADDRESS>()?;
+    let zeros = bytes.iter().take_while(|b| **b == 0).count();
+    (above.iter().all(|b| *b == 0) && zeros == ones).then_some(*bytes)
 }
 
 fn segwit(text: &[u8]) -> bool {
@@ -98,6 +144,7 @@ fn ethereum(digits: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn checksums_take_the_published_examples_and_no_neighbour() {
@@ -110,5 +157,22 @@ mod tests {
         assert!(!ethereum(b"5AAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"));
         assert!(ethereum(b"de0b295669a9fd93d5f28d9ec85e40f4cb697bae"));
         assert!(!ethereum(b"0000000000000000000000000000000000000000"));
+    }
+
+    proptest! {
+        #[test]
+        fn base58_is_that_of_the_crate(text in "1{0,3}[1-9A-HJ-NP-Za-km-z]{0,36}|[3-9].{0,34}") {
+            let theirs = bs58::decode(&text).into_vec().ok();
+            let theirs = theirs.and_then(|bytes| <[u8; ADDRESS]>::try_from(bytes).ok());
+            prop_assert_eq!(base58(text.as_bytes()), theirs);
+        }
+
+        #[test]
+        fn base58_of_an_address_is_decoded(bytes in any::<[u8; ADDRESS]>(), zeros in 0..3usize) {
+            let mut bytes = bytes;
+            bytes[..zeros].fill(0);
+            let text = bs58::encode(&bytes).into_string();
+            prop_assert_eq!(base58(text.as_bytes()), Some(bytes));
+        }
     }
 }

@@ -23,11 +23,12 @@ const NOT_DOMAINS: &[&[u8]] = &[
 
 /// Verifies the address around the `@` at `at`.
 pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
-    if !i.wants(Id::Email) {
+    let floor = std::mem::replace(done, at + 1);
+    let on = i.text.get(at + 1).is_some_and(|b| is_domain_start(*b));
+    if !on || !i.wants(Id::Email) {
         return;
     }
-    let local = local_start(i.text, at, *done).or_else(|| quoted_start(i.text, at, *done));
-    *done = at + 1;
+    let local = local_start(i.text, at, floor).or_else(|| quoted_start(i.text, at, floor));
     let domain = domain_end(i.text, at + 1).or_else(|| literal_end(i.text, at + 1));
     let (Some(start), Some(end)) = (local, domain) else {
         return;
@@ -80,6 +81,11 @@ fn quoted_start(text: &[u8], at: usize, done: usize) -> Option<usize> {
     let edges = content.first()?.is_ascii_alphanumeric() && content.last()?.is_ascii_alphanumeric();
     let printable = content.iter().all(|b| *b >= b' ' && *b != b'\\');
     (edges && printable && start >= done && text[start..].starts_with(quote)).then_some(start)
+}
+
+/// A label starts with a letter or digit, an address behind a bracket.
+fn is_domain_start(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte >= 0x80 || byte == b'['
 }
 
 fn is_local_edge(byte: u8) -> bool {

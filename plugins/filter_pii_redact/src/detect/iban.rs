@@ -45,12 +45,23 @@ pub(super) fn small_start(text: &[u8], digits: usize) -> Option<usize> {
     })
 }
 
+/// The same by the letters of the country; 0 for none.
+const BY_COUNTRY: [[u8; 26]; 26] = {
+    let mut table = [[0; 26]; 26];
+    let entries = LENGTHS.as_bytes();
+    let mut n = 0;
+    while n < entries.len() {
+        table[(entries[n] - b'A') as usize][(entries[n + 1] - b'A') as usize] =
+            (entries[n + 2] - b'0') * 10 + (entries[n + 3] - b'0');
+        n += 4;
+    }
+    table
+};
+
 fn length(country: &[u8]) -> Option<usize> {
-    let entry = LENGTHS
-        .as_bytes()
-        .chunks_exact(4)
-        .find(|e| &e[..2] == country)?;
-    Some(usize::from(entry[2] - b'0') * 10 + usize::from(entry[3] - b'0'))
+    let letter = |n: usize| Some(usize::from(country.get(n)?.wrapping_sub(b'A')));
+    let length = *BY_COUNTRY.get(letter(0)?)?.get(letter(1)?)?;
+    (length > 0).then_some(usize::from(length))
 }
 
 /// An IBAN as it stands in a text, and without its separators.
@@ -104,6 +115,9 @@ pub(super) fn find(i: &mut Inspection<'_>, start: usize) -> bool {
     }
     // Of another length it is no IBAN of that country; but if the sum is right and the text
     // speaks of banking it is meant to be one.
+    if !i.may_be_near(start, group::BANK) {
+        return false;
+    }
     let other = take(text, start, MAX);
     let valid = other.len >= 15
         && !joined(&other)
@@ -137,10 +151,13 @@ fn is_valid(compact: &[u8]) -> bool {
         compact[2..4].iter().all(u8::is_ascii_digit)
             && compact[4..8].iter().all(u8::is_ascii_uppercase)
     };
+    if !mod_97(compact) {
+        return false;
+    }
     // The crate's registry lacks Pakistan (4!a16!c) and Honduras (4!a20!n).
     match &compact[..2] {
-        b"PK" => bank() && mod_97(compact),
-        b"HN" => bank() && compact[8..].iter().all(u8::is_ascii_digit) && mod_97(compact),
+        b"PK" => bank(),
+        b"HN" => bank() && compact[8..].iter().all(u8::is_ascii_digit),
         _ => std::str::from_utf8(compact).is_ok_and(|text| text.parse::<Iban>().is_ok()),
     }
 }
@@ -148,11 +165,18 @@ fn is_valid(compact: &[u8]) -> bool {
 /// ISO 7064 MOD 97-10 with the first four characters moved to the end.
 fn mod_97(compact: &[u8]) -> bool {
     let (head, tail) = compact.split_at(4);
-    let rest = tail.iter().chain(head).fold(0u32, |rest, byte| {
-        let digit = (*byte as char).to_digit(36).unwrap_or(0);
-        (rest * if digit > 9 { 100 } else { 10 } + digit) % 97
-    });
-    rest == 1
+    let mut rest = 0u64;
+    for byte in tail.iter().chain(head) {
+        rest = match byte {
+            b'0'..=b'9' => rest * 10 + u64::from(byte - b'0'),
+            _ => rest * 100 + u64::from(byte.wrapping_sub(b'A')) + 10,
+        };
+        // Far from what would not fit.
+        if rest > 1 << 48 {
+            rest %= 97;
+        }
+    }
+    rest % 97 == 1
 }
 
 #[cfg(test)]

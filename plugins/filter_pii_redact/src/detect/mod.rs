@@ -11,12 +11,13 @@ mod national;
 mod network;
 mod number;
 mod phone;
+mod row;
 mod ssn;
 mod token;
 mod url;
 
 use crate::catalog::{Id, Set};
-use crate::keywords::{Context, Keywords};
+use crate::keywords::{group, Context, Keywords};
 use crate::rules::UserRule;
 use crate::scan::{Gate, Kind, Shapes};
 
@@ -76,6 +77,12 @@ impl Inspection<'_> {
         valid
     }
 
+    /// Whether a keyword of `groups` may be near a number that starts at `start`.
+    fn may_be_near(&mut self, start: usize, groups: u32) -> bool {
+        self.context
+            .may_be_near(self.keywords, self.text, self.key, start, groups)
+    }
+
     /// Whether a keyword of `groups` is near.
     fn near(&mut self, start: usize, end: usize, groups: u32) -> bool {
         self.context
@@ -107,7 +114,7 @@ pub(crate) struct Finder {
     gate: Gate,
     text_shapes: Shapes,
     context: Context,
-    groups: Vec<number::Group>,
+    groups: Vec<row::Group>,
     /// Matches of the last string, overlaps included.
     pub(crate) found: Vec<Match>,
     /// Candidates in the last string that a validator refused, per rule.
@@ -137,6 +144,11 @@ impl Finder {
     /// Settings it was made with.
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Whether the name of a field announces phone numbers. The gate looks for such words nearby only.
+    pub(crate) fn announces_phones(&self, key: &[u8]) -> bool {
+        self.text_shapes.phone && self.keywords.of_key(key) & (group::PHONE | group::CALL) != 0
     }
 
     /// Offset of the first byte at or after `from` of raw msgpack that could be sensitive.
@@ -174,28 +186,30 @@ impl Finder {
         let groups = &mut self.groups;
         let mut done = Done::default();
         let mut tokens = false;
-        let gate = self.gate;
-        let shapes = self.text_shapes;
-        let mut verify = |kind: Kind, at: usize| {
-            let i = &mut inspection;
-            match kind {
-                Kind::At => {
-                    url::find(i, at, &mut done.url);
-                    email::find(i, at, &mut done.email);
+        let (gate, shapes) = (self.gate, self.text_shapes);
+        gate.windows(text, 0, shapes, |window, hits| {
+            hits.pass_numbers(window, done.number);
+            hits.each(text, window, shapes, |kind, at| {
+                let i = &mut inspection;
+                match kind {
+                    Kind::At => {
+                        url::find(i, at, &mut done.url);
+                        email::find(i, at, &mut done.email);
+                    }
+                    Kind::Number | Kind::Phone => {
+                        number::find(i, gate, at, groups, &mut done.number);
+                    }
+                    Kind::Code => code::find(i, at, &mut done.code),
+                    Kind::Long => coin::find(i, at),
+                    Kind::Assign => tokens |= assignment::find(i, at, &mut done.assign),
+                    Kind::Ipv4 => network::find_ipv4(i, at, &mut done.ip),
+                    Kind::Ipv6 => network::find_ipv6(i, at, &mut done.ip),
+                    Kind::Mac => network::find_mac(i, at, &mut done.mac),
+                    Kind::Token => tokens = true,
+                    Kind::Escape | Kind::Int => {}
                 }
-                Kind::Number | Kind::Phone => number::find(i, at, groups, &mut done.number),
-                Kind::Code => code::find(i, at, &mut done.code),
-                Kind::Long => coin::find(i, at),
-                Kind::Assign => tokens |= assignment::find(i, at, &mut done.assign),
-                Kind::Ipv4 => network::find_ipv4(i, at, &mut done.ip),
-                Kind::Ipv6 => network::find_ipv6(i, at, &mut done.ip),
-                Kind::Mac => network::find_mac(i, at, &mut done.mac),
-                Kind::Token => tokens = true,
-                Kind::Escape | Kind::Int => {}
-            }
-        };
-        gate.windows(text, 0, shapes, |at, hits| {
-            hits.each(text, at, shapes, &mut verify);
+                done.number
+            });
             false
         });
         if tokens {

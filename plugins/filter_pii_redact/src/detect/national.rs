@@ -1,7 +1,7 @@
 //! National numbers made of digits: bank routing, health, insurance and tax.
 
 use super::bounds::{self, Join};
-use super::number::{Digits, Gap, Row};
+use super::row::{gaps, lengths, Digits, Gap, Pattern, Row};
 use super::Inspection;
 use crate::catalog::Id;
 use crate::checksum::{iso7064_mod_11_10, luhn, luhn_sum, number, verhoeff, weighted};
@@ -13,8 +13,8 @@ type Check = fn(&[u8]) -> bool;
 /// One way to write a number: the lengths of its groups and what separates them.
 struct Layout {
     id: Id,
-    lengths: &'static [usize],
-    gaps: &'static [Gap],
+    lengths: Pattern,
+    gaps: Pattern,
     check: Check,
     /// Keyword groups; one must be near unless `clear`.
     groups: u32,
@@ -25,16 +25,16 @@ struct Layout {
 const TWO: &[Layout] = &[
     Layout {
         id: Id::Cnpj,
-        lengths: &[2, 3, 3, 4, 2],
-        gaps: &[Gap::Dot, Gap::Dot, Gap::Slash, Gap::Hyphen],
+        lengths: lengths(&[2, 3, 3, 4, 2]),
+        gaps: gaps(&[Gap::Dot, Gap::Dot, Gap::Slash, Gap::Hyphen]),
         check: is_cnpj,
         groups: group::CNPJ,
         clear: true,
     },
     Layout {
         id: Id::DeTax,
-        lengths: &[2, 3, 3, 3],
-        gaps: &[Gap::Blank, Gap::Blank, Gap::Blank],
+        lengths: lengths(&[2, 3, 3, 3]),
+        gaps: gaps(&[Gap::Blank, Gap::Blank, Gap::Blank]),
         check: is_de_tax_id,
         groups: group::DE_TAX_ID,
         clear: true,
@@ -44,40 +44,40 @@ const TWO: &[Layout] = &[
 const THREE: &[Layout] = &[
     Layout {
         id: Id::Cpf,
-        lengths: &[3, 3, 3, 2],
-        gaps: &[Gap::Dot, Gap::Dot, Gap::Hyphen],
+        lengths: lengths(&[3, 3, 3, 2]),
+        gaps: gaps(&[Gap::Dot, Gap::Dot, Gap::Hyphen]),
         check: is_cpf,
         groups: group::CPF,
         clear: true,
     },
     Layout {
         id: Id::Nhs,
-        lengths: &[3, 3, 4],
-        gaps: &[Gap::Blank, Gap::Blank],
+        lengths: lengths(&[3, 3, 4]),
+        gaps: gaps(&[Gap::Blank, Gap::Blank]),
         check: is_nhs,
         groups: group::NHS,
         clear: false,
     },
     Layout {
         id: Id::Nhs,
-        lengths: &[3, 3, 4],
-        gaps: &[Gap::Hyphen, Gap::Hyphen],
+        lengths: lengths(&[3, 3, 4]),
+        gaps: gaps(&[Gap::Hyphen, Gap::Hyphen]),
         check: is_nhs,
         groups: group::NHS,
         clear: false,
     },
     Layout {
         id: Id::Sin,
-        lengths: &[3, 3, 3],
-        gaps: &[Gap::Hyphen, Gap::Hyphen],
+        lengths: lengths(&[3, 3, 3]),
+        gaps: gaps(&[Gap::Hyphen, Gap::Hyphen]),
         check: is_sin,
         groups: group::SIN,
         clear: true,
     },
     Layout {
         id: Id::Sin,
-        lengths: &[3, 3, 3],
-        gaps: &[Gap::Blank, Gap::Blank],
+        lengths: lengths(&[3, 3, 3]),
+        gaps: gaps(&[Gap::Blank, Gap::Blank]),
         check: is_sin,
         groups: group::SIN,
         clear: false,
@@ -87,16 +87,16 @@ const THREE: &[Layout] = &[
 const FOUR: &[Layout] = &[
     Layout {
         id: Id::Aadhaar,
-        lengths: &[4, 4, 4],
-        gaps: &[Gap::Blank, Gap::Blank],
+        lengths: lengths(&[4, 4, 4]),
+        gaps: gaps(&[Gap::Blank, Gap::Blank]),
         check: is_aadhaar,
         groups: group::AADHAAR,
         clear: true,
     },
     Layout {
         id: Id::Aadhaar,
-        lengths: &[4, 4, 4],
-        gaps: &[Gap::Hyphen, Gap::Hyphen],
+        lengths: lengths(&[4, 4, 4]),
+        gaps: gaps(&[Gap::Hyphen, Gap::Hyphen]),
         check: is_aadhaar,
         groups: group::AADHAAR,
         clear: true,
@@ -104,26 +104,26 @@ const FOUR: &[Layout] = &[
 ];
 
 const BARE: &[Layout] = &[
-    bare(Id::Aba, &[9], is_aba, group::ABA),
-    bare(Id::Npi, &[10], is_npi, group::NPI),
-    bare(Id::Nhs, &[10], is_nhs, group::NHS),
-    bare(Id::Sin, &[9], is_sin, group::SIN),
-    bare(Id::Aadhaar, &[12], is_aadhaar, group::AADHAAR),
-    bare(Id::Cpf, &[11], is_cpf, group::CPF),
-    bare(Id::Cnpj, &[14], is_cnpj, group::CNPJ),
-    bare(Id::DeTax, &[11], is_de_tax_id, group::DE_TAX_ID),
+    bare(Id::Aba, 9, is_aba, group::ABA),
+    bare(Id::Npi, 10, is_npi, group::NPI),
+    bare(Id::Nhs, 10, is_nhs, group::NHS),
+    bare(Id::Sin, 9, is_sin, group::SIN),
+    bare(Id::Aadhaar, 12, is_aadhaar, group::AADHAAR),
+    bare(Id::Cpf, 11, is_cpf, group::CPF),
+    bare(Id::Cnpj, 14, is_cnpj, group::CNPJ),
+    bare(Id::DeTax, 11, is_de_tax_id, group::DE_TAX_ID),
     Layout {
         id: Id::Nir,
-        lengths: &[15],
-        gaps: &[],
+        lengths: lengths(&[15]),
+        gaps: gaps(&[]),
         check: is_nir,
         groups: group::NIR,
         clear: true,
     },
     Layout {
         id: Id::Nir,
-        lengths: &[13, 2],
-        gaps: &[Gap::Blank],
+        lengths: lengths(&[13, 2]),
+        gaps: gaps(&[Gap::Blank]),
         check: is_nir,
         groups: group::NIR,
         clear: true,
@@ -132,18 +132,18 @@ const BARE: &[Layout] = &[
 
 const NIR: &[Layout] = &[Layout {
     id: Id::Nir,
-    lengths: &[1, 2, 2, 2, 3, 3, 2],
-    gaps: &[Gap::Blank; 6],
+    lengths: lengths(&[1, 2, 2, 2, 3, 3, 2]),
+    gaps: gaps(&[Gap::Blank; 6]),
     check: is_nir,
     groups: group::NIR,
     clear: true,
 }];
 
-const fn bare(id: Id, lengths: &'static [usize], check: Check, groups: u32) -> Layout {
+const fn bare(id: Id, len: usize, check: Check, groups: u32) -> Layout {
     Layout {
         id,
-        lengths,
-        gaps: &[],
+        lengths: lengths(&[len]),
+        gaps: gaps(&[]),
         check,
         groups,
         clear: false,
@@ -151,65 +151,65 @@ const fn bare(id: Id, lengths: &'static [usize], check: Check, groups: u32) -> L
 }
 
 /// Numbers whose first group has two digits.
-pub(super) fn find_two(i: &mut Inspection<'_>, row: Row<'_>) {
+pub(super) fn find_two(i: &mut Inspection<'_>, row: &Row<'_>) {
     find(i, row, TWO);
 }
 
 /// Numbers whose first group has three digits.
-pub(super) fn find_three(i: &mut Inspection<'_>, row: Row<'_>) {
+pub(super) fn find_three(i: &mut Inspection<'_>, row: &Row<'_>) {
     find(i, row, THREE);
 }
 
 /// Numbers whose first group has four digits.
-pub(super) fn find_four(i: &mut Inspection<'_>, row: Row<'_>) {
+pub(super) fn find_four(i: &mut Inspection<'_>, row: &Row<'_>) {
     find(i, row, FOUR);
 }
 
 /// Numbers written in one.
-pub(super) fn find_bare(i: &mut Inspection<'_>, row: Row<'_>) {
+pub(super) fn find_bare(i: &mut Inspection<'_>, row: &Row<'_>) {
     find(i, row, BARE);
 }
 
 /// The French number in its groups, whose first has one digit.
-pub(super) fn find_nir(i: &mut Inspection<'_>, row: Row<'_>) {
+pub(super) fn find_nir(i: &mut Inspection<'_>, row: &Row<'_>) {
     find(i, row, NIR);
 }
 
 /// Whether these digits, without separators, are any of the numbers.
 pub(super) fn is_plausible(digits: &[u8]) -> bool {
     BARE.iter()
-        .any(|layout| layout.lengths == [digits.len()] && (layout.check)(digits))
+        .any(|layout| layout.lengths == lengths(&[digits.len()]) && (layout.check)(digits))
 }
 
-fn find(i: &mut Inspection<'_>, row: Row<'_>, layouts: &[Layout]) {
+fn find(i: &mut Inspection<'_>, row: &Row<'_>, layouts: &[Layout]) {
     for layout in layouts {
-        let count = layout.lengths.len();
-        if !i.wants(layout.id) || !row.lengths(layout.lengths) || !row.gaps(layout.gaps) {
-            continue;
+        if row.has(layout.lengths) && row.has_gaps(layout.gaps) && i.wants(layout.id) {
+            verify(i, row, layout);
         }
-        let Some((start, end)) = row.span(count) else {
-            continue;
-        };
-        let join = bounds::both(i.text, start, end);
-        let more = layout
-            .gaps
-            .first()
-            .is_some_and(|gap| row.is_part_of_more(count, *gap));
-        let clear = layout.clear && join == Join::Free && !more;
-        if join == Join::Tight {
-            continue;
-        }
-        // The cheaper test first: rows of groups come in long tables, other numbers alone.
-        if !clear && count > 1 && !i.near(start, end, layout.groups) {
-            continue;
-        }
-        let digits = Digits::of(&i.text[start..end]);
-        let valid = digits.is_some_and(|digits| (layout.check)(digits.get()));
-        if clear || count > 1 {
-            i.report(layout.id, start, end, valid);
-        } else if valid && i.near(start, end, layout.groups) {
-            i.report(layout.id, start, end, true);
-        }
+    }
+}
+
+fn verify(i: &mut Inspection<'_>, row: &Row<'_>, layout: &Layout) {
+    let count = layout.lengths.groups;
+    let Some((start, end)) = row.span(count) else {
+        return;
+    };
+    let second = row.group(1).filter(|_| count > 1);
+    let more = second.is_some_and(|second| row.is_part_of_more(count, second.gap));
+    // The cheapest test first: numbers and rows of groups come in long tables.
+    let alone = layout.clear && !more;
+    if !alone && !i.may_be_near(start, layout.groups) {
+        return;
+    }
+    let join = bounds::both(i.text, start, end);
+    let clear = alone && join == Join::Free;
+    if join == Join::Tight || (!clear && !i.near(start, end, layout.groups)) {
+        return;
+    }
+    let digits = Digits::of(&i.text[start..end]);
+    let valid = digits.is_some_and(|digits| (layout.check)(digits.get()));
+    if clear || count > 1 || valid {
+        i.report(layout.id, start, end, valid);
     }
 }
 

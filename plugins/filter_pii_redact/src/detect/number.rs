@@ -2,126 +2,23 @@
 
 use flb_sidecar_sdk::msgpack::{self, Value};
 
+use super::row::{is_separator, Digits, Group, Row, Splitter, MAX_DIGITS};
 use super::{card, iban, national, phone, ssn, Inspection};
 use crate::catalog::Id;
-
-/// What separates two groups of digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Gap {
-    /// Nothing joins it to a group in front.
-    None,
-    Blank,
-    Hyphen,
-    Dot,
-    Slash,
-    /// A parenthesis, at times with a blank or hyphen.
-    Paren,
-}
-
-/// A run of digits.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Group {
-    pub(super) start: usize,
-    pub(super) end: usize,
-    /// What is in front of it.
-    pub(super) gap: Gap,
-}
-
-impl Group {
-    pub(super) fn len(&self) -> usize {
-        self.end - self.start
-    }
-}
-
-/// Most digits that any number here has.
-pub(super) const MAX_DIGITS: usize = 24;
-
-/// The digits of a span, without what separates them.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Digits {
-    values: [u8; MAX_DIGITS],
-    len: usize,
-}
-
-impl Digits {
-    /// `None`: there are more than [`MAX_DIGITS`].
-    pub(super) fn of(span: &[u8]) -> Option<Self> {
-        let mut digits = Digits {
-            values: [0; MAX_DIGITS],
-            len: 0,
-        };
-        for byte in span.iter().filter(|b| b.is_ascii_digit()) {
-            *digits.values.get_mut(digits.len)? = byte - b'0';
-            digits.len += 1;
-        }
-        Some(digits)
-    }
-
-    pub(super) fn get(&self) -> &[u8] {
-        &self.values[..self.len]
-    }
-}
-
-/// A row of groups and the one to start from.
-#[derive(Clone, Copy)]
-pub(super) struct Row<'a> {
-    groups: &'a [Group],
-    at: usize,
-}
-
-impl<'a> Row<'a> {
-    /// The `n`th group from here.
-    pub(super) fn group(&self, n: usize) -> Option<&'a Group> {
-        self.groups.get(self.at + n)
-    }
-
-    /// The group in front.
-    pub(super) fn previous(&self) -> Option<&'a Group> {
-        self.at.checked_sub(1).map(|n| &self.groups[n])
-    }
-
-    /// Whether the groups from here have these lengths.
-    pub(super) fn lengths(&self, lengths: &[usize]) -> bool {
-        let end = self.at + lengths.len();
-        self.groups
-            .get(self.at..end)
-            .is_some_and(|groups| groups.iter().zip(lengths).all(|(g, len)| g.len() == *len))
-    }
-
-    /// The one gap between the first `n` groups from here.
-    pub(super) fn gap(&self, n: usize) -> Option<Gap> {
-        let inner = self.groups.get(self.at + 1..self.at + n)?;
-        let gap = inner.first()?.gap;
-        inner.iter().all(|g| g.gap == gap).then_some(gap)
-    }
-
-    /// Whether the gaps between the groups from here are these.
-    pub(super) fn gaps(&self, gaps: &[Gap]) -> bool {
-        let start = self.at + 1;
-        self.groups
-            .get(start..start + gaps.len())
-            .is_some_and(|groups| groups.iter().zip(gaps).all(|(g, gap)| g.gap == *gap))
-    }
-
-    /// Start and end of the first `n` groups from here.
-    pub(super) fn span(&self, n: usize) -> Option<(usize, usize)> {
-        let first = self.group(0)?;
-        let last = self.group(n.checked_sub(1)?)?;
-        Some((first.start, last.end))
-    }
-
-    /// Whether a further group is joined to the first `n` in the way they are joined.
-    pub(super) fn is_part_of_more(&self, n: usize, gap: Gap) -> bool {
-        self.group(0).is_some_and(|g| g.gap == gap) || self.group(n).is_some_and(|g| g.gap == gap)
-    }
-}
+use crate::scan::Gate;
 
 /// Groups that are taken apart at a time, and how far a family looks ahead.
 const SEGMENT: usize = 64;
 const AHEAD: usize = 8;
 
 /// Verifies the row of groups around the candidate at `at`.
-pub(super) fn find(i: &mut Inspection<'_>, at: usize, groups: &mut Vec<Group>, done: &mut usize) {
+pub(super) fn find(
+    i: &mut Inspection<'_>,
+    gate: Gate,
+    at: usize,
+    groups: &mut Vec<Group>,
+    done: &mut usize,
+) {
     if at < *done {
         return;
     }
@@ -130,11 +27,7 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, groups: &mut Vec<Group>, d
     while start > *done && (text[start - 1].is_ascii_digit() || is_separator(text[start - 1])) {
         start -= 1;
     }
-    let mut splitter = Splitter {
-        text,
-        position: start,
-        gap: Gap::None,
-    };
+    let mut splitter = Splitter::new(gate, text, start);
     groups.clear();
     let mut first = 0;
     loop {
@@ -146,8 +39,10 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, groups: &mut Vec<Group>, d
             }
         }
         let ready = if ended { groups.len() } else { SEGMENT - AHEAD };
-        for n in first..ready {
-            verify(i, Row { groups, at: n });
+        let mut row = Row::new(groups, first);
+        for _ in first..ready {
+            verify(i, &row);
+            row.advance();
         }
         if ended {
             break;
@@ -156,11 +51,11 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, groups: &mut Vec<Group>, d
         groups.drain(..ready - 1);
         first = 1;
     }
-    *done = splitter.position.max(at + 1);
+    *done = splitter.position().max(at + 1);
 }
 
 /// Offers the row to the families, by the length of its first group.
-fn verify(i: &mut Inspection<'_>, row: Row<'_>) {
+fn verify(i: &mut Inspection<'_>, row: &Row<'_>) {
     match row.group(0).map_or(0, Group::len) {
         1 => {
             phone::find(i, row);
@@ -193,58 +88,6 @@ fn verify(i: &mut Inspection<'_>, row: Row<'_>) {
             phone::find(i, row);
         }
         _ => {}
-    }
-}
-
-fn is_separator(byte: u8) -> bool {
-    matches!(byte, b' ' | b'(' | b')' | b'-' | b'.' | b'/')
-}
-
-/// Takes a row apart.
-struct Splitter<'a> {
-    text: &'a [u8],
-    position: usize,
-    gap: Gap,
-}
-
-impl Splitter<'_> {
-    fn take(&mut self, class: fn(u8) -> bool) -> (usize, usize) {
-        let first = self.position;
-        while self.text.get(self.position).is_some_and(|b| class(*b)) {
-            self.position += 1;
-        }
-        (first, self.position)
-    }
-
-    /// The next group; `None`: something else stands here.
-    fn next_group(&mut self) -> Option<Group> {
-        let leading = self.take(is_separator);
-        if leading.1 > leading.0 {
-            self.gap = Gap::None;
-        }
-        let (start, end) = self.take(|b| b.is_ascii_digit());
-        if end == start {
-            return None;
-        }
-        let group = Group {
-            start,
-            end,
-            gap: self.gap,
-        };
-        let behind = self.take(is_separator);
-        self.gap = gap_of(&self.text[behind.0..behind.1]);
-        Some(group)
-    }
-}
-
-fn gap_of(separator: &[u8]) -> Gap {
-    match separator {
-        b" " => Gap::Blank,
-        b"-" => Gap::Hyphen,
-        b"." => Gap::Dot,
-        b"/" => Gap::Slash,
-        b")" | b"(" | b") " | b" (" | b")-" | b")." | b")/" | b"-(" => Gap::Paren,
-        _ => Gap::None,
     }
 }
 

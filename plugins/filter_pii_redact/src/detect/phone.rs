@@ -1,192 +1,44 @@
 //! Phone numbers: E.164, the national plan of one country, and numbers that a keyword announces.
 
+mod plan;
+
 use super::bounds::{self, Join};
-use super::number::{Gap, Group, Row};
+use super::row::{gaps, lengths, Gap, Group, Pattern, Row};
 use super::Inspection;
 use crate::catalog::Id;
 use crate::keywords::group::{CALL, LABEL, PHONE};
 use crate::keywords::Keywords;
+
+pub(crate) use plan::Plan;
+use plan::{calling_code, Style};
 
 /// Most digits of an international number, calling code included: ITU-T E.164, 6.1.
 const MAX_DIGITS: usize = 15;
 /// Most groups of a number.
 const MAX_GROUPS: usize = 7;
 
-/// A national numbering plan, as far as it is needed to tell numbers from other digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Plan {
-    country: &'static str,
-    style: Style,
-    /// Fewest and most digits of a national number, trunk prefix included.
-    digits: (usize, usize),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Style {
-    /// North America: 3-3-4.
-    Nanp,
-    /// A trunk prefix 0 in front.
-    Trunk,
-    /// No trunk prefix: the first digit is one of these, the groups are as in one of the layouts.
-    First(&'static [u8], &'static [&'static [usize]]),
-    /// International numbers only.
-    None,
-}
-
-const fn plan(country: &'static str, style: Style, min: usize, max: usize) -> Plan {
-    Plan {
-        country,
-        style,
-        digits: (min, max),
-    }
-}
-
-/// Plans by ISO 3166 code, after the national annexes of ITU-T E.164.
-const PLANS: &[Plan] = &[
-    plan("US", Style::Nanp, 10, 11),
-    plan("CA", Style::Nanp, 10, 11),
-    plan("GB", Style::Trunk, 10, 11),
-    plan("IE", Style::Trunk, 9, 10),
-    plan("DE", Style::Trunk, 7, 13),
-    plan("AT", Style::Trunk, 7, 13),
-    plan("CH", Style::Trunk, 10, 10),
-    plan("FR", Style::Trunk, 10, 10),
-    plan("BE", Style::Trunk, 9, 10),
-    plan("NL", Style::Trunk, 10, 10),
-    plan("SE", Style::Trunk, 8, 10),
-    plan(
-        "IT",
-        Style::First(
-            b"03",
-            &[&[3, 7], &[2, 8], &[2, 4, 4], &[3, 3, 4], &[3, 6], &[4, 6]],
-        ),
-        8,
-        11,
-    ),
-    plan(
-        "ES",
-        Style::First(b"6789", &[&[3, 3, 3], &[3, 2, 2, 2]]),
-        9,
-        9,
-    ),
-    plan("PT", Style::First(b"29", &[&[3, 3, 3], &[2, 3, 4]]), 9, 9),
-    plan(
-        "PL",
-        Style::First(b"123456789", &[&[3, 3, 3], &[2, 3, 2, 2]]),
-        9,
-        9,
-    ),
-    plan(
-        "DK",
-        Style::First(b"23456789", &[&[2, 2, 2, 2], &[4, 4]]),
-        8,
-        8,
-    ),
-    plan(
-        "NO",
-        Style::First(b"23456789", &[&[2, 2, 2, 2], &[3, 2, 3]]),
-        8,
-        8,
-    ),
-    plan("AU", Style::Trunk, 10, 10),
-    plan("NZ", Style::Trunk, 9, 11),
-    plan("JP", Style::Trunk, 10, 11),
-    plan(
-        "IN",
-        Style::First(b"06789", &[&[5, 5], &[6, 5], &[3, 3, 4], &[3, 4, 4]]),
-        10,
-        11,
-    ),
-    plan(
-        "BR",
-        Style::First(b"123456789", &[&[2, 4, 4], &[2, 5, 4]]),
-        10,
-        11,
-    ),
-    plan("ZA", Style::Trunk, 10, 10),
-    plan("NONE", Style::None, 0, 0),
-];
-
-impl Plan {
-    /// Plan of a country, `NONE` for none.
-    pub(crate) fn of(country: &str) -> Option<Self> {
-        PLANS
-            .iter()
-            .find(|plan| plan.country.eq_ignore_ascii_case(country))
-            .copied()
-    }
-
-    /// Every country that [`Plan::of`] knows.
-    pub(crate) fn countries() -> impl Iterator<Item = &'static str> {
-        PLANS.iter().map(|plan| plan.country)
-    }
-}
-
 /// Layouts that say enough in every country: lengths of the groups, what separates them, and what
 /// the first digit is one of.
-type Clear = (&'static [usize], &'static [Gap], &'static [u8]);
+type Clear = (Pattern, Pattern, &'static [u8]);
 
 const CLEAR: &[Clear] = &[
     // "(11) 96123-9411"
-    (&[2, 5, 4], &[Gap::Paren, Gap::Hyphen], b"123456789"),
-    (&[2, 4, 4], &[Gap::Paren, Gap::Hyphen], b"123456789"),
+    (
+        lengths(&[2, 5, 4]),
+        gaps(&[Gap::Paren, Gap::Hyphen]),
+        b"123456789",
+    ),
+    (
+        lengths(&[2, 4, 4]),
+        gaps(&[Gap::Paren, Gap::Hyphen]),
+        b"123456789",
+    ),
     // "8 (301) 127-17-70"
     (
-        &[1, 3, 3, 2, 2],
-        &[Gap::Paren, Gap::Paren, Gap::Hyphen, Gap::Hyphen],
+        lengths(&[1, 3, 3, 2, 2]),
+        gaps(&[Gap::Paren, Gap::Paren, Gap::Hyphen, Gap::Hyphen]),
         b"78",
     ),
-];
-
-/// Calling code, and the fewest and most digits behind it. E.164 country codes with a known plan.
-const CODES: &[(&[u8], usize, usize)] = &[
-    (b"1", 10, 10),
-    (b"7", 10, 10),
-    (b"20", 8, 10),
-    (b"27", 9, 9),
-    (b"30", 10, 10),
-    (b"31", 9, 9),
-    (b"32", 8, 9),
-    (b"33", 9, 9),
-    (b"34", 9, 9),
-    (b"36", 8, 9),
-    (b"39", 6, 11),
-    (b"40", 9, 9),
-    (b"41", 9, 9),
-    (b"43", 6, 13),
-    (b"44", 9, 10),
-    (b"45", 8, 8),
-    (b"46", 7, 10),
-    (b"47", 8, 8),
-    (b"48", 9, 9),
-    (b"49", 6, 13),
-    (b"52", 10, 11),
-    (b"54", 10, 11),
-    (b"55", 10, 11),
-    (b"60", 8, 10),
-    (b"61", 9, 9),
-    (b"62", 8, 12),
-    (b"63", 8, 10),
-    (b"64", 8, 10),
-    (b"65", 8, 8),
-    (b"66", 8, 9),
-    (b"81", 9, 10),
-    (b"82", 8, 10),
-    (b"84", 9, 10),
-    (b"86", 10, 11),
-    (b"90", 10, 10),
-    (b"91", 10, 10),
-    (b"92", 9, 10),
-    (b"98", 10, 10),
-    (b"351", 9, 9),
-    (b"353", 7, 9),
-    (b"358", 6, 11),
-    (b"380", 9, 9),
-    (b"420", 9, 9),
-    (b"852", 8, 8),
-    (b"966", 9, 9),
-    (b"971", 8, 9),
-    (b"972", 8, 9),
 ];
 
 /// Whether a row of groups in raw msgpack needs a closer look: a keyword is near, or it begins with
@@ -224,17 +76,20 @@ fn is_time(text: &[u8], start: usize) -> bool {
     }
 }
 
-/// Offers the row to every way of writing a phone number.
-pub(super) fn find(i: &mut Inspection<'_>, row: Row<'_>) {
-    if !i.wants(Id::Phone) {
+/// Offers the row to every way of writing a phone number that it may be one of.
+pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) {
+    let Some(first) = row.group(0).filter(|_| i.wants(Id::Phone)) else {
         return;
-    }
-    let _ = international(i, row)
+    };
+    let lead = i.text[first.start];
+    let before = first.start.checked_sub(1).map_or(b' ', |n| i.text[n]);
+    let national_too = !matches!(i.settings.phone.style, Style::Nanp | Style::None);
+    let _ = ((before == b'+' || lead == b'0') && international(i, row))
         || north_american(i, row)
-        || clear(i, row)
-        || national(i, row)
-        || trunk(i, row)
-        || announced(i, row);
+        || ((before == b'(' || first.len() == 1) && clear(i, row))
+        || (national_too && national(i, row))
+        || (lead == b'0' && trunk(i, row))
+        || ((before == b'(' || i.may_be_near(first.start, PHONE | CALL)) && announced(i, row));
 }
 
 fn is_alone(i: &mut Inspection<'_>, start: usize, end: usize) -> bool {
@@ -248,7 +103,7 @@ fn is_free_behind(i: &mut Inspection<'_>, end: usize) -> bool {
 }
 
 /// `+CC ...` and `00CC-...`.
-fn international(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
+fn international(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
     let text = i.text;
     let Some(first) = row.group(0) else {
         return false;
@@ -270,12 +125,10 @@ fn international(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
     }
     let skip = if zeros { 2 } else { 0 };
     let code = first.start + skip;
-    let known = CODES
-        .iter()
-        .find(|(digits, ..)| text[code..].starts_with(digits));
+    let known = calling_code(&text[code..]);
     let bracketed = plus && row.group(1).is_some_and(|g| g.gap == Gap::Paren);
     let (min, max) = match known {
-        Some((digits, min, max)) if !bracketed => (min + digits.len(), max + digits.len()),
+        Some((len, min, max)) if !bracketed => (min + len, max + len),
         _ => (8, MAX_DIGITS),
     };
     let mut total = 0;
@@ -316,15 +169,15 @@ fn international(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
 }
 
 /// `(555) 123-4567`, `555-123-4567`, `1.555.123.4567`, with an extension.
-fn north_american(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
+fn north_american(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
     if i.settings.phone.style != Style::Nanp {
         return false;
     }
     let text = i.text;
-    let prefixed =
-        row.lengths(&[1, 3, 3, 4]) && row.group(0).is_some_and(|g| text[g.start] == b'1');
+    let prefixed = row.has(const { lengths(&[1, 3, 3, 4]) })
+        && row.group(0).is_some_and(|g| text[g.start] == b'1');
     let first = usize::from(prefixed);
-    if !prefixed && !row.lengths(&[3, 3, 4]) {
+    if !prefixed && !row.has(const { lengths(&[3, 3, 4]) }) {
         return false;
     }
     let (Some(area), Some(exchange), Some(line)) =
@@ -383,14 +236,14 @@ fn is_area(digits: &[u8]) -> bool {
 }
 
 /// Numbers in one of the layouts of [`CLEAR`].
-fn clear(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
+fn clear(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
     let text = i.text;
     let found = CLEAR.iter().find(|(lengths, gaps, first)| {
-        row.lengths(lengths)
-            && row.gaps(gaps)
+        row.has(*lengths)
+            && row.has_gaps(*gaps)
             && row.group(0).is_some_and(|g| first.contains(&text[g.start]))
     });
-    let Some((mut start, end)) = found.and_then(|(lengths, ..)| row.span(lengths.len())) else {
+    let Some((mut start, end)) = found.and_then(|(lengths, ..)| row.span(lengths.groups)) else {
         return false;
     };
     if row.group(0).is_some_and(|g| g.len() > 1) {
@@ -404,7 +257,7 @@ fn clear(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
 }
 
 /// Numbers of the configured country, written with separators.
-fn national(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
+fn national(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
     let text = i.text;
     let plan = i.settings.phone;
     let Some(first) = row.group(0) else {
@@ -431,7 +284,7 @@ fn national(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
     let alone = is_alone(i, start, end);
     let isolated = !row.is_part_of_more(groups, Gap::Blank);
     let laid_out = match plan.style {
-        Style::First(_, layouts) => layouts.iter().any(|l| l.len() == groups && row.lengths(l)),
+        Style::First(_, layouts) => layouts.iter().any(|l| l.groups == groups && row.has(*l)),
         _ => groups > 1,
     };
     let valid = alone
@@ -442,7 +295,7 @@ fn national(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
 }
 
 /// Numbers of any country with a trunk prefix, in groups that nothing else is written in.
-fn trunk(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
+fn trunk(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
     let text = i.text;
     let Some(first) = row.group(0) else {
         return false;
@@ -462,7 +315,7 @@ fn trunk(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
         2 => {
             // Logs have "0701/114930": month, day and time.
             let joined = match row.gap(2) {
-                Some(Gap::Slash) => !row.lengths(&[4, 6]),
+                Some(Gap::Slash) => !row.has(const { lengths(&[4, 6]) }),
                 gap => matches!(gap, Some(Gap::Blank | Gap::Hyphen)),
             };
             let fewest = if first.len() == 2 { 7 } else { 5 };
@@ -471,7 +324,7 @@ fn trunk(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
         _ => {
             // "01.23.45.67.89"
             let pairs = groups == 5
-                && row.lengths(&[2; 5])
+                && row.has(const { lengths(&[2; 5]) })
                 && matches!(row.gap(5), Some(Gap::Blank | Gap::Dot));
             pairs
                 || (groups < 5
@@ -493,7 +346,7 @@ fn trunk(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
 const CLOSE: usize = 16;
 
 /// Whatever a keyword announces, if it has as many digits as phone numbers have.
-fn announced(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
+fn announced(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
     let text = i.text;
     let Some(first) = row.group(0) else {
         return false;
@@ -501,7 +354,12 @@ fn announced(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
     if matches!(first.gap, Gap::Hyphen | Gap::Dot | Gap::Slash | Gap::Paren) {
         return false;
     }
-    let Some((groups, total)) = take(row, (7, 13)) else {
+    // Ten digits and more are a number by themselves, whatever number stands behind them.
+    let taken = match first.len() {
+        len @ 10..=13 => Some((1, len)),
+        _ => take(row, (7, 13)),
+    };
+    let Some((groups, total)) = taken else {
         return false;
     };
     let Some((mut start, end)) = row.span(groups) else {
@@ -510,7 +368,7 @@ fn announced(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
     let grouped = groups > 1;
     let lead = text[first.start];
     let plain = match total {
-        7 => row.lengths(&[3, 4]) || row.lengths(&[3, 2, 2]),
+        7 => row.has(const { lengths(&[3, 4]) }) || row.has(const { lengths(&[3, 2, 2]) }),
         8 => grouped,
         9 => true,
         10 => grouped || lead != b'1',
@@ -518,13 +376,11 @@ fn announced(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
     };
     let ip_like =
         groups >= 4 && (1..groups).all(|n| row.group(n).is_some_and(|g| g.gap == Gap::Dot));
-    if !plain || (ip_like && lead != b'0') || is_date(row) || row.lengths(&[3, 2, 4]) {
+    if !plain || (ip_like && lead != b'0') || is_date(row) || row.has(const { lengths(&[3, 2, 4]) })
+    {
         return false;
     }
     let open = start > 0 && text[start - 1] == b'(';
-    if !open && !i.near(start, end, PHONE | CALL) {
-        return false;
-    }
     if open {
         start -= 1;
     }
@@ -532,6 +388,9 @@ fn announced(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
     let alone =
         bounds::left(text, start) == Join::Free && (extended > end || is_free_behind(i, end));
     if !alone || is_time(text, start) {
+        return false;
+    }
+    if !open && !i.near(start, end, PHONE | CALL) {
         return false;
     }
     let nanp = total == 10 && !grouped && is_area(&text[start..start + 3]);
@@ -555,15 +414,21 @@ fn announced(i: &mut Inspection<'_>, row: Row<'_>) -> bool {
 
 /// Whether a number is grouped as phone numbers are, so that words count that go with other
 /// numbers as well.
-fn is_usual(row: Row<'_>, groups: usize, total: usize) -> bool {
-    const PAIRS: &[[usize; 2]] = &[[3, 4], [4, 4], [2, 6], [3, 6], [3, 7]];
+fn is_usual(row: &Row<'_>, groups: usize, total: usize) -> bool {
+    const PAIRS: &[Pattern] = &[
+        lengths(&[3, 4]),
+        lengths(&[4, 4]),
+        lengths(&[2, 6]),
+        lengths(&[3, 6]),
+        lengths(&[3, 7]),
+    ];
     total <= 11
-        && (groups > 2 || PAIRS.iter().any(|lengths| row.lengths(lengths)))
+        && (groups > 2 || PAIRS.iter().any(|pair| row.has(*pair)))
         && (1..groups).all(|n| row.group(n).is_some_and(|g| g.len() > 1))
 }
 
 /// Takes groups until their digits are as many as `digits` allows; how many groups and digits.
-fn take(row: Row<'_>, (min, max): (usize, usize)) -> Option<(usize, usize)> {
+fn take(row: &Row<'_>, (min, max): (usize, usize)) -> Option<(usize, usize)> {
     let mut total = 0;
     let mut best = None;
     for n in 0..MAX_GROUPS {
@@ -583,14 +448,17 @@ fn take(row: Row<'_>, (min, max): (usize, usize)) -> Option<(usize, usize)> {
 }
 
 /// `2015-10-18`, `18.10.2015`, `10/18/15`, but not `60-56-85-91`.
-fn is_date(row: Row<'_>) -> bool {
+fn is_date(row: &Row<'_>) -> bool {
     let Some(gap) = row.gap(3) else {
         return false;
     };
     let on = row.group(3).is_some_and(|g| g.gap == gap);
-    let with_year = row.lengths(&[4, 2, 2]) || row.lengths(&[2, 2, 4]);
+    let with_year =
+        row.has(const { lengths(&[4, 2, 2]) }) || row.has(const { lengths(&[2, 2, 4]) });
     match gap {
-        Gap::Hyphen | Gap::Slash | Gap::Dot => with_year || (row.lengths(&[2, 2, 2]) && !on),
+        Gap::Hyphen | Gap::Slash | Gap::Dot => {
+            with_year || (row.has(const { lengths(&[2, 2, 2]) }) && !on)
+        }
         Gap::Blank => with_year && !on,
         _ => false,
     }
@@ -606,6 +474,9 @@ fn extension(text: &[u8], end: usize) -> usize {
         at += 1;
     }
     let rest = &text[at..];
+    if !matches!(rest.first(), Some(b'e' | b'E' | b'x' | b'X' | b'#')) {
+        return end;
+    }
     let word = [&b"extension"[..], b"ext.", b"ext", b"x", b"#"]
         .into_iter()
         .find(|word| {

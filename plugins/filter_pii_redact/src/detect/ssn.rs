@@ -1,15 +1,15 @@
 //! United States: social security numbers and individual taxpayer numbers.
 
 use super::bounds::{self, Join};
-use super::number::{Digits, Gap, Row};
+use super::row::{lengths, Digits, Gap, Row};
 use super::Inspection;
 use crate::catalog::Id;
 use crate::checksum::number;
 use crate::keywords::group;
 
 /// `123-45-6789`, `123 45 6789`, and with a keyword `123.45.6789`.
-pub(super) fn find_grouped(i: &mut Inspection<'_>, row: Row<'_>) {
-    if !row.lengths(&[3, 2, 4]) || !(i.wants(Id::Ssn) || i.wants(Id::Itin)) {
+pub(super) fn find_grouped(i: &mut Inspection<'_>, row: &Row<'_>) {
+    if !row.has(const { lengths(&[3, 2, 4]) }) || !(i.wants(Id::Ssn) || i.wants(Id::Itin)) {
         return;
     }
     let (Some(gap), Some((start, end))) = (row.gap(3), row.span(3)) else {
@@ -22,11 +22,14 @@ pub(super) fn find_grouped(i: &mut Inspection<'_>, row: Row<'_>) {
 }
 
 /// Nine digits in one.
-pub(super) fn find_bare(i: &mut Inspection<'_>, row: Row<'_>) {
+pub(super) fn find_bare(i: &mut Inspection<'_>, row: &Row<'_>) {
     let Some((start, end)) = row.span(1) else {
         return;
     };
-    if end - start != 9 || !(i.wants(Id::Ssn) || i.wants(Id::Itin)) {
+    if end - start != 9 || !i.may_be_near(start, group::SSN | group::ITIN) {
+        return;
+    }
+    if !(i.wants(Id::Ssn) || i.wants(Id::Itin)) {
         return;
     }
     let joined = bounds::both(i.text, start, end) != Join::Tight;
@@ -59,18 +62,18 @@ fn check(i: &mut Inspection<'_>, start: usize, end: usize, clear: bool, possible
 /// Social Security Administration, "SSN Randomization": area, group and serial that are never issued.
 fn is_ssn(digits: &[u8]) -> bool {
     let (area, group, serial) = parts(digits);
-    digits.len() == 9 && !matches!(area, 0 | 666 | 900..) && group != 0 && serial != 0
+    !matches!(area, 0 | 666 | 900..) && group != 0 && serial != 0
 }
 
 /// Internal Revenue Service, publication 4757: the fourth and fifth digit of an ITIN.
 fn is_itin(digits: &[u8]) -> bool {
     let (area, group, _) = parts(digits);
-    digits.len() == 9 && area >= 900 && matches!(group, 50..=65 | 70..=88 | 90..=92 | 94..=99)
+    area >= 900 && matches!(group, 50..=65 | 70..=88 | 90..=92 | 94..=99)
 }
 
 fn parts(digits: &[u8]) -> (u64, u64, u64) {
-    let n = number(digits);
-    (n / 1_000_000, n / 10_000 % 100, n % 10_000)
+    let [area, group, serial] = [0..3, 3..5, 5..9].map(|part| number(&digits[part]));
+    (area, group, serial)
 }
 
 #[cfg(test)]

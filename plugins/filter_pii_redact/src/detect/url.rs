@@ -36,16 +36,16 @@ fn is_host_start(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'[' || byte >= 0x80
 }
 
-/// Verifies the user information in front of the `@` at `at`. `done` is where the one before ended,
-/// and where its user information started: a password may hold an `@`.
+/// Verifies the user information in front of the `@` at `at`, which a password may hold, too. `done`
+/// is where the one before ended, and where its user information started.
 pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut (usize, Option<usize>)) {
-    if !i.wants(Id::UrlCredentials) {
+    let text = i.text;
+    if !text.get(at + 1).is_some_and(|b| is_host_start(*b)) || !i.wants(Id::UrlCredentials) {
         return;
     }
-    let text = i.text;
     let floor = at.saturating_sub(MAX).max(done.0);
     let mut start = at;
-    while start > floor && is_user_info(text[start - 1]) {
+    while start > floor && (is_user_info(text[start - 1]) || text[start - 1] == b'@') {
         start -= 1;
     }
     let mut found = None;
@@ -58,10 +58,13 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut (usize, Option<
     let Some(start) = found else {
         return;
     };
-    let host = text.get(at + 1).is_some_and(|b| is_host_start(*b));
     let colon = memchr::memchr(b':', &text[start..at]);
-    let valid = host && colon.is_some_and(|n| start + n + 1 < at);
-    i.report(Id::UrlCredentials, start, at, valid);
+    i.report(
+        Id::UrlCredentials,
+        start,
+        at,
+        colon.is_some_and(|n| start + n + 1 < at),
+    );
 }
 
 fn is_user_info(byte: u8) -> bool {

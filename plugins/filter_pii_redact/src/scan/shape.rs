@@ -4,7 +4,7 @@
 //! much, so what ends behind the overlap is seen whole. Runs reach further; they are put together
 //! from the maps of two windows.
 
-use super::vector::Vector;
+use super::vector::{Vector, WINDOW};
 use super::Shapes;
 
 /// The furthest that a shape reaches back from the byte where it is seen.
@@ -13,7 +13,7 @@ pub(super) const REACH: usize = 16;
 /// Candidates of a window, per kind.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Hits {
-    /// `@`, `%`, backslashes and tildes.
+    /// `@` in front of a host, `%`, backslashes and tildes.
     pub(crate) rare: u64,
     pub(crate) number: u64,
     pub(crate) phone: u64,
@@ -95,6 +95,11 @@ pub(super) fn hits<V: Vector>(
         )),
         ..Hits::default()
     };
+    if hits.rare != 0 {
+        // An "@" counts only in front of a host. What is behind the window is not known.
+        let host = digit | letter | high | equal(b'[');
+        hits.rare &= !(equal(b'@') & !(host >> 1 | 1 << (WINDOW - 1)));
+    }
     if shapes.assign {
         // A name ends in a letter or a quote, and a msgpack key is followed by a header byte, most
         // of which have the high bit.

@@ -10,66 +10,33 @@ pub(super) fn is_token(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || b"_-./+=~:!#$%^*".contains(byte)
 }
 
-/// Words that stand where a password would, in prose and in configurations.
-const WORDS: &[&str] = &[
-    "true",
-    "false",
-    "null",
-    "none",
-    "nil",
-    "undefined",
-    "empty",
-    "yes",
-    "no",
-    "not",
-    "is",
-    "was",
-    "the",
-    "for",
-    "from",
-    "and",
-    "or",
-    "has",
-    "have",
-    "must",
-    "required",
-    "optional",
-    "invalid",
-    "incorrect",
-    "expired",
-    "changed",
-    "change",
-    "reset",
-    "wrong",
-    "missing",
-    "failed",
-    "failure",
-    "accepted",
-    "rejected",
-    "success",
-    "string",
-    "str",
-    "text",
-    "password",
-    "passwd",
-    "secret",
-    "token",
-    "hidden",
-    "redacted",
-    "masked",
-    "removed",
-    "filtered",
-    "n/a",
-    "unset",
-    "set",
-    "unknown",
-    "authentication",
-    "authenticated",
-    "enabled",
-    "disabled",
-    "default",
-    "prompt",
-    "public",
+/// Words that stand where a password would, in prose and in configurations, by their length.
+const WORDS: [&[&str]; 15] = [
+    &[],
+    &[],
+    &["no", "is", "or"],
+    &[
+        "nil", "yes", "not", "was", "the", "for", "and", "has", "str", "n/a", "set",
+    ],
+    &["true", "null", "none", "from", "have", "must", "text"],
+    &["false", "empty", "reset", "wrong", "token", "unset"],
+    &[
+        "change", "failed", "string", "passwd", "secret", "hidden", "masked", "prompt", "public",
+    ],
+    &[
+        "invalid", "expired", "changed", "missing", "failure", "success", "removed", "unknown",
+        "enabled", "default",
+    ],
+    &[
+        "required", "optional", "accepted", "rejected", "password", "redacted", "filtered",
+        "disabled",
+    ],
+    &["undefined", "incorrect"],
+    &[],
+    &[],
+    &[],
+    &["authenticated"],
+    &["authentication"],
 ];
 
 /// Whether `value` under a name of `class` is a secret and no placeholder for one.
@@ -78,7 +45,8 @@ pub(crate) fn is_secret_value(class: NameClass, value: &[u8]) -> bool {
     if value.len() < 3 || is_mask(value) || is_reference(value) {
         return false;
     }
-    if WORDS
+    let words = WORDS.get(value.len()).copied().unwrap_or_default();
+    if words
         .iter()
         .any(|w| value.eq_ignore_ascii_case(w.as_bytes()))
     {
@@ -147,6 +115,13 @@ fn is_reference(value: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_word_stands_under_its_length() {
+        for (len, words) in WORDS.iter().enumerate() {
+            assert!(words.iter().all(|word| word.len() == len), "{words:?}");
+        }
+    }
 
     #[test]
     fn placeholders_words_and_directories_are_no_secrets() {

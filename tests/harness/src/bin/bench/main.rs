@@ -390,19 +390,24 @@ fn in_process(table: &mut Table) {
         .stderr(Stdio::inherit())
         .output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-    let rows = IN_PROCESS.iter().filter_map(|(what, target)| {
+    let rows = IN_PROCESS.iter().filter_map(|(what, figure, target)| {
         let text = text.as_deref().unwrap_or_default();
         let line = text
             .lines()
             .find_map(|line| line.strip_prefix(what)?.strip_prefix(':'));
         let figures = line?.split_whitespace().map(|word| word.parse().ok());
-        Some((*what, *target, figures.collect::<Option<Vec<f64>>>()?))
+        Some((
+            *what,
+            *figure,
+            *target,
+            figures.collect::<Option<Vec<f64>>>()?,
+        ))
     });
     let mut found = 0;
-    for (what, target, figures) in rows {
+    for (what, figure, target, figures) in rows {
         let head = Head {
             what,
-            figure: "CPU ns/record",
+            figure,
             ratio: Ratio::Alone,
             target,
         };
@@ -414,18 +419,26 @@ fn in_process(table: &mut Table) {
     }
 }
 
-/// What that prints, and the target of each.
-const IN_PROCESS: &[(&str, Target)] = &[
-    ("metadata", Target::AtMost(1000.0)),
+/// What that prints, its unit, and the target of each.
+const IN_PROCESS: &[(&str, &str, Target)] = &[
+    ("start to first record", "ns", Target::AtMost(5e6)),
+    ("metadata", PER_RECORD, Target::AtMost(1000.0)),
     (
         "metadata, record mentions kubernetes",
+        PER_RECORD,
         Target::AtMost(1000.0),
     ),
-    ("metadata, container from the path", Target::AtMost(1000.0)),
-    ("merge_log, no JSON", Target::None),
-    ("merge_log, JSON", Target::None),
-    ("merge_log, JSON, without log", Target::None),
+    (
+        "metadata, container from the path",
+        PER_RECORD,
+        Target::AtMost(1000.0),
+    ),
+    ("merge_log, no JSON", PER_RECORD, Target::None),
+    ("merge_log, JSON", PER_RECORD, Target::None),
+    ("merge_log, JSON, without log", PER_RECORD, Target::None),
 ];
+
+const PER_RECORD: &str = "CPU ns/record";
 
 type Part = fn(&mut Bench<'_>, &Logs);
 

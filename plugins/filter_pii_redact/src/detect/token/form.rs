@@ -1,0 +1,302 @@
+//! What tokens are made of behind their prefix.
+
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::Engine as _;
+use memchr::memmem;
+
+use crate::checksum::entropy;
+
+/// Longest token looked at.
+const MAX_TOKEN: usize = 8192;
+/// Bits a byte that random letters and digits of these lengths do not fall below.
+const RANDOM: f32 = 3.0;
+
+/// End of the token whose prefix is at `start` and ends at `body`, and whether it is valid.
+/// `None`: nothing that looks like one.
+pub(super) type Verify = fn(text: &[u8], start: usize, body: usize) -> Option<(usize, usize, bool)>;
+
+/// What a token is made of behind its prefix.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Form {
+    /// So many random bytes of the class.
+    Exactly(usize, fn(u8) -> bool),
+    /// So many or more.
+    AtLeast(usize, fn(u8) -> bool),
+    /// What the function says.
+    Own(Verify),
+}
+
+impl Form {
+    pub(super) fn verify(
+        self,
+        text: &[u8],
+        start: usize,
+        body: usize,
+    ) -> Option<(usize, usize, bool)> {
+        let (len, class) = match self {
+            Form::Own(verify) => return verify(text, start, body),
+            Form::Exactly(len, class) | Form::AtLeast(len, class) => (len, class),
+        };
+        let end = run(text, body, class);
+        let right = matches!(self, Form::AtLeast(..)) || end - body == len;
+        let valid = right && starts(text, start) && entropy(&text[body..end]) >= RANDOM;
+        (end - body >= len).then_some((start, end, valid))
+    }
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+pub(super) fn is_word_or_hyphen(byte: u8) -> bool {
+    is_word(byte) || byte == b'-'
+}
+
+pub(super) fn is_alnum_or_hyphen(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-'
+}
+
+pub(super) fn is_base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')
+}
+
+fn run(text: &[u8], from: usize, class: fn(u8) -> bool) -> usize {
+    let limit = text.len().min(from + MAX_TOKEN);
+    text[from..limit]
+        .iter()
+        .position(|b| !class(*b))
+        .map_or(limit, |n| from + n)
+}
+
+/// A token does not start inside a word.
+fn starts(text: &[u8], start: usize) -> bool {
+    match start.checked_sub(1).map(|n| text[n]) {
+        Some(b'n' | b'r' | b't') => start >= 2 && text[start - 2] == b'\\',
+        Some(b) => !b.is_ascii_alphanumeric(),
+        None => true,
+    }
+}
+
+/// RFC 7468: from the BEGIN line to the END line, or to the end of what there is.
+pub(super) fn private_key(text: &[u8], start: usize, body: usize) -> Option<(usize, usize, bool)> {
+    let window = &text[body..text.len().min(body + 64)];
+    let dashes = memmem::find(window, b"-----")?;
+    let label = &window[..dashes];
+    if !(label.ends_with(b"PRIVATE KEY") || label.ends_with(b"PRIVATE KEY BLOCK")) {
+        return None;
+    }
+    let rest = &text[body + dashes..];
+    let end = memmem::find(rest, b"-----END ").map_or(text.len(), |n| {
+        let line = body + dashes + n + b"-----END ".len();
+        let window = &text[line..text.len().min(line + 64)];
+        memmem::find(window, b"-----").map_or(text.len(), |n| line + n + 5)
+    });
+    Some((start, end, true))
+}
+
+/// RFC 7519: the header is JSON with an algorithm; payload and signature follow.
+pub(super) fn jwt(text: &[u8], start: usize, _body: usize) -> Option<(usize, usize, bool)> {
+    if !starts(text, start)
+        || start
+            .checked_sub(1)
+            .is_some_and(|n| is_word_or_hyphen(text[n]))
+    {
+        return None;
+    }
+    let header_end = run(text, start, is_word_or_hyphen);
+    if text.get(header_end) != Some(&b'.') || header_end - start < 12 {
+        return None;
+    }
+    let mut end = header_end;
+    for _ in 0..4 {
+        if text.get(end) != Some(&b'.') {
+            break;
+        }
+        let next = run(text, end + 1, is_word_or_hyphen);
+        if next == end + 1 {
+            break;
+        }
+        end = next;
+    }
+    let header = URL_SAFE_NO_PAD.decode(&text[start..header_end]).ok();
+    let json = header.and_then(|h| serde_json::from_slice::<serde_json::Value>(&h).ok());
+    let valid = end > header_end
+        && json.is_some_and(|json| json.get("alg").is_some() || json.get("enc").is_some());
+    Some((start, end, valid))
+}
+
+/// AWS IAM user guide, "IAM identifiers": four letters for the kind, then base32.
+pub(super) fn aws(text: &[u8], start: usize, body: usize) -> Option<(usize, usize, bool)> {
+    let end = run(text, body, is_word);
+    let key = &text[body..end];
+    let valid = key.iter().all(|b| matches!(b, b'A'..=b'Z' | b'2'..=b'7'))
+        && starts(text, start)
+        && entropy(key) >= 2.0;
+    (key.len() == 16).then_some((start, end, valid))
+}
+
+/// Keys of storage accounts have 64 bytes, those of Service Bus and IoT Hub 32, in base64.
+pub(super) fn azure_shared_key(
+    text: &[u8],
+    _start: usize,
+    body: usize,
+) -> Option<(usize, usize, bool)> {
+    let end = run(text, body, is_base64);
+    let key = &text[body..end];
+    let valid = matches!(key.len(), 44 | 88)
+        && key.ends_with(b"=")
+        && !key[..key.len() - 2].contains(&b'=')
+        && entropy(key) >= RANDOM;
+    (key.len() >= 40).then_some((body, end, valid))
+}
+
+/// Client secrets of Entra ID: three characters, `7Q~` or `8Q~`, 31 to 34 characters.
+pub(super) fn azure_client_secret(
+    text: &[u8],
+    start: usize,
+    body: usize,
+) -> Option<(usize, usize, bool)> {
+    let class = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'~' | b'.' | b'-');
+    let end = run(text, body, class);
+    let first = start.checked_sub(3)?;
+    let valid = (31..=34).contains(&(end - body))
+        && text[first..start].iter().all(|b| class(*b))
+        && !first.checked_sub(1).is_some_and(|n| class(text[n]))
+        && entropy(&text[body..end]) >= RANDOM;
+    (end - body >= 31).then_some((first, end, valid))
+}
+
+/// GitHub and npm: 30 random characters and the CRC-32 of these in base 62
+/// (<https://github.blog/engineering/behind-githubs-new-authentication-token-formats/>).
+/// Tokens whose sum differs still count if they look random: not every issuer writes it.
+pub(super) fn crc_token(text: &[u8], start: usize, body: usize) -> Option<(usize, usize, bool)> {
+    let end = run(text, body, |b| b.is_ascii_alphanumeric());
+    let key = &text[body..end];
+    let valid = starts(text, start)
+        && key.len() == 36
+        && (has_crc(key) || (entropy(key) >= 3.5 && !text.get(end).is_some_and(|b| is_word(*b))));
+    (key.len() >= 36).then_some((start, end, valid))
+}
+
+fn has_crc(key: &[u8]) -> bool {
+    const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let Some((random, sum)) = key.split_last_chunk::<6>() else {
+        return false;
+    };
+    let mut crc = crc32fast::hash(random);
+    sum.iter().rev().all(|byte| {
+        let digit = DIGITS[(crc % 62) as usize];
+        crc /= 62;
+        *byte == digit
+    })
+}
+
+pub(super) fn github_pat(text: &[u8], start: usize, body: usize) -> Option<(usize, usize, bool)> {
+    let end = run(text, body, is_word);
+    let key = &text[body..end];
+    let valid = key.len() == 82 && key[22] == b'_' && starts(text, start) && entropy(key) >= RANDOM;
+    (key.len() >= 82).then_some((start, end, valid))
+}
+
+/// `xoxb-123-456-abc`, and `xoxe.xoxp-1-…` for rotated ones.
+pub(super) fn slack(text: &[u8], start: usize, body: usize) -> Option<(usize, usize, bool)> {
+    let kind = text.get(body)?;
+    if !b"abceoprs".contains(kind) || !matches!(text.get(body + 1), Some(b'-' | b'.')) {
+        return None;
+    }
+    let end = run(text, body + 2, |b| {
+        b.is_ascii_alphanumeric() || b == b'-' || b == b'.'
+    });
+    let rest = text[body + 2..end]
+        .strip_suffix(b".")
+        .unwrap_or(&text[body + 2..end]);
+    let end = body + 2 + rest.len();
+    let valid = starts(text, start)
+        && rest.iter().filter(|b| b.is_ascii_digit()).count() >= 6
+        && entropy(rest) >= 2.5;
+    (rest.len() >= 20).then_some((start, end, valid))
+}
+
+pub(super) fn slack_webhook(
+    text: &[u8],
+    start: usize,
+    body: usize,
+) -> Option<(usize, usize, bool)> {
+    let end = run(text, body, |b| b.is_ascii_alphanumeric() || b == b'/');
+    let mut parts = text[body..end].split(|b| *b == b'/');
+    let valid = parts
+        .next()
+        .is_some_and(|p| p.starts_with(b"T") && p.len() >= 8)
+        && parts
+            .next()
+            .is_some_and(|p| p.starts_with(b"B") && p.len() >= 8)
+        && parts.next().is_some_and(|p| p.len() >= 20);
+    (end - body >= 20).then_some((start, end, valid))
+}
+
+/// First letters of Stripe's keys: secret, restricted and publishable.
+pub(super) const STRIPE: &[u8] = b"srp";
+
+/// The letter in front is part of the key.
+pub(super) fn stripe(text: &[u8], start: usize, body: usize) -> Option<(usize, usize, bool)> {
+    let first = start
+        .checked_sub(1)
+        .filter(|n| STRIPE.contains(&text[*n]))?;
+    Form::AtLeast(16, |b| b.is_ascii_alphanumeric()).verify(text, first, body)
+}
+
+/// A macaroon in base64: version, and the location `pypi.org` or `test.pypi.org`.
+pub(super) fn pypi(text: &[u8], start: usize, body: usize) -> Option<(usize, usize, bool)> {
+    let end = run(text, body, is_word_or_hyphen);
+    let key = &text[start + 5..end];
+    let located = key.starts_with(b"AgEIcHlwaS5vcmc") || key.starts_with(b"AgENdGVzdC5weXBpLm9yZw");
+    (key.len() >= 60).then_some((start, end, located && starts(text, start)))
+}
+
+/// OpenAI keys carry the marker `T3BlbkFJ`; others of the style have a vendor in front.
+pub(super) fn openai(text: &[u8], start: usize, body: usize) -> Option<(usize, usize, bool)> {
+    if start
+        .checked_sub(1)
+        .is_some_and(|n| is_word_or_hyphen(text[n]))
+    {
+        return None;
+    }
+    let end = run(text, body, is_word_or_hyphen);
+    let key = &text[body..end];
+    let vendor = [
+        &b"proj-"[..],
+        b"svcacct-",
+        b"admin-",
+        b"ant-",
+        b"or-",
+        b"None-",
+    ]
+    .iter()
+    .any(|v| key.starts_with(v));
+    let marked = memmem::find(key, b"T3BlbkFJ").is_some();
+    let mixed = key.iter().any(u8::is_ascii_digit) && key.iter().any(u8::is_ascii_alphabetic);
+    let valid = mixed && entropy(key) >= RANDOM && (vendor || marked || entropy(key) >= 3.8);
+    (key.len() >= 32).then_some((start, end, valid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checksum_of_a_token_is_the_crc_of_its_random_part() {
+        let random = b"zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ";
+        let mut crc = crc32fast::hash(random);
+        let digits = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+        let mut sum = [0u8; 6];
+        for slot in sum.iter_mut().rev() {
+            *slot = digits[(crc % 62) as usize];
+            crc /= 62;
+        }
+        let token = [&random[..], &sum[..]].concat();
+        assert!(has_crc(&token));
+        let mut wrong = token;
+        wrong[0] = b'a';
+        assert!(!has_crc(&wrong));
+    }
+}

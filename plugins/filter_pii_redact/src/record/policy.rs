@@ -1,0 +1,103 @@
+//! What becomes of what could not be looked at: `on_error`.
+
+use flb_sidecar_sdk::event::{self, Record, RecordKind};
+use flb_sidecar_sdk::msgpack::{self, Value};
+
+use super::{Outcome, Rewriter};
+use crate::inspect::{Flow, TOO_LARGE};
+use crate::options::OnError;
+
+/// What a value becomes that could not be looked at.
+const REDACTED: &str = "[REDACTED]";
+
+impl Rewriter {
+    /// Applies the policy for what could not be looked at to a whole batch.
+    pub(crate) fn recover(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Outcome {
+        let mut outcome = Outcome::default();
+        let mut copied = 0;
+        for record in event::records(chunk) {
+            let Ok(record) = record else {
+                outcome.malformed = true;
+                break;
+            };
+            if record.kind != RecordKind::Log {
+                continue;
+            }
+            if self.give_up(chunk, &record).drop {
+                outcome.changed = true;
+                outcome.dropped += 1;
+                out.extend_from_slice(&chunk[copied..record.start]);
+                copied = record.end;
+            } else {
+                self.write(chunk, &mut copied, out, &mut outcome);
+            }
+        }
+        if outcome.changed {
+            out.extend_from_slice(&chunk[copied..]);
+        }
+        outcome
+    }
+
+    /// The edits of a record that is not looked at: `on_error` decides.
+    pub(super) fn give_up(&mut self, chunk: &[u8], record: &Record) -> Flow {
+        self.edits.clear();
+        self.inspector.start_record();
+        match self.config.on_error {
+            OnError::Pass => Flow::default(),
+            OnError::Drop => Flow {
+                remove: false,
+                drop: true,
+            },
+            OnError::Mask => {
+                self.mask_values(chunk, record.body, 0);
+                Flow::default()
+            }
+        }
+    }
+
+    /// Replaces every string, binary and long integer below `at`; keys stay.
+    fn mask_values(&mut self, chunk: &[u8], at: usize, depth: usize) -> Option<usize> {
+        let (value, mut next) = msgpack::read(chunk, at)?;
+        match value {
+            Value::Array(len) if depth < msgpack::MAX_DEPTH => {
+                for _ in 0..len {
+                    next = self.mask_values(chunk, next, depth + 1)?;
+                }
+            }
+            Value::Map(pairs) if depth < msgpack::MAX_DEPTH => {
+                for _ in 0..pairs {
+                    let value = msgpack::skip(chunk, next)?;
+                    next = self.mask_values(chunk, value, depth + 1)?;
+                }
+            }
+            Value::Array(_) | Value::Map(_) => return None,
+            Value::String { start, end } if &chunk[start..end] == REDACTED.as_bytes() => {}
+            Value::String { .. } | Value::Binary { .. } => self.replace(at, next, REDACTED),
+            Value::Unsigned(n) if n > 9_999_999 => self.replace(at, next, REDACTED),
+            _ => {}
+        }
+        Some(next)
+    }
+
+    /// Applies the policy to the string at `at..end` of the batch, which is over the size limit.
+    pub(super) fn too_large(&mut self, at: usize, end: usize) -> Flow {
+        self.oversized += 1;
+        self.give_up_string(at, end, &format!("[{TOO_LARGE}]"))
+    }
+
+    /// Applies the policy to the string at `at..end` of the batch, which pass after pass changes.
+    pub(super) fn unfinished(&mut self, at: usize, end: usize) -> Flow {
+        self.unfinished += 1;
+        self.give_up_string(at, end, REDACTED)
+    }
+
+    fn give_up_string(&mut self, at: usize, end: usize, text: &str) -> Flow {
+        if self.config.on_error == OnError::Mask {
+            self.replace(at, end, text);
+        }
+        Flow {
+            remove: false,
+            drop: self.config.on_error == OnError::Drop,
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! An instance of ours: its host object, its options, its log, its metrics.
+
+use std::ffi::{c_char, c_int, CStr, CString};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use flb_sidecar_sdk::metrics::Metrics;
+use flb_sidecar_sdk::{ConfigError, OptionSpec, PluginInfo, Settings};
+use tracing::Span;
+
+use crate::abi::bindings::{host_config, host_property};
+use crate::abi::functions::Instance;
+use crate::abi::generations::ConfigOffsets;
+use crate::abi::memory::Memory;
+use crate::host::{self, Host, Offsets, Section};
+use crate::log::{self, InstanceLog};
+use crate::metrics::HostMetrics;
+use crate::signals;
+use crate::wake::EngineThread;
+
+/// The configuration of the engine that was told to end; 0: none.
+static ENDING: AtomicUsize = AtomicUsize::new(0);
+
+/// What every instance of ours has: its host object, its log, its metrics.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) host: &'static Host,
+    pub(crate) instance: *mut Instance,
+    pub(crate) config: *mut host_config,
+    pub(crate) log: Arc<InstanceLog>,
+    pub(crate) span: Span,
+    pub(crate) metrics: Metrics,
+    pub(crate) sensitive: bool,
+    host_metrics: Mutex<HostMetrics>,
+    /// Set when the plugin has ended the engine: the thread that runs it.
+    ended: Mutex<Option<EngineThread>>,
+}
+
+// SAFETY: the two pointers are only handed back to host functions, on the threads the host calls
+// us on; the rest is Send and Sync by itself.
+unsafe impl Send for Core {}
+// SAFETY: as above.
+unsafe impl Sync for Core {}
+
+/// A new instance: its core, and its options as the host has them.
+pub(crate) struct Opened {
+    pub(crate) core: Core,
+    pub(crate) settings: Result<Settings, ConfigError>,
+    /// The instance is laid out as the table says, so its offsets may be read.
+    pub(crate) trusted: bool,
+}
+
+/// Reads name, log level and options of `instance`.
+///
+/// `our_name` is the address of the plugin's name in our registration block: the host copied it,
+/// so finding it through the instance proves the offsets.
+pub(crate) fn open(
+    host: &'static Host,
+    section: Section,
+    instance: *mut Instance,
+    config: *mut host_config,
+    info: &'static PluginInfo,
+    our_name: *mut c_char,
+) -> Opened {
+    let mut memory = Memory::open();
+    let offsets = Offsets::of(host, section);
+    let base = instance as usize;
+    let trusted = memory.as_mut().is_some_and(|memory| {
+        memory
+            .word(base + offsets.plugin)
+            .and_then(|plugin| memory.word(plugin.checked_add(offsets.plugin_name)?))
+            .is_some_and(|name| name == our_name as usize)
+    });
+    let mut memory = memory.filter(|_| trusted);
+    let name = host::instance_name(host, section, instance).unwrap_or_else(|| info.name.to_owned());
+    let level = log_level(host, section, instance, memory.as_mut(), &offsets);
+    let log = InstanceLog::new(section.text(), info.name, &name, level, info.sensitive);
+    let span = log.span();
+    let entries = match memory
+        .as_mut()
+        .and_then(|memory| property_list(memory, base + offsets.properties))
+    {
+        Some(all) => all
+            .into_iter()
+            .filter(|(key, _)| info.options.iter().any(|o| o.is_named(key)))
+            .collect(),
+        None => {
+            let repeatable: Vec<&str> = info
+                .options
+                .iter()
+                .filter(|o| o.repeatable)
+                .map(|o| o.name)
+                .collect();
+            log::on_host_thread(&span, &log, || {
+                tracing::warn!(
+                    "this host's memory is not laid out as releases {} have it: options that \
+                     repeat show their first value only ({})",
+                    host.generation.releases,
+                    repeatable.join(", ")
+                );
+            });
+            single_properties(host, section, instance, info.options)
+        }
+    };
+    let metric_handle = host::metric_context(host, section, instance, memory.as_mut(), &offsets);
+    let settings = Settings::new(&name, info.options, entries);
+    Opened {
+        core: Core {
+            host,
+            instance,
+            config,
+            log,
+            span,
+            metrics: Metrics::default(),
+            sensitive: info.sensitive,
+            host_metrics: Mutex::new(HostMetrics::new(metric_handle, info.name, &name)),
+            ended: Mutex::new(None),
+        },
+        settings,
+        trusted,
+    }
+}
+
+impl Core {
+    /// Runs a callback's body as this instance; `None` when it panicked.
+    pub(crate) fn run<R>(&self, body: impl FnOnce() -> R) -> Option<R> {
+        log::on_host_thread(&self.span, &self.log, || {
+            let result = crate::guard::catch(body);
+            self.sync_metrics(false);
+            result
+        })
+    }
+
+    /// Copies the plugin's counters to the host, at most once a second unless `now`.
+    pub(crate) fn sync_metrics(&self, now: bool) {
+        self.host_metrics
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .sync(self.host, &self.metrics, now);
+    }
+
+    /// The host destroys its metrics with the instance: nothing may touch them afterwards.
+    pub(crate) fn forget_metrics(&self) {
+        self.host_metrics
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .forget();
+    }
+
+    /// The engine is shutting down.
+    pub(crate) fn is_stopping(&self) -> bool {
+        let read = |offset: usize| -> c_int {
+            // SAFETY: config is the host's own, valid during callbacks; both fields have these
+            // offsets in every release since 1.9.0 and in every build.
+            unsafe {
+                self.config
+                    .cast::<u8>()
+                    .add(offset)
+                    .cast::<c_int>()
+                    .read_volatile()
+            }
+        };
+        !self.config.is_null()
+            && (read(ConfigOffsets::SHUTTING_DOWN) != 0
+                || read(ConfigOffsets::INGESTION_ACTIVE) == 0)
+    }
+
+    /// Dispatches every chunk the engine holds.
+    pub(crate) fn flush_engine(&self) {
+        if let Some(flush) = self.host.functions.engine_flush {
+            // SAFETY: called on the engine's thread with its own config; NULL: every input.
+            unsafe { flush(self.config, std::ptr::null_mut()) };
+        }
+    }
+
+    /// Ends the engine, unless an instance has already. `engine`: its thread, if this is it.
+    /// `false`: a signal has told the host to stop or to reload, and that comes first.
+    pub(crate) fn exit_engine(&self, status: c_int, engine: Option<EngineThread>) -> bool {
+        if let Some(exit) = self.host.functions.engine_exit_status {
+            let config = self.config as usize;
+            if !signals::close() {
+                return false;
+            }
+            if ENDING.swap(config, Ordering::AcqRel) == config {
+                return true;
+            }
+            *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = engine;
+            // SAFETY: the host's own config. Since 2.0.0 the call only writes to the engine's
+            // pipe, which any thread may. Before that it pauses every input, and there every
+            // instance runs on the engine's thread; no lock that a pause takes is held here.
+            unsafe { exit(self.config, status) };
+        }
+        true
+    }
+
+    /// The instance is over: if it has ended the engine, the main thread is told when that is gone.
+    pub(crate) fn wake_main(&self) {
+        // The next engine may be at the same address.
+        ENDING.store(0, Ordering::Release);
+        let ended = self
+            .ended
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(engine) = ended {
+            engine.wake_main_when_gone();
+        }
+    }
+}
+
+fn log_level(
+    host: &Host,
+    section: Section,
+    instance: *mut Instance,
+    memory: Option<&mut Memory>,
+    offsets: &Offsets,
+) -> c_int {
+    let check = match section {
+        Section::Input => host.functions.input_log_check,
+        Section::Filter => None,
+        Section::Output => host.functions.output_log_check,
+    };
+    if let Some(check) = check {
+        // SAFETY: the instance is the host's, of this kind.
+        return log::level_by(|level| unsafe { check(instance, level) } != 0);
+    }
+    memory
+        .and_then(|memory| memory.int(instance as usize + offsets.log_level))
+        .filter(|level| (0..=10).contains(level))
+        .unwrap_or(log::DEFAULT_LEVEL)
+}
+
+fn property_list(memory: &mut Memory, head: usize) -> Option<Vec<(String, String)>> {
+    let mut all = Vec::new();
+    for node in memory.list(head)? {
+        let entry = node.checked_sub(std::mem::offset_of!(host_property, node))?;
+        let key = memory.word(entry)?;
+        let value = memory.word(entry + size_of::<usize>())?;
+        let key = String::from_utf8(memory.sds(key)?).ok()?;
+        let value = match value {
+            0 => Vec::new(),
+            value => memory.sds(value)?,
+        };
+        all.push((key, String::from_utf8_lossy(&value).into_owned()));
+    }
+    Some(all)
+}
+
+fn single_properties(
+    host: &Host,
+    section: Section,
+    instance: *mut Instance,
+    options: &[OptionSpec],
+) -> Vec<(String, String)> {
+    let functions = &host.functions;
+    let get = match section {
+        Section::Input => functions.input_get_property,
+        Section::Filter => functions.filter_get_property,
+        Section::Output => functions.output_get_property,
+    };
+    let Some(get) = get else {
+        return Vec::new();
+    };
+    options
+        .iter()
+        .filter_map(|option| {
+            let key = CString::new(option.name).ok()?;
+            // SAFETY: the instance is the host's, of this kind; the key is NUL-terminated.
+            let value = unsafe { get(key.as_ptr(), instance) };
+            if value.is_null() {
+                return None;
+            }
+            // SAFETY: the host gives a NUL-terminated string that lives with the instance.
+            let value = unsafe { CStr::from_ptr(value) };
+            Some((option.name.to_owned(), value.to_string_lossy().into_owned()))
+        })
+        .collect()
+}
