@@ -1,8 +1,8 @@
 //! The worker thread: owns every file, and never waits for anything but its wake-ups.
 //!
 //! This module has its loop, its timers and draining. How files are found is in
-//! [`crate::finding`], what happens to them in [`crate::rotation`] and [`crate::copies`], how they are read in
-//! [`crate::reading`], and how positions are kept in [`crate::saving`].
+//! [`crate::finding`], what happens to them in [`crate::rotation`] and [`crate::copies`], how they
+//! are read in [`crate::reading`], and how positions are kept in [`crate::saving`].
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
