@@ -23,7 +23,9 @@ pub(crate) fn write(
     line: &[u8],
     time_key: TimeKey<'_>,
 ) -> Option<(usize, Option<Timestamp>)> {
-    let mut json = serde_json::Deserializer::from_slice(line);
+    // Checked at once, not string by string.
+    let line = std::str::from_utf8(line).ok()?;
+    let mut json = serde_json::Deserializer::from_str(line);
     let object = Object { out, time_key };
     let result = object.deserialize(&mut json).ok()?;
     json.end().ok()?;
@@ -208,7 +210,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::Value as Json;
 
-    fn roundtrip(line: &str) -> Option<Json> {
+    fn roundtrip(line: impl AsRef<[u8]>) -> Option<Json> {
         let mut out = vec![];
         let time_key = TimeKey {
             key: None,
@@ -216,7 +218,7 @@ mod tests {
             keep: false,
         };
         let start = open_map(&mut out);
-        let (pairs, _) = write(&mut out, line.as_bytes(), time_key)?;
+        let (pairs, _) = write(&mut out, line.as_ref(), time_key)?;
         close_map(&mut out, start, pairs);
         let (json, end) = flb_sidecar_sdk::json::read(&out, 0)?;
         assert_eq!(end, out.len());
@@ -255,6 +257,7 @@ mod tests {
         ] {
             assert_eq!(roundtrip(line), None, "{line}");
         }
+        assert_eq!(roundtrip(b"{\"a\":\"\xff\"}"), None);
     }
 
     proptest! {
