@@ -24,9 +24,8 @@ fn it_comes_after_the_last_line_of_every_file() {
     assert!(lines.contains(&"last without a newline".to_owned()));
     // What comes while the engine ends is not lost, and the end is asked for once.
     append(&dir.path().join("a.log"), "late\n");
-    let tail = rig.tail.as_mut().unwrap();
-    tail.pause(&mut rig.host);
-    tail.collect(Wake::Tick, &mut rig.host);
+    rig.pause();
+    rig.tick();
     assert_eq!(rig.lines().last().unwrap(), "late");
     assert_eq!(rig.host.exits, [0]);
 }

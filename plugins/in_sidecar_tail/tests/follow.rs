@@ -9,7 +9,7 @@ use common::{append, Rig};
 use flb_sidecar_sdk::drain::DrainState;
 use flb_sidecar_sdk::event::RecordFormat;
 use flb_sidecar_sdk::fake::FakeHost;
-use flb_sidecar_sdk::{Input, Wake};
+use flb_sidecar_sdk::Input;
 
 #[test]
 fn reads_from_the_head_and_follows() {
@@ -86,8 +86,7 @@ fn a_refused_batch_stays_the_first() {
     rig.until("both wait", |_| handle.status().unread_bytes == 8);
     assert!(rig.lines().is_empty());
     rig.host.paused = false;
-    let tail = rig.tail.as_mut().unwrap();
-    tail.resume(&mut rig.host);
+    rig.resume();
     assert_eq!(rig.lines(), ["one", "two"]);
 }
 
@@ -179,8 +178,7 @@ fn what_waits_for_the_host_is_unread_in_the_report() {
         (&0.into(), &8.into())
     );
     rig.host.paused = false;
-    let tail = rig.tail.as_mut().unwrap();
-    tail.resume(&mut rig.host);
+    rig.resume();
     assert_eq!(rig.lines(), ["one", "two"]);
     let row = &rows(&handle.report())[0];
     assert_eq!(
@@ -210,14 +208,12 @@ fn the_stop_of_the_engine_reads_what_is_left_once() {
     rig.wait_for(&["one"]);
     append(&file, "two\nlast");
     rig.host.stopping = true;
-    let tail = rig.tail.as_mut().unwrap();
-    tail.pause(&mut rig.host);
+    rig.pause();
     assert_eq!(rig.lines(), ["one", "two", "last"]);
     assert_eq!(rig.host.flushes, 1);
     append(&file, "late\n");
-    let tail = rig.tail.as_mut().unwrap();
-    tail.pause(&mut rig.host);
-    tail.collect(Wake::Tick, &mut rig.host);
+    rig.pause();
+    rig.tick();
     assert_eq!(rig.lines(), ["one", "two", "last"]);
     assert_eq!(rig.host.flushes, 1);
 }
@@ -229,8 +225,7 @@ fn a_stop_with_a_host_that_takes_nothing_ends() {
     let mut rig = Rig::follow(&dir.path().join("a.log"));
     rig.host.paused = true;
     rig.host.stopping = true;
-    let tail = rig.tail.as_mut().unwrap();
-    tail.pause(&mut rig.host);
+    rig.pause();
     assert!(rig.lines().is_empty());
     rig.exit();
 }
@@ -240,8 +235,7 @@ fn a_pause_for_memory_does_not_drain() {
     let dir = tempfile::tempdir().unwrap();
     append(&dir.path().join("a.log"), "one\n");
     let mut rig = Rig::follow(&dir.path().join("a.log"));
-    let tail = rig.tail.as_mut().unwrap();
-    tail.pause(&mut rig.host);
+    rig.pause();
     assert!(rig.lines().is_empty());
     assert_eq!(rig.host.flushes, 0);
 }

@@ -183,7 +183,7 @@ impl Script {
     fn sync(&mut self) {
         self.rig().host.paused = false;
         let tail = self.rig.as_mut().unwrap();
-        tail.tail.as_mut().unwrap().resume(&mut tail.host);
+        tail.resume();
         self.take();
         self.until("every line", |script| {
             script
@@ -417,9 +417,8 @@ impl Script {
         self.sync();
         let rig = self.rig.as_mut().unwrap();
         rig.host.stopping = true;
-        let tail = rig.tail.as_mut().unwrap();
-        tail.pause(&mut rig.host);
-        tail.pause(&mut rig.host);
+        rig.pause();
+        rig.pause();
         self.take();
         // The open line came as it was.
         for token in &self.open {
@@ -436,7 +435,7 @@ impl Script {
         self.sync();
         self.end_file();
         let tail = self.rig.as_mut().unwrap();
-        let handle = tail.tail.as_mut().unwrap().drain_handle().unwrap();
+        let handle = tail.tail().drain_handle().unwrap();
         handle.request(DEADLINE);
         self.until("drained", |_| {
             handle.status().state == flb_sidecar_sdk::drain::DrainState::Drained

@@ -68,8 +68,7 @@ fn behind_the_deadline_of_a_drain_nothing_is_handed_over() {
     // The engine delivers what it has, and stops.
     rig.host.pending = delivering().pending;
     rig.host.stopping = true;
-    let tail = rig.tail.as_mut().unwrap();
-    tail.pause(&mut rig.host);
+    rig.pause();
     let before = rig.lines();
     assert_eq!(before.len(), handed_over);
     rig.exit();
@@ -87,8 +86,7 @@ fn behind_a_drain_nothing_is_handed_over_at_the_stop() {
     rig.drain();
     append(&file, "two\n");
     rig.host.stopping = true;
-    let tail = rig.tail.as_mut().unwrap();
-    tail.pause(&mut rig.host);
+    rig.pause();
     assert_eq!(rig.lines(), ["one"]);
     rig.exit();
     let mut rig = setup.start();
@@ -105,13 +103,11 @@ fn an_orderly_stop_saves_what_was_delivered_last() {
     append(&file, "two\nlast");
     rig.host.stopping = true;
     rig.host.pending = stuck().pending;
-    let tail = rig.tail.as_mut().unwrap();
-    tail.pause(&mut rig.host);
+    rig.pause();
     assert_eq!(rig.lines(), ["one", "two", "last"]);
     // The engine has delivered it and pauses once more at its very end.
     rig.host.pending = delivering().pending;
-    let tail = rig.tail.as_mut().unwrap();
-    tail.pause(&mut rig.host);
+    rig.pause();
     rig.exit();
     append(&file, " line\n");
     let mut rig = setup.start();
@@ -126,8 +122,7 @@ fn what_has_not_left_the_host_is_read_again() {
     append(&file, "two\n");
     rig.wait_for(&["one", "two"]);
     for _ in 0..10 {
-        let tail = rig.tail.as_mut().unwrap();
-        tail.collect(Wake::Tick, &mut rig.host);
+        rig.tick();
     }
     rig.exit();
     let mut rig = setup.start();
@@ -154,8 +149,7 @@ fn a_steady_stream_is_held_back_for_a_moment_to_see_what_is_delivered() {
     append(&file, "one\n");
     rig.wait_for(&["one"]);
     for _ in 0..20 {
-        let tail = rig.tail.as_mut().unwrap();
-        tail.collect(Wake::Tick, &mut rig.host);
+        rig.tick();
     }
     assert!(rig.host.flushes > 0, "the host is asked to dispatch");
     append(&file, "two\n");
@@ -456,8 +450,7 @@ fn what_filters_hold_back_is_not_confirmed_before_its_time() {
     append(&file, "one\n");
     rig.wait_for(&["one"]);
     let tick = |rig: &mut Rig| {
-        let tail = rig.tail.as_mut().unwrap();
-        tail.collect(Wake::Tick, &mut rig.host);
+        rig.tick();
     };
     (0..10).for_each(|_| tick(&mut rig));
     // From now on it can be told, and there is a chunk.

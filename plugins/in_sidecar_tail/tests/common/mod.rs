@@ -76,6 +76,27 @@ impl Rig {
         tail.collect(wake, &mut self.host);
     }
 
+    fn running(&mut self) -> (&mut SidecarTail, &mut FakeHost) {
+        let tail = self.tail.as_mut().expect("the instance runs");
+        (tail, &mut self.host)
+    }
+
+    /// The host's timer.
+    pub(crate) fn tick(&mut self) {
+        let (tail, host) = self.running();
+        tail.collect(Wake::Tick, host);
+    }
+
+    pub(crate) fn pause(&mut self) {
+        let (tail, host) = self.running();
+        tail.pause(host);
+    }
+
+    pub(crate) fn resume(&mut self) {
+        let (tail, host) = self.running();
+        tail.resume(host);
+    }
+
     pub(crate) fn until(&mut self, what: &str, mut condition: impl FnMut(&mut Rig) -> bool) {
         let start = Instant::now();
         while !condition(self) {
