@@ -80,9 +80,10 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
                 break;
             }
             let value_at = out.len();
-            let is_time = time_key
-                .key
-                .is_some_and(|key| ends_with_key(&out[key_at..], key));
+            let is_time = time_key.key.is_some_and(|key| {
+                // Few keys need the second look.
+                out.ends_with(key.as_bytes()) && is_key(&out[key_at..], key)
+            });
             map.next_value_seed(Value(out))?;
             pairs += 1;
             if is_time {
@@ -97,7 +98,7 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
     }
 }
 
-fn ends_with_key(written: &[u8], key: &str) -> bool {
+fn is_key(written: &[u8], key: &str) -> bool {
     match msgpack::read(written, 0) {
         Some((msgpack::Value::String { start, end }, _)) => &written[start..end] == key.as_bytes(),
         _ => false,
