@@ -1,5 +1,6 @@
 //! Walks records with a candidate, collects edits, and writes the batch anew with them.
 
+mod names;
 mod policy;
 mod tag;
 
@@ -8,10 +9,10 @@ use std::time::Instant;
 use flb_sidecar_sdk::event::{self, Record, RecordKind};
 use flb_sidecar_sdk::msgpack::{self, Value};
 
-use crate::detect;
 use crate::inspect::{Edit, Flow, Inspector};
 use crate::options::{Config, KeyRule, OnError};
 use crate::path::Position;
+use names::Names;
 
 /// Passes over one string until nothing changes any more. What one pass leaves can look like
 /// something new at its borders; this is how deep that can nest before it is given up, as if the
@@ -47,8 +48,7 @@ pub(crate) struct Rewriter {
     unfinished: u64,
     /// Everything is looked at, candidate or not.
     every: bool,
-    /// The name of a field, and whether it announces phone numbers.
-    named: (Vec<u8>, bool),
+    names: Names,
     /// The first candidate of the gate that was not passed yet; `usize::MAX` if there is none.
     candidate: usize,
 }
@@ -92,7 +92,7 @@ impl Rewriter {
             oversized: 0,
             unfinished: 0,
             every: false,
-            named: (Vec::new(), false),
+            names: Names::default(),
             candidate: 0,
         }
     }
@@ -179,40 +179,21 @@ impl Rewriter {
 
     /// Whether nothing can be found in what is at `at..end` of the batch, the value of `key`.
     fn is_clean(&mut self, chunk: &[u8], key: &[u8], at: usize, end: usize) -> bool {
-        if self.every || detect::is_name_plausible(key) || self.announces_phones(key) {
-            return false;
-        }
         self.seek(chunk, at);
-        self.candidate >= end
+        self.candidate >= end && !self.every && !self.announces(key)
+    }
+
+    fn announces(&mut self, key: &[u8]) -> bool {
+        self.names.announce(&self.inspector.finder, key)
     }
 
     /// Whether a further pass over `text`, the new value of `key`, cannot find anything: what the gate
     /// says of it now is what it will say of it in a batch.
     fn is_settled(&mut self, key: &[u8], text: &[u8]) -> bool {
         !self.every
-            && !detect::is_name_plausible(key)
-            && !self.announces_phones(key)
+            && !self.announces(key)
             && memchr::memchr(b'\\', text).is_none()
             && self.inspector.finder.first_candidate(text, 0).is_none()
-    }
-
-    /// Whether the name of a field announces phone numbers. Most records have the same names, so the
-    /// last answer is kept.
-    fn announces_phones(&mut self, key: &[u8]) -> bool {
-        const KEPT: usize = 64;
-        if key.is_empty() {
-            return false;
-        }
-        if self.named.0 == key {
-            return self.named.1;
-        }
-        let announces = self.inspector.finder.announces_phones(key);
-        if key.len() <= KEPT {
-            self.named.0.clear();
-            self.named.0.extend_from_slice(key);
-            self.named.1 = announces;
-        }
-        announces
     }
 
     fn write(&self, chunk: &[u8], copied: &mut usize, out: &mut Vec<u8>, outcome: &mut Outcome) {
