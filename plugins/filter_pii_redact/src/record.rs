@@ -144,14 +144,7 @@ impl Rewriter {
                 } else {
                     self.record(chunk, &record)
                 };
-                if flow.drop {
-                    outcome.changed = true;
-                    outcome.dropped += 1;
-                    out.extend_from_slice(&chunk[copied..record.start]);
-                    copied = record.end;
-                } else {
-                    self.write(chunk, &mut copied, out, &mut outcome);
-                }
+                self.write(chunk, &record, flow.drop, &mut copied, out, &mut outcome);
             }
             self.seek(chunk, record.end);
             if self.candidate == usize::MAX {
@@ -196,7 +189,23 @@ impl Rewriter {
             && self.inspector.finder.first_candidate(text, 0).is_none()
     }
 
-    fn write(&self, chunk: &[u8], copied: &mut usize, out: &mut Vec<u8>, outcome: &mut Outcome) {
+    /// Writes what is there up to a record's last edit, or leaves the record out.
+    fn write(
+        &self,
+        chunk: &[u8],
+        record: &Record,
+        drop: bool,
+        copied: &mut usize,
+        out: &mut Vec<u8>,
+        outcome: &mut Outcome,
+    ) {
+        if drop {
+            outcome.changed = true;
+            outcome.dropped += 1;
+            out.extend_from_slice(&chunk[*copied..record.start]);
+            *copied = record.end;
+            return;
+        }
         for edit in &self.edits {
             outcome.changed = true;
             out.extend_from_slice(&chunk[*copied..edit.start]);

@@ -86,14 +86,7 @@ impl Hits {
         shapes: Shapes,
         mut visit: impl FnMut(Kind, usize) -> usize,
     ) {
-        let others = self.code
-            | self.long
-            | self.token
-            | self.assign
-            | self.ipv4
-            | self.ipv6
-            | self.mac
-            | self.int;
+        let others = self.others();
         let mut any = self.any();
         while any != 0 {
             let index = any.trailing_zeros();

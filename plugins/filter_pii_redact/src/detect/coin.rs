@@ -75,7 +75,7 @@ const ADDRESS: usize = 25;
 /// The bytes of an address. `None`: they would be more or fewer, or a character is none of base58.
 fn base58(text: &[u8]) -> Option<[u8; ADDRESS]> {
     const NONE: u8 = 0xff;
-    const VALUES: [u8; 256] = {
+    static VALUES: [u8; 256] = {
         let alphabet = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
         let mut values = [NONE; 256];
         let mut n = 0;

@@ -46,7 +46,7 @@ pub(super) fn small_start(text: &[u8], digits: usize) -> Option<usize> {
 }
 
 /// The same by the letters of the country; 0 for none.
-const BY_COUNTRY: [[u8; 26]; 26] = {
+static BY_COUNTRY: [[u8; 26]; 26] = {
     let mut table = [[0; 26]; 26];
     let entries = LENGTHS.as_bytes();
     let mut n = 0;

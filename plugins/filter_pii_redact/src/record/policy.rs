@@ -23,14 +23,8 @@ impl Rewriter {
             if record.kind != RecordKind::Log {
                 continue;
             }
-            if self.give_up(chunk, &record).drop {
-                outcome.changed = true;
-                outcome.dropped += 1;
-                out.extend_from_slice(&chunk[copied..record.start]);
-                copied = record.end;
-            } else {
-                self.write(chunk, &mut copied, out, &mut outcome);
-            }
+            let drop = self.give_up(chunk, &record).drop;
+            self.write(chunk, &record, drop, &mut copied, out, &mut outcome);
         }
         if outcome.changed {
             out.extend_from_slice(&chunk[copied..]);

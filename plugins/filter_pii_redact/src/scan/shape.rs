@@ -35,10 +35,13 @@ impl Hits {
     /// Where any candidate is.
     #[inline(always)]
     pub(super) fn any(&self) -> u64 {
-        self.rare
-            | self.number
-            | self.phone
-            | self.code
+        self.rare | self.number | self.phone | self.others()
+    }
+
+    /// Where a candidate is that is neither rare nor in a row of digits.
+    #[inline(always)]
+    pub(super) fn others(&self) -> u64 {
+        self.code
             | self.long
             | self.token
             | self.assign

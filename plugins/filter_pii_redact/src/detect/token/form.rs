@@ -275,7 +275,8 @@ pub(super) fn openai(text: &[u8], start: usize, body: usize) -> Option<(usize, u
     .any(|v| key.starts_with(v));
     let marked = memmem::find(key, b"T3BlbkFJ").is_some();
     let mixed = key.iter().any(u8::is_ascii_digit) && key.iter().any(u8::is_ascii_alphabetic);
-    let valid = mixed && entropy(key) >= RANDOM && (vendor || marked || entropy(key) >= 3.8);
+    let enough = if vendor || marked { RANDOM } else { 3.8 };
+    let valid = mixed && entropy(key) >= enough;
     (key.len() >= 32).then_some((start, end, valid))
 }
 
