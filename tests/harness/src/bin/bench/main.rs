@@ -69,6 +69,16 @@ struct Case<'a> {
     log: &'a Log,
 }
 
+impl<'a> Case<'a> {
+    fn unfiltered(input: Input, log: &'a Log) -> Self {
+        Case {
+            input,
+            filters: &[],
+            log,
+        }
+    }
+}
+
 /// Results of the runs of one case.
 type Runs = Vec<Run>;
 
@@ -152,11 +162,7 @@ impl Bench<'_> {
 
     fn tail(&mut self, logs: &Logs) {
         let what = "tail, lines of 150 bytes";
-        let case = |input| Case {
-            input,
-            filters: &[],
-            log: &logs.text,
-        };
+        let case = |input| Case::unfiltered(input, &logs.text);
         let cases = [case(Input::SidecarTail), case(Input::Tail)];
         if let Some([ours, stock]) = self.run(what, cases) {
             let targets = [
@@ -170,11 +176,7 @@ impl Bench<'_> {
 
     fn json(&mut self, logs: &Logs) {
         let what = "tail, JSON lines parsed";
-        let case = |input| Case {
-            input,
-            filters: &[],
-            log: &logs.json,
-        };
+        let case = |input| Case::unfiltered(input, &logs.json);
         let cases = [case(Input::SidecarTailJson), case(Input::TailJson)];
         if let Some([ours, stock]) = self.run(what, cases) {
             let targets = [Target::AtLeast(3.0), Target::None, Target::None];
@@ -185,11 +187,7 @@ impl Bench<'_> {
     /// Many files, each with a line that was delivered.
     fn files(&mut self, logs: &Logs) {
         let what = "10,000 files";
-        let case = |input| Case {
-            input,
-            filters: &[],
-            log: &logs.files,
-        };
+        let case = |input| Case::unfiltered(input, &logs.files);
         let cases = [case(Input::SidecarTail), case(Input::SidecarTailDb)];
         let Some([without, with]) = self.run(what, cases) else {
             return;
