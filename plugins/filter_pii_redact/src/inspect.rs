@@ -140,9 +140,13 @@ impl Inspector {
     }
 
     /// Counts what the validators refused in the last string.
-    fn count_rejected(&mut self) {
-        if !self.again {
-            for (counts, rejected) in self.counts.iter_mut().zip(&self.finder.rejected) {
+    pub(crate) fn count_rejected(&mut self) {
+        if !std::mem::take(&mut self.finder.any_rejected) {
+            return;
+        }
+        for (counts, rejected) in self.counts.iter_mut().zip(&mut self.finder.rejected) {
+            let rejected = std::mem::take(rejected);
+            if !self.again {
                 counts.rejected += rejected;
             }
         }

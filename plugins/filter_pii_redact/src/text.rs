@@ -13,15 +13,23 @@ fn number(digits: &[u8]) -> Option<u32> {
 /// Whether an escape starts at `at`: `%40`, or `\u0040`.
 pub(crate) fn is_escape(buf: &[u8], at: usize) -> bool {
     match buf[at] {
-        b'%' => buf
-            .get(at + 1..at + 3)
-            .and_then(number)
-            .is_some_and(|n| n > 0x1f),
+        b'%' => buf.get(at + 1..at + 3).and_then(number).is_some(),
         b'\\' => {
             buf.get(at + 1) == Some(&b'u') && buf.get(at + 2..at + 6).and_then(number).is_some()
         }
         _ => false,
     }
+}
+
+/// Whether a backslash escape is in a text, so that what is behind it may read otherwise.
+pub(crate) fn has_backslash_escape(text: &[u8]) -> bool {
+    memchr::memchr_iter(b'\\', text).any(|at| {
+        let next = text.get(at + 1);
+        matches!(
+            next,
+            Some(b'"' | b'\\' | b'/' | b'n' | b'r' | b't' | b'b' | b'f' | b'u')
+        )
+    })
 }
 
 /// A decoded text.

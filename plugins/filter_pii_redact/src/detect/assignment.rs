@@ -13,8 +13,6 @@ use value::{is_token, MIN_RANDOM};
 
 /// Longest name looked at.
 const MAX_NAME: usize = 64;
-/// Bytes of the header of a string, at most.
-const HEADER: usize = 5;
 /// Longest value without quotes.
 const MAX_VALUE: usize = 4096;
 
@@ -108,7 +106,7 @@ static TAILS: [[u16; 256]; 3] = {
 };
 
 /// Which of [`NAMES`] may end in the last letters of `name`.
-#[inline]
+#[inline(always)]
 fn tail_of(name: &[u8]) -> Option<usize> {
     let [first, second, third] = name.last_chunk::<3>()?;
     let tails = TAILS[0][usize::from(*first)]
@@ -122,40 +120,32 @@ fn named(buf: &[u8], at: usize) -> NameClass {
     class_of_name(&buf[name_before(buf, at)])
 }
 
-/// The same in raw msgpack, where the length in the header of a string may look like a letter of its
-/// first name.
-fn named_in_string(buf: &[u8], name: Range<usize>) -> NameClass {
-    let class = class_of_name(&buf[name.clone()]);
-    if class != NameClass::Plain {
-        return class;
-    }
-    let headers = name.start.saturating_sub(HEADER)..name.end;
-    let texts = headers.filter_map(|n| match buf[n] {
-        0xd9 => Some(n + 2),
-        0xda => Some(n + 3),
-        0xdb => Some(n + 5),
-        _ => None,
-    });
-    texts
-        .filter(|text| name.contains(text))
-        .map(|text| class_of_name(&buf[text..name.end]))
-        .find(|class| *class != NameClass::Plain)
-        .unwrap_or(NameClass::Plain)
-}
-
 /// The name that ends in front of `at`; empty if it ends like none of the table.
 #[inline]
 fn name_before(buf: &[u8], at: usize) -> Range<usize> {
+    match end_of_name(buf, at) {
+        Some((end, tail)) => name_to(buf, end, tail),
+        None => at..at,
+    }
+}
+
+/// Where the name in front of `at` ends, and which of [`NAMES`] may end so.
+#[inline(always)]
+fn end_of_name(buf: &[u8], at: usize) -> Option<(usize, usize)> {
     let mut end = at;
     // Quotes and blanks may stand between the name and the sign.
     while end > 0 && at - end < 4 && matches!(buf[end - 1], b'"' | b'\'' | b'\\' | b' ' | b']') {
         end -= 1;
     }
-    match tail_of(&buf[..end]) {
-        None => end..end,
+    Some((end, tail_of(&buf[..end])?))
+}
+
+#[inline(never)]
+fn name_to(buf: &[u8], end: usize, tail: usize) -> Range<usize> {
+    match tail {
         // Words in "ion" are many, names of the table in "ion" only one.
-        Some(ION) if !is_authorization(&buf[..end]) => end..end,
-        Some(_) => name_start(buf, end)..end,
+        ION if !is_authorization(&buf[..end]) => end..end,
+        _ => name_start(buf, end)..end,
     }
 }
 
@@ -164,26 +154,24 @@ fn is_authorization(name: &[u8]) -> bool {
     last.is_some_and(|last| last.eq_ignore_ascii_case(b"authorization"))
 }
 
-/// Whether the name that ends in front of `at` in raw msgpack ends like a name of the table.
-#[inline]
-pub(super) fn plausible(buf: &[u8], at: usize) -> bool {
-    let name = name_before(buf, at);
-    if name.is_empty() {
-        return false;
-    }
-    match named_in_string(buf, name) {
+/// Whether the name that ends in front of the sign at `at` says something of its value.
+#[inline(always)]
+pub(super) fn plausible(text: &[u8], at: usize) -> bool {
+    end_of_name(text, at)
+        .is_some_and(|(end, tail)| named_plausible(text, at, name_to(text, end, tail)))
+}
+
+#[inline(never)]
+fn named_plausible(text: &[u8], at: usize, name: Range<usize>) -> bool {
+    match class_of_name(&text[name]) {
         NameClass::Plain => false,
-        NameClass::Key => may_be_random(buf, at),
+        NameClass::Key => may_be_random(text, at),
         NameClass::Password | NameClass::Authorization => true,
     }
 }
 
-/// Whether enough bytes of a key or token follow the sign at `at`. Behind a msgpack key the header
-/// of the value follows instead.
+/// Whether enough bytes of a key or token follow the sign at `at`.
 fn may_be_random(buf: &[u8], at: usize) -> bool {
-    if !matches!(buf.get(at), Some(b':' | b'=')) {
-        return true;
-    }
     let blank = |b: &u8| {
         matches!(
             b,
@@ -197,9 +185,9 @@ fn may_be_random(buf: &[u8], at: usize) -> bool {
     value.take(MIN_RANDOM).take_while(|b| is_token(b)).count() >= MIN_RANDOM
 }
 
-/// Whether a key ends like a name of the table.
+/// Whether a key says something of its value.
 pub(crate) fn is_name_plausible(key: &[u8]) -> bool {
-    plausible(key, key.len())
+    class_of_name(&key[name_before(key, key.len())]) != NameClass::Plain
 }
 
 fn is_name(byte: u8) -> bool {

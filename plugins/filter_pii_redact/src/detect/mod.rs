@@ -17,9 +17,9 @@ mod token;
 mod url;
 
 use crate::catalog::{Id, Set};
-use crate::keywords::{group, Context, Keywords};
+use crate::keywords::{Context, Keywords};
 use crate::rules::UserRule;
-use crate::scan::{Gate, Kind, Shapes};
+use crate::scan::{Cursor, Gate, Kind, Runs, Shapes};
 
 pub(crate) use assignment::{
     class_of_name, credentials, is_name_plausible, is_secret_value, NameClass,
@@ -56,6 +56,7 @@ pub(crate) struct Inspection<'a> {
     context: &'a mut Context,
     found: &'a mut Vec<Match>,
     rejected: &'a mut [u64],
+    any_rejected: &'a mut bool,
 }
 
 impl Inspection<'_> {
@@ -73,6 +74,7 @@ impl Inspection<'_> {
             });
         } else {
             self.rejected[id as usize] += 1;
+            *self.any_rejected = true;
         }
         valid
     }
@@ -115,10 +117,15 @@ pub(crate) struct Finder {
     text_shapes: Shapes,
     context: Context,
     groups: Vec<row::Group>,
+    done: Done,
+    /// Whether fixed prefixes of tokens may be in the string.
+    tokens: bool,
     /// Matches of the last string, overlaps included.
     pub(crate) found: Vec<Match>,
     /// Candidates in the last string that a validator refused, per rule.
     pub(crate) rejected: Vec<u64>,
+    /// Whether there are any.
+    pub(crate) any_rejected: bool,
 }
 
 impl Finder {
@@ -135,8 +142,11 @@ impl Finder {
             text_shapes,
             context: Context::default(),
             groups: Vec::new(),
+            done: Done::default(),
+            tokens: false,
             found: Vec::new(),
             rejected: vec![0; rules],
+            any_rejected: false,
             settings,
         })
     }
@@ -146,73 +156,117 @@ impl Finder {
         &self.settings
     }
 
-    /// Whether the name of a field announces phone numbers. The gate looks for such words nearby only.
-    pub(crate) fn announces_phones(&self, key: &[u8]) -> bool {
-        self.text_shapes.phone && self.keywords.of_key(key) & (group::PHONE | group::CALL) != 0
-    }
-
-    /// Offset of the first byte at or after `from` of raw msgpack that could be sensitive.
-    pub(crate) fn first_candidate(&self, chunk: &[u8], from: usize) -> Option<usize> {
+    /// At the start of raw msgpack.
+    pub(crate) fn cursor(&self) -> Cursor {
         let shapes = Shapes {
             int: self.text_shapes.number,
             ..self.text_shapes
         };
-        let mut first = None;
-        self.gate.windows(chunk, from, shapes, |at, hits| {
-            first = hits.first(chunk, at, shapes, |kind, position| match kind {
-                Kind::Token => self.prefixes.plausible(chunk, position, at, hits),
-                Kind::Phone => phone::plausible(&self.keywords, chunk, position),
-                _ => plausible(chunk, kind, position),
-            });
-            first.is_some()
-        });
-        first
+        Cursor::new(self.gate, shapes)
+    }
+
+    /// Whether a candidate in `text` is not ruled out by the bytes around it. `runs` are those of its
+    /// window.
+    #[inline]
+    pub(crate) fn is_plausible(
+        &self,
+        text: &[u8],
+        (kind, at): (Kind, usize),
+        runs: impl FnOnce() -> Runs,
+    ) -> bool {
+        match kind {
+            Kind::At => url::or_email_plausible(text, at),
+            Kind::Assign => assignment::plausible(text, at),
+            Kind::Escape => crate::text::is_escape(text, at),
+            Kind::Number => number::plausible(text, at),
+            Kind::Long => coin::plausible(text, at),
+            Kind::Code => code::plausible(text, at),
+            Kind::Mac => network::mac_plausible(text, at),
+            Kind::Token => self.prefixes.plausible(text, at, runs()),
+            Kind::Phone | Kind::Ipv4 | Kind::Ipv6 => true,
+            Kind::Int => false,
+        }
+    }
+
+    /// Whether a text, the value of the field `key`, has anything in it.
+    pub(crate) fn finds_any(&mut self, text: &[u8], key: &[u8]) -> bool {
+        let mut cursor = Cursor::new(self.gate, self.text_shapes);
+        let mut any = false;
+        self.start();
+        while let Some(candidate) = cursor.next(text) {
+            if !self.is_plausible(text, candidate, || cursor.runs(0)) {
+                continue;
+            }
+            any = self.confirms(text, key, candidate);
+            if any {
+                break;
+            }
+            cursor.pass_numbers(self.done.number);
+        }
+        self.start();
+        any
+    }
+
+    /// Whether an integer, the value of the field `key`, is anything.
+    pub(crate) fn finds_number(&mut self, n: u64, key: &[u8]) -> bool {
+        if !is_number_plausible(n) {
+            return false;
+        }
+        let mut buffer = [0; 20];
+        let digits = digits_of(n, &mut buffer);
+        self.find(digits, key);
+        let whole = |found: &Match| found.start == 0 && found.end == digits.len();
+        self.found.iter().any(whole)
+    }
+
+    /// Forgets the string before.
+    pub(crate) fn start(&mut self) {
+        self.found.clear();
+        if std::mem::take(&mut self.any_rejected) {
+            self.rejected.fill(0);
+        }
+        self.context.reset();
+        self.done = Done::default();
+        self.tokens = false;
+    }
+
+    /// Whether there is a match at a candidate in `text`, the value of the field `key`. The calls of
+    /// one string come in ascending order, behind one of [`Finder::start`]. A candidate that only all
+    /// of the text can tell about is taken for a match.
+    pub(crate) fn confirms(&mut self, text: &[u8], key: &[u8], (kind, at): (Kind, usize)) -> bool {
+        if matches!(kind, Kind::Token | Kind::Assign | Kind::Escape | Kind::Int) {
+            return true;
+        }
+        self.verify(text, key, kind, at);
+        !self.found.is_empty()
+    }
+
+    /// How far the numbers of the string were looked at.
+    pub(crate) fn numbers_done(&self) -> usize {
+        self.done.number
     }
 
     /// Replaces [`Finder::found`] with every match in `text`, the value of the field `key`.
     pub(crate) fn find(&mut self, text: &[u8], key: &[u8]) {
-        self.found.clear();
-        self.rejected.fill(0);
-        self.context.reset();
-        let mut inspection = Inspection {
-            text,
-            key,
-            settings: &self.settings,
-            keywords: &self.keywords,
-            context: &mut self.context,
-            found: &mut self.found,
-            rejected: &mut self.rejected,
-        };
-        let groups = &mut self.groups;
-        let mut done = Done::default();
-        let mut tokens = false;
-        let (gate, shapes) = (self.gate, self.text_shapes);
-        gate.windows(text, 0, shapes, |window, hits| {
-            hits.pass_numbers(window, done.number);
-            hits.each(text, window, shapes, |kind, at| {
-                let i = &mut inspection;
-                match kind {
-                    Kind::At => {
-                        url::find(i, at, &mut done.url);
-                        email::find(i, at, &mut done.email);
-                    }
-                    Kind::Number | Kind::Phone => {
-                        number::find(i, gate, at, groups, &mut done.number);
-                    }
-                    Kind::Code => code::find(i, at, &mut done.code),
-                    Kind::Long => coin::find(i, at),
-                    Kind::Assign => tokens |= assignment::find(i, at, &mut done.assign),
-                    Kind::Ipv4 => network::find_ipv4(i, at, &mut done.ip),
-                    Kind::Ipv6 => network::find_ipv6(i, at, &mut done.ip),
-                    Kind::Mac => network::find_mac(i, at, &mut done.mac),
-                    Kind::Token => tokens = true,
-                    Kind::Escape | Kind::Int => {}
-                }
-                done.number
-            });
-            false
-        });
-        if tokens {
+        self.start();
+        let mut cursor = Cursor::new(self.gate, self.text_shapes);
+        while let Some((kind, at)) = cursor.next(text) {
+            if self.is_plausible(text, (kind, at), || cursor.runs(0)) {
+                self.verify(text, key, kind, at);
+                cursor.pass_numbers(self.done.number);
+            }
+        }
+        if self.tokens {
+            let mut inspection = Inspection {
+                text,
+                key,
+                settings: &self.settings,
+                keywords: &self.keywords,
+                context: &mut self.context,
+                found: &mut self.found,
+                rejected: &mut self.rejected,
+                any_rejected: &mut self.any_rejected,
+            };
             self.prefixes.find(&mut inspection);
         }
         for (index, rule) in self.settings.user_rules.iter().enumerate() {
@@ -226,26 +280,61 @@ impl Finder {
                     });
                 } else {
                     self.rejected[id] += 1;
+                    self.any_rejected = true;
                 }
             });
         }
     }
+
+    /// Offers a candidate to the families.
+    #[inline]
+    fn verify(&mut self, text: &[u8], key: &[u8], kind: Kind, at: usize) {
+        let done = &mut self.done;
+        let i = &mut Inspection {
+            text,
+            key,
+            settings: &self.settings,
+            keywords: &self.keywords,
+            context: &mut self.context,
+            found: &mut self.found,
+            rejected: &mut self.rejected,
+            any_rejected: &mut self.any_rejected,
+        };
+        match kind {
+            Kind::At => {
+                url::find(i, at, &mut done.url);
+                email::find(i, at, &mut done.email);
+            }
+            Kind::Number | Kind::Phone => {
+                number::find(i, self.gate, at, &mut self.groups, &mut done.number);
+            }
+            Kind::Code => code::find(i, at, &mut done.code),
+            Kind::Long => coin::find(i, at),
+            Kind::Assign => self.tokens |= assignment::find(i, at, &mut done.assign),
+            Kind::Ipv4 => network::find_ipv4(i, at, &mut done.ip),
+            Kind::Ipv6 => network::find_ipv6(i, at, &mut done.ip),
+            Kind::Mac => network::find_mac(i, at, &mut done.mac),
+            Kind::Token => self.tokens = true,
+            Kind::Escape | Kind::Int => {}
+        }
+    }
 }
 
-/// Whether a candidate in raw msgpack needs a closer look.
-#[inline]
-fn plausible(chunk: &[u8], kind: Kind, at: usize) -> bool {
-    match kind {
-        Kind::At => url::or_email_plausible(chunk, at),
-        Kind::Assign => assignment::plausible(chunk, at),
-        Kind::Escape => crate::text::is_escape(chunk, at),
-        Kind::Int => number::integer_plausible(chunk, at),
-        Kind::Number => number::plausible(chunk, at),
-        Kind::Long => coin::plausible(chunk, at),
-        Kind::Code => code::plausible(chunk, at),
-        Kind::Mac => network::mac_plausible(chunk, at),
-        Kind::Token | Kind::Phone | Kind::Ipv4 | Kind::Ipv6 => true,
+/// Whether an integer has at least eight digits, and no more than a card has.
+pub(crate) fn is_number_plausible(n: u64) -> bool {
+    (10_000_000..10_000_000_000_000_000_000).contains(&n)
+}
+
+/// The digits of an integer.
+pub(crate) fn digits_of(n: u64, buffer: &mut [u8; 20]) -> &[u8] {
+    let mut first = buffer.len();
+    let mut rest = n;
+    while rest > 0 || first == buffer.len() {
+        first -= 1;
+        buffer[first] = b'0' + (rest % 10) as u8;
+        rest /= 10;
     }
+    &buffer[first..]
 }
 
 /// How far each family has come in a string, so that no byte is verified twice.

@@ -92,7 +92,8 @@ fn is_escape_letter(text: &[u8], start: usize) -> bool {
 /// Verifies the IPv6 address around the colon at `at`.
 pub(super) fn find_ipv6(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
     let text = i.text;
-    if at < *done {
+    // The gate takes an equals sign for a colon.
+    if at < *done || text[at] != b':' {
         return;
     }
     let is_part = |b: u8| b.is_ascii_hexdigit() || b == b':' || b == b'.';
@@ -169,9 +170,9 @@ pub(crate) fn is_reserved_v6(address: Ipv6Addr) -> bool {
         || (a == 0x2001 && b == 0xdb8)
 }
 
-/// The 17 bytes of the MAC address whose third separator is at `at`, if they have its shape.
+/// The 17 bytes of the MAC address whose fifth separator is at `at`, if they have its shape.
 fn mac_span(text: &[u8], at: usize) -> Option<&[u8]> {
-    let start = at.checked_sub(8)?;
+    let start = at.checked_sub(14)?;
     let span = text.get(start..start + 17)?;
     let separator = text[at];
     let shaped = span.iter().enumerate().all(|(n, byte)| {
@@ -181,15 +182,15 @@ fn mac_span(text: &[u8], at: usize) -> Option<&[u8]> {
             byte.is_ascii_hexdigit()
         }
     });
-    shaped.then_some(span)
+    (shaped && matches!(separator, b':' | b'-')).then_some(span)
 }
 
-/// Whether the candidate in raw msgpack has the shape of a MAC address.
-pub(super) fn mac_plausible(chunk: &[u8], at: usize) -> bool {
-    mac_span(chunk, at).is_some()
+/// Whether the candidate has the shape of a MAC address.
+pub(super) fn mac_plausible(text: &[u8], at: usize) -> bool {
+    mac_span(text, at).is_some()
 }
 
-/// Verifies the MAC address whose third separator is at `at`.
+/// Verifies the MAC address whose fifth separator is at `at`.
 pub(super) fn find_mac(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
     let text = i.text;
     if at < *done {
@@ -198,7 +199,7 @@ pub(super) fn find_mac(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
     let Some(span) = mac_span(text, at) else {
         return;
     };
-    let start = at - 8;
+    let start = at - 14;
     let separator = text[at];
     let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == separator;
     let alone = !start.checked_sub(1).is_some_and(|n| word(text[n]))

@@ -1,7 +1,6 @@
 //! Numbers: takes a row of digit groups apart and offers each to the families.
 
-use flb_sidecar_sdk::msgpack::{self, Value};
-
+use super::bounds::{self, Join};
 use super::row::{is_separator, Digits, Group, Row, Splitter, MAX_DIGITS};
 use super::{card, iban, national, phone, ssn, Inspection};
 use crate::catalog::Id;
@@ -10,6 +9,8 @@ use crate::scan::Gate;
 /// Groups that are taken apart at a time, and how far a family looks ahead.
 const SEGMENT: usize = 64;
 const AHEAD: usize = 8;
+/// Digits without separators that can be something.
+const LONG: usize = 9;
 
 /// Verifies the row of groups around the candidate at `at`.
 pub(super) fn find(
@@ -91,75 +92,48 @@ fn verify(i: &mut Inspection<'_>, row: &Row<'_>) {
     }
 }
 
-/// Whether the candidate in raw msgpack needs a closer look.
-///
-/// Bytes around the digits may be text or the header of a string, so only what holds either way
-/// rules a candidate out: a name in front (`blk_123`), a fraction, or digits that no validator for
-/// numbers without separators would take.
-pub(super) fn plausible(chunk: &[u8], at: usize) -> bool {
-    if chunk[at] == b'+' {
-        return chunk
-            .get(at + 1)
-            .is_some_and(|b| matches!(b, b'1'..=b'9' | b'('));
-    }
+/// Whether the number at `at` needs a closer look.
+pub(super) fn plausible(text: &[u8], at: usize) -> bool {
     let mut start = at;
     let floor = at.saturating_sub(MAX_DIGITS);
-    while start > floor && chunk[start - 1].is_ascii_digit() {
+    while start > floor && text[start - 1].is_ascii_digit() {
         start -= 1;
     }
-    if at + 1 - start < 9 {
-        return grouped_plausible(chunk, start, at);
+    let before = start.checked_sub(1).map(|n| text[n]);
+    if before == Some(b'+') {
+        // A zone offset is no phone number.
+        return text[start] != b'0';
+    }
+    if at + 1 - start < LONG {
+        return grouped_plausible(text, start, at);
     }
     let mut end = at + 1;
-    while end < chunk.len() && end - start <= MAX_DIGITS && chunk[end].is_ascii_digit() {
+    while end < text.len() && end - start <= MAX_DIGITS && text[end].is_ascii_digit() {
         end += 1;
     }
-    let before = |n: usize| start.checked_sub(n).map_or(0, |at| chunk[at]);
-    // The header of a string: d9 and a byte of length, da and two, db and four, or one byte.
-    let (length, header) = match (before(1), before(2), before(3)) {
-        (0xd9, ..) => (1, true),
-        (0xda, ..) => (2, true),
-        (_, 0xda, _) => (1, true),
-        (first, second, third) => (0, first >= 0x80 || second == 0xd9 || third == 0xda),
+    let Some(digits) = Digits::of(&text[start..end]) else {
+        return false;
     };
-    if (1..=5).any(|n| before(n) == 0xdb) {
-        return true;
-    }
-    let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-    let fraction = before(1) == b'.' && before(2).is_ascii_digit();
-    let name = (before(1).is_ascii_alphabetic() || matches!(before(1), b'_' | b'-'))
-        && word(before(2))
-        && before(2) != b'\\';
-    if before(1).is_ascii_lowercase() && iban::small_start(chunk, start).is_some() {
-        return true;
-    }
-    if !header && (fraction || name) {
+    match bounds::left(text, start) {
+        Join::Tight => {
+            before.is_some_and(|b| b.is_ascii_lowercase())
+                && iban::small_start(text, start).is_some()
+        }
         // Joined by an underscore or a hyphen, a keyword in the name can still make it count.
-        let loose = name && matches!(before(1), b'_' | b'-');
-        let digits = Digits::of(&chunk[start..end]);
-        return loose
-            && digits.is_some_and(|digits| match digits.get().len() {
-                12.. => card::is_plausible(digits.get()),
-                _ => bare_plausible(digits.get()),
-            });
+        Join::Loose if digits.get().len() > 11 => card::is_plausible(digits.get()),
+        _ => {
+            let nir = digits.get().len() == 13
+                && text.get(end) == Some(&b' ')
+                && text.get(end + 1).is_some_and(u8::is_ascii_digit);
+            nir || bare_plausible(digits.get())
+        }
     }
-    let start = start + length;
-    if end < start + 9 {
-        return false;
-    }
-    let Some(digits) = Digits::of(&chunk[start..end]) else {
-        return false;
-    };
-    let nir = end - start == 13
-        && chunk.get(end) == Some(&b' ')
-        && chunk.get(end + 1).is_some_and(u8::is_ascii_digit);
-    nir || bare_plausible(digits.get())
 }
 
 /// Whether a group of digits at `start..=at`, in a row of groups, needs a closer look. The shapes
 /// of the gate are also those of addresses, dates and parts of identifiers.
-fn grouped_plausible(chunk: &[u8], start: usize, at: usize) -> bool {
-    let digit = |n: usize| chunk.get(n).is_some_and(u8::is_ascii_digit);
+fn grouped_plausible(text: &[u8], start: usize, at: usize) -> bool {
+    let digit = |n: usize| text.get(n).is_some_and(u8::is_ascii_digit);
     let Some(gap) = start.checked_sub(1) else {
         return true;
     };
@@ -167,13 +141,11 @@ fn grouped_plausible(chunk: &[u8], start: usize, at: usize) -> bool {
         let floor = end.saturating_sub(MAX_DIGITS);
         (floor..end)
             .rev()
-            .take_while(|n| chunk[*n].is_ascii_digit())
+            .take_while(|n| text[*n].is_ascii_digit())
             .last()
             .unwrap_or(end)
     };
-    match chunk[gap] {
-        // A zone offset is no phone number.
-        b'+' => chunk[start] != b'0',
+    match text[gap] {
         b'.' => {
             let mut end = at + 1;
             while end < start + 4 && digit(end) {
@@ -181,20 +153,19 @@ fn grouped_plausible(chunk: &[u8], start: usize, at: usize) -> bool {
             }
             // The last part of "10.120.166.14", unless it goes on as in "123.456.789-09"; phone
             // numbers in pairs begin with a 0.
-            let pairs = at >= 10 && chunk[at - 10] == b'0' && chunk[at - 2] == b'.';
-            let on = chunk.get(end).is_some_and(|b| matches!(b, b'-' | b'/')) && digit(end + 1);
-            end - start >= 4 || pairs || on
+            let pairs = at >= 10 && text[at - 10] == b'0' && text[at - 2] == b'.';
+            let on = text.get(end).is_some_and(|b| matches!(b, b'-' | b'/')) && digit(end + 1);
+            end - start >= 4 || pairs || on || !is_fourth(text, start, end)
         }
         b'-' => {
             // A part of "78dc1847-8848-49cc", or of a name such as "ip-10-105-160-95".
             let first = group(gap);
-            let word =
-                |n: usize| chunk[n].is_ascii_alphanumeric() || matches!(chunk[n], b'-' | b'_');
-            let hex = first >= 2 && chunk[first - 1].is_ascii_alphabetic() && word(first - 2);
-            let chain = first >= 2 && chunk[first - 1] == b'-' && digit(first - 2);
+            let word = |n: usize| text[n].is_ascii_alphanumeric() || matches!(text[n], b'-' | b'_');
+            let hex = first >= 2 && text[first - 1].is_ascii_alphabetic() && word(first - 2);
+            let chain = first >= 2 && text[first - 1] == b'-' && digit(first - 2);
             let long = chain && {
                 let second = group(first - 1);
-                second >= 2 && chunk[second - 1] == b'-' && word(second - 2)
+                second >= 2 && text[second - 1] == b'-' && word(second - 2)
             };
             let short = at + 1 - start == 3 && !digit(at + 1);
             !(hex || (long && short))
@@ -203,22 +174,27 @@ fn grouped_plausible(chunk: &[u8], start: usize, at: usize) -> bool {
     }
 }
 
-/// Whether digits without separators could be anything. A number in an array may be followed by
-/// the bytes of small integers, which look like digits: the card may be shorter than the run.
-fn bare_plausible(digits: &[u8]) -> bool {
-    let shortest = digits.len().saturating_sub(2).max(12);
-    (shortest..=digits.len().min(19)).any(|len| card::is_plausible(&digits[..len]))
-        || match digits.len() {
-            9 | 11 => true,
-            10 => digits[0] != 1 || national::is_plausible(digits),
-            _ => national::is_plausible(digits),
-        }
+/// Whether the digits at `start..end` are in a row of four and more groups with dots between that does
+/// not begin with a zero.
+fn is_fourth(text: &[u8], start: usize, end: usize) -> bool {
+    let dotted = |b: &&u8| b.is_ascii_digit() || **b == b'.';
+    let before = text[..start]
+        .iter()
+        .rev()
+        .take(MAX_DIGITS)
+        .take_while(dotted);
+    let behind = text[end..].iter().take(MAX_DIGITS).take_while(dotted);
+    let first = start - before.clone().count();
+    let dots = before.chain(behind).filter(|b| **b == b'.').count();
+    dots >= 3 && text[first] != b'0'
 }
 
-/// Whether the msgpack integer at `at` has at least eight digits.
-pub(super) fn integer_plausible(chunk: &[u8], at: usize) -> bool {
-    match msgpack::read(chunk, at) {
-        Some((Value::Unsigned(n), _)) => (10_000_000..10_000_000_000_000_000_000).contains(&n),
+/// Whether digits without separators could be anything.
+fn bare_plausible(digits: &[u8]) -> bool {
+    match digits.len() {
+        9 | 11 => true,
+        10 => digits[0] != 1 || national::is_plausible(digits),
+        12.. => card::is_plausible(digits) || national::is_plausible(digits),
         _ => false,
     }
 }

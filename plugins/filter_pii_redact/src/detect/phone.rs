@@ -7,7 +7,6 @@ use super::row::{gaps, lengths, Gap, Group, Pattern, Row};
 use super::Inspection;
 use crate::catalog::Id;
 use crate::keywords::group::{CALL, LABEL, PHONE};
-use crate::keywords::Keywords;
 
 pub(crate) use plan::Plan;
 use plan::{calling_code, Style};
@@ -40,33 +39,6 @@ const CLEAR: &[Clear] = &[
         b"78",
     ),
 ];
-
-/// Whether a row of groups in raw msgpack needs a closer look: a keyword is near, or it begins with
-/// a trunk prefix.
-pub(super) fn plausible(keywords: &Keywords, chunk: &[u8], at: usize) -> bool {
-    /// Furthest from where the gate sees a row to where the row starts.
-    const FAR: usize = 14;
-    let floor = at.saturating_sub(FAR);
-    let row = chunk[floor..at].iter().rev();
-    let start = at - row.take_while(|b| is_number(**b)).count();
-    let trunk = (start..at).any(|n| {
-        chunk[n] == b'0'
-            && matches!(chunk[n + 1], b'1'..=b'9')
-            && starts_number(chunk, n)
-            && !is_time(chunk, n)
-    });
-    trunk || keywords.any_near(chunk, at, PHONE | CALL)
-}
-
-/// Whether no digits are joined to those at `start` from in front.
-fn starts_number(chunk: &[u8], start: usize) -> bool {
-    let digit = |n: usize| start >= n && chunk[start - n].is_ascii_digit();
-    !(digit(1) || digit(2) && chunk[start - 1] == b'-')
-}
-
-fn is_number(byte: u8) -> bool {
-    byte.is_ascii_digit() || matches!(byte, b' ' | b'-' | b'(' | b')')
-}
 
 fn has_trunk_prefix(text: &[u8], first: &Group) -> bool {
     first.len() > 1 && text[first.start] == b'0' && text[first.start + 1] != b'0'

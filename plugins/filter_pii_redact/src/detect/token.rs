@@ -7,7 +7,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 
 use super::Inspection;
 use crate::catalog::{Id, Set};
-use crate::scan::{Hits, WINDOW};
+use crate::scan::{Runs, RUN, WINDOW};
 
 use form::Form::{self, AtLeast, Exactly, Own};
 use form::{
@@ -16,14 +16,12 @@ use form::{
     STRIPE,
 };
 
-/// Length of the runs that the gate waits for.
-const GATE: usize = 20;
+/// Length of the shortest run that tokens have.
+const SHORTEST: usize = 20;
 /// How far in front of the gate's candidate a token may start.
 const BEFORE: usize = 64;
 /// How far behind it is searched; a longer run is taken for plausible.
 const BEHIND: usize = 512;
-/// Bytes of the length in the header of a string, at most. They may look like letters.
-const HEADER: usize = 4;
 /// At most 32: with more, Teddy takes half as many bytes at a time.
 const PREFIXES: &[(&[u8], Id, Form)] = &[
     (b"-----BEGIN ", Id::PrivateKey, Own(private_key)),
@@ -134,58 +132,65 @@ impl Prefixes {
         })
     }
 
-    /// Whether a prefix is near the candidate at `at` in raw msgpack, in the window at `window`.
-    pub(super) fn plausible(&self, chunk: &[u8], at: usize, window: usize, hits: &Hits) -> bool {
-        if chunk[at] == b'~' {
-            return at >= 2 && chunk[at - 1] == b'Q' && matches!(chunk[at - 2], b'7' | b'8');
+    /// Whether a prefix is near the candidate at `at`, whose window has these runs.
+    pub(super) fn plausible(&self, text: &[u8], at: usize, runs: Runs) -> bool {
+        if text[at] == b'~' {
+            return at >= 2 && text[at - 1] == b'Q' && matches!(text[at - 2], b'7' | b'8');
         }
-        if at >= 4 && chunk[at - 4..=at] == *b"-----" {
-            let rest = &chunk[at..];
-            let hyphens = rest.iter().take_while(|b| **b == b'-').count();
-            if rest[hyphens..].starts_with(b"BEGIN ") {
+        if text[at] == b'-' {
+            let hyphens = text[at..].iter().take_while(|b| **b == b'-').count();
+            if text[at + hyphens..].starts_with(b"BEGIN ") {
                 return true;
             }
         }
-        let Some(start) = (at + 1).checked_sub(GATE) else {
-            return false;
-        };
-        // The part of the run that is in the window; a few bytes may be in front of it.
-        let first = start.saturating_sub(window);
-        let len = (!(hits.word >> first)).trailing_zeros() as usize;
-        if window + first + len <= at {
+        let Runs {
+            window,
+            alnum,
+            word,
+            ..
+        } = runs;
+        // The part of the run in front that is in the window; a few bytes may be in front of that.
+        let here = at - window;
+        let before = (!(word << (WINDOW - 1 - here))).leading_zeros() as usize;
+        let mut start = at + 1 - before;
+        if start == window {
+            let rest = text[..start].iter().rev().take(RUN);
+            start -= rest.take_while(|b| is_word_or_hyphen(**b)).count();
+        }
+        let more = text.get(at + 1..start + SHORTEST);
+        if !more.is_some_and(|more| more.iter().all(|b| is_word_or_hyphen(*b))) {
             return false;
         }
-        let headed = chunk[start.saturating_sub(HEADER + 1)..start]
-            .iter()
-            .any(|b| matches!(b, 0xd9..=0xdb | b'\\'));
-        let lead = if headed { start + HEADER } else { start };
-        if (start..=lead.max(window)).any(|n| self.is_prefix(chunk, n)) {
+        if (start..=window.max(start)).any(|n| self.is_prefix(text, n)) {
             return true;
         }
-        let mut starts = (hits.word & !(hits.alnum << 1)) >> first << first;
-        if first + len < WINDOW {
+        let first = start.saturating_sub(window);
+        let len = (!(word >> first)).trailing_zeros() as usize;
+        let mut starts = (word & !(alnum << 1)) >> first << first;
+        if first + len < runs.len {
             starts &= (1 << (first + len)) - 1;
         }
         while starts != 0 {
-            if self.is_prefix(chunk, window + starts.trailing_zeros() as usize) {
+            if self.is_prefix(text, window + starts.trailing_zeros() as usize) {
                 return true;
             }
             starts &= starts - 1;
         }
-        if first + len == WINDOW {
-            let rest = &chunk[window + WINDOW..];
+        if first + len >= runs.len {
+            let end = window + runs.len;
+            let rest = text.get(end..).unwrap_or_default();
             for (n, byte) in rest.iter().enumerate() {
                 if !is_word_or_hyphen(*byte) {
                     break;
                 }
-                let joint = matches!(chunk[window + WINDOW - 1 + n], b'-' | b'_');
-                if n > BEHIND || (joint && self.is_prefix(chunk, window + WINDOW + n)) {
+                let joint = matches!(text[end - 1 + n], b'-' | b'_');
+                if n > BEHIND || (joint && self.is_prefix(text, end + n)) {
                     return true;
                 }
             }
         }
         // The part of a token in front of the run, where a dot, slash or sign joins them.
-        let Some((joint, before)) = chunk[at.saturating_sub(BEFORE)..start].split_last() else {
+        let Some((joint, before)) = text[at.saturating_sub(BEFORE)..start].split_last() else {
             return false;
         };
         match joint {
@@ -200,16 +205,20 @@ impl Prefixes {
     }
 
     /// Whether a prefix starts at `start`, where a word does.
-    fn is_prefix(&self, chunk: &[u8], start: usize) -> bool {
-        let Some([first, second, ..]) = chunk.get(start..) else {
+    #[inline(always)]
+    fn is_prefix(&self, text: &[u8], start: usize) -> bool {
+        let Some([first, second, ..]) = text.get(start..) else {
             return false;
         };
-        if self.pairs[usize::from(*first)][usize::from(*second >> 6)] >> (*second & 63) & 1 == 0 {
-            return false;
-        }
+        let pairs = self.pairs[usize::from(*first)][usize::from(*second >> 6)];
+        pairs >> (*second & 63) & 1 != 0 && self.is_whole_prefix(text, start)
+    }
+
+    #[inline(never)]
+    fn is_whole_prefix(&self, text: &[u8], start: usize) -> bool {
         self.wanted.iter().any(|(prefix, ..)| {
             let start = start + lead(prefix);
-            chunk[start..].starts_with(prefix) && plausible(chunk, start, prefix)
+            text[start..].starts_with(prefix) && plausible(text, start, prefix)
         })
     }
 
@@ -235,7 +244,7 @@ impl Prefixes {
     }
 }
 
-/// Cheap tests that hold in raw msgpack as well: what follows a short prefix.
+/// What follows a short prefix.
 fn plausible(text: &[u8], start: usize, prefix: &[u8]) -> bool {
     match prefix {
         b"sk-" | b"eyJ" => text
