@@ -306,6 +306,8 @@ mod tests {
             ("0181-78 78 10", Kind::Phone),
             ("(03)71528659", Kind::Phone),
             ("02-217-8789", Kind::Phone),
+            ("074104 10123", Kind::Phone),
+            ("0 2049 0495", Kind::Phone),
             ("GB82WEST", Kind::Code),
             ("QQ 12 34 56 C", Kind::Code),
             ("12345678Z", Kind::Code),

@@ -268,6 +268,7 @@ fn national(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
     let valid = alone
         && total >= plan.digits.0
         && !is_date(row)
+        && !is_time(text, start)
         && ((laid_out && isolated) || i.near(start, end, PHONE | CALL));
     i.report(Id::Phone, start, end, valid)
 }

@@ -389,9 +389,9 @@ fn phones<M: Maps>(of: &Groups<M>) -> M {
     let four = two & two << 2;
     let six = four & two << 4;
     // "451 5986", "9472 7916"
-    let halves = four & blank << 4 & three << 5 & (!(of.digit << 10) | of.headers.length(10));
+    let halves = four & blank << 4 & three << 5 & (!(six << 5) | of.headers.length(10));
     // "99 668472"
-    let end = six & blank << 6 & two << 7 & (!(of.digit << 9) | of.headers.length(9));
+    let end = six & blank << 6 & two << 7 & (!(three << 7) | of.headers.length(9));
     // "78 651 450", "416 60 039"
     let middle = three
         & blank << 3
@@ -402,7 +402,9 @@ fn phones<M: Maps>(of: &Groups<M>) -> M {
     let area = four & of.paren << 4 & two << 5;
     // "02 123", "02-123"
     let mobile = three & (blank | of.hyphen) << 3 & two << 4 & of.lead() << 5;
-    halves | end | middle | tens | area | mobile
+    // "074104 10123", but not "081109 203615"
+    let five = four & of.digit << 4 & !(of.digit >> 1) & blank << 5 & six << 6 & of.lead() << 11;
+    halves | end | middle | tens | area | mobile | five
 }
 
 /// Where two capitals and a digit are, at times with a blank between; a capital behind seven
