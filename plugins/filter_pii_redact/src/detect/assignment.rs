@@ -235,7 +235,7 @@ fn ends_with(name: &[u8], end: &[u8], inside: bool) -> bool {
         || (name[first].is_ascii_uppercase() && !before.is_ascii_uppercase())
 }
 
-/// Verifies the value behind the sign at `at`; returns whether the name is one of the table.
+/// Verifies the value behind the sign at `at`; returns whether the name may be the prefix of a token.
 pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) -> bool {
     let text = i.text;
     if at < *done || !matches!(text[at], b':' | b'=') {
@@ -245,11 +245,13 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) -> bool 
     if class == NameClass::Plain || (class == NameClass::Key && !may_be_random(text, at)) {
         return false;
     }
+    // "AccountKey="
+    let prefix = class == NameClass::Key && text[..at].ends_with(b"Key");
     if !i.wants(class.id()) {
-        return true;
+        return prefix;
     }
     let Some((start, end)) = value_at(text, at, class) else {
-        return true;
+        return prefix;
     };
     *done = end;
     let span = if class == NameClass::Authorization {
@@ -261,7 +263,7 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) -> bool 
         let valid = is_secret_value(class, &text[start..end]);
         i.report(class.id(), start, end, valid);
     }
-    true
+    prefix
 }
 
 /// Span of the value behind the sign at `at`, without quotes.

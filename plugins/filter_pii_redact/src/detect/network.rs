@@ -171,18 +171,16 @@ pub(crate) fn is_reserved_v6(address: Ipv6Addr) -> bool {
 }
 
 /// The 17 bytes of the MAC address whose fifth separator is at `at`, if they have its shape.
-fn mac_span(text: &[u8], at: usize) -> Option<&[u8]> {
+fn mac_span(text: &[u8], at: usize) -> Option<&[u8; 17]> {
     let start = at.checked_sub(14)?;
-    let span = text.get(start..start + 17)?;
-    let separator = text[at];
-    let shaped = span.iter().enumerate().all(|(n, byte)| {
-        if n % 3 == 2 {
-            *byte == separator
-        } else {
-            byte.is_ascii_hexdigit()
-        }
-    });
-    (shaped && matches!(separator, b':' | b'-')).then_some(span)
+    let span: &[u8; 17] = text.get(start..)?.first_chunk()?;
+    let separator = span[14];
+    let separated = [2, 5, 8, 11].iter().all(|n| span[*n] == separator);
+    let octets = || {
+        span.chunks(3)
+            .all(|octet| octet[..2].iter().all(u8::is_ascii_hexdigit))
+    };
+    (matches!(separator, b':' | b'-') && separated && octets()).then_some(span)
 }
 
 /// Whether the candidate has the shape of a MAC address.
