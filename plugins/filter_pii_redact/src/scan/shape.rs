@@ -258,6 +258,7 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
                 dot,
                 paren,
                 point,
+                time: sign & two << 1 & sign << 3,
                 headers,
             };
             hits.number = numbers(&groups);
@@ -316,6 +317,8 @@ struct Groups<M> {
     paren: M,
     /// Dot and comma: what a fraction of a second stands behind.
     point: M,
+    /// The sign in front of the seconds of a time.
+    time: M,
     headers: Headers<M>,
 }
 
@@ -333,10 +336,10 @@ impl<M: Maps> Headers<M> {
 }
 
 impl<M: Maps> Groups<M> {
-    /// Zeros that start a number.
+    /// Zeros that start a number, but no seconds.
     #[inline(always)]
     fn lead(&self) -> M {
-        self.zero & (!((self.digit | self.point) << 1) | self.headers.length(1))
+        self.zero & (!((self.digit | self.point | self.time) << 1) | self.headers.length(1))
     }
 }
 
@@ -388,8 +391,10 @@ fn phones<M: Maps>(of: &Groups<M>) -> M {
     let three = two & of.digit << 2;
     let four = two & two << 2;
     let six = four & two << 4;
-    // "451 5986", "9472 7916"
-    let halves = four & blank << 4 & three << 5 & (!(six << 5) | of.headers.length(10));
+    // "451 5986", "9472 7916", but not "42.093 2574"
+    let fraction = of.point & of.digit << 1;
+    let halves =
+        four & blank << 4 & three << 5 & !(fraction << 8) & (!(six << 5) | of.headers.length(10));
     // "99 668472"
     let end = six & blank << 6 & two << 7 & (!(three << 7) | of.headers.length(9));
     // "78 651 450", "416 60 039"
