@@ -1,0 +1,94 @@
+//! Numbers that a keyword announces.
+
+use super::form::{extension, has_trunk_prefix, is_date, is_free_behind, is_time, take};
+use super::national::is_area;
+use crate::catalog::Id;
+use crate::detect::bounds::{self, Join};
+use crate::detect::row::{lengths, Gap, Pattern, Row};
+use crate::detect::Inspection;
+use crate::keywords::group::{CALL, PHONE};
+
+/// How far in front of digits without separators a word that goes with phones, among others, begins.
+const CLOSE: usize = 16;
+
+/// Whatever a keyword announces, if it has as many digits as phone numbers have.
+pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
+    let text = i.text;
+    let Some(first) = row.group(0) else {
+        return false;
+    };
+    if matches!(first.gap, Gap::Hyphen | Gap::Dot | Gap::Slash | Gap::Paren) {
+        return false;
+    }
+    // Ten digits and more are a number by themselves, whatever number stands behind them.
+    let taken = match first.len() {
+        len @ 10..=13 => Some((1, len)),
+        _ => take(row, (7, 13)),
+    };
+    let Some((groups, total)) = taken else {
+        return false;
+    };
+    let Some((mut start, end)) = row.span(groups) else {
+        return false;
+    };
+    let grouped = groups > 1;
+    let lead = text[first.start];
+    let plain = match total {
+        7 => row.has(const { lengths(&[3, 4]) }) || row.has(const { lengths(&[3, 2, 2]) }),
+        8 => grouped,
+        9 => true,
+        10 => grouped || lead != b'1',
+        _ => grouped || total == 11,
+    };
+    let ip_like =
+        groups >= 4 && (1..groups).all(|n| row.group(n).is_some_and(|g| g.gap == Gap::Dot));
+    if !plain || (ip_like && lead != b'0') || is_date(row) || row.has(const { lengths(&[3, 2, 4]) })
+    {
+        return false;
+    }
+    let open = start > 0 && text[start - 1] == b'(';
+    if open {
+        start -= 1;
+    }
+    let extended = extension(text, end);
+    let alone =
+        bounds::left(text, start) == Join::Free && (extended > end || is_free_behind(i, end));
+    if !alone || is_time(text, start) {
+        return false;
+    }
+    if !open && !i.near(start, end, PHONE | CALL) {
+        return false;
+    }
+    let nanp = total == 10 && !grouped && is_area(&text[start..start + 3]);
+    let trunk = has_trunk_prefix(text, first);
+    let bracketed = text[start] == b'(' && row.group(1).is_some_and(|g| g.gap == Gap::Paren);
+    let words = if !grouped || lead == b'0' || is_usual(row, groups, total) {
+        PHONE | CALL
+    } else {
+        PHONE
+    };
+    // "(0115) 496 0627" speaks for itself; two columns of digits do not, even near a keyword.
+    let valid = if lead == b'0' || groups > 2 || nanp {
+        (bracketed && trunk && total >= 8) || i.near(start, end, words)
+    } else if grouped {
+        i.introduced(start, words, usize::MAX)
+    } else {
+        i.introduced(start, PHONE, usize::MAX) || (total > 9 && i.introduced(start, CALL, CLOSE))
+    };
+    valid && i.report(Id::Phone, start, extended, true)
+}
+
+/// Whether a number is grouped as phone numbers are, so that words count that go with other
+/// numbers as well.
+fn is_usual(row: &Row<'_>, groups: usize, total: usize) -> bool {
+    const PAIRS: &[Pattern] = &[
+        lengths(&[3, 4]),
+        lengths(&[4, 4]),
+        lengths(&[2, 6]),
+        lengths(&[3, 6]),
+        lengths(&[3, 7]),
+    ];
+    total <= 11
+        && (groups > 2 || PAIRS.iter().any(|pair| row.has(*pair)))
+        && (1..groups).all(|n| row.group(n).is_some_and(|g| g.len() > 1))
+}
