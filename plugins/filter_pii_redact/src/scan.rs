@@ -395,6 +395,7 @@ mod tests {
             ("046 454 286", Kind::Number),
             ("01 23 45 67 89", Kind::Number),
             ("0115 4960991", Kind::Number),
+            ("0931/312345", Kind::Number),
             ("+4420", Kind::Number),
             ("451 5986", Kind::Phone),
             ("9472 7916", Kind::Phone),

@@ -226,7 +226,7 @@ pub(crate) fn class_of_name(name: &[u8]) -> NameClass {
 
 /// Whether `name` ends in the word `end`, whatever its case and with `_`, `-`, `.` and blanks left
 /// out. Unless `inside`, the word must start a part of the name: `authToken`, not `wtoken`.
-fn ends_with(name: &[u8], end: &[u8], inside: bool) -> bool {
+pub(super) fn ends_with(name: &[u8], end: &[u8], inside: bool) -> bool {
     let mut at = name.len();
     let mut first = 0;
     for wanted in end.iter().rev() {

@@ -7,6 +7,7 @@ mod code;
 mod coin;
 mod email;
 mod iban;
+mod label;
 mod national;
 mod network;
 mod number;

@@ -211,6 +211,8 @@ fn bare_plausible(digits: &[u8]) -> bool {
         || match digits.len() {
             9 | 11 => true,
             10 => digits[0] != 1 || national::is_plausible(digits),
+            // "0044..."
+            12..=17 if digits[..2] == [0, 0] && digits[2] != 0 => true,
             _ => national::is_plausible(digits),
         }
 }

@@ -1,6 +1,7 @@
 //! Phone numbers: E.164, the national plan of one country, and numbers that a keyword announces.
 
 mod announced;
+mod codes;
 mod form;
 mod international;
 mod national;
@@ -30,7 +31,8 @@ pub(super) fn plausible(keywords: &Keywords, chunk: &[u8], at: usize) -> bool {
             && starts_number(chunk, n)
             && !is_time(chunk, n)
     });
-    trunk || keywords.any_near(chunk, at, PHONE | CALL)
+    let international = chunk[start..at].starts_with(b"00") || chunk[..start].ends_with(b"+");
+    trunk || international || keywords.any_near(chunk, at, PHONE | CALL)
 }
 
 /// Whether no digits are joined to those at `start` from in front.
@@ -51,9 +53,10 @@ pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) {
     let lead = i.text[first.start];
     let before = first.start.checked_sub(1).map_or(b' ', |n| i.text[n]);
     let national_too = !matches!(i.settings.phone.style, Style::Nanp | Style::None);
-    let _ = ((before == b'+' || lead == b'0') && international::find(i, row))
+    let signed = before == b'+' || (before == b'(' && i.text[..first.start].ends_with(b"+("));
+    let _ = ((signed || lead == b'0') && international::find(i, row))
         || national::north_american(i, row)
-        || ((before == b'(' || first.len() == 1) && national::clear(i, row))
+        || (first.len() < 3 && national::clear(i, row))
         || (national_too && national::of_country(i, row))
         || (lead == b'0' && national::trunk(i, row))
         || ((before == b'(' || i.may_be_near(first.start, PHONE | CALL))

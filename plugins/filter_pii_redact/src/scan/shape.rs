@@ -234,6 +234,10 @@ fn numbers(of: &Groups) -> u64 {
     let trunk = three & sep << 3 & three << 4 & (lead << 6 | lead << 7 | lead << 8);
     // "123 456 78", "123.456-78"
     let plain = sep & !(point | hyphen | paren);
+    // "01/23456", "01234/56789", but no "05/2015"
+    let five = four & digit << 4;
+    let slashed =
+        five & (plain & !of.blank) << 5 & (lead << 7 | lead << 8 | lead << 9 | lead << 10);
     let tail =
         two & three << 3 & three << 7 & ((plain << 2 & plain << 6) | (hyphen << 2 & point << 6));
     // "01 23 45 67", but not the end of "2015-10-18 18", nor "17/06/09 20"
@@ -242,7 +246,7 @@ fn numbers(of: &Groups) -> u64 {
     let spaced = pair & gap << 2;
     let opening = pair & !((point | hyphen) << 2);
     let pairs = spaced & spaced << 3 & spaced << 6 & opening << 9;
-    long | joined | bracketed | ssn | rows | card | trunk | tail | pairs
+    long | joined | bracketed | ssn | rows | card | trunk | slashed | tail | pairs
 }
 
 /// Where numbers end that are grouped as phone numbers are, and other numbers, too.

@@ -1,5 +1,6 @@
 //! Numbers that a keyword announces.
 
+use super::codes::Code;
 use super::form::{extension, has_trunk_prefix, is_date, is_free_behind, is_time, take};
 use super::national::is_area;
 use crate::catalog::Id;
@@ -33,12 +34,17 @@ pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
     };
     let grouped = groups > 1;
     let lead = text[first.start];
+    let code = || Code::of(&text[first.start..]).filter(|code| code.value != 1);
     let plain = match total {
         7 => row.has(const { lengths(&[3, 4]) }) || row.has(const { lengths(&[3, 2, 2]) }),
         8 => grouped,
         9 => true,
         10 => grouped || lead != b'1',
-        _ => grouped || total == 11,
+        11 => true,
+        // "491701234567": a calling code without a sign.
+        _ => {
+            grouped || code().is_some_and(|c| (c.digits.0..=c.digits.1).contains(&(total - c.len)))
+        }
     };
     let ip_like =
         groups >= 4 && (1..groups).all(|n| row.group(n).is_some_and(|g| g.gap == Gap::Dot));
@@ -68,12 +74,20 @@ pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
         PHONE
     };
     // "(0115) 496 0627" speaks for itself; two columns of digits do not, even near a keyword.
-    let valid = if lead == b'0' || groups > 2 || nanp {
+    let valid = if grouped && (lead == b'0' || groups > 2) {
         (bracketed && trunk && total >= 8) || i.near(start, end, words)
     } else if grouped {
         i.introduced(start, words, usize::MAX)
+    } else if lead == b'0' || nanp {
+        // Behind a number such words go with what follows.
+        i.near(start, end, PHONE) || i.introduced(start, CALL, usize::MAX)
     } else {
-        i.introduced(start, PHONE, usize::MAX) || (total > 9 && i.introduced(start, CALL, CLOSE))
+        let far = if matches!(total, 9..=11) {
+            usize::MAX
+        } else {
+            CLOSE
+        };
+        i.introduced(start, PHONE, far) || (total > 9 && i.introduced(start, CALL, CLOSE))
     };
     valid && i.report(Id::Phone, start, extended, true)
 }

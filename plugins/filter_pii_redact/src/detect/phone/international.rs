@@ -1,7 +1,8 @@
-//! International numbers: a calling code of E.164, `+` or `00` in front.
+//! International numbers: a calling code of E.164 behind `+`, `00` or `011`.
 
+use super::codes::Code;
 use super::form::{extension, MAX_GROUPS};
-use super::plan::calling_code;
+use super::plan::Style;
 use crate::catalog::Id;
 use crate::detect::bounds::{self, Join};
 use crate::detect::row::{Gap, Row};
@@ -11,40 +12,96 @@ use crate::keywords::group::{CALL, PHONE};
 /// Most digits of an international number, calling code included: ITU-T E.164, 6.1.
 const MAX_DIGITS: usize = 15;
 
-/// `+CC ...` and `00CC-...`.
+/// So many digits in one, code included, are a whole number.
+const LONG: usize = 10;
+/// Fewest digits, code included, of a number in one and of one in groups.
+const MIN_BARE: usize = 9;
+const MIN_GROUPED: usize = 7;
+
+/// What stands in front of a calling code.
+#[derive(Clone, Copy)]
+struct Prefix {
+    /// Where the number starts.
+    start: usize,
+    /// Digits that are dialled in front of the code; none behind a sign.
+    dialled: usize,
+    /// Where the code is.
+    code: usize,
+    /// The group that the code is in.
+    group: usize,
+}
+
+impl Prefix {
+    fn of(i: &Inspection<'_>, row: &Row<'_>) -> Option<Self> {
+        let text = i.text;
+        let first = row.group(0)?;
+        let sign = match text[..first.start] {
+            [.., b'+'] => 1,
+            [.., b'+', b'('] => 2,
+            _ => 0,
+        };
+        if sign > 0 {
+            let start = first.start - sign;
+            // A sign behind a digit starts a number only if that is grouped: "667946+43 20 667946".
+            let glued = start > 0 && text[start - 1].is_ascii_digit();
+            let free = bounds::left(text, start) == Join::Free || glued && row.group(1).is_some();
+            return (free && text[first.start] != b'0').then_some(Prefix {
+                start,
+                dialled: 0,
+                code: first.start,
+                group: 0,
+            });
+        }
+        let digits = &text[first.start..first.end];
+        let dialled = match digits {
+            b"011" if i.settings.phone.style == Style::Nanp => 3,
+            [b'0', b'0', ..] => 2,
+            _ => return None,
+        };
+        let (code, group) = if dialled == digits.len() {
+            let next = row.group(1)?;
+            matches!(next.gap, Gap::Blank | Gap::Hyphen).then_some((next.start, 1))?
+        } else {
+            (first.start + dialled, 0)
+        };
+        let bracket = row.group(1).is_some_and(|g| g.gap == Gap::Paren);
+        let free = bounds::left(text, first.start) == Join::Free;
+        (free && text[code] != b'0' && !bracket).then_some(Prefix {
+            start: first.start,
+            dialled,
+            code,
+            group,
+        })
+    }
+}
+
+/// `+CC ...`, `+(CC) ...`, `00CC...`, `00 CC ...`, `011 CC ...`.
 pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
     let text = i.text;
-    let Some(first) = row.group(0) else {
+    let Some(prefix) = Prefix::of(i, row) else {
         return false;
     };
-    let plus = first.start > 0 && text[first.start - 1] == b'+';
-    let zeros = !plus
-        && row.group(1).is_none_or(|g| g.gap != Gap::Paren)
-        && text[first.start..first.end].starts_with(b"00")
-        && (3..=5).contains(&first.len())
-        && text[first.start + 2] != b'0';
-    if !plus && !zeros {
-        return false;
-    }
-    let start = if plus { first.start - 1 } else { first.start };
-    // A sign behind a digit starts a number only if that is grouped: "667946+43 20 667946".
-    let glued = plus && start > 0 && text[start - 1].is_ascii_digit();
-    if (!glued && bounds::left(text, start) != Join::Free) || text[first.start] == b'0' && plus {
-        return false;
-    }
-    let skip = if zeros { 2 } else { 0 };
-    let code = first.start + skip;
-    let known = calling_code(&text[code..]);
-    let bracketed = plus && row.group(1).is_some_and(|g| g.gap == Gap::Paren);
+    let known = Code::of(&text[prefix.code..]);
+    // What is dialled at home may stand in brackets, and is counted.
+    let bracketed = prefix.dialled == 0 && row.group(1).is_some_and(|g| g.gap == Gap::Paren);
     let (min, max) = match known {
-        Some((len, min, max)) if !bracketed => (min + len, max + len),
+        Some(code) if !bracketed => {
+            let (min, max) = code.digits;
+            // Numbers in use are at times a digit shorter than the plan says.
+            let min = min + code.len - usize::from(code.value != 1);
+            (min.max(MIN_GROUPED), max + code.len)
+        }
         _ => (8, MAX_DIGITS),
     };
     let mut total = 0;
     let mut best = None;
-    for n in 0..MAX_GROUPS + 1 {
+    for n in 0..=MAX_GROUPS {
         let Some(group) = row.group(n) else { break };
         if n > 0 && group.gap == Gap::None {
+            break;
+        }
+        // Digits that are a number by themselves end it.
+        if n > 0 && n == prefix.group + 1 && total - prefix.dialled.min(total) >= LONG {
             break;
         }
         // "+44 (0)20": the trunk prefix is not dialled.
@@ -53,26 +110,52 @@ pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
         if !trunk {
             total += group.len();
         }
-        let digits = total - skip;
-        if digits > max {
+        let digits = total - prefix.dialled.min(total);
+        if digits > max && !(n == 0 && digits <= MAX_DIGITS) {
             break;
         }
         if digits >= min {
             best = Some((group.end, n));
         }
     }
-    let Some((mut end, groups)) = best else {
-        i.report(Id::Phone, start, first.end, false);
+    let Some((end, last)) = best else {
+        let end = row.group(0).map_or(prefix.start, |group| group.end);
+        i.report(Id::Phone, prefix.start, end, false);
         return false;
     };
-    let bare_unknown = (groups == 0 || zeros) && known.is_none() || (groups == 0 && glued);
-    let valid = bounds::right(text, end) != Join::Tight
-        && !bare_unknown
-        && (!zeros
-            || (groups > 0
-                && (row.gap(2) == Some(Gap::Hyphen) || i.near(start, end, PHONE | CALL))));
-    let extension = extension(text, end);
-    let valid = valid || extension > end;
-    end = extension;
-    i.report(Id::Phone, start, end, valid)
+    let grouped = last > prefix.group;
+    let written = match (prefix.dialled, grouped) {
+        (0, true) => true,
+        (0, false) => known.is_some_and(|code| is_bare(&code, end - prefix.code, 2)),
+        _ if i.near(prefix.start, end, PHONE | CALL) => known.is_some() || grouped,
+        (_, true) => known.is_some() && is_dialled(row, prefix.group, last),
+        // "001..." is more often a number with zeros in front.
+        (_, false) => {
+            known.is_some_and(|code| code.value != 1 && is_bare(&code, end - prefix.code, 0))
+        }
+    };
+    let extended = extension(text, end);
+    let free = bounds::right(text, end) != Join::Tight || extended > end;
+    i.report(Id::Phone, prefix.start, extended, written && free)
+}
+
+/// Whether `len` digits in one, code included, are a number of the code; `more` may be too many.
+fn is_bare(code: &Code, len: usize, more: usize) -> bool {
+    let (min, max) = code.digits;
+    let slack = if code.value == 1 { 0 } else { more };
+    let national = len - code.len;
+    len >= MIN_BARE && (min..=max).contains(&national)
+        || slack > 0
+            && (LONG..=MAX_DIGITS).contains(&len)
+            && (min - 1..=max + slack).contains(&national)
+}
+
+/// Whether groups behind a dialled prefix stand for themselves and are no dump of bytes.
+fn is_dialled(row: &Row<'_>, code: usize, last: usize) -> bool {
+    let pairs = (0..=last).all(|n| row.group(n).is_some_and(|g| g.len() == 2));
+    let alone = row
+        .previous()
+        .is_none_or(|_| row.group(0).is_some_and(|g| g.gap == Gap::None))
+        && row.group(last + 1).is_none_or(|g| g.gap == Gap::None);
+    !pairs && alone && last > code
 }
