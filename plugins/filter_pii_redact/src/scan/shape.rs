@@ -168,7 +168,7 @@ pub(super) fn hits<V: Vector>(
         let colon = equal(b':');
         if shapes.mac {
             let third = |map: u64| map & map << 3 & map << 6;
-            hits.mac = third(colon) | third(hyphen);
+            hits.mac = third(colon) | third(hyphen) | (dot & dot << 5);
         }
         if shapes.ip {
             hits.ipv4 = addresses(digit, dot);
