@@ -73,7 +73,7 @@ pub(super) fn find_ipv4(i: &mut Inspection<'_>, fourth: usize, done: &mut usize)
         Some(b) => !b.is_ascii_alphanumeric(),
         None => true,
     };
-    let left = left && before != Some(b'~') && !is_version(text, start, end);
+    let left = left && before != Some(b'~') && !is_version(text, i.key, start, end);
     let address = Ipv4Addr::from(octets);
     let wanted = i.settings.reserved_ips || !is_reserved_v4(address);
     if wanted {
@@ -211,11 +211,14 @@ const VERSIONED: &[&[u8]] = &[
 ];
 
 /// Whether four numbers are a version: `Chrome/120.0.0.0`, `version 1.2.3.4`.
-fn is_version(text: &[u8], start: usize, end: usize) -> bool {
+fn is_version(text: &[u8], key: &[u8], start: usize, end: usize) -> bool {
     let before = &text[..start];
     let joints = before.iter().rev().take(4);
     let joints = joints.take_while(|b| matches!(b, b' ' | b':' | b'=' | b'/' | b'"' | b'\''));
-    let name = &before[..start - joints.count()];
+    let name = match &before[..start - joints.count()] {
+        [] => key,
+        name => name,
+    };
     let letters = name
         .iter()
         .rev()
