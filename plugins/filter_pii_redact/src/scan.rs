@@ -409,6 +409,7 @@ mod tests {
             ("GB82WEST", Kind::Code),
             ("QQ 12 34 56 C", Kind::Code),
             ("12345678Z", Kind::Code),
+            ("12345678-Z", Kind::Code),
             ("1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", Kind::Long),
             ("AKIA2345ABCD2345ABCD", Kind::Token),
             ("-----BEGIN", Kind::Token),

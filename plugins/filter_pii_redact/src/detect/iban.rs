@@ -19,11 +19,31 @@ GR27GT28GW25HN28HR21HU28IE22IL23IQ23IR26IS26IT27JO30KM27KW30KZ20LB28LC32LI21LT20
 MC27MD24ME22MG27MK19ML28MN20MR27MT31MU30MZ25NE28NI28NL18NO15OM23PK24PL28PS29PT25QA29RO24RS22RU33\
 SA24SC31SD18SE24SI19SK24SM27SN28SO23ST25SV28TD27TG28TL23TN24TR26UA29VA22VG24XK20YE30";
 
-/// Whether an IBAN may start here: a country of the registry and two digits.
+/// Shortest IBAN, and the shortest of a country that has none.
+const MIN: usize = 15;
+const MIN_UNKNOWN: usize = 14;
+
+/// Whether an IBAN may start here: a country of the registry and two digits; of another country, with
+/// the right sum.
 pub(super) fn is_plausible(text: &[u8]) -> bool {
-    text.get(2..4)
-        .is_some_and(|d| d.iter().all(u8::is_ascii_digit))
-        && length(&text[..2]).is_some()
+    let digits = |at: usize| {
+        text.get(at..at + 2)
+            .is_some_and(|d| d.iter().all(u8::is_ascii_digit))
+    };
+    digits(2) && (length(&text[..2]).is_some() || is_unknown(text).is_some())
+}
+
+/// Length of an IBAN of a country without any, written in one, that starts here.
+fn is_unknown(text: &[u8]) -> Option<usize> {
+    let run = text.iter().take(MAX + 1);
+    let len = run
+        .take_while(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+        .count();
+    let number = text.get(len.checked_sub(DIGITS)?..len)?;
+    let shaped = (MIN_UNKNOWN..=MAX).contains(&len)
+        && text[2..4].iter().all(u8::is_ascii_digit)
+        && number.iter().all(u8::is_ascii_digit);
+    (shaped && mod_97(&text[..len])).then_some(len)
 }
 
 /// Start of the IBAN in small letters, written in one, that the run of digits at `digits` may be
@@ -105,7 +125,12 @@ fn take(text: &[u8], start: usize, limit: usize) -> Candidate {
 pub(super) fn find(i: &mut Inspection<'_>, start: usize) -> bool {
     let text = i.text;
     let Some(length) = text.get(start..start + 2).and_then(length) else {
-        return false;
+        let end = is_unknown(&text[start..]).map(|len| start + len);
+        return end.is_some_and(|end| {
+            bounds::both(text, start, end) == Join::Free
+                && i.near(start, end, group::BANK)
+                && i.report(Id::Iban, start, end, true)
+        });
     };
     let exact = take(text, start, length);
     let joined = |c: &Candidate| bounds::both(text, start, c.end) != Join::Free;
@@ -121,7 +146,7 @@ pub(super) fn find(i: &mut Inspection<'_>, start: usize) -> bool {
         return false;
     }
     let other = take(text, start, MAX);
-    let valid = other.len >= 15
+    let valid = other.len >= MIN
         && !joined(&other)
         && mod_97(&other.compact[..other.len])
         && i.near(start, other.end, group::BANK);

@@ -76,10 +76,13 @@ fn verify(i: &mut Inspection<'_>, row: &Row<'_>) {
             phone::find(i, row);
         }
         5..=8 => phone::find(i, row),
-        9..=MAX_DIGITS => {
+        9.. => {
             let start = row.group(0).map_or(0, |group| group.start);
             let joined = start > 0 && i.text[start - 1].is_ascii_lowercase();
             if joined && i.wants(Id::Iban) && iban::find_small(i, start) {
+                return;
+            }
+            if row.group(0).is_some_and(|group| group.len() > MAX_DIGITS) {
                 return;
             }
             card::find_bare(i, row);
@@ -87,7 +90,7 @@ fn verify(i: &mut Inspection<'_>, row: &Row<'_>) {
             national::find_bare(i, row);
             phone::find(i, row);
         }
-        _ => {}
+        0 => {}
     }
 }
 

@@ -141,7 +141,7 @@ pub(super) fn hits<V: Vector>(
         }
         if shapes.code {
             let upper = v.bits(v.within(bytes, b'A', b'Z'));
-            hits.code = codes(digit, letter, upper, separator);
+            hits.code = codes(digit, letter, upper, separator, hyphen);
         }
     }
     if shapes.token || shapes.long {
@@ -274,16 +274,17 @@ fn phones(of: &Groups) -> u64 {
 }
 
 /// Where two capitals and a digit are, at times with a blank between; a capital behind seven
-/// digits, or in front of eight.
+/// digits, at times with a hyphen between, or in front of eight.
 #[inline(always)]
-fn codes(digit: u64, letter: u64, upper: u64, separator: u64) -> u64 {
+fn codes(digit: u64, letter: u64, upper: u64, separator: u64, hyphen: u64) -> u64 {
     let capitals = upper << 1 & upper << 2;
     let apart = separator << 1 & upper << 2 & upper << 3 & !((digit | letter) << 4);
     let two = digit & digit << 1;
     let four = two & two << 2;
     let seven = four & four << 3;
     let eight = seven & digit << 7 & upper << 8;
-    (digit & (capitals | apart)) | (upper & seven << 1) | eight
+    let behind = upper & (seven | (hyphen & seven << 1)) << 1;
+    (digit & (capitals | apart)) | behind | eight
 }
 
 /// The first digit behind the third dot between numbers, the middle ones of at most three digits.
