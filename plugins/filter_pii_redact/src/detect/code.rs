@@ -30,8 +30,7 @@ pub(super) fn plausible(chunk: &[u8], at: usize) -> bool {
     if spaced {
         return at >= 3 && spaced_nino(chunk, at - 3).is_some();
     }
-    at >= 2 && iban::is_plausible(&chunk[at - 2..])
-        || at >= 2 && spaced_nino(chunk, at - 2).is_some()
+    at >= 2 && (iban::is_plausible(&chunk[at - 2..]) || spaced_nino(chunk, at - 2).is_some())
         || head(2, 9, dea)
         || head(5, 10, in_pan)
         || head(6, 16, codice_fiscale)
