@@ -1,5 +1,6 @@
 //! Words that say what a number is: "routing", "SSN", "phone" near it, or the key it stands under.
 
+use crate::name::{class_of_name, NameClass};
 use crate::scan::Gate;
 
 /// Groups of keywords, as bits.
@@ -303,7 +304,8 @@ pub(crate) struct Context {
     /// The first hit that the last question was about.
     first: usize,
     done: usize,
-    key: Option<u32>,
+    /// The groups of the key, and whether it is a name for phone numbers.
+    key: Option<(u32, bool)>,
     /// The start of the number that was asked about last, and the groups of all words around it.
     around: Option<(usize, u32)>,
     /// Numbers from the first on whose surroundings end at the second at the latest have no word
@@ -334,7 +336,7 @@ impl Context {
         start: usize,
         groups: u32,
     ) -> bool {
-        if self.of_key(keywords, key) & groups != 0 {
+        if self.named(keywords, key, start) & groups != 0 {
             return true;
         }
         let to = text.len().min(start + SPAN + AFTER);
@@ -370,7 +372,7 @@ impl Context {
         if !self.may_be_near(keywords, text, key, start, groups) {
             return false;
         }
-        if self.of_key(keywords, key) & groups != 0 {
+        if self.named(keywords, key, start) & groups != 0 {
             return true;
         }
         let to = text.len().min(end + AFTER);
@@ -388,7 +390,7 @@ impl Context {
         start: usize,
         groups: u32,
     ) -> Option<usize> {
-        let of_key = self.of_key(keywords, key) & groups != 0;
+        let of_key = self.named(keywords, key, start) & groups != 0;
         self.between(keywords, text, start, start)
             .filter(|hit| hit.1 & groups != 0)
             .last()
@@ -409,9 +411,18 @@ impl Context {
             .any(|hit| hit.0 == at && hit.1 & groups != 0)
     }
 
+    /// The groups that the key says of a number at `start`. Words that go with phones count in it as
+    /// in front of the text, since the gate sees no further; a name for phone numbers always does.
     #[inline]
-    fn of_key(&mut self, keywords: &Keywords, key: &[u8]) -> u32 {
-        *self.key.get_or_insert_with(|| keywords.of_key(key))
+    fn named(&mut self, keywords: &Keywords, key: &[u8], start: usize) -> u32 {
+        let (groups, always) = *self.key.get_or_insert_with(|| {
+            let phone = class_of_name(key) == NameClass::Phone;
+            (keywords.of_key(key), phone)
+        });
+        match always || start + key.len() < BEFORE {
+            true => groups,
+            false => groups & !(group::PHONE | group::CALL),
+        }
     }
 
     /// In front of this offset every word that begins is known: one that begins near the end of what

@@ -1,125 +1,92 @@
 //! Values behind a name that says they are secret: `password=…`, `"api_key": "…"`,
 //! `Authorization: Bearer …`, and the same as keys of a record.
 
+mod scheme;
 mod value;
 
 use std::ops::Range;
 
-use super::Inspection;
-use crate::catalog::Id;
+use super::{phone, Inspection};
+use crate::name::{class_of_name, is_name, name_before, NameClass};
 
+pub(crate) use scheme::credentials;
 pub(crate) use value::is_secret_value;
 use value::{is_token, MIN_RANDOM};
 
-/// Longest name looked at.
-const MAX_NAME: usize = 64;
 /// Bytes of the header of a string, at most.
 const HEADER: usize = 5;
+/// Fewest digits of a phone number.
+const MIN_PHONE: usize = 7;
 /// Longest value without quotes.
 const MAX_VALUE: usize = 4096;
 
 /// What a name says of its value.
+struct Named {
+    class: NameClass,
+    /// The sign, or whatever stands between name and value.
+    sign: usize,
+    form: Form,
+}
+
+/// How name and value are joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NameClass {
-    /// Nothing.
-    Plain,
-    /// A password: any value is secret.
-    Password,
-    /// A key or token: secret if it looks random.
-    Key,
-    /// An HTTP header: a scheme, then credentials.
-    Authorization,
+enum Form {
+    /// `name=value`, `"name": "value"`
+    Sign,
+    /// `<name>value</name>`
+    Element,
+    /// `--name value`
+    Argument,
 }
 
-impl NameClass {
-    /// The detector that reports values under such a name.
-    pub(crate) fn id(self) -> Id {
-        if self == NameClass::Password {
-            Id::Password
-        } else {
-            Id::Secret
-        }
+impl Named {
+    /// The name in front of the sign at `at`, or the one that starts there behind two hyphens.
+    fn at(text: &[u8], at: usize) -> Option<Self> {
+        let (name, sign, form) = match text[at] {
+            b':' | b'=' => (name_before(text, at), at, Form::Sign),
+            b'>' => {
+                let name = name_before(text, at);
+                let opened = name.end == at && is_opened(&text[..name.start]);
+                (opened.then_some(name)?, at, Form::Element)
+            }
+            letter if letter.is_ascii_alphabetic() && text[..at].ends_with(b"--") => {
+                let name = argument(text, at);
+                (name.clone(), name.end, Form::Argument)
+            }
+            _ => return None,
+        };
+        let class = class_of_name(&text[name]);
+        (class != NameClass::Plain).then_some(Named { class, sign, form })
     }
 }
 
-/// An end of names, in lower case without `_`, `-` and `.`, and what it says. The flag: a longer word
-/// may end so.
-type Name = (&'static [u8], NameClass, bool);
-
-/// The names by their last three letters.
-const NAMES: &[(&[u8; 3], &[Name])] = &[
-    (
-        b"ion",
-        &[(b"authorization", NameClass::Authorization, false)],
-    ),
-    (b"ord", &[(b"password", NameClass::Password, true)]),
-    (b"swd", &[(b"passwd", NameClass::Password, true)]),
-    (b"pwd", &[(b"pwd", NameClass::Password, false)]),
-    (b"ase", &[(b"passphrase", NameClass::Password, true)]),
-    (b"ode", &[(b"passcode", NameClass::Password, true)]),
-    (b"ass", &[(b"pass", NameClass::Password, false)]),
-    (
-        b"ret",
-        &[
-            (b"clientsecret", NameClass::Password, true),
-            (b"appsecret", NameClass::Password, false),
-            (b"secret", NameClass::Key, false),
-        ],
-    ),
-    (b"ken", &[(b"token", NameClass::Key, false)]),
-    (
-        b"key",
-        &[
-            (b"secretkey", NameClass::Password, true),
-            (b"secretaccesskey", NameClass::Password, true),
-            (b"apikey", NameClass::Key, false),
-            (b"accesskey", NameClass::Key, false),
-            (b"authkey", NameClass::Key, false),
-            (b"privatekey", NameClass::Key, false),
-            (b"signingkey", NameClass::Key, false),
-            (b"encryptionkey", NameClass::Key, false),
-            (b"accountkey", NameClass::Key, false),
-            (b"sharedaccesskey", NameClass::Key, false),
-        ],
-    ),
-    (b"als", &[(b"credentials", NameClass::Key, false)]),
-    (b"ial", &[(b"credential", NameClass::Key, false)]),
-    (b"yid", &[(b"accesskeyid", NameClass::Key, false)]),
-];
-/// Where "ion" is among them.
-const ION: usize = 0;
-
-/// For each of the three places and each byte there, in either case, the tails that have it: a bit
-/// each.
-static TAILS: [[u16; 256]; 3] = {
-    let mut tails = [[0u16; 256]; 3];
-    let mut tail = 0;
-    while tail < NAMES.len() {
-        let mut place = 0;
-        while place < 3 {
-            let letter = NAMES[tail].0[place];
-            tails[place][letter as usize] |= 1 << tail;
-            tails[place][letter.to_ascii_uppercase() as usize] |= 1 << tail;
-            place += 1;
-        }
-        tail += 1;
-    }
-    tails
-};
-
-/// Which of [`NAMES`] may end in the last letters of `name`.
-#[inline]
-fn tail_of(name: &[u8]) -> Option<usize> {
-    let [first, second, third] = name.last_chunk::<3>()?;
-    let tails = TAILS[0][usize::from(*first)]
-        & TAILS[1][usize::from(*second)]
-        & TAILS[2][usize::from(*third)];
-    (tails != 0).then(|| tails.trailing_zeros() as usize)
+/// Whether a name behind `before` is that of an element that begins: `<name`, `<ns:name`.
+fn is_opened(before: &[u8]) -> bool {
+    let prefix = match before {
+        [.., b'<'] => return true,
+        [prefix @ .., b':'] => prefix,
+        _ => return false,
+    };
+    let letters = prefix
+        .iter()
+        .rev()
+        .take(16)
+        .take_while(|b| is_name(**b))
+        .count();
+    letters > 0 && prefix[..prefix.len() - letters].ends_with(b"<")
 }
 
-/// What the name that ends in front of `at` says of its value.
-fn named(buf: &[u8], at: usize) -> NameClass {
-    class_of_name(&buf[name_before(buf, at)])
+/// The name of the argument that starts at `at`, if a blank follows; else nothing.
+fn argument(text: &[u8], at: usize) -> Range<usize> {
+    let len = text[at..]
+        .iter()
+        .take(64)
+        .take_while(|b| is_name(**b))
+        .count();
+    match text.get(at + len) {
+        Some(b' ' | b'\t') => at..at + len,
+        _ => at..at,
+    }
 }
 
 /// The same in raw msgpack, where the length in the header of a string may look like a letter of its
@@ -143,45 +110,55 @@ fn named_in_string(buf: &[u8], name: Range<usize>) -> NameClass {
         .unwrap_or(NameClass::Plain)
 }
 
-/// The name that ends in front of `at`; empty if it ends like none of the table.
-#[inline]
-fn name_before(buf: &[u8], at: usize) -> Range<usize> {
-    let mut end = at;
-    // Quotes and blanks may stand between the name and the sign.
-    while end > 0 && at - end < 4 && matches!(buf[end - 1], b'"' | b'\'' | b'\\' | b' ' | b']') {
-        end -= 1;
-    }
-    match tail_of(&buf[..end]) {
-        None => end..end,
-        // Words in "ion" are many, names of the table in "ion" only one.
-        Some(ION) if !is_authorization(&buf[..end]) => end..end,
-        Some(_) => name_start(buf, end)..end,
-    }
-}
-
-fn is_authorization(name: &[u8]) -> bool {
-    let last = name.last_chunk::<13>();
-    last.is_some_and(|last| last.eq_ignore_ascii_case(b"authorization"))
-}
-
-/// Whether the name that ends in front of `at` in raw msgpack ends like a name of the table.
+/// Whether a name of the table ends in front of `at` in raw msgpack, or begins there behind two
+/// hyphens, and something follows that may be its value.
 #[inline]
 pub(super) fn plausible(buf: &[u8], at: usize) -> bool {
-    let name = name_before(buf, at);
+    let (name, sign) = match buf.get(at) {
+        Some(b) if b.is_ascii_alphabetic() => {
+            let name = argument(buf, at);
+            (name.clone(), name.end)
+        }
+        _ => (name_before(buf, at), at),
+    };
     if name.is_empty() {
         return false;
     }
     match named_in_string(buf, name) {
         NameClass::Plain => false,
-        NameClass::Key => may_be_random(buf, at),
-        NameClass::Password | NameClass::Authorization => true,
+        NameClass::Key => may_be_random(buf, sign),
+        NameClass::Phone => may_be_phone(buf, sign),
+        NameClass::Password | NameClass::Pass | NameClass::Authorization => true,
+    }
+}
+
+/// Whether what is named at `at` may be a phone number that nothing but its name tells from other
+/// numbers: seven digits or more in one behind a sign, or any string, array or number of a record.
+fn may_be_phone(buf: &[u8], at: usize) -> bool {
+    match buf.get(at) {
+        // A short string, nil, a boolean, a small number.
+        Some(0xa0..=0xa6 | 0xc0..=0xc3 | 0xcc | 0xcd) => false,
+        Some(0x80..) | None => true,
+        Some(_) => {
+            let joint =
+                |b: &u8| matches!(b, b':' | b'=' | b'>' | b' ' | b'"' | b'\'' | b'\\' | b'+');
+            let value = buf[at..]
+                .iter()
+                .take(MIN_PHONE + 6)
+                .skip_while(|b| joint(b));
+            value
+                .take(MIN_PHONE)
+                .take_while(|b| b.is_ascii_digit())
+                .count()
+                == MIN_PHONE
+        }
     }
 }
 
 /// Whether enough bytes of a key or token follow the sign at `at`. Behind a msgpack key the header
 /// of the value follows instead.
 fn may_be_random(buf: &[u8], at: usize) -> bool {
-    if !matches!(buf.get(at), Some(b':' | b'=')) {
+    if !matches!(buf.get(at), Some(b':' | b'=' | b'>' | b' ' | b'\t')) {
         return true;
     }
     let blank = |b: &u8| {
@@ -197,77 +174,33 @@ fn may_be_random(buf: &[u8], at: usize) -> bool {
     value.take(MIN_RANDOM).take_while(|b| is_token(b)).count() >= MIN_RANDOM
 }
 
-/// Whether a key ends like a name of the table.
-pub(crate) fn is_name_plausible(key: &[u8]) -> bool {
-    plausible(key, key.len())
-}
-
-fn is_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
-}
-
-fn name_start(buf: &[u8], end: usize) -> usize {
-    let floor = end.saturating_sub(MAX_NAME);
-    let mut start = end;
-    while start > floor && is_name(buf[start - 1]) {
-        start -= 1;
-    }
-    start
-}
-
-/// What a name says of its value.
-pub(crate) fn class_of_name(name: &[u8]) -> NameClass {
-    let names = tail_of(name).map_or(&[][..], |tail| NAMES[tail].1);
-    names
-        .iter()
-        .find(|(end, _, inside)| ends_with(name, end, *inside))
-        .map_or(NameClass::Plain, |(_, class, _)| *class)
-}
-
-/// Whether `name` ends in the word `end`, whatever its case and with `_`, `-`, `.` and blanks left
-/// out. Unless `inside`, the word must start a part of the name: `authToken`, not `wtoken`.
-pub(super) fn ends_with(name: &[u8], end: &[u8], inside: bool) -> bool {
-    let mut at = name.len();
-    let mut first = 0;
-    for wanted in end.iter().rev() {
-        while at > 0 && matches!(name[at - 1], b'_' | b'-' | b'.' | b' ') {
-            at -= 1;
-        }
-        if at == 0 || name[at - 1].to_ascii_lowercase() != *wanted {
-            return false;
-        }
-        at -= 1;
-        first = at;
-    }
-    let Some(before) = first.checked_sub(1).map(|n| name[n]) else {
-        return true;
-    };
-    inside
-        || !before.is_ascii_alphanumeric()
-        || (name[first].is_ascii_uppercase() && !before.is_ascii_uppercase())
-}
-
-/// Verifies the value behind the sign at `at`; returns whether the name is one of the table.
+/// Verifies the value of the name at `at`; returns whether the name is one of the table.
 pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) -> bool {
     let text = i.text;
-    if at < *done || !matches!(text[at], b':' | b'=') {
+    if at < *done {
         return false;
     }
-    let class = named(text, at);
-    if class == NameClass::Plain || (class == NameClass::Key && !may_be_random(text, at)) {
+    let Some(named) = Named::at(text, at) else {
+        return false;
+    };
+    let class = named.class;
+    if class == NameClass::Key && !may_be_random(text, named.sign) {
         return false;
     }
     if !i.wants(class.id()) {
         return true;
     }
-    let Some((start, end)) = value_at(text, at, class) else {
+    let Some((start, end)) = value_at(text, &named) else {
         return true;
     };
+    if class == NameClass::Phone {
+        phone::find_named(i, start, end);
+        return false;
+    }
     *done = end;
-    let span = if class == NameClass::Authorization {
-        credentials(text, start, end)
-    } else {
-        Some((start, end))
+    let span = match class {
+        NameClass::Authorization => credentials(text, start, end),
+        _ => Some((start, end)),
     };
     if let Some((start, end)) = span {
         let valid = is_secret_value(class, &text[start..end]);
@@ -276,9 +209,13 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) -> bool 
     true
 }
 
-/// Span of the value behind the sign at `at`, without quotes.
-fn value_at(text: &[u8], at: usize, class: NameClass) -> Option<(usize, usize)> {
+/// Span of the value of a name, without quotes.
+fn value_at(text: &[u8], named: &Named) -> Option<(usize, usize)> {
+    let at = named.sign;
     let mut start = at + 1;
+    if named.form == Form::Element {
+        return element(text, start);
+    }
     // "=>", ":=", "=="
     while start < text.len() && start < at + 3 && matches!(text[start], b'=' | b'>') {
         start += 1;
@@ -296,15 +233,23 @@ fn value_at(text: &[u8], at: usize, class: NameClass) -> Option<(usize, usize)> 
     let first = *text.get(start)?;
     if matches!(first, b'"' | b'\'' | b'`') {
         start += 1;
-        let rest = text.get(start..limit)?;
-        let mut end = start + memchr::memchr(first, rest).unwrap_or(rest.len());
-        while end > start && text[end - 1] == b'\\' {
-            end -= 1;
-        }
+        let end = start + quoted(text.get(start..limit)?, first, escaped);
         return (end > start).then_some((start, end));
     }
+    // A further argument follows.
+    if named.form == Form::Argument && first == b'-' {
+        return None;
+    }
+    let header = named.class == NameClass::Authorization;
+    if header && scheme::has_parameters(&text[start..limit]) {
+        let quote = before_name(text, at);
+        let rest = &text[start..limit];
+        let stop = |b: &u8| matches!(b, b'\n' | b'\r') || Some(*b) == quote;
+        let len = rest.iter().position(stop).unwrap_or(rest.len());
+        return Some((start, start + len));
+    }
     let stops = |byte: u8| match byte {
-        b' ' => class != NameClass::Authorization,
+        b' ' => !header,
         b'\t' | b'\n' | b'\r' | b'"' | b'\'' | b',' | b';' | b'&' | b')' | b']' | b'}' | b'<'
         | b'>' | b'\\' | b'|' => true,
         _ => false,
@@ -325,91 +270,60 @@ fn value_at(text: &[u8], at: usize, class: NameClass) -> Option<(usize, usize)> 
     (len > 0).then_some((start, start + len))
 }
 
-/// The credentials of an `Authorization` header: behind the scheme.
-pub(crate) fn credentials(text: &[u8], start: usize, end: usize) -> Option<(usize, usize)> {
-    let value = &text[start..end];
-    for scheme in [
-        &b"bearer"[..],
-        b"basic",
-        b"token",
-        b"apikey",
-        b"negotiate",
-        b"digest",
-    ] {
-        let Some(rest) = value.get(scheme.len()..) else {
-            continue;
-        };
-        if value[..scheme.len()].eq_ignore_ascii_case(scheme) && rest.first() == Some(&b' ') {
-            let blanks = rest.iter().take_while(|b| **b == b' ').count();
-            let first = start + scheme.len() + blanks;
-            let len = if scheme == b"digest" {
-                end - first
-            } else {
-                let rest = &text[first..end];
-                rest.iter().position(|b| *b == b' ').unwrap_or(rest.len())
-            };
-            return (len > 0).then_some((first, first + len));
+/// What is in the element whose content starts at `start`.
+fn element(text: &[u8], start: usize) -> Option<(usize, usize)> {
+    const OPEN: &[u8] = b"<![CDATA[";
+    let limit = text.len().min(start + MAX_VALUE);
+    let rest = text.get(start..limit)?;
+    let (start, rest) = match rest.strip_prefix(OPEN) {
+        Some(rest) => (start + OPEN.len(), rest),
+        None => (start, rest),
+    };
+    let len = memchr::memchr2(b'<', b']', rest).unwrap_or(rest.len());
+    (len > 0).then_some((start, start + len))
+}
+
+/// Length of what stands in quotes; those behind a backslash belong to it, unless the first one was.
+fn quoted(rest: &[u8], quote: u8, escaped: bool) -> usize {
+    let mut from = 0;
+    while let Some(n) = memchr::memchr(quote, &rest[from..]) {
+        let end = from + n;
+        let slashes = rest[..end]
+            .iter()
+            .rev()
+            .take_while(|b| **b == b'\\')
+            .count();
+        if escaped {
+            return end - slashes;
         }
+        if slashes % 2 == 0 {
+            return end;
+        }
+        from = end + 1;
     }
-    // No scheme: the first word, if it is alone.
-    (!value.contains(&b' ')).then_some((start, end))
+    rest.len()
+}
+
+/// The quote in front of the name whose sign is at `at`.
+fn before_name(text: &[u8], at: usize) -> Option<u8> {
+    let name = name_before(text, at);
+    let quote = text[..name.start].last()?;
+    matches!(quote, b'"' | b'\'').then_some(*quote)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::name::NAMES;
 
     #[test]
     fn every_name_has_its_tail_in_the_table() {
-        for (name, class, _) in NAMES.iter().flat_map(|(_, names)| *names) {
-            let text = [name, &b"=abcdefghijkl"[..]].concat();
-            assert!(plausible(&text, name.len()), "{class:?}");
+        for (name, class, _) in NAMES.iter().flat_map(|tail| tail.names) {
+            let value = match class {
+                NameClass::Phone => &b"=1234567"[..],
+                _ => b"=abcdefghijkl",
+            };
+            assert!(plausible(&[name, value].concat(), name.len()), "{class:?}");
         }
-    }
-
-    #[test]
-    fn names_are_classed_by_how_they_end() {
-        for name in [
-            "password",
-            "DB_PASSWORD",
-            "userPassword",
-            "spring.datasource.password",
-            "pwd",
-            "db_pass",
-            "client-secret",
-        ] {
-            assert_eq!(
-                class_of_name(name.as_bytes()),
-                NameClass::Password,
-                "{name}"
-            );
-        }
-        for name in [
-            "api_key",
-            "apiKey",
-            "x-api-key",
-            "access_token",
-            "accessToken",
-            "secret",
-            "API-KEY",
-        ] {
-            assert_eq!(class_of_name(name.as_bytes()), NameClass::Key, "{name}");
-        }
-        for name in [
-            "compass",
-            "bypass",
-            "key",
-            "monkey",
-            "tokens",
-            "author",
-            "passwordless",
-            "",
-        ] {
-            assert_eq!(class_of_name(name.as_bytes()), NameClass::Plain, "{name}");
-        }
-        assert_eq!(
-            class_of_name(b"Proxy-Authorization"),
-            NameClass::Authorization
-        );
     }
 }

@@ -1,7 +1,7 @@
 //! The word directly in front of a number, which may say that it is an identifier: `order_id=`,
 //! `"isbn": "`, `[session `.
 
-use super::assignment::ends_with;
+use crate::name::ends_with;
 
 /// Longest word looked at.
 const MAX: usize = 32;

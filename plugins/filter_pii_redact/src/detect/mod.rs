@@ -18,13 +18,12 @@ mod token;
 mod url;
 
 use crate::catalog::{Id, Set};
-use crate::keywords::{group, Context, Keywords};
+use crate::keywords::{Context, Keywords};
+use crate::name::{class_of_name, NameClass};
 use crate::rules::UserRule;
 use crate::scan::{Gate, Kind, Shapes};
 
-pub(crate) use assignment::{
-    class_of_name, credentials, is_name_plausible, is_secret_value, NameClass,
-};
+pub(crate) use assignment::{credentials, is_secret_value};
 pub(crate) use card::TEST_CARDS;
 pub(crate) use phone::Plan;
 
@@ -147,9 +146,11 @@ impl Finder {
         &self.settings
     }
 
-    /// Whether the name of a field announces phone numbers. The gate looks for such words nearby only.
-    pub(crate) fn announces_phones(&self, key: &[u8]) -> bool {
-        self.text_shapes.phone && self.keywords.of_key(key) & (group::PHONE | group::CALL) != 0
+    /// Whether the value of a field is to be looked at because of its name. The gate says the same of
+    /// such a name in front of its value.
+    pub(crate) fn announces(&self, key: &[u8]) -> bool {
+        let class = class_of_name(key);
+        class != NameClass::Plain && self.settings.set.has(class.id())
     }
 
     /// Offset of the first byte at or after `from` of raw msgpack that could be sensitive.
@@ -188,6 +189,13 @@ impl Finder {
         let mut done = Done::default();
         let mut tokens = false;
         let (gate, shapes) = (self.gate, self.text_shapes);
+        if text.len() <= FIELD && class_of_name(key) == NameClass::Phone && shapes.phone {
+            phone::find_named(&mut inspection, 0, text.len());
+            let digits = text.iter().enumerate().filter(|(_, b)| b.is_ascii_digit());
+            for (at, _) in digits {
+                number::find(&mut inspection, gate, at, groups, &mut done.number);
+            }
+        }
         gate.windows(text, 0, shapes, |window, hits| {
             hits.pass_numbers(window, done.number);
             hits.each(text, window, shapes, |kind, at| {
@@ -249,6 +257,9 @@ fn plausible(chunk: &[u8], kind: Kind, at: usize) -> bool {
     }
 }
 
+/// Longest value of a field for phone numbers in which every digit is looked at.
+const FIELD: usize = 64;
+
 /// How far each family has come in a string, so that no byte is verified twice.
 #[derive(Clone, Copy, Debug, Default)]
 struct Done {
@@ -276,7 +287,7 @@ fn shapes_of(set: Set) -> Shapes {
         code: set.any(&[Iban, CodiceFiscale, Nino, InPan, Dea, Dni, Nie, Nir]),
         long: set.any(&[Btc, Eth]),
         token: token::wanted(set),
-        assign: set.any(&[Password, Secret, AzureKey]),
+        assign: set.any(&[Password, Secret, AzureKey, Phone]),
         escape: true,
         ip: set.has(Id::Ip),
         mac: set.has(Id::Mac),

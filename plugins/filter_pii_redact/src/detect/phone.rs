@@ -13,6 +13,7 @@ use crate::catalog::Id;
 use crate::keywords::group::{CALL, PHONE};
 use crate::keywords::Keywords;
 
+pub(super) use announced::find_named;
 use form::is_time;
 pub(crate) use plan::Plan;
 use plan::Style;

@@ -1,7 +1,7 @@
 //! Names of fields that announce what is in them, however far it is from the name: the gate looks at
 //! what is near only.
 
-use crate::detect::{self, Finder};
+use crate::detect::Finder;
 
 /// Names whose answer is kept.
 const SLOTS: usize = 64;
@@ -30,7 +30,7 @@ impl Names {
             return false;
         };
         if name.len() > LONGEST {
-            return ask(finder, name);
+            return finder.announces(name);
         }
         let middle = name[name.len() / 2];
         let mix = [*first, middle, *last, name.len() as u8];
@@ -41,12 +41,8 @@ impl Names {
         if kept != name {
             kept.clear();
             kept.extend_from_slice(name);
-            *announces = ask(finder, name);
+            *announces = finder.announces(name);
         }
         *announces
     }
-}
-
-fn ask(finder: &Finder, name: &[u8]) -> bool {
-    detect::is_name_plausible(name) || finder.announces_phones(name)
 }

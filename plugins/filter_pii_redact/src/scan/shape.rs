@@ -87,7 +87,7 @@ pub(super) fn hits<V: Vector>(
     let equal = |byte| v.bits(v.equal(bytes, byte));
     let digit = v.bits(v.within(bytes, b'0', b'9'));
     let letter = v.bits(v.within(v.fold(bytes), b'a', b'z'));
-    let sign = v.bits(v.or(v.equal(bytes, b':'), v.equal(bytes, b'=')));
+    let sign = v.bits(v.or(v.equal(bytes, b':'), v.within(bytes, b'=', b'>')));
     let high = v.bits(v.high(bytes));
     let hyphen = equal(b'-');
     let dot = equal(b'.');
@@ -105,8 +105,9 @@ pub(super) fn hits<V: Vector>(
     }
     if shapes.assign {
         // A name ends in a letter or a quote, and a msgpack key is followed by a header byte, most
-        // of which have the high bit.
-        hits.assign = (sign & !(digit << 1)) | (high & letter << 1);
+        // of which have the high bit. The name of an argument stands behind two hyphens.
+        let argument = letter & hyphen << 1 & hyphen << 2 & !(hyphen << 3);
+        hits.assign = (sign & !(digit << 1)) | (high & letter << 1) | argument;
     }
     if shapes.int && high != 0 {
         // 0xce, 0xcf, 0xd2, 0xd3

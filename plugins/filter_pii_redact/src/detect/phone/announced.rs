@@ -92,6 +92,32 @@ pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
     valid && i.report(Id::Phone, start, extended, true)
 }
 
+/// The value `start..end` of a name for phone numbers, if it is digits in one.
+pub(in crate::detect) fn find_named(i: &mut Inspection<'_>, start: usize, end: usize) {
+    let value = &i.text[start..end];
+    let blanks = value.len() - value.trim_ascii_start().len();
+    let value = value.trim_ascii();
+    let start = start + blanks;
+    let digits = value.iter().all(u8::is_ascii_digit);
+    // Ten and thirteen digits that begin with a 1 are a time, so are eight that are a day.
+    let plain = match value.len() {
+        8 => digits && !is_day(value),
+        10 | 13 => value[0] != b'1',
+        7..=12 => true,
+        _ => false,
+    };
+    if digits && plain && value.iter().any(|b| *b != value[0]) {
+        i.report(Id::Phone, start, start + value.len(), true);
+    }
+}
+
+/// `20240131`
+fn is_day(digits: &[u8]) -> bool {
+    let part = |from: usize| (digits[from] - b'0') * 10 + digits[from + 1] - b'0';
+    let century = matches!(&digits[..2], b"19" | b"20");
+    century && (1..=12).contains(&part(4)) && (1..=31).contains(&part(6))
+}
+
 /// Whether a number is grouped as phone numbers are, so that words count that go with other
 /// numbers as well.
 fn is_usual(row: &Row<'_>, groups: usize, total: usize) -> bool {

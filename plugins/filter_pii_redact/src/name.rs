@@ -1,0 +1,319 @@
+//! What names say of their values.
+
+use std::ops::Range;
+
+use crate::catalog::Id;
+
+/// Longest name looked at.
+const MAX_NAME: usize = 64;
+
+/// What a name says of its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NameClass {
+    /// Nothing.
+    Plain,
+    /// A password: any value is secret.
+    Password,
+    /// The same, or a count of what has passed.
+    Pass,
+    /// A key or token: secret if it looks random.
+    Key,
+    /// An HTTP header: a scheme, then credentials.
+    Authorization,
+    /// A phone number, at times without anything else that tells it from other numbers.
+    Phone,
+}
+
+use NameClass::{Authorization, Key, Password, Phone};
+
+impl NameClass {
+    /// The detector that reports values under such a name.
+    pub(crate) fn id(self) -> Id {
+        match self {
+            Password | NameClass::Pass => Id::Password,
+            Phone => Id::Phone,
+            NameClass::Plain | Key | Authorization => Id::Secret,
+        }
+    }
+}
+
+/// An end of names, in lower case without `_`, `-` and `.`, and what it says. The flag: a longer word
+/// may end so.
+type Name = (&'static [u8], NameClass, bool);
+
+/// Names that end alike.
+pub(crate) struct Tail {
+    /// Their last three bytes.
+    last: &'static [u8; 3],
+    /// A longer end that all of them have, since many other words end in these three.
+    end: &'static [u8],
+    pub(crate) names: &'static [Name],
+}
+
+const fn tail(last: &'static [u8; 3], end: &'static [u8], names: &'static [Name]) -> Tail {
+    Tail { last, end, names }
+}
+
+/// The names by their last letters.
+pub(crate) const NAMES: &[Tail] = &[
+    tail(
+        b"ion",
+        b"authorization",
+        &[(b"authorization", Authorization, false)],
+    ),
+    tail(b"ord", b"password", &[(b"password", Password, true)]),
+    tail(b"swd", b"passwd", &[(b"passwd", Password, true)]),
+    tail(b"pwd", b"pwd", &[(b"pwd", Password, false)]),
+    tail(b"ase", b"phrase", &[(b"passphrase", Password, true)]),
+    tail(b"ode", b"code", &[(b"passcode", Password, true)]),
+    tail(b"ass", b"pass", &[(b"pass", NameClass::Pass, false)]),
+    tail(
+        b"ret",
+        b"secret",
+        &[
+            (b"clientsecret", Password, true),
+            (b"appsecret", Password, false),
+            (b"secret", Key, true),
+        ],
+    ),
+    tail(b"ken", b"token", &[(b"token", Key, true)]),
+    tail(
+        b"key",
+        b"key",
+        &[
+            (b"secretkey", Password, true),
+            (b"secretaccesskey", Password, true),
+            (b"apikey", Key, true),
+            (b"accesskey", Key, false),
+            (b"authkey", Key, false),
+            (b"privatekey", Key, false),
+            (b"signingkey", Key, false),
+            (b"encryptionkey", Key, false),
+            (b"masterkey", Key, false),
+            (b"accountkey", Key, false),
+            (b"sharedaccesskey", Key, false),
+        ],
+    ),
+    tail(b"als", b"credentials", &[(b"credentials", Key, false)]),
+    tail(b"ial", b"credential", &[(b"credential", Key, false)]),
+    tail(b"yid", b"id", &[(b"accesskeyid", Key, false)]),
+    // Of signed URLs and requests.
+    tail(b"sig", b"sig", &[(b"sig", Key, false)]),
+    tail(
+        b"ure",
+        b"signature",
+        &[
+            (b"amzsignature", Key, false),
+            (b"googsignature", Key, false),
+        ],
+    ),
+    tail(
+        b"one",
+        b"phone",
+        &[
+            (b"phone", Phone, false),
+            (b"telephone", Phone, false),
+            (b"cellphone", Phone, false),
+            (b"mobilephone", Phone, false),
+            (b"homephone", Phone, false),
+            (b"workphone", Phone, false),
+        ],
+    ),
+    tail(b"nes", b"phones", &[(b"phones", Phone, false)]),
+    tail(b"fon", b"telefon", &[(b"telefon", Phone, false)]),
+    tail(b"ile", b"mobile", &[(b"mobile", Phone, false)]),
+    tail(b"tel", b"tel", &[(b"tel", Phone, false)]),
+    tail(b"ell", b"cell", &[(b"cell", Phone, false)]),
+    tail(b"fax", b"fax", &[(b"fax", Phone, false)]),
+    tail(b"sdn", b"msisdn", &[(b"msisdn", Phone, false)]),
+    tail(
+        b"ber",
+        b"number",
+        &[
+            (b"phonenumber", Phone, false),
+            (b"telephonenumber", Phone, false),
+            (b"mobilenumber", Phone, false),
+            (b"cellnumber", Phone, false),
+            (b"telnumber", Phone, false),
+            (b"faxnumber", Phone, false),
+            (b"contactnumber", Phone, false),
+        ],
+    ),
+    tail(b"num", b"num", &[(b"phonenum", Phone, false)]),
+    tail(
+        b"eno",
+        b"no",
+        &[(b"phoneno", Phone, false), (b"mobileno", Phone, false)],
+    ),
+    tail(
+        b"_no",
+        b"no",
+        &[(b"phoneno", Phone, false), (b"mobileno", Phone, false)],
+    ),
+];
+
+/// For each of the three places and each byte there, in either case, the tails that have it: a bit
+/// each.
+static TAILS: [[u32; 256]; 3] = {
+    let mut tails = [[0u32; 256]; 3];
+    let mut tail = 0;
+    while tail < NAMES.len() {
+        let mut place = 0;
+        while place < 3 {
+            let letter = NAMES[tail].last[place];
+            tails[place][letter as usize] |= 1 << tail;
+            tails[place][letter.to_ascii_uppercase() as usize] |= 1 << tail;
+            place += 1;
+        }
+        tail += 1;
+    }
+    tails
+};
+
+/// Those of [`NAMES`] that end in the last letters of `name`.
+#[inline]
+fn tail_of(name: &[u8]) -> Option<&'static Tail> {
+    let [first, second, third] = name.last_chunk::<3>()?;
+    let tails = TAILS[0][usize::from(*first)]
+        & TAILS[1][usize::from(*second)]
+        & TAILS[2][usize::from(*third)];
+    if tails == 0 {
+        return None;
+    }
+    let tail = &NAMES[tails.trailing_zeros() as usize];
+    let end = name.get(name.len().checked_sub(tail.end.len())?..)?;
+    end.eq_ignore_ascii_case(tail.end).then_some(tail)
+}
+
+/// The name that ends in front of `at`; empty if it ends like none of the table.
+#[inline]
+pub(crate) fn name_before(buf: &[u8], at: usize) -> Range<usize> {
+    let mut end = at;
+    // Quotes and blanks may stand between the name and the sign.
+    while end > 0 && at - end < 4 && matches!(buf[end - 1], b'"' | b'\'' | b'\\' | b' ' | b']') {
+        end -= 1;
+    }
+    match tail_of(&buf[..end]) {
+        None => end..end,
+        Some(_) => name_start(buf, end)..end,
+    }
+}
+
+pub(crate) fn is_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
+}
+
+fn name_start(buf: &[u8], end: usize) -> usize {
+    let floor = end.saturating_sub(MAX_NAME);
+    let mut start = end;
+    while start > floor && is_name(buf[start - 1]) {
+        start -= 1;
+    }
+    start
+}
+
+/// What a name says of its value.
+pub(crate) fn class_of_name(name: &[u8]) -> NameClass {
+    let names = tail_of(name).map_or(&[][..], |tail| tail.names);
+    names
+        .iter()
+        .find(|(end, _, inside)| ends_with(name, end, *inside))
+        .map_or(NameClass::Plain, |(_, class, _)| *class)
+}
+
+/// Whether `name` ends in the word `end`, whatever its case and with `_`, `-`, `.` and blanks left
+/// out. Unless `inside`, the word must start a part of the name: `authToken`, not `wtoken`.
+pub(crate) fn ends_with(name: &[u8], end: &[u8], inside: bool) -> bool {
+    let mut at = name.len();
+    let mut first = 0;
+    for wanted in end.iter().rev() {
+        while at > 0 && matches!(name[at - 1], b'_' | b'-' | b'.' | b' ') {
+            at -= 1;
+        }
+        if at == 0 || name[at - 1].to_ascii_lowercase() != *wanted {
+            return false;
+        }
+        at -= 1;
+        first = at;
+    }
+    let Some(before) = first.checked_sub(1).map(|n| name[n]) else {
+        return true;
+    };
+    inside
+        || !before.is_ascii_alphanumeric()
+        || (name[first].is_ascii_uppercase() && !before.is_ascii_uppercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_classed_by_how_they_end() {
+        for name in [
+            "password",
+            "DB_PASSWORD",
+            "userPassword",
+            "spring.datasource.password",
+            "pwd",
+            "client-secret",
+        ] {
+            assert_eq!(
+                class_of_name(name.as_bytes()),
+                NameClass::Password,
+                "{name}"
+            );
+        }
+        for name in [
+            "api_key",
+            "apiKey",
+            "x-api-key",
+            "access_token",
+            "accessToken",
+            "secret",
+            "API-KEY",
+            "authtoken",
+            "masterKey",
+            "X-Amz-Signature",
+            "sig",
+        ] {
+            assert_eq!(class_of_name(name.as_bytes()), NameClass::Key, "{name}");
+        }
+        for name in [
+            "compass",
+            "bypass",
+            "key",
+            "monkey",
+            "tokens",
+            "author",
+            "signature",
+            "barcode",
+            "none",
+            "file",
+            "number",
+            "passwordless",
+            "",
+        ] {
+            assert_eq!(class_of_name(name.as_bytes()), NameClass::Plain, "{name}");
+        }
+        for name in [
+            "phone",
+            "cellphone",
+            "customer_phone",
+            "phone_number",
+            "mobileNumber",
+            "mobile",
+            "phoneNo",
+            "phone_no",
+            "MSISDN",
+            "contact-number",
+        ] {
+            assert_eq!(class_of_name(name.as_bytes()), NameClass::Phone, "{name}");
+        }
+        assert_eq!(class_of_name(b"db_pass"), NameClass::Pass);
+        assert_eq!(
+            class_of_name(b"Proxy-Authorization"),
+            NameClass::Authorization
+        );
+    }
+}
