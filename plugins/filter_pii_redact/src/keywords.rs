@@ -58,14 +58,7 @@ const WORDS: &[(&str, u32)] = &[
     ("maestro", CARD),
     ("amex", CARD),
     ("american express", CARD),
-    ("diners", CARD),
-    ("discover", CARD),
-    ("jcb", CARD),
-    ("unionpay", CARD),
-    ("rupay", CARD),
     ("ccnum", CARD),
-    ("cvv", CARD),
-    ("cvc", CARD),
     ("pan", CARD),
     ("paid", CARD),
     ("cc", CARD),
@@ -135,18 +128,12 @@ const WORDS: &[(&str, u32)] = &[
     ("telefon", PHONE),
     ("mobile", PHONE),
     ("mobil", PHONE),
-    ("mobiel", PHONE),
     ("mob", PHONE),
     ("ph", PHONE),
     ("cel", PHONE),
     ("celular", PHONE),
-    ("cellulare", PHONE),
     ("movil", PHONE),
     ("m\u{f3}vil", PHONE),
-    ("tlf", PHONE),
-    ("gsm", PHONE),
-    ("handynummer", PHONE),
-    ("rufnummer", PHONE),
     ("cellular", PHONE),
     ("cell", PHONE),
     ("fax", PHONE),
@@ -304,7 +291,7 @@ pub(crate) struct Context {
     /// The first hit that the last question was about.
     first: usize,
     done: usize,
-    /// The groups of the key, and whether it is a name for phone numbers.
+    /// The groups of the key, and whether they count however far behind it a number is.
     key: Option<(u32, bool)>,
     /// The start of the number that was asked about last, and the groups of all words around it.
     around: Option<(usize, u32)>,
@@ -416,8 +403,9 @@ impl Context {
     #[inline]
     fn named(&mut self, keywords: &Keywords, key: &[u8], start: usize) -> u32 {
         let (groups, always) = *self.key.get_or_insert_with(|| {
-            let phone = class_of_name(key) == NameClass::Phone;
-            (keywords.of_key(key), phone)
+            let groups = keywords.of_key(key);
+            let calls = groups & (group::PHONE | group::CALL) != 0;
+            (groups, !calls || class_of_name(key) == NameClass::Phone)
         });
         match always || start + key.len() < BEFORE {
             true => groups,

@@ -37,16 +37,16 @@ impl NameClass {
     }
 }
 
-/// An end of names, in lower case without `_`, `-` and `.`, and what it says. The flag: a longer word
-/// may end so.
+/// What stands in front of an end of names, in lower case without `_`, `-` and `.`, and what the
+/// whole of it says. The flag: a longer word may end so.
 type Name = (&'static [u8], NameClass, bool);
 
 /// Names that end alike.
 pub(crate) struct Tail {
     /// Their last three bytes.
     last: &'static [u8; 3],
-    /// A longer end that all of them have, since many other words end in these three.
-    end: &'static [u8],
+    /// The end that all of them have.
+    pub(crate) end: &'static [u8],
     pub(crate) names: &'static [Name],
 }
 
@@ -56,99 +56,103 @@ const fn tail(last: &'static [u8; 3], end: &'static [u8], names: &'static [Name]
 
 /// The names by their last letters.
 pub(crate) const NAMES: &[Tail] = &[
-    tail(
-        b"ion",
-        b"authorization",
-        &[(b"authorization", Authorization, false)],
-    ),
-    tail(b"ord", b"password", &[(b"password", Password, true)]),
-    tail(b"swd", b"passwd", &[(b"passwd", Password, true)]),
-    tail(b"pwd", b"pwd", &[(b"pwd", Password, false)]),
-    tail(b"ase", b"phrase", &[(b"passphrase", Password, true)]),
-    tail(b"ode", b"code", &[(b"passcode", Password, true)]),
-    tail(b"ass", b"pass", &[(b"pass", NameClass::Pass, false)]),
+    tail(b"ion", b"authorization", &[(b"", Authorization, false)]),
+    tail(b"ord", b"password", &[(b"", Password, true)]),
+    tail(b"swd", b"passwd", &[(b"", Password, true)]),
+    tail(b"pwd", b"pwd", &[(b"", Password, false)]),
+    tail(b"ase", b"phrase", &[(b"pass", Password, true)]),
+    tail(b"ode", b"code", &[(b"pass", Password, true)]),
+    tail(b"ass", b"pass", &[(b"", NameClass::Pass, false)]),
     tail(
         b"ret",
         b"secret",
         &[
-            (b"clientsecret", Password, true),
-            (b"appsecret", Password, false),
-            (b"secret", Key, true),
+            (b"client", Password, true),
+            (b"app", Password, false),
+            (b"", Key, false),
         ],
     ),
-    tail(b"ken", b"token", &[(b"token", Key, true)]),
+    tail(
+        b"ken",
+        b"token",
+        &[
+            (b"", Key, false),
+            (b"access", Key, false),
+            (b"api", Key, false),
+            (b"auth", Key, false),
+            (b"refresh", Key, false),
+            (b"session", Key, false),
+        ],
+    ),
     tail(
         b"key",
         b"key",
         &[
-            (b"secretkey", Password, true),
-            (b"secretaccesskey", Password, true),
-            (b"apikey", Key, true),
-            (b"accesskey", Key, false),
-            (b"authkey", Key, false),
-            (b"privatekey", Key, false),
-            (b"signingkey", Key, false),
-            (b"encryptionkey", Key, false),
-            (b"masterkey", Key, false),
-            (b"accountkey", Key, false),
-            (b"sharedaccesskey", Key, false),
+            (b"secret", Password, true),
+            (b"secretaccess", Password, true),
+            (b"api", Key, false),
+            (b"access", Key, false),
+            (b"auth", Key, false),
+            (b"private", Key, false),
+            (b"signing", Key, false),
+            (b"encryption", Key, false),
+            (b"master", Key, false),
+            (b"account", Key, false),
+            (b"sharedaccess", Key, false),
         ],
     ),
-    tail(b"als", b"credentials", &[(b"credentials", Key, false)]),
-    tail(b"ial", b"credential", &[(b"credential", Key, false)]),
-    tail(b"yid", b"id", &[(b"accesskeyid", Key, false)]),
+    tail(b"als", b"credentials", &[(b"", Key, false)]),
+    tail(b"ial", b"credential", &[(b"", Key, false)]),
+    tail(b"yid", b"id", &[(b"accesskey", Key, false)]),
     // Of signed URLs and requests.
-    tail(b"sig", b"sig", &[(b"sig", Key, false)]),
+    tail(b"sig", b"sig", &[(b"", Key, false)]),
     tail(
         b"ure",
         b"signature",
-        &[
-            (b"amzsignature", Key, false),
-            (b"googsignature", Key, false),
-        ],
+        &[(b"amz", Key, false), (b"goog", Key, false)],
     ),
     tail(
         b"one",
         b"phone",
         &[
-            (b"phone", Phone, false),
-            (b"telephone", Phone, false),
-            (b"cellphone", Phone, false),
-            (b"mobilephone", Phone, false),
-            (b"homephone", Phone, false),
-            (b"workphone", Phone, false),
+            (b"", Phone, false),
+            (b"tele", Phone, false),
+            (b"cell", Phone, false),
+            (b"mobile", Phone, false),
+            (b"home", Phone, false),
+            (b"work", Phone, false),
         ],
     ),
-    tail(b"nes", b"phones", &[(b"phones", Phone, false)]),
-    tail(b"fon", b"telefon", &[(b"telefon", Phone, false)]),
-    tail(b"ile", b"mobile", &[(b"mobile", Phone, false)]),
-    tail(b"tel", b"tel", &[(b"tel", Phone, false)]),
-    tail(b"ell", b"cell", &[(b"cell", Phone, false)]),
-    tail(b"fax", b"fax", &[(b"fax", Phone, false)]),
-    tail(b"sdn", b"msisdn", &[(b"msisdn", Phone, false)]),
+    tail(b"nes", b"phones", &[(b"", Phone, false)]),
+    tail(b"fon", b"telefon", &[(b"", Phone, false)]),
+    tail(b"ile", b"mobile", &[(b"", Phone, false)]),
+    tail(b"tel", b"tel", &[(b"", Phone, false)]),
+    tail(b"ell", b"cell", &[(b"", Phone, false)]),
+    tail(b"fax", b"fax", &[(b"", Phone, false)]),
+    tail(b"sdn", b"msisdn", &[(b"", Phone, false)]),
     tail(
         b"ber",
         b"number",
         &[
-            (b"phonenumber", Phone, false),
-            (b"telephonenumber", Phone, false),
-            (b"mobilenumber", Phone, false),
-            (b"cellnumber", Phone, false),
-            (b"telnumber", Phone, false),
-            (b"faxnumber", Phone, false),
-            (b"contactnumber", Phone, false),
+            (b"phone", Phone, false),
+            (b"telephone", Phone, false),
+            (b"mobile", Phone, false),
+            (b"cell", Phone, false),
+            (b"tel", Phone, false),
+            (b"fax", Phone, false),
+            (b"contact", Phone, false),
         ],
     ),
-    tail(b"num", b"num", &[(b"phonenum", Phone, false)]),
+    tail(b"num", b"num", &[(b"phone", Phone, false)]),
     tail(
         b"eno",
         b"no",
-        &[(b"phoneno", Phone, false), (b"mobileno", Phone, false)],
+        &[(b"phone", Phone, false), (b"mobile", Phone, false)],
     ),
     tail(
         b"_no",
         b"no",
-        &[(b"phoneno", Phone, false), (b"mobileno", Phone, false)],
+        &[(b"phone", Phone, false), (b"mobile", Phone, false)],
     ),
 ];
 
@@ -214,16 +218,28 @@ fn name_start(buf: &[u8], end: usize) -> usize {
 
 /// What a name says of its value.
 pub(crate) fn class_of_name(name: &[u8]) -> NameClass {
-    let names = tail_of(name).map_or(&[][..], |tail| tail.names);
-    names
-        .iter()
-        .find(|(end, _, inside)| ends_with(name, end, *inside))
-        .map_or(NameClass::Plain, |(_, class, _)| *class)
+    let Some(tail) = tail_of(name) else {
+        return NameClass::Plain;
+    };
+    let end = name.len() - tail.end.len();
+    let found = tail.names.iter().find(|(front, _, inside)| {
+        let first = match front.is_empty() {
+            true => Some(end),
+            false => front_of(&name[..end], front),
+        };
+        first.is_some_and(|first| *inside || is_start(name, first))
+    });
+    found.map_or(NameClass::Plain, |(_, class, _)| *class)
 }
 
 /// Whether `name` ends in the word `end`, whatever its case and with `_`, `-`, `.` and blanks left
-/// out. Unless `inside`, the word must start a part of the name: `authToken`, not `wtoken`.
-pub(crate) fn ends_with(name: &[u8], end: &[u8], inside: bool) -> bool {
+/// out, and that starts a part of the name: `authToken`, not `wtoken`.
+pub(crate) fn ends_with(name: &[u8], end: &[u8]) -> bool {
+    front_of(name, end).is_some_and(|first| is_start(name, first))
+}
+
+/// Where the word `end` begins that `name` ends in.
+fn front_of(name: &[u8], end: &[u8]) -> Option<usize> {
     let mut at = name.len();
     let mut first = 0;
     for wanted in end.iter().rev() {
@@ -231,16 +247,20 @@ pub(crate) fn ends_with(name: &[u8], end: &[u8], inside: bool) -> bool {
             at -= 1;
         }
         if at == 0 || name[at - 1].to_ascii_lowercase() != *wanted {
-            return false;
+            return None;
         }
         at -= 1;
         first = at;
     }
+    Some(first)
+}
+
+/// Whether a part of the name starts at `first`.
+fn is_start(name: &[u8], first: usize) -> bool {
     let Some(before) = first.checked_sub(1).map(|n| name[n]) else {
         return true;
     };
-    inside
-        || !before.is_ascii_alphanumeric()
+    !before.is_ascii_alphanumeric()
         || (name[first].is_ascii_uppercase() && !before.is_ascii_uppercase())
 }
 

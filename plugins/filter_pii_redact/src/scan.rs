@@ -14,7 +14,7 @@ mod vector;
 use shape::{Runs, REACH};
 use vector::{Portable, Vector};
 
-pub(crate) use shape::Hits;
+pub(crate) use shape::{Hits, Words};
 pub(crate) use vector::WINDOW;
 
 /// What a candidate could belong to.

@@ -101,8 +101,11 @@ pub(super) fn find_grouped(i: &mut Inspection<'_>, row: &Row<'_>) {
     let four = first_four(i.text, first.start);
     let mut digits = None;
     for (lengths, len, printed) in GROUPINGS {
+        if !row.has(*lengths) {
+            continue;
+        }
         let issuer = issuer(four, *len);
-        if !row.has(*lengths) || issuer == Issuer::None || !i.wants(Id::Card) {
+        if issuer == Issuer::None || !i.wants(Id::Card) {
             continue;
         }
         let gap = row.gap(lengths.groups);
@@ -192,21 +195,22 @@ fn issuer(four: u32, len: usize) -> Issuer {
                 || matches!(four, 3528..=3589 | 5060 | 5061)
                 || is_maestro(four)
         }
-        _ => false,
+        _ => return Issuer::None,
     };
-    let wide = len == 16 && matches!(two, 59 | 61 | 66..=69);
+    if known {
+        return Issuer::Known;
+    }
     let rare = match len {
         13 | 14 | 17 | 18 => matches!(two, 50 | 56..=58 | 63 | 67),
         15 => one == 1 || matches!(two, 50 | 56..=58 | 63 | 67) || matches!(four, 2014 | 2149),
+        16 if matches!(two, 59 | 61 | 66..=69) => return Issuer::Wide,
         16 => one == 9 || matches!(two, 30 | 36 | 38 | 39),
         19 => matches!(two, 50 | 56..=58 | 61 | 63 | 66..=69),
         _ => false,
     };
-    match (known, wide, rare) {
-        (true, ..) => Issuer::Known,
-        (_, true, _) => Issuer::Wide,
-        (.., true) => Issuer::Rare,
-        _ => Issuer::None,
+    match rare {
+        true => Issuer::Rare,
+        false => Issuer::None,
     }
 }
 

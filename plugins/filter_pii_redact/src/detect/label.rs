@@ -83,7 +83,7 @@ pub(super) fn is_identifier(text: &[u8], key: &[u8], start: usize) -> bool {
         let len = before.take_while(|b| is_word(**b)).count();
         &text[end - len..end]
     };
-    IDENTIFIERS.iter().any(|name| ends_with(word, name, false))
+    IDENTIFIERS.iter().any(|name| ends_with(word, name))
 }
 
 fn is_joint(byte: u8) -> bool {

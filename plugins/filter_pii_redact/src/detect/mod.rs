@@ -162,7 +162,7 @@ impl Finder {
         let mut first = None;
         self.gate.windows(chunk, from, shapes, |at, hits| {
             first = hits.first(chunk, at, shapes, |kind, position| match kind {
-                Kind::Token => self.prefixes.plausible(chunk, position, at, hits),
+                Kind::Token => self.prefixes.plausible(chunk, position, at, hits.words()),
                 Kind::Phone => phone::plausible(&self.keywords, chunk, position),
                 _ => plausible(chunk, kind, position),
             });
@@ -188,6 +188,7 @@ impl Finder {
         let groups = &mut self.groups;
         let mut done = Done::default();
         let mut tokens = false;
+        let prefixes = &self.prefixes;
         let (gate, shapes) = (self.gate, self.text_shapes);
         if text.len() <= FIELD && class_of_name(key) == NameClass::Phone && shapes.phone {
             phone::find_named(&mut inspection, 0, text.len());
@@ -198,6 +199,7 @@ impl Finder {
         }
         gate.windows(text, 0, shapes, |window, hits| {
             hits.pass_numbers(window, done.number);
+            let words = hits.words();
             hits.each(text, window, shapes, |kind, at| {
                 let i = &mut inspection;
                 match kind {
@@ -214,7 +216,9 @@ impl Finder {
                     Kind::Ipv4 => network::find_ipv4(i, at, &mut done.ip),
                     Kind::Ipv6 => network::find_ipv6(i, at, &mut done.ip),
                     Kind::Mac => network::find_mac(i, at, &mut done.mac),
-                    Kind::Token => tokens = true,
+                    Kind::Token => {
+                        tokens = tokens || prefixes.worth(text, at, window, words);
+                    }
                     Kind::Escape | Kind::Int => {}
                 }
                 done.number
@@ -222,7 +226,7 @@ impl Finder {
             false
         });
         if tokens {
-            self.prefixes.find(&mut inspection);
+            prefixes.find(&mut inspection);
         }
         for (index, rule) in self.settings.user_rules.iter().enumerate() {
             let id = Id::Secret as usize + 1 + index;

@@ -57,7 +57,9 @@ pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) {
     let signed = before == b'+' || (before == b'(' && i.text[..first.start].ends_with(b"+("));
     let _ = ((signed || lead == b'0') && international::find(i, row))
         || national::north_american(i, row)
-        || (first.len() < 3 && national::clear(i, row))
+        || (first.len() < 3
+            && row.group(1).is_some_and(|g| g.len() > 2)
+            && national::clear(i, row))
         || (national_too && national::of_country(i, row))
         || (lead == b'0' && national::trunk(i, row))
         || ((before == b'(' || i.may_be_near(first.start, PHONE | CALL))

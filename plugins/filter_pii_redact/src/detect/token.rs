@@ -8,7 +8,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 
 use super::Inspection;
 use crate::catalog::{Id, Set};
-use crate::scan::{Hits, WINDOW};
+use crate::scan::{Words, WINDOW};
 
 use form::Form::{self, AtLeast, Exactly, Own};
 use form::{
@@ -114,8 +114,8 @@ pub(super) struct Prefixes {
     wanted: Vec<&'static (&'static [u8], Id, Form)>,
     /// For each byte, which of these may start with it.
     firsts: Box<[u64; 256]>,
-    /// For each byte, a set of those that may follow it where a token starts.
-    pairs: Box<[[u64; 4]; 256]>,
+    /// A bit for what the first three bytes of a token hash to.
+    starts: Box<[u64; 64]>,
     searcher: Option<Searcher>,
 }
 
@@ -158,29 +158,32 @@ impl Prefixes {
                 .ok()?;
             Some(Searcher::Automaton(automaton))
         };
-        let mut pairs = Box::new([[0; 4]; 256]);
         let mut firsts = Box::new([0; 256]);
+        let mut starts = Box::new([0; 64]);
         for (n, (prefix, ..)) in wanted.iter().enumerate() {
-            let mut add = |first: u8, second: u8| {
-                pairs[usize::from(first)][usize::from(second >> 6)] |= 1 << (second & 63);
-                firsts[usize::from(first)] |= 1 << n;
+            let mut add = |start: [u8; 3]| {
+                firsts[usize::from(start[0])] |= 1 << n;
+                let hash = hash(start);
+                starts[hash / 64] |= 1 << (hash % 64);
             };
             match *prefix {
-                b"_v1_" => add(b'd', b'o'),
-                [b'k', b'_', ..] => STRIPE.iter().for_each(|first| add(*first, b'k')),
-                _ => add(prefix[0], prefix[1]),
+                b"_v1_" => b"por".iter().for_each(|kind| add([b'd', b'o', *kind])),
+                [b'k', b'_', ..] => STRIPE.iter().for_each(|kind| add([*kind, b'k', b'_'])),
+                [first, second, third, ..] => add([*first, *second, *third]),
+                _ => {}
             }
         }
         Some(Prefixes {
             wanted,
             firsts,
-            pairs,
+            starts,
             searcher,
         })
     }
 
     /// Whether a prefix is near the candidate at `at` in raw msgpack, in the window at `window`.
-    pub(super) fn plausible(&self, chunk: &[u8], at: usize, window: usize, hits: &Hits) -> bool {
+    #[inline(always)]
+    pub(super) fn plausible(&self, chunk: &[u8], at: usize, window: usize, words: Words) -> bool {
         if chunk[at] == b'~' {
             return at >= 2 && chunk[at - 1] == b'Q' && matches!(chunk[at - 2], b'7' | b'8');
         }
@@ -196,7 +199,7 @@ impl Prefixes {
         };
         // The part of the run that is in the window; a few bytes may be in front of it.
         let first = start.saturating_sub(window);
-        let len = (!(hits.word >> first)).trailing_zeros() as usize;
+        let len = (!(words.word >> first)).trailing_zeros() as usize;
         if window + first + len <= at {
             return false;
         }
@@ -207,7 +210,7 @@ impl Prefixes {
         if (start..=lead.max(window)).any(|n| self.is_prefix(chunk, n)) {
             return true;
         }
-        let mut starts = (hits.word & !(hits.alnum << 1)) >> first << first;
+        let mut starts = (words.word & !(words.alnum << 1)) >> first << first;
         if first + len < WINDOW {
             starts &= (1 << (first + len)) - 1;
         }
@@ -235,9 +238,10 @@ impl Prefixes {
         };
         match joint {
             b'.' => {
-                let short: [&[u8]; 4] = [b"ya29", b"SG", b"hvs", b"hvb"];
-                short.iter().any(|prefix| before.ends_with(prefix))
-                    || before.windows(3).any(|w| w == b"eyJ")
+                matches!(
+                    before,
+                    [.., b'y', b'a', b'2', b'9'] | [.., b'S', b'G'] | [.., b'h', b'v', b's' | b'b']
+                ) || before.windows(3).any(|w| w == b"eyJ")
             }
             b':' => {
                 before
@@ -254,15 +258,25 @@ impl Prefixes {
         }
     }
 
+    /// The same for a string that is looked at.
+    #[inline(never)]
+    pub(super) fn worth(&self, text: &[u8], at: usize, window: usize, words: Words) -> bool {
+        self.plausible(text, at, window, words)
+    }
+
     /// Whether a prefix starts at `start`, where a word does.
+    #[inline]
     fn is_prefix(&self, chunk: &[u8], start: usize) -> bool {
-        let Some([first, second, ..]) = chunk.get(start..) else {
+        let Some(first) = chunk.get(start..).and_then(|rest| rest.first_chunk::<3>()) else {
             return false;
         };
-        if self.pairs[usize::from(*first)][usize::from(*second >> 6)] >> (*second & 63) & 1 == 0 {
-            return false;
-        }
-        let mut left = self.firsts[usize::from(*first)];
+        let hash = hash(*first);
+        self.starts[hash / 64] >> (hash % 64) & 1 != 0 && self.has_prefix(chunk, start, first[0])
+    }
+
+    /// Whether one of the prefixes that begin with `first` starts at `start`.
+    fn has_prefix(&self, chunk: &[u8], start: usize, first: u8) -> bool {
+        let mut left = self.firsts[usize::from(first)];
         while left != 0 {
             let (prefix, ..) = self.wanted[left.trailing_zeros() as usize];
             let rest = chunk.get(start + lead(prefix)..).unwrap_or_default();
@@ -294,6 +308,13 @@ impl Prefixes {
             }
         }
     }
+}
+
+/// Twelve bits of three bytes (Knuth's multiplicative hash).
+#[inline]
+fn hash([first, second, third]: [u8; 3]) -> usize {
+    let bytes = u32::from_le_bytes([first, second, third, 0]);
+    (bytes.wrapping_mul(0x9e37_79b1) >> 20) as usize
 }
 
 /// Cheap tests that hold in raw msgpack as well: what follows a short prefix.

@@ -31,7 +31,23 @@ pub(crate) struct Hits {
     pub(crate) word: u64,
 }
 
+/// The bytes of a window that tokens are made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Words {
+    /// Letters and digits.
+    pub(crate) alnum: u64,
+    /// The same with hyphens and underscores.
+    pub(crate) word: u64,
+}
+
 impl Hits {
+    pub(crate) fn words(&self) -> Words {
+        Words {
+            alnum: self.alnum,
+            word: self.word,
+        }
+    }
+
     /// Where any candidate is.
     #[inline(always)]
     pub(super) fn any(&self) -> u64 {
@@ -106,7 +122,7 @@ pub(super) fn hits<V: Vector>(
     if shapes.assign {
         // A name ends in a letter or a quote, and a msgpack key is followed by a header byte, most
         // of which have the high bit. The name of an argument stands behind two hyphens.
-        let argument = letter & hyphen << 1 & hyphen << 2 & !(hyphen << 3);
+        let argument = letter & (hyphen & hyphen << 1) << 1;
         hits.assign = (sign & !(digit << 1)) | (high & letter << 1) | argument;
     }
     if shapes.int && high != 0 {
@@ -235,10 +251,6 @@ fn numbers(of: &Groups) -> u64 {
     let trunk = three & sep << 3 & three << 4 & (lead << 6 | lead << 7 | lead << 8);
     // "123 456 78", "123.456-78"
     let plain = sep & !(point | hyphen | paren);
-    // "01/23456", "01234/56789", but no "05/2015"
-    let five = four & digit << 4;
-    let slashed =
-        five & (plain & !of.blank) << 5 & (lead << 7 | lead << 8 | lead << 9 | lead << 10);
     let tail =
         two & three << 3 & three << 7 & ((plain << 2 & plain << 6) | (hyphen << 2 & point << 6));
     // "01 23 45 67", but not the end of "2015-10-18 18", nor "17/06/09 20"
@@ -247,7 +259,7 @@ fn numbers(of: &Groups) -> u64 {
     let spaced = pair & gap << 2;
     let opening = pair & !((point | hyphen) << 2);
     let pairs = spaced & spaced << 3 & spaced << 6 & opening << 9;
-    long | joined | bracketed | ssn | rows | card | trunk | slashed | tail | pairs
+    long | joined | bracketed | ssn | rows | card | trunk | tail | pairs
 }
 
 /// Where numbers end that are grouped as phone numbers are, and other numbers, too.
