@@ -377,12 +377,14 @@ impl Context {
         start: usize,
         groups: u32,
     ) -> Option<usize> {
-        let of_key = self.named(keywords, key, start) & groups != 0;
+        let of_key = self.named(keywords, key, start) & groups;
+        let calls = of_key & (group::PHONE | group::CALL) != 0;
+        let of_key = of_key != 0;
         self.between(keywords, text, start, start)
             .filter(|hit| hit.1 & groups != 0)
             .last()
             .map(|hit| hit.0)
-            .or_else(|| (of_key && start < BEFORE).then_some(0))
+            .or_else(|| (of_key && (calls || start < BEFORE)).then_some(0))
     }
 
     /// Whether a word of `groups` starts at `at`.

@@ -355,12 +355,31 @@ impl Rewriter {
             }
         }
         let mut flow = Flow::default();
+        let mark = self.edits.len();
         if self.config.scan_keys && place.is_in() && !place.key.is_empty() {
             let of_key = Place { key: b"", ..place };
             flow = self.string(of_key, pair, place.key, value);
         }
-        let (end, inner) = self.walk(place, value)?;
+        let (end, inner) = match self.new_key(mark) {
+            // What a further pass would be told of the value by the name that it finds.
+            Some(key) => {
+                let every = std::mem::replace(&mut self.every, true);
+                let walked = self.walk(Place { key: &key, ..place }, value);
+                self.every = every;
+                walked?
+            }
+            None => self.walk(place, value)?,
+        };
         Some((end, flow.and(inner)))
+    }
+
+    /// The name that a field has got by the first edit from `mark` on.
+    fn new_key(&self, mark: usize) -> Option<Vec<u8>> {
+        let new = &self.inspector.arena[self.edits.get(mark)?.new.clone()];
+        match msgpack::read(new, 0)?.0 {
+            Value::String { start, end } => Some(new[start..end].to_vec()),
+            _ => None,
+        }
     }
 
     /// The value of a key in `redact_key`, whatever its type.

@@ -30,7 +30,9 @@ fn sensitive() -> impl Strategy<Value = String> {
         Just("bob%40example.com".to_owned()),
         Just("bob\\u0040example.com".to_owned()),
         Just("-----BEGIN PRIVATE KEY-----".to_owned()),
-        "[0-9]{8,20}",
+        "[0-9]{7,20}",
+        "[0-9]{3} [0-9]{4}",
+        "00?[0-9]{9,11}",
         "[0-9]{1,10}[-. ][0-9]{1,4}",
         "[0-9]{3,4}[-. ][0-9]{3,6}[-. ][0-9]{3,5}",
         "[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}",
@@ -81,10 +83,9 @@ fn values(key: BoxedStrategy<String>) -> impl Strategy<Value = Json> {
     })
 }
 
-/// Names that announce everything but a phone number: whether such a name is seen from a number
-/// far behind it depends on what else makes the string worth a look.
+/// Names that announce something, and others.
 fn name() -> BoxedStrategy<String> {
-    "k[0-9]{1,3}|password|ssn|api_key|card_no|db_token|iban".boxed()
+    "k[0-9]{1,3}|password|ssn|api_key|card_no|db_token|iban|phone|mobile_number|contact|call_[a-z]{1,60}".boxed()
 }
 
 fn body() -> impl Strategy<Value = Json> {

@@ -182,14 +182,8 @@ pub(crate) fn is_reserved_v6(address: Ipv6Addr) -> bool {
         || (a == 0x2001 && b == 0xdb8)
 }
 
-/// Names of programs, and words for versions, in front of numbers that look like addresses.
-const VERSIONED: &[&[u8]] = &[
-    b"version",
-    b"ver",
-    b"rv",
-    b"release",
-    b"build",
-    b"rev",
+/// Names of programs in front of a slash and a version, in lower case.
+const PROGRAMS: &[&[u8]] = &[
     b"kernel",
     b"linux",
     b"firefox",
@@ -197,6 +191,7 @@ const VERSIONED: &[&[u8]] = &[
     b"chromium",
     b"crios",
     b"safari",
+    b"version",
     b"edge",
     b"edg",
     b"edga",
@@ -209,13 +204,16 @@ const VERSIONED: &[&[u8]] = &[
     b"camino",
     b"minefield",
 ];
+/// Words for versions.
+const VERSIONS: &[&[u8]] = &[b"version", b"release", b"build"];
 
 /// Whether four numbers are a version: `Chrome/120.0.0.0`, `version 1.2.3.4`.
 fn is_version(text: &[u8], key: &[u8], start: usize, end: usize) -> bool {
     let before = &text[..start];
     let joints = before.iter().rev().take(4);
     let joints = joints.take_while(|b| matches!(b, b' ' | b':' | b'=' | b'/' | b'"' | b'\''));
-    let name = match &before[..start - joints.count()] {
+    let joint = &before[start - joints.count()..];
+    let name = match &before[..start - joint.len()] {
         [] => key,
         name => name,
     };
@@ -225,8 +223,12 @@ fn is_version(text: &[u8], key: &[u8], start: usize, end: usize) -> bool {
         .take(16)
         .take_while(|b| b.is_ascii_alphabetic());
     let word = &name[name.len() - letters.count()..];
-    let product = !word.is_empty() && before.ends_with(b"/") && text[..end].ends_with(b".0.0.0");
-    product || VERSIONED.iter().any(|name| word.eq_ignore_ascii_case(name))
+    let is = |names: &[&[u8]]| names.iter().any(|name| word.eq_ignore_ascii_case(name));
+    match joint {
+        b"/" => !word.is_empty() && (text[..end].ends_with(b".0.0.0") || is(PROGRAMS)),
+        b":" if word.eq_ignore_ascii_case(b"rv") => true,
+        _ => is(VERSIONS),
+    }
 }
 
 /// The MAC address around the separator at `at`: in six pairs, whose third separator it is, or in
