@@ -93,6 +93,8 @@ pub(crate) struct Inspector {
     tagged: Vec<bool>,
     pub(crate) any_tagged: bool,
     again: bool,
+    /// The text directly follows the name of its field: it is no further element of an array.
+    pub(crate) near: bool,
     pub(crate) arena: Vec<u8>,
     hits: Vec<Hit>,
     view: View,
@@ -114,6 +116,7 @@ impl Inspector {
             shadow: config.shadow,
             any_tagged: false,
             again: false,
+            near: true,
             arena: Vec::new(),
             hits: Vec::new(),
             view: View::default(),
@@ -280,7 +283,7 @@ impl Inspector {
                 value: None,
             });
         }
-        self.finder.find(text, key);
+        self.finder.find(text, key, self.near);
         hits.extend(self.finder.found.iter().map(|m| Hit {
             start: m.start,
             end: m.end,
@@ -290,7 +293,7 @@ impl Inspector {
     }
 
     fn collect_decoded(&mut self, view: &View, key: &[u8], hits: &mut Vec<Hit>) {
-        self.finder.find(&view.text, key);
+        self.finder.find(&view.text, key, self.near);
         for found in &self.finder.found {
             let value = self.arena.len();
             self.arena

@@ -33,6 +33,9 @@ use group::{
 
 /// How far in front of a number a keyword counts, in bytes.
 const BEFORE: usize = 56;
+/// How far behind the start of its name a number may begin that a name announces as a word would. The
+/// headers of an array and a string stand between them.
+const NAMED: usize = BEFORE - 8;
 /// How far behind a number a keyword counts.
 const AFTER: usize = 28;
 /// Longest number, separators included.
@@ -291,6 +294,7 @@ pub(crate) struct Context {
     /// The first hit that the last question was about.
     first: usize,
     done: usize,
+    near: bool,
     /// The groups of the key, and whether they count however far behind it a number is.
     key: Option<(u32, bool)>,
     /// The start of the number that was asked about last, and the groups of all words around it.
@@ -301,8 +305,9 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// Starts a new string.
-    pub(crate) fn reset(&mut self) {
+    /// Starts a new string; `near`: it directly follows its name.
+    pub(crate) fn reset(&mut self, near: bool) {
+        self.near = near;
         self.hits.clear();
         self.first = 0;
         self.done = 0;
@@ -409,7 +414,7 @@ impl Context {
             let calls = groups & (group::PHONE | group::CALL) != 0;
             (groups, !calls || class_of_name(key) == NameClass::Phone)
         });
-        match always || start + key.len() < BEFORE {
+        match always || (self.near && start + key.len() < NAMED) {
             true => groups,
             false => groups & !(group::PHONE | group::CALL),
         }

@@ -143,6 +143,12 @@ pub(crate) const NAMES: &[Tail] = &[
             (b"contact", Phone, false),
         ],
     ),
+    tail(
+        b"ers",
+        b"numbers",
+        &[(b"phone", Phone, false), (b"mobile", Phone, false)],
+    ),
+    tail(b"ist", b"list", &[(b"phone", Phone, false)]),
     tail(b"num", b"num", &[(b"phone", Phone, false)]),
     tail(
         b"eno",

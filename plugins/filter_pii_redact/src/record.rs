@@ -70,6 +70,8 @@ struct Place<'a> {
     chunk: &'a [u8],
     /// Name of the field; that of the array for its elements.
     key: &'a [u8],
+    /// The value directly follows the name.
+    near: bool,
     position: Option<&'a Position>,
     depth: usize,
 }
@@ -223,6 +225,7 @@ impl Rewriter {
         let place = Place {
             chunk,
             key: b"",
+            near: true,
             position: root.as_ref(),
             depth: 0,
         };
@@ -264,6 +267,7 @@ impl Rewriter {
                 continue;
             }
             let element = Place {
+                near: place.near && index == 0,
                 position: inner.as_ref(),
                 depth: place.depth + 1,
                 ..place
@@ -304,6 +308,7 @@ impl Rewriter {
             }
             let field = Place {
                 key,
+                near: true,
                 position: inner.as_ref(),
                 depth: place.depth + 1,
                 ..place
@@ -429,6 +434,7 @@ impl Rewriter {
         if self.is_clean(place.chunk, place.key, at, end) && memchr::memchr(b'\\', text).is_none() {
             return Flow::default();
         }
+        self.inspector.near = place.near;
         let mut inner = std::mem::take(&mut self.inner);
         inner.clear();
         let mut flow = self.inspector.inspect(text, place.key, 0, &mut inner);
@@ -497,6 +503,7 @@ impl Rewriter {
             digits[first] = b'0' + (rest % 10) as u8;
             rest /= 10;
         }
+        self.inspector.near = place.near;
         let mut inner = std::mem::take(&mut self.inner);
         inner.clear();
         let flow = self

@@ -171,11 +171,12 @@ impl Finder {
         first
     }
 
-    /// Replaces [`Finder::found`] with every match in `text`, the value of the field `key`.
-    pub(crate) fn find(&mut self, text: &[u8], key: &[u8]) {
+    /// Replaces [`Finder::found`] with every match in `text`, the value of the field `key`, or one of
+    /// its elements: `near` if it directly follows the name.
+    pub(crate) fn find(&mut self, text: &[u8], key: &[u8], near: bool) {
         self.found.clear();
         self.rejected.fill(0);
-        self.context.reset();
+        self.context.reset(near);
         let mut inspection = Inspection {
             text,
             key,

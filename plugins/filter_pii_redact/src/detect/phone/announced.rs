@@ -48,7 +48,14 @@ pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
     };
     let ip_like =
         groups >= 4 && (1..groups).all(|n| row.group(n).is_some_and(|g| g.gap == Gap::Dot));
-    if !plain || (ip_like && lead != b'0') || is_date(row) || row.has(const { lengths(&[3, 2, 4]) })
+    // "1.2.3078051120" is a version.
+    let dotted = (1..groups).any(|n| row.group(n).is_some_and(|g| g.gap == Gap::Dot));
+    let uneven = (0..groups).any(|n| row.group(n).is_some_and(|g| !(2..=5).contains(&g.len())));
+    if !plain
+        || (dotted && uneven)
+        || (ip_like && lead != b'0')
+        || is_date(row)
+        || row.has(const { lengths(&[3, 2, 4]) })
     {
         return false;
     }
