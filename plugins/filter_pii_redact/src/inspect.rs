@@ -242,7 +242,7 @@ impl Inspector {
         } else {
             self.count_rejected();
             let mut view = std::mem::take(&mut self.view);
-            if view.decode(text) {
+            if self.finder.encoded && view.decode(text) {
                 self.collect_decoded(&view, key, &mut hits);
             }
             self.view = view;

@@ -212,9 +212,12 @@ impl Keywords {
         };
         let (start, end) = self.pairs[usize::from(letter & 31)][usize::from(second & 31)];
         let words = &self.words[usize::from(start)..usize::from(end)];
+        let third = rest.get(2).map_or(0, |b| b & 31);
         let found = words.iter().find(|(word, _)| {
-            rest.get(..word.len())
-                .is_some_and(|w| w.eq_ignore_ascii_case(word))
+            word.get(2).is_none_or(|b| b & 31 == third)
+                && rest
+                    .get(..word.len())
+                    .is_some_and(|w| w.eq_ignore_ascii_case(word))
         });
         found.map(|(word, groups)| (word.len(), *groups))
     }

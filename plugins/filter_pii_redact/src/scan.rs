@@ -197,6 +197,7 @@ impl Hits {
 /// What a byte of the rare ones could belong to, and whether that is looked for.
 fn rare(byte: u8, shapes: Shapes) -> (Kind, bool) {
     match byte {
+        b'0'..=b'9' => (Kind::Escape, shapes.escape && shapes.number),
         b'@' => (Kind::At, shapes.at),
         b'~' => (Kind::Token, shapes.token),
         _ => (Kind::Escape, shapes.escape),
@@ -416,6 +417,8 @@ mod tests {
             ("8Q~", Kind::Token),
             ("password=", Kind::Assign),
             ("%40", Kind::Escape),
+            ("1\u{a0}2", Kind::Escape),
+            (")\u{2011}2", Kind::Escape),
             ("10.0.0.1", Kind::Ipv4),
             ("fe80::1", Kind::Ipv6),
             ("2001:db8:0:0:1:0:0:1", Kind::Ipv6),

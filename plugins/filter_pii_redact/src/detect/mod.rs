@@ -119,6 +119,8 @@ pub(crate) struct Finder {
     pub(crate) found: Vec<Match>,
     /// Candidates in the last string that a validator refused, per rule.
     pub(crate) rejected: Vec<u64>,
+    /// The last string has a byte that may begin an encoding.
+    pub(crate) encoded: bool,
 }
 
 impl Finder {
@@ -137,6 +139,7 @@ impl Finder {
             groups: Vec::new(),
             found: Vec::new(),
             rejected: vec![0; rules],
+            encoded: false,
             settings,
         })
     }
@@ -189,6 +192,7 @@ impl Finder {
         let groups = &mut self.groups;
         let mut done = Done::default();
         let mut tokens = false;
+        let mut encoded = false;
         let prefixes = &self.prefixes;
         let (gate, shapes) = (self.gate, self.text_shapes);
         if text.len() <= FIELD && class_of_name(key) == NameClass::Phone && shapes.phone {
@@ -220,12 +224,14 @@ impl Finder {
                     Kind::Token => {
                         tokens = tokens || prefixes.worth(text, at, window, words);
                     }
-                    Kind::Escape | Kind::Int => {}
+                    Kind::Escape => encoded = true,
+                    Kind::Int => {}
                 }
                 done.number
             });
             false
         });
+        self.encoded = encoded;
         if tokens {
             prefixes.find(&mut inspection);
         }

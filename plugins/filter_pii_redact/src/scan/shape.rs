@@ -13,7 +13,7 @@ pub(super) const REACH: usize = 16;
 /// Candidates of a window, per kind.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Hits {
-    /// `@` in front of a host, `%`, backslashes and tildes.
+    /// `@` in front of a host, `%`, backslashes and tildes; digits behind a typographic separator.
     pub(crate) rare: u64,
     pub(crate) number: u64,
     pub(crate) phone: u64,
@@ -119,10 +119,17 @@ pub(super) fn hits<V: Vector>(
         let host = digit | letter | high | equal(b'[');
         hits.rare &= !(equal(b'@') & !(host >> 1 | 1 << (WINDOW - 1)));
     }
+    // A digit behind a character of two or three bytes, which may be a blank or a hyphen.
+    let behind = digit & high << 1 & high << 2;
+    if behind != 0 {
+        let ascii = !(high | letter);
+        hits.rare |= behind & (ascii << 3 | high << 3 & ascii << 4);
+    }
+    let pair = hyphen & hyphen << 1;
     if shapes.assign {
         // A name ends in a letter or a quote, and a msgpack key is followed by a header byte, most
         // of which have the high bit. The name of an argument stands behind two hyphens.
-        let argument = letter & (hyphen & hyphen << 1) << 1;
+        let argument = letter & pair << 1;
         hits.assign = (sign & !(digit << 1)) | (high & letter << 1) | argument;
     }
     if shapes.int && high != 0 {
@@ -177,7 +184,6 @@ pub(super) fn hits<V: Vector>(
         (hits.alnum, hits.word) = (alnum, word);
     }
     if shapes.token {
-        let pair = hyphen & hyphen << 1;
         let five = pair & pair << 2 & hyphen << 4;
         hits.token |= five & !(five << 1);
     }
