@@ -239,7 +239,7 @@ impl Rewriter {
     fn walk(&mut self, place: Place<'_>, at: usize) -> Option<(usize, Flow)> {
         let (value, next) = msgpack::read(place.chunk, at)?;
         match value {
-            Value::String { start, end } if place.is_in() => {
+            Value::String { start, end } | Value::Binary { start, end } if place.is_in() => {
                 let text = &place.chunk[start..end];
                 Some((end, self.string(place, at, text, end)))
             }
@@ -296,7 +296,7 @@ impl Rewriter {
             let mark = self.edits.len();
             let value = msgpack::skip(chunk, pair)?;
             let key = match msgpack::read(chunk, pair)?.0 {
-                Value::String { start, end } => &chunk[start..end],
+                Value::String { start, end } | Value::Binary { start, end } => &chunk[start..end],
                 _ => b"",
             };
             let inner = place
@@ -361,9 +361,15 @@ impl Rewriter {
         }
         let mut flow = Flow::default();
         let mark = self.edits.len();
-        if self.config.scan_keys && place.is_in() && !place.key.is_empty() {
+        if self.config.scan_keys && place.is_in() {
             let of_key = Place { key: b"", ..place };
-            flow = self.string(of_key, pair, place.key, value);
+            flow = match msgpack::read(chunk, pair)?.0 {
+                Value::Unsigned(n) if self.config.scan_integers && n > 999 => {
+                    self.integer(of_key, pair, n, value)
+                }
+                _ if place.key.is_empty() => flow,
+                _ => self.string(of_key, pair, place.key, value),
+            };
         }
         let (end, inner) = match self.new_key(mark) {
             // What a further pass would be told of the value by the name that it finds.

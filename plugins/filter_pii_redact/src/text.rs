@@ -35,8 +35,8 @@ fn is_separated(buf: &[u8], at: usize) -> bool {
     })
 }
 
-/// Whether what starts at `at` is written differently from what it stands for: `%40`, `\u0040`, or a
-/// digit behind a typographic separator.
+/// Whether what starts at `at` is written differently from what it stands for: `%40`, `\u0040`, `\x40`,
+/// or a digit behind a typographic separator.
 pub(crate) fn is_escape(buf: &[u8], at: usize) -> bool {
     match buf[at] {
         b'0'..=b'9' => is_separated(buf, at),
@@ -44,9 +44,11 @@ pub(crate) fn is_escape(buf: &[u8], at: usize) -> bool {
             .get(at + 1..at + 3)
             .and_then(number)
             .is_some_and(|n| n > 0x1f),
-        b'\\' => {
-            buf.get(at + 1) == Some(&b'u') && buf.get(at + 2..at + 6).and_then(number).is_some()
-        }
+        b'\\' => match buf.get(at + 1) {
+            Some(b'u') => buf.get(at + 2..at + 6).and_then(number).is_some(),
+            Some(b'x') => buf.get(at + 2..at + 4).and_then(number).is_some(),
+            _ => false,
+        },
         _ => false,
     }
 }
@@ -142,6 +144,12 @@ impl View {
             Some(b't') => b"\t",
             Some(b'b') => b"\x08",
             Some(b'f') => b"\x0c",
+            // What nginx and others write for quotes and control characters.
+            Some(b'x') if rest.get(2..4).and_then(number).is_some() => {
+                let byte = rest.get(2..4).and_then(number).unwrap_or_default();
+                self.push(&[byte as u8], 4);
+                return true;
+            }
             _ => {
                 let Some(high) = unit(0) else {
                     self.push(&rest[..1], 1);

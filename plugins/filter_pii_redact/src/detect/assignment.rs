@@ -98,9 +98,9 @@ fn named_in_string(buf: &[u8], name: Range<usize>) -> NameClass {
     }
     let headers = name.start.saturating_sub(HEADER)..name.end;
     let texts = headers.filter_map(|n| match buf[n] {
-        0xd9 => Some(n + 2),
-        0xda => Some(n + 3),
-        0xdb => Some(n + 5),
+        0xd9 | 0xc4 => Some(n + 2),
+        0xda | 0xc5 => Some(n + 3),
+        0xdb | 0xc6 => Some(n + 5),
         _ => None,
     });
     texts

@@ -16,7 +16,7 @@ const MAX: usize = 62;
 /// first byte may be the length of the string.
 pub(super) fn plausible(chunk: &[u8], at: usize) -> bool {
     let start = at + 1 - GATE;
-    let header = start > 0 && matches!(chunk[start - 1], 0xd9 | 0xda);
+    let header = start > 0 && matches!(chunk[start - 1], 0xd9 | 0xda | 0xc4 | 0xc5);
     let run = &chunk[start + usize::from(header)..=at];
     match run {
         [b'0', b'x', rest @ ..] => rest.iter().all(u8::is_ascii_hexdigit),

@@ -118,14 +118,18 @@ pub(super) fn plausible(chunk: &[u8], at: usize) -> bool {
         end += 1;
     }
     let before = |n: usize| start.checked_sub(n).map_or(0, |at| chunk[at]);
-    // The header of a string: d9 and a byte of length, da and two, db and four, or one byte.
+    // The header of a string: d9 and a byte of length, da and two, db and four, or one byte; c4, c5 and
+    // c6 in front of binary data.
     let (length, header) = match (before(1), before(2), before(3)) {
-        (0xd9, ..) => (1, true),
-        (0xda, ..) => (2, true),
-        (_, 0xda, _) => (1, true),
-        (first, second, third) => (0, first >= 0x80 || second == 0xd9 || third == 0xda),
+        (0xd9 | 0xc4, ..) => (1, true),
+        (0xda | 0xc5, ..) => (2, true),
+        (_, 0xda | 0xc5, _) => (1, true),
+        (first, second, third) => {
+            let header = matches!(second, 0xd9 | 0xc4) || matches!(third, 0xda | 0xc5);
+            (0, first >= 0x80 || header)
+        }
     };
-    if (1..=5).any(|n| before(n) == 0xdb) {
+    if (1..=5).any(|n| matches!(before(n), 0xdb | 0xc6)) {
         return true;
     }
     let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';

@@ -205,7 +205,7 @@ impl Prefixes {
         }
         let headed = chunk[start.saturating_sub(HEADER + 1)..start]
             .iter()
-            .any(|b| matches!(b, 0xd9..=0xdb | b'\\'));
+            .any(|b| matches!(b, 0xd9..=0xdb | 0xc4..=0xc6 | b'\\'));
         let lead = if headed { start + HEADER } else { start };
         if (start..=lead.max(window)).any(|n| self.is_prefix(chunk, n)) {
             return true;
