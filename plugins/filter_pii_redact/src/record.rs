@@ -187,6 +187,7 @@ impl Rewriter {
     fn is_settled(&mut self, key: &[u8], text: &[u8]) -> bool {
         !self.every
             && !self.announces(key)
+            && !self.inspector.finder.speaks_of_phones(key)
             && memchr::memchr(b'\\', text).is_none()
             && self.inspector.finder.first_candidate(text, 0).is_none()
     }

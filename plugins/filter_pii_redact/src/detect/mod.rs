@@ -18,7 +18,7 @@ mod token;
 mod url;
 
 use crate::catalog::{Id, Set};
-use crate::keywords::{Context, Keywords};
+use crate::keywords::{group, Context, Keywords};
 use crate::name::{class_of_name, NameClass};
 use crate::rules::UserRule;
 use crate::scan::{Gate, Kind, Shapes};
@@ -154,6 +154,12 @@ impl Finder {
     pub(crate) fn announces(&self, key: &[u8]) -> bool {
         let class = class_of_name(key);
         class != NameClass::Plain && self.settings.set.has(class.id())
+    }
+
+    /// Whether a name has a word that goes with phones. What is near it in a record is not seen in a
+    /// text alone.
+    pub(crate) fn speaks_of_phones(&self, key: &[u8]) -> bool {
+        self.text_shapes.phone && self.keywords.of_key(key) & (group::PHONE | group::CALL) != 0
     }
 
     /// Offset of the first byte at or after `from` of raw msgpack that could be sensitive.
