@@ -220,8 +220,8 @@ fn bare_plausible(digits: &[u8]) -> bool {
             10 => digits[0] != 1 || national::is_plausible(digits),
             // "0044..."
             12..=17 if digits[..2] == [0, 0] && digits[2] != 0 => true,
-            // "07911123456", and small integers behind it
-            12 | 13 if digits[0] == 0 && digits[1] != 0 => true,
+            // "07911123456", and whatever small integers behind it
+            12.. if digits[0] == 0 && digits[1] != 0 => true,
             _ => national::is_plausible(digits),
         }
 }

@@ -233,7 +233,7 @@ pub(super) fn trunk(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
     }
     let most = match row.group(1).map(|g| g.gap) {
         Some(Gap::Slash) => 13,
-        _ => 11,
+        _ => 12,
     };
     let Some((groups, _)) = take(row, (9, most)).filter(|_| (2..=6).contains(&first.len())) else {
         return false;
