@@ -83,7 +83,7 @@ pub(super) fn find_bare(i: &mut Inspection<'_>, row: &Row<'_>) {
     let join = bounds::both(i.text, start, end);
     let speaks = match issuer {
         Issuer::Known => true,
-        Issuer::Wide => !is_identifier(i.text, i.key, start),
+        Issuer::Wide => !is_identifier(i.text, i.key, start) && !is_field(i.text, start, end),
         Issuer::Rare | Issuer::None => false,
     };
     let valid = join != Join::Tight
@@ -126,7 +126,8 @@ pub(super) fn find_grouped(i: &mut Inspection<'_>, row: &Row<'_>) {
             continue;
         };
         let mut join = bounds::both(i.text, start, end);
-        let printed = *printed && gap == Gap::Blank && issuer == Issuer::Known;
+        let usual = issuer == Issuer::Known || (issuer == Issuer::Wide && *len != 16);
+        let printed = *printed && gap == Gap::Blank && usual;
         if !printed && row.is_part_of_more(lengths.groups, gap) {
             join = Join::Tight;
         }
@@ -138,6 +139,11 @@ pub(super) fn find_grouped(i: &mut Inspection<'_>, row: &Row<'_>) {
             return;
         }
     }
+}
+
+/// Whether colons are on both sides, as in `arn:aws:iam::573909476810:role`.
+fn is_field(text: &[u8], start: usize, end: usize) -> bool {
+    text[..start].ends_with(b":") && text[end..].starts_with(b":")
 }
 
 /// The first four digits of the number at `start`.
@@ -165,7 +171,7 @@ enum Issuer {
     None,
     /// Of a range that is little used: a keyword must be near, or the number be grouped.
     Rare,
-    /// Of a wide range of which little is used: the number must not be called an identifier.
+    /// Of a range or a length that many other numbers have: it must not be called an identifier.
     Wide,
     /// Cards of this length are issued so.
     Known,
@@ -198,7 +204,11 @@ fn issuer(four: u32, len: usize) -> Issuer {
         _ => return Issuer::None,
     };
     if known {
-        return Issuer::Known;
+        // Account numbers of AWS, barcodes and identifiers of 64 bits are as long.
+        return match len {
+            14..=16 => Issuer::Known,
+            _ => Issuer::Wide,
+        };
     }
     let rare = match len {
         13 | 14 | 17 | 18 => matches!(two, 50 | 56..=58 | 63 | 67),

@@ -233,7 +233,9 @@ pub(super) fn trunk(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
     }
     let most = match row.group(1).map(|g| g.gap) {
         Some(Gap::Slash) => 13,
-        _ => 12,
+        // German mobile numbers
+        Some(Gap::Hyphen) if text[first.start + 1] == b'1' => 12,
+        _ => 11,
     };
     let Some((groups, _)) = take(row, (9, most)).filter(|_| (2..=6).contains(&first.len())) else {
         return false;
@@ -272,6 +274,7 @@ pub(super) fn trunk(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
         && !more
         && !is_date(row)
         && !is_time(text, start)
+        && !is_something_else(i, start)
         && i.report(Id::Phone, start, end, true)
 }
 
