@@ -11,10 +11,10 @@
 mod shape;
 mod vector;
 
-use shape::{Runs, REACH};
+use shape::Runs;
 use vector::{Portable, Vector};
 
-pub(crate) use shape::{Hits, Words};
+pub(crate) use shape::{Hits, Words, REACH};
 pub(crate) use vector::WINDOW;
 
 /// What a candidate could belong to.
@@ -204,6 +204,21 @@ fn rare(byte: u8, shapes: Shapes) -> (Kind, bool) {
     }
 }
 
+/// Only what numbers are seen by.
+const NUMBERS: Shapes = Shapes {
+    at: false,
+    number: true,
+    phone: true,
+    code: false,
+    long: false,
+    token: false,
+    assign: false,
+    escape: false,
+    ip: false,
+    mac: false,
+    int: false,
+};
+
 /// The gate, with the widest vectors that the processor has.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gate {
@@ -237,6 +252,18 @@ impl Gate {
             );
         }
         scan(Portable, buf, from, shapes, visit);
+    }
+
+    /// Where numbers in groups and those that are long end, in the window that starts at `from`: those
+    /// that stand for themselves, and those that words must announce.
+    #[inline(never)]
+    pub(crate) fn numbers(&self, text: &[u8], from: usize) -> (u64, u64) {
+        let mut maps = (0, 0);
+        self.windows(text, from, NUMBERS, |_, hits| {
+            maps = (hits.number, hits.phone);
+            true
+        });
+        maps
     }
 
     /// The digits and separators of the window at `at`.

@@ -21,7 +21,6 @@ const IDENTIFIERS: &[&[u8]] = &[
     b"ack",
     b"session",
     b"sid",
-    b"key",
     b"hash",
     b"index",
     b"idx",

@@ -51,6 +51,7 @@ pub(crate) struct Inspection<'a> {
     pub(crate) text: &'a [u8],
     /// Name of the field that holds the string; empty if there is none.
     pub(crate) key: &'a [u8],
+    gate: Gate,
     settings: &'a Settings,
     keywords: &'a Keywords,
     context: &'a mut Context,
@@ -189,6 +190,7 @@ impl Finder {
         let mut inspection = Inspection {
             text,
             key,
+            gate: self.gate,
             settings: &self.settings,
             keywords: &self.keywords,
             context: &mut self.context,
@@ -205,7 +207,7 @@ impl Finder {
             phone::find_named(&mut inspection, 0, text.len());
             let digits = text.iter().enumerate().filter(|(_, b)| b.is_ascii_digit());
             for (at, _) in digits {
-                number::find(&mut inspection, gate, at, groups, &mut done.number);
+                number::find(&mut inspection, at, groups, &mut done.number);
             }
         }
         gate.windows(text, 0, shapes, |window, hits| {
@@ -219,7 +221,7 @@ impl Finder {
                         email::find(i, at, &mut done.email);
                     }
                     Kind::Number | Kind::Phone => {
-                        number::find(i, gate, at, groups, &mut done.number);
+                        number::find(i, at, groups, &mut done.number);
                     }
                     Kind::Code => code::find(i, at, &mut done.code),
                     Kind::Long => coin::find(i, at),

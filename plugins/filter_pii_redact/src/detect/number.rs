@@ -5,20 +5,14 @@ use flb_sidecar_sdk::msgpack::{self, Value};
 use super::row::{is_separator, Digits, Group, Row, Splitter, MAX_DIGITS};
 use super::{card, iban, national, phone, ssn, Inspection};
 use crate::catalog::Id;
-use crate::scan::Gate;
+use crate::scan::{REACH, WINDOW};
 
 /// Groups that are taken apart at a time, and how far a family looks ahead.
 const SEGMENT: usize = 64;
 const AHEAD: usize = 8;
 
 /// Verifies the row of groups around the candidate at `at`.
-pub(super) fn find(
-    i: &mut Inspection<'_>,
-    gate: Gate,
-    at: usize,
-    groups: &mut Vec<Group>,
-    done: &mut usize,
-) {
+pub(super) fn find(i: &mut Inspection<'_>, at: usize, groups: &mut Vec<Group>, done: &mut usize) {
     if at < *done {
         return;
     }
@@ -27,7 +21,7 @@ pub(super) fn find(
     while start > *done && (text[start - 1].is_ascii_digit() || is_separator(text[start - 1])) {
         start -= 1;
     }
-    let mut splitter = Splitter::new(gate, text, start);
+    let mut splitter = Splitter::new(i.gate, text, start);
     groups.clear();
     let mut first = 0;
     loop {
@@ -92,6 +86,19 @@ fn verify(i: &mut Inspection<'_>, row: &Row<'_>) {
         }
         0 => {}
     }
+}
+
+/// Whether the gate sees a number in `start..end` by itself. One that it does not see is found or not
+/// by what else stands in its string.
+pub(super) fn is_seen(i: &Inspection<'_>, start: usize, end: usize) -> bool {
+    let from = start.saturating_sub(REACH);
+    let (numbers, phones) = i.gate.numbers(i.text, from);
+    let within = |map: u64| map >> (start - from) << (start - from);
+    let seen = |map: u64| {
+        let bits = (0..WINDOW).filter(move |n| map >> n & 1 != 0);
+        bits.map(move |n| from + n).take_while(move |at| *at < end)
+    };
+    seen(within(phones)).next().is_some() || seen(within(numbers)).any(|at| plausible(i.text, at))
 }
 
 /// Whether the candidate in raw msgpack needs a closer look.

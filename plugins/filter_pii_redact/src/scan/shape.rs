@@ -8,7 +8,7 @@ use super::vector::{Vector, WINDOW};
 use super::Shapes;
 
 /// The furthest that a shape reaches back from the byte where it is seen.
-pub(super) const REACH: usize = 16;
+pub(crate) const REACH: usize = 16;
 
 /// Candidates of a window, per kind.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,7 +1,6 @@
 //! Numbers that a keyword announces.
 
-use super::codes::Code;
-use super::form::{extension, has_trunk_prefix, is_date, is_free_behind, is_time, take};
+use super::form::{extension, has_trunk_prefix, is_date, is_free_behind, is_time, report, take};
 use super::national::is_area;
 use crate::catalog::Id;
 use crate::detect::bounds::{self, Join};
@@ -34,17 +33,12 @@ pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
     };
     let grouped = groups > 1;
     let lead = text[first.start];
-    let code = || Code::of(&text[first.start..]).filter(|code| code.value != 1);
     let plain = match total {
         7 => row.has(const { lengths(&[3, 4]) }) || row.has(const { lengths(&[3, 2, 2]) }),
         8 => grouped,
         9 => true,
         10 => grouped || lead != b'1',
-        11 => true,
-        // "491701234567": a calling code without a sign.
-        _ => {
-            grouped || code().is_some_and(|c| (c.digits.0..=c.digits.1).contains(&(total - c.len)))
-        }
+        _ => grouped || total == 11,
     };
     let ip_like =
         groups >= 4 && (1..groups).all(|n| row.group(n).is_some_and(|g| g.gap == Gap::Dot));
@@ -96,7 +90,7 @@ pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
         };
         i.introduced(start, PHONE, far) || (total > 9 && i.introduced(start, CALL, CLOSE))
     };
-    valid && i.report(Id::Phone, start, extended, true)
+    valid && report(i, (start, end), extended, true)
 }
 
 /// The value `start..end` of a name for phone numbers, if it is digits in one.

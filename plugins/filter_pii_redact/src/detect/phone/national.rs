@@ -1,9 +1,10 @@
 //! National numbers by how they are written: the plan of one country, and layouts that only phone
 //! numbers have.
 
-use super::form::{extension, has_trunk_prefix, is_alone, is_date, is_free_behind, is_time, take};
+use super::form::{
+    extension, has_trunk_prefix, is_alone, is_date, is_free_behind, is_time, report, take,
+};
 use super::plan::Style;
-use crate::catalog::Id;
 use crate::detect::bounds::{self, Join};
 use crate::detect::label::is_identifier;
 use crate::detect::row::{gaps, lengths, Gap, Pattern, Row};
@@ -127,7 +128,7 @@ pub(super) fn north_american(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
                 && !is_column(text, start, end)
                 && !is_something_else(i, start))
             || i.near(start, end, PHONE | CALL));
-    i.report(Id::Phone, start, extended, valid)
+    report(i, (start, end), extended, valid)
 }
 
 /// Whether numbers that stand between blanks are columns of an access log: a status, sizes, a dash.
@@ -178,7 +179,7 @@ pub(super) fn clear(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
             .group(1)
             .is_some_and(|g| g.len() == 4 && matches!(&text[g.start..g.start + 2], b"19" | b"20"));
     let valid = !years && is_alone(i, start, end);
-    i.report(Id::Phone, start, end, valid)
+    report(i, (start, end), end, valid)
 }
 
 /// Numbers of the configured country, written with separators.
@@ -216,7 +217,7 @@ pub(super) fn of_country(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
         && total >= plan.digits.0
         && !is_date(row)
         && ((laid_out && isolated) || i.near(start, end, PHONE | CALL));
-    i.report(Id::Phone, start, end, valid)
+    report(i, (start, end), end, valid)
 }
 
 /// Numbers of any country with a trunk prefix, in one or in groups that nothing else is written in.
@@ -275,7 +276,7 @@ pub(super) fn trunk(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
         && !is_date(row)
         && !is_time(text, start)
         && !is_something_else(i, start)
-        && i.report(Id::Phone, start, end, true)
+        && report(i, (start, end), end, true)
 }
 
 /// `0701/114930`: month and day, hour, minute and second.
@@ -303,5 +304,5 @@ fn trunk_in_one(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
         && is_alone(i, start, end)
         && !is_time(i.text, start)
         && !is_something_else(i, start)
-        && i.report(Id::Phone, start, end, true)
+        && report(i, (start, end), end, true)
 }
