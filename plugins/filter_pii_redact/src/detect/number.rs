@@ -194,8 +194,12 @@ fn grouped_plausible(chunk: &[u8], start: usize, at: usize) -> bool {
                 end += 1;
             }
             // The last part of "10.120.166.14", unless it goes on as in "123.456.789-09"; phone
-            // numbers in pairs begin with a 0.
-            let pairs = at >= 10 && chunk[at - 10] == b'0' && chunk[at - 2] == b'.';
+            // numbers in pairs and threes begin with a 0.
+            let pairs = at >= 10 && chunk[at - 10] == b'0' && chunk[at - 2] == b'.'
+                || at >= 11
+                    && chunk[at - 11] == b'0'
+                    && chunk[at - 3] == b'.'
+                    && chunk[at - 7] == b'.';
             let on = chunk.get(end).is_some_and(|b| matches!(b, b'-' | b'/')) && digit(end + 1);
             end - start >= 4 || pairs || on
         }

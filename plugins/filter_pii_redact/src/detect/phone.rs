@@ -54,7 +54,7 @@ pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) {
     let lead = i.text[first.start];
     let before = first.start.checked_sub(1).map_or(b' ', |n| i.text[n]);
     let national_too = !matches!(i.settings.phone.style, Style::Nanp | Style::None);
-    let signed = before == b'+' || (before == b'(' && i.text[..first.start].ends_with(b"+("));
+    let signed = matches!(before, b'+' | b'(');
     let _ = ((signed || lead == b'0') && international::find(i, row))
         || national::north_american(i, row)
         || (first.len() < 3

@@ -41,7 +41,10 @@ impl Prefix {
             _ => 0,
         };
         if sign > 0 {
-            let start = first.start - sign;
+            // "(+44) 20 7946 0958"
+            let bracket =
+                text[..first.start].ends_with(b"(+") && text.get(first.end) == Some(&b')');
+            let start = first.start - sign - usize::from(bracket);
             // A sign behind a digit starts a number only if that is grouped: "667946+43 20 667946".
             let glued = start > 0 && text[start - 1].is_ascii_digit();
             let free = bounds::left(text, start) == Join::Free || glued && row.group(1).is_some();
@@ -53,6 +56,10 @@ impl Prefix {
             });
         }
         let digits = &text[first.start..first.end];
+        let bracket = row.group(1).is_some_and(|g| g.gap == Gap::Paren);
+        if bracket && text[..first.start].ends_with(b"(") {
+            return Prefix::bracketed(text, row);
+        }
         let dialled = match digits {
             b"011" if i.settings.phone.style == Style::Nanp => 3,
             [b'0', b'0', ..] => 2,
@@ -64,7 +71,6 @@ impl Prefix {
         } else {
             (first.start + dialled, 0)
         };
-        let bracket = row.group(1).is_some_and(|g| g.gap == Gap::Paren);
         let free = bounds::left(text, first.start) == Join::Free;
         (free && text[code] != b'0' && !bracket).then_some(Prefix {
             start: first.start,
@@ -72,6 +78,26 @@ impl Prefix {
             code,
             group,
         })
+    }
+}
+
+impl Prefix {
+    /// `(351) 211 393 095`: a whole code in brackets.
+    fn bracketed(text: &[u8], row: &Row<'_>) -> Option<Self> {
+        let first = row.group(0)?;
+        let start = first.start - 1;
+        let code = Code::of(&text[first.start..first.end])?;
+        let closed = row.group(1)?.gap == Gap::Paren && text.get(first.end) == Some(&b')');
+        (closed
+            && code.len == first.len()
+            && code.value != 1
+            && bounds::left(text, start) == Join::Free)
+            .then_some(Prefix {
+                start,
+                dialled: 0,
+                code: first.start,
+                group: 0,
+            })
     }
 }
 
@@ -125,6 +151,15 @@ pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
     };
     let grouped = last > prefix.group;
     let written = match (prefix.dialled, grouped) {
+        // Brackets are around many numbers.
+        (0, true) if text[prefix.start] == b'(' => {
+            let digits = text[prefix.code..end]
+                .iter()
+                .filter(|b| b.is_ascii_digit())
+                .count();
+            known.is_some_and(|code| digits >= LONG && is_national(&code, digits))
+                && is_dialled(row, 0, last)
+        }
         (0, true) => true,
         (0, false) => known.is_some_and(|code| is_bare(&code, end - prefix.code, 2)),
         _ if i.near(prefix.start, end, PHONE | CALL) => known.is_some() || grouped,
@@ -137,6 +172,11 @@ pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
     let extended = extension(text, end);
     let free = bounds::right(text, end) != Join::Tight || extended > end;
     report(i, (prefix.start, end), extended, written && free)
+}
+
+/// Whether `len` digits, code included, are as many as the plan says.
+fn is_national(code: &Code, len: usize) -> bool {
+    (code.digits.0..=code.digits.1).contains(&(len - code.len))
 }
 
 /// Whether `len` digits in one, code included, are a number of the code; `more` may be too many.

@@ -65,6 +65,32 @@ const CLEAR: &[Clear] = &[
         first: b"078",
         bracketed: false,
     },
+    // "8-800-555-3535", "0-5917-1218"
+    Clear {
+        lengths: lengths(&[1, 3, 3, 4]),
+        gaps: gaps(&[Gap::Hyphen; 3]),
+        first: b"078",
+        bracketed: false,
+    },
+    Clear {
+        lengths: lengths(&[1, 4, 4]),
+        gaps: gaps(&[Gap::Hyphen; 2]),
+        first: b"0",
+        bracketed: false,
+    },
+    // "(14)/506-1231", "89/171-2187"
+    Clear {
+        lengths: lengths(&[2, 3, 4]),
+        gaps: gaps(&[Gap::Paren, Gap::Hyphen]),
+        first: b"123456789",
+        bracketed: true,
+    },
+    Clear {
+        lengths: lengths(&[2, 3, 4]),
+        gaps: gaps(&[Gap::Slash, Gap::Hyphen]),
+        first: b"123456789",
+        bracketed: false,
+    },
 ];
 
 /// `(555) 123-4567`, `555-123-4567`, `1.555.123.4567`, with an extension.
@@ -260,7 +286,10 @@ pub(super) fn trunk(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
             let pairs = groups == 5
                 && row.has(const { lengths(&[2; 5]) })
                 && matches!(row.gap(5), Some(Gap::Blank | Gap::Dot));
+            // "0440.326.991"
+            let dots = row.has(const { lengths(&[4, 3, 3]) }) && row.gap(3) == Some(Gap::Dot);
             pairs
+                || dots
                 || (groups < 5
                     && first.len() < 6
                     && !row.has(const { lengths(&[3, 2, 4]) })
