@@ -191,7 +191,8 @@ fn dea(code: &[u8]) -> Option<bool> {
     Some(
         b"ABCDEFGHJKLMPRSTUX".contains(&code[0])
             && (code[1].is_ascii_uppercase() || code[1] == b'9')
-            && sum % 10 == d(7),
+            && sum % 10 == d(7)
+            && sum != 0,
     )
 }
 

@@ -54,13 +54,15 @@ pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
         return false;
     }
     let open = start > 0 && text[start - 1] == b'(';
-    if open {
+    // "+1-555-0100" is too short for its code, but announced.
+    if start > 0 && matches!(text[start - 1], b'(' | b'+') {
         start -= 1;
     }
+    let zeros = text[start..end].iter().all(|b| !matches!(b, b'1'..=b'9'));
     let extended = extension(text, end);
     let alone =
         bounds::left(text, start) == Join::Free && (extended > end || is_free_behind(i, end));
-    if !alone || is_time(text, start) {
+    if !alone || zeros || is_time(text, start) {
         return false;
     }
     if !open && !i.near(start, end, PHONE | CALL) {

@@ -10,11 +10,12 @@ use crate::detect::label::is_identifier;
 use crate::detect::row::{gaps, lengths, Gap, Pattern, Row};
 use crate::detect::Inspection;
 use crate::keywords::group::{
-    AADHAAR, ABA, CALL, CNPJ, CPF, DE_TAX_ID, ITIN, NHS, NIR, NPI, PHONE, SIN, SSN,
+    AADHAAR, ABA, BANK, CALL, CNPJ, CPF, DE_TAX_ID, ITIN, NHS, NIR, NPI, PHONE, SIN, SSN,
 };
 
 /// Words for numbers that are not those of phones.
-const OTHER: u32 = SSN | ITIN | ABA | NPI | NHS | SIN | AADHAAR | CPF | CNPJ | DE_TAX_ID | NIR;
+const OTHER: u32 =
+    SSN | ITIN | ABA | NPI | NHS | SIN | AADHAAR | CPF | CNPJ | DE_TAX_ID | NIR | BANK;
 
 /// A layout that says enough in every country.
 struct Clear {
