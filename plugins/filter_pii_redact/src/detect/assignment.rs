@@ -280,8 +280,9 @@ fn element(text: &[u8], start: usize) -> Option<(usize, usize)> {
         Some(rest) => (start + OPEN.len(), rest),
         None => (start, rest),
     };
-    let len = memchr::memchr2(b'<', b']', rest).unwrap_or(rest.len());
-    (len > 0).then_some((start, start + len))
+    let len = memchr::memchr2(b'<', b']', rest)?;
+    let closed = rest[len..].starts_with(b"</") || rest[len..].starts_with(b"]]>");
+    (len > 0 && closed).then_some((start, start + len))
 }
 
 /// Length of what stands in quotes; those behind a backslash belong to it, unless the first one was.

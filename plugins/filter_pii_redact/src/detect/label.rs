@@ -68,21 +68,36 @@ const IDENTIFIERS: &[&[u8]] = &[
     b"release",
 ];
 
+/// Words for parts of addresses that have a number.
+const PLACES: &[&[u8]] = &[
+    b"suite", b"ste", b"apt", b"unit", b"room", b"floor", b"bldg", b"box", b"flat",
+];
+
 /// Whether the number at `start` is called an identifier, by the word in front of it or, if nothing is
 /// in front of it, by `key`.
 pub(super) fn is_identifier(text: &[u8], key: &[u8], start: usize) -> bool {
+    let word = word(text, key, start);
+    IDENTIFIERS.iter().any(|name| ends_with(word, name))
+}
+
+/// Whether the number at `start` is that of a suite, a flat or the like.
+pub(super) fn is_place(text: &[u8], start: usize) -> bool {
+    let word = word(text, b"", start);
+    PLACES.iter().any(|name| ends_with(word, name))
+}
+
+/// The word in front of `start`.
+fn word<'a>(text: &'a [u8], key: &'a [u8], start: usize) -> &'a [u8] {
     let mut end = start;
     while end > 0 && start - end < GAP && is_joint(text[end - 1]) {
         end -= 1;
     }
-    let word = if end == 0 {
-        key
-    } else {
-        let before = text[end.saturating_sub(MAX)..end].iter().rev();
-        let len = before.take_while(|b| is_word(**b)).count();
-        &text[end - len..end]
-    };
-    IDENTIFIERS.iter().any(|name| ends_with(word, name))
+    if end == 0 {
+        return key;
+    }
+    let before = text[end.saturating_sub(MAX)..end].iter().rev();
+    let len = before.take_while(|b| is_word(**b)).count();
+    &text[end - len..end]
 }
 
 fn is_joint(byte: u8) -> bool {
