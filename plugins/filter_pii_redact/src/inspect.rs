@@ -93,8 +93,6 @@ pub(crate) struct Inspector {
     tagged: Vec<bool>,
     pub(crate) any_tagged: bool,
     again: bool,
-    /// The text directly follows the name of its field: it is no further element of an array.
-    pub(crate) near: bool,
     pub(crate) arena: Vec<u8>,
     hits: Vec<Hit>,
     view: View,
@@ -116,7 +114,6 @@ impl Inspector {
             shadow: config.shadow,
             any_tagged: false,
             again: false,
-            near: true,
             arena: Vec::new(),
             hits: Vec::new(),
             view: View::default(),
@@ -144,9 +141,13 @@ impl Inspector {
     }
 
     /// Counts what the validators refused in the last string.
-    fn count_rejected(&mut self) {
-        if !self.again {
-            for (counts, rejected) in self.counts.iter_mut().zip(&self.finder.rejected) {
+    pub(crate) fn count_rejected(&mut self) {
+        if !std::mem::take(&mut self.finder.any_rejected) {
+            return;
+        }
+        for (counts, rejected) in self.counts.iter_mut().zip(&mut self.finder.rejected) {
+            let rejected = std::mem::take(rejected);
+            if !self.again {
                 counts.rejected += rejected;
             }
         }
@@ -283,7 +284,7 @@ impl Inspector {
                 value: None,
             });
         }
-        self.finder.find(text, key, self.near);
+        self.finder.find(text, key);
         hits.extend(self.finder.found.iter().map(|m| Hit {
             start: m.start,
             end: m.end,
@@ -293,7 +294,7 @@ impl Inspector {
     }
 
     fn collect_decoded(&mut self, view: &View, key: &[u8], hits: &mut Vec<Hit>) {
-        self.finder.find(&view.text, key, self.near);
+        self.finder.find(&view.text, key);
         for found in &self.finder.found {
             let value = self.arena.len();
             self.arena
@@ -310,8 +311,7 @@ impl Inspector {
     /// The secret part of a value whose key says that it is one.
     fn secret_under(&self, key: &[u8], text: &[u8]) -> Option<(Id, usize, usize)> {
         let class = class_of_name(key);
-        let secret = !matches!(class, NameClass::Plain | NameClass::Phone);
-        if !secret || !self.finder.settings().set.has(class.id()) {
+        if !class.is_secret() || !self.finder.settings().set.has(class.id()) {
             return None;
         }
         let (start, end) = if class == NameClass::Authorization {

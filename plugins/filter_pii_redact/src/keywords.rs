@@ -1,7 +1,8 @@
 //! Words that say what a number is: "routing", "SSN", "phone" near it, or the key it stands under.
 
-use crate::name::{class_of_name, NameClass};
-use crate::scan::Gate;
+use std::ops::Range;
+
+use crate::scan::{Gate, WINDOW};
 
 /// Groups of keywords, as bits.
 pub(crate) mod group {
@@ -33,24 +34,17 @@ use group::{
 
 /// How far in front of a number a keyword counts, in bytes.
 const BEFORE: usize = 56;
-/// How far behind the start of its name a number may begin that a name announces as a word would. The
-/// headers of an array and a string stand between them.
-const NAMED: usize = BEFORE - 8;
 /// How far behind a number a keyword counts.
 const AFTER: usize = 28;
 /// Longest number, separators included.
 const SPAN: usize = 48;
 
-/// How much is scanned in front of what is asked for first.
-const BACK: usize = 64;
 /// So many words are kept before those that nobody asks for any more are forgotten.
 const MANY: usize = 1024;
-/// How far in front of a question no earlier one will follow.
+/// How far in front of a question no earlier one is likely to follow.
 const FAR: usize = 1024;
-/// How much is scanned beyond what is asked for.
+/// How much is gone through beyond what is asked for, from the second time on.
 const AHEAD: usize = 192;
-/// Length of the longest keyword, at least.
-const LONGEST: usize = 20;
 
 const WORDS: &[(&str, u32)] = &[
     ("card", CARD),
@@ -163,82 +157,100 @@ const WORDS: &[(&str, u32)] = &[
     ("their number", CALL),
 ];
 
-/// The keywords by their first two letters. Only where a word starts is one looked up, so most text
-/// costs no more than finding these places.
+/// The keywords by their first letters. Only where a word starts is one looked up, so most text costs
+/// no more than finding these places.
 #[derive(Debug)]
 pub(crate) struct Keywords {
     gate: Gate,
-    /// For each pair of first letters (`byte & 31`), where its keywords are.
-    pairs: Box<[[(u8, u8); 32]; 32]>,
+    /// For each pair of first letters (`byte & 31`), its keywords.
+    pairs: Box<[[Pair; 32]; 32]>,
     /// By pair, the longest first.
     words: Vec<(&'static [u8], u32)>,
 }
 
+/// The keywords that begin with two letters.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pair {
+    /// Where they are.
+    start: u8,
+    end: u8,
+    /// A bit for each third letter that one of them has.
+    thirds: u32,
+}
+
 impl Keywords {
     pub(crate) fn new(gate: Gate) -> Self {
-        let pair = |word: &[u8]| (usize::from(word[0] & 31), usize::from(word[1] & 31));
+        let place = |word: &[u8], n: usize| usize::from(word[n] & 31);
         let mut words: Vec<_> = WORDS.iter().map(|(w, of)| (w.as_bytes(), *of)).collect();
-        words.sort_by_key(|(word, _)| (pair(word), std::cmp::Reverse(word.len())));
-        let mut pairs = Box::new([[(0, 0); 32]; 32]);
+        words.sort_by_key(|(word, _)| {
+            (
+                place(word, 0),
+                place(word, 1),
+                std::cmp::Reverse(word.len()),
+            )
+        });
+        let mut pairs = Box::new([[Pair::default(); 32]; 32]);
         for (n, (word, _)) in (0u8..).zip(&words) {
-            let (first, second) = pair(word);
-            let (start, end) = &mut pairs[first][second];
-            if *end == 0 {
-                *start = n;
+            let pair = &mut pairs[place(word, 0)][place(word, 1)];
+            if pair.thirds == 0 {
+                pair.start = n;
             }
-            *end = n + 1;
+            pair.end = n + 1;
+            // A word of two letters goes with any third.
+            pair.thirds |= match word.len() {
+                2 => u32::MAX,
+                _ => 1 << place(word, 2),
+            };
         }
         Keywords { gate, pairs, words }
     }
 
-    /// Calls `visit` with start and groups of every keyword that ends in `text[from..to]`.
+    /// Calls `visit` with start and groups of every keyword that begins in `text[from..to]`.
+    #[inline]
     fn each(&self, text: &[u8], from: usize, to: usize, mut visit: impl FnMut(usize, u32)) {
-        // A word may lie across the end of what was scanned before.
-        let first = from.saturating_sub(LONGEST);
-        self.gate.words(text, first, to, |start| {
-            if let Some((len, groups)) = self.at(&text[..to], start) {
-                if start + len > from && is_word(text, start, len) {
-                    visit(start, groups);
+        let mut at = from;
+        while at < to {
+            let mut starts = self.gate.word_starts(text, at);
+            if to - at < WINDOW {
+                starts &= (1 << (to - at)) - 1;
+            }
+            while starts != 0 {
+                let start = at + starts.trailing_zeros() as usize;
+                starts &= starts - 1;
+                if let Some((len, groups)) = self.at(text, start) {
+                    if is_word(text, start, len) {
+                        visit(start, groups);
+                    }
                 }
             }
-        });
+            at += WINDOW;
+        }
     }
 
     /// Length and groups of the longest keyword at `start`, whatever is around it.
+    #[inline(always)]
     fn at(&self, text: &[u8], start: usize) -> Option<(usize, u32)> {
-        let rest = text.get(start..)?;
-        let [letter, second, ..] = rest else {
-            return None;
+        let rest = &text[start..];
+        let (first, second, third) = match rest {
+            [first, second, third, ..] => (first, second, third),
+            [first, second] => (first, second, &0),
+            _ => return None,
         };
-        let (start, end) = self.pairs[usize::from(letter & 31)][usize::from(second & 31)];
-        let words = &self.words[usize::from(start)..usize::from(end)];
-        let third = rest.get(2).map_or(0, |b| b & 31);
-        let found = words.iter().find(|(word, _)| {
-            word.get(2).is_none_or(|b| b & 31 == third)
-                && rest
-                    .get(..word.len())
-                    .is_some_and(|w| w.eq_ignore_ascii_case(word))
-        });
-        found.map(|(word, groups)| (word.len(), *groups))
+        let pair = self.pairs[usize::from(first & 31)][usize::from(second & 31)];
+        if pair.thirds >> (third & 31) & 1 == 0 {
+            return None;
+        }
+        self.longest(pair, rest)
     }
 
-    /// Whether a word of `groups` is so close to the number at `at` in raw msgpack that it could
-    /// count; the key of a field stands in front of its value.
-    pub(crate) fn any_near(&self, chunk: &[u8], at: usize, groups: u32) -> bool {
-        let from = at.saturating_sub(BEFORE + LONGEST);
-        let to = chunk.len().min(at + AFTER + LONGEST);
-        let mut near = false;
-        self.each(chunk, from, to, |_, of| near |= of & groups != 0);
-        // The length in the header of a string can look like a letter in front of its first word.
-        near || memchr::memchr3_iter(0xd9, 0xda, 0xdb, &chunk[from..at]).any(|n| {
-            let header = match chunk[from + n] {
-                0xd9 => 2,
-                0xda => 3,
-                _ => 5,
-            };
-            self.at(&chunk[..to], from + n + header)
-                .is_some_and(|(_, of)| of & groups != 0)
-        })
+    #[inline(never)]
+    fn longest(&self, pair: Pair, rest: &[u8]) -> Option<(usize, u32)> {
+        let words = &self.words[usize::from(pair.start)..usize::from(pair.end)];
+        let found = words.iter().find(|(word, _)| {
+            rest.get(..word.len())
+                .is_some_and(|w| w.eq_ignore_ascii_case(word))
+        });
+        found.map(|(word, groups)| (word.len(), *groups))
     }
 
     /// The groups that a key's name belongs to.
@@ -290,16 +302,18 @@ fn is_placeholder(text: &[u8], start: usize, len: usize) -> bool {
             .any(|b| matches!(b, b']' | b':'))
 }
 
-/// The keywords of one string, found on demand; every byte is looked at at most once.
+/// The keywords of one string, found on demand; hardly a byte is looked at twice.
 #[derive(Debug, Default)]
 pub(crate) struct Context {
+    /// Those that begin in the part of the string that was gone through.
     hits: Vec<(usize, u32)>,
+    gone: Range<usize>,
     /// The first hit that the last question was about.
     first: usize,
-    done: usize,
-    near: bool,
-    /// The groups of the key, and whether they count however far behind it a number is.
-    key: Option<(u32, bool)>,
+    /// The groups of the field's key, once they were asked for.
+    key: Option<u32>,
+    /// The last key that was gone through, and its groups: most strings have the same.
+    last_key: (Vec<u8>, u32),
     /// The start of the number that was asked about last, and the groups of all words around it.
     around: Option<(usize, u32)>,
     /// Numbers from the first on whose surroundings end at the second at the latest have no word
@@ -308,12 +322,11 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// Starts a new string; `near`: it directly follows its name.
-    pub(crate) fn reset(&mut self, near: bool) {
-        self.near = near;
+    /// Starts a new string.
+    pub(crate) fn reset(&mut self) {
         self.hits.clear();
+        self.gone = 0..0;
         self.first = 0;
-        self.done = 0;
         self.key = None;
         self.around = None;
         self.quiet = (0, 0);
@@ -331,7 +344,7 @@ impl Context {
         start: usize,
         groups: u32,
     ) -> bool {
-        if self.named(keywords, key, start) & groups != 0 {
+        if self.of_key(keywords, key) & groups != 0 {
             return true;
         }
         let to = text.len().min(start + SPAN + AFTER);
@@ -345,16 +358,14 @@ impl Context {
                 let around = hits.fold(0, |all, hit| all | hit.1);
                 self.around = Some((start, around));
                 let next = self.hits.get(self.first).map(|hit| hit.0);
-                let known = self.known(text);
-                self.quiet = (start, next.unwrap_or(known));
+                self.quiet = (start, next.unwrap_or(self.gone.end));
                 around
             }
         };
         around & groups != 0
     }
 
-    /// Whether one of `groups` is near `start..end`, or named by the key. The calls of one string
-    /// come with ascending `start`.
+    /// Whether one of `groups` is near `start..end`, or named by the key.
     pub(crate) fn near(
         &mut self,
         keywords: &Keywords,
@@ -367,7 +378,7 @@ impl Context {
         if !self.may_be_near(keywords, text, key, start, groups) {
             return false;
         }
-        if self.named(keywords, key, start) & groups != 0 {
+        if self.of_key(keywords, key) & groups != 0 {
             return true;
         }
         let to = text.len().min(end + AFTER);
@@ -376,7 +387,7 @@ impl Context {
     }
 
     /// Where the last word of `groups` in front of `start` begins, close enough to count. If the key
-    /// names the group, it stands in front of the text.
+    /// names the group, it stands in front of the text; one for phones is close to all of it.
     pub(crate) fn last_before(
         &mut self,
         keywords: &Keywords,
@@ -385,14 +396,13 @@ impl Context {
         start: usize,
         groups: u32,
     ) -> Option<usize> {
-        let of_key = self.named(keywords, key, start) & groups;
-        let calls = of_key & (group::PHONE | group::CALL) != 0;
-        let of_key = of_key != 0;
+        let of_key = self.of_key(keywords, key) & groups;
+        let counts = of_key & group::PHONE != 0 || (of_key != 0 && start < BEFORE);
         self.between(keywords, text, start, start)
             .filter(|hit| hit.1 & groups != 0)
             .last()
             .map(|hit| hit.0)
-            .or_else(|| (of_key && (calls || start < BEFORE)).then_some(0))
+            .or_else(|| counts.then_some(0))
     }
 
     /// Whether a word of `groups` starts at `at`.
@@ -403,36 +413,27 @@ impl Context {
         at: usize,
         groups: u32,
     ) -> bool {
-        let to = text.len().min(at + LONGEST);
+        let to = text.len().min(at + 1);
         self.between(keywords, text, at, to)
             .any(|hit| hit.0 == at && hit.1 & groups != 0)
     }
 
-    /// The groups that the key says of a number at `start`. Words that go with phones count in it as
-    /// in front of the text, since the gate sees no further; a name for phone numbers always does.
     #[inline]
-    fn named(&mut self, keywords: &Keywords, key: &[u8], start: usize) -> u32 {
-        let (groups, always) = *self.key.get_or_insert_with(|| {
-            let groups = keywords.of_key(key);
-            let calls = groups & (group::PHONE | group::CALL) != 0;
-            (groups, !calls || class_of_name(key) == NameClass::Phone)
-        });
-        match always || (self.near && start + key.len() < NAMED) {
-            true => groups,
-            false => groups & !(group::PHONE | group::CALL),
+    fn of_key(&mut self, keywords: &Keywords, key: &[u8]) -> u32 {
+        if let Some(groups) = self.key {
+            return groups;
         }
-    }
-
-    /// In front of this offset every word that begins is known: one that begins near the end of what
-    /// was gone through may end behind it.
-    fn known(&self, text: &[u8]) -> usize {
-        match self.done < text.len() {
-            true => self.done.saturating_sub(LONGEST),
-            false => self.done,
+        let (last, groups) = &mut self.last_key;
+        if last != key {
+            key.clone_into(last);
+            *groups = keywords.of_key(key);
         }
+        self.key = Some(*groups);
+        *groups
     }
 
     /// The words from as far in front of `start` as one counts up to `to`.
+    #[inline]
     fn between(
         &mut self,
         keywords: &Keywords,
@@ -441,21 +442,8 @@ impl Context {
         to: usize,
     ) -> impl Iterator<Item = &(usize, u32)> {
         let from = start.saturating_sub(BEFORE);
-        if self.known(text) < to {
-            // The families take turns, so the next question may be about a place a little earlier.
-            let first = self.done.max(from.saturating_sub(BACK));
-            // Some more than is needed now, so that a row of numbers does not do it in small steps.
-            let until = text.len().min(to + LONGEST + AHEAD);
-            let hits = &mut self.hits;
-            if hits.len() > MANY {
-                let old = hits.partition_point(|hit| hit.0 < from.saturating_sub(FAR));
-                hits.drain(..old);
-                self.first = self.first.saturating_sub(old);
-            }
-            keywords.each(text, first, until, |start, groups| {
-                hits.push((start, groups));
-            });
-            self.done = until;
+        if from < self.gone.start || to > self.gone.end {
+            self.go_through(keywords, text, from, to);
         }
         // One question is about much the same place as the last.
         let hits = &self.hits;
@@ -468,6 +456,38 @@ impl Context {
         }
         self.first = first;
         hits[first..].iter().take_while(move |hit| hit.0 < to)
+    }
+
+    /// Finds the words that begin in `from..to`, beside those that are known.
+    fn go_through(&mut self, keywords: &Keywords, text: &[u8], from: usize, to: usize) {
+        let hits = &mut self.hits;
+        if from > self.gone.end || to < self.gone.start || self.gone.is_empty() {
+            hits.clear();
+            self.gone = from..from;
+        } else if from < self.gone.start {
+            // The families take turns, so a question may be about an earlier place than the last.
+            let known = std::mem::take(hits);
+            keywords.each(text, from, self.gone.start, |start, groups| {
+                hits.push((start, groups));
+            });
+            hits.extend(known);
+            self.gone.start = from;
+        }
+        if hits.len() > MANY {
+            let floor = from.saturating_sub(FAR).max(self.gone.start);
+            let old = hits.partition_point(|hit| hit.0 < floor);
+            hits.drain(..old);
+            self.gone.start = floor;
+        }
+        if to > self.gone.end {
+            // Some more than is needed now, so that a row of numbers does not do it in small steps.
+            let more = if self.gone.is_empty() { 0 } else { AHEAD };
+            let until = text.len().min(to + more);
+            keywords.each(text, self.gone.end, until, |start, groups| {
+                hits.push((start, groups));
+            });
+            self.gone.end = until;
+        }
     }
 }
 

@@ -27,6 +27,11 @@ pub(crate) enum NameClass {
 use NameClass::{Authorization, Key, Password, Phone};
 
 impl NameClass {
+    /// Whether a value under such a name may be a secret.
+    pub(crate) fn is_secret(self) -> bool {
+        !matches!(self, NameClass::Plain | Phone)
+    }
+
     /// The detector that reports values under such a name.
     pub(crate) fn id(self) -> Id {
         match self {
@@ -181,7 +186,7 @@ static TAILS: [[u32; 256]; 3] = {
 };
 
 /// Those of [`NAMES`] that end in the last letters of `name`.
-#[inline]
+#[inline(always)]
 fn tail_of(name: &[u8]) -> Option<&'static Tail> {
     let [first, second, third] = name.last_chunk::<3>()?;
     let tails = TAILS[0][usize::from(*first)]
@@ -195,18 +200,42 @@ fn tail_of(name: &[u8]) -> Option<&'static Tail> {
     end.eq_ignore_ascii_case(tail.end).then_some(tail)
 }
 
-/// The name that ends in front of `at`; empty if it ends like none of the table.
-#[inline]
-pub(crate) fn name_before(buf: &[u8], at: usize) -> Range<usize> {
+/// Where a name in front of the sign at `at` ends: quotes and blanks may stand between them.
+#[inline(always)]
+fn end_before(buf: &[u8], at: usize) -> usize {
     let mut end = at;
-    // Quotes and blanks may stand between the name and the sign.
     while end > 0 && at - end < 4 && matches!(buf[end - 1], b'"' | b'\'' | b'\\' | b' ' | b']') {
         end -= 1;
     }
+    end
+}
+
+/// Whether a name in front of the sign at `at` ends like one of the table.
+#[inline(always)]
+pub(crate) fn may_be_named(buf: &[u8], at: usize) -> bool {
+    tail_of(&buf[..end_before(buf, at)]).is_some()
+}
+
+/// The name in front of the sign at `at`; empty if it ends like none of the table.
+pub(crate) fn name_before(buf: &[u8], at: usize) -> Range<usize> {
+    let end = end_before(buf, at);
     match tail_of(&buf[..end]) {
         None => end..end,
         Some(_) => name_start(buf, end)..end,
     }
+}
+
+/// Whether the value at `at` stands behind a name for phone numbers: `phone=1234567`,
+/// `"mobile": "1234567"`.
+pub(crate) fn is_named_phone(text: &[u8], at: usize) -> bool {
+    let joint = |b: &u8| matches!(b, b' ' | b'\t' | b'"' | b'\'' | b'\\' | b'+');
+    let joints = text[..at].iter().rev().take(6).take_while(|b| joint(b));
+    let behind = at - joints.count();
+    let Some(sign) = behind.checked_sub(1) else {
+        return false;
+    };
+    matches!(text[sign], b':' | b'=' | b'>')
+        && class_of_name(&text[name_before(text, sign)]) == Phone
 }
 
 pub(crate) fn is_name(byte: u8) -> bool {

@@ -1,6 +1,7 @@
 //! Walks records with a candidate, collects edits, and writes the batch anew with them.
 
-mod names;
+mod candidates;
+mod place;
 mod policy;
 mod tag;
 
@@ -9,10 +10,12 @@ use std::time::Instant;
 use flb_sidecar_sdk::event::{self, Record, RecordKind};
 use flb_sidecar_sdk::msgpack::{self, Value};
 
+use crate::detect;
 use crate::inspect::{Edit, Flow, Inspector};
+use crate::name::class_of_name;
 use crate::options::{Config, KeyRule, OnError};
 use crate::path::Position;
-use names::Names;
+use candidates::Candidates;
 
 /// Passes over one string until nothing changes any more. What one pass leaves can look like
 /// something new at its borders; this is how deep that can nest before it is given up, as if the
@@ -48,20 +51,7 @@ pub(crate) struct Rewriter {
     unfinished: u64,
     /// Everything is looked at, candidate or not.
     every: bool,
-    names: Names,
-    /// The first candidate of the gate that was not passed yet; `usize::MAX` if there is none.
-    candidate: usize,
-}
-
-/// The record at `start..end` of the batch.
-fn record_at(chunk: &[u8], start: usize, end: usize) -> Option<Record> {
-    let record = event::records(&chunk[start..end]).next()?.ok()?;
-    Some(Record {
-        start: record.start + start,
-        body: record.body + start,
-        end: record.end + start,
-        ..record
-    })
+    candidates: Candidates,
 }
 
 /// The batch and what is under inspection in it.
@@ -70,8 +60,6 @@ struct Place<'a> {
     chunk: &'a [u8],
     /// Name of the field; that of the array for its elements.
     key: &'a [u8],
-    /// The value directly follows the name.
-    near: bool,
     position: Option<&'a Position>,
     depth: usize,
 }
@@ -85,6 +73,7 @@ impl Place<'_> {
 impl Rewriter {
     pub(crate) fn new(config: Config, inspector: Inspector) -> Self {
         Rewriter {
+            candidates: Candidates::new(&inspector.finder),
             config,
             inspector,
             edits: Vec::new(),
@@ -94,8 +83,6 @@ impl Rewriter {
             oversized: 0,
             unfinished: 0,
             every: false,
-            names: Names::default(),
-            candidate: 0,
         }
     }
 
@@ -104,13 +91,11 @@ impl Rewriter {
         let mut outcome = Outcome::default();
         self.every =
             self.inspector.needs_every_record() || chunk.len() > self.config.max_value_size;
-        self.candidate = 0;
         if !self.every {
-            let first = self.inspector.finder.first_candidate(chunk, 0);
-            let Some(first) = first else {
+            self.candidates.start(chunk);
+            if self.candidates.is_empty() {
                 return outcome;
-            };
-            self.candidate = first;
+            }
         }
         self.oversized = 0;
         self.unfinished = 0;
@@ -118,21 +103,18 @@ impl Rewriter {
         let mut clock = CLOCK;
         let mut late = false;
         let mut copied = 0;
-        let mut at = 0;
-        while at < chunk.len() {
-            // What has no candidate is passed by without a look.
-            let Some(end) = msgpack::skip(chunk, at) else {
+        for record in event::records(chunk) {
+            if !self.every && self.candidates.is_empty() {
+                break;
+            }
+            let Ok(record) = record else {
                 outcome.malformed = true;
                 break;
             };
-            let start = std::mem::replace(&mut at, end);
-            if end <= self.candidate {
+            // What has no candidate is passed by without a look.
+            if !self.every && !self.candidates.any_before(record.end) {
                 continue;
             }
-            let Some(record) = record_at(chunk, start, end) else {
-                outcome.malformed = true;
-                break;
-            };
             if record.kind == RecordKind::Log {
                 clock -= 1;
                 if clock == 0 || record.end - record.start > 1 << 16 {
@@ -140,19 +122,22 @@ impl Rewriter {
                     let budget = self.config.time_budget;
                     late = late || budget.is_some_and(|budget| started.elapsed() > budget);
                 }
-                let flow = if late {
+                self.edits.clear();
+                let mut flow = Flow::default();
+                if late {
                     outcome.late += 1;
-                    self.give_up(chunk, &record)
-                } else {
-                    self.record(chunk, &record)
-                };
+                    flow = self.give_up(chunk, &record);
+                } else if self.every || self.candidates.confirm(&mut self.inspector, chunk, &record)
+                {
+                    flow = self.record(chunk, &record);
+                }
                 self.write(chunk, &record, flow.drop, &mut copied, out, &mut outcome);
             }
-            self.seek(chunk, record.end);
-            if self.candidate == usize::MAX {
-                break;
+            if !self.every {
+                self.candidates.seek(chunk, record.end);
             }
         }
+        self.inspector.count_rejected();
         if outcome.changed {
             out.extend_from_slice(&chunk[copied..]);
         }
@@ -161,35 +146,24 @@ impl Rewriter {
         outcome
     }
 
-    /// Goes on to the first candidate at or behind `at`.
-    fn seek(&mut self, chunk: &[u8], at: usize) {
-        if self.candidate < at {
-            let next = match self.every {
-                true => (at < chunk.len()).then_some(at),
-                false => self.inspector.finder.first_candidate(chunk, at),
-            };
-            self.candidate = next.unwrap_or(usize::MAX);
-        }
+    /// Whether nothing can be found in `text`, which ends at `end` of the batch and is the value of
+    /// `key` or an element of it.
+    fn is_clean(&mut self, place: Place<'_>, text: &[u8], end: usize) -> bool {
+        !self.every
+            && !class_of_name(place.key).is_secret()
+            && memchr::memchr(b'\\', text).is_none()
+            && !self
+                .candidates
+                .any_in(&self.inspector.finder, place.chunk, end - text.len(), end)
     }
 
-    /// Whether nothing can be found in what is at `at..end` of the batch, the value of `key`.
-    fn is_clean(&mut self, chunk: &[u8], key: &[u8], at: usize, end: usize) -> bool {
-        self.seek(chunk, at);
-        self.candidate >= end && !self.every && !self.announces(key)
-    }
-
-    fn announces(&mut self, key: &[u8]) -> bool {
-        self.names.announce(&self.inspector.finder, key)
-    }
-
-    /// Whether a further pass over `text`, the new value of `key`, cannot find anything: what the gate
-    /// says of it now is what it will say of it in a batch.
+    /// Whether a further pass over `text`, the new value of `key`, cannot find anything: what is said
+    /// of it now is what will be said of it in a batch.
     fn is_settled(&mut self, key: &[u8], text: &[u8]) -> bool {
         !self.every
-            && !self.announces(key)
-            && !self.inspector.finder.speaks_of_phones(key)
+            && !class_of_name(key).is_secret()
             && memchr::memchr(b'\\', text).is_none()
-            && self.inspector.finder.first_candidate(text, 0).is_none()
+            && !self.inspector.finder.finds_any(text, key)
     }
 
     /// Writes what is there up to a record's last edit, or leaves the record out.
@@ -226,7 +200,6 @@ impl Rewriter {
         let place = Place {
             chunk,
             key: b"",
-            near: true,
             position: root.as_ref(),
             depth: 0,
         };
@@ -268,7 +241,6 @@ impl Rewriter {
                 continue;
             }
             let element = Place {
-                near: place.near && index == 0,
                 position: inner.as_ref(),
                 depth: place.depth + 1,
                 ..place
@@ -309,7 +281,6 @@ impl Rewriter {
             }
             let field = Place {
                 key,
-                near: true,
                 position: inner.as_ref(),
                 depth: place.depth + 1,
                 ..place
@@ -438,10 +409,9 @@ impl Rewriter {
             return self.too_large(at, end);
         }
         // A backslash may hide something that only JSON shows.
-        if self.is_clean(place.chunk, place.key, at, end) && memchr::memchr(b'\\', text).is_none() {
+        if self.is_clean(place, text, end) {
             return Flow::default();
         }
-        self.inspector.near = place.near;
         let mut inner = std::mem::take(&mut self.inner);
         inner.clear();
         let mut flow = self.inspector.inspect(text, place.key, 0, &mut inner);
@@ -499,23 +469,18 @@ impl Rewriter {
     }
 
     fn integer(&mut self, place: Place<'_>, at: usize, n: u64, end: usize) -> Flow {
-        if self.is_clean(place.chunk, place.key, at, end) {
+        let plausible =
+            detect::is_number_plausible(n, place.key) || class_of_name(place.key).is_secret();
+        if !self.every && !plausible {
             return Flow::default();
         }
-        let mut digits = [0u8; 20];
-        let mut first = digits.len();
-        let mut rest = n;
-        while rest > 0 {
-            first -= 1;
-            digits[first] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-        }
-        self.inspector.near = place.near;
+        let mut buffer = [0; 20];
+        let digits = detect::digits_of(n, &mut buffer);
         let mut inner = std::mem::take(&mut self.inner);
         inner.clear();
         let flow = self
             .inspector
-            .inspect_number(&digits[first..], place.key, false, &mut inner);
+            .inspect_number(digits, place.key, false, &mut inner);
         for edit in inner.drain(..) {
             let text = self.inspector.arena[edit.new].to_vec();
             self.replace_bytes(at, end, &text);

@@ -40,10 +40,7 @@ fn is_separated(buf: &[u8], at: usize) -> bool {
 pub(crate) fn is_escape(buf: &[u8], at: usize) -> bool {
     match buf[at] {
         b'0'..=b'9' => is_separated(buf, at),
-        b'%' => buf
-            .get(at + 1..at + 3)
-            .and_then(number)
-            .is_some_and(|n| n > 0x1f),
+        b'%' => buf.get(at + 1..at + 3).and_then(number).is_some(),
         b'\\' => match buf.get(at + 1) {
             Some(b'u') => buf.get(at + 2..at + 6).and_then(number).is_some(),
             Some(b'x') => buf.get(at + 2..at + 4).and_then(number).is_some(),
@@ -51,6 +48,17 @@ pub(crate) fn is_escape(buf: &[u8], at: usize) -> bool {
         },
         _ => false,
     }
+}
+
+/// Whether a backslash escape is in a text, so that what is behind it may read otherwise.
+pub(crate) fn has_backslash_escape(text: &[u8]) -> bool {
+    memchr::memchr_iter(b'\\', text).any(|at| {
+        let next = text.get(at + 1);
+        matches!(
+            next,
+            Some(b'"' | b'\\' | b'/' | b'n' | b'r' | b't' | b'b' | b'f' | b'u')
+        )
+    })
 }
 
 /// A decoded text.

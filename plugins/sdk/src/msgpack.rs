@@ -12,9 +12,10 @@ use rmp::Marker;
 pub const MAX_DEPTH: usize = 128;
 
 /// What a msgpack value is, with the offsets of what it holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Value {
     /// nil
+    #[default]
     Nil,
     /// A boolean.
     Boolean(bool),
@@ -142,34 +143,47 @@ fn big_endian(buf: &[u8], at: usize, width: usize) -> Option<u64> {
     })
 }
 
+/// Length of the value that a first byte begins, where that byte alone says it; 0 elsewhere.
+static LENGTHS: [u8; 256] = {
+    let mut lengths = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        lengths[byte] = match byte {
+            0..=0x7f | 0xc0 | 0xc2 | 0xc3 | 0xe0.. => 1,
+            0xa0..=0xbf => 1 + (byte & 0x1f) as u8,
+            0xcc | 0xd0 => 2,
+            0xcd | 0xd1 | 0xd4 => 3,
+            0xd5 => 4,
+            0xca | 0xce | 0xd2 => 5,
+            0xd6 => 6,
+            0xcb | 0xcf | 0xd3 => 9,
+            0xd7 => 10,
+            0xd8 => 18,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    lengths
+};
+
 /// End of the value at `at`, nested ones included. `None`: truncated, invalid or too deep.
 pub fn skip(buf: &[u8], at: usize) -> Option<usize> {
     let mut left = 1usize;
     let mut containers = 0;
     let mut next = at;
     loop {
-        // Most values of a record are short: their first byte says where they end.
-        let children = match *buf.get(next)? {
-            0..=0x7f | 0xc0 | 0xc2 | 0xc3 | 0xe0..=0xff => {
-                next += 1;
-                0
-            }
-            byte @ (0xa0..=0xbf | 0xd9 | 0xda) => {
-                next += match byte {
-                    0xd9 => 2 + big_endian(buf, next + 1, 1)? as usize,
-                    0xda => 3 + big_endian(buf, next + 1, 2)? as usize,
-                    _ => 1 + usize::from(byte & 0x1f),
-                };
-                if next > buf.len() {
-                    return None;
-                }
-                0
-            }
-            byte @ 0x80..=0x9f => {
+        let byte = *buf.get(next)?;
+        let length = LENGTHS[usize::from(byte)];
+        left -= 1;
+        if length > 0 {
+            next += usize::from(length);
+        } else if byte == 0xd9 {
+            next += 2 + big_endian(buf, next + 1, 1)? as usize;
+        } else {
+            let children = if byte & 0xe0 == 0x80 {
                 next += 1;
                 usize::from(byte & 0x0f) << u32::from(byte < 0x90)
-            }
-            _ => {
+            } else {
                 let (value, behind) = read(buf, next)?;
                 next = behind;
                 match value {
@@ -177,22 +191,22 @@ pub fn skip(buf: &[u8], at: usize) -> Option<usize> {
                     Value::Map(n) => n.checked_mul(2)?,
                     _ => 0,
                 }
-            }
-        };
-        if children > 0 {
-            // As long as there are so few, they cannot be nested too deeply.
-            containers += 1;
-            if containers > MAX_DEPTH {
-                return skip_counting_depth(buf, at);
-            }
-            // Every element is at least one byte: a larger count cannot be in this buffer.
-            if children > buf.len() - next {
-                return None;
+            };
+            if children > 0 {
+                // As long as there are so few, they cannot be nested too deeply.
+                containers += 1;
+                if containers > MAX_DEPTH {
+                    return skip_counting_depth(buf, at);
+                }
+                // Every element is at least one byte: a larger count cannot be in this buffer.
+                if children > buf.len().checked_sub(next)? {
+                    return None;
+                }
+                left += children;
             }
         }
-        left = left - 1 + children;
         if left == 0 {
-            return Some(next);
+            return (next <= buf.len()).then_some(next);
         }
     }
 }

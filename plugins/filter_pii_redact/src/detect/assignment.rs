@@ -6,17 +6,13 @@ mod value;
 
 use std::ops::Range;
 
-use super::{phone, Inspection};
-use crate::name::{class_of_name, is_name, name_before, NameClass};
+use super::Inspection;
+use crate::name::{class_of_name, is_name, may_be_named, name_before, NameClass};
 
 pub(crate) use scheme::credentials;
 pub(crate) use value::is_secret_value;
 use value::{is_token, MIN_RANDOM};
 
-/// Bytes of the header of a string, at most.
-const HEADER: usize = 5;
-/// Fewest digits of a phone number.
-const MIN_PHONE: usize = 7;
 /// Longest value without quotes.
 const MAX_VALUE: usize = 4096;
 
@@ -56,7 +52,7 @@ impl Named {
             _ => return None,
         };
         let class = class_of_name(&text[name]);
-        (class != NameClass::Plain).then_some(Named { class, sign, form })
+        class.is_secret().then_some(Named { class, sign, form })
     }
 }
 
@@ -89,79 +85,27 @@ fn argument(text: &[u8], at: usize) -> Range<usize> {
     }
 }
 
-/// The same in raw msgpack, where the length in the header of a string may look like a letter of its
-/// first name.
-fn named_in_string(buf: &[u8], name: Range<usize>) -> NameClass {
-    let class = class_of_name(&buf[name.clone()]);
-    if class != NameClass::Plain {
-        return class;
+/// Whether the name in front of the sign at `at`, or that of the argument that starts there, says that
+/// its value is secret.
+#[inline(always)]
+pub(super) fn plausible(text: &[u8], at: usize) -> bool {
+    match text[at] {
+        b':' | b'=' | b'>' => may_be_named(text, at) && is_secret(text, at),
+        letter if letter.is_ascii_alphabetic() => is_secret(text, at),
+        _ => false,
     }
-    let headers = name.start.saturating_sub(HEADER)..name.end;
-    let texts = headers.filter_map(|n| match buf[n] {
-        0xd9 | 0xc4 => Some(n + 2),
-        0xda | 0xc5 => Some(n + 3),
-        0xdb | 0xc6 => Some(n + 5),
-        _ => None,
-    });
-    texts
-        .filter(|text| name.contains(text))
-        .map(|text| class_of_name(&buf[text..name.end]))
-        .find(|class| *class != NameClass::Plain)
-        .unwrap_or(NameClass::Plain)
 }
 
-/// Whether a name of the table ends in front of `at` in raw msgpack, or begins there behind two
-/// hyphens, and something follows that may be its value.
-// Inlined, it keeps the gate from being taken apart kind by kind.
 #[inline(never)]
-pub(super) fn plausible(buf: &[u8], at: usize) -> bool {
-    let (name, sign) = match buf.get(at) {
-        Some(b) if b.is_ascii_alphabetic() => {
-            let name = argument(buf, at);
-            (name.clone(), name.end)
-        }
-        _ => (name_before(buf, at), at),
-    };
-    if name.is_empty() {
-        return false;
-    }
-    match named_in_string(buf, name) {
-        NameClass::Plain => false,
-        NameClass::Key => may_be_random(buf, sign),
-        NameClass::Phone => may_be_phone(buf, sign),
-        NameClass::Password | NameClass::Pass | NameClass::Authorization => true,
-    }
+fn is_secret(text: &[u8], at: usize) -> bool {
+    Named::at(text, at).is_some_and(|named| match named.class {
+        NameClass::Key => may_be_random(text, named.sign),
+        _ => true,
+    })
 }
 
-/// Whether what is named at `at` may be a phone number that nothing but its name tells from other
-/// numbers: seven digits or more in one behind a sign, or any string, array or number of a record.
-fn may_be_phone(buf: &[u8], at: usize) -> bool {
-    match buf.get(at) {
-        // A short string, nil, a boolean, a small number.
-        Some(0xa0..=0xa6 | 0xc0..=0xc3 | 0xcc | 0xcd) => false,
-        Some(0x80..) | None => true,
-        Some(_) => {
-            let joint =
-                |b: &u8| matches!(b, b':' | b'=' | b'>' | b' ' | b'"' | b'\'' | b'\\' | b'+');
-            let value = buf[at..]
-                .iter()
-                .take(MIN_PHONE + 6)
-                .skip_while(|b| joint(b));
-            value
-                .take(MIN_PHONE)
-                .take_while(|b| b.is_ascii_digit())
-                .count()
-                == MIN_PHONE
-        }
-    }
-}
-
-/// Whether enough bytes of a key or token follow the sign at `at`. Behind a msgpack key the header
-/// of the value follows instead.
+/// Whether enough bytes of a key or token follow the sign at `at`.
 fn may_be_random(buf: &[u8], at: usize) -> bool {
-    if !matches!(buf.get(at), Some(b':' | b'=' | b'>' | b' ' | b'\t')) {
-        return true;
-    }
     let blank = |b: &u8| {
         matches!(
             b,
@@ -194,10 +138,6 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) -> bool 
     let Some((start, end)) = value_at(text, &named) else {
         return true;
     };
-    if class == NameClass::Phone {
-        phone::find_named(i, start, end);
-        return false;
-    }
     *done = end;
     let span = match class {
         NameClass::Authorization => credentials(text, start, end),
@@ -319,16 +259,12 @@ mod tests {
     use crate::name::NAMES;
 
     #[test]
-    fn every_name_has_its_tail_in_the_table() {
+    fn every_name_of_a_secret_is_seen_in_front_of_its_value() {
         for tail in NAMES {
             for (front, class, _) in tail.names {
-                let value = match class {
-                    NameClass::Phone => &b"=1234567"[..],
-                    _ => b"=abcdefghijkl",
-                };
-                let text = [front, tail.end, value].concat();
-                let sign = text.len() - value.len();
-                assert!(plausible(&text, sign), "{class:?}");
+                let name = [front, tail.end].concat();
+                let text = [&name, &b"=abcdefghijkl"[..]].concat();
+                assert_eq!(plausible(&text, name.len()), class.is_secret(), "{class:?}");
             }
         }
     }

@@ -7,30 +7,29 @@ use crate::catalog::Id;
 /// Longest code without separators.
 const MAX: usize = 34;
 
-/// Whether the candidate in raw msgpack has the shape of one of the codes. What follows may be a
-/// small integer that looks like a letter, so the right end is left open.
-pub(super) fn plausible(chunk: &[u8], at: usize) -> bool {
+/// Whether the candidate has the shape of one of the codes.
+pub(super) fn plausible(text: &[u8], at: usize) -> bool {
     let span = |before: usize, len: usize| -> Option<&[u8]> {
         let start = at.checked_sub(before)?;
-        chunk.get(start..start + len)
+        text.get(start..start + len)
     };
-    if chunk[at].is_ascii_uppercase() {
+    if text[at].is_ascii_uppercase() {
         // The letter behind seven or eight digits.
-        let code = spanish_code(chunk, at).map(|(_, code)| code);
+        let code = spanish_code(text, at).map(|(_, code)| code);
         return code.is_some_and(|code| dni(&code) == Some(true) || nie(&code) == Some(true));
     }
     let head = |before: usize, len: usize, check: fn(&[u8]) -> Option<bool>| {
         span(before, len).is_some_and(|code| check(code) == Some(true))
     };
-    if at > 0 && chunk[at - 1].is_ascii_digit() {
+    if at > 0 && text[at - 1].is_ascii_digit() {
         return span(8, 9).is_some_and(|code| dea(code) == Some(true))
             || span(14, 15).is_some_and(|code| corsican_nir(code) == Some(true));
     }
-    let spaced = chunk[at - 1] == b' ' || chunk[at - 1] == b'-';
+    let spaced = text[at - 1] == b' ' || text[at - 1] == b'-';
     if spaced {
-        return at >= 3 && spaced_nino(chunk, at - 3).is_some();
+        return at >= 3 && spaced_nino(text, at - 3).is_some();
     }
-    at >= 2 && (iban::is_plausible(&chunk[at - 2..]) || spaced_nino(chunk, at - 2).is_some())
+    at >= 2 && (iban::is_plausible(&text[at - 2..]) || spaced_nino(text, at - 2).is_some())
         || head(2, 9, dea)
         || head(5, 10, in_pan)
         || head(6, 16, codice_fiscale)

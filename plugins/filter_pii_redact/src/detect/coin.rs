@@ -6,30 +6,42 @@ use sha3::Keccak256;
 use super::bounds::{self, Join};
 use super::Inspection;
 use crate::catalog::Id;
+use crate::scan::RUN;
 
-/// Digits that the gate waits for.
-const GATE: usize = 26;
+/// Length of the shortest address.
+const SHORTEST: usize = 26;
 /// Longest address looked at: a witness script hash.
 const MAX: usize = 62;
 
-/// Whether the run in raw msgpack that reaches the gate's length at `at` may be an address. Its
-/// first byte may be the length of the string.
-pub(super) fn plausible(chunk: &[u8], at: usize) -> bool {
-    let start = at + 1 - GATE;
-    let header = start > 0 && matches!(chunk[start - 1], 0xd9 | 0xda | 0xc4 | 0xc5);
-    let run = &chunk[start + usize::from(header)..=at];
-    match run {
+/// Whether the run around `at` may be an address.
+pub(super) fn plausible(text: &[u8], at: usize) -> bool {
+    let start = run_start(text, at);
+    let Some(run) = text.get(start..start + SHORTEST) else {
+        return false;
+    };
+    let all = match run {
         [b'0', b'x', rest @ ..] => rest.iter().all(u8::is_ascii_hexdigit),
         [b'b' | b'B', b'c' | b'C', ..] => true,
         [b'1' | b'3', ..] => is_base58(run),
-        _ => header,
-    }
+        _ => false,
+    };
+    all && run[at - start..].iter().all(u8::is_ascii_alphanumeric)
 }
 
-/// Verifies the run that reaches the gate's length at `at`.
+/// Where the run starts that the gate saw at `at`. In raw msgpack the length of the string may have
+/// been part of it.
+fn run_start(text: &[u8], at: usize) -> usize {
+    let before = text[..at].iter().rev().take(RUN - 1);
+    at - before.take_while(|b| b.is_ascii_alphanumeric()).count()
+}
+
+/// Verifies the run around `at`.
 pub(super) fn find(i: &mut Inspection<'_>, at: usize) {
     let text = i.text;
-    let start = at + 1 - GATE;
+    let start = run_start(text, at);
+    if text.len() < start + SHORTEST {
+        return;
+    }
     let lead = &text[start..start + 2];
     if !matches!(lead[0], b'1' | b'3') && lead != b"0x" && !lead.eq_ignore_ascii_case(b"bc") {
         return;

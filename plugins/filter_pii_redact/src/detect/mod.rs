@@ -18,10 +18,10 @@ mod token;
 mod url;
 
 use crate::catalog::{Id, Set};
-use crate::keywords::{group, Context, Keywords};
+use crate::keywords::{Context, Keywords};
 use crate::name::{class_of_name, NameClass};
 use crate::rules::UserRule;
-use crate::scan::{Gate, Kind, Shapes};
+use crate::scan::{Cursor, Gate, Kind, Runs, Shapes};
 
 pub(crate) use assignment::{credentials, is_secret_value};
 pub(crate) use card::TEST_CARDS;
@@ -51,12 +51,12 @@ pub(crate) struct Inspection<'a> {
     pub(crate) text: &'a [u8],
     /// Name of the field that holds the string; empty if there is none.
     pub(crate) key: &'a [u8],
-    gate: Gate,
     settings: &'a Settings,
     keywords: &'a Keywords,
     context: &'a mut Context,
     found: &'a mut Vec<Match>,
     rejected: &'a mut [u64],
+    any_rejected: &'a mut bool,
 }
 
 impl Inspection<'_> {
@@ -74,6 +74,7 @@ impl Inspection<'_> {
             });
         } else {
             self.rejected[id as usize] += 1;
+            *self.any_rejected = true;
         }
         valid
     }
@@ -116,12 +117,17 @@ pub(crate) struct Finder {
     text_shapes: Shapes,
     context: Context,
     groups: Vec<row::Group>,
+    done: Done,
+    /// Whether fixed prefixes of tokens may be in the string.
+    tokens: bool,
+    /// Whether something may be encoded in the last string that was searched.
+    pub(crate) encoded: bool,
     /// Matches of the last string, overlaps included.
     pub(crate) found: Vec<Match>,
     /// Candidates in the last string that a validator refused, per rule.
     pub(crate) rejected: Vec<u64>,
-    /// The last string has a byte that may begin an encoding.
-    pub(crate) encoded: bool,
+    /// Whether there are any.
+    pub(crate) any_rejected: bool,
 }
 
 impl Finder {
@@ -138,9 +144,12 @@ impl Finder {
             text_shapes,
             context: Context::default(),
             groups: Vec::new(),
+            done: Done::default(),
+            tokens: false,
+            encoded: false,
             found: Vec::new(),
             rejected: vec![0; rules],
-            encoded: false,
+            any_rejected: false,
             settings,
         })
     }
@@ -150,98 +159,121 @@ impl Finder {
         &self.settings
     }
 
-    /// Whether the value of a field is to be looked at because of its name. The gate says the same of
-    /// such a name in front of its value.
-    pub(crate) fn announces(&self, key: &[u8]) -> bool {
-        let class = class_of_name(key);
-        class != NameClass::Plain && self.settings.set.has(class.id())
-    }
-
-    /// Whether a name has a word that goes with phones. What is near it in a record is not seen in a
-    /// text alone.
-    pub(crate) fn speaks_of_phones(&self, key: &[u8]) -> bool {
-        self.text_shapes.phone && self.keywords.of_key(key) & (group::PHONE | group::CALL) != 0
-    }
-
-    /// Offset of the first byte at or after `from` of raw msgpack that could be sensitive.
-    pub(crate) fn first_candidate(&self, chunk: &[u8], from: usize) -> Option<usize> {
+    /// At the start of raw msgpack.
+    pub(crate) fn cursor(&self) -> Cursor {
         let shapes = Shapes {
             int: self.text_shapes.number,
             ..self.text_shapes
         };
-        let mut first = None;
-        self.gate.windows(chunk, from, shapes, |at, hits| {
-            first = hits.first(chunk, at, shapes, |kind, position| match kind {
-                Kind::Token => self.prefixes.plausible(chunk, position, at, hits.words()),
-                Kind::Phone => phone::plausible(&self.keywords, chunk, position),
-                _ => plausible(chunk, kind, position),
-            });
-            first.is_some()
-        });
-        first
+        Cursor::new(self.gate, shapes)
     }
 
-    /// Replaces [`Finder::found`] with every match in `text`, the value of the field `key`, or one of
-    /// its elements: `near` if it directly follows the name.
-    pub(crate) fn find(&mut self, text: &[u8], key: &[u8], near: bool) {
+    /// Whether a candidate in `text` is not ruled out by the bytes around it. `runs` are those of its
+    /// window.
+    #[inline]
+    pub(crate) fn is_plausible(
+        &self,
+        text: &[u8],
+        (kind, at): (Kind, usize),
+        runs: impl FnOnce() -> Runs,
+    ) -> bool {
+        match kind {
+            Kind::At => url::or_email_plausible(text, at),
+            Kind::Assign => assignment::plausible(text, at),
+            Kind::Escape => crate::text::is_escape(text, at),
+            Kind::Number => number::plausible(text, at),
+            Kind::Long => coin::plausible(text, at),
+            Kind::Code => code::plausible(text, at),
+            Kind::Mac => network::mac_plausible(text, at),
+            Kind::Token => self.prefixes.plausible(text, at, runs()),
+            Kind::Phone => phone::plausible(text, at),
+            Kind::Ipv4 | Kind::Ipv6 => true,
+            Kind::Int => false,
+        }
+    }
+
+    /// Whether a text, the value of the field `key`, has anything in it.
+    pub(crate) fn finds_any(&mut self, text: &[u8], key: &[u8]) -> bool {
+        let mut cursor = Cursor::new(self.gate, self.text_shapes);
+        let mut any = false;
+        self.start();
+        while let Some(candidate) = cursor.next(text) {
+            if !self.is_plausible(text, candidate, || cursor.runs(0)) {
+                continue;
+            }
+            any = self.confirms(text, key, candidate);
+            if any {
+                break;
+            }
+            cursor.pass_numbers(self.done.number);
+        }
+        self.start();
+        any
+    }
+
+    /// Whether an integer, the value of the field `key`, is anything.
+    pub(crate) fn finds_number(&mut self, n: u64, key: &[u8]) -> bool {
+        if !is_number_plausible(n, key) {
+            return false;
+        }
+        let mut buffer = [0; 20];
+        let digits = digits_of(n, &mut buffer);
+        self.find(digits, key);
+        let whole = |found: &Match| found.start == 0 && found.end == digits.len();
+        self.found.iter().any(whole)
+    }
+
+    /// Forgets the string before.
+    pub(crate) fn start(&mut self) {
         self.found.clear();
-        self.rejected.fill(0);
-        self.context.reset(near);
-        let mut inspection = Inspection {
-            text,
-            key,
-            gate: self.gate,
-            settings: &self.settings,
-            keywords: &self.keywords,
-            context: &mut self.context,
-            found: &mut self.found,
-            rejected: &mut self.rejected,
-        };
-        let groups = &mut self.groups;
-        let mut done = Done::default();
-        let mut tokens = false;
-        let mut encoded = false;
-        let prefixes = &self.prefixes;
-        let (gate, shapes) = (self.gate, self.text_shapes);
-        if text.len() <= FIELD && class_of_name(key) == NameClass::Phone && shapes.phone {
-            phone::find_named(&mut inspection, 0, text.len());
-            let digits = text.iter().enumerate().filter(|(_, b)| b.is_ascii_digit());
-            for (at, _) in digits {
-                number::find(&mut inspection, at, groups, &mut done.number);
+        if std::mem::take(&mut self.any_rejected) {
+            self.rejected.fill(0);
+        }
+        self.context.reset();
+        self.done = Done::default();
+        self.tokens = false;
+        self.encoded = false;
+    }
+
+    /// Whether there is a match at a candidate in `text`, the value of the field `key`. The calls of
+    /// one string come in ascending order, behind one of [`Finder::start`]. A candidate that only all
+    /// of the text can tell about is taken for a match.
+    pub(crate) fn confirms(&mut self, text: &[u8], key: &[u8], (kind, at): (Kind, usize)) -> bool {
+        if matches!(kind, Kind::Token | Kind::Assign | Kind::Escape | Kind::Int) {
+            return true;
+        }
+        self.verify(text, key, kind, at);
+        !self.found.is_empty()
+    }
+
+    /// How far the numbers of the string were looked at.
+    pub(crate) fn numbers_done(&self) -> usize {
+        self.done.number
+    }
+
+    /// Replaces [`Finder::found`] with every match in `text`, the value of the field `key`.
+    pub(crate) fn find(&mut self, text: &[u8], key: &[u8]) {
+        self.start();
+        let mut cursor = Cursor::new(self.gate, self.text_shapes);
+        while let Some((kind, at)) = cursor.next(text) {
+            self.encoded |= kind == Kind::Escape;
+            if self.is_plausible(text, (kind, at), || cursor.runs(0)) {
+                self.verify(text, key, kind, at);
+                cursor.pass_numbers(self.done.number);
             }
         }
-        gate.windows(text, 0, shapes, |window, hits| {
-            hits.pass_numbers(window, done.number);
-            let words = hits.words();
-            hits.each(text, window, shapes, |kind, at| {
-                let i = &mut inspection;
-                match kind {
-                    Kind::At => {
-                        url::find(i, at, &mut done.url);
-                        email::find(i, at, &mut done.email);
-                    }
-                    Kind::Number | Kind::Phone => {
-                        number::find(i, at, groups, &mut done.number);
-                    }
-                    Kind::Code => code::find(i, at, &mut done.code),
-                    Kind::Long => coin::find(i, at),
-                    Kind::Assign => tokens |= assignment::find(i, at, &mut done.assign),
-                    Kind::Ipv4 => network::find_ipv4(i, at, &mut done.ip),
-                    Kind::Ipv6 => network::find_ipv6(i, at, &mut done.ip),
-                    Kind::Mac => network::find_mac(i, at, &mut done.mac),
-                    Kind::Token => {
-                        tokens = tokens || prefixes.worth(text, at, window, words);
-                    }
-                    Kind::Escape => encoded = true,
-                    Kind::Int => {}
-                }
-                done.number
-            });
-            false
-        });
-        self.encoded = encoded;
-        if tokens {
-            prefixes.find(&mut inspection);
+        if self.tokens {
+            let mut inspection = Inspection {
+                text,
+                key,
+                settings: &self.settings,
+                keywords: &self.keywords,
+                context: &mut self.context,
+                found: &mut self.found,
+                rejected: &mut self.rejected,
+                any_rejected: &mut self.any_rejected,
+            };
+            self.prefixes.find(&mut inspection);
         }
         for (index, rule) in self.settings.user_rules.iter().enumerate() {
             let id = Id::Secret as usize + 1 + index;
@@ -254,30 +286,67 @@ impl Finder {
                     });
                 } else {
                     self.rejected[id] += 1;
+                    self.any_rejected = true;
                 }
             });
         }
     }
-}
 
-/// Whether a candidate in raw msgpack needs a closer look.
-#[inline]
-fn plausible(chunk: &[u8], kind: Kind, at: usize) -> bool {
-    match kind {
-        Kind::At => url::or_email_plausible(chunk, at),
-        Kind::Assign => assignment::plausible(chunk, at),
-        Kind::Escape => crate::text::is_escape(chunk, at),
-        Kind::Int => number::integer_plausible(chunk, at),
-        Kind::Number => number::plausible(chunk, at),
-        Kind::Long => coin::plausible(chunk, at),
-        Kind::Code => code::plausible(chunk, at),
-        Kind::Mac => network::mac_plausible(chunk, at),
-        Kind::Token | Kind::Phone | Kind::Ipv4 | Kind::Ipv6 => true,
+    /// Offers a candidate to the families.
+    #[inline]
+    fn verify(&mut self, text: &[u8], key: &[u8], kind: Kind, at: usize) {
+        let done = &mut self.done;
+        let i = &mut Inspection {
+            text,
+            key,
+            settings: &self.settings,
+            keywords: &self.keywords,
+            context: &mut self.context,
+            found: &mut self.found,
+            rejected: &mut self.rejected,
+            any_rejected: &mut self.any_rejected,
+        };
+        match kind {
+            Kind::At => {
+                url::find(i, at, &mut done.url);
+                email::find(i, at, &mut done.email);
+            }
+            Kind::Number | Kind::Phone => {
+                number::find(i, self.gate, at, &mut self.groups, &mut done.number);
+            }
+            Kind::Code => code::find(i, at, &mut done.code),
+            Kind::Long => coin::find(i, at),
+            Kind::Assign => self.tokens |= assignment::find(i, at, &mut done.assign),
+            Kind::Ipv4 => network::find_ipv4(i, at, &mut done.ip),
+            Kind::Ipv6 => network::find_ipv6(i, at, &mut done.ip),
+            Kind::Mac => network::find_mac(i, at, &mut done.mac),
+            Kind::Token => self.tokens = true,
+            Kind::Escape | Kind::Int => {}
+        }
     }
 }
 
-/// Longest value of a field for phone numbers in which every digit is looked at.
-const FIELD: usize = 64;
+/// Whether an integer, the value of the field `key`, has at least eight digits, or seven if it may be a
+/// phone number, and no more than a card has.
+pub(crate) fn is_number_plausible(n: u64, key: &[u8]) -> bool {
+    match n {
+        0..=999_999 => false,
+        1_000_000..=9_999_999 => class_of_name(key) == NameClass::Phone,
+        _ => n < 10_000_000_000_000_000_000,
+    }
+}
+
+/// The digits of an integer.
+pub(crate) fn digits_of(n: u64, buffer: &mut [u8; 20]) -> &[u8] {
+    let mut first = buffer.len();
+    let mut rest = n;
+    while rest > 0 || first == buffer.len() {
+        first -= 1;
+        buffer[first] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    &buffer[first..]
+}
 
 /// How far each family has come in a string, so that no byte is verified twice.
 #[derive(Clone, Copy, Debug, Default)]
@@ -306,7 +375,7 @@ fn shapes_of(set: Set) -> Shapes {
         code: set.any(&[Iban, CodiceFiscale, Nino, InPan, Dea, Dni, Nie, Nir]),
         long: set.any(&[Btc, Eth]),
         token: token::wanted(set),
-        assign: set.any(&[Password, Secret, AzureKey, Phone]),
+        assign: set.any(&[Password, Secret, AzureKey]),
         escape: true,
         ip: set.has(Id::Ip),
         mac: set.has(Id::Mac),

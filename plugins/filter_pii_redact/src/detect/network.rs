@@ -93,7 +93,8 @@ fn is_escape_letter(text: &[u8], start: usize) -> bool {
 /// Verifies the IPv6 address around the colon at `at`.
 pub(super) fn find_ipv6(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
     let text = i.text;
-    if at < *done {
+    // The gate takes an equals sign for a colon.
+    if at < *done || text[at] != b':' {
         return;
     }
     let is_part = |b: u8| b.is_ascii_hexdigit() || b == b':' || b == b'.';
@@ -231,13 +232,13 @@ fn is_version(text: &[u8], key: &[u8], start: usize, end: usize) -> bool {
     }
 }
 
-/// The MAC address around the separator at `at`: in six pairs, whose third separator it is, or in
+/// The MAC address around the separator at `at`: in six pairs, whose fifth separator it is, or in
 /// three groups of four, whose second dot it is.
 fn mac_span(text: &[u8], at: usize) -> Option<(usize, usize)> {
     let separator = text[at];
     let (before, len, group) = match separator {
         b'.' => (9, 14, 5),
-        _ => (8, 17, 3),
+        _ => (14, 17, 3),
     };
     let start = at.checked_sub(before)?;
     let span = text.get(start..start + len)?;
@@ -249,13 +250,16 @@ fn mac_span(text: &[u8], at: usize) -> Option<(usize, usize)> {
         }
     });
     // Groups of digits alone are other numbers.
-    let written = separator != b'.' || span.iter().any(u8::is_ascii_alphabetic);
+    let written = match separator {
+        b'.' => span.iter().any(u8::is_ascii_alphabetic),
+        _ => matches!(separator, b':' | b'-'),
+    };
     (shaped && written).then_some((start, start + len))
 }
 
-/// Whether the candidate in raw msgpack has the shape of a MAC address.
-pub(super) fn mac_plausible(chunk: &[u8], at: usize) -> bool {
-    mac_span(chunk, at).is_some()
+/// Whether the candidate has the shape of a MAC address.
+pub(super) fn mac_plausible(text: &[u8], at: usize) -> bool {
+    mac_span(text, at).is_some()
 }
 
 /// Verifies the MAC address around the separator at `at`.

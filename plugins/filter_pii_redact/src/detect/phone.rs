@@ -11,39 +11,25 @@ use super::row::Row;
 use super::Inspection;
 use crate::catalog::Id;
 use crate::keywords::group::{CALL, PHONE};
-use crate::keywords::Keywords;
+use crate::name::is_named_phone;
 
-pub(super) use announced::find_named;
-use form::is_time;
 pub(crate) use plan::Plan;
 use plan::Style;
 
-/// Whether a row of groups in raw msgpack needs a closer look: a keyword is near, or it begins with
-/// a trunk prefix.
-pub(super) fn plausible(keywords: &Keywords, chunk: &[u8], at: usize) -> bool {
-    /// Furthest from where the gate sees a row to where the row starts.
-    const FAR: usize = 14;
-    let floor = at.saturating_sub(FAR);
-    let row = chunk[floor..at].iter().rev();
-    let start = at - row.take_while(|b| is_number(**b)).count();
-    let trunk = (start..at).any(|n| {
-        chunk[n] == b'0'
-            && matches!(chunk[n + 1], b'1'..=b'9')
-            && starts_number(chunk, n)
-            && !is_time(chunk, n)
-    });
-    let international = chunk[start..at].starts_with(b"00") || chunk[..start].ends_with(b"+");
-    trunk || international || keywords.any_near(chunk, at, PHONE | CALL)
+/// Longest value of a field for phone numbers in which any row of digits is one.
+const FIELD: usize = 64;
+
+/// Whether the candidate at `at` needs a closer look: groups of digits do, digits in one only if they
+/// may be the value of a name for phone numbers.
+pub(super) fn plausible(text: &[u8], at: usize) -> bool {
+    let digits = text[..at].iter().rev().take(8);
+    let start = at - digits.take_while(|b| b.is_ascii_digit()).count();
+    at - start < 6 || named_plausible(text, start, at + 1)
 }
 
-/// Whether no digits are joined to those at `start` from in front.
-fn starts_number(chunk: &[u8], start: usize) -> bool {
-    let digit = |n: usize| start >= n && chunk[start - n].is_ascii_digit();
-    !(digit(1) || digit(2) && chunk[start - 1] == b'-')
-}
-
-fn is_number(byte: u8) -> bool {
-    byte.is_ascii_digit() || matches!(byte, b' ' | b'-' | b'(' | b')')
+/// Whether the digits at `start..end` may be the value of a name for phone numbers.
+pub(super) fn named_plausible(text: &[u8], start: usize, end: usize) -> bool {
+    announced::is_plain(&text[start..end]) && (text.len() <= FIELD || is_named_phone(text, start))
 }
 
 /// Offers the row to every way of writing a phone number that it may be one of.
@@ -55,7 +41,8 @@ pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) {
     let before = first.start.checked_sub(1).map_or(b' ', |n| i.text[n]);
     let national_too = !matches!(i.settings.phone.style, Style::Nanp | Style::None);
     let signed = matches!(before, b'+' | b'(');
-    let _ = ((signed || lead == b'0') && international::find(i, row))
+    let _ = (first.len() > 6 && announced::find_named(i, row))
+        || ((signed || lead == b'0') && international::find(i, row))
         || national::north_american(i, row)
         || (first.len() < 3
             && row.group(1).is_some_and(|g| g.len() > 2)

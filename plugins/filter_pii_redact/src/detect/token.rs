@@ -8,7 +8,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 
 use super::Inspection;
 use crate::catalog::{Id, Set};
-use crate::scan::{Words, WINDOW};
+use crate::scan::{Runs, RUN, WINDOW};
 
 use form::Form::{self, AtLeast, Exactly, Own};
 use form::{
@@ -18,14 +18,12 @@ use form::{
 };
 use vendor::{databricks, digital_ocean, sendgrid, sentry, shopify, square, telegram};
 
-/// Length of the runs that the gate waits for.
-const GATE: usize = 20;
+/// Length of the shortest run that tokens have.
+const SHORTEST: usize = 20;
 /// How far in front of the gate's candidate a token may start.
 const BEFORE: usize = 64;
 /// How far behind it is searched; a longer run is taken for plausible.
 const BEHIND: usize = 512;
-/// Bytes of the length in the header of a string, at most. They may look like letters.
-const HEADER: usize = 4;
 /// At most 64, a bit each; Teddy takes no more.
 const PREFIXES: &[(&[u8], Id, Form)] = &[
     (b"-----BEGIN ", Id::PrivateKey, Own(private_key)),
@@ -181,59 +179,65 @@ impl Prefixes {
         })
     }
 
-    /// Whether a prefix is near the candidate at `at` in raw msgpack, in the window at `window`.
-    #[inline(always)]
-    pub(super) fn plausible(&self, chunk: &[u8], at: usize, window: usize, words: Words) -> bool {
-        if chunk[at] == b'~' {
-            return at >= 2 && chunk[at - 1] == b'Q' && matches!(chunk[at - 2], b'7' | b'8');
+    /// Whether a prefix is near the candidate at `at`, whose window has these runs.
+    pub(super) fn plausible(&self, text: &[u8], at: usize, runs: Runs) -> bool {
+        if text[at] == b'~' {
+            return at >= 2 && text[at - 1] == b'Q' && matches!(text[at - 2], b'7' | b'8');
         }
-        if at >= 4 && chunk[at - 4..=at] == *b"-----" {
-            let rest = &chunk[at..];
-            let hyphens = rest.iter().take_while(|b| **b == b'-').count();
-            if rest[hyphens..].starts_with(b"BEGIN ") {
+        if text[at] == b'-' {
+            let hyphens = text[at..].iter().take_while(|b| **b == b'-').count();
+            if text[at + hyphens..].starts_with(b"BEGIN ") {
                 return true;
             }
         }
-        let Some(start) = (at + 1).checked_sub(GATE) else {
-            return false;
-        };
-        // The part of the run that is in the window; a few bytes may be in front of it.
-        let first = start.saturating_sub(window);
-        let len = (!(words.word >> first)).trailing_zeros() as usize;
-        if window + first + len <= at {
+        let Runs {
+            window,
+            alnum,
+            word,
+            ..
+        } = runs;
+        // The part of the run in front that is in the window; a few bytes may be in front of that.
+        let here = at - window;
+        let before = (!(word << (WINDOW - 1 - here))).leading_zeros() as usize;
+        let mut start = at + 1 - before;
+        if start == window {
+            let rest = text[..start].iter().rev().take(RUN);
+            start -= rest.take_while(|b| is_word_or_hyphen(**b)).count();
+        }
+        let more = text.get(at + 1..start + SHORTEST);
+        if !more.is_some_and(|more| more.iter().all(|b| is_word_or_hyphen(*b))) {
             return false;
         }
-        let headed = chunk[start.saturating_sub(HEADER + 1)..start]
-            .iter()
-            .any(|b| matches!(b, 0xd9..=0xdb | 0xc4..=0xc6 | b'\\'));
-        let lead = if headed { start + HEADER } else { start };
-        if (start..=lead.max(window)).any(|n| self.is_prefix(chunk, n)) {
+        if (start..=window.max(start)).any(|n| self.is_prefix(text, n)) {
             return true;
         }
-        let mut starts = (words.word & !(words.alnum << 1)) >> first << first;
-        if first + len < WINDOW {
+        let first = start.saturating_sub(window);
+        let len = (!(word >> first)).trailing_zeros() as usize;
+        let mut starts = (word & !(alnum << 1)) >> first << first;
+        if first + len < runs.len {
             starts &= (1 << (first + len)) - 1;
         }
         while starts != 0 {
-            if self.is_prefix(chunk, window + starts.trailing_zeros() as usize) {
+            if self.is_prefix(text, window + starts.trailing_zeros() as usize) {
                 return true;
             }
             starts &= starts - 1;
         }
-        if first + len == WINDOW {
-            let rest = &chunk[window + WINDOW..];
+        if first + len >= runs.len {
+            let end = window + runs.len;
+            let rest = text.get(end..).unwrap_or_default();
             for (n, byte) in rest.iter().enumerate() {
                 if !is_word_or_hyphen(*byte) {
                     break;
                 }
-                let joint = matches!(chunk[window + WINDOW - 1 + n], b'-' | b'_');
-                if n > BEHIND || (joint && self.is_prefix(chunk, window + WINDOW + n)) {
+                let joint = matches!(text[end - 1 + n], b'-' | b'_');
+                if n > BEHIND || (joint && self.is_prefix(text, end + n)) {
                     return true;
                 }
             }
         }
         // The part of a token in front of the run, where a dot, slash or sign joins them.
-        let Some((joint, before)) = chunk[at.saturating_sub(BEFORE)..start].split_last() else {
+        let Some((joint, before)) = text[at.saturating_sub(BEFORE)..start].split_last() else {
             return false;
         };
         match joint {
@@ -247,7 +251,7 @@ impl Prefixes {
                 before
                     .last_chunk::<8>()
                     .is_some_and(|id| id.iter().all(u8::is_ascii_digit))
-                    && chunk[start..].starts_with(b"AA")
+                    && text[start..].starts_with(b"AA")
             }
             b'=' => before.ends_with(b"Key"),
             // In front of the secret of a webhook is "B0…", or the number of a workflow.
@@ -258,29 +262,23 @@ impl Prefixes {
         }
     }
 
-    /// The same for a string that is looked at.
-    #[inline(never)]
-    pub(super) fn worth(&self, text: &[u8], at: usize, window: usize, words: Words) -> bool {
-        self.plausible(text, at, window, words)
-    }
-
     /// Whether a prefix starts at `start`, where a word does.
-    #[inline]
-    fn is_prefix(&self, chunk: &[u8], start: usize) -> bool {
-        let Some(first) = chunk.get(start..).and_then(|rest| rest.first_chunk::<3>()) else {
+    #[inline(always)]
+    fn is_prefix(&self, text: &[u8], start: usize) -> bool {
+        let Some(first) = text.get(start..).and_then(|rest| rest.first_chunk::<3>()) else {
             return false;
         };
         let hash = hash(*first);
-        self.starts[hash / 64] >> (hash % 64) & 1 != 0 && self.has_prefix(chunk, start, first[0])
+        self.starts[hash / 64] >> (hash % 64) & 1 != 0 && self.is_whole_prefix(text, start)
     }
 
-    /// Whether one of the prefixes that begin with `first` starts at `start`.
-    fn has_prefix(&self, chunk: &[u8], start: usize, first: u8) -> bool {
-        let mut left = self.firsts[usize::from(first)];
+    #[inline(never)]
+    fn is_whole_prefix(&self, text: &[u8], start: usize) -> bool {
+        let mut left = self.firsts[usize::from(text[start])];
         while left != 0 {
             let (prefix, ..) = self.wanted[left.trailing_zeros() as usize];
-            let rest = chunk.get(start + lead(prefix)..).unwrap_or_default();
-            if rest.starts_with(prefix) && plausible(chunk, start + lead(prefix), prefix) {
+            let rest = text.get(start + lead(prefix)..).unwrap_or_default();
+            if rest.starts_with(prefix) && plausible(text, start + lead(prefix), prefix) {
                 return true;
             }
             left &= left - 1;
@@ -317,7 +315,7 @@ fn hash([first, second, third]: [u8; 3]) -> usize {
     (bytes.wrapping_mul(0x9e37_79b1) >> 20) as usize
 }
 
-/// Cheap tests that hold in raw msgpack as well: what follows a short prefix.
+/// What follows a short prefix.
 fn plausible(text: &[u8], start: usize, prefix: &[u8]) -> bool {
     match prefix {
         b"sk-" | b"eyJ" => text

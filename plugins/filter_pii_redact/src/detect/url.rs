@@ -6,12 +6,12 @@ use crate::catalog::Id;
 /// Longest user information looked at.
 const MAX: usize = 256;
 
-/// Whether the `@` in raw msgpack stands in front of a domain, or behind `scheme://user:`.
-pub(super) fn or_email_plausible(chunk: &[u8], at: usize) -> bool {
-    let Some(host) = chunk.get(at + 1..) else {
+/// Whether the `@` stands in front of a domain, or behind `scheme://user:`.
+pub(super) fn or_email_plausible(text: &[u8], at: usize) -> bool {
+    let Some(host) = text.get(at + 1..) else {
         return false;
     };
-    if at == 0 || chunk[at - 1] <= b' ' || !host.first().is_some_and(|b| is_host_start(*b)) {
+    if at == 0 || text[at - 1] <= b' ' || !host.first().is_some_and(|b| is_host_start(*b)) {
         return false;
     }
     if matches!(host, [b'[', first, ..] if first.is_ascii_alphanumeric()) {
@@ -26,10 +26,13 @@ pub(super) fn or_email_plausible(chunk: &[u8], at: usize) -> bool {
     if domain {
         return true;
     }
-    let user = &chunk[at.saturating_sub(MAX)..at];
-    let user = user.iter().rev().take_while(|b| is_user_info(**b)).count();
+    let user = &text[at.saturating_sub(MAX)..at];
+    let user = user.iter().rev();
+    let user = user
+        .take_while(|b| is_user_info(**b) || **b == b'@')
+        .count();
     let start = at - user;
-    start > 2 && &chunk[start - 3..start] == b"://"
+    start > 2 && &text[start - 3..start] == b"://"
 }
 
 fn is_host_start(byte: u8) -> bool {

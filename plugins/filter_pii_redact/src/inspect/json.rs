@@ -25,17 +25,14 @@ impl Inspector {
             Some(b'[') => {
                 let mut flow = Flow::default();
                 let mut at = skip_blanks(text, at + 1);
-                let near = self.near;
                 while at < text.len() && text[at] != b']' {
                     let (end, inner) = self.inspect_json(text, at, name, key, depth, edits);
-                    self.near = false;
                     flow = flow.and(inner);
                     at = skip_blanks(text, end.max(at + 1));
                     if text.get(at) == Some(&b',') {
                         at = skip_blanks(text, at + 1);
                     }
                 }
-                self.near = near;
                 (at + 1, flow)
             }
             Some(b'"') => {
@@ -115,9 +112,7 @@ impl Inspector {
                     let of_key = self.inspect_json_string(text, span, b"", depth, edits);
                     let new = self.new_name(text, span, &edits[before..]);
                     let name = new.as_deref().unwrap_or(&name);
-                    let near = std::mem::replace(&mut self.near, true);
                     let (end, inner) = self.inspect_json(text, value, name, key, depth, edits);
-                    self.near = near;
                     (end, inner.and(of_key))
                 }
             };

@@ -1,202 +1,298 @@
-//! Shapes as shifts and ANDs of bit maps, one bit a byte of a window.
+//! Shapes as shifts and ANDs of bit maps, one bit a byte of a window, four windows at a time.
 //!
 //! A shape is seen where it ends and reaches back at most [`REACH`] bytes. Windows overlap by as
-//! much, so what ends behind the overlap is seen whole. Runs reach further; they are put together
-//! from the maps of two windows.
+//! much, so what ends behind the overlap is seen whole.
 
-use super::vector::{Vector, WINDOW};
-use super::Shapes;
+use super::vector::{Maps, Vector, LANES, WINDOW};
+use super::{Kind, Shapes};
 
 /// The furthest that a shape reaches back from the byte where it is seen.
-pub(crate) const REACH: usize = 16;
+pub(super) const REACH: usize = 16;
+/// From one window to the next.
+pub(super) const STEP: usize = WINDOW - REACH;
+/// What the windows of one look cover.
+pub(super) const LOOK: usize = (LANES - 1) * STEP + WINDOW;
+/// What a look needs: the byte behind its windows, too.
+pub(super) const BYTES: usize = LOOK + 1;
 
-/// Candidates of a window, per kind.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Hits {
-    /// `@` in front of a host, `%`, backslashes and tildes; digits behind a typographic separator.
-    pub(crate) rare: u64,
-    pub(crate) number: u64,
-    pub(crate) phone: u64,
-    pub(crate) code: u64,
-    pub(crate) long: u64,
-    pub(crate) token: u64,
-    pub(crate) assign: u64,
-    pub(crate) ipv4: u64,
-    pub(crate) ipv6: u64,
-    pub(crate) mac: u64,
-    pub(crate) int: u64,
-    /// Letters and digits; only where tokens are looked for.
-    pub(crate) alnum: u64,
-    /// The same with hyphens and underscores.
-    pub(crate) word: u64,
-}
+/// Length at which a run of letters, digits and the like is seen: once, and whole with the byte in
+/// front of it.
+pub(crate) const RUN: usize = 16;
 
-/// The bytes of a window that tokens are made of.
+/// The kinds that have a map, those first that are most often found. What is rare has one map, and
+/// stands under [`Kind::Escape`].
+pub(super) const KINDS: [Kind; 11] = [
+    Kind::Assign,
+    Kind::Number,
+    Kind::Token,
+    Kind::Phone,
+    Kind::Escape,
+    Kind::Code,
+    Kind::Long,
+    Kind::Ipv4,
+    Kind::Ipv6,
+    Kind::Mac,
+    Kind::Int,
+];
+
+/// Candidates of some windows.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Words {
-    /// Letters and digits.
-    pub(crate) alnum: u64,
+pub(super) struct Hits<M> {
+    /// `@` in front of a host, `%`, `+`, backslashes and tildes; digits behind a character that is no
+    /// ASCII.
+    rare: M,
+    number: M,
+    phone: M,
+    code: M,
+    long: M,
+    token: M,
+    assign: M,
+    ipv4: M,
+    ipv6: M,
+    mac: M,
+    int: M,
+    /// Letters and digits; only where tokens are looked for.
+    pub(super) alnum: M,
     /// The same with hyphens and underscores.
-    pub(crate) word: u64,
+    pub(super) word: M,
 }
 
-impl Hits {
-    pub(crate) fn words(&self) -> Words {
-        Words {
-            alnum: self.alnum,
-            word: self.word,
+impl<M: Maps> Hits<M> {
+    #[inline(always)]
+    fn new(none: M) -> Self {
+        Hits {
+            rare: none,
+            number: none,
+            phone: none,
+            code: none,
+            long: none,
+            token: none,
+            assign: none,
+            ipv4: none,
+            ipv6: none,
+            mac: none,
+            int: none,
+            alnum: none,
+            word: none,
         }
     }
 
-    /// Where any candidate is.
+    /// In the order of [`KINDS`].
     #[inline(always)]
-    pub(super) fn any(&self) -> u64 {
-        self.rare | self.number | self.phone | self.others()
-    }
-
-    /// Where a candidate is that is neither rare nor in a row of digits.
-    #[inline(always)]
-    pub(super) fn others(&self) -> u64 {
-        self.code
-            | self.long
-            | self.token
-            | self.assign
-            | self.ipv4
-            | self.ipv6
-            | self.mac
-            | self.int
-    }
-
-    /// Leaves only the candidates in `part` of the window.
-    #[inline(always)]
-    pub(super) fn keep(&mut self, part: u64) {
-        self.rare &= part;
-        self.number &= part;
-        self.phone &= part;
-        self.code &= part;
-        self.long &= part;
-        self.token &= part;
-        self.assign &= part;
-        self.ipv4 &= part;
-        self.ipv6 &= part;
-        self.mac &= part;
-        self.int &= part;
+    pub(super) fn by_kind(&self) -> [M; KINDS.len()] {
+        [
+            self.assign,
+            self.number,
+            self.token,
+            self.phone,
+            self.rare,
+            self.code,
+            self.long,
+            self.ipv4,
+            self.ipv6,
+            self.mac,
+            self.int,
+        ]
     }
 }
 
-/// The bytes that runs are made of, in the window before.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Runs {
-    alnum: u64,
-    word: u64,
+/// Some windows, of which one asks which bytes are of a class. There are no closures and no functions
+/// of arrays here: these are not inlined into code for AVX2.
+#[derive(Clone, Copy)]
+struct Windows<'a, V>(V, &'a [u8; BYTES]);
+
+impl<V: Vector> Windows<'_, V> {
+    /// Window `n`, from its byte `from` on.
+    #[inline(always)]
+    fn get(self, n: usize, from: usize) -> V::Bytes {
+        let start = n * STEP + from;
+        match self.1[start..].first_chunk() {
+            Some(bytes) => self.0.load(bytes),
+            None => self.0.load(&[0; WINDOW]),
+        }
+    }
+
+    #[inline(always)]
+    fn all(self) -> [V::Bytes; LANES] {
+        [
+            self.get(0, 0),
+            self.get(1, 0),
+            self.get(2, 0),
+            self.get(3, 0),
+        ]
+    }
+
+    #[inline(always)]
+    fn equal(self, byte: u8) -> V::Maps {
+        let (v, [a, b, c, d]) = (self.0, self.all());
+        v.maps([
+            v.equal(a, byte),
+            v.equal(b, byte),
+            v.equal(c, byte),
+            v.equal(d, byte),
+        ])
+    }
+
+    /// From `first` to `last`, both included.
+    #[inline(always)]
+    fn within(self, first: u8, last: u8) -> V::Maps {
+        let (v, [a, b, c, d]) = (self.0, self.all());
+        v.maps([
+            v.within(a, first, last),
+            v.within(b, first, last),
+            v.within(c, first, last),
+            v.within(d, first, last),
+        ])
+    }
+
+    #[inline(always)]
+    fn letters(self) -> V::Maps {
+        let (v, [a, b, c, d]) = (self.0, self.all());
+        v.maps([v.letters(a), v.letters(b), v.letters(c), v.letters(d)])
+    }
+
+    /// Bytes that are lower case if they are letters.
+    #[inline(always)]
+    fn small(self) -> V::Maps {
+        let (v, [a, b, c, d]) = (self.0, self.all());
+        v.maps([v.has_case(a), v.has_case(b), v.has_case(c), v.has_case(d)])
+    }
+
+    /// Headers of 32- and 64-bit integers: 0xce, 0xcf, 0xd2, 0xd3.
+    #[inline(always)]
+    fn integers(self) -> V::Maps {
+        let (v, [a, b, c, d]) = (self.0, self.all());
+        v.maps([v.integers(a), v.integers(b), v.integers(c), v.integers(d)])
+    }
+
+    /// `@`, `%`, `+`, backslashes and tildes.
+    #[inline(always)]
+    fn rare(self) -> V::Maps {
+        let (v, [a, b, c, d]) = (self.0, self.all());
+        v.maps([v.rare(a), v.rare(b), v.rare(c), v.rare(d)])
+    }
+
+    /// Quotes, blanks and what else may stand between a name and its sign.
+    #[inline(always)]
+    fn quotes(self) -> V::Maps {
+        let (v, [a, b, c, d]) = (self.0, self.all());
+        v.maps([v.quotes(a), v.quotes(b), v.quotes(c), v.quotes(d)])
+    }
+
+    /// The last letter of what may be a name that says something of its value.
+    #[inline(always)]
+    fn name_ends(self) -> V::Maps {
+        let (v, [a, b, c, d]) = (self.0, self.all());
+        let pairs = v.maps([
+            v.name_ends(a, self.get(0, 1)),
+            v.name_ends(b, self.get(1, 1)),
+            v.name_ends(c, self.get(2, 1)),
+            v.name_ends(d, self.get(3, 1)),
+        ]);
+        pairs << 1
+    }
+
+    /// Bytes of 0x80 and more.
+    #[inline(always)]
+    fn high(self) -> V::Maps {
+        let (v, [a, b, c, d]) = (self.0, self.all());
+        v.maps([v.high(a), v.high(b), v.high(c), v.high(d)])
+    }
 }
 
-/// The candidates of a window that starts `step` bytes behind the one before.
+/// The candidates of some windows, each [`STEP`] behind the one before. The last byte is in none of
+/// them.
 #[inline(always)]
-pub(super) fn hits<V: Vector>(
-    v: V,
-    bytes: V::Bytes,
-    shapes: Shapes,
-    runs: &mut Runs,
-    step: usize,
-) -> Hits {
-    let equal = |byte| v.bits(v.equal(bytes, byte));
-    let digit = v.bits(v.within(bytes, b'0', b'9'));
-    let letter = v.bits(v.within(v.fold(bytes), b'a', b'z'));
-    let sign = v.bits(v.or(v.equal(bytes, b':'), v.within(bytes, b'=', b'>')));
-    let high = v.bits(v.high(bytes));
-    let hyphen = equal(b'-');
-    let dot = equal(b'.');
-    let mut hits = Hits {
-        rare: v.bits(v.or(
-            v.or(v.equal(bytes, b'@'), v.equal(bytes, b'~')),
-            v.or(v.equal(bytes, b'%'), v.equal(bytes, b'\\')),
-        )),
-        ..Hits::default()
-    };
-    if hits.rare != 0 {
+pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits<V::Maps> {
+    let windows = Windows(v, bytes);
+    let digit = windows.within(b'0', b'9');
+    let letter = windows.letters();
+    let high = windows.high();
+    let hyphen = windows.equal(b'-');
+    let dot = windows.equal(b'.');
+    let mut hits = Hits::new(v.map([0; LANES]));
+    hits.rare = windows.rare();
+    if !hits.rare.is_empty() {
         // An "@" counts only in front of a host. What is behind the window is not known.
-        let host = digit | letter | high | equal(b'[');
-        hits.rare &= !(equal(b'@') & !(host >> 1 | 1 << (WINDOW - 1)));
+        let host = digit | letter | high | windows.equal(b'[');
+        let last = v.map([1 << (WINDOW - 1); LANES]);
+        hits.rare = hits.rare & !(windows.equal(b'@') & !(host >> 1 | last));
     }
     // A digit behind a character of two or three bytes, which may be a blank or a hyphen.
     let behind = digit & high << 1 & high << 2;
-    if behind != 0 {
+    if !behind.is_empty() {
         let ascii = !(high | letter);
-        hits.rare |= behind & (ascii << 3 | high << 3 & ascii << 4);
+        hits.rare = hits.rare | (behind & (ascii << 3 | high << 3 & ascii << 4));
     }
     let pair = hyphen & hyphen << 1;
     if shapes.assign {
-        // A name ends in a letter or a quote, and a msgpack key is followed by a header byte, most
-        // of which have the high bit. The name of an argument stands behind two hyphens.
-        let argument = letter & pair << 1;
-        hits.assign = (sign & !(digit << 1)) | (high & letter << 1) | argument;
+        // Colons, equals signs, and the end of an element's name; two more are refused later.
+        let sign = windows.within(b':', b'>');
+        // A quote or two may stand behind a name; the rest is looked at later. A msgpack key is
+        // followed by a header byte, which has the high bit. The name of an argument stands behind
+        // two hyphens.
+        let (quote, name) = (windows.quotes(), windows.name_ends());
+        let ends = name | (quote & (name | quote) << 1);
+        hits.assign = (sign & ends << 1) | (high & name << 1) | (letter & pair << 1);
     }
-    if shapes.int && high != 0 {
-        // 0xce, 0xcf, 0xd2, 0xd3
-        hits.int = v.bits(v.or(v.within(bytes, 0xce, 0xcf), v.within(bytes, 0xd2, 0xd3)));
+    if shapes.int && !high.is_empty() {
+        hits.int = windows.integers();
     }
     let two = digit & digit << 1;
-    if shapes.number {
-        hits.number = digit & equal(b'+') << 1;
-    }
     // The second digit of a code may be in the next window.
-    if two | digit >> 63 != 0 && (shapes.number || shapes.code) {
-        let blank = equal(b' ');
-        let paren = v.bits(v.within(bytes, b'(', b')'));
-        let separator = blank | hyphen | dot | paren | equal(b'/');
+    if !(two | digit >> (WINDOW as i32 - 1)).is_empty() && (shapes.number || shapes.code) {
+        let blank = windows.equal(b' ');
+        let paren = windows.within(b'(', b')');
+        let separator = blank | paren | hyphen | dot | windows.equal(b'/');
+        let headers = Headers(windows.within(0xc4, 0xda));
         if shapes.number {
-            let point = dot | equal(b',');
+            let point = dot | windows.equal(b',');
             let groups = Groups {
                 digit,
                 two,
-                zero: equal(b'0'),
+                letter,
+                zero: windows.equal(b'0'),
                 separator,
                 blank,
                 hyphen,
                 dot,
                 paren,
                 point,
+                headers,
             };
-            hits.number |= numbers(&groups);
+            hits.number = numbers(&groups);
             if shapes.phone {
                 hits.phone = phones(&groups) & !hits.number;
             }
         }
         if shapes.code {
-            let upper = v.bits(v.within(bytes, b'A', b'Z'));
-            hits.code = codes(digit, letter, upper, separator, hyphen);
+            let upper = letter & !windows.small();
+            let alone = !((digit | letter) << 1) | headers.length(1);
+            hits.code = codes(digit, upper, separator, hyphen, alone);
         }
     }
     if shapes.token || shapes.long {
-        let alnum = digit | letter;
-        let word = alnum | hyphen | equal(b'_');
-        // What is seen of a run of 20 is 17 bytes at least.
-        if seventeen(word) >> REACH != 0 {
-            if shapes.token {
-                hits.token = at_length_20(word, runs.word, step);
-            }
-            if shapes.long {
-                hits.long = at_length_26(alnum, runs.alnum, step);
-            }
-        }
-        *runs = Runs { alnum, word };
-        (hits.alnum, hits.word) = (alnum, word);
+        hits.alnum = digit | letter;
+        hits.word = hits.alnum | hyphen | windows.equal(b'_');
+    }
+    if shapes.long {
+        // 26 bytes at least, as far as they are in the window.
+        hits.long = runs(hits.alnum)
+            & !(ahead_4(!hits.alnum) | ahead_4(!hits.alnum) >> 4 | ahead_4(!hits.alnum) >> 6);
     }
     if shapes.token {
         let five = pair & pair << 2 & hyphen << 4;
-        hits.token |= five & !(five << 1);
+        // 20 bytes at least, as far as they are in the window.
+        hits.token = (runs(hits.word) & !ahead_4(!hits.word)) | (five & !(five << 1));
     }
     if shapes.mac || shapes.ip {
-        let colon = equal(b':');
+        let colon = windows.equal(b':');
         if shapes.mac {
-            let third = |map: u64| map & map << 3 & map << 6;
-            hits.mac = third(colon) | third(hyphen) | (dot & dot << 5);
+            hits.mac = fifth(colon) | fifth(hyphen) | (dot & dot << 5);
         }
         if shapes.ip {
             hits.ipv4 = addresses(digit, dot);
             // The fourth of a row of colons with at most four bytes between them, or a double one.
-            let near = |map: u64| map << 2 | map << 3 | map << 4 | map << 5;
             let double = colon & colon << 1;
             hits.ipv6 = double | (colon & near(colon & near(colon & near(colon))));
         }
@@ -205,32 +301,46 @@ pub(super) fn hits<V: Vector>(
 }
 
 /// The byte classes that numbers in groups are made of.
-struct Groups {
-    digit: u64,
+struct Groups<M> {
+    digit: M,
     /// The second digit of two and all behind it.
-    two: u64,
-    zero: u64,
+    two: M,
+    letter: M,
+    zero: M,
     /// Blank, hyphen, dot, slash and parentheses.
-    separator: u64,
-    blank: u64,
-    hyphen: u64,
-    dot: u64,
-    paren: u64,
+    separator: M,
+    blank: M,
+    hyphen: M,
+    dot: M,
+    paren: M,
     /// Dot and comma: what a fraction of a second stands behind.
-    point: u64,
+    point: M,
+    headers: Headers<M>,
 }
 
-impl Groups {
+/// Headers of strings and binary data with the length in one byte or in two, and what is between them.
+#[derive(Clone, Copy)]
+struct Headers<M>(M);
+
+impl<M: Maps> Headers<M> {
+    /// Where `back` bytes in front the length of a string ends, whose bytes may look like anything.
+    #[inline(always)]
+    fn length(&self, back: i32) -> M {
+        self.0 << (back + 1) | self.0 << (back + 2)
+    }
+}
+
+impl<M: Maps> Groups<M> {
     /// Zeros that start a number.
     #[inline(always)]
-    fn lead(&self) -> u64 {
-        self.zero & !((self.digit | self.point) << 1)
+    fn lead(&self) -> M {
+        self.zero & (!((self.digit | self.point) << 1) | self.headers.length(1))
     }
 }
 
 /// Where numbers that are long enough or grouped like identifiers end.
 #[inline(always)]
-fn numbers(of: &Groups) -> u64 {
+fn numbers<M: Maps>(of: &Groups<M>) -> M {
     let (digit, two, sep) = (of.digit, of.two, of.separator);
     let (point, hyphen, paren) = (of.point, of.hyphen, of.paren);
     let three = two & digit << 2;
@@ -251,7 +361,7 @@ fn numbers(of: &Groups) -> u64 {
         & ((three << 4 & sep << 7 & three << 8) | (four << 4 & sep << 8 & three << 9));
     // "1234 567890 1234"
     let six = four & two << 4;
-    let card = four & sep << 4 & six << 5 & sep << 11 & four << 12 & !(digit << 16);
+    let card = four & sep << 4 & six << 5 & sep << 11 & four << 12;
     // "012 345", "01234 567": a trunk prefix, but no fraction
     let lead = of.lead();
     let trunk = three & sep << 3 & three << 4 & (lead << 6 | lead << 7 | lead << 8);
@@ -261,24 +371,25 @@ fn numbers(of: &Groups) -> u64 {
         two & three << 3 & three << 7 & ((plain << 2 & plain << 6) | (hyphen << 2 & point << 6));
     // "01 23 45 67", but not the end of "2015-10-18 18", nor "17/06/09 20"
     let gap = of.blank | hyphen | of.dot;
-    let pair = two & !(digit << 2);
+    let first = of.headers.length(2);
+    let pair = two & (!(digit << 2) | first);
     let spaced = pair & gap << 2;
-    let opening = pair & !((point | hyphen) << 2);
+    let opening = pair & (!((point | hyphen) << 2) | first);
     let pairs = spaced & spaced << 3 & spaced << 6 & opening << 9;
     long | joined | bracketed | ssn | rows | card | trunk | tail | pairs
 }
 
 /// Where numbers end that are grouped as phone numbers are, and other numbers, too.
 #[inline(always)]
-fn phones(of: &Groups) -> u64 {
+fn phones<M: Maps>(of: &Groups<M>) -> M {
     let (two, blank) = (of.two, of.blank);
     let three = two & of.digit << 2;
     let four = two & two << 2;
     let six = four & two << 4;
     // "451 5986", "9472 7916"
-    let halves = four & blank << 4 & three << 5;
+    let halves = four & blank << 4 & three << 5 & (!(six << 5) | of.headers.length(10));
     // "99 668472"
-    let end = six & blank << 6 & two << 7;
+    let end = six & blank << 6 & two << 7 & (!(three << 7) | of.headers.length(9));
     // "78 651 450", "416 60 039"
     let middle = three
         & blank << 3
@@ -289,15 +400,21 @@ fn phones(of: &Groups) -> u64 {
     let area = four & of.paren << 4 & two << 5;
     // "02 123", "02-123"
     let mobile = three & (blank | of.hyphen) << 3 & two << 4 & of.lead() << 5;
-    halves | end | middle | tens | area | mobile
+    // "074104 10123", but not "081109 203615"
+    let five = four & of.digit << 4 & !(of.digit >> 1) & blank << 5 & six << 6 & of.lead() << 11;
+    // "5551234" and "55512345", at the start of a text or behind a sign, quote or bracket
+    let plain = of.digit | of.letter | of.separator;
+    let seven = four & four << 3 & !(of.digit >> 1);
+    let value = seven & !(plain << 7 & plain << 8 & plain << 9);
+    halves | end | middle | tens | area | mobile | five | value
 }
 
 /// Where two capitals and a digit are, at times with a blank between; a capital behind seven
-/// digits, at times with a hyphen between, or in front of eight.
+/// digits, at times with a hyphen between, or in front of eight. `alone`: behind no letter or digit.
 #[inline(always)]
-fn codes(digit: u64, letter: u64, upper: u64, separator: u64, hyphen: u64) -> u64 {
+fn codes<M: Maps>(digit: M, upper: M, separator: M, hyphen: M, alone: M) -> M {
     let capitals = upper << 1 & upper << 2;
-    let apart = separator << 1 & upper << 2 & upper << 3 & !((digit | letter) << 4);
+    let apart = separator << 1 & upper << 2 & (upper & alone) << 3;
     let two = digit & digit << 1;
     let four = two & two << 2;
     let seven = four & four << 3;
@@ -308,48 +425,37 @@ fn codes(digit: u64, letter: u64, upper: u64, separator: u64, hyphen: u64) -> u6
 
 /// The first digit behind the third dot between numbers, the middle ones of at most three digits.
 #[inline(always)]
-fn addresses(digit: u64, dot: u64) -> u64 {
+fn addresses<M: Maps>(digit: M, dot: M) -> M {
     let dotted = digit & dot << 1 & digit << 2;
-    let next = |map: u64| dotted & (map << 2 | map << 3 | (map << 4 & digit << 3));
-    next(next(dotted))
+    let second = dotted & (dotted << 2 | dotted << 3 | (dotted << 4 & digit << 3));
+    dotted & (second << 2 | second << 3 | (second << 4 & digit << 3))
 }
 
-/// The 17th byte of a run and all behind it.
+/// The fifth of a row with two bytes between each two.
 #[inline(always)]
-fn seventeen(map: u64) -> u64 {
+fn fifth<M: Maps>(map: M) -> M {
+    let two = map & map << 3;
+    two & two << 6 & map << 12
+}
+
+/// What is one to four bytes in front of a set bit.
+#[inline(always)]
+fn ahead_4<M: Maps>(map: M) -> M {
+    let two = map >> 1 | map >> 2;
+    two | two >> 2
+}
+
+/// What is two to five bytes behind a set bit.
+#[inline(always)]
+fn near<M: Maps>(map: M) -> M {
+    map << 2 | map << 3 | map << 4 | map << 5
+}
+
+/// Where runs reach [`RUN`] bytes.
+#[inline(always)]
+fn runs<M: Maps>(map: M) -> M {
     let two = map & map << 1;
     let four = two & two << 2;
     let eight = four & four << 4;
-    eight & eight << 8 & map << 16
-}
-
-/// A window and the one before it, `step` bytes further on.
-#[inline(always)]
-fn joined(now: u64, before: u64, step: usize) -> u128 {
-    u128::from(now) << step | u128::from(before)
-}
-
-/// Where runs reach 20 bytes.
-#[inline(never)]
-fn at_length_20(now: u64, before: u64, step: usize) -> u64 {
-    let map = joined(now, before, step);
-    let two = map & map << 1;
-    let four = two & two << 2;
-    let sixteen = {
-        let eight = four & four << 4;
-        eight & eight << 8
-    };
-    let twenty = sixteen & four << 16;
-    ((twenty & !(twenty << 1)) >> step) as u64
-}
-
-/// Where runs reach 26 bytes.
-#[inline(never)]
-fn at_length_26(now: u64, before: u64, step: usize) -> u64 {
-    let map = joined(now, before, step);
-    let two = map & map << 1;
-    let four = two & two << 2;
-    let eight = four & four << 4;
-    let long = eight & eight << 8 & eight << 16 & two << 24;
-    ((long & !(long << 1)) >> step) as u64
+    eight & eight << 8 & !(map << 16)
 }

@@ -1,10 +1,16 @@
-//! 64 bytes at a time in safe Rust: AVX2 where the processor has it, else what `wide` makes of the
-//! target's baseline (SSE2, NEON).
+//! 64 bytes at a time in safe Rust, and the bit maps of four such windows at a time: AVX2 where the
+//! processor has it, else what `wide` makes of the target's baseline (SSE2, NEON).
 
-use wide::u8x16;
+use std::ops::{BitAnd, BitOr, Not, Shl, Shr};
+
+use wide::{u64x4, u8x16};
 
 /// Bytes in a window.
 pub(crate) const WINDOW: usize = 64;
+/// Windows whose maps are looked at together.
+pub(super) const LANES: usize = 4;
+/// The bit that lower case letters have and capitals do not.
+pub(super) const CASE: u8 = 0x20;
 
 /// Comparisons of the bytes of a window, which yield a mask of them.
 pub(super) trait Vector: Copy {
@@ -12,19 +18,79 @@ pub(super) trait Vector: Copy {
     type Bytes: Copy;
     /// Which of them are of a class.
     type Mask: Copy;
+    /// Bit maps of [`LANES`] windows.
+    type Maps: Maps;
 
     fn load(self, window: &[u8; WINDOW]) -> Self::Bytes;
-    /// Letters in lower case; other bytes may change, but become no letter.
-    fn fold(self, bytes: Self::Bytes) -> Self::Bytes;
+    /// Each byte with these bits set.
+    fn set(self, bytes: Self::Bytes, bits: u8) -> Self::Bytes;
+    /// Bytes that have the bit [`CASE`].
+    fn has_case(self, bytes: Self::Bytes) -> Self::Mask;
     fn equal(self, bytes: Self::Bytes, byte: u8) -> Self::Mask;
     /// From `first` to `last`, both included.
     fn within(self, bytes: Self::Bytes, first: u8, last: u8) -> Self::Mask;
     /// Bytes of 0x80 and more.
     fn high(self, bytes: Self::Bytes) -> Self::Mask;
     fn or(self, a: Self::Mask, b: Self::Mask) -> Self::Mask;
+    #[inline(always)]
+    fn any_of(self, bytes: Self::Bytes, [a, b]: [u8; 2]) -> Self::Mask {
+        self.or(self.equal(bytes, a), self.equal(bytes, b))
+    }
+    #[inline(always)]
+    fn letters(self, bytes: Self::Bytes) -> Self::Mask {
+        self.within(self.set(bytes, CASE), b'a', b'z')
+    }
+    /// Headers of 32- and 64-bit msgpack integers: 0xce, 0xcf, 0xd2, 0xd3.
+    #[inline(always)]
+    fn integers(self, bytes: Self::Bytes) -> Self::Mask {
+        self.any_of(self.set(bytes, 1), [0xcf, 0xd3])
+    }
+    /// `@`, `%`, `+`, backslashes and tildes.
+    #[inline(always)]
+    fn rare(self, bytes: Self::Bytes) -> Self::Mask {
+        let first = self.or(
+            self.any_of(bytes, [b'@', b'~']),
+            self.any_of(bytes, [b'%', b'\\']),
+        );
+        self.or(first, self.equal(bytes, b'+'))
+    }
+    /// Quotes, blanks, backslashes and closing brackets.
+    #[inline(always)]
+    fn quotes(self, bytes: Self::Bytes) -> Self::Mask {
+        // The backslash and the bracket are neighbours.
+        let first = self.or(self.any_of(bytes, [b'"', b'\'']), self.equal(bytes, b' '));
+        self.or(first, self.within(bytes, b'\\', b']'))
+    }
+    /// Bytes that with the ones behind them, which are `next`, may be the last two of a name of a
+    /// secret: see [`NAME_ENDS`].
+    fn name_ends(self, bytes: Self::Bytes, next: Self::Bytes) -> Self::Mask;
     /// The mask as bits, the first byte the lowest.
     fn bits(self, mask: Self::Mask) -> u64;
+    /// The masks of [`LANES`] windows as bits.
+    fn maps(self, masks: [Self::Mask; LANES]) -> Self::Maps;
+    /// The same bits in every window, the first window's apart.
+    fn map(self, windows: [u64; LANES]) -> Self::Maps;
 }
+
+/// Bit maps of [`LANES`] windows, each shifted by itself.
+pub(crate) trait Maps:
+    Copy
+    + BitAnd<Output = Self>
+    + BitOr<Output = Self>
+    + Not<Output = Self>
+    + Shl<i32, Output = Self>
+    + Shr<i32, Output = Self>
+{
+    fn is_empty(self) -> bool;
+    fn windows(self) -> [u64; LANES];
+}
+
+/// The last two letters that names of secrets have, in lower case. Other pairs may be taken for one of
+/// them.
+pub(crate) const NAME_ENDS: [&[u8; 2]; 14] = [
+    b"rd", b"wd", b"id", b"se", b"de", b"re", b"ss", b"ls", b"et", b"en", b"on", b"ey", b"al",
+    b"ig",
+];
 
 /// Four times sixteen bytes.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +99,7 @@ pub(super) struct Portable;
 impl Vector for Portable {
     type Bytes = [u8x16; 4];
     type Mask = [u8x16; 4];
+    type Maps = u64x4;
 
     #[inline(always)]
     fn load(self, window: &[u8; WINDOW]) -> [u8x16; 4] {
@@ -44,8 +111,14 @@ impl Vector for Portable {
     }
 
     #[inline(always)]
-    fn fold(self, bytes: [u8x16; 4]) -> [u8x16; 4] {
-        bytes.map(|b| b | u8x16::splat(0x20))
+    fn set(self, bytes: [u8x16; 4], bits: u8) -> [u8x16; 4] {
+        bytes.map(|b| b | u8x16::splat(bits))
+    }
+
+    #[inline(always)]
+    fn has_case(self, bytes: [u8x16; 4]) -> [u8x16; 4] {
+        let case = u8x16::splat(CASE);
+        bytes.map(|b| (b & case).cmp_eq(case))
     }
 
     #[inline(always)]
@@ -72,9 +145,37 @@ impl Vector for Portable {
     }
 
     #[inline(always)]
+    fn name_ends(self, _: [u8x16; 4], next: [u8x16; 4]) -> [u8x16; 4] {
+        // Without a shuffle of bytes, any letter.
+        self.letters(next)
+    }
+
+    #[inline(always)]
     fn bits(self, mask: [u8x16; 4]) -> u64 {
         let part = |n: usize| u64::from(mask[n].move_mask() as u16) << (16 * n);
         part(0) | part(1) | part(2) | part(3)
+    }
+
+    #[inline(always)]
+    fn maps(self, [a, b, c, d]: [[u8x16; 4]; LANES]) -> u64x4 {
+        u64x4::new([self.bits(a), self.bits(b), self.bits(c), self.bits(d)])
+    }
+
+    #[inline(always)]
+    fn map(self, windows: [u64; LANES]) -> u64x4 {
+        u64x4::new(windows)
+    }
+}
+
+impl Maps for u64x4 {
+    #[inline(always)]
+    fn is_empty(self) -> bool {
+        self.to_array() == [0; LANES]
+    }
+
+    #[inline(always)]
+    fn windows(self) -> [u64; LANES] {
+        self.to_array()
     }
 }
 
@@ -84,10 +185,11 @@ pub(super) use x86::Avx2;
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::__m256i;
+    use std::ops::{BitAnd, BitOr, Not, Shl, Shr};
 
     use pulp::x86::V3;
 
-    use super::{Vector, WINDOW};
+    use super::{Maps, Vector, LANES, NAME_ENDS, WINDOW};
 
     /// Twice thirty-two bytes.
     #[derive(Clone, Copy, Debug)]
@@ -117,11 +219,54 @@ mod x86 {
         fn all(self, byte: u8) -> __m256i {
             self.0.avx._mm256_set1_epi8(byte as i8)
         }
+
+        /// One bit of a table's byte for each pair: those of a first letter, by its low half, and those
+        /// of a second letter, by both its halves.
+        #[inline(always)]
+        fn name_end(self, bytes: __m256i, next: __m256i) -> __m256i {
+            let avx2 = self.0.avx2;
+            let first: __m256i = pulp::cast([ENDS.0; 2]);
+            let low: __m256i = pulp::cast([ENDS.1; 2]);
+            let high: __m256i = pulp::cast([ENDS.2; 2]);
+            // A shuffle takes the low half of bytes below 0x80, and makes others zero.
+            let upper = avx2._mm256_srli_epi16::<4>(next);
+            let upper = avx2._mm256_and_si256(upper, self.all(0x0f));
+            let second = avx2._mm256_and_si256(
+                avx2._mm256_shuffle_epi8(low, next),
+                avx2._mm256_shuffle_epi8(high, upper),
+            );
+            let pairs = avx2._mm256_and_si256(avx2._mm256_shuffle_epi8(first, bytes), second);
+            let none = avx2._mm256_cmpeq_epi8(pairs, self.all(0));
+            avx2._mm256_xor_si256(none, self.all(0xff))
+        }
     }
+
+    /// For the second letters `d e s t n y l g`, a bit each: which of them stand behind a first letter
+    /// with this low half, which have this low half, and which this high half.
+    const ENDS: ([u8; 16], [u8; 16], [u8; 16]) = {
+        const SECONDS: &[u8; 8] = b"destnylg";
+        let (mut first, mut low, mut high) = ([0; 16], [0; 16], [0; 16]);
+        let mut n = 0;
+        while n < NAME_ENDS.len() {
+            let [before, last] = *NAME_ENDS[n];
+            let mut place = 0;
+            while SECONDS[place] != last {
+                place += 1;
+            }
+            first[(before & 15) as usize] |= 1 << place;
+            low[(last & 15) as usize] |= 1 << place;
+            // In lower case and in capitals.
+            high[(last >> 4) as usize] |= 1 << place;
+            high[(last >> 4 ^ 2) as usize] |= 1 << place;
+            n += 1;
+        }
+        (first, low, high)
+    };
 
     impl Vector for Avx2 {
         type Bytes = [__m256i; 2];
         type Mask = [__m256i; 2];
+        type Maps = Maps256;
 
         #[inline(always)]
         fn load(self, window: &[u8; WINDOW]) -> [__m256i; 2] {
@@ -129,10 +274,20 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn fold(self, [a, b]: [__m256i; 2]) -> [__m256i; 2] {
-            let case = self.all(0x20);
-            let fold = self.0.avx2;
-            [fold._mm256_or_si256(a, case), fold._mm256_or_si256(b, case)]
+        fn set(self, [a, b]: [__m256i; 2], bits: u8) -> [__m256i; 2] {
+            let bits = self.all(bits);
+            let avx2 = self.0.avx2;
+            [avx2._mm256_or_si256(a, bits), avx2._mm256_or_si256(b, bits)]
+        }
+
+        #[inline(always)]
+        fn has_case(self, [a, b]: [__m256i; 2]) -> [__m256i; 2] {
+            // Where the high bit is, which is what counts in a mask.
+            let avx2 = self.0.avx2;
+            [
+                avx2._mm256_slli_epi16::<2>(a),
+                avx2._mm256_slli_epi16::<2>(b),
+            ]
         }
 
         #[inline(always)]
@@ -171,11 +326,96 @@ mod x86 {
         }
 
         #[inline(always)]
+        fn name_ends(self, [a, b]: [__m256i; 2], [c, d]: [__m256i; 2]) -> [__m256i; 2] {
+            [self.name_end(a, c), self.name_end(b, d)]
+        }
+
+        #[inline(always)]
         fn bits(self, [a, b]: [__m256i; 2]) -> u64 {
             let avx2 = self.0.avx2;
             let low = avx2._mm256_movemask_epi8(a) as u32;
             let high = avx2._mm256_movemask_epi8(b) as u32;
             u64::from(high) << 32 | u64::from(low)
+        }
+
+        #[inline(always)]
+        fn maps(self, [[a, b], [c, d], [e, f], [g, h]]: [[__m256i; 2]; LANES]) -> Maps256 {
+            let bits = self.0.avx2;
+            let halves = [
+                bits._mm256_movemask_epi8(a),
+                bits._mm256_movemask_epi8(b),
+                bits._mm256_movemask_epi8(c),
+                bits._mm256_movemask_epi8(d),
+                bits._mm256_movemask_epi8(e),
+                bits._mm256_movemask_epi8(f),
+                bits._mm256_movemask_epi8(g),
+                bits._mm256_movemask_epi8(h),
+            ];
+            Maps256(self.0, pulp::cast(halves))
+        }
+
+        #[inline(always)]
+        fn map(self, windows: [u64; LANES]) -> Maps256 {
+            Maps256(self.0, pulp::cast(windows))
+        }
+    }
+
+    /// Maps in one register, with the proof that the processor has it.
+    #[derive(Clone, Copy, Debug)]
+    pub(in crate::scan) struct Maps256(V3, __m256i);
+
+    impl Maps for Maps256 {
+        #[inline(always)]
+        fn is_empty(self) -> bool {
+            self.0.avx._mm256_testz_si256(self.1, self.1) == 1
+        }
+
+        #[inline(always)]
+        fn windows(self) -> [u64; LANES] {
+            pulp::cast(self.1)
+        }
+    }
+
+    impl BitAnd for Maps256 {
+        type Output = Self;
+        #[inline(always)]
+        fn bitand(self, other: Self) -> Self {
+            Maps256(self.0, self.0.avx2._mm256_and_si256(self.1, other.1))
+        }
+    }
+
+    impl BitOr for Maps256 {
+        type Output = Self;
+        #[inline(always)]
+        fn bitor(self, other: Self) -> Self {
+            Maps256(self.0, self.0.avx2._mm256_or_si256(self.1, other.1))
+        }
+    }
+
+    impl Not for Maps256 {
+        type Output = Self;
+        #[inline(always)]
+        fn not(self) -> Self {
+            let ones = self.0.avx._mm256_set1_epi64x(-1);
+            Maps256(self.0, self.0.avx2._mm256_xor_si256(self.1, ones))
+        }
+    }
+
+    impl Shl<i32> for Maps256 {
+        type Output = Self;
+        #[inline(always)]
+        fn shl(self, by: i32) -> Self {
+            let by = self.0.sse2._mm_cvtsi32_si128(by);
+            Maps256(self.0, self.0.avx2._mm256_sll_epi64(self.1, by))
+        }
+    }
+
+    impl Shr<i32> for Maps256 {
+        type Output = Self;
+        #[inline(always)]
+        fn shr(self, by: i32) -> Self {
+            let by = self.0.sse2._mm_cvtsi32_si128(by);
+            Maps256(self.0, self.0.avx2._mm256_srl_epi64(self.1, by))
         }
     }
 }

@@ -1,12 +1,14 @@
 //! Numbers that a keyword announces.
 
-use super::form::{extension, has_trunk_prefix, is_date, is_free_behind, is_time, report, take};
+use super::form::{extension, has_trunk_prefix, is_date, is_free_behind, is_time, take};
 use super::national::is_area;
+use super::FIELD;
 use crate::catalog::Id;
 use crate::detect::bounds::{self, Join};
 use crate::detect::row::{lengths, Gap, Pattern, Row};
 use crate::detect::Inspection;
 use crate::keywords::group::{CALL, PHONE};
+use crate::name::{class_of_name, is_named_phone, NameClass};
 
 /// How far in front of digits without separators a word that goes with phones, among others, begins.
 const CLOSE: usize = 16;
@@ -92,26 +94,34 @@ pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
         };
         i.introduced(start, PHONE, far) || (total > 9 && i.introduced(start, CALL, CLOSE))
     };
-    valid && report(i, (start, end), extended, true)
+    valid && i.report(Id::Phone, start, extended, true)
 }
 
-/// The value `start..end` of a name for phone numbers, if it is digits in one.
-pub(in crate::detect) fn find_named(i: &mut Inspection<'_>, start: usize, end: usize) {
-    let value = &i.text[start..end];
-    let blanks = value.len() - value.trim_ascii_start().len();
-    let value = value.trim_ascii();
-    let start = start + blanks;
-    let digits = value.iter().all(u8::is_ascii_digit);
-    // Ten and thirteen digits that begin with a 1 are a time, so are eight that are a day.
-    let plain = match value.len() {
-        8 => digits && !is_day(value),
-        10 | 13 => value[0] != b'1',
+/// Digits in one that are the value of a name for phone numbers.
+pub(super) fn find_named(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
+    let text = i.text;
+    let Some((start, end)) = row.span(1) else {
+        return false;
+    };
+    let named = is_plain(&text[start..end])
+        && (is_named_phone(text, start)
+            || (text.len() <= FIELD && class_of_name(i.key) == NameClass::Phone));
+    named
+        && bounds::left(text, start) == Join::Free
+        && is_free_behind(i, end)
+        && i.report(Id::Phone, start, end, true)
+}
+
+/// Whether digits in one are as many as a phone number has, and no time.
+pub(super) fn is_plain(digits: &[u8]) -> bool {
+    let plain = match digits.len() {
+        8 => !is_day(digits),
+        // Since 1970 in seconds or milliseconds.
+        10 | 13 => digits[0] != b'1',
         7..=12 => true,
         _ => false,
     };
-    if digits && plain && value.iter().any(|b| *b != value[0]) {
-        i.report(Id::Phone, start, start + value.len(), true);
-    }
+    plain && digits.iter().any(|b| *b != digits[0])
 }
 
 /// `20240131`

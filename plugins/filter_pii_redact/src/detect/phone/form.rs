@@ -1,9 +1,8 @@
 //! What the ways of writing a phone number share.
 
-use crate::catalog::Id;
 use crate::detect::bounds::{self, Join};
 use crate::detect::row::{lengths, Gap, Group, Row};
-use crate::detect::{number, Inspection};
+use crate::detect::Inspection;
 use crate::keywords::group::{CALL, LABEL, PHONE};
 
 /// Most groups of a number.
@@ -31,17 +30,6 @@ pub(super) fn is_alone(i: &mut Inspection<'_>, start: usize, end: usize) -> bool
 pub(super) fn is_free_behind(i: &mut Inspection<'_>, end: usize) -> bool {
     bounds::right(i.text, end) == Join::Free
         || (i.text[end] == b'-' && i.starts_with_keyword(end + 1, PHONE | CALL | LABEL))
-}
-
-/// Reports the number in `start..end`, whose extension ends at `extended`.
-pub(super) fn report(
-    i: &mut Inspection<'_>,
-    (start, end): (usize, usize),
-    extended: usize,
-    valid: bool,
-) -> bool {
-    let valid = valid && number::is_seen(i, start, end);
-    i.report(Id::Phone, start, extended, valid)
 }
 
 /// Takes groups until their digits are as many as `digits` allows; how many groups and digits.

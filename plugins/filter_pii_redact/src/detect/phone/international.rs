@@ -1,7 +1,7 @@
 //! International numbers: a calling code of E.164 behind `+`, `00` or `011`.
 
 use super::codes::Code;
-use super::form::{extension, report, MAX_GROUPS};
+use super::form::{extension, MAX_GROUPS};
 use super::plan::Style;
 use crate::catalog::Id;
 use crate::detect::bounds::{self, Join};
@@ -171,7 +171,7 @@ pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
     };
     let extended = extension(text, end);
     let free = bounds::right(text, end) != Join::Tight || extended > end;
-    report(i, (prefix.start, end), extended, written && free)
+    i.report(Id::Phone, prefix.start, extended, written && free)
 }
 
 /// Whether `len` digits, code included, are as many as the plan says.

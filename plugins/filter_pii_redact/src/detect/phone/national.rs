@@ -1,10 +1,9 @@
 //! National numbers by how they are written: the plan of one country, and layouts that only phone
 //! numbers have.
 
-use super::form::{
-    extension, has_trunk_prefix, is_alone, is_date, is_free_behind, is_time, report, take,
-};
+use super::form::{extension, has_trunk_prefix, is_alone, is_date, is_free_behind, is_time, take};
 use super::plan::Style;
+use crate::catalog::Id;
 use crate::detect::bounds::{self, Join};
 use crate::detect::label::is_identifier;
 use crate::detect::row::{gaps, lengths, Gap, Pattern, Row};
@@ -155,7 +154,7 @@ pub(super) fn north_american(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
                 && !is_column(text, start, end)
                 && !is_something_else(i, start))
             || i.near(start, end, PHONE | CALL));
-    report(i, (start, end), extended, valid)
+    i.report(Id::Phone, start, extended, valid)
 }
 
 /// Whether numbers that stand between blanks are columns of an access log: a status, sizes, a dash.
@@ -206,7 +205,7 @@ pub(super) fn clear(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
             .group(1)
             .is_some_and(|g| g.len() == 4 && matches!(&text[g.start..g.start + 2], b"19" | b"20"));
     let valid = !years && is_alone(i, start, end);
-    report(i, (start, end), end, valid)
+    i.report(Id::Phone, start, end, valid)
 }
 
 /// Numbers of the configured country, written with separators.
@@ -243,8 +242,9 @@ pub(super) fn of_country(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
     let valid = alone
         && total >= plan.digits.0
         && !is_date(row)
+        && !is_time(text, start)
         && ((laid_out && isolated) || i.near(start, end, PHONE | CALL));
-    report(i, (start, end), end, valid)
+    i.report(Id::Phone, start, end, valid)
 }
 
 /// Numbers of any country with a trunk prefix, in one or in groups that nothing else is written in.
@@ -306,7 +306,7 @@ pub(super) fn trunk(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
         && !is_date(row)
         && !is_time(text, start)
         && !is_something_else(i, start)
-        && report(i, (start, end), end, true)
+        && i.report(Id::Phone, start, end, true)
 }
 
 /// `0701/114930`: month and day, hour, minute and second.
@@ -334,5 +334,5 @@ fn trunk_in_one(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
         && is_alone(i, start, end)
         && !is_time(i.text, start)
         && !is_something_else(i, start)
-        && report(i, (start, end), end, true)
+        && i.report(Id::Phone, start, end, true)
 }

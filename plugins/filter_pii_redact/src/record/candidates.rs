@@ -1,0 +1,146 @@
+//! The candidates of the gate in a batch, and which of them are worth a look at the whole record.
+
+use flb_sidecar_sdk::event::Record;
+use flb_sidecar_sdk::msgpack::Value;
+
+use super::place::{place_at, Place};
+use crate::detect::Finder;
+use crate::inspect::Inspector;
+use crate::name::class_of_name;
+use crate::scan::{Cursor, Kind};
+use crate::text::has_backslash_escape;
+
+/// Goes through the candidates of a batch.
+#[derive(Debug)]
+pub(super) struct Candidates {
+    cursor: Cursor,
+    /// The first one that was not passed yet.
+    next: Option<(Kind, usize)>,
+    /// The string whose candidates were looked at last.
+    place: Place,
+    /// Whether a backslash escape is in it, once that was asked.
+    escaped: Option<bool>,
+}
+
+impl Candidates {
+    pub(super) fn new(finder: &Finder) -> Self {
+        Candidates {
+            cursor: finder.cursor(),
+            next: None,
+            place: Place::default(),
+            escaped: None,
+        }
+    }
+
+    /// Goes to the first candidate of a batch.
+    pub(super) fn start(&mut self, chunk: &[u8]) {
+        self.cursor.restart();
+        self.place = Place::default();
+        self.advance(chunk);
+    }
+
+    fn advance(&mut self, chunk: &[u8]) {
+        self.next = self.cursor.next(chunk);
+    }
+
+    /// Whether there is none any more.
+    pub(super) fn is_empty(&self) -> bool {
+        self.next.is_none()
+    }
+
+    /// Whether there is one in front of `end`.
+    pub(super) fn any_before(&self, end: usize) -> bool {
+        self.next.is_some_and(|next| next.1 < end)
+    }
+
+    /// Passes those in front of `at`.
+    pub(super) fn seek(&mut self, chunk: &[u8], at: usize) {
+        if self.any_before(at) {
+            self.cursor.pass(at);
+            self.advance(chunk);
+        }
+    }
+
+    /// Whether one in the string at `start..end` is not ruled out at a glance.
+    pub(super) fn any_in(
+        &mut self,
+        finder: &Finder,
+        chunk: &[u8],
+        start: usize,
+        end: usize,
+    ) -> bool {
+        self.seek(chunk, start);
+        while let Some((kind, at)) = self.next.filter(|next| next.1 < end) {
+            if finder.is_plausible(&chunk[start..end], (kind, at - start), || {
+                self.cursor.runs(start)
+            }) {
+                return true;
+            }
+            self.advance(chunk);
+        }
+        false
+    }
+
+    /// Whether one in the record stands a look at the string that it is in. Those that do not are
+    /// passed, and what validators refused is counted.
+    pub(super) fn confirm(
+        &mut self,
+        inspector: &mut Inspector,
+        chunk: &[u8],
+        record: &Record,
+    ) -> bool {
+        self.seek(chunk, record.body);
+        while let Some((kind, at)) = self.next.filter(|next| next.1 < record.end) {
+            if !self
+                .place
+                .text()
+                .is_some_and(|text| (text.0..text.1).contains(&at))
+            {
+                inspector.count_rejected();
+                match place_at(chunk, record.body, at) {
+                    Some(place) => self.place = place,
+                    None => return true,
+                }
+                inspector.finder.start();
+                self.escaped = None;
+            }
+            if self.is_confirmed(&mut inspector.finder, chunk, (kind, at)) {
+                // The look at the record counts again what was refused in this string.
+                inspector.finder.start();
+                self.place = Place::default();
+                return true;
+            }
+            self.advance(chunk);
+        }
+        false
+    }
+
+    fn is_confirmed(
+        &mut self,
+        finder: &mut Finder,
+        chunk: &[u8],
+        (kind, at): (Kind, usize),
+    ) -> bool {
+        let Place { value, key } = self.place;
+        let key = &chunk[key.0..key.1];
+        let (start, end) = match value {
+            Value::String { start, end } | Value::Binary { start, end } if at >= start => {
+                (start, end)
+            }
+            Value::Unsigned(n) if kind == Kind::Int => return finder.finds_number(n, key),
+            // The header of what stands under a key.
+            _ => return kind == Kind::Assign && class_of_name(key).is_secret(),
+        };
+        let (text, candidate) = (&chunk[start..end], (kind, at - start));
+        if !finder.is_plausible(text, candidate, || self.cursor.runs(start)) {
+            return false;
+        }
+        let confirmed = finder.confirms(text, key, candidate);
+        self.cursor.pass_numbers(start + finder.numbers_done());
+        // What a backslash hides, only a decoded text shows.
+        confirmed
+            || *self
+                .escaped
+                .get_or_insert_with(|| has_backslash_escape(text))
+    }
+}
