@@ -344,25 +344,35 @@ impl Context {
         start: usize,
         groups: u32,
     ) -> bool {
-        if self.of_key(keywords, key) & groups != 0 {
-            return true;
-        }
         let to = text.len().min(start + SPAN + AFTER);
         if start >= self.quiet.0 && to <= self.quiet.1 {
             return false;
         }
-        let around = match self.around {
-            Some((of, around)) if of == start => around,
-            _ => {
-                let hits = self.between(keywords, text, start, to);
-                let around = hits.fold(0, |all, hit| all | hit.1);
-                self.around = Some((start, around));
-                let next = self.hits.get(self.first).map(|hit| hit.0);
-                self.quiet = (start, next.unwrap_or(self.gone.end));
-                around
-            }
-        };
-        around & groups != 0
+        match self.around {
+            Some((of, around)) if of == start => around & groups != 0,
+            _ => self.look_around(keywords, text, key, start, to) & groups != 0,
+        }
+    }
+
+    /// The groups of the key and of all words around a number.
+    #[inline(never)]
+    fn look_around(
+        &mut self,
+        keywords: &Keywords,
+        text: &[u8],
+        key: &[u8],
+        start: usize,
+        to: usize,
+    ) -> u32 {
+        let of_key = self.of_key(keywords, key);
+        let hits = self.between(keywords, text, start, to);
+        let around = hits.fold(of_key, |all, hit| all | hit.1);
+        self.around = Some((start, around));
+        if of_key == 0 {
+            let next = self.hits.get(self.first).map(|hit| hit.0);
+            self.quiet = (start, next.unwrap_or(self.gone.end));
+        }
+        around
     }
 
     /// Whether one of `groups` is near `start..end`, or named by the key.

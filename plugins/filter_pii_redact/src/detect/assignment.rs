@@ -119,7 +119,7 @@ fn may_be_random(buf: &[u8], at: usize) -> bool {
     value.take(MIN_RANDOM).take_while(|b| is_token(b)).count() >= MIN_RANDOM
 }
 
-/// Verifies the value of the name at `at`; returns whether the name is one of the table.
+/// Verifies the value of the name at `at`; returns whether the name may be the prefix of a token.
 pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) -> bool {
     let text = i.text;
     if at < *done {
@@ -132,11 +132,13 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) -> bool 
     if class == NameClass::Key && !may_be_random(text, named.sign) {
         return false;
     }
+    // "AccountKey="
+    let prefix = class == NameClass::Key && text[..at].ends_with(b"Key");
     if !i.wants(class.id()) {
-        return true;
+        return prefix;
     }
     let Some((start, end)) = value_at(text, &named) else {
-        return true;
+        return prefix;
     };
     *done = end;
     let span = match class {
@@ -147,7 +149,7 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) -> bool 
         let valid = is_secret_value(class, &text[start..end]);
         i.report(class.id(), start, end, valid);
     }
-    true
+    prefix
 }
 
 /// Span of the value of a name, without quotes.

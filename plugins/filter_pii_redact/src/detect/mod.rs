@@ -118,8 +118,9 @@ pub(crate) struct Finder {
     context: Context,
     groups: Vec<row::Group>,
     done: Done,
-    /// Whether fixed prefixes of tokens may be in the string.
+    /// Whether prefixes of tokens are to be looked for in the string, and whether they were.
     tokens: bool,
+    tokens_done: bool,
     /// Whether something may be encoded in the last string that was searched.
     pub(crate) encoded: bool,
     /// Matches of the last string, overlaps included.
@@ -147,6 +148,7 @@ impl Finder {
             done: Done::default(),
             tokens: false,
             encoded: false,
+            tokens_done: false,
             found: Vec::new(),
             rejected: vec![0; rules],
             any_rejected: false,
@@ -166,6 +168,19 @@ impl Finder {
             ..self.text_shapes
         };
         Cursor::new(self.gate, shapes)
+    }
+
+    /// Whether a candidate of the string under inspection is in what was looked at before.
+    #[inline]
+    pub(crate) fn is_done(&self, (kind, at): (Kind, usize)) -> bool {
+        let done = match kind {
+            Kind::Code => self.done.code,
+            Kind::Mac => self.done.mac,
+            Kind::Number | Kind::Phone => self.done.number,
+            Kind::Assign => self.done.assign,
+            _ => 0,
+        };
+        at < done
     }
 
     /// Whether a candidate in `text` is not ruled out by the bytes around it. `runs` are those of its
@@ -198,7 +213,7 @@ impl Finder {
         let mut any = false;
         self.start();
         while let Some(candidate) = cursor.next(text) {
-            if !self.is_plausible(text, candidate, || cursor.runs(0)) {
+            if self.is_done(candidate) || !self.is_plausible(text, candidate, || cursor.runs(0)) {
                 continue;
             }
             any = self.confirms(text, key, candidate);
@@ -231,19 +246,36 @@ impl Finder {
         }
         self.context.reset();
         self.done = Done::default();
-        self.tokens = false;
+        (self.tokens, self.tokens_done) = (false, false);
         self.encoded = false;
     }
 
     /// Whether there is a match at a candidate in `text`, the value of the field `key`. The calls of
     /// one string come in ascending order, behind one of [`Finder::start`]. A candidate that only all
     /// of the text can tell about is taken for a match.
-    pub(crate) fn confirms(&mut self, text: &[u8], key: &[u8], (kind, at): (Kind, usize)) -> bool {
-        if matches!(kind, Kind::Token | Kind::Assign | Kind::Escape | Kind::Int) {
+    pub(crate) fn confirms(&mut self, text: &[u8], key: &[u8], candidate: (Kind, usize)) -> bool {
+        if matches!(candidate.0, Kind::Escape | Kind::Int) {
             return true;
         }
-        self.verify(text, key, kind, at);
+        self.verify(text, key, candidate);
+        self.find_tokens(text, key);
         !self.found.is_empty()
+    }
+
+    /// Looks for prefixes of tokens in the string, if it may have some.
+    fn find_tokens(&mut self, text: &[u8], key: &[u8]) {
+        if self.tokens && !std::mem::replace(&mut self.tokens_done, true) {
+            self.prefixes.find(&mut Inspection {
+                text,
+                key,
+                settings: &self.settings,
+                keywords: &self.keywords,
+                context: &mut self.context,
+                found: &mut self.found,
+                rejected: &mut self.rejected,
+                any_rejected: &mut self.any_rejected,
+            });
+        }
     }
 
     /// How far the numbers of the string were looked at.
@@ -255,26 +287,14 @@ impl Finder {
     pub(crate) fn find(&mut self, text: &[u8], key: &[u8]) {
         self.start();
         let mut cursor = Cursor::new(self.gate, self.text_shapes);
-        while let Some((kind, at)) = cursor.next(text) {
-            self.encoded |= kind == Kind::Escape;
-            if self.is_plausible(text, (kind, at), || cursor.runs(0)) {
-                self.verify(text, key, kind, at);
+        while let Some(candidate) = cursor.next(text) {
+            self.encoded |= candidate.0 == Kind::Escape;
+            if !self.is_done(candidate) && self.is_plausible(text, candidate, || cursor.runs(0)) {
+                self.verify(text, key, candidate);
                 cursor.pass_numbers(self.done.number);
             }
         }
-        if self.tokens {
-            let mut inspection = Inspection {
-                text,
-                key,
-                settings: &self.settings,
-                keywords: &self.keywords,
-                context: &mut self.context,
-                found: &mut self.found,
-                rejected: &mut self.rejected,
-                any_rejected: &mut self.any_rejected,
-            };
-            self.prefixes.find(&mut inspection);
-        }
+        self.find_tokens(text, key);
         for (index, rule) in self.settings.user_rules.iter().enumerate() {
             let id = Id::Secret as usize + 1 + index;
             rule.find(text, |start, end, valid| {
@@ -294,7 +314,7 @@ impl Finder {
 
     /// Offers a candidate to the families.
     #[inline]
-    fn verify(&mut self, text: &[u8], key: &[u8], kind: Kind, at: usize) {
+    fn verify(&mut self, text: &[u8], key: &[u8], (kind, at): (Kind, usize)) {
         let done = &mut self.done;
         let i = &mut Inspection {
             text,

@@ -238,22 +238,20 @@ fn mac_span(text: &[u8], at: usize) -> Option<(usize, usize)> {
     let separator = text[at];
     let (before, len, group) = match separator {
         b'.' => (9, 14, 5),
-        _ => (14, 17, 3),
+        b':' | b'-' => (14, 17, 3),
+        _ => return None,
     };
     let start = at.checked_sub(before)?;
     let span = text.get(start..start + len)?;
-    let shaped = span.iter().enumerate().all(|(n, byte)| {
-        if n % group == group - 1 {
-            *byte == separator
-        } else {
-            byte.is_ascii_hexdigit()
+    let mut groups = span.chunks(group);
+    let shaped = groups.all(|part| match part.split_at_checked(group - 1) {
+        Some((digits, last)) => {
+            last.iter().all(|b| *b == separator) && digits.iter().all(u8::is_ascii_hexdigit)
         }
+        None => false,
     });
     // Groups of digits alone are other numbers.
-    let written = match separator {
-        b'.' => span.iter().any(u8::is_ascii_alphabetic),
-        _ => matches!(separator, b':' | b'-'),
-    };
+    let written = separator != b'.' || span.iter().any(u8::is_ascii_alphabetic);
     (shaped && written).then_some((start, start + len))
 }
 

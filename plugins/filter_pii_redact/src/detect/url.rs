@@ -26,13 +26,13 @@ pub(super) fn or_email_plausible(text: &[u8], at: usize) -> bool {
     if domain {
         return true;
     }
-    let user = &text[at.saturating_sub(MAX)..at];
-    let user = user.iter().rev();
-    let user = user
-        .take_while(|b| is_user_info(**b) || **b == b'@')
-        .count();
-    let start = at - user;
-    start > 2 && &text[start - 3..start] == b"://"
+    // There is no slash in user information.
+    let floor = at.saturating_sub(MAX);
+    let Some(slash) = memchr::memrchr(b'/', &text[floor..at]) else {
+        return false;
+    };
+    let user = &text[floor + slash + 1..at];
+    text[..floor + slash].ends_with(b":/") && user.iter().all(|b| is_user_info(*b) || *b == b'@')
 }
 
 fn is_host_start(byte: u8) -> bool {

@@ -132,7 +132,9 @@ impl Candidates {
             _ => return kind == Kind::Assign && class_of_name(key).is_secret(),
         };
         let (text, candidate) = (&chunk[start..end], (kind, at - start));
-        if !finder.is_plausible(text, candidate, || self.cursor.runs(start)) {
+        let plausible = !finder.is_done(candidate)
+            && finder.is_plausible(text, candidate, || self.cursor.runs(start));
+        if !plausible {
             return false;
         }
         let confirmed = finder.confirms(text, key, candidate);
