@@ -184,8 +184,16 @@ fn truncate(value: &[u8], out: &mut Vec<u8>) -> bool {
         let [a, b, c, _] = address.octets();
         Ipv4Addr::new(a, b, c, 0).to_string()
     } else if let Ok(address) = text.parse::<Ipv6Addr>() {
-        let [a, b, c, ..] = address.segments();
-        Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0).to_string()
+        match address.to_ipv4_mapped() {
+            Some(mapped) => {
+                let [a, b, c, _] = mapped.octets();
+                Ipv4Addr::new(a, b, c, 0).to_ipv6_mapped().to_string()
+            }
+            None => {
+                let [a, b, c, ..] = address.segments();
+                Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0).to_string()
+            }
+        }
     } else {
         return false;
     };
@@ -224,6 +232,10 @@ mod tests {
         assert_eq!(
             rendered(Action::Truncate, "2001:db8:1:2::7", Form::Lower),
             "2001:db8:1::"
+        );
+        assert_eq!(
+            rendered(Action::Truncate, "::ffff:192.0.2.77", Form::Lower),
+            "::ffff:192.0.2.0"
         );
     }
 

@@ -9,7 +9,8 @@ use std::ops::Range;
 use crate::action::{self, Action, HmacKey};
 use crate::allow::Allow;
 use crate::catalog::{Form, Id};
-use crate::detect::{self, Finder, NameClass};
+use crate::detect::{self, Finder};
+use crate::name::{class_of_name, NameClass};
 use crate::options::{Config, KeyRule};
 use crate::path::KeyPattern;
 use crate::text::View;
@@ -242,7 +243,7 @@ impl Inspector {
         } else {
             self.count_rejected();
             let mut view = std::mem::take(&mut self.view);
-            if view.decode(text) {
+            if self.finder.encoded && view.decode(text) {
                 self.collect_decoded(&view, key, &mut hits);
             }
             self.view = view;
@@ -309,11 +310,8 @@ impl Inspector {
 
     /// The secret part of a value whose key says that it is one.
     fn secret_under(&self, key: &[u8], text: &[u8]) -> Option<(Id, usize, usize)> {
-        if key.is_empty() || !detect::is_name_plausible(key) {
-            return None;
-        }
-        let class = detect::class_of_name(key);
-        if class == NameClass::Plain || !self.finder.settings().set.has(class.id()) {
+        let class = class_of_name(key);
+        if !class.is_secret() || !self.finder.settings().set.has(class.id()) {
             return None;
         }
         let (start, end) = if class == NameClass::Authorization {

@@ -56,6 +56,8 @@ const WORDS: &[(&str, u32)] = &[
     ("amex", CARD),
     ("american express", CARD),
     ("ccnum", CARD),
+    ("pan", CARD),
+    ("paid", CARD),
     ("cc", CARD),
     ("ssn", SSN),
     ("ss#", SSN),
@@ -64,6 +66,16 @@ const WORDS: &[(&str, u32)] = &[
     ("social-security", SSN),
     ("socialsecurity", SSN),
     ("soc sec", SSN),
+    ("socsec", SSN),
+    ("s.s.n", SSN),
+    ("ss number", SSN),
+    ("ss no", SSN),
+    ("my social", SSN),
+    ("your social", SSN),
+    ("his social", SSN),
+    ("her social", SSN),
+    ("social is", SSN),
+    ("social:", SSN),
     ("itin", ITIN),
     ("taxpayer", ITIN | DE_TAX_ID),
     ("tax id", ITIN | DE_TAX_ID),
@@ -82,9 +94,11 @@ const WORDS: &[(&str, u32)] = &[
     ("transfer", BANK),
     ("wire", BANK),
     ("deposit", BANK),
-    ("payment", BANK),
+    ("payment", BANK | CARD),
     ("npi", NPI),
     ("national provider", NPI),
+    ("provider id", NPI),
+    ("provider_id", NPI),
     ("nhs", NHS),
     ("national health", NHS),
     ("sin", SIN),
@@ -97,7 +111,7 @@ const WORDS: &[(&str, u32)] = &[
     ("cnpj", CNPJ),
     ("steuer", DE_TAX_ID),
     ("idnr", DE_TAX_ID),
-    ("tin", DE_TAX_ID),
+    ("tin", DE_TAX_ID | ITIN | SSN),
     ("nir", NIR),
     ("insee", NIR),
     ("curit\u{e9} sociale", NIR),
@@ -111,6 +125,12 @@ const WORDS: &[(&str, u32)] = &[
     ("telefon", PHONE),
     ("mobile", PHONE),
     ("mobil", PHONE),
+    ("mob", PHONE),
+    ("ph", PHONE),
+    ("cel", PHONE),
+    ("celular", PHONE),
+    ("movil", PHONE),
+    ("m\u{f3}vil", PHONE),
     ("cellular", PHONE),
     ("cell", PHONE),
     ("fax", PHONE),
@@ -121,6 +141,8 @@ const WORDS: &[(&str, u32)] = &[
     ("landline", PHONE),
     ("call", CALL),
     ("calling", CALL),
+    ("callback", CALL),
+    ("caller", CALL),
     ("dial", CALL),
     ("sms", CALL),
     ("text", CALL),
@@ -375,7 +397,7 @@ impl Context {
     }
 
     /// Where the last word of `groups` in front of `start` begins, close enough to count. If the key
-    /// names the group, it stands in front of the text.
+    /// names the group, it stands in front of the text; one for phones is close to all of it.
     pub(crate) fn last_before(
         &mut self,
         keywords: &Keywords,
@@ -384,12 +406,13 @@ impl Context {
         start: usize,
         groups: u32,
     ) -> Option<usize> {
-        let of_key = self.of_key(keywords, key) & groups != 0;
+        let of_key = self.of_key(keywords, key) & groups;
+        let counts = of_key & group::PHONE != 0 || (of_key != 0 && start < BEFORE);
         self.between(keywords, text, start, start)
             .filter(|hit| hit.1 & groups != 0)
             .last()
             .map(|hit| hit.0)
-            .or_else(|| (of_key && start < BEFORE).then_some(0))
+            .or_else(|| counts.then_some(0))
     }
 
     /// Whether a word of `groups` starts at `at`.

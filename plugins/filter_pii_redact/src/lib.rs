@@ -15,6 +15,7 @@ mod checksum;
 mod detect;
 mod inspect;
 mod keywords;
+mod name;
 mod options;
 mod path;
 mod record;

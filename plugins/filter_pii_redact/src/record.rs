@@ -12,6 +12,7 @@ use flb_sidecar_sdk::msgpack::{self, Value};
 
 use crate::detect;
 use crate::inspect::{Edit, Flow, Inspector};
+use crate::name::class_of_name;
 use crate::options::{Config, KeyRule, OnError};
 use crate::path::Position;
 use candidates::Candidates;
@@ -149,7 +150,7 @@ impl Rewriter {
     /// `key` or an element of it.
     fn is_clean(&mut self, place: Place<'_>, text: &[u8], end: usize) -> bool {
         !self.every
-            && !detect::is_name_plausible(place.key)
+            && !class_of_name(place.key).is_secret()
             && memchr::memchr(b'\\', text).is_none()
             && !self
                 .candidates
@@ -160,7 +161,7 @@ impl Rewriter {
     /// of it now is what will be said of it in a batch.
     fn is_settled(&mut self, key: &[u8], text: &[u8]) -> bool {
         !self.every
-            && !detect::is_name_plausible(key)
+            && !class_of_name(key).is_secret()
             && memchr::memchr(b'\\', text).is_none()
             && !self.inspector.finder.finds_any(text, key)
     }
@@ -212,7 +213,7 @@ impl Rewriter {
     fn walk(&mut self, place: Place<'_>, at: usize) -> Option<(usize, Flow)> {
         let (value, next) = msgpack::read(place.chunk, at)?;
         match value {
-            Value::String { start, end } if place.is_in() => {
+            Value::String { start, end } | Value::Binary { start, end } if place.is_in() => {
                 let text = &place.chunk[start..end];
                 Some((end, self.string(place, at, text, end)))
             }
@@ -268,7 +269,7 @@ impl Rewriter {
             let mark = self.edits.len();
             let value = msgpack::skip(chunk, pair)?;
             let key = match msgpack::read(chunk, pair)?.0 {
-                Value::String { start, end } => &chunk[start..end],
+                Value::String { start, end } | Value::Binary { start, end } => &chunk[start..end],
                 _ => b"",
             };
             let inner = place
@@ -331,12 +332,37 @@ impl Rewriter {
             }
         }
         let mut flow = Flow::default();
-        if self.config.scan_keys && place.is_in() && !place.key.is_empty() {
+        let mark = self.edits.len();
+        if self.config.scan_keys && place.is_in() {
             let of_key = Place { key: b"", ..place };
-            flow = self.string(of_key, pair, place.key, value);
+            flow = match msgpack::read(chunk, pair)?.0 {
+                Value::Unsigned(n) if self.config.scan_integers && n > 999 => {
+                    self.integer(of_key, pair, n, value)
+                }
+                _ if place.key.is_empty() => flow,
+                _ => self.string(of_key, pair, place.key, value),
+            };
         }
-        let (end, inner) = self.walk(place, value)?;
+        let (end, inner) = match self.new_key(mark) {
+            // What a further pass would be told of the value by the name that it finds.
+            Some(key) => {
+                let every = std::mem::replace(&mut self.every, true);
+                let walked = self.walk(Place { key: &key, ..place }, value);
+                self.every = every;
+                walked?
+            }
+            None => self.walk(place, value)?,
+        };
         Some((end, flow.and(inner)))
+    }
+
+    /// The name that a field has got by the first edit from `mark` on.
+    fn new_key(&self, mark: usize) -> Option<Vec<u8>> {
+        let new = &self.inspector.arena[self.edits.get(mark)?.new.clone()];
+        match msgpack::read(new, 0)?.0 {
+            Value::String { start, end } => Some(new[start..end].to_vec()),
+            _ => None,
+        }
     }
 
     /// The value of a key in `redact_key`, whatever its type.
@@ -443,7 +469,8 @@ impl Rewriter {
     }
 
     fn integer(&mut self, place: Place<'_>, at: usize, n: u64, end: usize) -> Flow {
-        let plausible = detect::is_number_plausible(n) || detect::is_name_plausible(place.key);
+        let plausible =
+            detect::is_number_plausible(n, place.key) || class_of_name(place.key).is_secret();
         if !self.every && !plausible {
             return Flow::default();
         }

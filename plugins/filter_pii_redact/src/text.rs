@@ -10,13 +10,42 @@ fn number(digits: &[u8]) -> Option<u32> {
     digits.iter().try_fold(0, |n, b| Some(n << 4 | hex(*b)?))
 }
 
-/// Whether an escape starts at `at`: `%40`, or `\u0040`.
+/// A blank or a hyphen that is no ASCII, as typesetters and spreadsheets put them into numbers: what it
+/// stands for, and its bytes.
+fn typographic(text: &[u8]) -> Option<(u8, usize)> {
+    Some(match text {
+        [0xc2, 0xa0, ..] => (b' ', 2),
+        [0xe2, 0x80, 0x80..=0x8a | 0xaf, ..] | [0xe2, 0x81, 0x9f, ..] | [0xe3, 0x80, 0x80, ..] => {
+            (b' ', 3)
+        }
+        [0xe2, 0x80, 0x90..=0x95, ..] | [0xe2, 0x88, 0x92, ..] | [0xef, 0xbc, 0x8d, ..] => {
+            (b'-', 3)
+        }
+        _ => return None,
+    })
+}
+
+/// Whether the digit at `at` stands behind such a separator and a digit or bracket.
+fn is_separated(buf: &[u8], at: usize) -> bool {
+    [2, 3].into_iter().any(|len| {
+        at.checked_sub(len + 1).is_some_and(|before| {
+            (buf[before].is_ascii_digit() || buf[before] == b')')
+                && typographic(&buf[before + 1..at]).is_some_and(|(_, bytes)| bytes == len)
+        })
+    })
+}
+
+/// Whether what starts at `at` is written differently from what it stands for: `%40`, `\u0040`, `\x40`,
+/// or a digit behind a typographic separator.
 pub(crate) fn is_escape(buf: &[u8], at: usize) -> bool {
     match buf[at] {
+        b'0'..=b'9' => is_separated(buf, at),
         b'%' => buf.get(at + 1..at + 3).and_then(number).is_some(),
-        b'\\' => {
-            buf.get(at + 1) == Some(&b'u') && buf.get(at + 2..at + 6).and_then(number).is_some()
-        }
+        b'\\' => match buf.get(at + 1) {
+            Some(b'u') => buf.get(at + 2..at + 6).and_then(number).is_some(),
+            Some(b'x') => buf.get(at + 2..at + 4).and_then(number).is_some(),
+            _ => false,
+        },
         _ => false,
     }
 }
@@ -43,12 +72,9 @@ pub(crate) struct View {
 }
 
 impl View {
-    /// Becomes `source` with percent-encoding and backslash escapes decoded; `false` if there are
-    /// none.
+    /// Becomes `source` with percent-encoding, backslash escapes and typographic separators of numbers
+    /// decoded; `false` if there are none.
     pub(crate) fn decode(&mut self, source: &[u8]) -> bool {
-        if memchr::memchr2(b'%', b'\\', source).is_none() {
-            return false;
-        }
         self.text.clear();
         self.breaks.clear();
         self.source = 0;
@@ -63,11 +89,24 @@ impl View {
                 changed = true;
             } else if rest[0] == b'\\' {
                 changed |= self.push_backslash(rest);
+            } else if let Some((byte, len)) = self.separator(rest) {
+                self.push(&[byte], len);
+                changed = true;
             } else {
-                self.copy(rest, |b| b == b'%' || b == b'\\');
+                self.copy(rest, |b| {
+                    matches!(b, b'%' | b'\\' | 0xc2 | 0xe2 | 0xe3 | 0xef)
+                });
             }
         }
         changed
+    }
+
+    /// The typographic separator at the start of `rest`, if it stands in a number.
+    fn separator(&self, rest: &[u8]) -> Option<(u8, usize)> {
+        let (byte, len) = typographic(rest)?;
+        let before = matches!(self.text.last(), Some(b'0'..=b'9' | b')'));
+        let behind = matches!(rest.get(len), Some(b'0'..=b'9' | b'('));
+        (before && behind).then_some((byte, len))
     }
 
     /// Decodes the inside of a JSON string.
@@ -113,6 +152,12 @@ impl View {
             Some(b't') => b"\t",
             Some(b'b') => b"\x08",
             Some(b'f') => b"\x0c",
+            // What nginx and others write for quotes and control characters.
+            Some(b'x') if rest.get(2..4).and_then(number).is_some() => {
+                let byte = rest.get(2..4).and_then(number).unwrap_or_default();
+                self.push(&[byte as u8], 4);
+                return true;
+            }
             _ => {
                 let Some(high) = unit(0) else {
                     self.push(&rest[..1], 1);

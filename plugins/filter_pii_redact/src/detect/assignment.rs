@@ -1,173 +1,107 @@
 //! Values behind a name that says they are secret: `password=…`, `"api_key": "…"`,
 //! `Authorization: Bearer …`, and the same as keys of a record.
 
+mod scheme;
 mod value;
 
 use std::ops::Range;
 
 use super::Inspection;
-use crate::catalog::Id;
+use crate::name::{class_of_name, is_name, may_be_named, name_before, NameClass};
 
+pub(crate) use scheme::credentials;
 pub(crate) use value::is_secret_value;
 use value::{is_token, MIN_RANDOM};
 
-/// Longest name looked at.
-const MAX_NAME: usize = 64;
 /// Longest value without quotes.
 const MAX_VALUE: usize = 4096;
 
 /// What a name says of its value.
+struct Named {
+    class: NameClass,
+    /// The sign, or whatever stands between name and value.
+    sign: usize,
+    form: Form,
+}
+
+/// How name and value are joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NameClass {
-    /// Nothing.
-    Plain,
-    /// A password: any value is secret.
-    Password,
-    /// A key or token: secret if it looks random.
-    Key,
-    /// An HTTP header: a scheme, then credentials.
-    Authorization,
+enum Form {
+    /// `name=value`, `"name": "value"`
+    Sign,
+    /// `<name>value</name>`
+    Element,
+    /// `--name value`
+    Argument,
 }
 
-impl NameClass {
-    /// The detector that reports values under such a name.
-    pub(crate) fn id(self) -> Id {
-        if self == NameClass::Password {
-            Id::Password
-        } else {
-            Id::Secret
-        }
+impl Named {
+    /// The name in front of the sign at `at`, or the one that starts there behind two hyphens.
+    fn at(text: &[u8], at: usize) -> Option<Self> {
+        let (name, sign, form) = match text[at] {
+            b':' | b'=' => (name_before(text, at), at, Form::Sign),
+            b'>' => {
+                let name = name_before(text, at);
+                let opened = name.end == at && is_opened(&text[..name.start]);
+                (opened.then_some(name)?, at, Form::Element)
+            }
+            letter if letter.is_ascii_alphabetic() && text[..at].ends_with(b"--") => {
+                let name = argument(text, at);
+                (name.clone(), name.end, Form::Argument)
+            }
+            _ => return None,
+        };
+        let class = class_of_name(&text[name]);
+        class.is_secret().then_some(Named { class, sign, form })
     }
 }
 
-/// An end of names, in lower case without `_`, `-` and `.`, and what it says. The flag: a longer word
-/// may end so.
-type Name = (&'static [u8], NameClass, bool);
-
-/// The names by their last three letters.
-const NAMES: &[(&[u8; 3], &[Name])] = &[
-    (
-        b"ion",
-        &[(b"authorization", NameClass::Authorization, false)],
-    ),
-    (b"ord", &[(b"password", NameClass::Password, true)]),
-    (b"swd", &[(b"passwd", NameClass::Password, true)]),
-    (b"pwd", &[(b"pwd", NameClass::Password, false)]),
-    (b"ase", &[(b"passphrase", NameClass::Password, true)]),
-    (b"ode", &[(b"passcode", NameClass::Password, true)]),
-    (b"ass", &[(b"pass", NameClass::Password, false)]),
-    (
-        b"ret",
-        &[
-            (b"clientsecret", NameClass::Password, true),
-            (b"appsecret", NameClass::Password, false),
-            (b"secret", NameClass::Key, false),
-        ],
-    ),
-    (b"ken", &[(b"token", NameClass::Key, false)]),
-    (
-        b"key",
-        &[
-            (b"secretkey", NameClass::Password, true),
-            (b"secretaccesskey", NameClass::Password, true),
-            (b"apikey", NameClass::Key, false),
-            (b"accesskey", NameClass::Key, false),
-            (b"authkey", NameClass::Key, false),
-            (b"privatekey", NameClass::Key, false),
-            (b"signingkey", NameClass::Key, false),
-            (b"encryptionkey", NameClass::Key, false),
-            (b"accountkey", NameClass::Key, false),
-            (b"sharedaccesskey", NameClass::Key, false),
-        ],
-    ),
-    (b"als", &[(b"credentials", NameClass::Key, false)]),
-    (b"ial", &[(b"credential", NameClass::Key, false)]),
-    (b"yid", &[(b"accesskeyid", NameClass::Key, false)]),
-];
-/// Where "ion" is among them.
-const ION: usize = 0;
-
-/// For each of the three places and each byte there, in either case, the tails that have it: a bit
-/// each.
-static TAILS: [[u16; 256]; 3] = {
-    let mut tails = [[0u16; 256]; 3];
-    let mut tail = 0;
-    while tail < NAMES.len() {
-        let mut place = 0;
-        while place < 3 {
-            let letter = NAMES[tail].0[place];
-            tails[place][letter as usize] |= 1 << tail;
-            tails[place][letter.to_ascii_uppercase() as usize] |= 1 << tail;
-            place += 1;
-        }
-        tail += 1;
-    }
-    tails
-};
-
-/// Which of [`NAMES`] may end in the last letters of `name`.
-#[inline(always)]
-fn tail_of(name: &[u8]) -> Option<usize> {
-    let [first, second, third] = name.last_chunk::<3>()?;
-    let tails = TAILS[0][usize::from(*first)]
-        & TAILS[1][usize::from(*second)]
-        & TAILS[2][usize::from(*third)];
-    (tails != 0).then(|| tails.trailing_zeros() as usize)
+/// Whether a name behind `before` is that of an element that begins: `<name`, `<ns:name`.
+fn is_opened(before: &[u8]) -> bool {
+    let prefix = match before {
+        [.., b'<'] => return true,
+        [prefix @ .., b':'] => prefix,
+        _ => return false,
+    };
+    let letters = prefix
+        .iter()
+        .rev()
+        .take(16)
+        .take_while(|b| is_name(**b))
+        .count();
+    letters > 0 && prefix[..prefix.len() - letters].ends_with(b"<")
 }
 
-/// What the name that ends in front of `at` says of its value.
-fn named(buf: &[u8], at: usize) -> NameClass {
-    class_of_name(&buf[name_before(buf, at)])
-}
-
-/// The name that ends in front of `at`; empty if it ends like none of the table.
-#[inline]
-fn name_before(buf: &[u8], at: usize) -> Range<usize> {
-    match end_of_name(buf, at) {
-        Some((end, tail)) => name_to(buf, end, tail),
-        None => at..at,
+/// The name of the argument that starts at `at`, if a blank follows; else nothing.
+fn argument(text: &[u8], at: usize) -> Range<usize> {
+    let len = text[at..]
+        .iter()
+        .take(64)
+        .take_while(|b| is_name(**b))
+        .count();
+    match text.get(at + len) {
+        Some(b' ' | b'\t') => at..at + len,
+        _ => at..at,
     }
 }
 
-/// Where the name in front of `at` ends, and which of [`NAMES`] may end so.
-#[inline(always)]
-fn end_of_name(buf: &[u8], at: usize) -> Option<(usize, usize)> {
-    let mut end = at;
-    // Quotes and blanks may stand between the name and the sign.
-    while end > 0 && at - end < 4 && matches!(buf[end - 1], b'"' | b'\'' | b'\\' | b' ' | b']') {
-        end -= 1;
-    }
-    Some((end, tail_of(&buf[..end])?))
-}
-
-#[inline(never)]
-fn name_to(buf: &[u8], end: usize, tail: usize) -> Range<usize> {
-    match tail {
-        // Words in "ion" are many, names of the table in "ion" only one.
-        ION if !is_authorization(&buf[..end]) => end..end,
-        _ => name_start(buf, end)..end,
-    }
-}
-
-fn is_authorization(name: &[u8]) -> bool {
-    let last = name.last_chunk::<13>();
-    last.is_some_and(|last| last.eq_ignore_ascii_case(b"authorization"))
-}
-
-/// Whether the name that ends in front of the sign at `at` says something of its value.
+/// Whether the name in front of the sign at `at`, or that of the argument that starts there, says that
+/// its value is secret.
 #[inline(always)]
 pub(super) fn plausible(text: &[u8], at: usize) -> bool {
-    end_of_name(text, at)
-        .is_some_and(|(end, tail)| named_plausible(text, at, name_to(text, end, tail)))
+    match text[at] {
+        b':' | b'=' | b'>' => may_be_named(text, at) && is_secret(text, at),
+        letter if letter.is_ascii_alphabetic() => is_secret(text, at),
+        _ => false,
+    }
 }
 
 #[inline(never)]
-fn named_plausible(text: &[u8], at: usize, name: Range<usize>) -> bool {
-    match class_of_name(&text[name]) {
-        NameClass::Plain => false,
-        NameClass::Key => may_be_random(text, at),
-        NameClass::Password | NameClass::Authorization => true,
-    }
+fn is_secret(text: &[u8], at: usize) -> bool {
+    Named::at(text, at).is_some_and(|named| match named.class {
+        NameClass::Key => may_be_random(text, named.sign),
+        _ => true,
+    })
 }
 
 /// Whether enough bytes of a key or token follow the sign at `at`.
@@ -185,64 +119,17 @@ fn may_be_random(buf: &[u8], at: usize) -> bool {
     value.take(MIN_RANDOM).take_while(|b| is_token(b)).count() >= MIN_RANDOM
 }
 
-/// Whether a key says something of its value.
-pub(crate) fn is_name_plausible(key: &[u8]) -> bool {
-    class_of_name(&key[name_before(key, key.len())]) != NameClass::Plain
-}
-
-fn is_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
-}
-
-fn name_start(buf: &[u8], end: usize) -> usize {
-    let floor = end.saturating_sub(MAX_NAME);
-    let mut start = end;
-    while start > floor && is_name(buf[start - 1]) {
-        start -= 1;
-    }
-    start
-}
-
-/// What a name says of its value.
-pub(crate) fn class_of_name(name: &[u8]) -> NameClass {
-    let names = tail_of(name).map_or(&[][..], |tail| NAMES[tail].1);
-    names
-        .iter()
-        .find(|(end, _, inside)| ends_with(name, end, *inside))
-        .map_or(NameClass::Plain, |(_, class, _)| *class)
-}
-
-/// Whether `name` ends in the word `end`, whatever its case and with `_`, `-`, `.` and blanks left
-/// out. Unless `inside`, the word must start a part of the name: `authToken`, not `wtoken`.
-fn ends_with(name: &[u8], end: &[u8], inside: bool) -> bool {
-    let mut at = name.len();
-    let mut first = 0;
-    for wanted in end.iter().rev() {
-        while at > 0 && matches!(name[at - 1], b'_' | b'-' | b'.' | b' ') {
-            at -= 1;
-        }
-        if at == 0 || name[at - 1].to_ascii_lowercase() != *wanted {
-            return false;
-        }
-        at -= 1;
-        first = at;
-    }
-    let Some(before) = first.checked_sub(1).map(|n| name[n]) else {
-        return true;
-    };
-    inside
-        || !before.is_ascii_alphanumeric()
-        || (name[first].is_ascii_uppercase() && !before.is_ascii_uppercase())
-}
-
-/// Verifies the value behind the sign at `at`; returns whether the name may be the prefix of a token.
+/// Verifies the value of the name at `at`; returns whether the name may be the prefix of a token.
 pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) -> bool {
     let text = i.text;
-    if at < *done || !matches!(text[at], b':' | b'=') {
+    if at < *done {
         return false;
     }
-    let class = named(text, at);
-    if class == NameClass::Plain || (class == NameClass::Key && !may_be_random(text, at)) {
+    let Some(named) = Named::at(text, at) else {
+        return false;
+    };
+    let class = named.class;
+    if class == NameClass::Key && !may_be_random(text, named.sign) {
         return false;
     }
     // "AccountKey="
@@ -250,14 +137,13 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) -> bool 
     if !i.wants(class.id()) {
         return prefix;
     }
-    let Some((start, end)) = value_at(text, at, class) else {
+    let Some((start, end)) = value_at(text, &named) else {
         return prefix;
     };
     *done = end;
-    let span = if class == NameClass::Authorization {
-        credentials(text, start, end)
-    } else {
-        Some((start, end))
+    let span = match class {
+        NameClass::Authorization => credentials(text, start, end),
+        _ => Some((start, end)),
     };
     if let Some((start, end)) = span {
         let valid = is_secret_value(class, &text[start..end]);
@@ -266,9 +152,13 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) -> bool 
     prefix
 }
 
-/// Span of the value behind the sign at `at`, without quotes.
-fn value_at(text: &[u8], at: usize, class: NameClass) -> Option<(usize, usize)> {
+/// Span of the value of a name, without quotes.
+fn value_at(text: &[u8], named: &Named) -> Option<(usize, usize)> {
+    let at = named.sign;
     let mut start = at + 1;
+    if named.form == Form::Element {
+        return element(text, start);
+    }
     // "=>", ":=", "=="
     while start < text.len() && start < at + 3 && matches!(text[start], b'=' | b'>') {
         start += 1;
@@ -286,15 +176,23 @@ fn value_at(text: &[u8], at: usize, class: NameClass) -> Option<(usize, usize)> 
     let first = *text.get(start)?;
     if matches!(first, b'"' | b'\'' | b'`') {
         start += 1;
-        let rest = text.get(start..limit)?;
-        let mut end = start + memchr::memchr(first, rest).unwrap_or(rest.len());
-        while end > start && text[end - 1] == b'\\' {
-            end -= 1;
-        }
+        let end = start + quoted(text.get(start..limit)?, first, escaped);
         return (end > start).then_some((start, end));
     }
+    // A further argument follows.
+    if named.form == Form::Argument && first == b'-' {
+        return None;
+    }
+    let header = named.class == NameClass::Authorization;
+    if header && scheme::has_parameters(&text[start..limit]) {
+        let quote = before_name(text, at);
+        let rest = &text[start..limit];
+        let stop = |b: &u8| matches!(b, b'\n' | b'\r') || Some(*b) == quote;
+        let len = rest.iter().position(stop).unwrap_or(rest.len());
+        return Some((start, start + len));
+    }
     let stops = |byte: u8| match byte {
-        b' ' => class != NameClass::Authorization,
+        b' ' => !header,
         b'\t' | b'\n' | b'\r' | b'"' | b'\'' | b',' | b';' | b'&' | b')' | b']' | b'}' | b'<'
         | b'>' | b'\\' | b'|' => true,
         _ => false,
@@ -315,91 +213,61 @@ fn value_at(text: &[u8], at: usize, class: NameClass) -> Option<(usize, usize)> 
     (len > 0).then_some((start, start + len))
 }
 
-/// The credentials of an `Authorization` header: behind the scheme.
-pub(crate) fn credentials(text: &[u8], start: usize, end: usize) -> Option<(usize, usize)> {
-    let value = &text[start..end];
-    for scheme in [
-        &b"bearer"[..],
-        b"basic",
-        b"token",
-        b"apikey",
-        b"negotiate",
-        b"digest",
-    ] {
-        let Some(rest) = value.get(scheme.len()..) else {
-            continue;
-        };
-        if value[..scheme.len()].eq_ignore_ascii_case(scheme) && rest.first() == Some(&b' ') {
-            let blanks = rest.iter().take_while(|b| **b == b' ').count();
-            let first = start + scheme.len() + blanks;
-            let len = if scheme == b"digest" {
-                end - first
-            } else {
-                let rest = &text[first..end];
-                rest.iter().position(|b| *b == b' ').unwrap_or(rest.len())
-            };
-            return (len > 0).then_some((first, first + len));
+/// What is in the element whose content starts at `start`.
+fn element(text: &[u8], start: usize) -> Option<(usize, usize)> {
+    const OPEN: &[u8] = b"<![CDATA[";
+    let limit = text.len().min(start + MAX_VALUE);
+    let rest = text.get(start..limit)?;
+    let (start, rest) = match rest.strip_prefix(OPEN) {
+        Some(rest) => (start + OPEN.len(), rest),
+        None => (start, rest),
+    };
+    let len = memchr::memchr2(b'<', b']', rest)?;
+    let closed = rest[len..].starts_with(b"</") || rest[len..].starts_with(b"]]>");
+    (len > 0 && closed).then_some((start, start + len))
+}
+
+/// Length of what stands in quotes; those behind a backslash belong to it, unless the first one was.
+fn quoted(rest: &[u8], quote: u8, escaped: bool) -> usize {
+    let mut from = 0;
+    while let Some(n) = memchr::memchr(quote, &rest[from..]) {
+        let end = from + n;
+        let slashes = rest[..end]
+            .iter()
+            .rev()
+            .take_while(|b| **b == b'\\')
+            .count();
+        if escaped {
+            return end - slashes;
         }
+        if slashes % 2 == 0 {
+            return end;
+        }
+        from = end + 1;
     }
-    // No scheme: the first word, if it is alone.
-    (!value.contains(&b' ')).then_some((start, end))
+    rest.len()
+}
+
+/// The quote in front of the name whose sign is at `at`.
+fn before_name(text: &[u8], at: usize) -> Option<u8> {
+    let name = name_before(text, at);
+    let quote = text[..name.start].last()?;
+    matches!(quote, b'"' | b'\'').then_some(*quote)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::name::NAMES;
 
     #[test]
-    fn every_name_has_its_tail_in_the_table() {
-        for (name, class, _) in NAMES.iter().flat_map(|(_, names)| *names) {
-            let text = [name, &b"=abcdefghijkl"[..]].concat();
-            assert!(plausible(&text, name.len()), "{class:?}");
+    fn every_name_of_a_secret_is_seen_in_front_of_its_value() {
+        for tail in NAMES {
+            for (front, class, _) in tail.names {
+                let name = [front, tail.end].concat();
+                let text = [&name, &b"=abcdefghijkl"[..]].concat();
+                assert_eq!(plausible(&text, name.len()), class.is_secret(), "{class:?}");
+            }
         }
-    }
-
-    #[test]
-    fn names_are_classed_by_how_they_end() {
-        for name in [
-            "password",
-            "DB_PASSWORD",
-            "userPassword",
-            "spring.datasource.password",
-            "pwd",
-            "db_pass",
-            "client-secret",
-        ] {
-            assert_eq!(
-                class_of_name(name.as_bytes()),
-                NameClass::Password,
-                "{name}"
-            );
-        }
-        for name in [
-            "api_key",
-            "apiKey",
-            "x-api-key",
-            "access_token",
-            "accessToken",
-            "secret",
-            "API-KEY",
-        ] {
-            assert_eq!(class_of_name(name.as_bytes()), NameClass::Key, "{name}");
-        }
-        for name in [
-            "compass",
-            "bypass",
-            "key",
-            "monkey",
-            "tokens",
-            "author",
-            "passwordless",
-            "",
-        ] {
-            assert_eq!(class_of_name(name.as_bytes()), NameClass::Plain, "{name}");
-        }
-        assert_eq!(
-            class_of_name(b"Proxy-Authorization"),
-            NameClass::Authorization
-        );
     }
 }

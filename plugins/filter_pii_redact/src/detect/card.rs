@@ -1,6 +1,7 @@
 //! Payment cards: issuer prefix, length, grouping, boundary and the Luhn digit (ISO/IEC 7812-1).
 
 use super::bounds::{self, Join};
+use super::label::is_identifier;
 use super::row::{lengths, Digits, Gap, Pattern, Row};
 use super::Inspection;
 use crate::catalog::Id;
@@ -72,17 +73,23 @@ pub(super) fn find_bare(i: &mut Inspection<'_>, row: &Row<'_>) {
     let Some((start, end)) = row.span(1) else {
         return;
     };
-    if !is_issued(first_four(i.text, start), end - start) || !i.wants(Id::Card) {
+    let issuer = issuer(first_four(i.text, start), end - start);
+    if issuer == Issuer::None || !i.wants(Id::Card) {
         return;
     }
     let Some(digits) = Digits::of(&i.text[start..end]) else {
         return;
     };
     let join = bounds::both(i.text, start, end);
+    let speaks = match issuer {
+        Issuer::Known => true,
+        Issuer::Wide => !is_identifier(i.text, i.key, start) && !is_field(i.text, start, end),
+        Issuer::Rare | Issuer::None => false,
+    };
     let valid = join != Join::Tight
         && luhn(digits.get())
         && !is_monotonous(digits.get())
-        && (join == Join::Free || i.near(start, end, group::CARD));
+        && ((join == Join::Free && speaks) || i.near(start, end, group::CARD));
     i.report(Id::Card, start, end, valid);
 }
 
@@ -94,7 +101,11 @@ pub(super) fn find_grouped(i: &mut Inspection<'_>, row: &Row<'_>) {
     let four = first_four(i.text, first.start);
     let mut digits = None;
     for (lengths, len, printed) in GROUPINGS {
-        if !row.has(*lengths) || !is_issued(four, *len) || !i.wants(Id::Card) {
+        if !row.has(*lengths) {
+            continue;
+        }
+        let issuer = issuer(four, *len);
+        if issuer == Issuer::None || !i.wants(Id::Card) {
             continue;
         }
         let gap = row.gap(lengths.groups);
@@ -115,7 +126,9 @@ pub(super) fn find_grouped(i: &mut Inspection<'_>, row: &Row<'_>) {
             continue;
         };
         let mut join = bounds::both(i.text, start, end);
-        if (gap != Gap::Blank || !printed) && row.is_part_of_more(lengths.groups, gap) {
+        let usual = issuer == Issuer::Known || (issuer == Issuer::Wide && *len != 16);
+        let printed = *printed && gap == Gap::Blank && usual;
+        if !printed && row.is_part_of_more(lengths.groups, gap) {
             join = Join::Tight;
         }
         let valid = join != Join::Tight
@@ -128,6 +141,11 @@ pub(super) fn find_grouped(i: &mut Inspection<'_>, row: &Row<'_>) {
     }
 }
 
+/// Whether colons are on both sides, as in `arn:aws:iam::573909476810:role`.
+fn is_field(text: &[u8], start: usize, end: usize) -> bool {
+    text[..start].ends_with(b":") && text[end..].starts_with(b":")
+}
+
 /// The first four digits of the number at `start`.
 fn first_four(text: &[u8], start: usize) -> u32 {
     let digits = text[start..].iter().take(4);
@@ -138,7 +156,7 @@ fn first_four(text: &[u8], start: usize) -> u32 {
 pub(super) fn is_plausible(digits: &[u8]) -> bool {
     let four = digits.iter().take(4);
     let four = four.fold(0, |p, d| p * 10 + u32::from(*d));
-    is_issued(four, digits.len()) && luhn(digits)
+    issuer(four, digits.len()) != Issuer::None && luhn(digits)
 }
 
 /// Whether all digits are the same, as in a ruler or a placeholder.
@@ -146,34 +164,72 @@ fn is_monotonous(digits: &[u8]) -> bool {
     digits.iter().all(|d| *d == digits[0])
 }
 
-/// Whether a card of `len` digits that begin with these four can exist.
+/// How much an issuer prefix says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Issuer {
+    /// No card of this length begins so.
+    None,
+    /// Of a range that is little used: a keyword must be near, or the number be grouped.
+    Rare,
+    /// Of a range or a length that many other numbers have: it must not be called an identifier.
+    Wide,
+    /// Cards of this length are issued so.
+    Known,
+}
+
+/// What is known of cards of `len` digits that begin with these four.
 ///
 /// Issuer identification numbers and lengths as the networks publish them; an overview is
 /// <https://en.wikipedia.org/wiki/Payment_card_number>.
-fn is_issued(four: u32, len: usize) -> bool {
+fn issuer(four: u32, len: usize) -> Issuer {
     let (one, two, three) = (four / 1000, four / 100, four / 10);
-    match len {
-        13 => one == 4 || is_maestro(four),
-        14 => matches!(two, 36 | 38 | 39) || matches!(three, 300..=305 | 309) || is_maestro(four),
-        15 => matches!(two, 34 | 37) || matches!(four, 1800 | 2131) || is_maestro(four),
+    let known = match len {
+        12 => is_maestro(four) || matches!(two, 56..=58),
+        13 => one == 4,
+        14 => matches!(two, 36 | 38 | 39) || matches!(three, 300..=305 | 309),
+        15 => matches!(two, 34 | 37) || matches!(four, 1800 | 2131),
         16 => {
             one == 4
-                || matches!(two, 30 | 35 | 36 | 38 | 50..=58 | 60 | 62..=69 | 81)
-                || matches!(four, 2014 | 2149 | 2200..=2204 | 2221..=2720 | 9792)
+                || matches!(two, 35 | 50..=58 | 60 | 62..=65 | 81 | 82)
+                || matches!(four, 2200..=2204 | 2221..=2720 | 6104 | 8600 | 9792 | 9860)
                 || is_maestro(four)
         }
-        19 => one == 4 || matches!(two, 60 | 62 | 64 | 65) || three == 352 || is_maestro(four),
-        17 | 18 => two == 62 || is_maestro(four),
-        12 => is_maestro(four),
+        17 | 18 => two == 62,
+        19 => {
+            one == 4
+                || matches!(two, 60 | 62 | 64 | 65)
+                || matches!(four, 3528..=3589 | 5060 | 5061)
+                || is_maestro(four)
+        }
+        _ => return Issuer::None,
+    };
+    if known {
+        // Account numbers of AWS, barcodes and identifiers of 64 bits are as long.
+        return match len {
+            14..=16 => Issuer::Known,
+            _ => Issuer::Wide,
+        };
+    }
+    let rare = match len {
+        13 | 14 | 17 | 18 => matches!(two, 50 | 56..=58 | 63 | 67),
+        15 => one == 1 || matches!(two, 50 | 56..=58 | 63 | 67) || matches!(four, 2014 | 2149),
+        16 if matches!(two, 59 | 61 | 66..=69) => return Issuer::Wide,
+        16 => one == 9 || matches!(two, 30 | 36 | 38 | 39),
+        19 => matches!(two, 50 | 56..=58 | 61 | 63 | 66..=69),
         _ => false,
+    };
+    match rare {
+        true => Issuer::Rare,
+        false => Issuer::None,
     }
 }
 
-/// Prefixes of Maestro cards of 12 to 19 digits, the national ones included.
+/// Prefixes of Maestro cards and of national debit cards of its kind, in use with 12, 16 and 19 digits.
 fn is_maestro(four: u32) -> bool {
     matches!(
         four,
-        604 | 5018 | 5020 | 5038 | 5600..=5899 | 6304 | 6390 | 6759 | 6761..=6763
+        604 | 5018 | 5020 | 5038 | 5893 | 6304 | 6333 | 6334 | 6390 | 6706 | 6709 | 6759 | 6761
+            ..=6763 | 6767 | 6771
     )
 }
 
@@ -199,10 +255,8 @@ mod tests {
     #[test]
     fn times_in_milliseconds_to_nanoseconds_are_no_cards() {
         for text in ["1445062781478", "1445062781478000", "1445062781478000000"] {
-            assert!(
-                !is_issued(first_four(text.as_bytes(), 0), text.len()),
-                "{text}"
-            );
+            let issuer = issuer(first_four(text.as_bytes(), 0), text.len());
+            assert_eq!(issuer, Issuer::None, "{text}");
         }
     }
 }

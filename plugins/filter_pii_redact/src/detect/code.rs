@@ -15,7 +15,8 @@ pub(super) fn plausible(text: &[u8], at: usize) -> bool {
     };
     if text[at].is_ascii_uppercase() {
         // The letter behind seven or eight digits.
-        return span(8, 9).is_some_and(|code| dni(code) == Some(true) || nie(code) == Some(true));
+        let code = spanish_code(text, at).map(|(_, code)| code);
+        return code.is_some_and(|code| dni(&code) == Some(true) || nie(&code) == Some(true));
     }
     let head = |before: usize, len: usize, check: fn(&[u8]) -> Option<bool>| {
         span(before, len).is_some_and(|code| check(code) == Some(true))
@@ -26,10 +27,9 @@ pub(super) fn plausible(text: &[u8], at: usize) -> bool {
     }
     let spaced = text[at - 1] == b' ' || text[at - 1] == b'-';
     if spaced {
-        return span(3, 13).is_some_and(|code| spaced_nino_compact(code).is_some());
+        return at >= 3 && spaced_nino(text, at - 3).is_some();
     }
-    at >= 2 && iban::is_plausible(&text[at - 2..])
-        || head(2, 9, nino)
+    at >= 2 && (iban::is_plausible(&text[at - 2..]) || spaced_nino(text, at - 2).is_some())
         || head(2, 9, dea)
         || head(5, 10, in_pan)
         || head(6, 16, codice_fiscale)
@@ -53,7 +53,12 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
     *done = end;
     if start == at && at >= 3 && text[at].is_ascii_digit() {
         // "QQ 12 34 56 C"
-        spaced_nino(i, at - 3);
+        find_spaced_nino(i, at - 3);
+        return;
+    }
+    if start == at && text[at].is_ascii_uppercase() {
+        // "12345678-Z"
+        find_spanish(i, at);
         return;
     }
     if i.wants(Id::Iban) && iban::find(i, start) {
@@ -65,6 +70,11 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
         9 if i.wants(Id::Dni) && code[0].is_ascii_digit() => (Id::Dni, dni(code)),
         9 if i.wants(Id::Dea) && code[8].is_ascii_digit() => (Id::Dea, dea(code)),
         9 if i.wants(Id::Nino) => (Id::Nino, nino(code)),
+        // "QQ123456 C"
+        4 | 6 | 8 if code[..2].iter().all(u8::is_ascii_uppercase) => {
+            find_spaced_nino(i, start);
+            return;
+        }
         10 if i.wants(Id::InPan) => (Id::InPan, in_pan(code)),
         15 if i.wants(Id::Nir) => (Id::Nir, corsican_nir(code)),
         16 if i.wants(Id::CodiceFiscale) => (Id::CodiceFiscale, codice_fiscale(code)),
@@ -76,27 +86,61 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
     }
 }
 
-fn spaced_nino(i: &mut Inspection<'_>, start: usize) {
+fn find_spaced_nino(i: &mut Inspection<'_>, start: usize) {
     if !i.wants(Id::Nino) {
         return;
     }
-    let compact = i.text.get(start..start + 13).and_then(spaced_nino_compact);
-    if let Some(valid) = compact.and_then(|code| nino(&code)) {
-        let alone = bounds::both(i.text, start, start + 13) == Join::Free;
-        i.report(Id::Nino, start, start + 13, valid && alone);
-    }
+    let Some((end, code)) = spaced_nino(i.text, start) else {
+        return;
+    };
+    let alone = bounds::both(i.text, start, end) == Join::Free;
+    i.report(Id::Nino, start, end, alone && nino(&code) == Some(true));
 }
 
-/// `QQ 12 34 56 C` without its blanks.
-fn spaced_nino_compact(span: &[u8]) -> Option<[u8; 9]> {
-    if ![2, 5, 8, 11].iter().all(|n| span[*n] == b' ') {
-        return None;
+/// End and letters of a national insurance number in parts: `QQ 12 34 56 C`, `QQ 123456 C`.
+fn spaced_nino(text: &[u8], start: usize) -> Option<(usize, [u8; 9])> {
+    let mut code = [0u8; 9];
+    let mut len = 0;
+    let mut separator = None;
+    let mut at = start;
+    while len < code.len() {
+        let byte = *text.get(at)?;
+        let joint = matches!(byte, b' ' | b'-') && matches!(len, 2 | 4 | 6 | 8);
+        if joint && text[at - 1] != byte && *separator.get_or_insert(byte) == byte {
+            at += 1;
+            continue;
+        }
+        code[len] = byte;
+        len += 1;
+        at += 1;
     }
-    let mut compact = [0u8; 9];
-    for (slot, byte) in compact.iter_mut().zip(span.iter().filter(|b| **b != b' ')) {
-        *slot = *byte;
+    nino(&code).is_some().then_some((at, code))
+}
+
+/// Start and characters of a Spanish number whose letter is at `at`, a hyphen in front of it or not.
+fn spanish_code(text: &[u8], at: usize) -> Option<(usize, [u8; 9])> {
+    let end = match text[..at] {
+        [.., b'-'] => at - 1,
+        _ => at,
+    };
+    let start = end.checked_sub(8)?;
+    let mut code = [text[at]; 9];
+    code[..8].copy_from_slice(&text[start..end]);
+    Some((start, code))
+}
+
+fn find_spanish(i: &mut Inspection<'_>, at: usize) {
+    let Some((start, code)) = spanish_code(i.text, at) else {
+        return;
+    };
+    let (id, check) = match code[0].is_ascii_digit() {
+        true => (Id::Dni, dni(&code)),
+        false => (Id::Nie, nie(&code)),
+    };
+    if let Some(valid) = check.filter(|_| i.wants(id)) {
+        let alone = bounds::both(i.text, start, at + 1) == Join::Free;
+        i.report(id, start, at + 1, valid && alone);
     }
-    Some(compact)
 }
 
 /// Whether each byte of `code` is of the class in `shape`: `A` a capital, `0` a digit.
@@ -146,7 +190,8 @@ fn dea(code: &[u8]) -> Option<bool> {
     Some(
         b"ABCDEFGHJKLMPRSTUX".contains(&code[0])
             && (code[1].is_ascii_uppercase() || code[1] == b'9')
-            && sum % 10 == d(7),
+            && sum % 10 == d(7)
+            && sum != 0,
     )
 }
 

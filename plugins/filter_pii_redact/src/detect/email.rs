@@ -61,6 +61,16 @@ fn local_start(text: &[u8], at: usize, done: usize) -> Option<usize> {
     {
         start += 1;
     }
+    // The digits of an escape belong to it: "\x22bob@example.com", "%22bob@example.com".
+    let digits = |from: usize| {
+        let hex = text.get(from..from + 2);
+        hex.is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)) && from + 2 < at
+    };
+    match text[..start] {
+        [.., b'\\'] if text[start] == b'x' && digits(start + 1) => start += 3,
+        [.., b'%'] if digits(start) => start += 2,
+        _ => {}
+    }
     // A dot is no first character; punctuation in front of an address is not part of it.
     while start < at && !is_local_edge(text[start]) {
         start += 1;

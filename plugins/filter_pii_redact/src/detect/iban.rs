@@ -11,17 +11,39 @@ use crate::keywords::group;
 const MAX: usize = 34;
 
 /// Total length per country. The crate `iban_validate` checks structure and sum, but does not
-/// tell the length, which is what cuts an IBAN out of a text.
-const LENGTHS: &str = "AD24AE23AL28AT20AZ28BA20BE16BG22BH22BI27BR29BY28CH21CR22CY28CZ24DE22DJ27DK18\
-DO28EE20EG29ES24FI18FK18FO18FR27GB22GE22GI23GL18GR27GT28HN28HR21HU28IE22IL23IQ23IS26IT27JO30KW30KZ20\
-LB28LC32LI21LT20LU20LV21LY25MC27MD24ME22MK19MN20MR27MT31MU30NI28NL18NO15OM23PK24PL28PS29PT25QA29RO24\
-RS22RU33SA24SC31SD18SE24SI19SK24SM27SO23ST25SV28TL23TN24TR26UA29VA22VG24XK20YE30";
+/// tell the length, which is what cuts an IBAN out of a text. Countries that use IBANs without being
+/// in the registry are here, too, such as Iran and Algeria.
+const LENGTHS: &str = "AD24AE23AL28AO25AT20AZ28BA20BE16BF28BG22BH22BI27BJ28BR29BY28CF27CG27CH21\
+CI28CM27CR22CV25CY28CZ24DE22DJ27DK18DO28DZ26EE20EG29ES24FI18FK18FO18FR27GA27GB22GE22GI23GL18GQ27\
+GR27GT28GW25HN28HR21HU28IE22IL23IQ23IR26IS26IT27JO30KM27KW30KZ20LB28LC32LI21LT20LU20LV21LY25MA28\
+MC27MD24ME22MG27MK19ML28MN20MR27MT31MU30MZ25NE28NI28NL18NO15OM23PK24PL28PS29PT25QA29RO24RS22RU33\
+SA24SC31SD18SE24SI19SK24SM27SN28SO23ST25SV28TD27TG28TL23TN24TR26UA29VA22VG24XK20YE30";
 
-/// Whether an IBAN may start here: a country of the registry and two digits.
+/// Shortest IBAN, and the shortest of a country that has none.
+const MIN: usize = 15;
+const MIN_UNKNOWN: usize = 14;
+
+/// Whether an IBAN may start here: a country of the registry and two digits; of another country, with
+/// the right sum.
 pub(super) fn is_plausible(text: &[u8]) -> bool {
-    text.get(2..4)
-        .is_some_and(|d| d.iter().all(u8::is_ascii_digit))
-        && length(&text[..2]).is_some()
+    let digits = |at: usize| {
+        text.get(at..at + 2)
+            .is_some_and(|d| d.iter().all(u8::is_ascii_digit))
+    };
+    digits(2) && (length(&text[..2]).is_some() || is_unknown(text).is_some())
+}
+
+/// Length of an IBAN of a country without any, written in one, that starts here.
+fn is_unknown(text: &[u8]) -> Option<usize> {
+    let run = text.iter().take(MAX + 1);
+    let len = run
+        .take_while(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+        .count();
+    let number = text.get(len.checked_sub(DIGITS)?..len)?;
+    let shaped = (MIN_UNKNOWN..=MAX).contains(&len)
+        && text[2..4].iter().all(u8::is_ascii_digit)
+        && number.iter().all(u8::is_ascii_digit);
+    (shaped && mod_97(&text[..len])).then_some(len)
 }
 
 /// Start of the IBAN in small letters, written in one, that the run of digits at `digits` may be
@@ -103,7 +125,12 @@ fn take(text: &[u8], start: usize, limit: usize) -> Candidate {
 pub(super) fn find(i: &mut Inspection<'_>, start: usize) -> bool {
     let text = i.text;
     let Some(length) = text.get(start..start + 2).and_then(length) else {
-        return false;
+        let end = is_unknown(&text[start..]).map(|len| start + len);
+        return end.is_some_and(|end| {
+            bounds::both(text, start, end) == Join::Free
+                && i.near(start, end, group::BANK)
+                && i.report(Id::Iban, start, end, true)
+        });
     };
     let exact = take(text, start, length);
     let joined = |c: &Candidate| bounds::both(text, start, c.end) != Join::Free;
@@ -119,7 +146,7 @@ pub(super) fn find(i: &mut Inspection<'_>, start: usize) -> bool {
         return false;
     }
     let other = take(text, start, MAX);
-    let valid = other.len >= 15
+    let valid = other.len >= MIN
         && !joined(&other)
         && mod_97(&other.compact[..other.len])
         && i.near(start, other.end, group::BANK);
@@ -140,26 +167,34 @@ pub(super) fn find_small(i: &mut Inspection<'_>, digits: usize) -> bool {
     let Some(length) = length(&compact[..2]) else {
         return false;
     };
-    let valid =
-        bounds::both(text, start, start + length) == Join::Free && is_valid(&compact[..length]);
+    let valid = bounds::both(text, start, start + length) == Join::Free
+        && has_structure(&compact[..length]);
     i.report(Id::Iban, start, start + length, valid)
 }
 
-/// Structure and sum of an IBAN in capitals, without separators.
+/// So many digits in a row say as much as the structure.
+const DIGITS: usize = 8;
+
+/// Sum and structure of an IBAN in capitals, without separators. Countries change their structures,
+/// and generators know them in part: with a long number in it, the sum is enough.
 fn is_valid(compact: &[u8]) -> bool {
-    let bank = || {
-        compact[2..4].iter().all(u8::is_ascii_digit)
-            && compact[4..8].iter().all(u8::is_ascii_uppercase)
-    };
     if !mod_97(compact) {
         return false;
     }
-    // The crate's registry lacks Pakistan (4!a16!c) and Honduras (4!a20!n).
-    match &compact[..2] {
-        b"PK" => bank(),
-        b"HN" => bank() && compact[8..].iter().all(u8::is_ascii_digit),
-        _ => std::str::from_utf8(compact).is_ok_and(|text| text.parse::<Iban>().is_ok()),
+    if has_structure(compact) {
+        return true;
     }
+    let mut numbers = compact[4..].chunk_by(|a, b| a.is_ascii_digit() && b.is_ascii_digit());
+    numbers.any(|digits| digits.len() >= DIGITS)
+}
+
+/// Whether an IBAN in capitals has the structure of its country, and the right sum.
+fn has_structure(compact: &[u8]) -> bool {
+    // The crate's registry lacks Pakistan (4!a16!c).
+    if compact.starts_with(b"PK") {
+        return mod_97(compact) && compact[4..8].iter().all(u8::is_ascii_uppercase);
+    }
+    std::str::from_utf8(compact).is_ok_and(|text| text.parse::<Iban>().is_ok())
 }
 
 /// ISO 7064 MOD 97-10 with the first four characters moved to the end.

@@ -7,6 +7,7 @@ mod code;
 mod coin;
 mod email;
 mod iban;
+mod label;
 mod national;
 mod network;
 mod number;
@@ -18,12 +19,11 @@ mod url;
 
 use crate::catalog::{Id, Set};
 use crate::keywords::{Context, Keywords};
+use crate::name::{class_of_name, NameClass};
 use crate::rules::UserRule;
 use crate::scan::{Cursor, Gate, Kind, Runs, Shapes};
 
-pub(crate) use assignment::{
-    class_of_name, credentials, is_name_plausible, is_secret_value, NameClass,
-};
+pub(crate) use assignment::{credentials, is_secret_value};
 pub(crate) use card::TEST_CARDS;
 pub(crate) use phone::Plan;
 
@@ -121,6 +121,8 @@ pub(crate) struct Finder {
     /// Whether prefixes of tokens are to be looked for in the string, and whether they were.
     tokens: bool,
     tokens_done: bool,
+    /// Whether something may be encoded in the last string that was searched.
+    pub(crate) encoded: bool,
     /// Matches of the last string, overlaps included.
     pub(crate) found: Vec<Match>,
     /// Candidates in the last string that a validator refused, per rule.
@@ -145,6 +147,7 @@ impl Finder {
             groups: Vec::new(),
             done: Done::default(),
             tokens: false,
+            encoded: false,
             tokens_done: false,
             found: Vec::new(),
             rejected: vec![0; rules],
@@ -198,7 +201,8 @@ impl Finder {
             Kind::Code => code::plausible(text, at),
             Kind::Mac => network::mac_plausible(text, at),
             Kind::Token => self.prefixes.plausible(text, at, runs()),
-            Kind::Phone | Kind::Ipv4 | Kind::Ipv6 => true,
+            Kind::Phone => phone::plausible(text, at),
+            Kind::Ipv4 | Kind::Ipv6 => true,
             Kind::Int => false,
         }
     }
@@ -224,7 +228,7 @@ impl Finder {
 
     /// Whether an integer, the value of the field `key`, is anything.
     pub(crate) fn finds_number(&mut self, n: u64, key: &[u8]) -> bool {
-        if !is_number_plausible(n) {
+        if !is_number_plausible(n, key) {
             return false;
         }
         let mut buffer = [0; 20];
@@ -243,6 +247,7 @@ impl Finder {
         self.context.reset();
         self.done = Done::default();
         (self.tokens, self.tokens_done) = (false, false);
+        self.encoded = false;
     }
 
     /// Whether there is a match at a candidate in `text`, the value of the field `key`. The calls of
@@ -283,6 +288,7 @@ impl Finder {
         self.start();
         let mut cursor = Cursor::new(self.gate, self.text_shapes);
         while let Some(candidate) = cursor.next(text) {
+            self.encoded |= candidate.0 == Kind::Escape;
             if !self.is_done(candidate) && self.is_plausible(text, candidate, || cursor.runs(0)) {
                 self.verify(text, key, candidate);
                 cursor.pass_numbers(self.done.number);
@@ -340,9 +346,14 @@ impl Finder {
     }
 }
 
-/// Whether an integer has at least eight digits, and no more than a card has.
-pub(crate) fn is_number_plausible(n: u64) -> bool {
-    (10_000_000..10_000_000_000_000_000_000).contains(&n)
+/// Whether an integer, the value of the field `key`, has at least eight digits, or seven if it may be a
+/// phone number, and no more than a card has.
+pub(crate) fn is_number_plausible(n: u64, key: &[u8]) -> bool {
+    match n {
+        0..=999_999 => false,
+        1_000_000..=9_999_999 => class_of_name(key) == NameClass::Phone,
+        _ => n < 10_000_000_000_000_000_000,
+    }
 }
 
 /// The digits of an integer.

@@ -73,6 +73,7 @@ pub(super) fn find_ipv4(i: &mut Inspection<'_>, fourth: usize, done: &mut usize)
         Some(b) => !b.is_ascii_alphanumeric(),
         None => true,
     };
+    let left = left && before != Some(b'~') && !is_version(text, i.key, start, end);
     let address = Ipv4Addr::from(octets);
     let wanted = i.settings.reserved_ips || !is_reserved_v4(address);
     if wanted {
@@ -114,17 +115,28 @@ pub(super) fn find_ipv6(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
         return;
     }
     let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-    if start.checked_sub(1).is_some_and(|n| word(text[n]))
-        || text.get(end).is_some_and(|b| word(*b))
-    {
+    let joined = |start: usize| start.checked_sub(1).is_some_and(|n| word(text[n]));
+    // A name and a colon may stand in front: "node:2001:db8::1", "ip:2001:db8::1".
+    let name = &text[start..end];
+    if joined(start) || (name.starts_with(b":") && !name.starts_with(b"::")) {
+        match memchr::memchr(b':', name) {
+            Some(colon) if !name[colon..].starts_with(b"::") => start += colon + 1,
+            _ => return,
+        }
+    }
+    // "B1::f()" is a function.
+    if joined(start) || text.get(end).is_some_and(|b| word(*b) || *b == b'(') {
         return;
     }
     let parse = |span: &[u8]| -> Option<Ipv6Addr> { std::str::from_utf8(span).ok()?.parse().ok() };
-    // A colon of the sentence may stand behind the address.
+    // A colon of the sentence may stand behind the address, or a port behind all eight parts.
     let mut address = parse(&text[start..end]);
-    if address.is_none() && end > start && text[end - 1] == b':' {
-        end -= 1;
-        address = parse(&text[start..end]);
+    if address.is_none() {
+        let last = memchr::memrchr(b':', &text[start..end]).map_or(end, |n| start + n);
+        if text[last..end].iter().skip(1).all(u8::is_ascii_digit) {
+            address = parse(&text[start..last]);
+            end = last;
+        }
     }
     let Some(address) = address else {
         return;
@@ -135,7 +147,8 @@ pub(super) fn find_ipv6(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
         .filter(|b| b.is_ascii_hexdigit())
         .count();
     let reserved = is_reserved_v6(address);
-    if digits < 3 && !(digits > 0 && reserved) {
+    let number = text[start..end].iter().any(u8::is_ascii_digit);
+    if (digits < 3 || !number) && !(digits > 0 && reserved) {
         return;
     }
     if i.settings.reserved_ips || !reserved {
@@ -170,17 +183,76 @@ pub(crate) fn is_reserved_v6(address: Ipv6Addr) -> bool {
         || (a == 0x2001 && b == 0xdb8)
 }
 
-/// The 17 bytes of the MAC address whose fifth separator is at `at`, if they have its shape.
-fn mac_span(text: &[u8], at: usize) -> Option<&[u8; 17]> {
-    let start = at.checked_sub(14)?;
-    let span: &[u8; 17] = text.get(start..)?.first_chunk()?;
-    let separator = span[14];
-    let separated = [2, 5, 8, 11].iter().all(|n| span[*n] == separator);
-    let octets = || {
-        span.chunks(3)
-            .all(|octet| octet[..2].iter().all(u8::is_ascii_hexdigit))
+/// Names of programs in front of a slash and a version, in lower case.
+const PROGRAMS: &[&[u8]] = &[
+    b"kernel",
+    b"linux",
+    b"firefox",
+    b"chrome",
+    b"chromium",
+    b"crios",
+    b"safari",
+    b"version",
+    b"edge",
+    b"edg",
+    b"edga",
+    b"opr",
+    b"opera",
+    b"iceweasel",
+    b"seamonkey",
+    b"thunderbird",
+    b"netscape",
+    b"camino",
+    b"minefield",
+];
+/// Words for versions.
+const VERSIONS: &[&[u8]] = &[b"version", b"release", b"build"];
+
+/// Whether four numbers are a version: `Chrome/120.0.0.0`, `version 1.2.3.4`.
+fn is_version(text: &[u8], key: &[u8], start: usize, end: usize) -> bool {
+    let before = &text[..start];
+    let joints = before.iter().rev().take(4);
+    let joints = joints.take_while(|b| matches!(b, b' ' | b':' | b'=' | b'/' | b'"' | b'\''));
+    let joint = &before[start - joints.count()..];
+    let name = match &before[..start - joint.len()] {
+        [] => key,
+        name => name,
     };
-    (matches!(separator, b':' | b'-') && separated && octets()).then_some(span)
+    let letters = name
+        .iter()
+        .rev()
+        .take(16)
+        .take_while(|b| b.is_ascii_alphabetic());
+    let word = &name[name.len() - letters.count()..];
+    let is = |names: &[&[u8]]| names.iter().any(|name| word.eq_ignore_ascii_case(name));
+    match joint {
+        b"/" => !word.is_empty() && (text[..end].ends_with(b".0.0.0") || is(PROGRAMS)),
+        b":" if word.eq_ignore_ascii_case(b"rv") => true,
+        _ => is(VERSIONS),
+    }
+}
+
+/// The MAC address around the separator at `at`: in six pairs, whose fifth separator it is, or in
+/// three groups of four, whose second dot it is.
+fn mac_span(text: &[u8], at: usize) -> Option<(usize, usize)> {
+    let separator = text[at];
+    let (before, len, group) = match separator {
+        b'.' => (9, 14, 5),
+        b':' | b'-' => (14, 17, 3),
+        _ => return None,
+    };
+    let start = at.checked_sub(before)?;
+    let span = text.get(start..start + len)?;
+    let mut groups = span.chunks(group);
+    let shaped = groups.all(|part| match part.split_at_checked(group - 1) {
+        Some((digits, last)) => {
+            last.iter().all(|b| *b == separator) && digits.iter().all(u8::is_ascii_hexdigit)
+        }
+        None => false,
+    });
+    // Groups of digits alone are other numbers.
+    let written = separator != b'.' || span.iter().any(u8::is_ascii_alphabetic);
+    (shaped && written).then_some((start, start + len))
 }
 
 /// Whether the candidate has the shape of a MAC address.
@@ -188,23 +260,36 @@ pub(super) fn mac_plausible(text: &[u8], at: usize) -> bool {
     mac_span(text, at).is_some()
 }
 
-/// Verifies the MAC address whose fifth separator is at `at`.
+/// Verifies the MAC address around the separator at `at`.
 pub(super) fn find_mac(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
     let text = i.text;
     if at < *done {
         return;
     }
-    let Some(span) = mac_span(text, at) else {
+    let Some((start, end)) = mac_span(text, at) else {
         return;
     };
-    let start = at - 14;
     let separator = text[at];
-    let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == separator;
-    let alone = !start.checked_sub(1).is_some_and(|n| word(text[n]))
-        && !text.get(start + 17).is_some_and(|b| word(*b));
-    let mut digits = span.iter().filter(|b| b.is_ascii_hexdigit());
+    let word = |n: Option<usize>| {
+        let byte = n.and_then(|n| text.get(n));
+        byte.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_')
+    };
+    // A further pair on either side; a colon behind a name or of the sentence is none.
+    let hex = |n: Option<usize>| {
+        n.and_then(|n| text.get(n))
+            .is_some_and(u8::is_ascii_hexdigit)
+    };
+    let before = |n: usize| start.checked_sub(n);
+    let front = before(1).is_some_and(|n| text[n] == separator)
+        && hex(before(2))
+        && (separator == b'.' || hex(before(3)) && !word(before(4)));
+    let behind = text.get(end) == Some(&separator) && hex(Some(end + 1));
+    let alone = !word(before(1)) && !word(Some(end)) && !front && !behind;
+    let mut digits = text[start..end].iter().filter(|b| b.is_ascii_hexdigit());
     let first = digits.next().copied().unwrap_or(b'0').to_ascii_lowercase();
     let uniform = matches!(first, b'0' | b'f') && digits.all(|b| b.to_ascii_lowercase() == first);
-    *done = start + 17;
-    i.report(Id::Mac, start, start + 17, alone && !uniform);
+    // "mac:00:1a:…" begins with what looks like a pair, too.
+    if i.report(Id::Mac, start, end, alone && !uniform) {
+        *done = end;
+    }
 }

@@ -77,10 +77,13 @@ fn verify(i: &mut Inspection<'_>, row: &Row<'_>) {
             phone::find(i, row);
         }
         5..=8 => phone::find(i, row),
-        9..=MAX_DIGITS => {
+        9.. => {
             let start = row.group(0).map_or(0, |group| group.start);
             let joined = start > 0 && i.text[start - 1].is_ascii_lowercase();
             if joined && i.wants(Id::Iban) && iban::find_small(i, start) {
+                return;
+            }
+            if row.group(0).is_some_and(|group| group.len() > MAX_DIGITS) {
                 return;
             }
             card::find_bare(i, row);
@@ -88,7 +91,7 @@ fn verify(i: &mut Inspection<'_>, row: &Row<'_>) {
             national::find_bare(i, row);
             phone::find(i, row);
         }
-        _ => {}
+        0 => {}
     }
 }
 
@@ -111,21 +114,22 @@ pub(super) fn plausible(text: &[u8], at: usize) -> bool {
     while end < text.len() && end - start <= MAX_DIGITS && text[end].is_ascii_digit() {
         end += 1;
     }
+    let left = bounds::left(text, start);
+    if left == Join::Tight {
+        return before.is_some_and(|b| b.is_ascii_lowercase())
+            && iban::small_start(text, start).is_some();
+    }
     let Some(digits) = Digits::of(&text[start..end]) else {
         return false;
     };
-    match bounds::left(text, start) {
-        Join::Tight => {
-            before.is_some_and(|b| b.is_ascii_lowercase())
-                && iban::small_start(text, start).is_some()
-        }
+    match left {
         // Joined by an underscore or a hyphen, a keyword in the name can still make it count.
         Join::Loose if digits.get().len() > 11 => card::is_plausible(digits.get()),
         _ => {
             let nir = digits.get().len() == 13
                 && text.get(end) == Some(&b' ')
                 && text.get(end + 1).is_some_and(u8::is_ascii_digit);
-            nir || bare_plausible(digits.get())
+            nir || bare_plausible(digits.get()) || phone::named_plausible(text, start, end)
         }
     }
 }
@@ -152,8 +156,12 @@ fn grouped_plausible(text: &[u8], start: usize, at: usize) -> bool {
                 end += 1;
             }
             // The last part of "10.120.166.14", unless it goes on as in "123.456.789-09"; phone
-            // numbers in pairs begin with a 0.
-            let pairs = at >= 10 && text[at - 10] == b'0' && text[at - 2] == b'.';
+            // numbers in pairs and threes begin with a 0.
+            let pairs = at >= 10 && text[at - 10] == b'0' && text[at - 2] == b'.'
+                || at >= 11
+                    && text[at - 11] == b'0'
+                    && text[at - 3] == b'.'
+                    && text[at - 7] == b'.';
             let on = text.get(end).is_some_and(|b| matches!(b, b'-' | b'/')) && digit(end + 1);
             end - start >= 4 || pairs || on || !is_fourth(text, start, end)
         }
@@ -194,6 +202,8 @@ fn bare_plausible(digits: &[u8]) -> bool {
     match digits.len() {
         9 | 11 => true,
         10 => digits[0] != 1 || national::is_plausible(digits),
+        // "0044…"
+        12..=17 if digits[..2] == [0, 0] && digits[2] != 0 => true,
         12.. => card::is_plausible(digits) || national::is_plausible(digits),
         _ => false,
     }

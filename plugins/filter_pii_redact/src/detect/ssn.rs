@@ -1,6 +1,7 @@
 //! United States: social security numbers and individual taxpayer numbers.
 
 use super::bounds::{self, Join};
+use super::label::is_place;
 use super::row::{lengths, Digits, Gap, Row};
 use super::Inspection;
 use crate::catalog::Id;
@@ -17,7 +18,12 @@ pub(super) fn find_grouped(i: &mut Inspection<'_>, row: &Row<'_>) {
     };
     let join = bounds::both(i.text, start, end);
     let alone = join == Join::Free && !row.is_part_of_more(3, gap);
-    let clear = matches!(gap, Gap::Blank | Gap::Hyphen) && alone;
+    let clear = match gap {
+        Gap::Hyphen => alone,
+        // "Suite 680 36 4022 Oakridge Lane"
+        Gap::Blank => alone && !is_place(i.text, start),
+        _ => false,
+    };
     check(i, start, end, clear, join != Join::Tight);
 }
 

@@ -1,6 +1,7 @@
 //! Tokens with a fixed prefix: cloud keys, access tokens, JWT, private key blocks.
 
 mod form;
+mod vendor;
 
 use aho_corasick::packed;
 use aho_corasick::{AhoCorasick, MatchKind};
@@ -11,10 +12,11 @@ use crate::scan::{Runs, RUN, WINDOW};
 
 use form::Form::{self, AtLeast, Exactly, Own};
 use form::{
-    aws, azure_client_secret, azure_shared_key, crc_token, github_pat, is_alnum_or_hyphen,
-    is_base64, is_word_or_hyphen, jwt, openai, private_key, pypi, slack, slack_webhook, stripe,
-    STRIPE,
+    aws, azure_client_secret, azure_shared_key, crc_token, github_pat, gitlab, is_alnum,
+    is_alnum_or_hyphen, is_base64, is_hex, is_word_or_hyphen, jwt, openai, private_key, pypi,
+    slack, slack_webhook, stripe, STRIPE,
 };
+use vendor::{databricks, digital_ocean, sendgrid, sentry, shopify, square, telegram};
 
 /// Length of the shortest run that tokens have.
 const SHORTEST: usize = 20;
@@ -22,13 +24,14 @@ const SHORTEST: usize = 20;
 const BEFORE: usize = 64;
 /// How far behind it is searched; a longer run is taken for plausible.
 const BEHIND: usize = 512;
-/// At most 32: with more, Teddy takes half as many bytes at a time.
+/// At most 64, a bit each; Teddy takes no more.
 const PREFIXES: &[(&[u8], Id, Form)] = &[
     (b"-----BEGIN ", Id::PrivateKey, Own(private_key)),
     (b"eyJ", Id::Jwt, Own(jwt)),
     (b"AKIA", Id::AwsKey, Own(aws)),
     (b"ASIA", Id::AwsKey, Own(aws)),
     (b"ABIA", Id::AwsKey, Own(aws)),
+    (b"ACCA", Id::AwsKey, Own(aws)),
     (b"AIza", Id::GcpKey, Exactly(35, is_word_or_hyphen)),
     (b"ya29.", Id::GcpKey, AtLeast(20, is_word_or_hyphen)),
     (b"GOCSPX-", Id::GcpKey, Exactly(28, is_word_or_hyphen)),
@@ -42,23 +45,59 @@ const PREFIXES: &[(&[u8], Id, Form)] = &[
     (b"ghs_", Id::GithubToken, Own(crc_token)),
     (b"ghr_", Id::GithubToken, Own(crc_token)),
     (b"github_pat_", Id::GithubToken, Own(github_pat)),
-    (b"glpat-", Id::GitlabToken, AtLeast(20, is_word_or_hyphen)),
-    (b"gldt-", Id::GitlabToken, AtLeast(20, is_word_or_hyphen)),
-    (b"glrt-", Id::GitlabToken, AtLeast(20, is_word_or_hyphen)),
-    (b"glptt-", Id::GitlabToken, AtLeast(20, is_word_or_hyphen)),
+    (b"glpat-", Id::GitlabToken, Own(gitlab)),
+    (b"gldt-", Id::GitlabToken, Own(gitlab)),
+    (b"glrt-", Id::GitlabToken, Own(gitlab)),
+    (b"glptt-", Id::GitlabToken, Own(gitlab)),
+    (b"glft-", Id::GitlabToken, Own(gitlab)),
+    (b"glcbt-", Id::GitlabToken, Own(gitlab)),
+    (b"gloas-", Id::GitlabToken, Own(gitlab)),
+    (b"glimt-", Id::GitlabToken, Own(gitlab)),
+    (b"glsoat-", Id::GitlabToken, Own(gitlab)),
+    (b"glagent-", Id::GitlabToken, Own(gitlab)),
     (b"xox", Id::SlackToken, Own(slack)),
     (b"xapp-", Id::SlackToken, AtLeast(30, is_alnum_or_hyphen)),
-    (
-        b"hooks.slack.com/services/",
-        Id::SlackToken,
-        Own(slack_webhook),
-    ),
+    (b"hooks.slack.com/", Id::SlackToken, Own(slack_webhook)),
     (b"k_live_", Id::StripeKey, Own(stripe)),
     (b"k_test_", Id::StripeKey, Own(stripe)),
     (b"whsec_", Id::StripeKey, AtLeast(24, is_base64)),
     (b"npm_", Id::NpmToken, Own(crc_token)),
     (b"pypi-AgE", Id::PypiToken, Own(pypi)),
     (b"sk-", Id::OpenaiKey, Own(openai)),
+    // Anthropic and OpenAI are above; Hugging Face, Groq, xAI, Perplexity, Replicate.
+    (b"hf_", Id::VendorToken, Exactly(34, is_alnum)),
+    (b"gsk_", Id::VendorToken, AtLeast(48, is_alnum)),
+    (b"xai-", Id::VendorToken, AtLeast(60, is_alnum)),
+    (b"pplx-", Id::VendorToken, AtLeast(40, is_alnum)),
+    (b"r8_", Id::VendorToken, Exactly(37, is_alnum)),
+    // DigitalOcean, Databricks, HashiCorp Vault, Pulumi, Docker, Tailscale, Alibaba, Heroku.
+    (b"_v1_", Id::VendorToken, Own(digital_ocean)),
+    (b"dapi", Id::VendorToken, Own(databricks)),
+    (b"hvs.", Id::VendorToken, AtLeast(24, is_word_or_hyphen)),
+    (b"hvb.", Id::VendorToken, AtLeast(100, is_word_or_hyphen)),
+    (b"pul-", Id::VendorToken, Exactly(40, is_hex)),
+    (
+        b"dckr_pat_",
+        Id::VendorToken,
+        AtLeast(24, is_word_or_hyphen),
+    ),
+    (b"tskey-", Id::VendorToken, AtLeast(20, is_alnum_or_hyphen)),
+    (b"LTAI", Id::VendorToken, Exactly(20, is_alnum)),
+    (b"HRKU-", Id::VendorToken, AtLeast(36, is_word_or_hyphen)),
+    // SendGrid, Shopify, Square, Telegram.
+    (b"SG.", Id::VendorToken, Own(sendgrid)),
+    (b"shp", Id::VendorToken, Own(shopify)),
+    (b"sq0", Id::VendorToken, Own(square)),
+    (b":AA", Id::VendorToken, Own(telegram)),
+    // Grafana, Sentry, Linear, Notion, Figma, RubyGems, Atlassian, age.
+    (b"glsa_", Id::VendorToken, Exactly(41, is_word_or_hyphen)),
+    (b"sntry", Id::VendorToken, Own(sentry)),
+    (b"lin_api_", Id::VendorToken, Exactly(40, is_alnum)),
+    (b"ntn_", Id::VendorToken, Exactly(46, is_alnum)),
+    (b"figd_", Id::VendorToken, AtLeast(36, is_word_or_hyphen)),
+    (b"rubygems_", Id::VendorToken, Exactly(48, is_hex)),
+    (b"ATATT3", Id::VendorToken, AtLeast(100, is_word_or_hyphen)),
+    (b"AGE-SECRET-KEY-1", Id::VendorToken, Exactly(58, is_alnum)),
 ];
 
 /// Whether any detector of `set` is one of these.
@@ -71,8 +110,10 @@ pub(super) fn wanted(set: Set) -> bool {
 #[derive(Debug)]
 pub(super) struct Prefixes {
     wanted: Vec<&'static (&'static [u8], Id, Form)>,
-    /// For each byte, a set of those that may follow it where a token starts.
-    pairs: Box<[[u64; 4]; 256]>,
+    /// For each byte, which of these may start with it.
+    firsts: Box<[u64; 256]>,
+    /// A bit for what the first three bytes of a token hash to.
+    starts: Box<[u64; 64]>,
     searcher: Option<Searcher>,
 }
 
@@ -115,19 +156,25 @@ impl Prefixes {
                 .ok()?;
             Some(Searcher::Automaton(automaton))
         };
-        let mut pairs = Box::new([[0; 4]; 256]);
-        let mut add = |first: u8, second: u8| {
-            pairs[usize::from(first)][usize::from(second >> 6)] |= 1 << (second & 63);
-        };
-        for (prefix, ..) in &wanted {
-            match lead(prefix) {
-                0 => add(prefix[0], prefix[1]),
-                _ => STRIPE.iter().for_each(|first| add(*first, prefix[0])),
+        let mut firsts = Box::new([0; 256]);
+        let mut starts = Box::new([0; 64]);
+        for (n, (prefix, ..)) in wanted.iter().enumerate() {
+            let mut add = |start: [u8; 3]| {
+                firsts[usize::from(start[0])] |= 1 << n;
+                let hash = hash(start);
+                starts[hash / 64] |= 1 << (hash % 64);
+            };
+            match *prefix {
+                b"_v1_" => b"por".iter().for_each(|kind| add([b'd', b'o', *kind])),
+                [b'k', b'_', ..] => STRIPE.iter().for_each(|kind| add([*kind, b'k', b'_'])),
+                [first, second, third, ..] => add([*first, *second, *third]),
+                _ => {}
             }
         }
         Some(Prefixes {
             wanted,
-            pairs,
+            firsts,
+            starts,
             searcher,
         })
     }
@@ -194,12 +241,23 @@ impl Prefixes {
             return false;
         };
         match joint {
-            b'.' => before.ends_with(b"ya29") || before.windows(3).any(|w| w == b"eyJ"),
+            b'.' => {
+                matches!(
+                    before,
+                    [.., b'y', b'a', b'2', b'9'] | [.., b'S', b'G'] | [.., b'h', b'v', b's' | b'b']
+                ) || before.windows(3).any(|w| w == b"eyJ")
+            }
+            b':' => {
+                before
+                    .last_chunk::<8>()
+                    .is_some_and(|id| id.iter().all(u8::is_ascii_digit))
+                    && text[start..].starts_with(b"AA")
+            }
             b'=' => before.ends_with(b"Key"),
-            b'/' => before
-                .rsplit(|b| *b == b'/')
-                .next()
-                .is_some_and(|part| part.starts_with(b"B")),
+            // In front of the secret of a webhook is "B0…", or the number of a workflow.
+            b'/' => before.rsplit(|b| *b == b'/').next().is_some_and(|part| {
+                part.starts_with(b"B") || part.len() > 11 && part.iter().all(u8::is_ascii_digit)
+            }),
             _ => false,
         }
     }
@@ -207,19 +265,25 @@ impl Prefixes {
     /// Whether a prefix starts at `start`, where a word does.
     #[inline(always)]
     fn is_prefix(&self, text: &[u8], start: usize) -> bool {
-        let Some([first, second, ..]) = text.get(start..) else {
+        let Some(first) = text.get(start..).and_then(|rest| rest.first_chunk::<3>()) else {
             return false;
         };
-        let pairs = self.pairs[usize::from(*first)][usize::from(*second >> 6)];
-        pairs >> (*second & 63) & 1 != 0 && self.is_whole_prefix(text, start)
+        let hash = hash(*first);
+        self.starts[hash / 64] >> (hash % 64) & 1 != 0 && self.is_whole_prefix(text, start)
     }
 
     #[inline(never)]
     fn is_whole_prefix(&self, text: &[u8], start: usize) -> bool {
-        self.wanted.iter().any(|(prefix, ..)| {
-            let start = start + lead(prefix);
-            text[start..].starts_with(prefix) && plausible(text, start, prefix)
-        })
+        let mut left = self.firsts[usize::from(text[start])];
+        while left != 0 {
+            let (prefix, ..) = self.wanted[left.trailing_zeros() as usize];
+            let rest = text.get(start + lead(prefix)..).unwrap_or_default();
+            if rest.starts_with(prefix) && plausible(text, start + lead(prefix), prefix) {
+                return true;
+            }
+            left &= left - 1;
+        }
+        false
     }
 
     /// Verifies every prefix in the string.
@@ -244,6 +308,13 @@ impl Prefixes {
     }
 }
 
+/// Twelve bits of three bytes (Knuth's multiplicative hash).
+#[inline]
+fn hash([first, second, third]: [u8; 3]) -> usize {
+    let bytes = u32::from_le_bytes([first, second, third, 0]);
+    (bytes.wrapping_mul(0x9e37_79b1) >> 20) as usize
+}
+
 /// What follows a short prefix.
 fn plausible(text: &[u8], start: usize, prefix: &[u8]) -> bool {
     match prefix {
@@ -254,9 +325,13 @@ fn plausible(text: &[u8], start: usize, prefix: &[u8]) -> bool {
     }
 }
 
-/// Bytes of a token in front of its prefix: Stripe's kind of key.
+/// Bytes of a token in front of its prefix: the kind of key of Stripe and DigitalOcean.
 fn lead(prefix: &[u8]) -> usize {
-    usize::from(prefix.starts_with(b"k_"))
+    match prefix {
+        [b'k', b'_', ..] => 1,
+        b"_v1_" => 3,
+        _ => 0,
+    }
 }
 
 #[cfg(test)]
@@ -264,7 +339,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prefixes_are_few_enough_for_the_fast_search() {
-        assert!(PREFIXES.len() <= 32);
+    fn prefixes_are_few_enough_for_a_word_of_bits_and_for_teddy() {
+        assert!(PREFIXES.len() <= 64);
     }
 }

@@ -108,8 +108,11 @@ impl Inspector {
                 }
                 None => {
                     let span = (at + 1, key_end - 1);
+                    let before = edits.len();
                     let of_key = self.inspect_json_string(text, span, b"", depth, edits);
-                    let (end, inner) = self.inspect_json(text, value, &name, key, depth, edits);
+                    let new = self.new_name(text, span, &edits[before..]);
+                    let name = new.as_deref().unwrap_or(&name);
+                    let (end, inner) = self.inspect_json(text, value, name, key, depth, edits);
                     (end, inner.and(of_key))
                 }
             };
@@ -133,6 +136,22 @@ impl Inspector {
             self.push_removal(start, end, edits);
         }
         (at + 1, flow)
+    }
+
+    /// The name that the member whose name is at `span` has got by the edits.
+    fn new_name(&self, text: &[u8], span: (usize, usize), edits: &[Edit]) -> Option<Vec<u8>> {
+        if edits.is_empty() {
+            return None;
+        }
+        let mut name = Vec::new();
+        let mut at = span.0;
+        for edit in edits {
+            name.extend_from_slice(text.get(at..edit.start)?);
+            name.extend_from_slice(&self.arena[edit.new.clone()]);
+            at = edit.end;
+        }
+        name.extend_from_slice(text.get(at..span.1)?);
+        Some(View::decode_json(&name).text)
     }
 
     fn push_removal(&self, start: usize, end: usize, edits: &mut Vec<Edit>) {

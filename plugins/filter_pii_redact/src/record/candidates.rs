@@ -4,8 +4,9 @@ use flb_sidecar_sdk::event::Record;
 use flb_sidecar_sdk::msgpack::Value;
 
 use super::place::{place_at, Place};
-use crate::detect::{self, Finder};
+use crate::detect::Finder;
 use crate::inspect::Inspector;
+use crate::name::class_of_name;
 use crate::scan::{Cursor, Kind};
 use crate::text::has_backslash_escape;
 
@@ -123,10 +124,12 @@ impl Candidates {
         let Place { value, key } = self.place;
         let key = &chunk[key.0..key.1];
         let (start, end) = match value {
-            Value::String { start, end } if at >= start => (start, end),
+            Value::String { start, end } | Value::Binary { start, end } if at >= start => {
+                (start, end)
+            }
             Value::Unsigned(n) if kind == Kind::Int => return finder.finds_number(n, key),
             // The header of what stands under a key.
-            _ => return kind == Kind::Assign && detect::is_name_plausible(key),
+            _ => return kind == Kind::Assign && class_of_name(key).is_secret(),
         };
         let (text, candidate) = (&chunk[start..end], (kind, at - start));
         let plausible = !finder.is_done(candidate)

@@ -15,7 +15,7 @@ impl Place {
     /// The bytes of a string.
     pub(super) fn text(&self) -> Option<(usize, usize)> {
         match self.value {
-            Value::String { start, end } => Some((start, end)),
+            Value::String { start, end } | Value::Binary { start, end } => Some((start, end)),
             _ => None,
         }
     }
@@ -41,7 +41,11 @@ pub(super) fn place_at(chunk: &[u8], at: usize, wanted: usize) -> Option<Place> 
             let is_key = is_map && n % 2 == 0;
             if is_key {
                 key = match msgpack::read(chunk, at)?.0 {
-                    Value::String { start, end } if wanted >= end => (start, end),
+                    Value::String { start, end } | Value::Binary { start, end }
+                        if wanted >= end =>
+                    {
+                        (start, end)
+                    }
                     _ => (0, 0),
                 };
             }

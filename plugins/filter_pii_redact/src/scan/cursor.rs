@@ -100,9 +100,14 @@ impl Cursor {
             b'@' => shapes.at.then_some((Kind::At, at)),
             b'~' => shapes.token.then_some((Kind::Token, at)),
             b'+' => {
-                let digit = buf.get(at + 1).is_some_and(u8::is_ascii_digit);
-                (shapes.number && digit).then_some((Kind::Number, at + 1))
+                let number = match buf.get(at + 1) {
+                    Some(b'(') => buf.get(at + 2).is_some_and(u8::is_ascii_digit),
+                    next => next.is_some_and(u8::is_ascii_digit),
+                };
+                (shapes.number && number).then_some((Kind::Number, at + 1))
             }
+            // Behind a blank or hyphen that is no ASCII.
+            b'0'..=b'9' => (shapes.escape && shapes.number).then_some((Kind::Escape, at)),
             _ => shapes.escape.then_some((Kind::Escape, at)),
         }
     }

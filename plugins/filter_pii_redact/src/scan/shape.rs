@@ -38,7 +38,8 @@ pub(super) const KINDS: [Kind; 11] = [
 /// Candidates of some windows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hits<M> {
-    /// `@` in front of a host, `%`, `+`, backslashes and tildes.
+    /// `@` in front of a host, `%`, `+`, backslashes and tildes; digits behind a character that is no
+    /// ASCII.
     rare: M,
     number: M,
     phone: M,
@@ -132,17 +133,6 @@ impl<V: Vector> Windows<'_, V> {
         ])
     }
 
-    #[inline(always)]
-    fn any_of(self, bytes: [u8; 2]) -> V::Maps {
-        let (v, [a, b, c, d]) = (self.0, self.all());
-        v.maps([
-            v.any_of(a, bytes),
-            v.any_of(b, bytes),
-            v.any_of(c, bytes),
-            v.any_of(d, bytes),
-        ])
-    }
-
     /// From `first` to `last`, both included.
     #[inline(always)]
     fn within(self, first: u8, last: u8) -> V::Maps {
@@ -220,6 +210,7 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
     let high = windows.high();
     let hyphen = windows.equal(b'-');
     let dot = windows.equal(b'.');
+    let colon = windows.equal(b':');
     let mut hits = Hits::new(v.map([0; LANES]));
     hits.rare = windows.rare();
     if !hits.rare.is_empty() {
@@ -228,13 +219,22 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
         let last = v.map([1 << (WINDOW - 1); LANES]);
         hits.rare = hits.rare & !(windows.equal(b'@') & !(host >> 1 | last));
     }
-    let sign = windows.any_of([b':', b'=']);
+    // A digit behind a character of two or three bytes, which may be a blank or a hyphen.
+    let behind = digit & high << 1 & high << 2;
+    if !behind.is_empty() {
+        let ascii = !(high | letter);
+        hits.rare = hits.rare | (behind & (ascii << 3 | high << 3 & ascii << 4));
+    }
+    let pair = hyphen & hyphen << 1;
     if shapes.assign {
+        // Colons, equals signs, and the end of an element's name; two more are refused later.
+        let sign = windows.within(b':', b'>');
         // A quote or two may stand behind a name; the rest is looked at later. A msgpack key is
-        // followed by a header byte, which has the high bit.
+        // followed by a header byte, which has the high bit. The name of an argument stands behind
+        // two hyphens.
         let (quote, name) = (windows.quotes(), windows.name_ends());
         let ends = name | (quote & (name | quote) << 1);
-        hits.assign = (sign & ends << 1) | (high & name << 1);
+        hits.assign = (sign & ends << 1) | (high & name << 1) | (letter & pair << 1);
     }
     if shapes.int && !high.is_empty() {
         hits.int = windows.integers();
@@ -245,12 +245,13 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
         let blank = windows.equal(b' ');
         let paren = windows.within(b'(', b')');
         let separator = blank | paren | hyphen | dot | windows.equal(b'/');
-        let headers = Headers([windows.equal(0xd9), windows.equal(0xda)]);
+        let headers = Headers(windows.within(0xc4, 0xda));
         if shapes.number {
             let point = dot | windows.equal(b',');
             let groups = Groups {
                 digit,
                 two,
+                letter,
                 zero: windows.equal(b'0'),
                 separator,
                 blank,
@@ -258,7 +259,7 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
                 dot,
                 paren,
                 point,
-                time: sign & two << 1 & sign << 3,
+                time: colon & two << 1 & colon << 3,
                 headers,
             };
             hits.number = numbers(&groups);
@@ -269,7 +270,7 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
         if shapes.code {
             let upper = letter & !windows.small();
             let alone = !((digit | letter) << 1) | headers.length(1);
-            hits.code = codes(digit, upper, separator, alone);
+            hits.code = codes(digit, upper, separator, hyphen, alone);
         }
     }
     if shapes.token || shapes.long {
@@ -282,16 +283,13 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
             & !(ahead_4(!hits.alnum) | ahead_4(!hits.alnum) >> 4 | ahead_4(!hits.alnum) >> 6);
     }
     if shapes.token {
-        let pair = hyphen & hyphen << 1;
         let five = pair & pair << 2 & hyphen << 4;
         // 20 bytes at least, as far as they are in the window.
         hits.token = (runs(hits.word) & !ahead_4(!hits.word)) | (five & !(five << 1));
     }
     if shapes.mac || shapes.ip {
-        // An equals sign in place of a colon is refused later.
-        let colon = sign;
         if shapes.mac {
-            hits.mac = fifth(colon) | fifth(hyphen);
+            hits.mac = fifth(colon) | fifth(hyphen) | (dot & dot << 5);
         }
         if shapes.ip {
             hits.ipv4 = addresses(digit, dot);
@@ -308,6 +306,7 @@ struct Groups<M> {
     digit: M,
     /// The second digit of two and all behind it.
     two: M,
+    letter: M,
     zero: M,
     /// Blank, hyphen, dot, slash and parentheses.
     separator: M,
@@ -317,21 +316,20 @@ struct Groups<M> {
     paren: M,
     /// Dot and comma: what a fraction of a second stands behind.
     point: M,
-    /// The sign in front of the seconds of a time.
+    /// The colon in front of the seconds of a time.
     time: M,
     headers: Headers<M>,
 }
 
-/// Headers of strings with the length in one byte, and in two.
+/// Headers of strings and binary data with the length in one byte or in two, and what is between them.
 #[derive(Clone, Copy)]
-struct Headers<M>([M; 2]);
+struct Headers<M>(M);
 
 impl<M: Maps> Headers<M> {
     /// Where `back` bytes in front the length of a string ends, whose bytes may look like anything.
     #[inline(always)]
     fn length(&self, back: i32) -> M {
-        let Headers([short, long]) = self;
-        *short << (back + 1) | *long << (back + 2)
+        self.0 << (back + 1) | self.0 << (back + 2)
     }
 }
 
@@ -409,20 +407,25 @@ fn phones<M: Maps>(of: &Groups<M>) -> M {
     let mobile = three & (blank | of.hyphen) << 3 & two << 4 & of.lead() << 5;
     // "074104 10123", but not "081109 203615"
     let five = four & of.digit << 4 & !(of.digit >> 1) & blank << 5 & six << 6 & of.lead() << 11;
-    halves | end | middle | tens | area | mobile | five
+    // "5551234" and "55512345", at the start of a text or behind a sign, quote or bracket
+    let plain = of.digit | of.letter | of.separator;
+    let seven = four & four << 3 & !(of.digit >> 1);
+    let value = seven & !(plain << 7 & plain << 8 & plain << 9);
+    halves | end | middle | tens | area | mobile | five | value
 }
 
 /// Where two capitals and a digit are, at times with a blank between; a capital behind seven
-/// digits, or in front of eight. `alone`: behind no letter or digit.
+/// digits, at times with a hyphen between, or in front of eight. `alone`: behind no letter or digit.
 #[inline(always)]
-fn codes<M: Maps>(digit: M, upper: M, separator: M, alone: M) -> M {
+fn codes<M: Maps>(digit: M, upper: M, separator: M, hyphen: M, alone: M) -> M {
     let capitals = upper << 1 & upper << 2;
     let apart = separator << 1 & upper << 2 & (upper & alone) << 3;
     let two = digit & digit << 1;
     let four = two & two << 2;
     let seven = four & four << 3;
     let eight = seven & digit << 7 & upper << 8;
-    (digit & (capitals | apart)) | (upper & seven << 1) | eight
+    let behind = upper & (seven | (hyphen & seven << 1)) << 1;
+    (digit & (capitals | apart)) | behind | eight
 }
 
 /// The first digit behind the third dot between numbers, the middle ones of at most three digits.

@@ -87,8 +87,9 @@ pub(crate) trait Maps:
 
 /// The last two letters that names of secrets have, in lower case. Other pairs may be taken for one of
 /// them.
-pub(crate) const NAME_ENDS: [&[u8; 2]; 12] = [
-    b"rd", b"wd", b"id", b"se", b"de", b"ss", b"ls", b"et", b"en", b"on", b"ey", b"al",
+pub(crate) const NAME_ENDS: [&[u8; 2]; 14] = [
+    b"rd", b"wd", b"id", b"se", b"de", b"re", b"ss", b"ls", b"et", b"en", b"on", b"ey", b"al",
+    b"ig",
 ];
 
 /// Four times sixteen bytes.
@@ -240,10 +241,10 @@ mod x86 {
         }
     }
 
-    /// For the second letters `d e s t n y l`, a bit each: which of them stand behind a first letter
+    /// For the second letters `d e s t n y l g`, a bit each: which of them stand behind a first letter
     /// with this low half, which have this low half, and which this high half.
     const ENDS: ([u8; 16], [u8; 16], [u8; 16]) = {
-        const SECONDS: &[u8; 7] = b"destnyl";
+        const SECONDS: &[u8; 8] = b"destnylg";
         let (mut first, mut low, mut high) = ([0; 16], [0; 16], [0; 16]);
         let mut n = 0;
         while n < NAME_ENDS.len() {

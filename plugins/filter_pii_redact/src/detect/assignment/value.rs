@@ -1,7 +1,7 @@
 //! Whether the value behind a name is a secret, or something that stands in its place.
 
-use super::NameClass;
 use crate::checksum::entropy;
+use crate::name::NameClass;
 
 /// Shortest value that can be told from a word by its entropy.
 pub(super) const MIN_RANDOM: usize = 12;
@@ -18,23 +18,32 @@ const WORDS: [&[&str]; 15] = [
     &[
         "nil", "yes", "not", "was", "the", "for", "and", "has", "str", "n/a", "set",
     ],
-    &["true", "null", "none", "from", "have", "must", "text"],
+    &[
+        "true", "null", "none", "from", "have", "must", "text", "auth",
+    ],
     &["false", "empty", "reset", "wrong", "token", "unset"],
     &[
         "change", "failed", "string", "passwd", "secret", "hidden", "masked", "prompt", "public",
     ],
     &[
         "invalid", "expired", "changed", "missing", "failure", "success", "removed", "unknown",
-        "enabled", "default",
+        "enabled", "default", "account", "session", "setcred", "omitted", "deleted",
     ],
     &[
         "required", "optional", "accepted", "rejected", "password", "redacted", "filtered",
-        "disabled",
+        "disabled", "scrubbed",
     ],
-    &["undefined", "incorrect"],
+    &[
+        "undefined",
+        "incorrect",
+        "chauthtok",
+        "sensitive",
+        "protected",
+        "sanitized",
+    ],
+    &["obfuscated"],
     &[],
-    &[],
-    &[],
+    &["confidential"],
     &["authenticated"],
     &["authentication"],
 ];
@@ -45,20 +54,35 @@ pub(crate) fn is_secret_value(class: NameClass, value: &[u8]) -> bool {
     if value.len() < 3 || is_mask(value) || is_reference(value) {
         return false;
     }
-    let words = WORDS.get(value.len()).copied().unwrap_or_default();
-    if words
-        .iter()
-        .any(|w| value.eq_ignore_ascii_case(w.as_bytes()))
-    {
+    // "[FILTERED]", "__REDACTED__"
+    let bare = |b: &u8| !b.is_ascii_alphanumeric();
+    let first = value.iter().take_while(|b| bare(b)).count();
+    let last = value.iter().rev().take_while(|b| bare(b)).count();
+    let inner = value.get(first..value.len() - last).unwrap_or_default();
+    if is_word(value) || (first > 0 && is_word(inner)) {
         return false;
     }
     match class {
-        NameClass::Plain => false,
+        NameClass::Plain | NameClass::Phone => false,
         // A working directory is no password: PWD=/root.
         NameClass::Password => !value.starts_with(b"/") && !value.starts_with(b"~/"),
-        NameClass::Authorization => value.len() >= 8 && !value.contains(&b'@'),
+        NameClass::Pass => {
+            let digits = value.iter().all(u8::is_ascii_digit);
+            !(value.starts_with(b"/") || digits && value.len() < 6)
+        }
+        NameClass::Authorization => {
+            value.len() >= 8 && (!value.contains(&b'@') || value.contains(&b'='))
+        }
         NameClass::Key => is_random(value),
     }
+}
+
+/// Whether `value` is one of the words that stand where a secret would.
+fn is_word(value: &[u8]) -> bool {
+    let words = WORDS.get(value.len()).copied().unwrap_or_default();
+    words
+        .iter()
+        .any(|w| value.eq_ignore_ascii_case(w.as_bytes()))
 }
 
 /// Whether a value is as mixed as credentials are and words, paths and class names are not.
@@ -142,6 +166,10 @@ mod tests {
             "<pw>",
             "ab",
             "",
+            "[FILTERED]",
+            "__REDACTED__",
+            "***masked***",
+            "(hidden)",
         ] {
             assert!(
                 !is_secret_value(NameClass::Password, value.as_bytes()),

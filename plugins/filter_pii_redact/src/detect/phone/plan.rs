@@ -1,4 +1,4 @@
-//! Numbering plans: calling codes of E.164, and the national plans of some countries.
+//! The national numbering plans of some countries.
 
 use crate::detect::row::{lengths, Pattern};
 
@@ -129,97 +129,5 @@ impl Plan {
     /// Every country that [`Plan::of`] knows.
     pub(crate) fn countries() -> impl Iterator<Item = &'static str> {
         PLANS.iter().map(|plan| plan.country)
-    }
-}
-
-/// Calling codes by number, and the fewest and most digits behind them. E.164 country codes with a
-/// known plan; none begins another.
-const CODES: &[(&[u8], usize, usize)] = &[
-    (b"1", 10, 10),
-    (b"20", 8, 10),
-    (b"27", 9, 9),
-    (b"30", 10, 10),
-    (b"31", 9, 9),
-    (b"32", 8, 9),
-    (b"33", 9, 9),
-    (b"34", 9, 9),
-    (b"351", 9, 9),
-    (b"353", 7, 9),
-    (b"358", 6, 11),
-    (b"36", 8, 9),
-    (b"380", 9, 9),
-    (b"39", 6, 11),
-    (b"40", 9, 9),
-    (b"41", 9, 9),
-    (b"420", 9, 9),
-    (b"43", 6, 13),
-    (b"44", 9, 10),
-    (b"45", 8, 8),
-    (b"46", 7, 10),
-    (b"47", 8, 8),
-    (b"48", 9, 9),
-    (b"49", 6, 13),
-    (b"52", 10, 11),
-    (b"54", 10, 11),
-    (b"55", 10, 11),
-    (b"60", 8, 10),
-    (b"61", 9, 9),
-    (b"62", 8, 12),
-    (b"63", 8, 10),
-    (b"64", 8, 10),
-    (b"65", 8, 8),
-    (b"66", 8, 9),
-    (b"7", 10, 10),
-    (b"81", 9, 10),
-    (b"82", 8, 10),
-    (b"84", 9, 10),
-    (b"852", 8, 8),
-    (b"86", 10, 11),
-    (b"90", 10, 10),
-    (b"91", 10, 10),
-    (b"92", 9, 10),
-    (b"966", 9, 9),
-    (b"971", 8, 9),
-    (b"972", 8, 9),
-    (b"98", 10, 10),
-];
-
-/// For each first digit, where its codes are in [`CODES`].
-const BY_DIGIT: [(usize, usize); 10] = {
-    let mut table = [(0, 0); 10];
-    let mut n = 0;
-    while n < CODES.len() {
-        let (start, end) = &mut table[(CODES[n].0[0] - b'0') as usize];
-        if *end == 0 {
-            *start = n;
-        }
-        *end = n + 1;
-        n += 1;
-    }
-    table
-};
-
-/// The calling code that `text` starts with: its length, and the fewest and most digits behind it.
-pub(super) fn calling_code(text: &[u8]) -> Option<(usize, usize, usize)> {
-    let first = usize::from(text.first()?.wrapping_sub(b'0'));
-    let (start, end) = *BY_DIGIT.get(first)?;
-    CODES[start..end]
-        .iter()
-        .find(|(digits, ..)| text.starts_with(digits))
-        .map(|(digits, min, max)| (digits.len(), *min, *max))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_calling_code_is_found() {
-        for (digits, min, max) in CODES {
-            let text = [digits, &b"234"[..]].concat();
-            assert_eq!(calling_code(&text), Some((digits.len(), *min, *max)));
-        }
-        assert_eq!(calling_code(b"99"), None);
-        assert_eq!(calling_code(b""), None);
     }
 }

@@ -9,7 +9,7 @@ use crate::checksum::entropy;
 /// Longest token looked at.
 const MAX_TOKEN: usize = 8192;
 /// Bits a byte that random letters and digits of these lengths do not fall below.
-const RANDOM: f32 = 3.0;
+pub(super) const RANDOM: f32 = 3.0;
 
 /// End of the token whose prefix is at `start` and ends at `body`, and whether it is valid.
 /// `None`: nothing that looks like one.
@@ -52,6 +52,14 @@ pub(super) fn is_word_or_hyphen(byte: u8) -> bool {
     is_word(byte) || byte == b'-'
 }
 
+pub(super) fn is_alnum(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+}
+
+pub(super) fn is_hex(byte: u8) -> bool {
+    byte.is_ascii_hexdigit()
+}
+
 pub(super) fn is_alnum_or_hyphen(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-'
 }
@@ -60,7 +68,7 @@ pub(super) fn is_base64(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')
 }
 
-fn run(text: &[u8], from: usize, class: fn(u8) -> bool) -> usize {
+pub(super) fn run(text: &[u8], from: usize, class: fn(u8) -> bool) -> usize {
     let limit = text.len().min(from + MAX_TOKEN);
     text[from..limit]
         .iter()
@@ -69,7 +77,7 @@ fn run(text: &[u8], from: usize, class: fn(u8) -> bool) -> usize {
 }
 
 /// A token does not start inside a word.
-fn starts(text: &[u8], start: usize) -> bool {
+pub(super) fn starts(text: &[u8], start: usize) -> bool {
     match start.checked_sub(1).map(|n| text[n]) {
         Some(b'n' | b'r' | b't') => start >= 2 && text[start - 2] == b'\\',
         Some(b) => !b.is_ascii_alphanumeric(),
@@ -113,7 +121,8 @@ pub(super) fn jwt(text: &[u8], start: usize, _body: usize) -> Option<(usize, usi
             break;
         }
         let next = run(text, end + 1, is_word_or_hyphen);
-        if next == end + 1 {
+        // The key of an encrypted token may be empty, the last part not.
+        if next == end + 1 && !(end == header_end && text.get(next) == Some(&b'.')) {
             break;
         }
         end = next;
@@ -198,6 +207,17 @@ pub(super) fn github_pat(text: &[u8], start: usize, body: usize) -> Option<(usiz
     (key.len() >= 82).then_some((start, end, valid))
 }
 
+/// Routable tokens have a part of their own behind a dot: two characters of length, seven of a CRC.
+pub(super) fn gitlab(text: &[u8], start: usize, body: usize) -> Option<(usize, usize, bool)> {
+    const PART: usize = 9;
+    let (start, mut end, valid) = Form::AtLeast(20, is_word_or_hyphen).verify(text, start, body)?;
+    while text.get(end) == Some(&b'.') && matches!(run(text, end + 1, is_alnum) - end - 1, 2 | PART)
+    {
+        end = run(text, end + 1, is_alnum);
+    }
+    Some((start, end, valid))
+}
+
 /// `xoxb-123-456-abc`, and `xoxe.xoxp-1-…` for rotated ones.
 pub(super) fn slack(text: &[u8], start: usize, body: usize) -> Option<(usize, usize, bool)> {
     let kind = text.get(body)?;
@@ -217,6 +237,7 @@ pub(super) fn slack(text: &[u8], start: usize, body: usize) -> Option<(usize, us
     (rest.len() >= 20).then_some((start, end, valid))
 }
 
+/// Webhooks of workspaces: `services/T…/B…/…`, and those of workflows and triggers.
 pub(super) fn slack_webhook(
     text: &[u8],
     start: usize,
@@ -224,14 +245,16 @@ pub(super) fn slack_webhook(
 ) -> Option<(usize, usize, bool)> {
     let end = run(text, body, |b| b.is_ascii_alphanumeric() || b == b'/');
     let mut parts = text[body..end].split(|b| *b == b'/');
-    let valid = parts
-        .next()
-        .is_some_and(|p| p.starts_with(b"T") && p.len() >= 8)
-        && parts
-            .next()
-            .is_some_and(|p| p.starts_with(b"B") && p.len() >= 8)
-        && parts.next().is_some_and(|p| p.len() >= 20);
-    (end - body >= 20).then_some((start, end, valid))
+    let kind = parts.next()?;
+    let mut next = |least: usize| parts.next().filter(|part| part.len() >= least);
+    let team = next(8).is_some_and(|team| matches!(team[0], b'T' | b'E'));
+    let valid = team
+        && match kind {
+            b"services" => next(8).is_some_and(|part| part[0] == b'B') && next(20).is_some(),
+            b"workflows" | b"triggers" => next(8).is_some() && next(12).is_some(),
+            _ => return None,
+        };
+    (end - body >= 30).then_some((start, end, valid))
 }
 
 /// First letters of Stripe's keys: secret, restricted and publishable.

@@ -1,0 +1,148 @@
+//! The word directly in front of a number, which may say that it is an identifier: `order_id=`,
+//! `"isbn": "`, `[session `.
+
+use crate::name::ends_with;
+
+/// Longest word looked at.
+const MAX: usize = 32;
+/// Most bytes between the word and the number.
+const GAP: usize = 6;
+
+/// Words for numbers that are nobody's.
+const IDENTIFIERS: &[&[u8]] = &[
+    b"id",
+    b"ids",
+    b"identifier",
+    b"uuid",
+    b"guid",
+    b"ord",
+    b"order",
+    b"seq",
+    b"ack",
+    b"session",
+    b"sid",
+    b"hash",
+    b"index",
+    b"idx",
+    b"offset",
+    b"isbn",
+    b"ean",
+    b"upc",
+    b"sku",
+    b"gtin",
+    b"ref",
+    b"reference",
+    b"serial",
+    b"ts",
+    b"timestamp",
+    b"time",
+    b"epoch",
+    b"pid",
+    b"tid",
+    b"thread",
+    b"req",
+    b"request",
+    b"trace",
+    b"span",
+    b"job",
+    b"task",
+    b"txn",
+    b"transaction",
+    b"invoice",
+    b"ticket",
+    b"case",
+    b"token",
+    b"code",
+    b"size",
+    b"length",
+    b"bytes",
+    b"count",
+    b"total",
+    b"port",
+    b"block",
+    b"blk",
+    b"account",
+    b"acct",
+    b"version",
+    b"build",
+    b"release",
+];
+
+/// Words for parts of addresses that have a number.
+const PLACES: &[&[u8]] = &[
+    b"suite", b"ste", b"apt", b"unit", b"room", b"floor", b"bldg", b"box", b"flat",
+];
+
+/// Whether the number at `start` is called an identifier, by the word in front of it or, if nothing is
+/// in front of it, by `key`.
+pub(super) fn is_identifier(text: &[u8], key: &[u8], start: usize) -> bool {
+    let word = word(text, key, start);
+    IDENTIFIERS.iter().any(|name| ends_with(word, name))
+}
+
+/// Whether the number at `start` is that of a suite, a flat or the like.
+pub(super) fn is_place(text: &[u8], start: usize) -> bool {
+    let word = word(text, b"", start);
+    PLACES.iter().any(|name| ends_with(word, name))
+}
+
+/// The word in front of `start`.
+fn word<'a>(text: &'a [u8], key: &'a [u8], start: usize) -> &'a [u8] {
+    let mut end = start;
+    while end > 0 && start - end < GAP && is_joint(text[end - 1]) {
+        end -= 1;
+    }
+    if end == 0 {
+        return key;
+    }
+    let before = text[end.saturating_sub(MAX)..end].iter().rev();
+    let len = before.take_while(|b| is_word(**b)).count();
+    &text[end - len..end]
+}
+
+fn is_joint(byte: u8) -> bool {
+    matches!(
+        byte,
+        b' ' | b':' | b'=' | b'#' | b'"' | b'\'' | b'\\' | b'[' | b'(' | b'>'
+    )
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_word_in_front_says_what_a_number_is() {
+        let named = |text: &str, key: &str| {
+            let start = text.find('0').unwrap_or(text.len());
+            is_identifier(text.as_bytes(), key.as_bytes(), start)
+        };
+        for text in [
+            "order_id=0123",
+            "\"orderId\": \"0123",
+            "[session 0123]",
+            "\\\"isbn\\\":\\\"0123",
+            "ORDER #0123",
+            "x id 0123",
+        ] {
+            assert!(named(text, ""), "{text}");
+        }
+        for text in [
+            "call 0123",
+            "paid: 0123",
+            "0123",
+            "",
+            "grid 0123",
+            "my id is 0123",
+        ] {
+            assert!(!named(text, ""), "{text}");
+        }
+        assert!(named("0123", "order_id"));
+        assert!(named("\"0123\"", "order_id"));
+        assert!(!named("at 0123", "order_id"));
+    }
+}
