@@ -109,13 +109,8 @@ pub(crate) const NAMES: &[Tail] = &[
     tail(b"als", b"credentials", &[(b"", Key, false)]),
     tail(b"ial", b"credential", &[(b"", Key, false)]),
     tail(b"yid", b"id", &[(b"accesskey", Key, false)]),
-    // Of signed URLs and requests.
+    // Of signed URLs.
     tail(b"sig", b"sig", &[(b"", Key, false)]),
-    tail(
-        b"ure",
-        b"signature",
-        &[(b"amz", Key, false), (b"goog", Key, false)],
-    ),
     tail(
         b"one",
         b"phone",
@@ -329,7 +324,6 @@ mod tests {
             "API-KEY",
             "authtoken",
             "masterKey",
-            "X-Amz-Signature",
             "sig",
         ] {
             assert_eq!(class_of_name(name.as_bytes()), NameClass::Key, "{name}");

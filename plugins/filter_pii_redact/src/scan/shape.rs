@@ -226,9 +226,9 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
         hits.rare = hits.rare | (behind & (ascii << 3 | high << 3 & ascii << 4));
     }
     let pair = hyphen & hyphen << 1;
+    // Colons, equals signs, and what ends the name of an element.
+    let sign = colon | windows.within(b'=', b'>');
     if shapes.assign {
-        // Colons, equals signs, and the end of an element's name; two more are refused later.
-        let sign = windows.within(b':', b'>');
         // A quote or two may stand behind a name; the rest is looked at later. A msgpack key is
         // followed by a header byte, which has the high bit. The name of an argument stands behind
         // two hyphens.
@@ -245,13 +245,12 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
         let blank = windows.equal(b' ');
         let paren = windows.within(b'(', b')');
         let separator = blank | paren | hyphen | dot | windows.equal(b'/');
-        let headers = Headers(windows.within(0xc4, 0xda));
+        let headers = Headers([windows.equal(0xd9), windows.equal(0xda)]);
         if shapes.number {
             let point = dot | windows.equal(b',');
             let groups = Groups {
                 digit,
                 two,
-                letter,
                 zero: windows.equal(b'0'),
                 separator,
                 blank,
@@ -260,6 +259,7 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
                 paren,
                 point,
                 time: colon & two << 1 & colon << 3,
+                no_sign: !(sign | high),
                 headers,
             };
             hits.number = numbers(&groups);
@@ -306,7 +306,6 @@ struct Groups<M> {
     digit: M,
     /// The second digit of two and all behind it.
     two: M,
-    letter: M,
     zero: M,
     /// Blank, hyphen, dot, slash and parentheses.
     separator: M,
@@ -318,18 +317,21 @@ struct Groups<M> {
     point: M,
     /// The colon in front of the seconds of a time.
     time: M,
+    /// What is no sign in front of a value, nor the header of a text.
+    no_sign: M,
     headers: Headers<M>,
 }
 
-/// Headers of strings and binary data with the length in one byte or in two, and what is between them.
+/// Headers of strings with the length in one byte, and in two.
 #[derive(Clone, Copy)]
-struct Headers<M>(M);
+struct Headers<M>([M; 2]);
 
 impl<M: Maps> Headers<M> {
     /// Where `back` bytes in front the length of a string ends, whose bytes may look like anything.
     #[inline(always)]
     fn length(&self, back: i32) -> M {
-        self.0 << (back + 1) | self.0 << (back + 2)
+        let Headers([short, long]) = self;
+        *short << (back + 1) | *long << (back + 2)
     }
 }
 
@@ -407,10 +409,11 @@ fn phones<M: Maps>(of: &Groups<M>) -> M {
     let mobile = three & (blank | of.hyphen) << 3 & two << 4 & of.lead() << 5;
     // "074104 10123", but not "081109 203615"
     let five = four & of.digit << 4 & !(of.digit >> 1) & blank << 5 & six << 6 & of.lead() << 11;
-    // "5551234" and "55512345", at the start of a text or behind a sign, quote or bracket
-    let plain = of.digit | of.letter | of.separator;
-    let seven = four & four << 3 & !(of.digit >> 1);
-    let value = seven & !(plain << 7 & plain << 8 & plain << 9);
+    // "5551234" and "55512345", at the start of a text or not far behind a sign; no fraction
+    let none = of.no_sign;
+    let far = none << 7 & none << 8 & none << 9 & none << 10;
+    let seven = four & four << 3 & !((of.digit | of.hyphen) >> 1);
+    let value = seven & !(far | (two | of.dot) << 7);
     halves | end | middle | tens | area | mobile | five | value
 }
 
