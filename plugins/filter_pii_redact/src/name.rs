@@ -223,7 +223,7 @@ pub(crate) fn name_before(buf: &[u8], at: usize) -> Range<usize> {
 /// Whether the value at `at` stands behind a name for phone numbers: `phone=1234567`,
 /// `"mobile": "1234567"`.
 pub(crate) fn is_named_phone(text: &[u8], at: usize) -> bool {
-    let joint = |b: &u8| matches!(b, b' ' | b'\t' | b'[' | b'"' | b'\'' | b'\\' | b'+');
+    let joint = |b: &u8| matches!(b, b' ' | b'\t' | b'[' | b'"' | b'\'' | b'\\');
     let joints = text[..at].iter().rev().take(6).take_while(|b| joint(b));
     let behind = at - joints.count();
     let Some(sign) = behind.checked_sub(1) else {

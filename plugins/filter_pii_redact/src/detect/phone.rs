@@ -47,8 +47,8 @@ pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) {
     let before = first.start.checked_sub(1).map_or(b' ', |n| i.text[n]);
     let national_too = !matches!(i.settings.phone.style, Style::Nanp | Style::None);
     let signed = matches!(before, b'+' | b'(');
-    let _ = (first.len() > 6 && announced::find_named(i, row))
-        || ((signed || lead == b'0') && international::find(i, row))
+    let _ = ((signed || lead == b'0') && international::find(i, row))
+        || (first.len() > 6 && announced::find_named(i, row))
         || national::north_american(i, row)
         || (first.len() < 3
             && row.group(1).is_some_and(|g| g.len() > 2)

@@ -100,10 +100,11 @@ pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
 /// Digits in one that are the value of a name for phone numbers.
 pub(super) fn find_named(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
     let text = i.text;
-    let Some((start, end)) = row.span(1) else {
+    let Some((digits, end)) = row.span(1) else {
         return false;
     };
-    let named = is_plain(&text[start..end])
+    let start = digits - usize::from(text[..digits].ends_with(b"+"));
+    let named = is_plain(&text[digits..end])
         && (is_named_phone(text, start)
             || (class_of_name(i.key) == NameClass::Phone && is_bare(text)));
     named

@@ -169,9 +169,12 @@ pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
             known.is_some_and(|code| code.value != 1 && is_bare(&code, end - prefix.code, 0))
         }
     };
+    // Brackets around all of a number are not part of it.
+    let inside = !grouped && text[prefix.start] == b'(';
+    let start = prefix.start + usize::from(inside);
     let extended = extension(text, end);
     let free = bounds::right(text, end) != Join::Tight || extended > end;
-    i.report(Id::Phone, prefix.start, extended, written && free)
+    i.report(Id::Phone, start, extended, written && free)
 }
 
 /// Whether `len` digits, code included, are as many as the plan says.
