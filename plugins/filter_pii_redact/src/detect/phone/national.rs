@@ -289,8 +289,14 @@ pub(super) fn trunk(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
                 && matches!(row.gap(5), Some(Gap::Blank | Gap::Dot));
             // "0440.326.991"
             let dots = row.has(const { lengths(&[4, 3, 3]) }) && row.gap(3) == Some(Gap::Dot);
+            // "06-30/139 7061", "06-1/139 7061"
+            let slashed = (row.has(const { lengths(&[2, 2, 3, 4]) })
+                || row.has(const { lengths(&[2, 1, 3, 4]) }))
+                && (row.has_gaps(const { gaps(&[Gap::Hyphen, Gap::Slash, Gap::Blank]) })
+                    || row.has_gaps(const { gaps(&[Gap::Hyphen, Gap::Slash, Gap::Hyphen]) }));
             pairs
                 || dots
+                || slashed
                 || (groups < 5
                     && first.len() < 6
                     && !row.has(const { lengths(&[3, 2, 4]) })
