@@ -109,13 +109,8 @@ pub(crate) const NAMES: &[Tail] = &[
     tail(b"als", b"credentials", &[(b"", Key, false)]),
     tail(b"ial", b"credential", &[(b"", Key, false)]),
     tail(b"yid", b"id", &[(b"accesskey", Key, false)]),
-    // Of signed URLs and requests.
+    // Of signed URLs.
     tail(b"sig", b"sig", &[(b"", Key, false)]),
-    tail(
-        b"ure",
-        b"signature",
-        &[(b"amz", Key, false), (b"goog", Key, false)],
-    ),
     tail(
         b"one",
         b"phone",
@@ -228,7 +223,7 @@ pub(crate) fn name_before(buf: &[u8], at: usize) -> Range<usize> {
 /// Whether the value at `at` stands behind a name for phone numbers: `phone=1234567`,
 /// `"mobile": "1234567"`.
 pub(crate) fn is_named_phone(text: &[u8], at: usize) -> bool {
-    let joint = |b: &u8| matches!(b, b' ' | b'\t' | b'"' | b'\'' | b'\\' | b'+');
+    let joint = |b: &u8| matches!(b, b' ' | b'\t' | b'[' | b'"' | b'\'' | b'\\' | b'+');
     let joints = text[..at].iter().rev().take(6).take_while(|b| joint(b));
     let behind = at - joints.count();
     let Some(sign) = behind.checked_sub(1) else {
@@ -329,7 +324,6 @@ mod tests {
             "API-KEY",
             "authtoken",
             "masterKey",
-            "X-Amz-Signature",
             "sig",
         ] {
             assert_eq!(class_of_name(name.as_bytes()), NameClass::Key, "{name}");

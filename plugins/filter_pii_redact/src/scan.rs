@@ -310,7 +310,7 @@ mod tests {
             ("02-217-8789", Kind::Phone),
             ("074104 10123", Kind::Phone),
             ("0 2049 0495", Kind::Phone),
-            ("5551234", Kind::Phone),
+            ("=5551234", Kind::Phone),
             ("=55512345", Kind::Phone),
             ("\": 55512345", Kind::Phone),
             ("GB82WEST", Kind::Code),

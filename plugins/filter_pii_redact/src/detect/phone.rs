@@ -16,8 +16,8 @@ use crate::name::is_named_phone;
 pub(crate) use plan::Plan;
 use plan::Style;
 
-/// Longest value of a field for phone numbers in which any row of digits is one.
-const FIELD: usize = 64;
+/// Longest text without letters that may be one or more phone numbers.
+const LONGEST: usize = 64;
 
 /// Whether the candidate at `at` needs a closer look: groups of digits do, digits in one only if they
 /// may be the value of a name for phone numbers.
@@ -27,9 +27,15 @@ pub(super) fn plausible(text: &[u8], at: usize) -> bool {
     at - start < 6 || named_plausible(text, start, at + 1)
 }
 
-/// Whether the digits at `start..end` may be the value of a name for phone numbers.
+/// Whether the digits at `start..end` may be the value of a name for phone numbers, which may be that
+/// of the field.
 pub(super) fn named_plausible(text: &[u8], start: usize, end: usize) -> bool {
-    announced::is_plain(&text[start..end]) && (text.len() <= FIELD || is_named_phone(text, start))
+    announced::is_plain(&text[start..end]) && (is_bare(text) || is_named_phone(text, start))
+}
+
+/// Whether a text may be one or more phone numbers and nothing else.
+fn is_bare(text: &[u8]) -> bool {
+    text.len() <= LONGEST && !text.iter().any(u8::is_ascii_alphabetic)
 }
 
 /// Offers the row to every way of writing a phone number that it may be one of.

@@ -14,7 +14,7 @@ use form::Form::{self, AtLeast, Exactly, Own};
 use form::{
     aws, azure_client_secret, azure_shared_key, crc_token, github_pat, gitlab, is_alnum,
     is_alnum_or_hyphen, is_base64, is_hex, is_word_or_hyphen, jwt, openai, private_key, pypi,
-    slack, slack_webhook, stripe, STRIPE,
+    slack, slack_webhook, stripe, url_signature, STRIPE,
 };
 use vendor::{databricks, digital_ocean, sendgrid, sentry, shopify, square, telegram};
 
@@ -37,8 +37,8 @@ const PREFIXES: &[(&[u8], Id, Form)] = &[
     (b"GOCSPX-", Id::GcpKey, Exactly(28, is_word_or_hyphen)),
     (b"AccountKey=", Id::AzureKey, Own(azure_shared_key)),
     (b"SharedAccessKey=", Id::AzureKey, Own(azure_shared_key)),
-    (b"7Q~", Id::AzureKey, Own(azure_client_secret)),
-    (b"8Q~", Id::AzureKey, Own(azure_client_secret)),
+    (b"-Signature=", Id::Secret, Own(url_signature)),
+    (b"Q~", Id::AzureKey, Own(azure_client_secret)),
     (b"ghp_", Id::GithubToken, Own(crc_token)),
     (b"gho_", Id::GithubToken, Own(crc_token)),
     (b"ghu_", Id::GithubToken, Own(crc_token)),
@@ -168,6 +168,7 @@ impl Prefixes {
                 b"_v1_" => b"por".iter().for_each(|kind| add([b'd', b'o', *kind])),
                 [b'k', b'_', ..] => STRIPE.iter().for_each(|kind| add([*kind, b'k', b'_'])),
                 [first, second, third, ..] => add([*first, *second, *third]),
+                // "7Q~", which the tilde tells
                 _ => {}
             }
         }
@@ -253,7 +254,7 @@ impl Prefixes {
                     .is_some_and(|id| id.iter().all(u8::is_ascii_digit))
                     && text[start..].starts_with(b"AA")
             }
-            b'=' => before.ends_with(b"Key"),
+            b'=' => before.ends_with(b"Key") || before.ends_with(b"-Signature"),
             // In front of the secret of a webhook is "B0…", or the number of a workflow.
             b'/' => before.rsplit(|b| *b == b'/').next().is_some_and(|part| {
                 part.starts_with(b"B") || part.len() > 11 && part.iter().all(u8::is_ascii_digit)

@@ -237,9 +237,9 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
         hits.rare = hits.rare | (behind & (ascii << 3 | high << 3 & ascii << 4));
     }
     let pair = hyphen & hyphen << 1;
+    // Colons, equals signs, and what ends the name of an element.
+    let sign = colon | windows.within(b'=', b'>');
     if shapes.assign {
-        // Colons, equals signs, and the end of an element's name; two more are refused later.
-        let sign = windows.within(b':', b'>');
         // A quote or two may stand behind a name; the rest is looked at later. A msgpack key is
         // followed by a header byte, which has the high bit. The name of an argument stands behind
         // two hyphens.
@@ -262,7 +262,6 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
             let groups = Groups {
                 digit,
                 two,
-                letter,
                 zero: windows.equal(b'0'),
                 separator,
                 blank,
@@ -271,6 +270,7 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
                 paren,
                 point,
                 time: colon & two << 1 & colon << 3,
+                no_sign: !(sign | high),
                 headers,
             };
             hits.number = numbers(&groups);
@@ -317,7 +317,6 @@ struct Groups<M> {
     digit: M,
     /// The second digit of two and all behind it.
     two: M,
-    letter: M,
     zero: M,
     /// Blank, hyphen, dot, slash and parentheses.
     separator: M,
@@ -329,6 +328,8 @@ struct Groups<M> {
     point: M,
     /// The colon in front of the seconds of a time.
     time: M,
+    /// What is no sign in front of a value, nor the header of a text.
+    no_sign: M,
     headers: Headers<M>,
 }
 
@@ -420,10 +421,11 @@ fn phones<M: Maps>(of: &Groups<M>) -> M {
     let mobile = three & (blank | of.hyphen) << 3 & two << 4 & of.lead() << 5;
     // "074104 10123", but not "081109 203615"
     let five = four & of.digit << 4 & !(of.digit >> 1) & blank << 5 & six << 6 & of.lead() << 11;
-    // "5551234" and "55512345", at the start of a text or behind a sign, quote or bracket
-    let plain = of.digit | of.letter | of.separator;
-    let seven = four & four << 3 & !(of.digit >> 1);
-    let value = seven & !(plain << 7 & plain << 8 & plain << 9);
+    // "5551234" and "55512345", at the start of a text or not far behind a sign; no fraction
+    let none = of.no_sign;
+    let far = none << 7 & none << 8 & none << 9 & none << 10;
+    let seven = four & four << 3 & !((of.digit | of.hyphen) >> 1);
+    let value = seven & !(far | (two | of.dot) << 7);
     halves | end | middle | tens | area | mobile | five | value
 }
 

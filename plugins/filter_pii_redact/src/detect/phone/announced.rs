@@ -1,8 +1,8 @@
 //! Numbers that a keyword announces.
 
 use super::form::{extension, has_trunk_prefix, is_date, is_free_behind, is_time, take};
+use super::is_bare;
 use super::national::is_area;
-use super::FIELD;
 use crate::catalog::Id;
 use crate::detect::bounds::{self, Join};
 use crate::detect::row::{lengths, Gap, Pattern, Row};
@@ -105,7 +105,7 @@ pub(super) fn find_named(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
     };
     let named = is_plain(&text[start..end])
         && (is_named_phone(text, start)
-            || (text.len() <= FIELD && class_of_name(i.key) == NameClass::Phone));
+            || (class_of_name(i.key) == NameClass::Phone && is_bare(text)));
     named
         && bounds::left(text, start) == Join::Free
         && is_free_behind(i, end)

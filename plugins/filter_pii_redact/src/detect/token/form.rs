@@ -159,6 +159,16 @@ pub(super) fn azure_shared_key(
     (key.len() >= 40).then_some((body, end, valid))
 }
 
+/// `X-Amz-Signature=…`, `X-Goog-Signature=…`: an HMAC or an RSA signature in hexadecimal digits.
+pub(super) fn url_signature(
+    text: &[u8],
+    _start: usize,
+    body: usize,
+) -> Option<(usize, usize, bool)> {
+    let end = run(text, body, is_hex);
+    Some((body, end, end - body >= 64))
+}
+
 /// Client secrets of Entra ID: three characters, `7Q~` or `8Q~`, 31 to 34 characters.
 pub(super) fn azure_client_secret(
     text: &[u8],
@@ -167,7 +177,10 @@ pub(super) fn azure_client_secret(
 ) -> Option<(usize, usize, bool)> {
     let class = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'~' | b'.' | b'-');
     let end = run(text, body, class);
-    let first = start.checked_sub(3)?;
+    let first = start.checked_sub(4)?;
+    if !matches!(text[start - 1], b'7' | b'8') {
+        return None;
+    }
     let valid = (31..=34).contains(&(end - body))
         && text[first..start].iter().all(|b| class(*b))
         && !first.checked_sub(1).is_some_and(|n| class(text[n]))
