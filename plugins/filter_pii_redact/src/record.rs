@@ -465,7 +465,7 @@ impl Rewriter {
             copied = edit.end;
         }
         new.extend_from_slice(&text[copied..]);
-        self.text = new;
+        self.next_text = std::mem::replace(&mut self.text, new);
     }
 
     fn integer(&mut self, place: Place<'_>, at: usize, n: u64, end: usize) -> Flow {

@@ -59,8 +59,22 @@ pub enum Value {
 /// For scalars, strings, binaries and extensions the second number is the end of the value; for
 /// arrays and maps it is where the first element starts. `None`: the buffer ends too early, or
 /// the byte is the reserved `0xc1`.
+#[inline]
 pub fn read(buf: &[u8], at: usize) -> Option<(Value, usize)> {
-    let marker = Marker::from_u8(*buf.get(at)?);
+    // What most of a record is made of.
+    let (start, len) = match *buf.get(at)? {
+        byte @ 0xa0..=0xbf => (at + 1, usize::from(byte & 0x1f)),
+        0xd9 => (at + 2, usize::from(*buf.get(at + 1)?)),
+        byte @ 0x80..=0x8f => return Some((Value::Map(usize::from(byte & 0x0f)), at + 1)),
+        byte @ 0x90..=0x9f => return Some((Value::Array(usize::from(byte & 0x0f)), at + 1)),
+        byte => return read_any(buf, at, byte),
+    };
+    let end = start + len;
+    (end <= buf.len()).then_some((Value::String { start, end }, end))
+}
+
+fn read_any(buf: &[u8], at: usize, byte: u8) -> Option<(Value, usize)> {
+    let marker = Marker::from_u8(byte);
     let body = at + 1;
     let unsigned = |width: usize| big_endian(buf, body, width);
     let signed = |width: usize| -> Option<Value> {

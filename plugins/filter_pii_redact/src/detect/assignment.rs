@@ -85,6 +85,16 @@ fn argument(text: &[u8], at: usize) -> Range<usize> {
     }
 }
 
+/// Whether no name is in front of a sign in raw msgpack, whether or not these bytes are in its text.
+#[inline(always)]
+pub(super) fn is_ruled_out(chunk: &[u8], at: usize) -> bool {
+    match chunk[at] {
+        b':' | b'=' | b'>' => !may_be_named(chunk, at),
+        b';' | b'<' => true,
+        _ => false,
+    }
+}
+
 /// Whether the name in front of the sign at `at`, or that of the argument that starts there, says that
 /// its value is secret.
 #[inline(always)]

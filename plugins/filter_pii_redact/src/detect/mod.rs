@@ -21,11 +21,14 @@ use crate::catalog::{Id, Set};
 use crate::keywords::{Context, Keywords};
 use crate::name::{class_of_name, NameClass};
 use crate::rules::UserRule;
-use crate::scan::{Cursor, Gate, Kind, Runs, Shapes};
+use crate::scan::{Cursor, Gate, Kind, Runs, Shapes, RUN};
 
 pub(crate) use assignment::{credentials, is_secret_value};
 pub(crate) use card::TEST_CARDS;
 pub(crate) use phone::Plan;
+
+/// Bytes of the header of a string, at most.
+const HEADER: usize = 5;
 
 /// What was found, as offsets into the string. `rule` is the detector's [`Id`] as a number, or
 /// behind the last of these the index of a user rule.
@@ -181,6 +184,32 @@ impl Finder {
             _ => 0,
         };
         at < done
+    }
+
+    /// Whether a candidate of raw msgpack is ruled out by the bytes around it, whichever of them are in
+    /// its text.
+    #[inline]
+    pub(crate) fn is_ruled_out(
+        &self,
+        chunk: &[u8],
+        (kind, at): (Kind, usize),
+        runs: impl FnOnce() -> Runs,
+    ) -> bool {
+        match kind {
+            Kind::At => !url::or_email_plausible(chunk, at),
+            Kind::Mac => !network::mac_plausible(chunk, at),
+            Kind::Assign => assignment::is_ruled_out(chunk, at),
+            Kind::Token | Kind::Long => {
+                // The length of the text may look like a part of its first run.
+                let before = at.checked_sub(RUN + HEADER).map(|from| &chunk[from..at]);
+                before.is_some_and(<[u8]>::is_ascii)
+                    && match kind {
+                        Kind::Long => !coin::plausible(chunk, at),
+                        _ => !self.prefixes.plausible(chunk, at, runs()),
+                    }
+            }
+            _ => false,
+        }
     }
 
     /// Whether a candidate in `text` is not ruled out by the bytes around it. `runs` are those of its

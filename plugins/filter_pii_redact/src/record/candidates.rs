@@ -90,12 +90,16 @@ impl Candidates {
         record: &Record,
     ) -> bool {
         self.seek(chunk, record.body);
-        while let Some((kind, at)) = self.next.filter(|next| next.1 < record.end) {
-            if !self
-                .place
-                .text()
-                .is_some_and(|text| (text.0..text.1).contains(&at))
-            {
+        while let Some(next @ (_, at)) = self.next.filter(|next| next.1 < record.end) {
+            let text = self.place.text();
+            if !text.is_some_and(|text| (text.0..text.1).contains(&at)) {
+                if inspector
+                    .finder
+                    .is_ruled_out(chunk, next, || self.cursor.runs(0))
+                {
+                    self.advance(chunk);
+                    continue;
+                }
                 inspector.count_rejected();
                 match place_at(chunk, record.body, at) {
                     Some(place) => self.place = place,
@@ -104,7 +108,7 @@ impl Candidates {
                 inspector.finder.start();
                 self.escaped = None;
             }
-            if self.is_confirmed(&mut inspector.finder, chunk, (kind, at)) {
+            if self.is_confirmed(&mut inspector.finder, chunk, next) {
                 // The look at the record counts again what was refused in this string.
                 inspector.finder.start();
                 self.place = Place::default();

@@ -133,6 +133,17 @@ impl<V: Vector> Windows<'_, V> {
         ])
     }
 
+    #[inline(always)]
+    fn any_of(self, bytes: [u8; 2]) -> V::Maps {
+        let (v, [a, b, c, d]) = (self.0, self.all());
+        v.maps([
+            v.any_of(a, bytes),
+            v.any_of(b, bytes),
+            v.any_of(c, bytes),
+            v.any_of(d, bytes),
+        ])
+    }
+
     /// From `first` to `last`, both included.
     #[inline(always)]
     fn within(self, first: u8, last: u8) -> V::Maps {
@@ -245,7 +256,7 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
         let blank = windows.equal(b' ');
         let paren = windows.within(b'(', b')');
         let separator = blank | paren | hyphen | dot | windows.equal(b'/');
-        let headers = Headers([windows.equal(0xd9), windows.equal(0xda)]);
+        let headers = Headers([windows.any_of([0xc4, 0xd9]), windows.any_of([0xc5, 0xda])]);
         if shapes.number {
             let point = dot | windows.equal(b',');
             let groups = Groups {
@@ -279,8 +290,8 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
     }
     if shapes.long {
         // 26 bytes at least, as far as they are in the window.
-        hits.long = runs(hits.alnum)
-            & !(ahead_4(!hits.alnum) | ahead_4(!hits.alnum) >> 4 | ahead_4(!hits.alnum) >> 6);
+        let end = ahead_4(!hits.alnum);
+        hits.long = runs(hits.alnum) & !(end | end >> 4 | end >> 6);
     }
     if shapes.token {
         let five = pair & pair << 2 & hyphen << 4;
@@ -322,7 +333,7 @@ struct Groups<M> {
     headers: Headers<M>,
 }
 
-/// Headers of strings with the length in one byte, and in two.
+/// Headers of strings and binary data with the length in one byte, and in two.
 #[derive(Clone, Copy)]
 struct Headers<M>([M; 2]);
 
@@ -339,7 +350,8 @@ impl<M: Maps> Groups<M> {
     /// Zeros that start a number, but no seconds.
     #[inline(always)]
     fn lead(&self) -> M {
-        self.zero & (!((self.digit | self.point | self.time) << 1) | self.headers.length(1))
+        let before = (self.digit | self.point | self.time) << 1;
+        self.zero & (!before | self.headers.length(1))
     }
 }
 
