@@ -13,21 +13,52 @@ use crate::worker::Worker;
 
 /// How long a file is not read that looks like a copy, once it has stopped growing.
 const HOLD: Duration = Duration::from_secs(1);
-/// The same in any case: nobody copies logs for longer.
+/// The same however long it grows, and how many bytes a second are copied at least.
 const LONGEST_HOLD: Duration = Duration::from_secs(10);
+const SLOWEST_COPY: u64 = 1 << 20;
 
 impl Worker {
-    /// The file no longer holds what was read from it.
+    /// The file is shorter than it was, or no longer holds what was read from it.
     pub(crate) fn rewritten(&mut self, id: FileId, size: u64) {
-        let Some(file) = self.files.get_mut(&id) else {
+        let Some(file) = self.files.get(&id) else {
             return;
         };
         self.counters.truncations.add(1);
-        if size < file.offset && file.was_cut_to(size).unwrap_or(false) {
-            info!(
-                "{} lost its end: reading on from byte {size}",
-                file.name.display()
-            );
+        let clue = file.clue();
+        let folder = file.path.as_ref().unwrap_or(&file.name).parent();
+        let folder = folder.map(Path::to_owned).unwrap_or_default();
+        let name = file.name.clone();
+        // First of all: many logs begin with the same header again and seem merely cut then.
+        if let Some((path, handle, metadata)) = self.find_copy(&folder, &name, &clue, Some(id)) {
+            self.continue_in_copy(id, &path, handle, &metadata);
+            self.end_stream(id);
+        } else if !self.skip_short_copy(id) && self.lost_its_end(id, size) {
+            return;
+        } else {
+            self.end_text(id);
+            let unread = |file: &Box<Followed>| file.seen.size.saturating_sub(file.offset);
+            self.lost(self.files.get(&id).map_or(0, unread), &name);
+        }
+        info!("{} begins anew", name.display());
+        if let Some(file) = self.files.get_mut(&id) {
+            self.carried -= file.offset - file.lines.start();
+            file.begin_anew();
+            self.changed(id);
+        }
+    }
+
+    /// Goes on with a file that is what it was, up to its end. `false`: it is something else.
+    fn lost_its_end(&mut self, id: FileId, size: u64) -> bool {
+        let Some(file) = self.files.get_mut(&id) else {
+            return false;
+        };
+        if !file.was_cut_to(size).unwrap_or(false) {
+            return false;
+        }
+        let name = file.name.clone();
+        let unread = file.seen.size.saturating_sub(file.offset.max(size));
+        info!("{} lost its end behind byte {size}", name.display());
+        if size < file.offset {
             self.carried -= file.offset - file.lines.start();
             file.lines.cut_to(size);
             self.carried += size - file.lines.start();
@@ -39,35 +70,15 @@ impl Worker {
                 file.tail = Tail::read(handle, size).unwrap_or_default();
             }
             self.changed(id);
-            return;
         }
-        info!("{} begins anew", file.name.display());
-        let clue = file.clue();
-        let folder = file.path.as_ref().unwrap_or(&file.name).parent();
-        let folder = folder.map(Path::to_owned).unwrap_or_default();
-        let name = file.name.clone();
-        match self.find_copy(&folder, &name, &clue, Some(id)) {
-            Some((path, handle, metadata)) => {
-                self.continue_in_copy(id, &path, handle, &metadata);
-                self.end_stream(id);
-            }
-            None => {
-                self.skip_short_copy(id);
-                self.end_text(id);
-                let lost = self
-                    .files
-                    .get(&id)
-                    .map_or(0, |file| file.seen.size.saturating_sub(file.offset));
-                if lost > 0 {
-                    self.counters.lost_bytes.add(lost);
-                    warn!("{}: {lost} bytes were overwritten unread", name.display());
-                }
-            }
-        }
-        if let Some(file) = self.files.get_mut(&id) {
-            self.carried -= file.offset - file.lines.start();
-            file.begin_anew();
-            self.changed(id);
+        self.lost(unread, &name);
+        true
+    }
+
+    fn lost(&self, bytes: u64, name: &Path) {
+        if bytes > 0 {
+            self.counters.lost_bytes.add(bytes);
+            warn!("{}: {bytes} bytes were overwritten unread", name.display());
         }
     }
 
@@ -158,9 +169,10 @@ impl Worker {
     }
 
     /// Held files that hold less than what was read of the truncated file: all of it was read.
-    fn skip_short_copy(&mut self, original: FileId) {
+    /// `false`: there are none.
+    fn skip_short_copy(&mut self, original: FileId) -> bool {
         let Some(other) = self.files.get(&original) else {
-            return;
+            return false;
         };
         let copies: Vec<FileId> = self
             .held
@@ -176,7 +188,8 @@ impl Worker {
             })
             .copied()
             .collect();
-        for id in copies {
+        for id in &copies {
+            let id = *id;
             self.held.retain(|other| *other != id);
             if let Some(file) = self.files.get_mut(&id) {
                 info!("{} is a copy of what was read", file.name.display());
@@ -190,6 +203,7 @@ impl Worker {
                 self.changed(id);
             }
         }
+        !copies.is_empty()
     }
 
     // Copies in the making: `copytruncate` with a pattern that matches the copy too.
@@ -234,9 +248,9 @@ impl Worker {
                 self.files.get(id).is_none_or(|file| {
                     file.held.as_ref().is_none_or(|held| {
                         let original = self.files.get(&held.original);
+                        let original = original.filter(|other| begins_like(file, other));
                         held.grown.elapsed() >= HOLD
-                            || held.since.elapsed() >= LONGEST_HOLD
-                            || !original.is_some_and(|other| begins_like(file, other))
+                            || original.is_none_or(|o| held.since.elapsed() >= longest_hold(o))
                     })
                 })
             })
@@ -262,6 +276,11 @@ impl Worker {
             self.give_turn(id);
         }
     }
+}
+
+/// How long copying it may take.
+fn longest_hold(original: &Followed) -> Duration {
+    LONGEST_HOLD + Duration::from_secs(original.seen.size / SLOWEST_COPY)
 }
 
 /// Whether both have the same first bytes, as far as the shorter one goes.
@@ -307,7 +326,93 @@ pub(crate) fn related(original: &Path, path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::FileExt as _;
+
     use super::*;
+    use crate::steps::Steps;
+
+    /// Long enough for everything that a worker waits for.
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_file_that_was_truncated_before_anything_was_read_goes_on_in_its_copy() {
+        for pattern in ["a.log", "a.log*"] {
+            let mut steps = Steps::new(pattern);
+            steps.append("a.log", "one\ntwo\n");
+            steps.told();
+            steps.copy("a.log", "a.log.1");
+            steps.cut("a.log", 0);
+            steps.told();
+            steps.append("a.log", "three\n");
+            steps.round();
+            steps.round_after(LONG);
+            steps.lines.sort();
+            assert_eq!(steps.lines, ["one", "three", "two"], "{pattern}");
+            assert_eq!(steps.lost(), 0);
+        }
+    }
+
+    #[test]
+    fn what_begins_with_the_same_header_after_its_truncation_goes_on_in_its_copy() {
+        for pattern in ["a.log", "a.log*"] {
+            let mut steps = Steps::new(pattern);
+            steps.append("a.log", "header\none\n");
+            steps.round();
+            steps.append("a.log", "two\n");
+            steps.copy("a.log", "a.log.1");
+            steps.cut("a.log", 0);
+            steps.append("a.log", "header\n");
+            steps.round();
+            steps.append("a.log", "three\n");
+            steps.round();
+            steps.round_after(LONG);
+            steps.lines.sort();
+            let all = ["header", "header", "one", "three", "two"];
+            assert_eq!(steps.lines, all, "{pattern}");
+            assert_eq!(steps.lost(), 0);
+        }
+    }
+
+    #[test]
+    fn unread_bytes_that_a_truncation_takes_are_counted_wherever_it_cuts() {
+        for (read, size, lost) in [
+            (0, 0, 14),
+            (0, 4, 10),
+            (8, 0, 6),
+            (8, 4, 6),
+            (8, 8, 6),
+            (8, 10, 4),
+        ] {
+            let mut steps = Steps::new("a.log");
+            steps.append("a.log", &"one\ntwo\nthree\n"[..read]);
+            steps.round();
+            steps.append("a.log", &"one\ntwo\nthree\n"[read..]);
+            steps.told();
+            steps.cut("a.log", size);
+            steps.round();
+            assert_eq!(steps.lost(), lost, "cut to {size}, {read} bytes were read");
+            assert_eq!(steps.worker.counters.truncations.get(), 1);
+            steps.append("a.log", "|four\n");
+            steps.round();
+            let last = steps.lines.last().map(String::as_str);
+            assert!(last.is_some_and(|line| line.ends_with("|four")), "{last:?}");
+        }
+    }
+
+    #[test]
+    fn a_large_copy_is_held_for_as_long_as_it_may_take() {
+        let mut steps = Steps::prepared("a.log*", &[("read_from_head", "off")], |dir| {
+            let log = File::create(dir.path().join("a.log")).unwrap();
+            log.write_all_at("one\n".repeat(64).as_bytes(), 0).unwrap();
+            // As much as takes a while to copy.
+            log.set_len(100 << 20).unwrap();
+        });
+        for _ in 0..9 {
+            steps.append("a.log.1", "one\n");
+            steps.round_after(Duration::from_secs(10));
+            assert!(steps.lines.is_empty(), "{:?}", steps.lines);
+        }
+    }
 
     #[test]
     fn rotated_names_lead_to_their_original() {

@@ -2,6 +2,7 @@
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -99,6 +100,17 @@ pub(crate) struct Followed {
     pub(crate) read: u64,
 }
 
+/// What reading a block came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Block {
+    /// There is nothing at the moment.
+    End,
+    /// Where it is in the buffer.
+    Text(Range<usize>),
+    /// What was read before is not there any more.
+    Rewritten,
+}
+
 /// A file whose text goes on in a copy.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Continued {
@@ -168,17 +180,25 @@ impl Followed {
         self.seen.size.max(self.offset) - self.lines.start()
     }
 
-    /// Reads the next block into `buffer`; 0: there is nothing at the moment.
-    pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    /// Reads the next block into `buffer`, behind what was read last: the same call tells whether
+    /// that is still there.
+    pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<Block> {
         let Some(handle) = &self.handle else {
-            return Ok(0);
+            return Ok(Block::End);
         };
-        loop {
-            match handle.read_at(buffer, self.offset) {
+        let before = self.tail.bytes();
+        let start = self.offset.saturating_sub(before.len() as u64);
+        let length = loop {
+            match handle.read_at(buffer, start) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return result,
+                result => break result?,
             }
-        }
+        };
+        Ok(match buffer[..length].strip_prefix(before) {
+            Some([]) => Block::End,
+            Some(_) => Block::Text(before.len()..length),
+            None => Block::Rewritten,
+        })
     }
 
     /// What the file's bytes are, and whether that was taken for something else until now.
@@ -218,21 +238,25 @@ impl Followed {
         Ok(head[..length] == self.head[..known])
     }
 
-    /// Whether the file, now `size` bytes long, is not what it was when it was read.
+    /// Whether the file, now `size` bytes long, is shorter than it was, or not what was read.
     pub(crate) fn is_rewritten(&self, size: u64) -> bool {
-        let holds = || self.holds_what_was_read().unwrap_or(true);
-        self.handle.is_some() && self.offset > 0 && (size < self.offset || !holds())
+        let shrunk = size < self.seen.size.max(self.offset);
+        self.handle.is_some() && (shrunk || !self.holds_what_was_read().unwrap_or(true))
     }
 
-    /// Whether a file that is now `size` bytes long, shorter than what was read, merely lost its end.
+    /// Whether a file that is now `size` bytes long, shorter than it was, merely lost its end.
     pub(crate) fn was_cut_to(&self, size: u64) -> io::Result<bool> {
         let Some(handle) = &self.handle else {
             return Ok(false);
         };
+        if size == 0 || size >= self.seen.size.max(self.offset) {
+            return Ok(false);
+        }
         let known = self.head.len().min(size as usize);
         let mut head = [0; HEAD];
         let length = read_full(handle, &mut head[..known], 0)?;
-        Ok(size > 0 && length == known && head[..known] == self.head[..known])
+        let same_head = length == known && head[..known] == self.head[..known];
+        Ok(same_head && (size < self.offset || self.holds_what_was_read()?))
     }
 
     /// Takes in more of the file's head as the file grows.

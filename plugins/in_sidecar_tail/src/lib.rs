@@ -37,6 +37,8 @@ mod removal;
 mod rotation;
 mod saving;
 mod state;
+#[cfg(test)]
+mod steps;
 mod tag;
 mod takeover;
 mod watch;

@@ -8,7 +8,7 @@ use tracing::{info, warn};
 
 use crate::counters::Trouble;
 use crate::encode::Batch;
-use crate::followed::{FileId, Followed};
+use crate::followed::{Block, FileId, Followed};
 use crate::lines::Limits;
 use crate::options::Options;
 use crate::queue::{Item, Shared};
@@ -68,9 +68,15 @@ impl Worker {
         };
         let turn_end = file.offset.saturating_add(turn);
         while file.offset < turn_end {
-            let length = match file.read(&mut self.block) {
-                Ok(0) => return false,
-                Ok(length) => length,
+            let place = match file.read(&mut self.block) {
+                Ok(Block::Text(place)) => place,
+                Ok(Block::End) => return false,
+                // A network filesystem's answer may be older than what was read.
+                Ok(Block::Rewritten) if file.remote => return false,
+                Ok(Block::Rewritten) => {
+                    self.look(id, true);
+                    return true;
+                }
                 Err(error) => {
                     if !file.failing {
                         self.counters.error(Trouble::Read);
@@ -93,7 +99,9 @@ impl Worker {
                 shared,
                 ..
             } = self;
-            let mut text = &block[..length];
+            let full = place.end == block.len();
+            let mut text = &block[place];
+            let length = text.len();
             let (code, recode) = file.recognise(options.source);
             file.offset += length as u64;
             file.seen.size = file.seen.size.max(file.offset);
@@ -151,7 +159,7 @@ impl Worker {
                     return true;
                 }
             }
-            if length < self.block.len() && self.draining.is_none() {
+            if !full && self.draining.is_none() {
                 // The end, as far as the kernel said; a later write is a change of its own.
                 return false;
             }

@@ -329,6 +329,25 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
+    use crate::steps::Steps;
+
+    #[test]
+    fn what_was_rewritten_between_a_look_and_a_read_is_not_mixed_with_what_was_there() {
+        let mut steps = Steps::new("a.log");
+        steps.append("a.log", "one\ntwo\n");
+        steps.round();
+        steps.append("a.log", "three\n");
+        steps.told();
+        steps.copy("a.log", "a.log.1");
+        steps.cut("a.log", 0);
+        steps.append("a.log", "four, longer than what was there\nfive\n");
+        steps.read();
+        steps.round();
+        steps.lines.sort();
+        let four = "four, longer than what was there";
+        assert_eq!(steps.lines, ["five", four, "one", "three", "two"]);
+        assert_eq!(steps.lost(), 0);
+    }
 
     /// A worker that has read the file at `path`, as if that were on a network filesystem.
     fn far_away(path: &Path) -> (Worker, FileId) {

@@ -19,7 +19,7 @@ use crate::delivery::LOOK;
 use crate::discovery::Listings;
 use crate::encode::{Batch, Encoder};
 use crate::followed::{FileId, Followed};
-use crate::identity::Identity;
+use crate::identity::{Identity, TAIL};
 use crate::options::Options;
 use crate::queue::{Item, Row, Shared};
 use crate::saving::Saving;
@@ -125,7 +125,7 @@ impl Worker {
             encoder: Encoder::new(&options, format),
             tag_template: tag.filter(has_pattern).map(str::to_owned),
             saving: Saving::new(&options),
-            block: vec![0; options.block],
+            block: vec![0; TAIL + options.block],
             options,
             shared,
             counters,
