@@ -23,6 +23,7 @@ mod followed;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod handles;
 mod host_multiline;
 mod host_parser;
 mod identity;
