@@ -375,7 +375,7 @@ impl Worker {
                 let (offset, name) = (Some(entry.clue.offset), Some(entry.path.clone()));
                 let id = self.follow(path, identity, file, &metadata, offset, name);
                 // It has no name: it is read to its end like a deleted file.
-                self.gone(path);
+                self.gone(path, true);
                 self.drain_too(id);
             }
             Err(error) => {

@@ -36,8 +36,7 @@ impl Worker {
             return;
         } else {
             self.end_text(id);
-            let unread = |file: &Box<Followed>| file.seen.size.saturating_sub(file.offset);
-            self.lost(self.files.get(&id).map_or(0, unread), &name);
+            self.lost(self.files.get(&id).map_or(0, |file| file.ahead()), &name);
         }
         info!("{} begins anew", name.display());
         if let Some(file) = self.files.get_mut(&id) {

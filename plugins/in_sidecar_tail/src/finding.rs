@@ -53,6 +53,8 @@ impl Worker {
 
     pub(crate) fn changes(&mut self) {
         while self.some_changes() {}
+        self.miss_unseen();
+        self.find_strays(false);
     }
 
     /// Looks into a buffer full of events. `false`: there are no more.
@@ -71,18 +73,21 @@ impl Worker {
             match change {
                 Change::Written(path) => {
                     let known = self.by_path.get(path.as_path());
-                    let id = known.or(self.by_target.get(&path));
+                    let id = known.or(self.by_target.get(path.as_path()));
                     match id.copied() {
                         Some(id) => self.look(id, true),
-                        None => self.appeared(&path),
+                        None if self.options.globs.matches(&path) => {
+                            self.consider(&path);
+                        }
+                        None => {}
                     }
                 }
                 Change::Appeared(path) => {
                     self.recheck_target(&path);
                     self.appeared(&path);
                 }
-                Change::Gone(path) => {
-                    self.recheck(&path);
+                Change::Gone { path, deleted } => {
+                    self.recheck(&path, deleted);
                     self.recheck_target(&path);
                 }
                 Change::Renamed(from, to) => {
@@ -104,14 +109,9 @@ impl Worker {
     }
 
     /// A name has come into a watched folder.
-    fn appeared(&mut self, path: &Path) {
-        if self.options.globs.matches(path) && !self.consider(path) && self.trouble_free(path) {
-            self.trouble(
-                Trouble::Missed,
-                path,
-                "it was gone before it could be opened",
-            );
-            self.troubles.remove(&(Trouble::Missed, path.to_owned()));
+    pub(crate) fn appeared(&mut self, path: &Path) {
+        if self.options.globs.matches(path) && !self.consider(path) {
+            self.unseen(path);
         }
     }
 
@@ -121,17 +121,20 @@ impl Worker {
             .and_then(|m| self.by_identity.get(&Identity::of(&m)).copied());
         match known {
             Some(id) => {
-                self.counters.rotations.add(1);
+                // Unless that was counted when it was not found at its path.
+                let at_path = self.files.get(&id).is_some_and(|file| file.path.is_some());
+                self.counters.rotations.add(u64::from(at_path));
                 self.moved(id, to);
                 self.look(id, true);
             }
-            None => self.appeared(to),
+            None => self.renamed_unseen(from, to),
         }
-        self.recheck(from);
+        self.recheck(from, false);
     }
 
-    /// Something happened to the name of a followed file: what is there now?
-    pub(crate) fn recheck(&mut self, path: &Path) {
+    /// Something happened to the name of a followed file: what is there now? `deleted`: the name
+    /// was deleted, so the file was not renamed.
+    pub(crate) fn recheck(&mut self, path: &Path, deleted: bool) {
         let Some(id) = self.by_path.get(path).copied() else {
             return;
         };
@@ -143,7 +146,7 @@ impl Worker {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 self.trouble(Trouble::Open, path, &error.to_string());
             }
-            _ => self.gone(path),
+            _ => self.gone(path, deleted),
         }
     }
 
@@ -154,7 +157,7 @@ impl Worker {
             .get(target)
             .and_then(|id| self.files.get(id)?.path.clone());
         if let Some(link) = link {
-            self.recheck(&link);
+            self.recheck(&link, false);
         }
     }
 
@@ -198,6 +201,7 @@ impl Worker {
         if !self.scanned {
             self.recover_unclaimed();
         }
+        self.find_strays(true);
         self.settle_held();
         self.retire();
         self.settle_compressed(false);
@@ -276,6 +280,7 @@ impl Worker {
         for id in ids {
             self.check(id);
         }
+        self.find_strays(false);
         self.settle_held();
         self.retire();
     }
@@ -314,7 +319,7 @@ impl Worker {
         };
         match fs::metadata(&path) {
             Ok(metadata) if self.is_file(id, &metadata) => self.look(id, false),
-            _ => self.recheck(&path),
+            _ => self.recheck(&path, false),
         }
         let too_old = self.options.ignore_active_older
             && self.files.get(&id).is_some_and(|file| {
@@ -340,6 +345,11 @@ impl Worker {
     /// Follows the file at `path` if it is a new one, and reads it if it has grown.
     /// `false`: there is no such file.
     pub(crate) fn consider(&mut self, path: &Path) -> bool {
+        self.consider_as(path, None)
+    }
+
+    /// The same, under the name that the file had.
+    pub(crate) fn consider_as(&mut self, path: &Path, named: Option<&Path>) -> bool {
         let metadata = match fs::metadata(path) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return false,
@@ -379,6 +389,7 @@ impl Worker {
                         return true;
                     }
                     let (entry, name) = self.position_of(path, &identity, &handle, &metadata);
+                    let name = name.or_else(|| named.map(Arc::from));
                     self.follow(path, identity, handle, &metadata, entry, name);
                 }
                 true
@@ -420,7 +431,7 @@ impl Worker {
         position: Option<u64>,
         name: Option<Arc<Path>>,
     ) -> FileId {
-        self.gone(path);
+        self.gone(path, false);
         let from_head = if self.scanned {
             self.options.read_new_from_head
         } else {
@@ -473,11 +484,7 @@ impl Worker {
 
     /// Watches where a symbolic link points to.
     fn follow_link(&mut self, id: FileId, path: &Path) {
-        let is_link = fs::symlink_metadata(path).is_ok_and(|m| m.is_symlink());
-        if let Some(file) = self.files.get_mut(&id) {
-            file.symlink = is_link;
-        }
-        if !is_link {
+        if !fs::symlink_metadata(path).is_ok_and(|m| m.is_symlink()) {
             return;
         }
         if let Ok(target) = fs::canonicalize(path) {
@@ -486,6 +493,10 @@ impl Worker {
                 if self.polled_folders.contains(folder) {
                     self.polled.insert(id);
                 }
+            }
+            let target: Arc<Path> = target.into();
+            if let Some(file) = self.files.get_mut(&id) {
+                file.target = Some(target.clone());
             }
             self.by_target.insert(target, id);
         }

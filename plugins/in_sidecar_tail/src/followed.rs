@@ -51,8 +51,8 @@ pub(crate) struct Followed {
     pub(crate) polled: bool,
     /// It is on a network filesystem, whose answers may be old.
     pub(crate) remote: bool,
-    /// Its path is a symbolic link.
-    pub(crate) symlink: bool,
+    /// What its path points to, if that is a symbolic link.
+    pub(crate) target: Option<Arc<Path>>,
     pub(crate) handle: Option<File>,
     pub(crate) seen: Seen,
     /// Offset of the next byte to read.
@@ -141,7 +141,7 @@ impl Followed {
             rotated: false,
             polled: false,
             remote: false,
-            symlink: false,
+            target: None,
             handle: None,
             seen: Seen::default(),
             offset,
@@ -173,6 +173,11 @@ impl Followed {
     pub(crate) fn parts_of(&self) -> Identity {
         let continued = self.continues.as_ref();
         continued.map_or(self.identity, |continued| continued.parts_of)
+    }
+
+    /// Bytes that are known to be there and were not read.
+    pub(crate) fn ahead(&self) -> u64 {
+        self.seen.size.saturating_sub(self.offset)
     }
 
     /// Bytes that are known to be there and that no record stands for.

@@ -41,7 +41,7 @@ impl Worker {
             }
             // Another file is there, or none.
             _ => {
-                self.recheck(&path);
+                self.recheck(&path, false);
                 false
             }
         }

@@ -40,6 +40,7 @@ mod saving;
 mod state;
 #[cfg(test)]
 mod steps;
+mod strays;
 mod tag;
 mod takeover;
 mod watch;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tracing::{debug, warn};
+use tracing::debug;
 
 use crate::compressed::MAGIC;
 use crate::followed::{self, FileId, Followed, Seen};
@@ -70,8 +70,7 @@ impl Worker {
             if file.path.is_none() {
                 if second {
                     // Some answer for the new file of that name.
-                    let lost = file.seen.size.saturating_sub(file.offset);
-                    self.counters.lost_bytes.add(lost);
+                    self.counters.lost_bytes.add(file.ahead());
                     self.let_go(id);
                 }
                 return;
@@ -86,7 +85,7 @@ impl Worker {
                 Reopened::Replaced(path) => {
                     // The handle holds neither the old file nor surely the new one.
                     self.close(id);
-                    self.gone(&path);
+                    self.gone(&path, false);
                     self.consider(&path);
                     return;
                 }
@@ -178,7 +177,7 @@ impl Worker {
                 self.by_path.remove(&old);
             }
         }
-        self.gone(path);
+        self.gone(path, false);
         let Some(file) = self.files.get_mut(&id) else {
             return;
         };
@@ -204,12 +203,13 @@ impl Worker {
         }
     }
 
-    /// The file that was at `path` is not there any more; its handle is read to the end.
-    pub(crate) fn gone(&mut self, path: &Path) {
+    /// The file that was at `path` is not there any more: its handle is read to the end, or it is
+    /// looked for. `deleted`: it was not renamed.
+    pub(crate) fn gone(&mut self, path: &Path, deleted: bool) {
         let Some(id) = self.by_path.remove(path) else {
             return;
         };
-        self.by_target.retain(|_, other| *other != id);
+        let target = self.forget_target(id);
         let Some(file) = self.files.get_mut(&id) else {
             return;
         };
@@ -221,14 +221,21 @@ impl Worker {
         self.counters.rotations.add(1);
         if file.handle.is_some() {
             self.look(id, true);
-            return;
+        } else {
+            // The link was, not what it points to.
+            let deleted = deleted && target.is_none();
+            let place = target.as_deref().unwrap_or(path).to_owned();
+            self.stray(id, place, deleted);
         }
-        let lost = file.seen.size.saturating_sub(file.offset);
-        if lost > 0 {
-            warn!("{}: deleted with {lost} unread bytes", path.display());
-            self.counters.lost_bytes.add(lost);
+    }
+
+    /// Its path is no symbolic link to it any more; where that pointed to.
+    fn forget_target(&mut self, id: FileId) -> Option<Arc<Path>> {
+        let target = self.files.get_mut(&id)?.target.take()?;
+        if self.by_target.get(&target) == Some(&id) {
+            self.by_target.remove(&target);
         }
-        self.let_go(id);
+        Some(target)
     }
 
     /// Lets go of files that left their path and had nothing new for `rotate_wait`.
@@ -251,8 +258,9 @@ impl Worker {
             .iter()
             .filter(|id| {
                 self.files.get(id).is_some_and(|file| {
+                    let stray = file.path.is_none() && file.handle.is_none();
                     let quiet = file.since.elapsed() >= wait;
-                    !file.queued && file.held.is_none() && quiet
+                    !file.queued && file.held.is_none() && quiet && !stray
                 })
             })
             .copied()
@@ -267,7 +275,7 @@ impl Worker {
     }
 
     /// A file is read to its end and not followed any longer.
-    fn let_go(&mut self, id: FileId) {
+    pub(crate) fn let_go(&mut self, id: FileId) {
         self.end_text(id);
         self.flush();
         if let Some(file) = self.files.get(&id) {
@@ -293,7 +301,7 @@ impl Worker {
         self.detached.retain(|other| *other != id);
         self.held.retain(|other| *other != id);
         self.polled.remove(&id);
-        self.by_target.retain(|_, other| *other != id);
+        self.forget_target(id);
         let Some(file) = self.files.get_mut(&id) else {
             return;
         };
@@ -389,7 +397,7 @@ mod tests {
         // The same of a file that has left its path, and whose rest is still to come.
         let mut writer = File::options().append(true).open(&path).unwrap();
         fs::remove_file(&path).unwrap();
-        worker.gone(&path);
+        worker.gone(&path, true);
         worker.looked(id, true, stale);
         writer.write_all(b"three\n").unwrap();
         worker.look(id, true);

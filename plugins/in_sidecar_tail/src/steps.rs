@@ -9,6 +9,7 @@ use std::time::Duration;
 use flb_sidecar_sdk::event;
 use tempfile::TempDir;
 
+use crate::counters::Trouble;
 use crate::queue::Item;
 use crate::worker::Worker;
 
@@ -127,6 +128,11 @@ impl Steps {
         for id in ids {
             self.worker.close(id);
         }
+    }
+
+    /// How many were gone before they could be opened.
+    pub(crate) fn missed(&self) -> u64 {
+        self.worker.counters.errors(Trouble::Missed)
     }
 
     pub(crate) fn lost(&self) -> u64 {

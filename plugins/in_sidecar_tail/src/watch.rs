@@ -17,8 +17,8 @@ pub(crate) enum Change {
     Written(PathBuf),
     /// A name appeared: created, linked or renamed to.
     Appeared(PathBuf),
-    /// A name is gone: deleted or renamed away.
-    Gone(PathBuf),
+    /// A name is gone: deleted, or renamed to where nobody looks.
+    Gone { path: PathBuf, deleted: bool },
     /// A file was renamed between watched folders, or inside one.
     Renamed(PathBuf, PathBuf),
     /// Folders came or went: only a scan sorts that out.
@@ -102,7 +102,10 @@ impl Watches {
                         change(Change::Renamed(from, to.clone()));
                         continue;
                     }
-                    _ => change(Change::Gone(from)),
+                    _ => change(Change::Gone {
+                        path: from,
+                        deleted: false,
+                    }),
                 }
             }
             if flags.intersects(ReadFlags::IGNORED) {
@@ -121,12 +124,18 @@ impl Watches {
                     moved_from = Some((event.cookie(), path));
                     continue;
                 }
-                Some(path) => Change::Gone(path),
+                Some(path) => Change::Gone {
+                    path,
+                    deleted: true,
+                },
                 None => Change::Folders,
             });
         }
         if let Some((_, from)) = moved_from {
-            change(Change::Gone(from));
+            change(Change::Gone {
+                path: from,
+                deleted: false,
+            });
         }
         more
     }

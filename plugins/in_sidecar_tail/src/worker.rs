@@ -23,6 +23,7 @@ use crate::identity::{Identity, TAIL};
 use crate::options::Options;
 use crate::queue::{Item, Row, Shared};
 use crate::saving::Saving;
+use crate::strays::{Stray, Unseen};
 use crate::watch::Watches;
 
 /// How often files are looked at of whose changes nobody tells.
@@ -53,13 +54,16 @@ pub(crate) struct Worker {
     pub(crate) by_identity: HashMap<Identity, FileId>,
     pub(crate) by_path: HashMap<Arc<Path>, FileId>,
     /// Targets of symbolic links.
-    pub(crate) by_target: HashMap<PathBuf, FileId>,
+    pub(crate) by_target: HashMap<Arc<Path>, FileId>,
     pub(crate) next_id: u64,
     pub(crate) open_handles: usize,
     /// No open file was read to its end when it was last looked for one, nor since.
     pub(crate) none_idle: bool,
     /// Files that left their path.
     pub(crate) detached: Vec<FileId>,
+    /// Those of them that were closed and are looked for.
+    pub(crate) strays: Vec<Stray>,
+    pub(crate) unseen: Unseen,
     /// Rotated files whose last line is not known to be complete.
     pub(crate) rotating: Vec<FileId>,
     /// Files that are not read before it is settled whether they are copies.
@@ -141,6 +145,8 @@ impl Worker {
             open_handles: 0,
             none_idle: false,
             detached: Vec::new(),
+            strays: Vec::new(),
+            unseen: Unseen::default(),
             rotating: Vec::new(),
             held: Vec::new(),
             polled: HashSet::new(),
@@ -291,7 +297,7 @@ impl Worker {
             .turns
             .iter()
             .filter_map(|id| self.files.get(id))
-            .map(|file| file.seen.size.saturating_sub(file.offset))
+            .map(|file| file.ahead())
             .sum();
         let oldest = self
             .turns

@@ -1,0 +1,250 @@
+//! Files that have left their path: those that were closed at that time, and those that were never
+//! seen at it.
+//!
+//! A file that is closed is known by its path alone. The kernel tells of renames in order, but
+//! what is found at a path may be further than what it has told so far.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tracing::warn;
+
+use crate::counters::Trouble;
+use crate::followed::FileId;
+use crate::identity::Identity;
+use crate::saving::list;
+use crate::worker::Worker;
+
+/// A file that left its path while it was closed.
+#[derive(Debug)]
+pub(crate) struct Stray {
+    id: FileId,
+    /// Where it was last: behind the link, if its path was one.
+    place: PathBuf,
+    /// It was deleted: it can only be there under a name that a scan will find.
+    deleted: bool,
+}
+
+/// Files that are not known, as far as the kernel has told of them.
+#[derive(Debug, Default)]
+pub(crate) struct Unseen {
+    /// Where they came to be and are not.
+    created: HashSet<PathBuf>,
+    /// Where they were renamed to.
+    renamed: HashSet<PathBuf>,
+}
+
+impl Worker {
+    /// A file has come that matches and is not there any more.
+    pub(crate) fn unseen(&mut self, path: &Path) {
+        self.unseen.created.insert(path.to_owned());
+    }
+
+    /// Something that is not known was renamed. It is read wherever it is now, if its path was one
+    /// that is followed.
+    pub(crate) fn renamed_unseen(&mut self, from: &Path, to: &Path) {
+        let wanted = self.unseen.renamed.remove(from) || self.options.globs.matches(from);
+        if wanted {
+            // That may be further already.
+            self.unseen.renamed.insert(to.to_owned());
+        }
+        if self.options.globs.matches(to) {
+            self.appeared(to);
+        } else if wanted {
+            self.consider_as(to, Some(from));
+        }
+        if self.unseen.created.remove(from) && !self.by_path.contains_key(to) {
+            self.unseen.created.insert(to.to_owned());
+        }
+    }
+
+    /// All that the kernel had to tell is known: what is not known now is gone.
+    pub(crate) fn miss_unseen(&mut self) {
+        self.unseen.renamed.clear();
+        for path in std::mem::take(&mut self.unseen.created) {
+            if !self.by_path.contains_key(path.as_path()) && self.trouble_free(&path) {
+                let text = "it was gone before it could be opened";
+                self.trouble(Trouble::Missed, &path, text);
+                self.troubles.remove(&(Trouble::Missed, path));
+            }
+        }
+    }
+
+    /// A file that was at `place` is not there any more, and it is closed.
+    pub(crate) fn stray(&mut self, id: FileId, place: PathBuf, deleted: bool) {
+        self.strays.push(Stray { id, place, deleted });
+    }
+
+    /// Looks for files where they may have been renamed to; `scanned`: deleted ones have had their
+    /// chance, too.
+    pub(crate) fn find_strays(&mut self, scanned: bool) {
+        let mut listings = HashMap::new();
+        for stray in std::mem::take(&mut self.strays) {
+            let Some(file) = self.files.get(&stray.id) else {
+                continue;
+            };
+            if file.path.is_some() || file.retired {
+                continue;
+            }
+            if stray.deleted && !scanned {
+                self.strays.push(stray);
+                continue;
+            }
+            let identity = file.identity;
+            match find(&stray, &identity, &mut listings) {
+                Some(path) => {
+                    self.moved(stray.id, &path);
+                    self.look(stray.id, true);
+                }
+                None => self.lose(&stray),
+            }
+        }
+    }
+
+    fn lose(&mut self, stray: &Stray) {
+        let unread = self.files.get(&stray.id).map_or(0, |file| file.ahead());
+        if unread > 0 {
+            warn!(
+                "{}: deleted with {unread} unread bytes",
+                stray.place.display()
+            );
+            self.counters.lost_bytes.add(unread);
+        }
+        self.let_go(stray.id);
+    }
+}
+
+/// Where the file is now.
+fn find(
+    stray: &Stray,
+    identity: &Identity,
+    listings: &mut HashMap<PathBuf, HashMap<u64, PathBuf>>,
+) -> Option<PathBuf> {
+    let is_it = |path: &Path| fs::metadata(path).is_ok_and(|m| Identity::of(&m) == *identity);
+    if stray.deleted {
+        return None;
+    }
+    if is_it(&stray.place) {
+        return Some(stray.place.clone());
+    }
+    let folder = stray.place.parent()?;
+    let listing = listings
+        .entry(folder.to_owned())
+        .or_insert_with(|| list(folder));
+    let path = listing.get(&identity.inode)?;
+    is_it(path).then(|| path.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use crate::steps::Steps;
+
+    #[test]
+    fn a_closed_file_is_read_on_wherever_it_was_renamed_to() {
+        for inotify in ["on", "off"] {
+            for pattern in ["a.log", "a.log*"] {
+                let mut steps = Steps::prepared(pattern, &[("inotify_watcher", inotify)], |_| {});
+                steps.append("a.log", "one\n");
+                steps.round();
+                let mut all = vec!["one".to_owned()];
+                for n in 1..5 {
+                    steps.close_all();
+                    steps.append("a.log", &format!("late {n}\n"));
+                    for generation in (1..n).rev() {
+                        let next = format!("a.log.{}", generation + 1);
+                        steps.rename(&format!("a.log.{generation}"), &next);
+                    }
+                    steps.rename("a.log", "a.log.1");
+                    steps.append("a.log", &format!("new {n}\n"));
+                    steps.round();
+                    all.extend([format!("late {n}"), format!("new {n}")]);
+                }
+                steps.lines.sort();
+                all.sort();
+                assert_eq!(steps.lines, all, "{pattern}, inotify {inotify}");
+                assert_eq!(steps.lost(), 0);
+            }
+        }
+    }
+
+    #[test]
+    fn what_comes_and_is_renamed_before_it_is_seen_is_read() {
+        for pattern in ["a.log", "a.log*"] {
+            let mut steps = Steps::new(pattern);
+            steps.append("a.log", "one\n");
+            steps.rename("a.log", "a.log.1");
+            steps.append("a.log", "two\n");
+            steps.rename("a.log.1", "a.log.2");
+            steps.rename("a.log", "a.log.1");
+            steps.append("a.log", "three\n");
+            steps.rename("a.log", "b.log");
+            steps.round();
+            steps.lines.sort();
+            assert_eq!(steps.lines, ["one", "three", "two"], "{pattern}");
+            assert_eq!(steps.missed(), 0);
+            for file in steps.worker.files.values() {
+                let name = file.name.file_name().unwrap().to_str().unwrap();
+                assert!(name.starts_with("a.log"), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_comes_and_goes_before_it_is_seen_is_counted() {
+        let mut steps = Steps::new("*.log");
+        steps.append("a.log", "one\n");
+        fs::remove_file(steps.path("a.log")).unwrap();
+        steps.round();
+        assert_eq!(steps.missed(), 1);
+    }
+
+    #[test]
+    fn a_closed_file_behind_a_link_is_read_on_when_the_link_is_swapped() {
+        let mut steps = Steps::prepared("*.log", &[], |dir| {
+            fs::write(dir.path().join("1"), "one\n").unwrap();
+            symlink("1", dir.path().join("a.log")).unwrap();
+        });
+        steps.round();
+        steps.close_all();
+        steps.append("1", "late\n");
+        steps.append("2", "two\n");
+        symlink("2", steps.path("swap")).unwrap();
+        steps.rename("swap", "a.log");
+        steps.round();
+        steps.lines.sort();
+        assert_eq!(steps.lines, ["late", "one", "two"]);
+    }
+
+    #[test]
+    fn another_name_of_a_closed_file_is_no_new_file() {
+        let mut steps = Steps::new("*.log");
+        steps.append("a.log", "one\n");
+        steps.round();
+        fs::hard_link(steps.path("a.log"), steps.path("b.log")).unwrap();
+        steps.round();
+        steps.close_all();
+        fs::remove_file(steps.path("a.log")).unwrap();
+        steps.round();
+        steps.append("b.log", "two\n");
+        steps.round();
+        assert_eq!(steps.lines, ["one", "two"]);
+    }
+
+    #[test]
+    fn what_a_closed_file_had_when_it_was_deleted_is_counted() {
+        let mut steps = Steps::new("*.log");
+        steps.append("a.log", "one\n");
+        steps.round();
+        steps.append("a.log", "two\n");
+        steps.told();
+        steps.close_all();
+        fs::remove_file(steps.path("a.log")).unwrap();
+        steps.round();
+        assert_eq!(steps.lost(), 4);
+        assert!(steps.worker.files.is_empty());
+    }
+}
