@@ -282,12 +282,21 @@ fn longest_hold(original: &Followed) -> Duration {
     LONGEST_HOLD + Duration::from_secs(original.seen.size / SLOWEST_COPY)
 }
 
-/// Whether both have the same first bytes, as far as the shorter one goes.
+/// Whether both have the same first bytes, as far as the shorter one goes, and the copy holds no
+/// more than the original may have had.
 fn begins_like(copy: &Followed, original: &Followed) -> bool {
     let length = copy.head.len().min(original.head.len());
-    length > 0
-        && copy.head[..length] == original.head[..length]
-        && copy.seen.size <= original.seen.size
+    if length == 0 || copy.head[..length] != original.head[..length] {
+        return false;
+    }
+    // What was written to the original last may be known from the copy first.
+    let holds_all = |handle| {
+        original
+            .clue()
+            .fits(handle, copy.seen.size)
+            .unwrap_or(false)
+    };
+    copy.seen.size <= original.seen.size || copy.handle.as_ref().is_some_and(holds_all)
 }
 
 /// Paths of which the file at `path` might be a rotated copy: `app.log.1`, `app.log-20240101`
@@ -396,6 +405,21 @@ mod tests {
             let last = steps.lines.last().map(String::as_str);
             assert!(last.is_some_and(|line| line.ends_with("|four")), "{last:?}");
         }
+    }
+
+    #[test]
+    fn a_copy_that_is_seen_before_what_was_written_last_is_held() {
+        let mut steps = Steps::new("a.log*");
+        steps.append("a.log", "one\n");
+        steps.round();
+        steps.append("a.log", "two\nthree");
+        steps.copy("a.log", "a.log.1");
+        steps.worker.scan();
+        steps.cut("a.log", 0);
+        steps.round();
+        steps.round_after(LONG);
+        assert_eq!(steps.lines, ["one", "two", "three"]);
+        assert_eq!(steps.lost(), 0);
     }
 
     #[test]

@@ -92,10 +92,15 @@ impl Worker {
                 Reopened::Not => {}
             }
         }
-        let size = seen.size;
         if rewritten {
-            self.rewritten(id, size);
+            // Its size may be older than what was found in it.
+            let handle = self.files.get(&id).and_then(|file| file.handle.as_ref());
+            if let Some(metadata) = handle.and_then(|handle| handle.metadata().ok()) {
+                seen = Seen::of(&metadata);
+            }
+            self.rewritten(id, seen.size);
         }
+        let size = seen.size;
         let Some(file) = self.files.get_mut(&id) else {
             return;
         };
@@ -354,6 +359,25 @@ mod tests {
         steps.lines.sort();
         let four = "four, longer than what was there";
         assert_eq!(steps.lines, ["five", four, "one", "three", "two"]);
+        assert_eq!(steps.lost(), 0);
+    }
+
+    #[test]
+    fn a_size_from_before_a_truncation_is_no_second_one() {
+        let mut steps = Steps::new("a.log");
+        steps.append("a.log", "one\n");
+        steps.round();
+        steps.append("a.log", "two\n");
+        let before = Seen::of(&fs::metadata(steps.path("a.log")).unwrap());
+        steps.copy("a.log", "a.log.1");
+        steps.cut("a.log", 0);
+        let id = *steps.worker.files.keys().next().unwrap();
+        steps.worker.looked(id, true, before);
+        steps.append("a.log", "three\n");
+        steps.round();
+        steps.lines.sort();
+        assert_eq!(steps.lines, ["one", "three", "two"]);
+        assert_eq!(steps.worker.counters.truncations.get(), 1);
         assert_eq!(steps.lost(), 0);
     }
 
