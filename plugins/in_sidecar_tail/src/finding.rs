@@ -1,270 +1,22 @@
-//! Finding files: scans, the kernel's events, and regular looks at what nobody tells of.
+//! Finding files: new ones, and regular looks at those of whose changes nobody tells.
 
 use std::fs::{self, Metadata};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
-use rustix::fs::{statfs, FsWord};
 use tracing::{debug, info, warn};
 
 use crate::counters::Trouble;
-use crate::discovery::Visitor;
 use crate::followed::{self, FileId, Followed, Seen};
 use crate::identity::{Identity, Print, Tail};
 use crate::tag;
-use crate::watch::Change;
 use crate::worker::Worker;
 
 /// Files looked at in one check.
 const CHECKED_AT_ONCE: usize = 1000;
 
-/// Filesystems whose changes made elsewhere the kernel here does not tell of (statfs(2)).
-const REMOTE: [FsWord; 9] = [
-    0x6969,      // NFS
-    0x6573_5546, // FUSE
-    0x517b,      // SMB
-    0xff53_4d42, // CIFS
-    0xfe53_4d42, // SMB2
-    0x0102_1997, // 9P
-    0x00c3_6400, // Ceph
-    0x5346_414f, // AFS
-    0x0bd0_0bd0, // Lustre
-];
-
-#[derive(Default)]
-struct Found {
-    folders: Vec<PathBuf>,
-    files: Vec<(PathBuf, Option<u64>)>,
-}
-
-impl Visitor for Found {
-    fn folder(&mut self, path: &Path) {
-        self.folders.push(path.to_owned());
-    }
-    fn file(&mut self, path: PathBuf, inode: Option<u64>) {
-        self.files.push((path, inode));
-    }
-}
-
 impl Worker {
-    // Events.
-
-    pub(crate) fn changes(&mut self) {
-        while self.some_changes() {}
-        self.miss_unseen();
-        self.find_strays(false);
-    }
-
-    /// Looks into a buffer full of events. `false`: there are no more.
-    fn some_changes(&mut self) -> bool {
-        let Some(watches) = &mut self.watches else {
-            return false;
-        };
-        let mut changes = Vec::new();
-        let more = watches.read(|change| {
-            // A writer in a hurry has many of these.
-            if changes.last() != Some(&change) {
-                changes.push(change);
-            }
-        });
-        for change in changes {
-            match change {
-                Change::Written(path) => {
-                    let known = self.by_path.get(path.as_path());
-                    let id = known.or(self.by_target.get(path.as_path()));
-                    match id.copied() {
-                        Some(id) => self.look(id, true),
-                        None if self.options.globs.matches(&path) => {
-                            self.consider(&path);
-                        }
-                        None => {}
-                    }
-                }
-                Change::Appeared(path) => {
-                    self.recheck_target(&path);
-                    self.appeared(&path);
-                }
-                Change::Gone { path, deleted } => {
-                    self.recheck(&path, deleted);
-                    self.recheck_target(&path);
-                }
-                Change::Renamed(from, to) => {
-                    self.renamed(&from, &to);
-                    self.recheck_target(&from);
-                    self.recheck_target(&to);
-                }
-                Change::Folders => self.next_scan = Instant::now(),
-                Change::Overflow => {
-                    debug!("events were lost: every file is looked at");
-                    self.listings.clear();
-                    self.next_scan = Instant::now();
-                    self.to_check = self.files.keys().copied().collect();
-                    self.check_batch(usize::MAX);
-                }
-            }
-        }
-        more
-    }
-
-    /// A name has come into a watched folder.
-    pub(crate) fn appeared(&mut self, path: &Path) {
-        if self.options.globs.matches(path) && !self.consider(path) {
-            self.unseen(path);
-        }
-    }
-
-    fn renamed(&mut self, from: &Path, to: &Path) {
-        let known = fs::metadata(to)
-            .ok()
-            .and_then(|m| self.by_identity.get(&Identity::of(&m)).copied());
-        match known {
-            Some(id) => {
-                // Unless that was counted when it was not found at its path.
-                let at_path = self.files.get(&id).is_some_and(|file| file.path.is_some());
-                self.counters.rotations.add(u64::from(at_path));
-                self.moved(id, to);
-                self.look(id, true);
-            }
-            None => self.renamed_unseen(from, to),
-        }
-        self.recheck(from, false);
-    }
-
-    /// Something happened to the name of a followed file: what is there now? `deleted`: the name
-    /// was deleted, so the file was not renamed.
-    pub(crate) fn recheck(&mut self, path: &Path, deleted: bool) {
-        let Some(id) = self.by_path.get(path).copied() else {
-            return;
-        };
-        match fs::metadata(path) {
-            Ok(metadata) if self.is_file(id, &metadata) => self.look(id, true),
-            Ok(_) if self.options.globs.matches(path) => {
-                self.consider(path);
-            }
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                self.trouble(Trouble::Open, path, &error.to_string());
-            }
-            _ => self.gone(path, deleted),
-        }
-    }
-
-    /// The same for a file behind a symbolic link.
-    fn recheck_target(&mut self, target: &Path) {
-        let link = self
-            .by_target
-            .get(target)
-            .and_then(|id| self.files.get(id)?.path.clone());
-        if let Some(link) = link {
-            self.recheck(&link, false);
-        }
-    }
-
-    pub(crate) fn is_file(&self, id: FileId, metadata: &Metadata) -> bool {
-        self.files
-            .get(&id)
-            .is_some_and(|file| file.identity == Identity::of(metadata))
-    }
-
-    // Scans.
-
-    /// Looks at everything the patterns match that is not known to be unchanged.
-    pub(crate) fn scan(&mut self) {
-        let mut found = Found::default();
-        self.options.globs.scan(&mut self.listings, &mut found);
-        if self.watch_folders(&found.folders) {
-            // What came between the listing and the watch is in a second listing.
-            found.files.clear();
-            self.listings.clear();
-            self.options.globs.scan(&mut self.listings, &mut found);
-        }
-        let mut later = Vec::new();
-        for (path, inode) in found.files {
-            let known = self
-                .by_path
-                .get(path.as_path())
-                .and_then(|id| self.files.get(id));
-            let same = known.is_some_and(|file| Some(file.identity.inode) == inode);
-            if same {
-                continue;
-            }
-            if self.scanned {
-                self.consider(&path);
-            } else if !self.consider_claimed(&path) {
-                later.push(path);
-            }
-        }
-        for path in later {
-            self.consider(&path);
-        }
-        if !self.scanned {
-            self.recover_unclaimed();
-        }
-        self.find_strays(true);
-        self.settle_held();
-        self.retire();
-        self.settle_compressed(false);
-        self.scanned = true;
-        self.shared.set_scanned();
-        self.next_scan = Instant::now() + self.options.refresh_interval;
-    }
-
-    /// Watches folders; `true`: some were not watched before.
-    fn watch_folders(&mut self, folders: &[PathBuf]) -> bool {
-        let mut any_new = false;
-        for folder in folders {
-            any_new |= self.watch_folder(folder);
-        }
-        any_new
-    }
-
-    fn watch_folder(&mut self, folder: &Path) -> bool {
-        if !self.remote_folders.contains_key(folder) {
-            let Ok(about) = statfs(folder) else {
-                return false;
-            };
-            let remote = REMOTE.contains(&about.f_type);
-            if remote {
-                info!(
-                    "{} is on a network filesystem: it is polled",
-                    folder.display()
-                );
-            }
-            self.remote_folders.insert(folder.to_owned(), remote);
-        }
-        let Some(watches) = &mut self.watches else {
-            self.polled_folders.insert(folder.to_owned());
-            return false;
-        };
-        if self.remote_folders.get(folder) == Some(&true) {
-            self.polled_folders.insert(folder.to_owned());
-        }
-        match watches.add(folder) {
-            Ok(new) => {
-                if self.remote_folders.get(folder) == Some(&false)
-                    && !self.polled_folders.is_empty()
-                {
-                    self.polled_folders.remove(folder);
-                }
-                self.trouble_over(Trouble::Watch, folder);
-                new
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-            Err(error) => {
-                self.polled_folders.insert(folder.to_owned());
-                let text = match error.raw_os_error() {
-                    Some(28) => format!(
-                        "{error}: fs.inotify.max_user_watches is used up; its files are looked at four times a second"
-                    ),
-                    _ => format!("{error}; its files are looked at four times a second"),
-                };
-                self.trouble(Trouble::Watch, folder, &text);
-                false
-            }
-        }
-    }
-
     // Looks.
 
     /// Looks at files of which nobody tells changes.
@@ -293,7 +45,7 @@ impl Worker {
         self.check_batch(CHECKED_AT_ONCE);
     }
 
-    fn check_batch(&mut self, count: usize) {
+    pub(crate) fn check_batch(&mut self, count: usize) {
         for _ in 0..count {
             let Some(id) = self.to_check.pop() else {
                 return;
@@ -352,11 +104,7 @@ impl Worker {
     pub(crate) fn consider_as(&mut self, path: &Path, named: Option<&Path>) -> bool {
         let metadata = match fs::metadata(path) {
             Ok(metadata) => metadata,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return false,
-            Err(error) => {
-                self.trouble(Trouble::Open, path, &error.to_string());
-                return true;
-            }
+            Err(error) => return self.cannot_open(path, &error),
         };
         if !metadata.is_file() {
             self.trouble(
@@ -372,9 +120,13 @@ impl Worker {
             self.look(id, false);
             return true;
         }
-        if self.compressed.contains(&identity)
-            || (self.is_older(Seen::of(&metadata).modified.0) && !self.by_path.contains_key(path))
-        {
+        if self.compressed.contains(&identity) {
+            return true;
+        }
+        if self.is_older(Seen::of(&metadata).modified.0) && !self.by_path.contains_key(path) {
+            if !self.is_told(path) {
+                self.retry.insert(path.to_owned());
+            }
             return true;
         }
         match followed::open(path) {
@@ -394,13 +146,30 @@ impl Worker {
                 }
                 true
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-            Err(error) => {
-                let text = error.to_string();
-                self.trouble(Trouble::Open, path, &text);
-                true
-            }
+            Err(error) => self.cannot_open(path, &error),
         }
+    }
+
+    /// What is at `path` cannot be opened now. `false`: there is nothing.
+    fn cannot_open(&mut self, path: &Path, error: &io::Error) -> bool {
+        let missing = error.kind() == io::ErrorKind::NotFound;
+        if missing && fs::symlink_metadata(path).is_err() {
+            return false;
+        }
+        // That may change without any change of its folder; a link may lead somewhere later.
+        self.retry.insert(path.to_owned());
+        if !missing {
+            self.trouble(Trouble::Open, path, &error.to_string());
+        }
+        true
+    }
+
+    /// Whether the kernel will tell when the file at `path` is written to.
+    fn is_told(&self, path: &Path) -> bool {
+        let folder = path.parent();
+        self.watches.is_some()
+            && folder.is_some_and(|folder| !self.polled_folders.contains(folder))
+            && fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_symlink())
     }
 
     /// The file followed at `path`, if what is there now holds what was read of it: filesystems
@@ -513,5 +282,54 @@ impl Worker {
             warn!("{path}: tag_regex does not match, the tag is {template}");
         }
         tag.map(Arc::from)
+    }
+
+    pub(crate) fn is_file(&self, id: FileId, metadata: &Metadata) -> bool {
+        self.files
+            .get(&id)
+            .is_some_and(|file| file.identity == Identity::of(metadata))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::steps::{age, Steps};
+
+    #[test]
+    fn a_link_is_followed_when_there_is_something_behind_it() {
+        let mut steps = Steps::prepared("*.log", &[], |dir| {
+            symlink("folder/1", dir.path().join("a.log")).unwrap();
+            fs::create_dir(dir.path().join("folder")).unwrap();
+            age(dir.path());
+        });
+        steps.round();
+        steps.append("folder/1", "one\n");
+        steps.round();
+        assert_eq!(steps.lines, ["one"]);
+        assert_eq!(steps.missed(), 0);
+    }
+
+    #[test]
+    fn an_old_file_is_read_when_it_is_written_to() {
+        for (name, inotify) in [("a.log", "on"), ("a.log", "off"), ("link.log", "on")] {
+            let options = [("ignore_older", "1h"), ("inotify_watcher", inotify)];
+            let mut steps = Steps::prepared(&name.replace(".log", "*.log"), &options, |dir| {
+                fs::create_dir(dir.path().join("folder")).unwrap();
+                fs::write(dir.path().join("folder/1"), "one\n").unwrap();
+                fs::write(dir.path().join("a.log"), "one\n").unwrap();
+                symlink("folder/1", dir.path().join("link.log")).unwrap();
+                age(&dir.path().join("folder/1"));
+                age(&dir.path().join("a.log"));
+                age(dir.path());
+            });
+            steps.round();
+            assert!(steps.lines.is_empty());
+            steps.append(name, "two\n");
+            steps.round();
+            assert_eq!(steps.lines, ["one", "two"], "{name}, inotify {inotify}");
+        }
     }
 }

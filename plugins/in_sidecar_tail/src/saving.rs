@@ -134,7 +134,7 @@ impl Writer {
                         (added.unwrap_or(Ok(())), &line_cost)
                     }
                 };
-                cost.store(spent() - before, Ordering::Release);
+                cost.store((spent() - before).as_nanos() as u64, Ordering::Release);
                 match done {
                     Ok(()) if failing && journal.is_some() => {
                         failing = false;
@@ -158,10 +158,10 @@ impl Writer {
     }
 }
 
-/// Nanoseconds of a processor that this thread has had.
-fn spent() -> u64 {
+/// What this thread has had of a processor.
+pub(crate) fn spent() -> Duration {
     let spent = clock_gettime(ClockId::ThreadCPUTime);
-    spent.tv_sec as u64 * 1_000_000_000 + spent.tv_nsec as u64
+    Duration::new(spent.tv_sec as u64, spent.tv_nsec as u32)
 }
 
 impl Saving {

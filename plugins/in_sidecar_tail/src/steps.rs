@@ -1,10 +1,10 @@
 //! A worker that tests drive step by step: what happens to files between two steps comes to it
 //! at once, and nothing of it is read before the test says so.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, FileTimes, OpenOptions};
 use std::io::Write as _;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use flb_sidecar_sdk::event;
 use tempfile::TempDir;
@@ -18,6 +18,13 @@ pub(crate) struct Steps {
     pub(crate) worker: Worker,
     /// The lines that came.
     pub(crate) lines: Vec<String>,
+}
+
+/// Has a file or folder look as if nothing had happened to it for long.
+pub(crate) fn age(path: &Path) {
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    let times = FileTimes::new().set_modified(long_ago);
+    File::open(path).unwrap().set_times(times).unwrap();
 }
 
 impl Steps {

@@ -1,8 +1,9 @@
 //! The worker thread: owns every file, and never waits for anything but its wake-ups.
 //!
-//! This module has its loop, its timers and draining. How files are found is in
-//! [`crate::finding`], what happens to them in [`crate::rotation`] and [`crate::copies`], how they
-//! are read in [`crate::reading`], and how positions are kept in [`crate::saving`].
+//! This module has its loop, its timers and draining. How files are found is in [`crate::scans`],
+//! [`crate::events`] and [`crate::finding`], what happens to them in [`crate::rotation`],
+//! [`crate::copies`] and [`crate::strays`], how they are read in [`crate::handles`] and
+//! [`crate::reading`], and how positions are kept in [`crate::saving`].
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -80,6 +81,8 @@ pub(crate) struct Worker {
     pub(crate) searches: VecDeque<Search>,
     /// Files that were let go, the newest last.
     pub(crate) remembered: VecDeque<Remembered>,
+    /// Paths that match and could not be followed so far, for a reason that may pass unnoticed.
+    pub(crate) retry: HashSet<PathBuf>,
     /// What is wrong with paths at present, and was said.
     pub(crate) troubles: HashSet<(Trouble, PathBuf)>,
     /// Files that may have something to read.
@@ -91,6 +94,8 @@ pub(crate) struct Worker {
     /// The first scan is over.
     pub(crate) scanned: bool,
     pub(crate) next_scan: Instant,
+    /// Not before this, whatever the kernel tells of folders.
+    pub(crate) scan_allowed: Instant,
     pub(crate) next_check: Instant,
     pub(crate) next_link_check: Instant,
     pub(crate) next_poll: Instant,
@@ -155,12 +160,14 @@ impl Worker {
             unsettled: Vec::new(),
             searches: VecDeque::new(),
             remembered: VecDeque::new(),
+            retry: HashSet::new(),
             troubles: HashSet::new(),
             turns: VecDeque::new(),
             carried: 0,
             batch: Batch::default(),
             scanned: false,
             next_scan: now,
+            scan_allowed: now,
             next_check: now,
             next_link_check: now,
             next_poll: now,

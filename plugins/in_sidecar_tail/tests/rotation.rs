@@ -4,13 +4,21 @@
 
 mod common;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, FileTimes, OpenOptions};
 use std::os::unix::fs::{symlink, FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 use common::{append, Rig};
 use flb_sidecar_sdk::Input;
+
+/// Has a file or folder look as if nothing had happened to it for long.
+fn age(path: &Path) {
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    let times = FileTimes::new().set_modified(long_ago);
+    File::open(path).unwrap().set_times(times).unwrap();
+}
 
 fn sorted(rig: &Rig) -> Vec<String> {
     let mut lines = rig.lines();
@@ -343,19 +351,26 @@ fn a_file_without_permission_is_read_when_it_has_it() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("a.log");
-    let other = dir.path().join("b.log");
+    let folder = dir.path().join("folder");
+    let (file, other) = (folder.join("a.log"), folder.join("b.log"));
+    fs::create_dir(&folder).unwrap();
     append(&file, "one\n");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
     append(&other, "two\n");
-    let mut rig = Rig::follow(&dir.path().join("*.log"));
+    let closed = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o000));
+    closed(&file).unwrap();
+    // Nothing in it changes when a file or the folder itself is given a permission.
+    age(&folder);
+    closed(&folder).unwrap();
+    let mut rig = Rig::follow(&dir.path().join("folder/*.log"));
     rig.until("the error is counted", |rig| rig.errors("open") == 1);
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
     rig.wait_for(&["two"]);
+    rig.until("the error is counted", |rig| rig.errors("open") == 2);
     append(&other, "three\n");
     rig.wait_for(&["two", "three"]);
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     rig.wait_for(&["two", "three", "one"]);
-    assert_eq!(rig.errors("open"), 1, "counted once");
+    assert_eq!(rig.errors("open"), 2, "counted once each");
 }
 
 #[test]
