@@ -8,7 +8,8 @@ use std::sync::Arc;
 use tracing::{debug, info, warn};
 
 use crate::counters::Trouble;
-use crate::followed::{self, FileId, Followed, Seen};
+use crate::followed::{FileId, Followed, Seen};
+use crate::handles::none_left;
 use crate::identity::{Identity, Print, Tail};
 use crate::tag;
 use crate::worker::Worker;
@@ -129,7 +130,7 @@ impl Worker {
             }
             return true;
         }
-        match followed::open(path) {
+        match self.open(path) {
             Ok((handle, metadata)) => {
                 // The name may have come to stand for something else since.
                 let identity = Identity::of(&metadata);
@@ -158,7 +159,7 @@ impl Worker {
         }
         // That may change without any change of its folder; a link may lead somewhere later.
         self.retry.insert(path.to_owned());
-        if !missing {
+        if !missing && !none_left(error) {
             self.trouble(Trouble::Open, path, &error.to_string());
         }
         true

@@ -1,19 +1,81 @@
 //! Open files: not too many at a time, and what is said when one cannot be opened.
 
+use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use rustix::io::Errno;
+use rustix::process::{getrlimit, Resource};
 use tracing::{info, warn};
 
 use crate::counters::Trouble;
 use crate::followed::{self, FileId, Followed};
 use crate::worker::Worker;
 
-/// Handles kept open; beyond that, files that are read to their end are closed and watched.
+/// Handles kept open by all instances together; beyond that, files that are read to their end are
+/// closed and watched.
 const MAX_OPEN: usize = 400;
+/// One instance has at least so many.
+const FEWEST: usize = 8;
+
+/// What is in trouble when there is no descriptor left: no file more than others.
+const ALL: &str = "files";
+
+static INSTANCES: AtomicUsize = AtomicUsize::new(0);
+
+/// An instance's part of the descriptors that the process may have.
+#[derive(Debug)]
+pub(crate) struct Share {
+    most: usize,
+}
+
+impl Share {
+    pub(crate) fn new() -> Self {
+        INSTANCES.fetch_add(1, Ordering::Relaxed);
+        // The host needs some for itself.
+        let limit = getrlimit(Resource::Nofile).current;
+        let limit = limit.and_then(|limit| usize::try_from(limit).ok());
+        Share {
+            most: limit.map_or(MAX_OPEN, |limit| (limit * 2 / 5).min(MAX_OPEN)),
+        }
+    }
+
+    /// Handles that the instance may keep open.
+    fn handles(&self) -> usize {
+        let instances = INSTANCES.load(Ordering::Relaxed).max(1);
+        (self.most / instances).max(FEWEST)
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        INSTANCES.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 impl Worker {
+    /// Opens a file, if a descriptor is left for it.
+    pub(crate) fn open(&mut self, path: &Path) -> io::Result<(File, Metadata)> {
+        let opened = match followed::open(path) {
+            Err(error) if none_left(&error) && self.close_idle(usize::MAX) => followed::open(path),
+            opened => opened,
+        };
+        match &opened {
+            Err(error) if none_left(error) => self.say_none_left(error),
+            Err(_) => {}
+            Ok(_) => self.trouble_over(Trouble::Open, Path::new(ALL)),
+        }
+        opened
+    }
+
+    /// Says that there is no descriptor left.
+    pub(crate) fn say_none_left(&mut self, error: &io::Error) {
+        let text = format!("{error}; they wait until there is a descriptor");
+        self.trouble(Trouble::Open, Path::new(ALL), &text);
+    }
+
     /// Opens a file that was closed at its end. `false`: it cannot be read now.
     pub(crate) fn ensure_open(&mut self, id: FileId) -> bool {
         let Some(file) = self.files.get(&id) else {
@@ -25,7 +87,7 @@ impl Worker {
         let Some(path) = file.path.clone() else {
             return false;
         };
-        match followed::open(&path) {
+        match self.open(&path) {
             Ok((handle, metadata)) if self.is_file(id, &metadata) => {
                 if let Some(file) = self.files.get_mut(&id) {
                     file.handle = Some(handle);
@@ -36,7 +98,9 @@ impl Worker {
                 true
             }
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                self.trouble(Trouble::Open, &path, &error.to_string());
+                if !none_left(&error) {
+                    self.trouble(Trouble::Open, &path, &error.to_string());
+                }
                 false
             }
             // Another file is there, or none.
@@ -49,9 +113,22 @@ impl Worker {
 
     /// Closes files that have been at their end for longest, if too many are open.
     pub(crate) fn bound_handles(&mut self) {
-        if self.open_handles <= MAX_OPEN {
+        let most = self.share.handles();
+        if self.open_handles <= most {
             return;
         }
+        self.close_idle((most / 4).max(self.open_handles - most));
+        if self.open_handles > most {
+            // All have something unread: the newest is opened again when it has its turn.
+            let newest = FileId(self.next_id - 1);
+            if self.files.get(&newest).is_some_and(|file| file.matched) {
+                self.close(newest);
+            }
+        }
+    }
+
+    /// Closes files that have been at their end for longest. `false`: there are none.
+    pub(crate) fn close_idle(&mut self, most: usize) -> bool {
         // At the start nothing has been read yet: not every new file is worth a look at all.
         let files = self.files.iter().filter(|_| !self.none_idle);
         let mut idle: Vec<(Instant, FileId)> = files
@@ -67,22 +144,18 @@ impl Worker {
             .collect();
         self.none_idle = idle.is_empty();
         idle.sort_unstable();
-        for (_, id) in idle.into_iter().take(MAX_OPEN / 4) {
+        for (_, id) in idle.into_iter().take(most) {
             self.close(id);
         }
-        if self.open_handles > MAX_OPEN {
-            // All have something unread: the newest is opened again when it has its turn.
-            let newest = FileId(self.next_id - 1);
-            if self.files.get(&newest).is_some_and(|file| file.matched) {
-                self.close(newest);
-            }
-        }
+        !self.none_idle
     }
 
     /// Many files may change at once: beyond the limit each is opened again when it is read.
     pub(crate) fn close_until_its_turn(&mut self, id: FileId) {
         let can_be_opened = |file: &Followed| file.path.is_some() && file.matched && file.queued;
-        if self.open_handles > MAX_OPEN && self.files.get(&id).is_some_and(|f| can_be_opened(f)) {
+        if self.open_handles > self.share.handles()
+            && self.files.get(&id).is_some_and(|f| can_be_opened(f))
+        {
             self.close(id);
         }
     }
@@ -114,4 +187,12 @@ impl Worker {
     pub(crate) fn trouble_free(&self, path: &Path) -> bool {
         !self.troubles.contains(&(Trouble::Open, path.to_owned()))
     }
+}
+
+/// The process or the system has no descriptor left.
+pub(crate) fn none_left(error: &io::Error) -> bool {
+    let errors = [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error);
+    error
+        .raw_os_error()
+        .is_some_and(|error| errors.contains(&error))
 }

@@ -9,6 +9,7 @@ use tracing::info;
 
 use crate::counters::Trouble;
 use crate::discovery::{Listings, Visitor};
+use crate::handles::none_left;
 use crate::saving::spent;
 use crate::worker::Worker;
 
@@ -125,6 +126,11 @@ impl Worker {
             }
         }
         for (folder, error) in found.unreadable {
+            if none_left(&error) {
+                self.close_idle(usize::MAX);
+                self.say_none_left(&error);
+                continue;
+            }
             self.trouble(Trouble::Open, &folder, &error.to_string());
         }
         found.files

@@ -20,6 +20,7 @@ use crate::delivery::LOOK;
 use crate::discovery::Listings;
 use crate::encode::{Batch, Encoder};
 use crate::followed::{FileId, Followed};
+use crate::handles::Share;
 use crate::identity::{Identity, TAIL};
 use crate::options::Options;
 use crate::queue::{Item, Row, Shared};
@@ -57,6 +58,7 @@ pub(crate) struct Worker {
     /// Targets of symbolic links.
     pub(crate) by_target: HashMap<Arc<Path>, FileId>,
     pub(crate) next_id: u64,
+    pub(crate) share: Share,
     pub(crate) open_handles: usize,
     /// No open file was read to its end when it was last looked for one, nor since.
     pub(crate) none_idle: bool,
@@ -147,6 +149,7 @@ impl Worker {
             by_path: HashMap::new(),
             by_target: HashMap::new(),
             next_id: 0,
+            share: Share::new(),
             open_handles: 0,
             none_idle: false,
             detached: Vec::new(),

@@ -565,6 +565,41 @@ fn many_files_need_few_descriptors() {
 }
 
 #[test]
+fn few_descriptors_are_enough_and_none_left_is_waited_out() {
+    if std::env::var_os(AGAIN).is_none() {
+        let test = "few_descriptors_are_enough_and_none_left_is_waited_out";
+        again(test, &["prlimit", "--nofile=100:100"]);
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    for number in 0..300 {
+        append(&dir.path().join(format!("{number}.log")), "one\n");
+    }
+    let mut rig = Rig::follow(&dir.path().join("*.log"));
+    rig.until("all lines", |rig| rig.metric("lines_total") == 300);
+    assert_eq!(rig.errors("open"), 0);
+    let name = |number: u32, extension| dir.path().join(format!("{number}.{extension}"));
+    for number in 300..400 {
+        append(&name(number, "new"), "two\n");
+    }
+    let taken: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+    assert!(
+        taken.len() > 30,
+        "some are left for others: {}",
+        taken.len()
+    );
+    for number in 300..400 {
+        fs::rename(name(number, "new"), name(number, "log")).unwrap();
+    }
+    rig.until("the error is counted", |rig| rig.errors("open") > 0);
+    drop(taken);
+    rig.until("the rest", |rig| rig.metric("lines_total") == 400);
+    rig.drain();
+    assert_eq!(rig.lines().len(), 400);
+    assert_eq!(rig.errors("open"), 1, "counted once");
+}
+
+#[test]
 fn without_inotify_files_are_polled() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("a.log");
