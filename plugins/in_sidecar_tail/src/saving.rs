@@ -71,6 +71,8 @@ enum Job {
 struct Writer {
     jobs: Sender<Job>,
     busy: Arc<AtomicBool>,
+    /// What was handed over last could not be written.
+    failed: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
 
@@ -113,7 +115,8 @@ impl Writer {
         let (location, sync) = (saving.location.clone(), saving.sync);
         let (jobs, next) = mpsc::channel::<Job>();
         let busy = Arc::new(AtomicBool::new(false));
-        let writing = busy.clone();
+        let failed = Arc::new(AtomicBool::new(false));
+        let (writing, not_written) = (busy.clone(), failed.clone());
         let document_cost = saving.documents.cost.clone();
         let line_cost = saving.lines.cost.clone();
         let thread = worker::spawn("flb-sc-state", move || {
@@ -149,12 +152,18 @@ impl Writer {
                             counters.error(Trouble::State);
                         }
                         failing = true;
+                        not_written.store(true, Ordering::Release);
                     }
                 }
                 writing.store(false, Ordering::Release);
             }
         })?;
-        Ok(Writer { jobs, busy, thread })
+        Ok(Writer {
+            jobs,
+            busy,
+            failed,
+            thread,
+        })
     }
 }
 
@@ -191,6 +200,14 @@ impl Saving {
     fn is_free(&self) -> bool {
         let writer = self.writer.as_ref();
         writer.is_some_and(|writer| !writer.busy.load(Ordering::Acquire))
+    }
+
+    /// Whether something that was handed over has not been written, or, if this is the `last` time
+    /// to ask, may not be.
+    fn is_owed(&self, last: bool) -> bool {
+        let writer = self.writer.as_ref();
+        writer.is_some_and(|writer| writer.failed.swap(false, Ordering::AcqRel))
+            || last && !self.is_free()
     }
 
     /// Hands a job to the thread that writes.
@@ -298,6 +315,7 @@ impl Worker {
             return;
         };
         let now = Instant::now();
+        saving.unsaved |= saving.is_owed(last);
         if saving.unsaved && (last || now >= saving.documents.next()) {
             if last || saving.is_free() {
                 self.save_all(&mut saving, now);
