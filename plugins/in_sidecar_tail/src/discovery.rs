@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use flb_sidecar_sdk::ConfigError;
@@ -36,6 +36,8 @@ pub(crate) struct Globs {
 #[derive(Debug)]
 struct PathPattern {
     root: PathBuf,
+    /// The root is where the host was started, and the pattern does not say so.
+    bare: bool,
     folders: Vec<Part>,
     file: Part,
 }
@@ -54,6 +56,9 @@ impl Part {
         }
     }
 }
+
+/// The folder of patterns without one, which is not part of the names that they find.
+const HERE: &str = ".";
 
 /// What a scan comes by.
 pub(crate) trait Visitor {
@@ -249,6 +254,14 @@ impl Globs {
                 .any(|p| p.file.matches(name.as_bytes()) && p.is_folder(folder))
     }
 
+    /// The name of a file at `path`, as the pattern that finds it has it.
+    pub(crate) fn name_of<'a>(&self, path: &'a Path) -> &'a Path {
+        match path.strip_prefix(HERE) {
+            Ok(name) if self.paths.iter().any(|pattern| pattern.bare) => name,
+            _ => path,
+        }
+    }
+
     fn offer(&self, path: PathBuf, inode: Option<u64>, visitor: &mut dyn Visitor) {
         if !self.excluded(&path) {
             visitor.file(path, inode);
@@ -271,29 +284,19 @@ impl PathPattern {
             (Some(rest), Ok(home)) => format!("{home}/{rest}"),
             _ => text.to_owned(),
         };
-        let mut root = PathBuf::new();
+        let is_wild = |name: &str| name.contains(['*', '?', '[', '\\']);
+        let plain = text.split('/').take_while(|name| !is_wild(name));
+        let plain: usize = plain.map(|name| name.len() + 1).sum();
+        let file_at = text.rfind('/').map_or(0, |slash| slash + 1);
+        // The beginning stays as it was written, since records have it.
+        let (root, rest) = text.split_at(plain.min(file_at));
         let mut parts = Vec::new();
-        for component in Path::new(&text).components() {
-            match component {
-                Component::Normal(name) => {
-                    let name = name.to_string_lossy();
-                    if name.contains(['*', '?', '[', '\\']) {
-                        parts.push(Part::Wild(compile("path", &name, &text)?));
-                    } else if parts.is_empty() {
-                        root.push(name.as_ref());
-                    } else {
-                        parts.push(Part::Literal(name.as_ref().into()));
-                    }
-                }
-                other if parts.is_empty() => root.push(other),
-                other => parts.push(Part::Literal(other.as_os_str().to_owned())),
-            }
-        }
-        if parts.is_empty() {
-            if let (Some(name), Some(parent)) = (root.file_name(), root.parent()) {
-                parts.push(Part::Literal(name.to_owned()));
-                root = parent.to_owned();
-            }
+        for name in rest.split('/').filter(|name| !matches!(*name, "" | ".")) {
+            parts.push(if is_wild(name) {
+                Part::Wild(compile("path", name, &text)?)
+            } else {
+                Part::Literal(name.into())
+            });
         }
         let Some(file) = parts.pop().filter(|_| !text.ends_with('/')) else {
             return Err(ConfigError::value(
@@ -302,11 +305,15 @@ impl PathPattern {
                 "a path or a shell pattern of files, such as /var/log/app/*.log",
             ));
         };
-        if root.as_os_str().is_empty() {
-            root.push(".");
-        }
+        let bare = root.is_empty();
+        let root = match root.trim_end_matches('/') {
+            "" if bare => HERE,
+            "" => "/",
+            root => root,
+        };
         Ok(PathPattern {
-            root,
+            root: root.into(),
+            bare,
             folders: parts,
             file,
         })
@@ -393,10 +400,29 @@ fn entries(folder: &Path, part: &Part, mut found: impl FnMut(fs::DirEntry)) -> i
     Ok(())
 }
 
+/// Classes of characters inside brackets, as ranges.
+const CLASSES: [(&str, &str); 7] = [
+    ("[:digit:]", "0-9"),
+    ("[:xdigit:]", "0-9A-Fa-f"),
+    ("[:lower:]", "a-z"),
+    ("[:upper:]", "A-Z"),
+    ("[:alpha:]", "A-Za-z"),
+    ("[:alnum:]", "0-9A-Za-z"),
+    ("[:space:]", " \t\r\n"),
+];
+
 /// Translates what glob(3) and the glob crate spell differently.
 fn compile(option: &str, pattern: &str, whole: &str) -> Result<Pattern, ConfigError> {
+    let mut plain = pattern.to_owned();
+    for (class, ranges) in CLASSES {
+        plain = plain.replace(class, ranges);
+    }
+    if plain.contains("[:") {
+        let allowed = format!("classes of characters like {}", CLASSES[0].0);
+        return Err(ConfigError::value(option, whole, allowed));
+    }
     let mut translated = String::with_capacity(pattern.len());
-    let mut chars = pattern.chars().peekable();
+    let mut chars = plain.chars().peekable();
     while let Some(c) = chars.next() {
         match c {
             // Only one star: two have a meaning of their own in the glob crate.
@@ -504,13 +530,43 @@ mod tests {
             ["pods/one/x.log", "pods/one/x.log", "pods/two/x.log"]
         );
         assert_eq!(find(&["s\\*r"], &[]), ["s*r"]);
+        assert_eq!(find(&["[[:alpha:]].log"], &[]), ["a.log", "b.log"]);
+        assert_eq!(find(&["[![:upper:]b].log"], &[]), ["a.log"]);
         assert_eq!(find(&["missing.log"], &[]), ["missing.log"]);
         assert_eq!(find(&["nowhere/*.log"], &[]), [""; 0]);
     }
 
     #[test]
+    fn names_are_as_the_patterns_have_them() {
+        for (pattern, path, name) in [
+            ("*.log", "./a.log", "a.log"),
+            ("./*.log", "./a.log", "./a.log"),
+            ("/x//y/*.log", "/x//y/a.log", "/x//y/a.log"),
+            ("x/*.log", "x/a.log", "x/a.log"),
+            ("/*.log", "/a.log", "/a.log"),
+            ("a.log", "./a.log", "a.log"),
+            ("/a.log", "/a.log", "/a.log"),
+            ("*/a.log", "./x/a.log", "x/a.log"),
+        ] {
+            let globs = Globs::parse(&[pattern], &[]).unwrap();
+            assert!(globs.matches(Path::new(path)), "{pattern}");
+            let found = globs.paths[0]
+                .root
+                .join(Path::new(path).file_name().unwrap());
+            if pattern != "*/a.log" {
+                assert_eq!(found.as_os_str(), path, "{pattern}");
+            }
+            assert_eq!(
+                globs.name_of(Path::new(path)).as_os_str(),
+                name,
+                "{pattern}"
+            );
+        }
+    }
+
+    #[test]
     fn a_pattern_that_cannot_be_is_refused_with_its_option() {
-        for path in ["/var/log/[", "/", "/var/log/"] {
+        for path in ["/var/log/[", "/", "/var/log/", "", "/var/[[:punct:]]"] {
             let error = Globs::parse(&[path], &[]).unwrap_err().to_string();
             assert!(error.contains("'path'") && error.contains(path), "{error}");
         }

@@ -220,6 +220,10 @@ impl Worker {
         if let Some(name) = name {
             file.name = name;
         }
+        let plain = self.options.globs.name_of(&file.name);
+        if plain.as_os_str() != file.name.as_os_str() {
+            file.name = plain.into();
+        }
         file.tag = self.tag_of(&file.name);
         file.tail = Tail::read(&handle, offset).unwrap_or_default();
         file.checkpoint_tail = Print::of(file.tail.bytes());
