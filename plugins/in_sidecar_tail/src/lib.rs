@@ -33,6 +33,7 @@ mod input;
 mod json_line;
 mod legacy_join;
 mod lines;
+mod made_of;
 mod options;
 mod queue;
 mod reading;
