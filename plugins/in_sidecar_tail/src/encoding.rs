@@ -36,6 +36,13 @@ pub(crate) enum Source {
     Auto,
 }
 
+impl Source {
+    /// Whether every line ends with a byte that is a newline.
+    pub(crate) fn has_newlines(self) -> bool {
+        !matches!(self, Source::Auto | Source::Fixed(Code::Utf16(_)))
+    }
+}
+
 /// Names of `generic.encoding` and its other names, as in the host's `tail`.
 #[rustfmt::skip]
 static GENERIC: [(&[&str], &Encoding); 14] = [

@@ -288,6 +288,9 @@ fn the_stock_tails_positions_are_taken_over_once() {
     let rotated = setup.file("a.log.1");
     append(&rotated, "old 1\nold 2\n");
     append(&file, "one\ntwo\n");
+    // It has the inode of one that had a line's end there.
+    let other = setup.file("b.log");
+    append(&other, "others\n");
     fs::write(setup.db(), "not really SQLite").unwrap();
     let row = |path: &Path, offset| StockPosition {
         path: path.to_str().unwrap().as_bytes().to_vec(),
@@ -295,14 +298,14 @@ fn the_stock_tails_positions_are_taken_over_once() {
         offset,
     };
     let host = FakeHost {
-        stock: Some(vec![row(&file, 4), row(&rotated, 6)]),
+        stock: Some(vec![row(&file, 4), row(&rotated, 6), row(&other, 4)]),
         ..delivering()
     };
     let mut rig = setup.start_on(host);
-    rig.until("both", |rig| rig.lines().len() >= 2);
+    rig.until("all", |rig| rig.lines().len() >= 3);
     let mut lines = rig.lines();
     lines.sort();
-    assert_eq!(lines, ["old 2", "two"]);
+    assert_eq!(lines, ["old 2", "others", "two"]);
     setup.saved(&mut rig, &file, 8);
     rig.exit();
     assert_eq!(fs::read(setup.db()).unwrap(), b"not really SQLite");
