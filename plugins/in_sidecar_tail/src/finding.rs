@@ -40,6 +40,7 @@ impl Worker {
 
     /// Looks at the next few files, so that each has its turn however many there are.
     pub(crate) fn check_some(&mut self) {
+        self.try_again();
         if self.to_check.is_empty() {
             self.to_check = self.files.keys().copied().collect();
         }
@@ -148,6 +149,13 @@ impl Worker {
                 true
             }
             Err(error) => self.cannot_open(path, &error),
+        }
+    }
+
+    /// Looks again at what could not be followed.
+    pub(crate) fn try_again(&mut self) {
+        for path in std::mem::take(&mut self.retry) {
+            self.consider(&path);
         }
     }
 

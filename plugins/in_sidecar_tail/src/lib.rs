@@ -35,6 +35,7 @@ mod legacy_join;
 mod lines;
 mod made_of;
 mod options;
+mod pace;
 mod queue;
 mod reading;
 mod removal;

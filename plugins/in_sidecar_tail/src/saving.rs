@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, Metadata};
 use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::event::Timestamp;
 use flb_sidecar_sdk::worker;
-use rustix::time::{clock_gettime, ClockId};
 use tracing::{error, info, warn};
 
 use crate::copies::related;
@@ -20,6 +19,7 @@ use crate::counters::{Counters, Trouble};
 use crate::followed::{self, FileId, Followed};
 use crate::identity::{Clue, Identity, Print};
 use crate::options::{Options, Sync};
+use crate::pace::{Pace, Stopwatch};
 use crate::state::{Changes, Entry, Journal, Location, Lock, Unclaimed};
 use crate::worker::Worker;
 
@@ -27,8 +27,6 @@ use crate::worker::Worker;
 const INTERVAL: Duration = Duration::from_secs(1);
 /// How often those that have changed are written at most.
 const CHANGES_INTERVAL: Duration = Duration::from_millis(50);
-/// Much is written less often: at most this part of the time is spent on it by either thread.
-const SHARE: u32 = 200;
 /// Positions handed over in one piece of memory: the room of a few is found again, that of ten
 /// thousand is taken anew every time.
 const PIECE: usize = 128;
@@ -76,40 +74,6 @@ struct Writer {
     thread: JoinHandle<()>,
 }
 
-/// When documents, or lines of the journal, are written.
-#[derive(Debug)]
-struct Pace {
-    /// From one to the next at least.
-    interval: Duration,
-    began: Instant,
-    next: Instant,
-    /// Nanoseconds of a processor that the newest one took the thread that writes.
-    cost: Arc<AtomicU64>,
-}
-
-impl Pace {
-    fn new(interval: Duration) -> Self {
-        let now = Instant::now();
-        Pace {
-            interval,
-            began: now,
-            next: now,
-            cost: Arc::default(),
-        }
-    }
-
-    fn next(&self) -> Instant {
-        let cost = Duration::from_nanos(self.cost.load(Ordering::Acquire));
-        self.next.max(self.began + cost * SHARE)
-    }
-
-    /// One that was begun at `began` is handed over now.
-    fn handed_over(&mut self, began: Instant) {
-        self.began = began;
-        self.next = began + self.interval.max(began.elapsed() * SHARE);
-    }
-}
-
 impl Writer {
     fn start(saving: &Saving, counters: Counters) -> std::io::Result<Self> {
         let (location, sync) = (saving.location.clone(), saving.sync);
@@ -117,27 +81,27 @@ impl Writer {
         let busy = Arc::new(AtomicBool::new(false));
         let failed = Arc::new(AtomicBool::new(false));
         let (writing, not_written) = (busy.clone(), failed.clone());
-        let document_cost = saving.documents.cost.clone();
-        let line_cost = saving.lines.cost.clone();
+        let documents = saving.documents.costs();
+        let lines = saving.lines.costs();
         let thread = worker::spawn("flb-sc-state", move || {
             let mut failing = false;
             // None after a failure, until the next document: a line may be there in part.
             let mut journal: Option<Journal> = None;
             while let Ok(job) = next.recv() {
-                let before = spent();
-                let (done, cost) = match job {
+                let watch = Stopwatch::start();
+                let (done, pace) = match job {
                     Job::Document(entries, number) => {
                         let saved = location.save(&entries, number, sync);
                         let begun = saved.and_then(|()| location.begin_journal());
-                        (begun.map(|b| journal = Some(b)), &document_cost)
+                        (begun.map(|b| journal = Some(b)), &documents)
                     }
                     Job::Changes(changes, number) => {
                         let open = journal.as_mut();
                         let added = open.map(|j| j.append(&changes, number, sync));
-                        (added.unwrap_or(Ok(())), &line_cost)
+                        (added.unwrap_or(Ok(())), &lines)
                     }
                 };
-                cost.store((spent() - before).as_nanos() as u64, Ordering::Release);
+                pace.cost(watch.spent());
                 match done {
                     Ok(()) if failing && journal.is_some() => {
                         failing = false;
@@ -165,12 +129,6 @@ impl Writer {
             thread,
         })
     }
-}
-
-/// What this thread has had of a processor.
-pub(crate) fn spent() -> Duration {
-    let spent = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(spent.tv_sec as u64, spent.tv_nsec as u32)
 }
 
 impl Saving {
@@ -320,13 +278,13 @@ impl Worker {
             if last || saving.is_free() {
                 self.save_all(&mut saving, now);
             } else {
-                saving.documents.next = now + CHANGES_INTERVAL;
+                saving.documents.put_off(now + CHANGES_INTERVAL);
             }
         } else if saving.has_changes() && now >= saving.lines.next() {
             if saving.is_free() {
                 self.save_changes(&mut saving, now);
             } else {
-                saving.lines.next = now + CHANGES_INTERVAL;
+                saving.lines.put_off(now + CHANGES_INTERVAL);
             }
         }
         if let Some(writer) = saving.writer.take_if(|_| last) {

@@ -10,12 +10,11 @@ use tracing::info;
 use crate::counters::Trouble;
 use crate::discovery::{Listings, Visitor};
 use crate::handles::none_left;
-use crate::saving::spent;
+use crate::pace::{Stopwatch, SHARE};
 use crate::worker::Worker;
 
-/// Many folders are scanned less often: at most this part of the time is spent on it.
-const SHARE: u32 = 200;
-/// The same when the kernel told of folders, or tells nothing of them at all.
+/// At most this part of the time is spent on scans when the kernel has told of folders, or tells
+/// nothing of them at all.
 const SHARE_IF_TOLD: u32 = 20;
 
 /// Filesystems whose changes made elsewhere the kernel here does not tell of (statfs(2)).
@@ -57,8 +56,9 @@ impl Visitor for Found {
 impl Worker {
     /// Looks at everything the patterns match that is not known to be unchanged.
     pub(crate) fn scan(&mut self) {
-        let before = spent();
+        let watch = Stopwatch::start();
         let found = self.find(None);
+        let cost = watch.spent();
         let mut later = Vec::new();
         for (path, inode) in found {
             let known = self
@@ -78,9 +78,7 @@ impl Worker {
         for path in later {
             self.consider(&path);
         }
-        for path in std::mem::take(&mut self.retry) {
-            self.consider(&path);
-        }
+        self.try_again();
         if !self.scanned {
             self.recover_unclaimed();
         }
@@ -90,7 +88,6 @@ impl Worker {
         self.settle_compressed(false);
         self.scanned = true;
         self.shared.set_scanned();
-        let cost = spent() - before;
         let now = Instant::now();
         self.scan_allowed = now + cost * SHARE_IF_TOLD;
         let share = if self.polled_folders.is_empty() {
