@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tracing::{debug, info, warn};
 
 use crate::followed::{self, Continued, FileId, Followed, Held};
-use crate::identity::{Clue, Identity, Print, Tail};
+use crate::identity::{read_full, Clue, Identity, Print, Tail, HEAD};
 use crate::lines::Splitter;
 use crate::worker::Worker;
 
@@ -148,7 +148,7 @@ impl Worker {
             copy.lines = std::mem::replace(&mut file.lines, Splitter::at(file.offset));
             copy.code = file.code;
             copy.joined = std::mem::take(&mut file.joined);
-            copy.head.clone_from(&file.head);
+            copy.head = file.head;
             copy.tail = file.tail;
             copy.checkpoint = file.checkpoint;
             copy.checkpoint_tail = file.checkpoint_tail;
@@ -285,18 +285,20 @@ fn longest_hold(original: &Followed) -> Duration {
 /// Whether both have the same first bytes, as far as the shorter one goes, and the copy holds no
 /// more than the original may have had.
 fn begins_like(copy: &Followed, original: &Followed) -> bool {
-    let length = copy.head.len().min(original.head.len());
-    if length == 0 || copy.head[..length] != original.head[..length] {
+    let Some(handle) = copy.handle.as_ref().filter(|_| !original.head.is_empty()) else {
+        return false;
+    };
+    let mut head = [0; HEAD];
+    let length = read_full(handle, &mut head, 0).unwrap_or(0);
+    if length == 0 || !original.head.begins_like(&head[..length]) {
         return false;
     }
     // What was written to the original last may be known from the copy first.
-    let holds_all = |handle| {
-        original
+    copy.seen.size <= original.seen.size
+        || original
             .clue()
             .fits(handle, copy.seen.size)
             .unwrap_or(false)
-    };
-    copy.seen.size <= original.seen.size || copy.handle.as_ref().is_some_and(holds_all)
 }
 
 /// Paths of which the file at `path` might be a rotated copy: `app.log.1`, `app.log-20240101`

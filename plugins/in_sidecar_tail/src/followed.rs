@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use crate::decode::Joined;
 use crate::encoding::{detect, Code, Source};
-use crate::identity::{read_full, Clue, Identity, Print, Tail, HEAD};
+use crate::identity::{read_full, Clue, Head, Identity, Print, Tail, HEAD};
 use crate::lines::Splitter;
 
 /// Number of a followed file within one instance; never used again.
@@ -62,8 +62,7 @@ pub(crate) struct Followed {
     pub(crate) code: Option<Code>,
     /// Pieces of a container's lines that wait for their last one.
     pub(crate) joined: Joined,
-    /// First bytes of the file, up to [`HEAD`].
-    pub(crate) head: Box<[u8]>,
+    pub(crate) head: Head,
     pub(crate) tail: Tail,
     /// Grows when the file starts anew, so that older positions are not taken for newer ones.
     pub(crate) epoch: u32,
@@ -148,7 +147,7 @@ impl Followed {
             lines: Splitter::at(offset),
             code: None,
             joined: Joined::default(),
-            head: Box::default(),
+            head: Head::default(),
             tail: Tail::default(),
             epoch: 0,
             checkpoint: offset,
@@ -237,10 +236,10 @@ impl Followed {
             return Ok(false);
         }
         // Bytes that were not read yet may change as they like.
-        let known = self.head.len().min(self.offset as usize);
+        let known = self.head.len();
         let mut head = [0; HEAD];
         let length = read_full(handle, &mut head[..known], 0)?;
-        Ok(head[..length] == self.head[..known])
+        Ok(self.offset < known as u64 || self.head.begins_like(&head[..length]))
     }
 
     /// Whether the file, now `size` bytes long, is shorter than it was, or not what was read.
@@ -260,8 +259,14 @@ impl Followed {
         let known = self.head.len().min(size as usize);
         let mut head = [0; HEAD];
         let length = read_full(handle, &mut head[..known], 0)?;
-        let same_head = length == known && head[..known] == self.head[..known];
-        Ok(same_head && (size < self.offset || self.holds_what_was_read()?))
+        if length < known || !self.head.begins_like(&head[..known]) {
+            return Ok(false);
+        }
+        if size < self.offset {
+            self.tail.is_left(handle, self.offset, size)
+        } else {
+            self.holds_what_was_read()
+        }
     }
 
     /// Takes in more of the file's head as the file grows.
@@ -272,9 +277,8 @@ impl Followed {
         }
         if let Some(handle) = &self.handle {
             let mut head = [0; HEAD];
-            let length = read_full(handle, &mut head[known..], known as u64)?;
-            head[..known].copy_from_slice(&self.head);
-            self.head = head[..known + length].into();
+            let length = read_full(handle, &mut head, 0)?;
+            self.head = Head::of(&head[..length]);
         }
         Ok(())
     }
@@ -293,7 +297,7 @@ impl Followed {
     pub(crate) fn clue(&self) -> Clue {
         Clue {
             offset: self.offset,
-            head: Print::of(&self.head),
+            head: self.head.print(),
             tail: Print::of(self.tail.bytes()),
         }
     }
@@ -317,7 +321,7 @@ impl Followed {
         self.advised = 0;
         self.lines = Splitter::at(0);
         self.joined = Joined::default();
-        self.head = Box::default();
+        self.head = Head::default();
         self.tail = Tail::default();
         self.epoch += 1;
         self.checkpoint = 0;

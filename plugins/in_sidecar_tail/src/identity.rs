@@ -85,6 +85,56 @@ impl Print {
     }
 }
 
+/// A file's first bytes: up to [`HEAD`] as a hash, and the very first ones as they are.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Head {
+    print: Print,
+    start: [u8; START],
+}
+
+/// Bytes of a head that are kept as they are: those of a time, usually.
+const START: usize = 24;
+
+impl Head {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        let bytes = &bytes[..bytes.len().min(HEAD)];
+        let length = bytes.len().min(START);
+        let mut start = [0; START];
+        start[..length].copy_from_slice(&bytes[..length]);
+        Head {
+            print: Print::of(bytes),
+            start,
+        }
+    }
+
+    pub(crate) fn print(&self) -> Print {
+        self.print
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.print.length.into()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The first of the bytes, as many as are kept.
+    pub(crate) fn start(&self) -> &[u8] {
+        &self.start[..self.len().min(START)]
+    }
+
+    /// Whether `bytes`, the first ones of a file, are these as far as both go. If they are fewer,
+    /// only what is kept of these is compared.
+    pub(crate) fn begins_like(&self, bytes: &[u8]) -> bool {
+        if bytes.len() >= self.len() {
+            return self.print.is_head_of(bytes);
+        }
+        let length = bytes.len().min(START);
+        bytes[..length] == self.start[..length]
+    }
+}
+
 /// By what a file is known again that was read up to `offset`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Clue {
@@ -152,6 +202,15 @@ impl Tail {
         Ok(bytes[..length] == *self.bytes())
     }
 
+    /// Whether a file that was cut to `size`, less than `offset`, still has what is left of these.
+    pub(crate) fn is_left(&self, handle: &File, offset: u64, size: u64) -> io::Result<bool> {
+        let start = offset.saturating_sub(u64::from(self.length));
+        let left = size.saturating_sub(start) as usize;
+        let mut bytes = [0; TAIL];
+        let length = read_full(handle, &mut bytes[..left], start)?;
+        Ok(bytes[..length] == self.bytes[..left])
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes[..self.length()]
     }
@@ -178,6 +237,26 @@ pub(crate) fn read_full(handle: &File, buffer: &mut [u8], offset: u64) -> io::Re
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_head_is_begun_like_by_what_it_is_the_head_of() {
+        let text: Vec<u8> = (0..=255).chain(0..=255).collect();
+        for length in [1, START - 1, START, START + 1, HEAD - 1, HEAD, HEAD + 1] {
+            let head = Head::of(&text[..length]);
+            assert_eq!(head.len(), length.min(HEAD));
+            for bytes in [0, 1, START, length, HEAD, text.len()] {
+                assert!(head.begins_like(&text[..bytes]), "{length} {bytes}");
+            }
+            for changed in 0..length.min(HEAD) {
+                let mut other = text.clone();
+                other[changed] ^= 1;
+                assert!(!head.begins_like(&other), "{length} {changed}");
+            }
+            let other = [1];
+            assert!(!head.begins_like(&other));
+        }
+        assert!(Head::default().is_empty());
+    }
 
     #[test]
     fn the_tail_is_the_last_bytes_however_they_came() {

@@ -112,7 +112,7 @@ impl Worker {
         if file.grow_head().is_err() {
             debug!("{}: cannot read its head", file.name.display());
         }
-        if file.offset == 0 && file.head.starts_with(&MAGIC) {
+        if file.offset == 0 && file.head.start().starts_with(&MAGIC) {
             self.leave_compressed(id);
             return;
         }

@@ -17,7 +17,7 @@ use tracing::{error, info, warn};
 use crate::copies::related;
 use crate::counters::{Counters, Trouble};
 use crate::followed::{self, FileId, Followed};
-use crate::identity::{Clue, Identity, Print};
+use crate::identity::{Clue, Identity};
 use crate::options::{Options, Sync};
 use crate::pace::{Pace, Stopwatch};
 use crate::state::{Changes, Entry, Journal, Location, Lock, Unclaimed};
@@ -536,13 +536,12 @@ pub(crate) fn list(folder: &Path) -> HashMap<u64, PathBuf> {
 
 /// What is kept of a file; `None`: there is nothing to keep.
 fn entry_of(file: &Followed, seen: u64) -> Option<Entry> {
-    let known = file.head.len().min(file.offset as usize);
     (file.held.is_none()).then(|| Entry {
         path: file.path.as_ref().unwrap_or(&file.name).clone(),
         identity: file.identity,
         clue: Clue {
             offset: file.checkpoint,
-            head: Print::of(&file.head[..known]),
+            head: file.head.print(),
             tail: file.checkpoint_tail,
         },
         rotated: file.rotated,
