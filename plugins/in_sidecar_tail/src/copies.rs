@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, info, warn};
 
-use crate::followed::{self, Continued, FileId, Followed, Held};
+use crate::followed::{self, pieces_to_advise, Continued, FileId, Followed, Held};
 use crate::identity::{read_full, Clue, Identity, Print, Tail, HEAD};
 use crate::lines::Splitter;
 use crate::worker::Worker;
@@ -62,7 +62,7 @@ impl Worker {
             file.lines.cut_to(size);
             self.carried += size - file.lines.start();
             file.offset = size;
-            file.advised = file.advised.min(size);
+            file.advised = file.advised.min(pieces_to_advise(size));
             file.epoch += 1;
             file.checkpoint = file.checkpoint.min(size);
             if let Some(handle) = &file.handle {
@@ -102,10 +102,8 @@ impl Worker {
                 let known = self.by_identity.get(&Identity::of(&metadata));
                 // A file that is read by itself is no copy, unless that is what it waits for.
                 let free = known.is_none_or(|known| {
-                    self.files
-                        .get(known)
-                        .and_then(|file| file.held.as_ref())
-                        .is_some_and(|held| Some(held.original) == original)
+                    let held = self.held.get(&known);
+                    held.is_some_and(|held| Some(held.original) == original)
                 });
                 if !free || !metadata.is_file() || metadata.len() < clue.offset {
                     return None;
@@ -133,7 +131,7 @@ impl Worker {
         };
         info!("{} goes on in {}", file.name.display(), path.display());
         let (offset, name) = (file.offset, file.name.clone());
-        let id = match self.by_identity.get(&identity).copied() {
+        let id = match self.by_identity.get(&identity) {
             Some(held) => held,
             None => self.follow(path, identity, handle, metadata, Some(offset), Some(name)),
         };
@@ -144,7 +142,7 @@ impl Worker {
             copy.name.clone_from(&file.name);
             copy.tag.clone_from(&file.tag);
             copy.offset = file.offset;
-            copy.advised = file.offset;
+            copy.advised = pieces_to_advise(file.offset);
             copy.lines = std::mem::replace(&mut file.lines, Splitter::at(file.offset));
             copy.code = file.code;
             copy.joined = std::mem::take(&mut file.joined);
@@ -158,9 +156,9 @@ impl Worker {
                 parts_of: file.parts_of(),
             }));
         }
-        copy.held = None;
+        copy.held = false;
         copy.compared = true;
-        self.held.retain(|other| *other != id);
+        self.held.remove(&id);
         self.files.insert(id, copy);
         self.changed(id);
         self.rotated(id);
@@ -173,26 +171,21 @@ impl Worker {
         let Some(other) = self.files.get(&original) else {
             return false;
         };
-        let copies: Vec<FileId> = self
-            .held
-            .iter()
+        let held_for_it = self.held.iter().filter(|(_, h)| h.original == original);
+        let copies: Vec<FileId> = held_for_it
+            .map(|(id, _)| *id)
             .filter(|id| {
-                self.files.get(id).is_some_and(|file| {
-                    let held_for = file
-                        .held
-                        .as_ref()
-                        .is_some_and(|held| held.original == original);
-                    held_for && file.seen.size <= other.offset && begins_like(file, other)
-                })
+                self.files
+                    .get(id)
+                    .is_some_and(|file| file.seen.size <= other.offset && begins_like(file, other))
             })
-            .copied()
             .collect();
         for id in &copies {
             let id = *id;
-            self.held.retain(|other| *other != id);
+            self.held.remove(&id);
             if let Some(file) = self.files.get_mut(&id) {
                 info!("{} is a copy of what was read", file.name.display());
-                file.held = None;
+                file.held = false;
                 file.offset = file.seen.size;
                 file.lines = Splitter::at(file.offset);
                 file.checkpoint = file.offset;
@@ -222,18 +215,19 @@ impl Worker {
                 .copied()
                 .filter(|o| *o != id)?;
             let other = self.files.get(&original)?;
-            (begins_like(file, other) && other.held.is_none()).then_some(original)
+            (begins_like(file, other) && !other.held).then_some(original)
         });
         if let Some(original) = original {
             debug!("{} may be a copy, not read yet", path.display());
             let now = Instant::now();
             if let Some(file) = self.files.get_mut(&id) {
-                file.held = Some(Box::new(Held {
+                file.held = true;
+                let held = Held {
                     original,
                     since: now,
                     grown: now,
-                }));
-                self.held.push(id);
+                };
+                self.held.insert(id, held);
             }
         }
     }
@@ -243,17 +237,14 @@ impl Worker {
         let over: Vec<FileId> = self
             .held
             .iter()
-            .filter(|id| {
-                self.files.get(id).is_none_or(|file| {
-                    file.held.as_ref().is_none_or(|held| {
-                        let original = self.files.get(&held.original);
-                        let original = original.filter(|other| begins_like(file, other));
-                        held.grown.elapsed() >= HOLD
-                            || original.is_none_or(|o| held.since.elapsed() >= longest_hold(o))
-                    })
-                })
+            .filter(|(id, held)| {
+                let original = self.files.get(&held.original);
+                let file = self.files.get(id);
+                let both = file.zip(original).filter(|(f, o)| begins_like(f, o));
+                held.grown.elapsed() >= HOLD
+                    || both.is_none_or(|(_, o)| held.since.elapsed() >= longest_hold(o))
             })
-            .copied()
+            .map(|(id, _)| *id)
             .collect();
         for id in over {
             self.release(id);
@@ -262,15 +253,16 @@ impl Worker {
 
     /// A drain waits for nothing.
     pub(crate) fn release_held(&mut self) {
-        for id in self.held.clone() {
+        let held: Vec<FileId> = self.held.keys().copied().collect();
+        for id in held {
             self.release(id);
         }
     }
 
     fn release(&mut self, id: FileId) {
-        self.held.retain(|other| *other != id);
+        self.held.remove(&id);
         if let Some(file) = self.files.get_mut(&id) {
-            file.held = None;
+            file.held = false;
             self.look(id, true);
             self.give_turn(id);
         }

@@ -88,7 +88,7 @@ impl Worker {
     fn renamed(&mut self, from: &Path, to: &Path) {
         let known = fs::metadata(to)
             .ok()
-            .and_then(|m| self.by_identity.get(&Identity::of(&m)).copied());
+            .and_then(|m| self.by_identity.get(&Identity::of(&m)));
         match known {
             Some(id) => {
                 // Unless that was counted when it was not found at its path.

@@ -27,7 +27,7 @@ impl Worker {
             .iter()
             .chain(&self.detached)
             .chain(&self.rotating)
-            .chain(&self.held)
+            .chain(self.held.keys())
             .copied()
             .collect();
         for id in ids {
@@ -77,7 +77,7 @@ impl Worker {
         }
         let too_old = self.options.ignore_active_older
             && self.files.get(&id).is_some_and(|file| {
-                !file.queued && file.matched && self.is_older(file.seen.modified.0)
+                !file.queued && file.matched && self.is_older(file.seen.modified_second())
             });
         if too_old {
             info!("{}: older than ignore_older, let go", path.display());
@@ -117,7 +117,7 @@ impl Worker {
             return true;
         }
         let identity = Identity::of(&metadata);
-        if let Some(id) = self.by_identity.get(&identity).copied() {
+        if let Some(id) = self.by_identity.get(&identity) {
             self.moved(id, path);
             self.look(id, false);
             return true;
@@ -125,7 +125,8 @@ impl Worker {
         if self.compressed.contains(&identity) {
             return true;
         }
-        if self.is_older(Seen::of(&metadata).modified.0) && !self.by_path.contains_key(path) {
+        if self.is_older(Seen::of(&metadata).modified_second()) && !self.by_path.contains_key(path)
+        {
             if !self.is_told(path) {
                 self.retry.insert(path.to_owned());
             }
@@ -135,7 +136,7 @@ impl Worker {
             Ok((handle, metadata)) => {
                 // The name may have come to stand for something else since.
                 let identity = Identity::of(&metadata);
-                if metadata.is_file() && !self.by_identity.contains_key(&identity) {
+                if metadata.is_file() && !self.by_identity.contains(&identity) {
                     self.trouble_over(Trouble::Open, path);
                     if let Some(id) = self.same_but_renumbered(path, &handle, &metadata) {
                         self.renumbered(id, identity, handle);
@@ -255,7 +256,7 @@ impl Worker {
         self.open_handles += 1;
         debug!("following {} from byte {offset}", path.display());
         self.files.insert(id, Box::new(file));
-        self.by_identity.insert(identity, id);
+        self.by_identity.insert(&identity, id);
         self.by_path.insert(shared, id);
         self.follow_link(id, path);
         self.changed(id);
@@ -277,9 +278,7 @@ impl Worker {
                 }
             }
             let target: Arc<Path> = target.into();
-            if let Some(file) = self.files.get_mut(&id) {
-                file.target = Some(target.clone());
-            }
+            self.targets.insert(id, target.clone());
             self.by_target.insert(target, id);
         }
     }

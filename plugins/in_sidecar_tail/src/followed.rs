@@ -1,5 +1,6 @@
 //! One followed file: where it is, how far it is read, and how it is known again.
 
+use std::collections::HashMap;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::ops::Range;
@@ -17,19 +18,53 @@ use crate::lines::Splitter;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct FileId(pub(crate) u64);
 
+/// Files by their identity, each as its number.
+#[derive(Debug, Default)]
+pub(crate) struct ByIdentity(HashMap<u64, FileId>);
+
+impl ByIdentity {
+    pub(crate) fn get(&self, identity: &Identity) -> Option<FileId> {
+        self.0.get(&identity.number()).copied()
+    }
+
+    pub(crate) fn contains(&self, identity: &Identity) -> bool {
+        self.get(identity).is_some()
+    }
+
+    pub(crate) fn insert(&mut self, identity: &Identity, id: FileId) {
+        self.0.insert(identity.number(), id);
+    }
+
+    pub(crate) fn remove(&mut self, identity: &Identity) {
+        self.0.remove(&identity.number());
+    }
+}
+
 /// Size and change time when a file was last looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) size: u64,
-    pub(crate) modified: (i64, i64),
+    /// Nanoseconds since 1970.
+    pub(crate) modified: i64,
 }
+
+/// In nanoseconds.
+const SECOND: i64 = 1_000_000_000;
 
 impl Seen {
     pub(crate) fn of(metadata: &Metadata) -> Self {
         Seen {
             size: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            modified: metadata
+                .mtime()
+                .saturating_mul(SECOND)
+                .saturating_add(metadata.mtime_nsec()),
         }
+    }
+
+    /// Seconds since 1970.
+    pub(crate) fn modified_second(&self) -> i64 {
+        self.modified.div_euclid(SECOND)
     }
 }
 
@@ -51,8 +86,6 @@ pub(crate) struct Followed {
     pub(crate) polled: bool,
     /// It is on a network filesystem, whose answers may be old.
     pub(crate) remote: bool,
-    /// What its path points to, if that is a symbolic link.
-    pub(crate) target: Option<Arc<Path>>,
     pub(crate) handle: Option<File>,
     pub(crate) seen: Seen,
     /// Offset of the next byte to read.
@@ -61,7 +94,7 @@ pub(crate) struct Followed {
     /// What its bytes are, once its head has told.
     pub(crate) code: Option<Code>,
     /// Pieces of a container's lines that wait for their last one.
-    pub(crate) joined: Joined,
+    pub(crate) joined: Option<Box<Joined>>,
     pub(crate) head: Head,
     pub(crate) tail: Tail,
     /// Grows when the file starts anew, so that older positions are not taken for newer ones.
@@ -73,7 +106,7 @@ pub(crate) struct Followed {
     /// Skip NUL bytes at the head: a writer went on at its old position after a truncation.
     pub(crate) hollow: bool,
     /// Looks like a copy of another file, so it is not read before this is settled.
-    pub(crate) held: Option<Box<Held>>,
+    pub(crate) held: bool,
     /// It waits for its turn to be read.
     pub(crate) queued: bool,
     /// The drain that is going on waits for its end.
@@ -81,22 +114,28 @@ pub(crate) struct Followed {
     /// While it waits for its turn: since when. Else when its end was last reached, or since when
     /// it is followed.
     pub(crate) since: Instant,
-    /// Offset up to which the kernel was told that it need not cache.
-    pub(crate) advised: u64,
+    /// Pieces ([`ADVISE`]) of which the kernel was told that it need not cache them.
+    pub(crate) advised: u32,
     /// It was found after the first scan.
     pub(crate) fresh: bool,
     /// Whether it is a copy of another file has been looked into.
     pub(crate) compared: bool,
     /// What it goes on with, if it is the copy of a truncated file.
     pub(crate) continues: Option<Box<Continued>>,
-    /// When it was first seen to be shorter than what was read; on network filesystems only.
-    pub(crate) shrunk_since: Option<Instant>,
     /// It cannot be opened or read, and that was said.
     pub(crate) failing: bool,
     /// Read to the end and let go; kept until that has left the host.
     pub(crate) retired: bool,
     /// Bytes read into records since the start, for the report.
     pub(crate) read: u64,
+}
+
+/// Bytes of a file after which the kernel is told that they need not stay in its cache.
+const ADVISE: u64 = 1 << 20;
+
+/// How many such pieces are before `offset`.
+pub(crate) fn pieces_to_advise(offset: u64) -> u32 {
+    u32::try_from(offset / ADVISE).unwrap_or(u32::MAX)
 }
 
 /// What reading a block came to.
@@ -109,6 +148,10 @@ pub(crate) enum Block {
     /// What was read before is not there any more.
     Rewritten,
 }
+
+// There may be ten thousand, and allocators have one size for all up to this one.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Followed>() <= 320);
 
 /// A file whose text goes on in a copy.
 #[derive(Clone, Copy, Debug)]
@@ -140,28 +183,26 @@ impl Followed {
             rotated: false,
             polled: false,
             remote: false,
-            target: None,
             handle: None,
             seen: Seen::default(),
             offset,
             lines: Splitter::at(offset),
             code: None,
-            joined: Joined::default(),
+            joined: None,
             head: Head::default(),
             tail: Tail::default(),
             epoch: 0,
             checkpoint: offset,
             checkpoint_tail: Print::default(),
             hollow: false,
-            held: None,
+            held: false,
             queued: false,
             drains: false,
             since: Instant::now(),
-            advised: offset,
+            advised: pieces_to_advise(offset),
             fresh: false,
             compared: false,
             continues: None,
-            shrunk_since: None,
             failing: false,
             retired: false,
             read: 0,
@@ -283,14 +324,18 @@ impl Followed {
         Ok(())
     }
 
-    /// Tells the kernel that what was read need not stay in its cache.
+    /// Tells the kernel that what was read need not stay in its cache, if it is much.
     pub(crate) fn advise(&mut self) {
+        let read = pieces_to_advise(self.offset);
+        if read <= self.advised {
+            return;
+        }
         if let Some(handle) = &self.handle {
             // Only advice: a filesystem that does not take it changes nothing.
             let length = std::num::NonZeroU64::new(self.offset);
             let _ = rustix::fs::fadvise(handle, 0, length, rustix::fs::Advice::DontNeed);
         }
-        self.advised = self.offset;
+        self.advised = read;
     }
 
     /// How what was read is known again in another file.
@@ -320,7 +365,7 @@ impl Followed {
         self.offset = 0;
         self.advised = 0;
         self.lines = Splitter::at(0);
-        self.joined = Joined::default();
+        self.joined = None;
         self.head = Head::default();
         self.tail = Tail::default();
         self.epoch += 1;
@@ -328,7 +373,6 @@ impl Followed {
         self.checkpoint_tail = Print::default();
         self.hollow = true;
         self.since = Instant::now();
-        self.shrunk_since = None;
     }
 }
 

@@ -137,7 +137,7 @@ impl Worker {
                     && file.path.is_some()
                     && file.matched
                     && !file.queued
-                    && file.held.is_none()
+                    && !file.held
                     && file.seen.size <= file.offset
             })
             .map(|(id, file)| (file.since, *id))

@@ -2,6 +2,7 @@
 
 use std::fs::{File, Metadata};
 use std::io;
+use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::time::UNIX_EPOCH;
 
@@ -20,7 +21,7 @@ pub(crate) struct Identity {
     pub(crate) inode: u64,
     /// Nanoseconds since 1970, where the filesystem knows: an inode that is used again has another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) birth: Option<u64>,
+    pub(crate) birth: Option<NonZeroU64>,
 }
 
 impl Identity {
@@ -29,12 +30,22 @@ impl Identity {
             .created()
             .ok()
             .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
-            .and_then(|since| u64::try_from(since.as_nanos()).ok());
+            .and_then(|since| u64::try_from(since.as_nanos()).ok())
+            .and_then(NonZeroU64::new);
         Identity {
             device: metadata.dev(),
             inode: metadata.ino(),
             birth,
         }
+    }
+
+    /// A number that no two files have, as good as certainly.
+    pub(crate) fn number(&self) -> u64 {
+        let mut bytes = [0; 24];
+        bytes[..8].copy_from_slice(&self.device.to_ne_bytes());
+        bytes[8..16].copy_from_slice(&self.inode.to_ne_bytes());
+        bytes[16..].copy_from_slice(&self.birth.map_or(0, NonZeroU64::get).to_ne_bytes());
+        xxh3_64(&bytes)
     }
 
     /// Nothing speaks against both being the same file.
@@ -48,8 +59,8 @@ impl Identity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Print {
     pub(crate) length: u16,
-    /// XXH3, 64 bits: <https://github.com/Cyan4973/xxHash>.
-    pub(crate) hash: u64,
+    /// XXH3, 64 bits: <https://github.com/Cyan4973/xxHash>. As bytes, since there are many of these.
+    hash: [u8; 8],
 }
 
 impl Default for Print {
@@ -62,8 +73,18 @@ impl Print {
     pub(crate) fn of(bytes: &[u8]) -> Self {
         Print {
             length: u16::try_from(bytes.len()).unwrap_or(u16::MAX),
-            hash: xxh3_64(bytes),
+            hash: xxh3_64(bytes).to_ne_bytes(),
         }
+    }
+
+    /// What was kept of one.
+    pub(crate) fn kept(length: u16, hash: u64) -> Self {
+        let hash = hash.to_ne_bytes();
+        Print { length, hash }
+    }
+
+    pub(crate) fn hash(&self) -> u64 {
+        u64::from_ne_bytes(self.hash)
     }
 
     /// Whether `bytes` begin with what it is of.
@@ -93,7 +114,7 @@ pub(crate) struct Head {
 }
 
 /// Bytes of a head that are kept as they are: those of a time, usually.
-const START: usize = 24;
+const START: usize = 16;
 
 impl Head {
     pub(crate) fn of(bytes: &[u8]) -> Self {

@@ -194,7 +194,7 @@ impl<'de> Visitor<'de> for TimeValue<'_, '_> {
     }
 
     fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        self.time(None, |other| other.visit_unit())
+        self.time(None, Visitor::visit_unit)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {

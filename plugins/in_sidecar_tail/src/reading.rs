@@ -7,6 +7,7 @@ use flb_sidecar_sdk::event::Timestamp;
 use tracing::{info, warn};
 
 use crate::counters::Trouble;
+use crate::decode::Joined;
 use crate::encode::Batch;
 use crate::followed::{Block, FileId, Followed};
 use crate::lines::Limits;
@@ -17,14 +18,11 @@ use crate::worker::Worker;
 /// A batch goes to the queue when it is this long.
 const BATCH: usize = 192 << 10;
 
-/// Bytes of a file after which the kernel is told that they need not stay in its cache.
-const ADVISE: u64 = 1 << 20;
-
 impl Worker {
     /// Puts a file into the row of those that are read.
     pub(crate) fn give_turn(&mut self, id: FileId) {
         if let Some(file) = self.files.get_mut(&id) {
-            if !file.queued && file.held.is_none() && !file.retired {
+            if !file.queued && !file.held && !file.retired {
                 file.queued = true;
                 file.since = Instant::now();
                 self.turns.push_back(id);
@@ -47,7 +45,7 @@ impl Worker {
             file.queued = false;
             self.none_idle = false;
             file.since = Instant::now();
-            if self.options.advise_cache && file.offset.saturating_sub(file.advised) >= ADVISE {
+            if self.options.advise_cache {
                 file.advise();
             }
             self.drain_left -= usize::from(std::mem::take(&mut file.drains));
@@ -128,13 +126,14 @@ impl Worker {
                 ..
             } = &mut **file;
             let line_start = lines.line_start();
+            let mut pieces = joined.take().map_or_else(Joined::default, |pieces| *pieces);
             let limits = Limits {
                 length: options.longest_line,
                 long: options.long_lines,
                 code,
             };
             let mut piece = |piece, offset, first: &[u8], second: &[u8]| {
-                let file = (&parts_of, code, &mut *joined);
+                let file = (&parts_of, code, &mut pieces);
                 encoder.piece(batch, counters, file, (piece, offset), (first, second));
             };
             if recode {
@@ -149,9 +148,10 @@ impl Worker {
             counters.lines.add(made);
             if lines.line_start() > line_start || consumed > 0 {
                 // A line that goes on in later ones is read again from its beginning.
-                let whole = joined.start().unwrap_or(u64::MAX).min(lines.line_start());
+                let whole = pieces.start().unwrap_or(u64::MAX).min(lines.line_start());
                 batch.reached(id, *epoch, whole, consumed);
             }
+            *joined = (!pieces.is_empty()).then(|| Box::new(pieces));
             file.read += consumed;
             if self.batch.events.len() >= BATCH {
                 send(&self.shared, &mut self.batch);
@@ -173,7 +173,7 @@ impl Worker {
             return;
         };
         let all_lines = file.lines.start() == file.offset && file.lines.line_start() == file.offset;
-        if all_lines && file.joined.is_empty() {
+        if all_lines && file.joined.is_none() {
             return;
         }
         begin_batch(&self.shared, &mut self.batch, id, file, &self.options);
@@ -188,12 +188,12 @@ impl Worker {
         let before = file.lines.start();
         let (code, _) = file.recognise(self.options.source);
         let parts_of = file.parts_of();
-        let Followed { lines, joined, .. } = &mut **file;
-        lines.finish(code, |piece, offset, first, second| {
-            let file = (&parts_of, code, &mut *joined);
+        let mut pieces = file.joined.take().unwrap_or_default();
+        file.lines.finish(code, |piece, offset, first, second| {
+            let file = (&parts_of, code, &mut *pieces);
             encoder.piece(batch, counters, file, (piece, offset), (first, second));
         });
-        encoder.rest(batch, joined);
+        encoder.rest(batch, &mut pieces);
         let consumed = file.lines.start() - before;
         let made = (batch.records - records) as u64;
         batch.reached(id, file.epoch, file.offset, consumed);

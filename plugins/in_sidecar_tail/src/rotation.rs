@@ -49,8 +49,9 @@ impl Worker {
             return;
         };
         if !told && seen == file.seen {
-            file.shrunk_since = None;
-            if seen.size > file.offset {
+            let more = seen.size > file.offset;
+            self.shrunk.remove(&id);
+            if more {
                 self.give_turn(id);
             }
             return;
@@ -65,7 +66,7 @@ impl Worker {
         let mut rewritten = file.is_rewritten(seen.size);
         if rewritten && file.remote {
             // A network filesystem's answer may be older than what was read.
-            let since = *file.shrunk_since.get_or_insert_with(Instant::now);
+            let since = *self.shrunk.entry(id).or_insert_with(Instant::now);
             let second = since.elapsed() >= SECOND_LOOK;
             if file.path.is_none() {
                 if second {
@@ -104,9 +105,11 @@ impl Worker {
         let Some(file) = self.files.get_mut(&id) else {
             return;
         };
-        file.shrunk_since = None;
-        if let Some(held) = file.held.as_mut().filter(|_| size > file.seen.size) {
-            held.grown = Instant::now();
+        self.shrunk.remove(&id);
+        if file.held && size > file.seen.size {
+            if let Some(held) = self.held.get_mut(&id) {
+                held.grown = Instant::now();
+            }
         }
         file.seen = seen;
         if file.grow_head().is_err() {
@@ -155,7 +158,7 @@ impl Worker {
             file.handle = Some(handle);
         }
         self.by_identity.remove(&old);
-        self.by_identity.insert(identity, id);
+        self.by_identity.insert(&identity, id);
         self.entry_gone(old);
         self.changed(id);
     }
@@ -236,7 +239,7 @@ impl Worker {
 
     /// Its path is no symbolic link to it any more; where that pointed to.
     fn forget_target(&mut self, id: FileId) -> Option<Arc<Path>> {
-        let target = self.files.get_mut(&id)?.target.take()?;
+        let target = self.targets.remove(&id)?;
         if self.by_target.get(&target) == Some(&id) {
             self.by_target.remove(&target);
         }
@@ -252,7 +255,7 @@ impl Worker {
                 continue;
             };
             let quiet = file.since.elapsed() >= wait;
-            if quiet && !file.queued && file.held.is_none() {
+            if quiet && !file.queued && !file.held {
                 self.end_text(id);
             } else {
                 self.rotating.push(id);
@@ -265,7 +268,7 @@ impl Worker {
                 self.files.get(id).is_some_and(|file| {
                     let stray = file.path.is_none() && file.handle.is_none();
                     let quiet = file.since.elapsed() >= wait;
-                    !file.queued && file.held.is_none() && quiet && !stray
+                    !file.queued && !file.held && quiet && !stray
                 })
             })
             .copied()
@@ -304,13 +307,14 @@ impl Worker {
     fn detach(&mut self, id: FileId) {
         self.close(id);
         self.detached.retain(|other| *other != id);
-        self.held.retain(|other| *other != id);
+        self.held.remove(&id);
+        self.shrunk.remove(&id);
         self.polled.remove(&id);
         self.forget_target(id);
         let Some(file) = self.files.get_mut(&id) else {
             return;
         };
-        if self.by_identity.get(&file.identity) == Some(&id) {
+        if self.by_identity.get(&file.identity) == Some(id) {
             self.by_identity.remove(&file.identity);
         }
         if let Some(path) = file.path.as_ref() {
@@ -392,8 +396,9 @@ mod tests {
     }
 
     fn a_second_later(worker: &mut Worker, id: FileId) {
-        let file = worker.files.get_mut(&id).unwrap();
-        file.shrunk_since = file.shrunk_since.map(|since| since - SECOND_LOOK);
+        if let Some(since) = worker.shrunk.get_mut(&id) {
+            *since -= SECOND_LOOK;
+        }
     }
 
     #[test]
@@ -405,14 +410,14 @@ mod tests {
         let current = worker.files[&id].seen;
         let stale = Seen {
             size: 4,
-            modified: (1, 0),
+            modified: 1,
         };
         // The next answer is right again; it may be the same one as before, or a newer one.
         for next in [current, Seen { size: 8, ..stale }] {
             worker.looked(id, false, stale);
             worker.looked(id, false, stale);
             worker.looked(id, false, next);
-            assert_eq!(worker.files[&id].shrunk_since, None, "{next:?}");
+            assert!(worker.shrunk.is_empty(), "{next:?}");
         }
         // It is told for long, but one who asks anew is told better.
         worker.looked(id, true, stale);

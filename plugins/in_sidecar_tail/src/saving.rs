@@ -244,7 +244,7 @@ impl Worker {
 
     /// Nothing is kept of a file any more, unless another one has its identity now.
     pub(crate) fn entry_gone(&mut self, identity: Identity) {
-        let used_again = self.by_identity.contains_key(&identity);
+        let used_again = self.by_identity.contains(&identity);
         if let Some(saving) = &mut self.saving {
             saving.unsaved = true;
             if !used_again {
@@ -370,7 +370,7 @@ impl Worker {
             return false;
         };
         let identity = Identity::of(&metadata);
-        if !metadata.is_file() || self.by_identity.contains_key(&identity) {
+        if !metadata.is_file() || self.by_identity.contains(&identity) {
             return false;
         }
         let Some(entry) = self.claim(path, &identity, &handle, &metadata) else {
@@ -483,7 +483,7 @@ impl Worker {
                     let (handle, metadata) = followed::open(&path).ok()?;
                     let identity = Identity::of(&metadata);
                     let fits = metadata.is_file()
-                        && !self.by_identity.contains_key(&identity)
+                        && !self.by_identity.contains(&identity)
                         && entry.identity.compatible(&identity)
                         && entry.clue.fits(&handle, metadata.len()).ok()?;
                     fits.then_some((path, handle, metadata))
@@ -536,7 +536,7 @@ pub(crate) fn list(folder: &Path) -> HashMap<u64, PathBuf> {
 
 /// What is kept of a file; `None`: there is nothing to keep.
 fn entry_of(file: &Followed, seen: u64) -> Option<Entry> {
-    (file.held.is_none()).then(|| Entry {
+    (!file.held).then(|| Entry {
         path: file.path.as_ref().unwrap_or(&file.name).clone(),
         identity: file.identity,
         clue: Clue {

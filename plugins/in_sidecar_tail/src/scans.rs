@@ -113,6 +113,7 @@ impl Worker {
             if new.is_none() {
                 self.listings.clear();
             }
+            drop(found);
             found = self.walk(new);
         }
         if !self.troubles.is_empty() {

@@ -121,10 +121,10 @@ impl Steps {
     pub(crate) fn round_after(&mut self, time: Duration) {
         for file in self.worker.files.values_mut() {
             file.since -= time;
-            if let Some(held) = &mut file.held {
-                held.since -= time;
-                held.grown -= time;
-            }
+        }
+        for held in self.worker.held.values_mut() {
+            held.since -= time;
+            held.grown -= time;
         }
         self.round();
     }

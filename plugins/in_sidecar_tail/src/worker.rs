@@ -19,7 +19,7 @@ use crate::counters::{Counters, Trouble};
 use crate::delivery::LOOK;
 use crate::discovery::Listings;
 use crate::encode::{Batch, Encoder};
-use crate::followed::{FileId, Followed};
+use crate::followed::{ByIdentity, FileId, Followed, Held};
 use crate::handles::Share;
 use crate::identity::{Identity, TAIL};
 use crate::options::Options;
@@ -53,10 +53,12 @@ pub(crate) struct Worker {
     /// Folders on network filesystems, and all others that were asked about.
     pub(crate) remote_folders: HashMap<PathBuf, bool>,
     pub(crate) files: HashMap<FileId, Box<Followed>>,
-    pub(crate) by_identity: HashMap<Identity, FileId>,
+    pub(crate) by_identity: ByIdentity,
     pub(crate) by_path: HashMap<Arc<Path>, FileId>,
     /// Targets of symbolic links.
     pub(crate) by_target: HashMap<Arc<Path>, FileId>,
+    /// What the paths of files point to that are symbolic links.
+    pub(crate) targets: HashMap<FileId, Arc<Path>>,
     pub(crate) next_id: u64,
     pub(crate) share: Share,
     pub(crate) open_handles: usize,
@@ -70,7 +72,9 @@ pub(crate) struct Worker {
     /// Rotated files whose last line is not known to be complete.
     pub(crate) rotating: Vec<FileId>,
     /// Files that are not read before it is settled whether they are copies.
-    pub(crate) held: Vec<FileId>,
+    pub(crate) held: HashMap<FileId, Held>,
+    /// When files were first seen to be shorter than what was read; on network filesystems only.
+    pub(crate) shrunk: HashMap<FileId, Instant>,
     /// Files that must be looked at often.
     pub(crate) polled: HashSet<FileId>,
     /// Files still to be looked at in this round of checks.
@@ -145,9 +149,10 @@ impl Worker {
             polled_folders: HashSet::new(),
             remote_folders: HashMap::new(),
             files: HashMap::new(),
-            by_identity: HashMap::new(),
+            by_identity: ByIdentity::default(),
             by_path: HashMap::new(),
             by_target: HashMap::new(),
+            targets: HashMap::new(),
             next_id: 0,
             share: Share::new(),
             open_handles: 0,
@@ -156,7 +161,8 @@ impl Worker {
             strays: Vec::new(),
             unseen: Unseen::default(),
             rotating: Vec::new(),
-            held: Vec::new(),
+            held: HashMap::new(),
+            shrunk: HashMap::new(),
             polled: HashSet::new(),
             to_check: Vec::new(),
             compressed: HashSet::new(),
@@ -330,7 +336,7 @@ impl Worker {
         let reported = (self.next_id, self.files.len(), self.finished.len());
         if self.draining.is_some() || reported != self.reported {
             self.reported = reported;
-            self.shared.set_report(self.report());
+            self.set_report();
         }
     }
 
@@ -375,7 +381,7 @@ impl Worker {
             self.finish_line(id);
         }
         self.flush();
-        self.shared.set_report(self.report());
+        self.set_report();
         self.shared.push(Item::DrainEnd(request));
         self.draining = None;
     }
@@ -404,7 +410,7 @@ impl Worker {
             "{total} bytes of {} files are unread at the deadline",
             unread.len()
         );
-        self.shared.set_report(self.report());
+        self.set_report();
     }
 
     /// Keeps what a file has given for the report.
@@ -419,19 +425,20 @@ impl Worker {
         }
     }
 
-    fn report(&self) -> Vec<Row> {
-        let live = self.files.iter().filter(|(_, file)| !file.retired);
-        let mut rows = Vec::with_capacity(self.files.len() + self.finished.len() + 1);
-        rows.extend(self.finished.iter().cloned());
-        rows.extend(live.map(|(id, file)| report_row(*id, file)));
-        if self.finished_more > 0 {
-            rows.push(Row {
-                file: None,
-                read: self.finished_more,
-                unread: 0,
-            });
-        }
-        rows
+    fn set_report(&self) {
+        self.shared.set_report(|rows| {
+            let live = self.files.iter().filter(|(_, file)| !file.retired);
+            rows.reserve_exact(self.files.len() + self.finished.len() + 1);
+            rows.extend(self.finished.iter().cloned());
+            rows.extend(live.map(|(id, file)| report_row(*id, file)));
+            if self.finished_more > 0 {
+                rows.push(Row {
+                    file: None,
+                    read: self.finished_more,
+                    unread: 0,
+                });
+            }
+        });
     }
 }
 
