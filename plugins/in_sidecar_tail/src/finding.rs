@@ -192,10 +192,15 @@ impl Worker {
         metadata: &Metadata,
     ) -> Option<FileId> {
         let id = *self.by_path.get(path)?;
-        let file = self
-            .files
-            .get(&id)
-            .filter(|file| file.remote && file.offset > 0)?;
+        let file = self.files.get(&id)?;
+        // A filesystem of layers has it born again when it is first written to.
+        let open = file.handle.as_ref().and_then(|open| open.metadata().ok());
+        if open.is_some_and(|open| Identity::of(&open) == Identity::of(metadata)) {
+            return Some(id);
+        }
+        if !file.remote || file.offset == 0 {
+            return None;
+        }
         let clue = file.clue();
         clue.fits(handle, metadata.len()).ok()?.then_some(id)
     }

@@ -506,6 +506,78 @@ fn a_disk_that_fails_for_a_while_loses_nothing() {
     assert_eq!(rig.metric("lost_bytes_total"), 0);
 }
 
+/// A folder with a layer above another one, as in a container, in memory.
+struct Layers(tempfile::TempDir);
+
+impl Layers {
+    fn new() -> Option<Layers> {
+        let base = tempfile::tempdir().ok()?;
+        let path = base.path().to_str()?.to_owned();
+        output("mount", &["-t", "tmpfs", "none", &path])?;
+        let layers = Layers(base);
+        for name in ["lower", "upper", "work", "folder"] {
+            fs::create_dir(layers.path(name)).ok()?;
+        }
+        Some(layers)
+    }
+
+    fn mount(&self) -> Option<()> {
+        let (lower, upper, work) = (self.path("lower"), self.path("upper"), self.path("work"));
+        let layers = format!(
+            "lowerdir={},upperdir={},workdir={}",
+            lower.display(),
+            upper.display(),
+            work.display()
+        );
+        let folder = self.path("folder");
+        output(
+            "mount",
+            &["-t", "overlay", "overlay", "-o", &layers, folder.to_str()?],
+        )?;
+        Some(())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+}
+
+impl Drop for Layers {
+    fn drop(&mut self) {
+        for path in [self.path("folder"), self.0.path().to_owned()] {
+            let _ = Command::new("umount").arg("-l").arg(path).output();
+        }
+    }
+}
+
+#[test]
+fn a_file_of_a_lower_layer_is_the_same_when_it_is_written_to() {
+    let layers = Layers::new().filter(|layers| {
+        append(&layers.path("lower/a.log"), "one\n");
+        layers.mount().is_some()
+    });
+    let Some(layers) = layers else {
+        eprintln!("SKIPPED layers: no overlayfs here, or not root");
+        return;
+    };
+    let file = layers.path("folder/a.log");
+    let path = file.to_str().unwrap();
+    let mut rig = Rig::start(&[("path", path), ("progress_check_interval", "0")]);
+    rig.wait_for(&["one"]);
+    // It is copied, and the copy was born later.
+    append(&file, "two\n");
+    rig.wait_for(&["one", "two"]);
+    append(&file, "three\n");
+    rig.wait_for(&["one", "two", "three"]);
+    for _ in 0..10 {
+        // Looked at again meanwhile.
+        rig.turn();
+    }
+    rig.drain();
+    assert_eq!(rig.lines(), ["one", "two", "three"]);
+    assert_eq!(rig.metric("rotations_total"), 0);
+}
+
 #[test]
 fn long_lines_are_split_cut_or_skipped() {
     let dir = tempfile::tempdir().unwrap();
