@@ -110,7 +110,10 @@ impl Worker {
         };
         match fs::metadata(path) {
             Ok(metadata) if self.is_file(id, &metadata) => self.look(id, true),
-            Ok(_) if self.options.globs.matches(path) => {
+            Ok(metadata) if self.options.globs.matches(path) => {
+                if !metadata.is_file() {
+                    self.gone(path, deleted);
+                }
                 self.consider(path);
             }
             Err(error) if error.kind() != io::ErrorKind::NotFound => {

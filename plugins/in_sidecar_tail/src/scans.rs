@@ -239,6 +239,31 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_that_is_deleted_and_made_anew_is_told_of() {
+        for pattern in ["x/*.log", "*/*.log", "x/a.log"] {
+            let mut steps = Steps::new(pattern);
+            for n in 0..3 {
+                fs::create_dir(steps.path("x")).unwrap();
+                steps.append("x/a.log", &format!("{n}\n"));
+                steps.told();
+                steps.read();
+                steps.append("x/a.log", &format!("{n} again\n"));
+                steps.told();
+                fs::remove_dir_all(steps.path("x")).unwrap();
+                if n == 1 {
+                    // Gone and there again before anybody looks.
+                    continue;
+                }
+                steps.round();
+            }
+            steps.round();
+            let all = ["0", "0 again", "1", "1 again", "2", "2 again"];
+            assert_eq!(steps.lines, all, "{pattern}");
+            assert_eq!((steps.lost(), steps.missed()), (0, 0));
+        }
+    }
+
+    #[test]
     fn a_folder_that_was_moved_has_its_files_with_it() {
         let mut steps = Steps::prepared("*/*/a.log", &[], |dir| {
             fs::create_dir_all(dir.path().join("x/y")).unwrap();

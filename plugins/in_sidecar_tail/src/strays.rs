@@ -140,6 +140,7 @@ fn find(
 mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
+    use std::time::Duration;
 
     use crate::steps::Steps;
 
@@ -232,6 +233,27 @@ mod tests {
         steps.append("b.log", "two\n");
         steps.round();
         assert_eq!(steps.lines, ["one", "two"]);
+    }
+
+    #[test]
+    fn a_file_whose_name_is_a_folder_now_is_read_to_its_end() {
+        for (closed, inotify) in [(false, "on"), (true, "on"), (false, "off"), (true, "off")] {
+            let options = [("inotify_watcher", inotify)];
+            let mut steps = Steps::prepared("a.log", &options, |_| {});
+            steps.append("a.log", "one\n");
+            steps.round();
+            steps.append("a.log", "two");
+            if closed {
+                steps.close_all();
+            }
+            steps.rename("a.log", "b");
+            fs::create_dir(steps.path("a.log")).unwrap();
+            steps.round();
+            steps.round_after(Duration::from_secs(60));
+            steps.round_after(Duration::from_secs(60));
+            assert_eq!(steps.lines, ["one", "two"]);
+            assert!(steps.worker.files.is_empty());
+        }
     }
 
     #[test]
