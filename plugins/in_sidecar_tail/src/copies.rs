@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tracing::{debug, info, warn};
 
 use crate::followed::{self, pieces_to_advise, Continued, FileId, Followed, Held};
-use crate::identity::{read_full, Clue, Identity, Print, Tail, HEAD};
+use crate::identity::{read_full, Clue, Head, Identity, Print, Tail, HEAD};
 use crate::lines::Splitter;
 use crate::worker::Worker;
 
@@ -57,6 +57,14 @@ impl Worker {
         let name = file.name.clone();
         let unread = file.seen.size.saturating_sub(file.offset.max(size));
         info!("{} lost its end behind byte {size}", name.display());
+        if size < file.head.len() as u64 {
+            // What follows need not be what was there.
+            file.head = Head::default();
+            file.seen.size = size;
+            if file.grow_head().is_err() {
+                debug!("{}: cannot read its head", name.display());
+            }
+        }
         if size < file.offset {
             self.carried -= file.offset - file.lines.start();
             file.lines.cut_to(size);
@@ -64,9 +72,12 @@ impl Worker {
             file.offset = size;
             file.advised = file.advised.min(pieces_to_advise(size));
             file.epoch += 1;
-            file.checkpoint = file.checkpoint.min(size);
             if let Some(handle) = &file.handle {
                 file.tail = Tail::read(handle, size).unwrap_or_default();
+            }
+            if file.checkpoint > size {
+                file.checkpoint = size;
+                file.checkpoint_tail = Print::of(file.tail.bytes());
             }
             self.changed(id);
         }
@@ -398,6 +409,25 @@ mod tests {
             steps.round();
             let last = steps.lines.last().map(String::as_str);
             assert!(last.is_some_and(|line| line.ends_with("|four")), "{last:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_lost_its_end_may_go_on_otherwise() {
+        for size in [4, 100, 400] {
+            let mut steps = Steps::new("a.log");
+            steps.append("a.log", "one\n");
+            steps.append("a.log", &"0123456789abcde\n".repeat(30));
+            steps.round();
+            let before = steps.lines.len();
+            steps.cut("a.log", size);
+            steps.round();
+            for _ in 0..30 {
+                steps.append("a.log", "edcba9876543210\n");
+                steps.round();
+            }
+            assert_eq!(steps.lines.len(), before + 30, "cut to {size}");
+            assert_eq!(steps.worker.counters.truncations.get(), 1);
         }
     }
 

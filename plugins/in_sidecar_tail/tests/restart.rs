@@ -52,6 +52,23 @@ fn a_file_that_began_anew_is_no_new_file() {
 }
 
 #[test]
+fn a_file_that_lost_its_end_goes_on_there_after_a_restart() {
+    let setup = Setup::new("*.log");
+    let (file, mut rig) = setup.one_is_read();
+    append(&file, "two\n");
+    rig.wait_for(&["one", "two"]);
+    setup.saved(&mut rig, &file, 8);
+    let writer = OpenOptions::new().write(true).open(&file).unwrap();
+    writer.set_len(4).unwrap();
+    rig.until("truncated", |rig| rig.metric("truncations_total") == 1);
+    setup.saved(&mut rig, &file, 4);
+    rig.exit();
+    append(&file, "three\n");
+    let mut rig = setup.start();
+    rig.wait_for(&["three"]);
+}
+
+#[test]
 fn behind_the_deadline_of_a_drain_nothing_is_handed_over() {
     let setup = Setup::new("*.log");
     let file = setup.file("a.log");
