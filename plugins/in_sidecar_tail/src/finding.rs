@@ -258,7 +258,7 @@ impl Worker {
         if !file.matched {
             self.detached.push(id);
         }
-        self.open_handles += 1;
+        self.share.opened();
         debug!("following {} from byte {offset}", path.display());
         self.files.insert(id, Box::new(file));
         self.by_identity.insert(&identity, id);

@@ -17,18 +17,19 @@ use crate::worker::Worker;
 /// Handles kept open by all instances together; beyond that, files that are read to their end are
 /// closed and watched.
 const MAX_OPEN: usize = 400;
-/// One instance has at least so many.
-const FEWEST: usize = 8;
 
 /// What is in trouble when there is no descriptor left: no file more than others.
 const ALL: &str = "files";
 
 static INSTANCES: AtomicUsize = AtomicUsize::new(0);
+/// Handles that all of them have open.
+static OPEN: AtomicUsize = AtomicUsize::new(0);
 
 /// An instance's part of the descriptors that the process may have.
 #[derive(Debug)]
 pub(crate) struct Share {
     most: usize,
+    open: usize,
 }
 
 impl Share {
@@ -39,19 +40,37 @@ impl Share {
         let limit = limit.and_then(|limit| usize::try_from(limit).ok());
         Share {
             most: limit.map_or(MAX_OPEN, |limit| (limit * 2 / 5).min(MAX_OPEN)),
+            open: 0,
         }
     }
 
-    /// Handles that the instance may keep open.
-    fn handles(&self) -> usize {
-        let instances = INSTANCES.load(Ordering::Relaxed).max(1);
-        (self.most / instances).max(FEWEST)
+    /// Handles that the instance has open.
+    pub(crate) fn open(&self) -> usize {
+        self.open
+    }
+
+    pub(crate) fn opened(&mut self) {
+        self.open += 1;
+        OPEN.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn closed(&mut self) {
+        self.open -= 1;
+        OPEN.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many handles are too many: of all, and more than what is left for each.
+    fn excess(&self) -> usize {
+        let all = OPEN.load(Ordering::Relaxed).saturating_sub(self.most);
+        let fair = self.most / INSTANCES.load(Ordering::Relaxed).max(1);
+        all.min(self.open.saturating_sub(fair))
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
         INSTANCES.fetch_sub(1, Ordering::Relaxed);
+        OPEN.fetch_sub(self.open, Ordering::Relaxed);
     }
 }
 
@@ -59,7 +78,9 @@ impl Worker {
     /// Opens a file, if a descriptor is left for it.
     pub(crate) fn open(&mut self, path: &Path) -> io::Result<(File, Metadata)> {
         let opened = match followed::open(path) {
-            Err(error) if none_left(&error) && self.close_idle(usize::MAX) => followed::open(path),
+            Err(error) if none_left(&error) && self.close_idle(self.share.open()) => {
+                followed::open(path)
+            }
             opened => opened,
         };
         match &opened {
@@ -91,7 +112,7 @@ impl Worker {
             Ok((handle, metadata)) if self.is_file(id, &metadata) => {
                 if let Some(file) = self.files.get_mut(&id) {
                     file.handle = Some(handle);
-                    self.open_handles += 1;
+                    self.share.opened();
                 }
                 self.trouble_over(Trouble::Open, &path);
                 self.bound_handles();
@@ -113,15 +134,20 @@ impl Worker {
 
     /// Closes files that have been at their end for longest, if too many are open.
     pub(crate) fn bound_handles(&mut self) {
-        let most = self.share.handles();
-        if self.open_handles <= most {
+        let excess = self.share.excess();
+        if excess == 0 {
             return;
         }
-        self.close_idle((most / 4).max(self.open_handles - most));
-        if self.open_handles > most {
+        // Some more, since looking for them takes its time.
+        self.close_idle(excess.max(self.share.open() / 4));
+        if self.share.excess() > 0 {
             // All have something unread: the newest is opened again when it has its turn.
             let newest = FileId(self.next_id - 1);
-            if self.files.get(&newest).is_some_and(|file| file.matched) {
+            if self
+                .files
+                .get(&newest)
+                .is_some_and(|file| file.path.is_some())
+            {
                 self.close(newest);
             }
         }
@@ -135,7 +161,6 @@ impl Worker {
             .filter(|(_, file)| {
                 file.handle.is_some()
                     && file.path.is_some()
-                    && file.matched
                     && !file.queued
                     && !file.held
                     && file.seen.size <= file.offset
@@ -152,10 +177,8 @@ impl Worker {
 
     /// Many files may change at once: beyond the limit each is opened again when it is read.
     pub(crate) fn close_until_its_turn(&mut self, id: FileId) {
-        let can_be_opened = |file: &Followed| file.path.is_some() && file.matched && file.queued;
-        if self.open_handles > self.share.handles()
-            && self.files.get(&id).is_some_and(|f| can_be_opened(f))
-        {
+        let can_be_opened = |file: &Followed| file.path.is_some() && file.queued;
+        if self.share.excess() > 0 && self.files.get(&id).is_some_and(|f| can_be_opened(f)) {
             self.close(id);
         }
     }
@@ -163,7 +186,7 @@ impl Worker {
     pub(crate) fn close(&mut self, id: FileId) {
         if let Some(file) = self.files.get_mut(&id) {
             if file.handle.take().is_some() {
-                self.open_handles -= 1;
+                self.share.closed();
             }
         }
     }

@@ -125,7 +125,7 @@ impl Worker {
         }
         for (folder, error) in found.unreadable {
             if none_left(&error) {
-                self.close_idle(usize::MAX);
+                self.close_idle(self.share.open());
                 self.say_none_left(&error);
                 continue;
             }

@@ -61,7 +61,6 @@ pub(crate) struct Worker {
     pub(crate) targets: HashMap<FileId, Arc<Path>>,
     pub(crate) next_id: u64,
     pub(crate) share: Share,
-    pub(crate) open_handles: usize,
     /// No open file was read to its end when it was last looked for one, nor since.
     pub(crate) none_idle: bool,
     /// Files that left their path.
@@ -155,7 +154,6 @@ impl Worker {
             targets: HashMap::new(),
             next_id: 0,
             share: Share::new(),
-            open_handles: 0,
             none_idle: false,
             detached: Vec::new(),
             strays: Vec::new(),
@@ -327,7 +325,7 @@ impl Worker {
             && self.held.is_empty()
             && self.searches.is_empty();
         self.counters.files.set(self.files.len() as u64);
-        self.counters.files_open.set(self.open_handles as u64);
+        self.counters.files_open.set(self.share.open() as u64);
         self.counters.lag_seconds.set(oldest.unwrap_or(0));
         let files = self.files.len() as u64;
         let lag = self.shared.publish(idle, files, unread);
