@@ -78,9 +78,7 @@ impl Worker {
     /// Opens a file, if a descriptor is left for it.
     pub(crate) fn open(&mut self, path: &Path) -> io::Result<(File, Metadata)> {
         let opened = match followed::open(path) {
-            Err(error) if none_left(&error) && self.close_idle(self.share.open()) => {
-                followed::open(path)
-            }
+            Err(error) if none_left(&error) && self.make_room() => followed::open(path),
             opened => opened,
         };
         match &opened {
@@ -154,7 +152,7 @@ impl Worker {
     }
 
     /// Closes files that have been at their end for longest. `false`: there are none.
-    pub(crate) fn close_idle(&mut self, most: usize) -> bool {
+    fn close_idle(&mut self, most: usize) -> bool {
         // At the start nothing has been read yet: not every new file is worth a look at all.
         let files = self.files.iter().filter(|_| !self.none_idle);
         let mut idle: Vec<(Instant, FileId)> = files
@@ -173,6 +171,22 @@ impl Worker {
             self.close(id);
         }
         !self.none_idle
+    }
+
+    /// Closes what is not needed at the moment, or can be opened again when it is. `false`: nothing.
+    pub(crate) fn make_room(&mut self) -> bool {
+        if self.close_idle(self.share.open()) {
+            return true;
+        }
+        let waiting = self.turns.iter().filter(|id| {
+            let file = self.files.get(id);
+            file.is_some_and(|file| file.handle.is_some() && file.path.is_some())
+        });
+        let waiting: Vec<FileId> = waiting.copied().collect();
+        for id in &waiting {
+            self.close(*id);
+        }
+        !waiting.is_empty()
     }
 
     /// Many files may change at once: beyond the limit each is opened again when it is read.

@@ -116,6 +116,11 @@ impl Worker {
             drop(found);
             found = self.walk(new);
         }
+        let stuck = found.unreadable.iter().any(|(_, error)| none_left(error));
+        if stuck && self.make_room() {
+            drop(found);
+            found = self.walk(new);
+        }
         if !self.troubles.is_empty() {
             for folder in &found.folders {
                 if found.unreadable.iter().all(|(path, _)| path != folder) {
@@ -125,11 +130,10 @@ impl Worker {
         }
         for (folder, error) in found.unreadable {
             if none_left(&error) {
-                self.close_idle(self.share.open());
                 self.say_none_left(&error);
-                continue;
+            } else {
+                self.trouble(Trouble::Open, &folder, &error.to_string());
             }
-            self.trouble(Trouble::Open, &folder, &error.to_string());
         }
         found.files
     }
