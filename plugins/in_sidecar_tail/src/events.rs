@@ -15,7 +15,6 @@ use crate::worker::Worker;
 impl Worker {
     pub(crate) fn changes(&mut self) {
         while self.some_changes() {}
-        self.miss_unseen();
         self.find_strays(false);
     }
 
@@ -86,6 +85,7 @@ impl Worker {
     }
 
     fn renamed(&mut self, from: &Path, to: &Path) {
+        let wanted = self.is_wanted(from, to);
         let known = fs::metadata(to)
             .ok()
             .and_then(|m| self.by_identity.get(&Identity::of(&m)));
@@ -95,9 +95,13 @@ impl Worker {
                 let at_path = self.files.get(&id).is_some_and(|file| file.path.is_some());
                 self.counters.rotations.add(u64::from(at_path));
                 self.moved(id, to);
+                // A scan may have found it there before.
+                if wanted {
+                    self.rotated(id);
+                }
                 self.look(id, true);
             }
-            None => self.renamed_unseen(from, to),
+            None => self.renamed_unseen(from, to, wanted),
         }
         self.recheck(from, false);
     }

@@ -82,6 +82,7 @@ impl Worker {
         if !self.scanned {
             self.recover_unclaimed();
         }
+        self.miss_unseen();
         self.find_strays(true);
         self.settle_held();
         self.retire();

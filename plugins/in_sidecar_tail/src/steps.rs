@@ -43,6 +43,11 @@ impl Steps {
             dir,
             lines: Vec::new(),
         };
+        let told = steps.worker.watches.is_some();
+        assert_eq!(
+            told, steps.worker.options.inotify,
+            "no inotify instance is left"
+        );
         steps.worker.scan();
         steps
     }
@@ -137,8 +142,10 @@ impl Steps {
         }
     }
 
-    /// How many were gone before they could be opened.
-    pub(crate) fn missed(&self) -> u64 {
+    /// How many were gone before they could be opened, when all that can be waited for has been.
+    pub(crate) fn missed(&mut self) -> u64 {
+        self.round();
+        self.round();
         self.worker.counters.errors(Trouble::Missed)
     }
 

@@ -29,40 +29,66 @@ pub(crate) struct Stray {
 /// Files that are not known, as far as the kernel has told of them.
 #[derive(Debug, Default)]
 pub(crate) struct Unseen {
-    /// Where they came to be and are not.
+    now: Paths,
+    /// The same from before the last scan: the kernel may tell of a renaming a moment after it can
+    /// be seen.
+    before: Paths,
+}
+
+#[derive(Debug, Default)]
+struct Paths {
+    /// Where files came to be and are not.
     created: HashSet<PathBuf>,
     /// Where they were renamed to.
     renamed: HashSet<PathBuf>,
 }
 
+impl Unseen {
+    fn take_renamed(&mut self, path: &Path) -> bool {
+        self.now.renamed.remove(path) | self.before.renamed.remove(path)
+    }
+
+    fn take_created(&mut self, path: &Path) -> bool {
+        self.now.created.remove(path) | self.before.created.remove(path)
+    }
+}
+
 impl Worker {
     /// A file has come that matches and is not there any more.
     pub(crate) fn unseen(&mut self, path: &Path) {
-        self.unseen.created.insert(path.to_owned());
+        self.unseen.now.created.insert(path.to_owned());
     }
 
-    /// Something that is not known was renamed. It is read wherever it is now, if its path was one
-    /// that is followed.
-    pub(crate) fn renamed_unseen(&mut self, from: &Path, to: &Path) {
-        let wanted = self.unseen.renamed.remove(from) || self.options.globs.matches(from);
+    /// Something was renamed. `true`: it is to be read wherever it is now, known or not.
+    pub(crate) fn is_wanted(&mut self, from: &Path, to: &Path) -> bool {
+        let wanted = self.unseen.take_renamed(from) | self.options.globs.matches(from);
         if wanted {
-            // That may be further already.
-            self.unseen.renamed.insert(to.to_owned());
+            // It may be further already, and what is there another file.
+            self.unseen.now.renamed.insert(to.to_owned());
         }
+        wanted
+    }
+
+    /// What was found where something was renamed to is not known.
+    pub(crate) fn renamed_unseen(&mut self, from: &Path, to: &Path, wanted: bool) {
         if self.options.globs.matches(to) {
             self.appeared(to);
         } else if wanted {
             self.consider_as(to, Some(from));
         }
-        if self.unseen.created.remove(from) && !self.by_path.contains_key(to) {
-            self.unseen.created.insert(to.to_owned());
+        if let Some(id) = self.by_path.get(to).copied().filter(|_| wanted) {
+            self.rotated(id);
+        }
+        if self.unseen.take_created(from) && !self.by_path.contains_key(to) {
+            self.unseen.now.created.insert(to.to_owned());
         }
     }
 
-    /// All that the kernel had to tell is known: what is not known now is gone.
+    /// What has not been found since the last scan but one is gone.
     pub(crate) fn miss_unseen(&mut self) {
-        self.unseen.renamed.clear();
-        for path in std::mem::take(&mut self.unseen.created) {
+        let now = std::mem::take(&mut self.unseen.now);
+        let before = std::mem::replace(&mut self.unseen.before, now);
+        for path in before.created {
             if !self.by_path.contains_key(path.as_path()) && self.trouble_free(&path) {
                 let text = "it was gone before it could be opened";
                 self.trouble(Trouble::Missed, &path, text);
@@ -183,9 +209,13 @@ mod tests {
             steps.rename("a.log", "a.log.1");
             steps.append("a.log", "three\n");
             steps.rename("a.log", "b.log");
+            steps.append("a.log", "four");
+            steps.rename("a.log", "a.log.3");
             steps.round();
+            steps.round_after(Duration::from_secs(60));
             steps.lines.sort();
-            assert_eq!(steps.lines, ["one", "three", "two"], "{pattern}");
+            let all = ["four", "one", "three", "two"];
+            assert_eq!(steps.lines, all, "{pattern}");
             assert_eq!(steps.missed(), 0);
             for file in steps.worker.files.values() {
                 let name = file.name.file_name().unwrap().to_str().unwrap();
@@ -195,10 +225,22 @@ mod tests {
     }
 
     #[test]
+    fn what_a_scan_finds_before_its_renaming_is_told_has_a_last_line() {
+        let mut steps = Steps::new("a.log*");
+        steps.append("a.log", "one");
+        steps.rename("a.log", "a.log.1");
+        steps.worker.scan();
+        steps.round();
+        steps.round_after(Duration::from_secs(60));
+        assert_eq!(steps.lines, ["one"]);
+    }
+
+    #[test]
     fn what_comes_and_goes_before_it_is_seen_is_counted() {
         let mut steps = Steps::new("*.log");
         steps.append("a.log", "one\n");
         fs::remove_file(steps.path("a.log")).unwrap();
+        steps.round();
         steps.round();
         assert_eq!(steps.missed(), 1);
     }
