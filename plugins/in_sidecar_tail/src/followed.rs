@@ -319,7 +319,10 @@ impl Followed {
         if let Some(handle) = &self.handle {
             let mut head = [0; HEAD];
             let length = read_full(handle, &mut head, 0)?;
-            self.head = Head::of(&head[..length]);
+            // It may have been truncated this very moment.
+            if length > known && self.head.begins_like(&head[..length]) {
+                self.head = Head::of(&head[..length]);
+            }
         }
         Ok(())
     }

@@ -69,6 +69,26 @@ fn a_file_that_lost_its_end_goes_on_there_after_a_restart() {
 }
 
 #[test]
+fn what_a_file_that_lost_its_end_had_then_is_not_repeated() {
+    let setup = Setup::new("*.log");
+    let (file, mut rig) = setup.one_is_read();
+    append(&file, "two\n");
+    rig.wait_for(&["one", "two"]);
+    let writer = OpenOptions::new().write(true).open(&file).unwrap();
+    writer.set_len(4).unwrap();
+    rig.until("truncated", |rig| rig.metric("truncations_total") == 1);
+    append(&file, "three\n");
+    rig.wait_for(&["one", "two", "three"]);
+    rig.host.stopping = true;
+    rig.pause();
+    rig.pause();
+    rig.exit();
+    append(&file, "four\n");
+    let mut rig = setup.start();
+    rig.wait_for(&["four"]);
+}
+
+#[test]
 fn behind_the_deadline_of_a_drain_nothing_is_handed_over() {
     let setup = Setup::new("*.log");
     let file = setup.file("a.log");
