@@ -1,5 +1,7 @@
 //! Times in lines: RFC 3339, or a format in the letters of strptime(3).
 
+use std::cell::Cell;
+
 use flb_sidecar_sdk::event::Timestamp;
 use jiff::fmt::strtime::BrokenDownTime;
 
@@ -7,7 +9,7 @@ use jiff::fmt::strtime::BrokenDownTime;
 #[derive(Clone, Debug)]
 pub(crate) enum Clock {
     /// RFC 3339.
-    Rfc3339,
+    Rfc3339(Days),
     /// These formats, in turn.
     Formats(Vec<String>),
 }
@@ -25,10 +27,17 @@ impl Clock {
         Clock::Formats(formats)
     }
 
+    pub(crate) fn rfc3339() -> Self {
+        Clock::Rfc3339(Days::default())
+    }
+
     /// The time in `text`. Without a zone it is UTC.
     pub(crate) fn read(&self, text: &str) -> Option<Timestamp> {
         let time = match self {
-            Clock::Rfc3339 => text.parse::<jiff::Timestamp>().ok()?,
+            Clock::Rfc3339(days) => match days.read(text) {
+                None => days.learn(text)?,
+                known => return known,
+            },
             Clock::Formats(formats) => formats.iter().find_map(|format| {
                 let time = BrokenDownTime::parse(format, text).ok()?;
                 time.to_timestamp().ok().or_else(|| {
@@ -52,9 +61,122 @@ impl Clock {
     }
 }
 
+/// When days began that were read before, one for each day of the month: most lines of a log are of
+/// a day that is known. Anything but a plain time in UTC is for jiff to read, and so is a new day.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Days(Box<[Cell<Day>; 32]>);
+
+/// `2024-01-01T`.
+type Date = [u8; 11];
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Day {
+    date: Date,
+    /// Its first second, since 1970.
+    began: u32,
+}
+
+impl Days {
+    fn of(&self, date: &Date) -> &Cell<Day> {
+        let digit = |at: usize| usize::from(date[at] & 15);
+        &self.0[(digit(8) * 10 + digit(9)) % 32]
+    }
+
+    /// `2024-01-01T10:00:00Z`, with up to nine digits of a fraction, on a known day.
+    fn read(&self, text: &str) -> Option<Timestamp> {
+        let (date, rest) = text.as_bytes().split_first_chunk()?;
+        let day = self.of(date).get();
+        let (&[h, hh, b':', m, mm, b':', s, ss], rest) = rest.split_first_chunk()? else {
+            return None;
+        };
+        let fraction = match rest {
+            b"Z" => &[],
+            [b'.', fraction @ .., b'Z'] if (1..=9).contains(&fraction.len()) => fraction,
+            _ => return None,
+        };
+        let (hour, minute, second) = (number(&[h, hh])?, number(&[m, mm])?, number(&[s, ss])?);
+        let nanos = number(fraction)? * 10u32.pow(9 - fraction.len() as u32);
+        let plain = day.date == *date && hour < 24 && minute < 60 && second < 60;
+        plain.then(|| Timestamp {
+            seconds: day.began + hour * 3600 + minute * 60 + second,
+            nanos,
+        })
+    }
+
+    /// Any time; what it tells of its day is kept.
+    fn learn(&self, text: &str) -> Option<jiff::Timestamp> {
+        let time = text.parse::<jiff::Timestamp>().ok()?;
+        let date: Option<(&Date, _)> = text.as_bytes().split_first_chunk();
+        let date = date.filter(|(date, _)| date.ends_with(b"T") && text.ends_with('Z'));
+        let began = time.as_second() - time.as_second().rem_euclid(DAY);
+        // Of the last day that 32 bits can count the end is beyond them.
+        let began = u32::try_from(began + DAY)
+            .ok()
+            .map(|next| next - DAY as u32);
+        if let Some(((date, _), began)) = date.zip(began) {
+            self.of(date).set(Day { date: *date, began });
+        }
+        Some(time)
+    }
+}
+
+/// Seconds of a day.
+const DAY: i64 = 86_400;
+
+fn number(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |number, digit| {
+        digit
+            .is_ascii_digit()
+            .then(|| number * 10 + u32::from(digit - b'0'))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    /// What jiff reads.
+    fn as_jiff(text: &str) -> Option<Timestamp> {
+        let time = text.parse::<jiff::Timestamp>().ok()?;
+        Some(Timestamp {
+            seconds: u32::try_from(time.as_second()).ok()?,
+            nanos: u32::try_from(time.subsec_nanosecond()).ok()?,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_known_day_changes_nothing(
+            texts in proptest::collection::vec(
+                "(2024|1969|2106|202)-?(02|13|0)-?(28|29|30|07|10)[Tt ]?(23|00|24|1):?(59|60|0)(:(59|60|00))?(\\.[0-9]{0,10})?(Z|z|\\+01:00|Z\\[UTC\\])?",
+                1..20,
+            ),
+        ) {
+            let clock = Clock::rfc3339();
+            for text in &texts {
+                for _ in 0..2 {
+                    prop_assert_eq!(clock.read(text), as_jiff(text), "{}", text);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn days_with_one_place_do_not_mix() {
+        let clock = Clock::rfc3339();
+        for day in ["2024-01-01", "2024-02-01", "2024-01-01", "2024-01-33"] {
+            for time in [
+                "T10:00:00Z",
+                "T23:59:59.999999999Z",
+                "T23:59:60Z",
+                "T12:00:00.1+02:00",
+            ] {
+                let text = format!("{day}{time}");
+                assert_eq!(clock.read(&text), as_jiff(&text), "{text}");
+            }
+        }
+    }
 
     #[test]
     fn times_in_many_forms() {
@@ -95,7 +217,7 @@ mod tests {
             ("%Y", "no", None),
         ] {
             let clock = if format.is_empty() {
-                Clock::Rfc3339
+                Clock::rfc3339()
             } else {
                 Clock::new(format)
             };

@@ -14,7 +14,7 @@ use tracing::{debug, info, warn};
 use crate::copies::related;
 use crate::counters::Trouble;
 use crate::followed::{self, FileId, Followed};
-use crate::identity::{Clue, Identity, Tail, HEAD};
+use crate::identity::{Clue, Identity, Print, Tail, HEAD};
 use crate::state::Entry;
 use crate::worker::Worker;
 
@@ -43,7 +43,7 @@ pub(crate) struct Unsettled {
 #[derive(Debug)]
 pub(crate) struct Remembered {
     name: Arc<Path>,
-    head: Box<[u8]>,
+    head: Print,
     size: u64,
 }
 
@@ -266,7 +266,8 @@ impl Worker {
     fn original_of(&self, path: &Path, handle: &File) -> Option<Arc<Path>> {
         let head = head_of(handle).ok().filter(|head| !head.is_empty())?;
         let size = size_of(handle).ok()?;
-        let is_original = |name: &Path, its_head: &[u8], its_size: u64| {
+        let head = Print::of(&head);
+        let is_original = |name: &Path, its_head: Print, its_size: u64| {
             its_head == head
                 && its_size as u32 == size
                 && name.parent() == path.parent()
@@ -274,13 +275,13 @@ impl Worker {
         };
         let followed = self.files.values().map(|file| {
             let size = file.seen.size.max(file.offset);
-            (&file.name, &*file.head, size)
+            (&file.name, file.head.print(), size)
         });
         let remembered = self.remembered.iter();
-        let remembered = remembered.map(|file| (&file.name, &*file.head, file.size));
+        let remembered = remembered.map(|file| (&file.name, file.head, file.size));
         followed
             .chain(remembered)
-            .find(|(name, head, size)| is_original(name, head, *size))
+            .find(|(name, head, size)| is_original(name, *head, *size))
             .map(|(name, ..)| name.clone())
     }
 
@@ -294,7 +295,7 @@ impl Worker {
         }
         self.remembered.push_back(Remembered {
             name: file.name.clone(),
-            head: file.head.clone(),
+            head: file.head.print(),
             size: file.offset,
         });
     }
@@ -375,7 +376,7 @@ impl Worker {
                 let (offset, name) = (Some(entry.clue.offset), Some(entry.path.clone()));
                 let id = self.follow(path, identity, file, &metadata, offset, name);
                 // It has no name: it is read to its end like a deleted file.
-                self.gone(path);
+                self.gone(path, true);
                 self.drain_too(id);
             }
             Err(error) => {

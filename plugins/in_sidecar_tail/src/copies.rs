@@ -6,68 +6,89 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, info, warn};
 
-use crate::followed::{self, Continued, FileId, Followed, Held};
-use crate::identity::{Clue, Identity, Print, Tail};
+use crate::followed::{self, pieces_to_advise, Continued, FileId, Followed, Held};
+use crate::identity::{read_full, Clue, Head, Identity, Print, Tail, HEAD};
 use crate::lines::Splitter;
 use crate::worker::Worker;
 
 /// How long a file is not read that looks like a copy, once it has stopped growing.
 const HOLD: Duration = Duration::from_secs(1);
-/// The same in any case: nobody copies logs for longer.
+/// The same however long it grows, and how many bytes a second are copied at least.
 const LONGEST_HOLD: Duration = Duration::from_secs(10);
+const SLOWEST_COPY: u64 = 1 << 20;
 
 impl Worker {
-    /// The file no longer holds what was read from it.
+    /// The file is shorter than it was, or no longer holds what was read from it.
     pub(crate) fn rewritten(&mut self, id: FileId, size: u64) {
-        let Some(file) = self.files.get_mut(&id) else {
+        let Some(file) = self.files.get(&id) else {
             return;
         };
         self.counters.truncations.add(1);
-        if size < file.offset && file.was_cut_to(size).unwrap_or(false) {
-            info!(
-                "{} lost its end: reading on from byte {size}",
-                file.name.display()
-            );
-            self.carried -= file.offset - file.lines.start();
-            file.lines.cut_to(size);
-            self.carried += size - file.lines.start();
-            file.offset = size;
-            file.advised = file.advised.min(size);
-            file.epoch += 1;
-            file.checkpoint = file.checkpoint.min(size);
-            if let Some(handle) = &file.handle {
-                file.tail = Tail::read(handle, size).unwrap_or_default();
-            }
-            self.changed(id);
-            return;
-        }
-        info!("{} begins anew", file.name.display());
         let clue = file.clue();
         let folder = file.path.as_ref().unwrap_or(&file.name).parent();
         let folder = folder.map(Path::to_owned).unwrap_or_default();
         let name = file.name.clone();
-        match self.find_copy(&folder, &name, &clue, Some(id)) {
-            Some((path, handle, metadata)) => {
-                self.continue_in_copy(id, &path, handle, &metadata);
-                self.end_stream(id);
-            }
-            None => {
-                self.skip_short_copy(id);
-                self.end_text(id);
-                let lost = self
-                    .files
-                    .get(&id)
-                    .map_or(0, |file| file.seen.size.saturating_sub(file.offset));
-                if lost > 0 {
-                    self.counters.lost_bytes.add(lost);
-                    warn!("{}: {lost} bytes were overwritten unread", name.display());
-                }
-            }
+        // First of all: many logs begin with the same header again and seem merely cut then.
+        if let Some((path, handle, metadata)) = self.find_copy(&folder, &name, &clue, Some(id)) {
+            self.continue_in_copy(id, &path, handle, &metadata);
+            self.end_stream(id);
+        } else if !self.skip_short_copy(id) && self.lost_its_end(id, size) {
+            return;
+        } else {
+            self.end_text(id);
+            self.lost(self.files.get(&id).map_or(0, |file| file.ahead()), &name);
         }
+        info!("{} begins anew", name.display());
         if let Some(file) = self.files.get_mut(&id) {
             self.carried -= file.offset - file.lines.start();
             file.begin_anew();
             self.changed(id);
+        }
+    }
+
+    /// Goes on with a file that is what it was, up to its end. `false`: it is something else.
+    fn lost_its_end(&mut self, id: FileId, size: u64) -> bool {
+        let Some(file) = self.files.get_mut(&id) else {
+            return false;
+        };
+        if !file.was_cut_to(size).unwrap_or(false) {
+            return false;
+        }
+        let name = file.name.clone();
+        let unread = file.seen.size.saturating_sub(file.offset.max(size));
+        info!("{} lost its end behind byte {size}", name.display());
+        if size < file.head.len() as u64 {
+            // What follows need not be what was there.
+            file.head = Head::default();
+            file.seen.size = size;
+            if file.grow_head().is_err() {
+                debug!("{}: cannot read its head", name.display());
+            }
+        }
+        if size < file.offset {
+            self.carried -= file.offset - file.lines.start();
+            file.lines.cut_to(size);
+            self.carried += size - file.lines.start();
+            file.offset = size;
+            file.advised = file.advised.min(pieces_to_advise(size));
+            file.epoch += 1;
+            if let Some(handle) = &file.handle {
+                file.tail = Tail::read(handle, size).unwrap_or_default();
+            }
+            if file.checkpoint > size {
+                file.checkpoint = size;
+                file.checkpoint_tail = Print::of(file.tail.bytes());
+            }
+            self.changed(id);
+        }
+        self.lost(unread, &name);
+        true
+    }
+
+    fn lost(&self, bytes: u64, name: &Path) {
+        if bytes > 0 {
+            self.counters.lost_bytes.add(bytes);
+            warn!("{}: {bytes} bytes were overwritten unread", name.display());
         }
     }
 
@@ -92,10 +113,8 @@ impl Worker {
                 let known = self.by_identity.get(&Identity::of(&metadata));
                 // A file that is read by itself is no copy, unless that is what it waits for.
                 let free = known.is_none_or(|known| {
-                    self.files
-                        .get(known)
-                        .and_then(|file| file.held.as_ref())
-                        .is_some_and(|held| Some(held.original) == original)
+                    let held = self.held.get(&known);
+                    held.is_some_and(|held| Some(held.original) == original)
                 });
                 if !free || !metadata.is_file() || metadata.len() < clue.offset {
                     return None;
@@ -123,7 +142,7 @@ impl Worker {
         };
         info!("{} goes on in {}", file.name.display(), path.display());
         let (offset, name) = (file.offset, file.name.clone());
-        let id = match self.by_identity.get(&identity).copied() {
+        let id = match self.by_identity.get(&identity) {
             Some(held) => held,
             None => self.follow(path, identity, handle, metadata, Some(offset), Some(name)),
         };
@@ -134,11 +153,11 @@ impl Worker {
             copy.name.clone_from(&file.name);
             copy.tag.clone_from(&file.tag);
             copy.offset = file.offset;
-            copy.advised = file.offset;
+            copy.advised = pieces_to_advise(file.offset);
             copy.lines = std::mem::replace(&mut file.lines, Splitter::at(file.offset));
             copy.code = file.code;
             copy.joined = std::mem::take(&mut file.joined);
-            copy.head.clone_from(&file.head);
+            copy.head = file.head;
             copy.tail = file.tail;
             copy.checkpoint = file.checkpoint;
             copy.checkpoint_tail = file.checkpoint_tail;
@@ -148,9 +167,9 @@ impl Worker {
                 parts_of: file.parts_of(),
             }));
         }
-        copy.held = None;
+        copy.held = false;
         copy.compared = true;
-        self.held.retain(|other| *other != id);
+        self.held.remove(&id);
         self.files.insert(id, copy);
         self.changed(id);
         self.rotated(id);
@@ -158,29 +177,26 @@ impl Worker {
     }
 
     /// Held files that hold less than what was read of the truncated file: all of it was read.
-    fn skip_short_copy(&mut self, original: FileId) {
+    /// `false`: there are none.
+    fn skip_short_copy(&mut self, original: FileId) -> bool {
         let Some(other) = self.files.get(&original) else {
-            return;
+            return false;
         };
-        let copies: Vec<FileId> = self
-            .held
-            .iter()
+        let held_for_it = self.held.iter().filter(|(_, h)| h.original == original);
+        let copies: Vec<FileId> = held_for_it
+            .map(|(id, _)| *id)
             .filter(|id| {
-                self.files.get(id).is_some_and(|file| {
-                    let held_for = file
-                        .held
-                        .as_ref()
-                        .is_some_and(|held| held.original == original);
-                    held_for && file.seen.size <= other.offset && begins_like(file, other)
-                })
+                self.files
+                    .get(id)
+                    .is_some_and(|file| file.seen.size <= other.offset && begins_like(file, other))
             })
-            .copied()
             .collect();
-        for id in copies {
-            self.held.retain(|other| *other != id);
+        for id in &copies {
+            let id = *id;
+            self.held.remove(&id);
             if let Some(file) = self.files.get_mut(&id) {
                 info!("{} is a copy of what was read", file.name.display());
-                file.held = None;
+                file.held = false;
                 file.offset = file.seen.size;
                 file.lines = Splitter::at(file.offset);
                 file.checkpoint = file.offset;
@@ -190,6 +206,7 @@ impl Worker {
                 self.changed(id);
             }
         }
+        !copies.is_empty()
     }
 
     // Copies in the making: `copytruncate` with a pattern that matches the copy too.
@@ -209,18 +226,19 @@ impl Worker {
                 .copied()
                 .filter(|o| *o != id)?;
             let other = self.files.get(&original)?;
-            (begins_like(file, other) && other.held.is_none()).then_some(original)
+            (begins_like(file, other) && !other.held).then_some(original)
         });
         if let Some(original) = original {
             debug!("{} may be a copy, not read yet", path.display());
             let now = Instant::now();
             if let Some(file) = self.files.get_mut(&id) {
-                file.held = Some(Box::new(Held {
+                file.held = true;
+                let held = Held {
                     original,
                     since: now,
                     grown: now,
-                }));
-                self.held.push(id);
+                };
+                self.held.insert(id, held);
             }
         }
     }
@@ -230,17 +248,14 @@ impl Worker {
         let over: Vec<FileId> = self
             .held
             .iter()
-            .filter(|id| {
-                self.files.get(id).is_none_or(|file| {
-                    file.held.as_ref().is_none_or(|held| {
-                        let original = self.files.get(&held.original);
-                        held.grown.elapsed() >= HOLD
-                            || held.since.elapsed() >= LONGEST_HOLD
-                            || !original.is_some_and(|other| begins_like(file, other))
-                    })
-                })
+            .filter(|(id, held)| {
+                let original = self.files.get(&held.original);
+                let file = self.files.get(id);
+                let both = file.zip(original).filter(|(f, o)| begins_like(f, o));
+                held.grown.elapsed() >= HOLD
+                    || both.is_none_or(|(_, o)| held.since.elapsed() >= longest_hold(o))
             })
-            .copied()
+            .map(|(id, _)| *id)
             .collect();
         for id in over {
             self.release(id);
@@ -249,27 +264,44 @@ impl Worker {
 
     /// A drain waits for nothing.
     pub(crate) fn release_held(&mut self) {
-        for id in self.held.clone() {
+        let held: Vec<FileId> = self.held.keys().copied().collect();
+        for id in held {
             self.release(id);
         }
     }
 
     fn release(&mut self, id: FileId) {
-        self.held.retain(|other| *other != id);
+        self.held.remove(&id);
         if let Some(file) = self.files.get_mut(&id) {
-            file.held = None;
+            file.held = false;
             self.look(id, true);
             self.give_turn(id);
         }
     }
 }
 
-/// Whether both have the same first bytes, as far as the shorter one goes.
+/// How long copying it may take.
+fn longest_hold(original: &Followed) -> Duration {
+    LONGEST_HOLD + Duration::from_secs(original.seen.size / SLOWEST_COPY)
+}
+
+/// Whether both have the same first bytes, as far as the shorter one goes, and the copy holds no
+/// more than the original may have had.
 fn begins_like(copy: &Followed, original: &Followed) -> bool {
-    let length = copy.head.len().min(original.head.len());
-    length > 0
-        && copy.head[..length] == original.head[..length]
-        && copy.seen.size <= original.seen.size
+    let Some(handle) = copy.handle.as_ref().filter(|_| !original.head.is_empty()) else {
+        return false;
+    };
+    let mut head = [0; HEAD];
+    let length = read_full(handle, &mut head, 0).unwrap_or(0);
+    if length == 0 || !original.head.begins_like(&head[..length]) {
+        return false;
+    }
+    // What was written to the original last may be known from the copy first.
+    copy.seen.size <= original.seen.size
+        || original
+            .clue()
+            .fits(handle, copy.seen.size)
+            .unwrap_or(false)
 }
 
 /// Paths of which the file at `path` might be a rotated copy: `app.log.1`, `app.log-20240101`
@@ -307,7 +339,127 @@ pub(crate) fn related(original: &Path, path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::FileExt as _;
+
     use super::*;
+    use crate::steps::Steps;
+
+    /// Long enough for everything that a worker waits for.
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_file_that_was_truncated_before_anything_was_read_goes_on_in_its_copy() {
+        for pattern in ["a.log", "a.log*"] {
+            let mut steps = Steps::new(pattern);
+            steps.append("a.log", "one\ntwo\n");
+            steps.told();
+            steps.copy("a.log", "a.log.1");
+            steps.cut("a.log", 0);
+            steps.told();
+            steps.append("a.log", "three\n");
+            steps.round();
+            steps.round_after(LONG);
+            steps.lines.sort();
+            assert_eq!(steps.lines, ["one", "three", "two"], "{pattern}");
+            assert_eq!(steps.lost(), 0);
+        }
+    }
+
+    #[test]
+    fn what_begins_with_the_same_header_after_its_truncation_goes_on_in_its_copy() {
+        for pattern in ["a.log", "a.log*"] {
+            let mut steps = Steps::new(pattern);
+            steps.append("a.log", "header\none\n");
+            steps.round();
+            steps.append("a.log", "two\n");
+            steps.copy("a.log", "a.log.1");
+            steps.cut("a.log", 0);
+            steps.append("a.log", "header\n");
+            steps.round();
+            steps.append("a.log", "three\n");
+            steps.round();
+            steps.round_after(LONG);
+            steps.lines.sort();
+            let all = ["header", "header", "one", "three", "two"];
+            assert_eq!(steps.lines, all, "{pattern}");
+            assert_eq!(steps.lost(), 0);
+        }
+    }
+
+    #[test]
+    fn unread_bytes_that_a_truncation_takes_are_counted_wherever_it_cuts() {
+        for (read, size, lost) in [
+            (0, 0, 14),
+            (0, 4, 10),
+            (8, 0, 6),
+            (8, 4, 6),
+            (8, 8, 6),
+            (8, 10, 4),
+        ] {
+            let mut steps = Steps::new("a.log");
+            steps.append("a.log", &"one\ntwo\nthree\n"[..read]);
+            steps.round();
+            steps.append("a.log", &"one\ntwo\nthree\n"[read..]);
+            steps.told();
+            steps.cut("a.log", size);
+            steps.round();
+            assert_eq!(steps.lost(), lost, "cut to {size}, {read} bytes were read");
+            assert_eq!(steps.worker.counters.truncations.get(), 1);
+            steps.append("a.log", "|four\n");
+            steps.round();
+            let last = steps.lines.last().map(String::as_str);
+            assert!(last.is_some_and(|line| line.ends_with("|four")), "{last:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_lost_its_end_may_go_on_otherwise() {
+        for size in [4, 100, 400] {
+            let mut steps = Steps::new("a.log");
+            steps.append("a.log", "one\n");
+            steps.append("a.log", &"0123456789abcde\n".repeat(30));
+            steps.round();
+            let before = steps.lines.len();
+            steps.cut("a.log", size);
+            steps.round();
+            for _ in 0..30 {
+                steps.append("a.log", "edcba9876543210\n");
+                steps.round();
+            }
+            assert_eq!(steps.lines.len(), before + 30, "cut to {size}");
+            assert_eq!(steps.worker.counters.truncations.get(), 1);
+        }
+    }
+
+    #[test]
+    fn a_copy_that_is_seen_before_what_was_written_last_is_held() {
+        let mut steps = Steps::new("a.log*");
+        steps.append("a.log", "one\n");
+        steps.round();
+        steps.append("a.log", "two\nthree");
+        steps.copy("a.log", "a.log.1");
+        steps.worker.scan();
+        steps.cut("a.log", 0);
+        steps.round();
+        steps.round_after(LONG);
+        assert_eq!(steps.lines, ["one", "two", "three"]);
+        assert_eq!(steps.lost(), 0);
+    }
+
+    #[test]
+    fn a_large_copy_is_held_for_as_long_as_it_may_take() {
+        let mut steps = Steps::prepared("a.log*", &[("read_from_head", "off")], |dir| {
+            let log = File::create(dir.path().join("a.log")).unwrap();
+            log.write_all_at("one\n".repeat(64).as_bytes(), 0).unwrap();
+            // As much as takes a while to copy.
+            log.set_len(100 << 20).unwrap();
+        });
+        for _ in 0..9 {
+            steps.append("a.log.1", "one\n");
+            steps.round_after(Duration::from_secs(10));
+            assert!(steps.lines.is_empty(), "{:?}", steps.lines);
+        }
+    }
 
     #[test]
     fn rotated_names_lead_to_their_original() {

@@ -124,6 +124,14 @@ impl Counters {
 }
 
 #[cfg(test)]
+impl Counters {
+    pub(crate) fn errors(&self, trouble: Trouble) -> u64 {
+        let at = Trouble::ALL.iter().position(|(t, _)| *t == trouble);
+        self.errors[at.unwrap()].get()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 

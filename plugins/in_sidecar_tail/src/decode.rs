@@ -136,19 +136,7 @@ impl Decoder {
         offset: u64,
         line: &[u8],
     ) -> Option<Decoded> {
-        let mut fields = line.splitn(4, |byte| *byte == b' ');
-        let time = std::str::from_utf8(fields.next()?).ok()?;
-        let stream = std::str::from_utf8(fields.next()?).ok()?;
-        let tag = fields.next()?;
-        let text = fields.next().unwrap_or_default();
-        if !matches!(stream, "stdout" | "stderr") {
-            return None;
-        }
-        let last = match tag.split(|byte| *byte == b':').next()? {
-            b"F" => true,
-            b"P" => false,
-            _ => return None,
-        };
+        let (time, stream, last, text) = cri_fields(line)?;
         Some(self.join(out, joined, offset, (stream, time), text, last))
     }
 
@@ -271,6 +259,24 @@ impl Decoder {
         }
         (count > 0 || time.is_some()).then_some(Decoded::Pairs { count, time })
     }
+}
+
+/// Time, stream and text of a line that containerd or CRI-O wrote, and whether the text ends there.
+pub(crate) fn cri_fields(line: &[u8]) -> Option<(&str, &str, bool, &[u8])> {
+    let mut fields = line.splitn(4, |byte| *byte == b' ');
+    let time = std::str::from_utf8(fields.next()?).ok()?;
+    let stream = std::str::from_utf8(fields.next()?).ok()?;
+    let tag = fields.next()?;
+    let text = fields.next().unwrap_or_default();
+    if !matches!(stream, "stdout" | "stderr") {
+        return None;
+    }
+    let last = match tag.split(|byte| *byte == b':').next()? {
+        b"F" => true,
+        b"P" => false,
+        _ => return None,
+    };
+    Some((time, stream, last, text))
 }
 
 /// The text up to the closing quote, and what follows it. `None`: there is no such quote.

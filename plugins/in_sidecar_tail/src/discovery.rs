@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use flb_sidecar_sdk::ConfigError;
@@ -35,6 +36,8 @@ pub(crate) struct Globs {
 #[derive(Debug)]
 struct PathPattern {
     root: PathBuf,
+    /// The root is where the host was started, and the pattern does not say so.
+    bare: bool,
     folders: Vec<Part>,
     file: Part,
 }
@@ -54,10 +57,17 @@ impl Part {
     }
 }
 
+/// The folder of patterns without one, which is not part of the names that they find.
+const HERE: &str = ".";
+
 /// What a scan comes by.
 pub(crate) trait Visitor {
     /// A folder whose entries matter: changes in it change what the patterns match.
     fn folder(&mut self, path: &Path);
+    /// A folder that does not hold yet what a pattern looks into.
+    fn waits(&mut self, path: &Path);
+    /// A folder that is there and cannot be listed.
+    fn unreadable(&mut self, path: &Path, error: io::Error);
     /// A path that matches and is not excluded. It may be of any file type, or missing.
     /// `inode` is that of the name itself (a symbolic link's own), if a listing told it.
     fn file(&mut self, path: PathBuf, inode: Option<u64>);
@@ -86,16 +96,25 @@ impl Listings {
         self.0.clear();
     }
 
-    /// The folder's listing, if it is known and still true.
-    fn get(&self, key: &ListingKey, metadata: &fs::Metadata) -> Option<&Listing> {
-        let listing = self.0.get(key)?;
-        let unchanged = listing.identity == (metadata.dev(), metadata.ino())
-            && metadata.modified().ok() == Some(listing.modified);
-        unchanged.then_some(listing)
+    /// Whether the folder must be listed again.
+    fn is_changed(&self, key: &ListingKey, metadata: &fs::Metadata) -> bool {
+        self.0.get(key).is_none_or(|listing| {
+            listing.identity != (metadata.dev(), metadata.ino())
+                || metadata.modified().ok() != Some(listing.modified)
+        })
+    }
+
+    fn forget(&mut self, key: &ListingKey) {
+        self.0.remove(key);
+    }
+
+    fn subfolders(&self, key: &ListingKey) -> impl Iterator<Item = PathBuf> + '_ {
+        let listing = self.0.get(key).into_iter();
+        listing.flat_map(|listing| listing.subfolders.iter().cloned())
     }
 
     /// Remembers the listing, if the folder has been quiet for long enough to trust its change time.
-    fn put(&mut self, key: ListingKey, metadata: &fs::Metadata, subfolders: &[PathBuf]) {
+    fn put(&mut self, key: ListingKey, metadata: &fs::Metadata, subfolders: Vec<PathBuf>) {
         let quiet = metadata
             .modified()
             .ok()
@@ -104,7 +123,7 @@ impl Listings {
             let listing = Listing {
                 identity: (metadata.dev(), metadata.ino()),
                 modified,
-                subfolders: subfolders.to_vec(),
+                subfolders,
             };
             self.0.insert(key, listing);
         } else {
@@ -132,39 +151,94 @@ impl Globs {
     /// unchanged are not listed, and their files not offered again.
     pub(crate) fn scan(&self, listings: &mut Listings, visitor: &mut dyn Visitor) {
         for (number, pattern) in self.paths.iter().enumerate() {
-            let mut folders = vec![pattern.root.clone()];
-            for (depth, part) in pattern.folders.iter().enumerate() {
-                folders = match part {
-                    Part::Literal(name) => folders.iter().map(|f| f.join(name)).collect(),
-                    Part::Wild(_) => {
-                        let mut below = Vec::new();
-                        for folder in &folders {
-                            visitor.folder(folder);
-                            subfolders(folder, part, (number, depth), listings, &mut below);
-                        }
-                        below
-                    }
-                };
+            self.walk(number, 0, pattern.root.clone(), listings, visitor);
+        }
+    }
+
+    /// The same for what is in `folder` and below it, which has just come.
+    pub(crate) fn scan_folder(
+        &self,
+        folder: &Path,
+        listings: &mut Listings,
+        visitor: &mut dyn Visitor,
+    ) {
+        for (number, pattern) in self.paths.iter().enumerate() {
+            if let Some(depth) = pattern.depth_of(folder) {
+                self.walk(number, depth, folder.to_owned(), listings, visitor);
+            } else if pattern.root.starts_with(folder) {
+                self.walk(number, 0, pattern.root.clone(), listings, visitor);
             }
-            for folder in folders {
-                visitor.folder(&folder);
-                match &pattern.file {
-                    Part::Literal(name) => self.offer(folder.join(name), None, visitor),
-                    part @ Part::Wild(_) => {
-                        let key = (folder.clone(), number, pattern.folders.len());
-                        let Ok(metadata) = fs::metadata(&folder) else {
-                            continue;
-                        };
-                        if listings.get(&key, &metadata).is_some() {
-                            continue;
+        }
+    }
+
+    /// Walks what a pattern looks into from `folder` on, which is at this depth in it.
+    fn walk(
+        &self,
+        number: usize,
+        depth: usize,
+        folder: PathBuf,
+        listings: &mut Listings,
+        visitor: &mut dyn Visitor,
+    ) {
+        let pattern = &self.paths[number];
+        if !is_there(&folder, visitor) {
+            if let Some(above) = folder.ancestors().skip(1).find(|above| above.is_dir()) {
+                visitor.waits(above);
+            }
+            return;
+        }
+        let mut folders = vec![folder];
+        for (depth, part) in pattern.folders.iter().enumerate().skip(depth) {
+            let mut below = Vec::new();
+            for folder in &folders {
+                match part {
+                    Part::Literal(name) => {
+                        let path = folder.join(name);
+                        if is_there(&path, visitor) {
+                            below.push(path);
+                        } else {
+                            visitor.waits(folder);
                         }
-                        for entry in entries(&folder, part) {
-                            self.offer(folder.join(entry.file_name()), Some(entry.ino()), visitor);
-                        }
-                        listings.put(key, &metadata, &[]);
+                    }
+                    Part::Wild(_) => {
+                        visitor.folder(folder);
+                        let key = (folder.clone(), number, depth);
+                        subfolders(key, part, listings, visitor, &mut below);
                     }
                 }
             }
+            folders = below;
+        }
+        for folder in folders {
+            visitor.folder(&folder);
+            match &pattern.file {
+                Part::Literal(name) => self.offer(folder.join(name), None, visitor),
+                part @ Part::Wild(_) => {
+                    let key = (folder, number, pattern.folders.len());
+                    self.offer_files(key, part, listings, visitor);
+                }
+            }
+        }
+    }
+
+    /// Offers the files of a folder whose names match, unless it is unchanged.
+    fn offer_files(
+        &self,
+        key: ListingKey,
+        part: &Part,
+        listings: &mut Listings,
+        visitor: &mut dyn Visitor,
+    ) {
+        let Some(metadata) = changed(&key, listings) else {
+            return;
+        };
+        let folder = &key.0;
+        let listed = entries(folder, part, |entry| {
+            self.offer(folder.join(entry.file_name()), Some(entry.ino()), visitor);
+        });
+        match listed {
+            Ok(()) => listings.put(key, &metadata, Vec::new()),
+            Err(error) => visitor.unreadable(folder, error),
         }
     }
 
@@ -178,6 +252,14 @@ impl Globs {
                 .paths
                 .iter()
                 .any(|p| p.file.matches(name.as_bytes()) && p.is_folder(folder))
+    }
+
+    /// The name of a file at `path`, as the pattern that finds it has it.
+    pub(crate) fn name_of<'a>(&self, path: &'a Path) -> &'a Path {
+        match path.strip_prefix(HERE) {
+            Ok(name) if self.paths.iter().any(|pattern| pattern.bare) => name,
+            _ => path,
+        }
     }
 
     fn offer(&self, path: PathBuf, inode: Option<u64>, visitor: &mut dyn Visitor) {
@@ -202,29 +284,19 @@ impl PathPattern {
             (Some(rest), Ok(home)) => format!("{home}/{rest}"),
             _ => text.to_owned(),
         };
-        let mut root = PathBuf::new();
+        let is_wild = |name: &str| name.contains(['*', '?', '[', '\\']);
+        let plain = text.split('/').take_while(|name| !is_wild(name));
+        let plain: usize = plain.map(|name| name.len() + 1).sum();
+        let file_at = text.rfind('/').map_or(0, |slash| slash + 1);
+        // The beginning stays as it was written, since records have it.
+        let (root, rest) = text.split_at(plain.min(file_at));
         let mut parts = Vec::new();
-        for component in Path::new(&text).components() {
-            match component {
-                Component::Normal(name) => {
-                    let name = name.to_string_lossy();
-                    if name.contains(['*', '?', '[', '\\']) {
-                        parts.push(Part::Wild(compile("path", &name, &text)?));
-                    } else if parts.is_empty() {
-                        root.push(name.as_ref());
-                    } else {
-                        parts.push(Part::Literal(name.as_ref().into()));
-                    }
-                }
-                other if parts.is_empty() => root.push(other),
-                other => parts.push(Part::Literal(other.as_os_str().to_owned())),
-            }
-        }
-        if parts.is_empty() {
-            if let (Some(name), Some(parent)) = (root.file_name(), root.parent()) {
-                parts.push(Part::Literal(name.to_owned()));
-                root = parent.to_owned();
-            }
+        for name in rest.split('/').filter(|name| !matches!(*name, "" | ".")) {
+            parts.push(if is_wild(name) {
+                Part::Wild(compile("path", name, &text)?)
+            } else {
+                Part::Literal(name.into())
+            });
         }
         let Some(file) = parts.pop().filter(|_| !text.ends_with('/')) else {
             return Err(ConfigError::value(
@@ -233,66 +305,124 @@ impl PathPattern {
                 "a path or a shell pattern of files, such as /var/log/app/*.log",
             ));
         };
-        if root.as_os_str().is_empty() {
-            root.push(".");
-        }
+        let bare = root.is_empty();
+        let root = match root.trim_end_matches('/') {
+            "" if bare => HERE,
+            "" => "/",
+            root => root,
+        };
         Ok(PathPattern {
-            root,
+            root: root.into(),
+            bare,
             folders: parts,
             file,
         })
     }
 
     fn is_folder(&self, folder: &Path) -> bool {
-        let Ok(rest) = folder.strip_prefix(&self.root) else {
-            return false;
-        };
-        let mut names = rest.components();
-        self.folders.iter().all(|part| {
-            names
-                .next()
-                .is_some_and(|name| part.matches(name.as_os_str().as_bytes()))
-        }) && names.next().is_none()
+        self.depth_of(folder) == Some(self.folders.len())
+    }
+
+    /// How many parts of the pattern `folder` has; `None`: it is not on the pattern's way.
+    fn depth_of(&self, folder: &Path) -> Option<usize> {
+        let mut parts = self.folders.iter();
+        let mut depth = 0;
+        for name in folder.strip_prefix(&self.root).ok()?.components() {
+            let part = parts.next()?;
+            if !part.matches(name.as_os_str().as_bytes()) {
+                return None;
+            }
+            depth += 1;
+        }
+        Some(depth)
     }
 }
 
-/// Adds the folders in `folder` whose names match.
+/// Whether there is such a folder.
+fn is_there(folder: &Path, visitor: &mut dyn Visitor) -> bool {
+    match fs::metadata(folder) {
+        Ok(metadata) => metadata.is_dir(),
+        Err(error) => {
+            if error.kind() != io::ErrorKind::NotFound {
+                visitor.unreadable(folder, error);
+            }
+            false
+        }
+    }
+}
+
+/// Adds the folders in a folder whose names match.
 fn subfolders(
-    folder: &Path,
+    key: ListingKey,
     part: &Part,
-    pattern: (usize, usize),
     listings: &mut Listings,
+    visitor: &mut dyn Visitor,
     below: &mut Vec<PathBuf>,
 ) {
-    let key = (folder.to_owned(), pattern.0, pattern.1);
-    let Ok(metadata) = fs::metadata(folder) else {
+    let folder = &key.0;
+    let Some(metadata) = changed(&key, listings) else {
+        below.extend(listings.subfolders(&key));
         return;
     };
-    if let Some(listing) = listings.get(&key, &metadata) {
-        below.extend_from_slice(&listing.subfolders);
-        return;
+    let mut found = Vec::new();
+    let mut links = false;
+    let listed = entries(folder, part, |entry| {
+        let path = folder.join(entry.file_name());
+        if path.is_dir() {
+            found.push(path);
+        } else {
+            links |= entry.file_type().is_ok_and(|kind| kind.is_symlink());
+        }
+    });
+    below.extend_from_slice(&found);
+    match listed {
+        // A link may lead to a folder later, without any change here.
+        Ok(()) if links => listings.forget(&key),
+        Ok(()) => listings.put(key, &metadata, found),
+        Err(error) => visitor.unreadable(folder, error),
     }
-    let found: Vec<PathBuf> = entries(folder, part)
-        .map(|entry| folder.join(entry.file_name()))
-        .filter(|path| path.is_dir())
-        .collect();
-    listings.put(key, &metadata, &found);
-    below.extend(found);
 }
 
-/// Entries of `folder` whose names match. A folder that cannot be read has none: it may come later.
-fn entries<'a>(folder: &Path, part: &'a Part) -> impl Iterator<Item = fs::DirEntry> + 'a {
-    fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .filter_map(Result::ok)
-        .filter(|entry| part.matches(entry.file_name().as_bytes()))
+/// What a folder is now; `None`: it is unchanged, or gone.
+fn changed(key: &ListingKey, listings: &Listings) -> Option<fs::Metadata> {
+    let metadata = fs::metadata(&key.0).ok()?;
+    listings.is_changed(key, &metadata).then_some(metadata)
 }
+
+/// Passes on the entries of a folder whose names match, up to an error.
+fn entries(folder: &Path, part: &Part, mut found: impl FnMut(fs::DirEntry)) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if part.matches(entry.file_name().as_bytes()) {
+            found(entry);
+        }
+    }
+    Ok(())
+}
+
+/// Classes of characters inside brackets, as ranges.
+const CLASSES: [(&str, &str); 7] = [
+    ("[:digit:]", "0-9"),
+    ("[:xdigit:]", "0-9A-Fa-f"),
+    ("[:lower:]", "a-z"),
+    ("[:upper:]", "A-Z"),
+    ("[:alpha:]", "A-Za-z"),
+    ("[:alnum:]", "0-9A-Za-z"),
+    ("[:space:]", " \t\r\n"),
+];
 
 /// Translates what glob(3) and the glob crate spell differently.
 fn compile(option: &str, pattern: &str, whole: &str) -> Result<Pattern, ConfigError> {
+    let mut plain = pattern.to_owned();
+    for (class, ranges) in CLASSES {
+        plain = plain.replace(class, ranges);
+    }
+    if plain.contains("[:") {
+        let allowed = format!("classes of characters like {}", CLASSES[0].0);
+        return Err(ConfigError::value(option, whole, allowed));
+    }
     let mut translated = String::with_capacity(pattern.len());
-    let mut chars = pattern.chars().peekable();
+    let mut chars = plain.chars().peekable();
     while let Some(c) = chars.next() {
         match c {
             // Only one star: two have a meaning of their own in the glob crate.
@@ -329,12 +459,19 @@ mod tests {
     #[derive(Default)]
     struct Seen {
         folders: Vec<PathBuf>,
+        waits: Vec<PathBuf>,
         files: Vec<PathBuf>,
     }
 
     impl Visitor for Seen {
         fn folder(&mut self, path: &Path) {
             self.folders.push(path.to_owned());
+        }
+        fn waits(&mut self, path: &Path) {
+            self.waits.push(path.to_owned());
+        }
+        fn unreadable(&mut self, path: &Path, error: io::Error) {
+            panic!("{}: {error}", path.display());
         }
         fn file(&mut self, path: PathBuf, _inode: Option<u64>) {
             self.files.push(path);
@@ -393,13 +530,43 @@ mod tests {
             ["pods/one/x.log", "pods/one/x.log", "pods/two/x.log"]
         );
         assert_eq!(find(&["s\\*r"], &[]), ["s*r"]);
+        assert_eq!(find(&["[[:alpha:]].log"], &[]), ["a.log", "b.log"]);
+        assert_eq!(find(&["[![:upper:]b].log"], &[]), ["a.log"]);
         assert_eq!(find(&["missing.log"], &[]), ["missing.log"]);
         assert_eq!(find(&["nowhere/*.log"], &[]), [""; 0]);
     }
 
     #[test]
+    fn names_are_as_the_patterns_have_them() {
+        for (pattern, path, name) in [
+            ("*.log", "./a.log", "a.log"),
+            ("./*.log", "./a.log", "./a.log"),
+            ("/x//y/*.log", "/x//y/a.log", "/x//y/a.log"),
+            ("x/*.log", "x/a.log", "x/a.log"),
+            ("/*.log", "/a.log", "/a.log"),
+            ("a.log", "./a.log", "a.log"),
+            ("/a.log", "/a.log", "/a.log"),
+            ("*/a.log", "./x/a.log", "x/a.log"),
+        ] {
+            let globs = Globs::parse(&[pattern], &[]).unwrap();
+            assert!(globs.matches(Path::new(path)), "{pattern}");
+            let found = globs.paths[0]
+                .root
+                .join(Path::new(path).file_name().unwrap());
+            if pattern != "*/a.log" {
+                assert_eq!(found.as_os_str(), path, "{pattern}");
+            }
+            assert_eq!(
+                globs.name_of(Path::new(path)).as_os_str(),
+                name,
+                "{pattern}"
+            );
+        }
+    }
+
+    #[test]
     fn a_pattern_that_cannot_be_is_refused_with_its_option() {
-        for path in ["/var/log/[", "/", "/var/log/"] {
+        for path in ["/var/log/[", "/", "/var/log/", "", "/var/[[:punct:]]"] {
             let error = Globs::parse(&[path], &[]).unwrap_err().to_string();
             assert!(error.contains("'path'") && error.contains(path), "{error}");
         }

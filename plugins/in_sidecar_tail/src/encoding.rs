@@ -17,7 +17,22 @@ pub(crate) enum Code {
     Utf8,
     Utf16(Order),
     /// A superset of ASCII in which characters have one, two or four bytes.
-    Other(&'static Encoding),
+    Other(Generic),
+}
+
+/// One of the encodings of `generic.encoding`, by its place among them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Generic(u8);
+
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) const SHIFT_JIS_CODE: Code = Code::Other(Generic(0));
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) const GB18030_CODE: Code = Code::Other(Generic(3));
+
+impl Generic {
+    fn encoding(self) -> &'static Encoding {
+        GENERIC[usize::from(self.0)].1
+    }
 }
 
 /// Which byte of a unit of UTF-16 comes first.
@@ -34,6 +49,13 @@ pub(crate) enum Source {
     Fixed(Code),
     /// UTF-8 or UTF-16, as a file's head tells.
     Auto,
+}
+
+impl Source {
+    /// Whether every line ends with a byte that is a newline.
+    pub(crate) fn has_newlines(self) -> bool {
+        !matches!(self, Source::Auto | Source::Fixed(Code::Utf16(_)))
+    }
 }
 
 /// Names of `generic.encoding` and its other names, as in the host's `tail`.
@@ -58,8 +80,8 @@ static GENERIC: [(&[&str], &Encoding); 14] = [
 /// The encoding that `generic.encoding` calls by this name.
 pub(crate) fn generic(name: &str) -> Option<Code> {
     let named = |names: &[&str]| names.iter().any(|other| other.eq_ignore_ascii_case(name));
-    let found = GENERIC.iter().find(|(names, _)| named(names));
-    found.map(|(_, encoding)| Code::Other(encoding))
+    let found = GENERIC.iter().position(|(names, _)| named(names));
+    found.map(|place| Code::Other(Generic(place as u8)))
 }
 
 /// What `unicode.encoding` calls by this name.
@@ -143,8 +165,9 @@ impl Code {
                 let torn = unit(cut).is_some_and(|unit| (0xdc00..0xe000).contains(&unit));
                 Some(if torn { cut.saturating_sub(2) } else { cut })
             }
-            Code::Other(encoding) if encoding.is_single_byte() => Some(cut),
-            Code::Other(encoding) => {
+            Code::Other(generic) if generic.encoding().is_single_byte() => Some(cut),
+            Code::Other(generic) => {
+                let encoding = generic.encoding();
                 let mut at = 0;
                 while let Some(lead) = byte(at) {
                     let next = at + char_len(encoding, lead, byte(at + 1).unwrap_or(0));
@@ -204,7 +227,7 @@ impl Transcoder {
             Code::Other(_) if first.is_ascii() && second.is_ascii() => {
                 return ((first, second), 0);
             }
-            Code::Other(encoding) => encoding,
+            Code::Other(generic) => generic.encoding(),
         };
         let invalid = self.decode(encoding, first, second);
         let text = if at_head {
@@ -286,9 +309,9 @@ mod tests {
 
     #[test]
     fn names_are_those_of_tail_in_any_case() {
-        for (names, encoding) in &GENERIC {
+        for (place, (names, _)) in GENERIC.iter().enumerate() {
             for name in *names {
-                let code = Some(Code::Other(encoding));
+                let code = Some(Code::Other(Generic(place as u8)));
                 assert_eq!(generic(&name.to_lowercase()), code, "{name}");
                 assert_eq!(generic(&name.to_uppercase()), code, "{name}");
             }
@@ -348,7 +371,8 @@ mod tests {
         #[test]
         fn no_character_is_torn(text in "[a-z\u{e9}\u{3042}-\u{3093}\u{4e00}-\u{4eff}\u{1f600}]{1,20}", cut in 4usize..40) {
             for code in ["sjis", "gb18030", "uhc", "big5"].map(|name| generic(name).unwrap()) {
-                let Code::Other(encoding) = code else { continue };
+                let Code::Other(generic) = code else { continue };
+                let encoding = generic.encoding();
                 let (bytes, _, unmappable) = encoding.encode(&text);
                 if unmappable || cut >= bytes.len() {
                     continue;

@@ -1,268 +1,23 @@
-//! Finding files: scans, the kernel's events, and regular looks at what nobody tells of.
+//! Finding files: new ones, and regular looks at those of whose changes nobody tells.
 
 use std::fs::{self, Metadata};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
-use rustix::fs::{statfs, FsWord};
 use tracing::{debug, info, warn};
 
 use crate::counters::Trouble;
-use crate::discovery::Visitor;
-use crate::followed::{self, FileId, Followed, Seen};
+use crate::followed::{FileId, Followed, Seen};
+use crate::handles::none_left;
 use crate::identity::{Identity, Print, Tail};
 use crate::tag;
-use crate::watch::Change;
 use crate::worker::Worker;
 
-/// Handles kept open; beyond that, files that are read to their end are closed and watched.
-const MAX_OPEN: usize = 400;
 /// Files looked at in one check.
 const CHECKED_AT_ONCE: usize = 1000;
 
-/// Filesystems whose changes made elsewhere the kernel here does not tell of (statfs(2)).
-const REMOTE: [FsWord; 9] = [
-    0x6969,      // NFS
-    0x6573_5546, // FUSE
-    0x517b,      // SMB
-    0xff53_4d42, // CIFS
-    0xfe53_4d42, // SMB2
-    0x0102_1997, // 9P
-    0x00c3_6400, // Ceph
-    0x5346_414f, // AFS
-    0x0bd0_0bd0, // Lustre
-];
-
-#[derive(Default)]
-struct Found {
-    folders: Vec<PathBuf>,
-    files: Vec<(PathBuf, Option<u64>)>,
-}
-
-impl Visitor for Found {
-    fn folder(&mut self, path: &Path) {
-        self.folders.push(path.to_owned());
-    }
-    fn file(&mut self, path: PathBuf, inode: Option<u64>) {
-        self.files.push((path, inode));
-    }
-}
-
 impl Worker {
-    // Events.
-
-    pub(crate) fn changes(&mut self) {
-        while self.some_changes() {}
-    }
-
-    /// Looks into a buffer full of events. `false`: there are no more.
-    fn some_changes(&mut self) -> bool {
-        let Some(watches) = &mut self.watches else {
-            return false;
-        };
-        let mut changes = Vec::new();
-        let more = watches.read(|change| {
-            // A writer in a hurry has many of these.
-            if changes.last() != Some(&change) {
-                changes.push(change);
-            }
-        });
-        for change in changes {
-            match change {
-                Change::Written(path) => {
-                    let known = self.by_path.get(path.as_path());
-                    let id = known.or(self.by_target.get(&path));
-                    match id.copied() {
-                        Some(id) => self.look(id, true),
-                        None => self.appeared(&path),
-                    }
-                }
-                Change::Appeared(path) => {
-                    self.recheck_target(&path);
-                    self.appeared(&path);
-                }
-                Change::Gone(path) => {
-                    self.recheck(&path);
-                    self.recheck_target(&path);
-                }
-                Change::Renamed(from, to) => {
-                    self.renamed(&from, &to);
-                    self.recheck_target(&from);
-                    self.recheck_target(&to);
-                }
-                Change::Folders => self.next_scan = Instant::now(),
-                Change::Overflow => {
-                    debug!("events were lost: every file is looked at");
-                    self.listings.clear();
-                    self.next_scan = Instant::now();
-                    self.to_check = self.files.keys().copied().collect();
-                    self.check_batch(usize::MAX);
-                }
-            }
-        }
-        more
-    }
-
-    /// A name has come into a watched folder.
-    fn appeared(&mut self, path: &Path) {
-        if self.options.globs.matches(path) && !self.consider(path) && self.trouble_free(path) {
-            self.trouble(
-                Trouble::Missed,
-                path,
-                "it was gone before it could be opened",
-            );
-            self.troubles.remove(&(Trouble::Missed, path.to_owned()));
-        }
-    }
-
-    fn renamed(&mut self, from: &Path, to: &Path) {
-        let known = fs::metadata(to)
-            .ok()
-            .and_then(|m| self.by_identity.get(&Identity::of(&m)).copied());
-        match known {
-            Some(id) => {
-                self.counters.rotations.add(1);
-                self.moved(id, to);
-                self.look(id, true);
-            }
-            None => self.appeared(to),
-        }
-        self.recheck(from);
-    }
-
-    /// Something happened to the name of a followed file: what is there now?
-    fn recheck(&mut self, path: &Path) {
-        let Some(id) = self.by_path.get(path).copied() else {
-            return;
-        };
-        match fs::metadata(path) {
-            Ok(metadata) if self.is_file(id, &metadata) => self.look(id, true),
-            Ok(_) if self.options.globs.matches(path) => {
-                self.consider(path);
-            }
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                self.trouble(Trouble::Open, path, &error.to_string());
-            }
-            _ => self.gone(path),
-        }
-    }
-
-    /// The same for a file behind a symbolic link.
-    fn recheck_target(&mut self, target: &Path) {
-        let link = self
-            .by_target
-            .get(target)
-            .and_then(|id| self.files.get(id)?.path.clone());
-        if let Some(link) = link {
-            self.recheck(&link);
-        }
-    }
-
-    fn is_file(&self, id: FileId, metadata: &Metadata) -> bool {
-        self.files
-            .get(&id)
-            .is_some_and(|file| file.identity == Identity::of(metadata))
-    }
-
-    // Scans.
-
-    /// Looks at everything the patterns match that is not known to be unchanged.
-    pub(crate) fn scan(&mut self) {
-        let mut found = Found::default();
-        self.options.globs.scan(&mut self.listings, &mut found);
-        if self.watch_folders(&found.folders) {
-            // What came between the listing and the watch is in a second listing.
-            found.files.clear();
-            self.listings.clear();
-            self.options.globs.scan(&mut self.listings, &mut found);
-        }
-        let mut later = Vec::new();
-        for (path, inode) in found.files {
-            let known = self
-                .by_path
-                .get(path.as_path())
-                .and_then(|id| self.files.get(id));
-            let same = known.is_some_and(|file| Some(file.identity.inode) == inode);
-            if same {
-                continue;
-            }
-            if self.scanned {
-                self.consider(&path);
-            } else if !self.consider_claimed(&path) {
-                later.push(path);
-            }
-        }
-        for path in later {
-            self.consider(&path);
-        }
-        if !self.scanned {
-            self.recover_unclaimed();
-        }
-        self.settle_held();
-        self.retire();
-        self.settle_compressed(false);
-        self.scanned = true;
-        self.shared.set_scanned();
-        self.next_scan = Instant::now() + self.options.refresh_interval;
-    }
-
-    /// Watches folders; `true`: some were not watched before.
-    fn watch_folders(&mut self, folders: &[PathBuf]) -> bool {
-        let mut any_new = false;
-        for folder in folders {
-            any_new |= self.watch_folder(folder);
-        }
-        any_new
-    }
-
-    fn watch_folder(&mut self, folder: &Path) -> bool {
-        if !self.remote_folders.contains_key(folder) {
-            let Ok(about) = statfs(folder) else {
-                return false;
-            };
-            let remote = REMOTE.contains(&about.f_type);
-            if remote {
-                info!(
-                    "{} is on a network filesystem: it is polled",
-                    folder.display()
-                );
-            }
-            self.remote_folders.insert(folder.to_owned(), remote);
-        }
-        let Some(watches) = &mut self.watches else {
-            self.polled_folders.insert(folder.to_owned());
-            return false;
-        };
-        if self.remote_folders.get(folder) == Some(&true) {
-            self.polled_folders.insert(folder.to_owned());
-        }
-        match watches.add(folder) {
-            Ok(new) => {
-                if self.remote_folders.get(folder) == Some(&false)
-                    && !self.polled_folders.is_empty()
-                {
-                    self.polled_folders.remove(folder);
-                }
-                self.trouble_over(Trouble::Watch, folder);
-                new
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-            Err(error) => {
-                self.polled_folders.insert(folder.to_owned());
-                let text = match error.raw_os_error() {
-                    Some(28) => format!(
-                        "{error}: fs.inotify.max_user_watches is used up; its files are looked at four times a second"
-                    ),
-                    _ => format!("{error}; its files are looked at four times a second"),
-                };
-                self.trouble(Trouble::Watch, folder, &text);
-                false
-            }
-        }
-    }
-
     // Looks.
 
     /// Looks at files of which nobody tells changes.
@@ -272,25 +27,27 @@ impl Worker {
             .iter()
             .chain(&self.detached)
             .chain(&self.rotating)
-            .chain(&self.held)
+            .chain(self.held.keys())
             .copied()
             .collect();
         for id in ids {
             self.check(id);
         }
+        self.find_strays(false);
         self.settle_held();
         self.retire();
     }
 
     /// Looks at the next few files, so that each has its turn however many there are.
     pub(crate) fn check_some(&mut self) {
+        self.try_again();
         if self.to_check.is_empty() {
             self.to_check = self.files.keys().copied().collect();
         }
         self.check_batch(CHECKED_AT_ONCE);
     }
 
-    fn check_batch(&mut self, count: usize) {
+    pub(crate) fn check_batch(&mut self, count: usize) {
         for _ in 0..count {
             let Some(id) = self.to_check.pop() else {
                 return;
@@ -316,11 +73,11 @@ impl Worker {
         };
         match fs::metadata(&path) {
             Ok(metadata) if self.is_file(id, &metadata) => self.look(id, false),
-            _ => self.recheck(&path),
+            _ => self.recheck(&path, false),
         }
         let too_old = self.options.ignore_active_older
             && self.files.get(&id).is_some_and(|file| {
-                !file.queued && file.matched && self.is_older(file.seen.modified.0)
+                !file.queued && file.matched && self.is_older(file.seen.modified_second())
             });
         if too_old {
             info!("{}: older than ignore_older, let go", path.display());
@@ -342,13 +99,14 @@ impl Worker {
     /// Follows the file at `path` if it is a new one, and reads it if it has grown.
     /// `false`: there is no such file.
     pub(crate) fn consider(&mut self, path: &Path) -> bool {
+        self.consider_as(path, None)
+    }
+
+    /// The same, under the name that the file had.
+    pub(crate) fn consider_as(&mut self, path: &Path, named: Option<&Path>) -> bool {
         let metadata = match fs::metadata(path) {
             Ok(metadata) => metadata,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return false,
-            Err(error) => {
-                self.trouble(Trouble::Open, path, &error.to_string());
-                return true;
-            }
+            Err(error) => return self.cannot_open(path, &error),
         };
         if !metadata.is_file() {
             self.trouble(
@@ -359,21 +117,26 @@ impl Worker {
             return true;
         }
         let identity = Identity::of(&metadata);
-        if let Some(id) = self.by_identity.get(&identity).copied() {
+        if let Some(id) = self.by_identity.get(&identity) {
             self.moved(id, path);
             self.look(id, false);
             return true;
         }
-        if self.compressed.contains(&identity)
-            || (self.is_older(Seen::of(&metadata).modified.0) && !self.by_path.contains_key(path))
-        {
+        if self.compressed.contains(&identity) {
             return true;
         }
-        match followed::open(path) {
+        if self.is_older(Seen::of(&metadata).modified_second()) && !self.by_path.contains_key(path)
+        {
+            if !self.is_told(path) {
+                self.retry.insert(path.to_owned());
+            }
+            return true;
+        }
+        match self.open(path) {
             Ok((handle, metadata)) => {
                 // The name may have come to stand for something else since.
                 let identity = Identity::of(&metadata);
-                if metadata.is_file() && !self.by_identity.contains_key(&identity) {
+                if metadata.is_file() && !self.by_identity.contains(&identity) {
                     self.trouble_over(Trouble::Open, path);
                     if let Some(id) = self.same_but_renumbered(path, &handle, &metadata) {
                         self.renumbered(id, identity, handle);
@@ -381,17 +144,42 @@ impl Worker {
                         return true;
                     }
                     let (entry, name) = self.position_of(path, &identity, &handle, &metadata);
+                    let name = name.or_else(|| named.map(Arc::from));
                     self.follow(path, identity, handle, &metadata, entry, name);
                 }
                 true
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-            Err(error) => {
-                let text = error.to_string();
-                self.trouble(Trouble::Open, path, &text);
-                true
-            }
+            Err(error) => self.cannot_open(path, &error),
         }
+    }
+
+    /// Looks again at what could not be followed.
+    pub(crate) fn try_again(&mut self) {
+        for path in std::mem::take(&mut self.retry) {
+            self.consider(&path);
+        }
+    }
+
+    /// What is at `path` cannot be opened now. `false`: there is nothing.
+    fn cannot_open(&mut self, path: &Path, error: &io::Error) -> bool {
+        let missing = error.kind() == io::ErrorKind::NotFound;
+        if missing && fs::symlink_metadata(path).is_err() {
+            return false;
+        }
+        // That may change without any change of its folder; a link may lead somewhere later.
+        self.retry.insert(path.to_owned());
+        if !missing && !none_left(error) {
+            self.trouble(Trouble::Open, path, &error.to_string());
+        }
+        true
+    }
+
+    /// Whether the kernel will tell when the file at `path` is written to.
+    fn is_told(&self, path: &Path) -> bool {
+        let folder = path.parent();
+        self.watches.is_some()
+            && folder.is_some_and(|folder| !self.polled_folders.contains(folder))
+            && fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_symlink())
     }
 
     /// The file followed at `path`, if what is there now holds what was read of it: filesystems
@@ -404,10 +192,15 @@ impl Worker {
         metadata: &Metadata,
     ) -> Option<FileId> {
         let id = *self.by_path.get(path)?;
-        let file = self
-            .files
-            .get(&id)
-            .filter(|file| file.remote && file.offset > 0)?;
+        let file = self.files.get(&id)?;
+        // A filesystem of layers has it born again when it is first written to.
+        let open = file.handle.as_ref().and_then(|open| open.metadata().ok());
+        if open.is_some_and(|open| Identity::of(&open) == Identity::of(metadata)) {
+            return Some(id);
+        }
+        if !file.remote || file.offset == 0 {
+            return None;
+        }
         let clue = file.clue();
         clue.fits(handle, metadata.len()).ok()?.then_some(id)
     }
@@ -422,7 +215,7 @@ impl Worker {
         position: Option<u64>,
         name: Option<Arc<Path>>,
     ) -> FileId {
-        self.gone(path);
+        self.gone(path, false);
         let from_head = if self.scanned {
             self.options.read_new_from_head
         } else {
@@ -440,6 +233,10 @@ impl Worker {
         let mut file = Followed::new(identity, shared.clone(), offset);
         if let Some(name) = name {
             file.name = name;
+        }
+        let plain = self.options.globs.name_of(&file.name);
+        if plain.as_os_str() != file.name.as_os_str() {
+            file.name = plain.into();
         }
         file.tag = self.tag_of(&file.name);
         file.tail = Tail::read(&handle, offset).unwrap_or_default();
@@ -461,10 +258,10 @@ impl Worker {
         if !file.matched {
             self.detached.push(id);
         }
-        self.open_handles += 1;
+        self.share.opened();
         debug!("following {} from byte {offset}", path.display());
         self.files.insert(id, Box::new(file));
-        self.by_identity.insert(identity, id);
+        self.by_identity.insert(&identity, id);
         self.by_path.insert(shared, id);
         self.follow_link(id, path);
         self.changed(id);
@@ -475,11 +272,7 @@ impl Worker {
 
     /// Watches where a symbolic link points to.
     fn follow_link(&mut self, id: FileId, path: &Path) {
-        let is_link = fs::symlink_metadata(path).is_ok_and(|m| m.is_symlink());
-        if let Some(file) = self.files.get_mut(&id) {
-            file.symlink = is_link;
-        }
-        if !is_link {
+        if !fs::symlink_metadata(path).is_ok_and(|m| m.is_symlink()) {
             return;
         }
         if let Ok(target) = fs::canonicalize(path) {
@@ -489,6 +282,8 @@ impl Worker {
                     self.polled.insert(id);
                 }
             }
+            let target: Arc<Path> = target.into();
+            self.targets.insert(id, target.clone());
             self.by_target.insert(target, id);
         }
     }
@@ -506,106 +301,52 @@ impl Worker {
         tag.map(Arc::from)
     }
 
-    // Handles.
+    pub(crate) fn is_file(&self, id: FileId, metadata: &Metadata) -> bool {
+        self.files
+            .get(&id)
+            .is_some_and(|file| file.identity == Identity::of(metadata))
+    }
+}
 
-    /// Opens a file that was closed at its end. `false`: it cannot be read now.
-    pub(crate) fn ensure_open(&mut self, id: FileId) -> bool {
-        let Some(file) = self.files.get(&id) else {
-            return false;
-        };
-        if file.handle.is_some() {
-            return true;
-        }
-        let Some(path) = file.path.clone() else {
-            return false;
-        };
-        match followed::open(&path) {
-            Ok((handle, metadata)) if self.is_file(id, &metadata) => {
-                if let Some(file) = self.files.get_mut(&id) {
-                    file.handle = Some(handle);
-                    self.open_handles += 1;
-                }
-                self.trouble_over(Trouble::Open, &path);
-                self.bound_handles();
-                true
-            }
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                self.trouble(Trouble::Open, &path, &error.to_string());
-                false
-            }
-            // Another file is there, or none.
-            _ => {
-                self.recheck(&path);
-                false
-            }
-        }
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::steps::{age, Steps};
+
+    #[test]
+    fn a_link_is_followed_when_there_is_something_behind_it() {
+        let mut steps = Steps::prepared("*.log", &[], |dir| {
+            symlink("folder/1", dir.path().join("a.log")).unwrap();
+            fs::create_dir(dir.path().join("folder")).unwrap();
+            age(dir.path());
+        });
+        steps.round();
+        steps.append("folder/1", "one\n");
+        steps.round();
+        assert_eq!(steps.lines, ["one"]);
+        assert_eq!(steps.missed(), 0);
     }
 
-    /// Closes files that have been at their end for longest, if too many are open.
-    fn bound_handles(&mut self) {
-        if self.open_handles <= MAX_OPEN {
-            return;
+    #[test]
+    fn an_old_file_is_read_when_it_is_written_to() {
+        for (name, inotify) in [("a.log", "on"), ("a.log", "off"), ("link.log", "on")] {
+            let options = [("ignore_older", "1h"), ("inotify_watcher", inotify)];
+            let mut steps = Steps::prepared(&name.replace(".log", "*.log"), &options, |dir| {
+                fs::create_dir(dir.path().join("folder")).unwrap();
+                fs::write(dir.path().join("folder/1"), "one\n").unwrap();
+                fs::write(dir.path().join("a.log"), "one\n").unwrap();
+                symlink("folder/1", dir.path().join("link.log")).unwrap();
+                age(&dir.path().join("folder/1"));
+                age(&dir.path().join("a.log"));
+                age(dir.path());
+            });
+            steps.round();
+            assert!(steps.lines.is_empty());
+            steps.append(name, "two\n");
+            steps.round();
+            assert_eq!(steps.lines, ["one", "two"], "{name}, inotify {inotify}");
         }
-        // At the start nothing has been read yet: not every new file is worth a look at all.
-        let files = self.files.iter().filter(|_| !self.none_idle);
-        let mut idle: Vec<(Instant, FileId)> = files
-            .filter(|(_, file)| {
-                file.handle.is_some()
-                    && file.path.is_some()
-                    && file.matched
-                    && !file.queued
-                    && file.held.is_none()
-                    && file.seen.size <= file.offset
-            })
-            .map(|(id, file)| (file.since, *id))
-            .collect();
-        self.none_idle = idle.is_empty();
-        idle.sort_unstable();
-        for (_, id) in idle.into_iter().take(MAX_OPEN / 4) {
-            self.close(id);
-        }
-        if self.open_handles > MAX_OPEN {
-            // All have something unread: the newest is opened again when it has its turn.
-            let newest = FileId(self.next_id - 1);
-            if self.files.get(&newest).is_some_and(|file| file.matched) {
-                self.close(newest);
-            }
-        }
-    }
-
-    /// Many files may change at once: beyond the limit each is opened again when it is read.
-    pub(crate) fn close_until_its_turn(&mut self, id: FileId) {
-        let can_be_opened = |file: &Followed| file.path.is_some() && file.matched && file.queued;
-        if self.open_handles > MAX_OPEN && self.files.get(&id).is_some_and(|f| can_be_opened(f)) {
-            self.close(id);
-        }
-    }
-
-    pub(crate) fn close(&mut self, id: FileId) {
-        if let Some(file) = self.files.get_mut(&id) {
-            if file.handle.take().is_some() {
-                self.open_handles -= 1;
-            }
-        }
-    }
-
-    // Troubles.
-
-    /// Counts and says what is wrong with a path, once until it is over.
-    pub(crate) fn trouble(&mut self, trouble: Trouble, path: &Path, text: &str) {
-        if self.troubles.insert((trouble, path.to_owned())) {
-            self.counters.error(trouble);
-            warn!("{}: {text}", path.display());
-        }
-    }
-
-    pub(crate) fn trouble_over(&mut self, trouble: Trouble, path: &Path) {
-        if !self.troubles.is_empty() && self.troubles.remove(&(trouble, path.to_owned())) {
-            info!("{}: in order again", path.display());
-        }
-    }
-
-    fn trouble_free(&self, path: &Path) -> bool {
-        !self.troubles.contains(&(Trouble::Open, path.to_owned()))
     }
 }

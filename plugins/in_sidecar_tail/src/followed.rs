@@ -1,7 +1,9 @@
 //! One followed file: where it is, how far it is read, and how it is known again.
 
+use std::collections::HashMap;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -9,26 +11,60 @@ use std::time::Instant;
 
 use crate::decode::Joined;
 use crate::encoding::{detect, Code, Source};
-use crate::identity::{read_full, Clue, Identity, Print, Tail, HEAD};
+use crate::identity::{read_full, Clue, Head, Identity, Print, Tail, HEAD};
 use crate::lines::Splitter;
 
 /// Number of a followed file within one instance; never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct FileId(pub(crate) u64);
 
+/// Files by their identity, each as its number.
+#[derive(Debug, Default)]
+pub(crate) struct ByIdentity(HashMap<u64, FileId>);
+
+impl ByIdentity {
+    pub(crate) fn get(&self, identity: &Identity) -> Option<FileId> {
+        self.0.get(&identity.number()).copied()
+    }
+
+    pub(crate) fn contains(&self, identity: &Identity) -> bool {
+        self.get(identity).is_some()
+    }
+
+    pub(crate) fn insert(&mut self, identity: &Identity, id: FileId) {
+        self.0.insert(identity.number(), id);
+    }
+
+    pub(crate) fn remove(&mut self, identity: &Identity) {
+        self.0.remove(&identity.number());
+    }
+}
+
 /// Size and change time when a file was last looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) size: u64,
-    pub(crate) modified: (i64, i64),
+    /// Nanoseconds since 1970.
+    pub(crate) modified: i64,
 }
+
+/// In nanoseconds.
+const SECOND: i64 = 1_000_000_000;
 
 impl Seen {
     pub(crate) fn of(metadata: &Metadata) -> Self {
         Seen {
             size: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            modified: metadata
+                .mtime()
+                .saturating_mul(SECOND)
+                .saturating_add(metadata.mtime_nsec()),
         }
+    }
+
+    /// Seconds since 1970.
+    pub(crate) fn modified_second(&self) -> i64 {
+        self.modified.div_euclid(SECOND)
     }
 }
 
@@ -50,8 +86,6 @@ pub(crate) struct Followed {
     pub(crate) polled: bool,
     /// It is on a network filesystem, whose answers may be old.
     pub(crate) remote: bool,
-    /// Its path is a symbolic link.
-    pub(crate) symlink: bool,
     pub(crate) handle: Option<File>,
     pub(crate) seen: Seen,
     /// Offset of the next byte to read.
@@ -60,9 +94,8 @@ pub(crate) struct Followed {
     /// What its bytes are, once its head has told.
     pub(crate) code: Option<Code>,
     /// Pieces of a container's lines that wait for their last one.
-    pub(crate) joined: Joined,
-    /// First bytes of the file, up to [`HEAD`].
-    pub(crate) head: Box<[u8]>,
+    pub(crate) joined: Option<Box<Joined>>,
+    pub(crate) head: Head,
     pub(crate) tail: Tail,
     /// Grows when the file starts anew, so that older positions are not taken for newer ones.
     pub(crate) epoch: u32,
@@ -73,7 +106,7 @@ pub(crate) struct Followed {
     /// Skip NUL bytes at the head: a writer went on at its old position after a truncation.
     pub(crate) hollow: bool,
     /// Looks like a copy of another file, so it is not read before this is settled.
-    pub(crate) held: Option<Box<Held>>,
+    pub(crate) held: bool,
     /// It waits for its turn to be read.
     pub(crate) queued: bool,
     /// The drain that is going on waits for its end.
@@ -81,16 +114,14 @@ pub(crate) struct Followed {
     /// While it waits for its turn: since when. Else when its end was last reached, or since when
     /// it is followed.
     pub(crate) since: Instant,
-    /// Offset up to which the kernel was told that it need not cache.
-    pub(crate) advised: u64,
+    /// Pieces ([`ADVISE`]) of which the kernel was told that it need not cache them.
+    pub(crate) advised: u32,
     /// It was found after the first scan.
     pub(crate) fresh: bool,
     /// Whether it is a copy of another file has been looked into.
     pub(crate) compared: bool,
     /// What it goes on with, if it is the copy of a truncated file.
     pub(crate) continues: Option<Box<Continued>>,
-    /// When it was first seen to be shorter than what was read; on network filesystems only.
-    pub(crate) shrunk_since: Option<Instant>,
     /// It cannot be opened or read, and that was said.
     pub(crate) failing: bool,
     /// Read to the end and let go; kept until that has left the host.
@@ -98,6 +129,29 @@ pub(crate) struct Followed {
     /// Bytes read into records since the start, for the report.
     pub(crate) read: u64,
 }
+
+/// Bytes of a file after which the kernel is told that they need not stay in its cache.
+const ADVISE: u64 = 1 << 20;
+
+/// How many such pieces are before `offset`.
+pub(crate) fn pieces_to_advise(offset: u64) -> u32 {
+    u32::try_from(offset / ADVISE).unwrap_or(u32::MAX)
+}
+
+/// What reading a block came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Block {
+    /// There is nothing at the moment.
+    End,
+    /// Where it is in the buffer.
+    Text(Range<usize>),
+    /// What was read before is not there any more.
+    Rewritten,
+}
+
+// There may be ten thousand, and allocators have one size for all up to this one.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Followed>() <= 320);
 
 /// A file whose text goes on in a copy.
 #[derive(Clone, Copy, Debug)]
@@ -129,28 +183,26 @@ impl Followed {
             rotated: false,
             polled: false,
             remote: false,
-            symlink: false,
             handle: None,
             seen: Seen::default(),
             offset,
             lines: Splitter::at(offset),
             code: None,
-            joined: Joined::default(),
-            head: Box::default(),
+            joined: None,
+            head: Head::default(),
             tail: Tail::default(),
             epoch: 0,
             checkpoint: offset,
             checkpoint_tail: Print::default(),
             hollow: false,
-            held: None,
+            held: false,
             queued: false,
             drains: false,
             since: Instant::now(),
-            advised: offset,
+            advised: pieces_to_advise(offset),
             fresh: false,
             compared: false,
             continues: None,
-            shrunk_since: None,
             failing: false,
             retired: false,
             read: 0,
@@ -163,22 +215,35 @@ impl Followed {
         continued.map_or(self.identity, |continued| continued.parts_of)
     }
 
+    /// Bytes that are known to be there and were not read.
+    pub(crate) fn ahead(&self) -> u64 {
+        self.seen.size.saturating_sub(self.offset)
+    }
+
     /// Bytes that are known to be there and that no record stands for.
     pub(crate) fn unread(&self) -> u64 {
         self.seen.size.max(self.offset) - self.lines.start()
     }
 
-    /// Reads the next block into `buffer`; 0: there is nothing at the moment.
-    pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    /// Reads the next block into `buffer`, behind what was read last: the same call tells whether
+    /// that is still there.
+    pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<Block> {
         let Some(handle) = &self.handle else {
-            return Ok(0);
+            return Ok(Block::End);
         };
-        loop {
-            match handle.read_at(buffer, self.offset) {
+        let before = self.tail.bytes();
+        let start = self.offset.saturating_sub(before.len() as u64);
+        let length = loop {
+            match handle.read_at(buffer, start) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return result,
+                result => break result?,
             }
-        }
+        };
+        Ok(match buffer[..length].strip_prefix(before) {
+            Some([]) => Block::End,
+            Some(_) => Block::Text(before.len()..length),
+            None => Block::Rewritten,
+        })
     }
 
     /// What the file's bytes are, and whether that was taken for something else until now.
@@ -212,27 +277,37 @@ impl Followed {
             return Ok(false);
         }
         // Bytes that were not read yet may change as they like.
-        let known = self.head.len().min(self.offset as usize);
+        let known = self.head.len();
         let mut head = [0; HEAD];
         let length = read_full(handle, &mut head[..known], 0)?;
-        Ok(head[..length] == self.head[..known])
+        Ok(self.offset < known as u64 || self.head.begins_like(&head[..length]))
     }
 
-    /// Whether the file, now `size` bytes long, is not what it was when it was read.
+    /// Whether the file, now `size` bytes long, is shorter than it was, or not what was read.
     pub(crate) fn is_rewritten(&self, size: u64) -> bool {
-        let holds = || self.holds_what_was_read().unwrap_or(true);
-        self.handle.is_some() && self.offset > 0 && (size < self.offset || !holds())
+        let shrunk = size < self.seen.size.max(self.offset);
+        self.handle.is_some() && (shrunk || !self.holds_what_was_read().unwrap_or(true))
     }
 
-    /// Whether a file that is now `size` bytes long, shorter than what was read, merely lost its end.
+    /// Whether a file that is now `size` bytes long, shorter than it was, merely lost its end.
     pub(crate) fn was_cut_to(&self, size: u64) -> io::Result<bool> {
         let Some(handle) = &self.handle else {
             return Ok(false);
         };
+        if size == 0 || size >= self.seen.size.max(self.offset) {
+            return Ok(false);
+        }
         let known = self.head.len().min(size as usize);
         let mut head = [0; HEAD];
         let length = read_full(handle, &mut head[..known], 0)?;
-        Ok(size > 0 && length == known && head[..known] == self.head[..known])
+        if length < known || !self.head.begins_like(&head[..known]) {
+            return Ok(false);
+        }
+        if size < self.offset {
+            self.tail.is_left(handle, self.offset, size)
+        } else {
+            self.holds_what_was_read()
+        }
     }
 
     /// Takes in more of the file's head as the file grows.
@@ -243,28 +318,34 @@ impl Followed {
         }
         if let Some(handle) = &self.handle {
             let mut head = [0; HEAD];
-            let length = read_full(handle, &mut head[known..], known as u64)?;
-            head[..known].copy_from_slice(&self.head);
-            self.head = head[..known + length].into();
+            let length = read_full(handle, &mut head, 0)?;
+            // It may have been truncated this very moment.
+            if length > known && self.head.begins_like(&head[..length]) {
+                self.head = Head::of(&head[..length]);
+            }
         }
         Ok(())
     }
 
-    /// Tells the kernel that what was read need not stay in its cache.
+    /// Tells the kernel that what was read need not stay in its cache, if it is much.
     pub(crate) fn advise(&mut self) {
+        let read = pieces_to_advise(self.offset);
+        if read <= self.advised {
+            return;
+        }
         if let Some(handle) = &self.handle {
             // Only advice: a filesystem that does not take it changes nothing.
             let length = std::num::NonZeroU64::new(self.offset);
             let _ = rustix::fs::fadvise(handle, 0, length, rustix::fs::Advice::DontNeed);
         }
-        self.advised = self.offset;
+        self.advised = read;
     }
 
     /// How what was read is known again in another file.
     pub(crate) fn clue(&self) -> Clue {
         Clue {
             offset: self.offset,
-            head: Print::of(&self.head),
+            head: self.head.print(),
             tail: Print::of(self.tail.bytes()),
         }
     }
@@ -287,15 +368,14 @@ impl Followed {
         self.offset = 0;
         self.advised = 0;
         self.lines = Splitter::at(0);
-        self.joined = Joined::default();
-        self.head = Box::default();
+        self.joined = None;
+        self.head = Head::default();
         self.tail = Tail::default();
         self.epoch += 1;
         self.checkpoint = 0;
         self.checkpoint_tail = Print::default();
         self.hollow = true;
         self.since = Instant::now();
-        self.shrunk_since = None;
     }
 }
 

@@ -1,9 +1,8 @@
 //! What must hold for any bytes, for the fuzz targets and the properties of this crate.
 
-use encoding_rs::{GB18030, SHIFT_JIS};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::encoding::{Code, Order, Transcoder};
+use crate::encoding::{Code, Order, Transcoder, GB18030_CODE, SHIFT_JIS_CODE};
 use crate::lines::{Limits, LongLines, Piece, Splitter};
 use crate::state;
 
@@ -15,8 +14,8 @@ pub(crate) const CODES: [Code; 5] = [
     Code::Plain,
     Code::Utf16(Order::Little),
     Code::Utf16(Order::Big),
-    Code::Other(SHIFT_JIS),
-    Code::Other(GB18030),
+    SHIFT_JIS_CODE,
+    GB18030_CODE,
 ];
 
 /// Splits blocks, as if they were what reads of a file gave.

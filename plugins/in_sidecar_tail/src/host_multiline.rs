@@ -14,6 +14,7 @@ use flb_sidecar_sdk::{ConfigError, InputHost, Multiline, Parser, Parsers};
 use crate::encode::{Batch, Reach};
 use crate::followed::FileId;
 use crate::legacy_join::{DockerMode, FirstLine};
+use crate::made_of::Waiting;
 use crate::options::Options;
 
 /// Keys of the records that the worker writes for this module: short, and only for inside.
@@ -56,13 +57,9 @@ struct Stream {
     lines: Box<dyn Multiline>,
     tag: Option<Arc<str>>,
     name: Arc<Path>,
-    /// Offset of the first line that may not have come out yet.
-    first: u64,
-    /// Offset of the first line of the next record, as far as the texts that come out tell.
-    label: Option<u64>,
+    waiting: Waiting,
     /// How far the lines reach that went in.
     end: Reach,
-    pending: bool,
     last: Instant,
 }
 
@@ -175,34 +172,14 @@ impl HostMultiline {
                 continue;
             };
             self.joined.clear();
+            stream.waiting.push(line, offset);
             let made = stream.lines.push(line, time, &mut self.joined);
             records += made;
-            let waits = stream.lines.is_pending();
-            let alone = self.complete(&mut out, &stream, made, Some((line, offset)));
-            if waits == Some(false) {
-                stream.label = None;
-                stream.pending = false;
-                continue;
-            }
-            if made > 0 {
-                stream.label = (!alone).then_some(offset);
-                // What made the record come out is at the earliest the beginning of the next one.
-                stream.first = offset;
-            } else {
-                stream.label.get_or_insert(offset);
-                if !stream.pending {
-                    stream.first = offset;
-                }
-            }
-            stream.pending = true;
+            self.complete(&mut out, &mut stream, made);
         }
         stream.last = Instant::now();
         stream.end = reach;
-        let offset = if stream.pending {
-            stream.first.min(reach.offset)
-        } else {
-            reach.offset
-        };
+        let offset = stream.waiting.first().unwrap_or(u64::MAX).min(reach.offset);
         batch.reaches = vec![Reach { offset, ..reach }];
         batch.events = out;
         batch.records = records;
@@ -215,7 +192,7 @@ impl HostMultiline {
         let due: Vec<FileId> = self
             .streams
             .iter()
-            .filter(|(_, s)| s.pending && (all || s.last.elapsed() >= patience))
+            .filter(|(_, s)| s.waiting.first().is_some() && (all || s.last.elapsed() >= patience))
             .map(|(id, _)| *id)
             .collect();
         due.into_iter()
@@ -245,9 +222,8 @@ impl HostMultiline {
             parsed: true,
             ..Batch::default()
         };
-        self.complete(&mut batch.events, &stream, records, None);
-        stream.pending = false;
-        stream.label = None;
+        self.complete(&mut batch.events, &mut stream, records);
+        stream.waiting.clear();
         self.streams.insert(file, stream);
         Some(batch)
     }
@@ -257,28 +233,15 @@ impl HostMultiline {
             lines: self.lines(host).ok()?,
             tag: batch.tag.clone(),
             name: batch.name.clone()?,
-            first: reach.offset,
-            label: None,
+            waiting: Waiting::default(),
             end: reach,
-            pending: false,
             last: Instant::now(),
         })
     }
 
-    /// Adds path and offset to the `made` records that came out, because this line (and its
-    /// offset) went in or because of a flush. `true`: nothing before the line seems to wait, nor
-    /// the line itself.
-    fn complete(
-        &self,
-        out: &mut Vec<u8>,
-        stream: &Stream,
-        made: usize,
-        line: Option<(&[u8], u64)>,
-    ) -> bool {
+    /// Adds path and offset to the `made` records that came out.
+    fn complete(&self, out: &mut Vec<u8>, stream: &mut Stream, made: usize) {
         let waits = stream.lines.is_pending();
-        let earlier = stream.label.or(line.map(|(_, offset)| offset));
-        let earlier = earlier.unwrap_or(stream.first);
-        let mut alone = false;
         for (at, record) in event::records(&self.joined)
             .filter_map(Result::ok)
             .enumerate()
@@ -287,17 +250,13 @@ impl HostMultiline {
                 out.extend_from_slice(&self.joined[record.start..record.end]);
                 continue;
             };
-            alone = line.is_some_and(|(line, _)| match waits {
-                // Only the last of several can hold the line.
-                Some(waits) => !waits && at > 0 && at + 1 == made,
-                // The host's engine does not say which lines a record is made of: one that holds
-                // no more than the end of this line was not made of earlier ones.
-                None => {
-                    let text = text_of(&self.joined, record).unwrap_or_default();
-                    !text.is_empty() && line.ends_with(text)
-                }
-            });
-            let offset = line.filter(|_| alone).map_or(earlier, |(_, offset)| offset);
+            let offset = match waits {
+                // The newest line is in the last record, if it does not wait.
+                Some(false) if at + 1 == made => stream.waiting.first(),
+                Some(_) => stream.waiting.take_before_last(),
+                None => stream.waiting.take(text_of(&self.joined, record)),
+            };
+            let offset = offset.unwrap_or(stream.end.offset);
             let more =
                 usize::from(self.path_key.is_some()) + usize::from(self.offset_key.is_some());
             out.extend_from_slice(&self.joined[record.start..record.body]);
@@ -323,19 +282,18 @@ impl HostMultiline {
             }
             out.extend_from_slice(&self.joined[rest..record.end]);
         }
-        alone
+        if waits == Some(false) {
+            stream.waiting.clear();
+        }
     }
 }
 
-/// The text of a record that came out, without a newline at its end.
-fn text_of(joined: &[u8], record: Record) -> Option<&[u8]> {
-    let value = msgpack::map_get(joined, record.body, b"log")?;
-    match msgpack::read(value, 0)? {
-        (Value::String { start, end }, _) => {
-            let text = &value[start..end];
-            Some(text.strip_suffix(b"\n").unwrap_or(text))
-        }
-        _ => None,
+/// The text of a record that came out.
+fn text_of(joined: &[u8], record: Record) -> &[u8] {
+    let value = msgpack::map_get(joined, record.body, b"log");
+    match value.and_then(|value| Some((value, msgpack::read(value, 0)?.0))) {
+        Some((value, Value::String { start, end })) => &value[start..end],
+        _ => &[],
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs::{File, Metadata};
 use std::io;
+use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::time::UNIX_EPOCH;
 
@@ -20,7 +21,7 @@ pub(crate) struct Identity {
     pub(crate) inode: u64,
     /// Nanoseconds since 1970, where the filesystem knows: an inode that is used again has another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) birth: Option<u64>,
+    pub(crate) birth: Option<NonZeroU64>,
 }
 
 impl Identity {
@@ -29,12 +30,22 @@ impl Identity {
             .created()
             .ok()
             .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
-            .and_then(|since| u64::try_from(since.as_nanos()).ok());
+            .and_then(|since| u64::try_from(since.as_nanos()).ok())
+            .and_then(NonZeroU64::new);
         Identity {
             device: metadata.dev(),
             inode: metadata.ino(),
             birth,
         }
+    }
+
+    /// A number that no two files have, as good as certainly.
+    pub(crate) fn number(&self) -> u64 {
+        let mut bytes = [0; 24];
+        bytes[..8].copy_from_slice(&self.device.to_ne_bytes());
+        bytes[8..16].copy_from_slice(&self.inode.to_ne_bytes());
+        bytes[16..].copy_from_slice(&self.birth.map_or(0, NonZeroU64::get).to_ne_bytes());
+        xxh3_64(&bytes)
     }
 
     /// Nothing speaks against both being the same file.
@@ -48,8 +59,8 @@ impl Identity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Print {
     pub(crate) length: u16,
-    /// XXH3, 64 bits: <https://github.com/Cyan4973/xxHash>.
-    pub(crate) hash: u64,
+    /// XXH3, 64 bits: <https://github.com/Cyan4973/xxHash>. As bytes, since there are many of these.
+    hash: [u8; 8],
 }
 
 impl Default for Print {
@@ -62,8 +73,18 @@ impl Print {
     pub(crate) fn of(bytes: &[u8]) -> Self {
         Print {
             length: u16::try_from(bytes.len()).unwrap_or(u16::MAX),
-            hash: xxh3_64(bytes),
+            hash: xxh3_64(bytes).to_ne_bytes(),
         }
+    }
+
+    /// What was kept of one.
+    pub(crate) fn kept(length: u16, hash: u64) -> Self {
+        let hash = hash.to_ne_bytes();
+        Print { length, hash }
+    }
+
+    pub(crate) fn hash(&self) -> u64 {
+        u64::from_ne_bytes(self.hash)
     }
 
     /// Whether `bytes` begin with what it is of.
@@ -82,6 +103,56 @@ impl Print {
         let mut bytes = vec![0; usize::from(self.length)];
         let length = read_full(handle, &mut bytes, offset)?;
         Ok(length == bytes.len() && Print::of(&bytes) == *self)
+    }
+}
+
+/// A file's first bytes: up to [`HEAD`] as a hash, and the very first ones as they are.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Head {
+    print: Print,
+    start: [u8; START],
+}
+
+/// Bytes of a head that are kept as they are: those of a time, usually.
+const START: usize = 16;
+
+impl Head {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        let bytes = &bytes[..bytes.len().min(HEAD)];
+        let length = bytes.len().min(START);
+        let mut start = [0; START];
+        start[..length].copy_from_slice(&bytes[..length]);
+        Head {
+            print: Print::of(bytes),
+            start,
+        }
+    }
+
+    pub(crate) fn print(&self) -> Print {
+        self.print
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.print.length.into()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The first of the bytes, as many as are kept.
+    pub(crate) fn start(&self) -> &[u8] {
+        &self.start[..self.len().min(START)]
+    }
+
+    /// Whether `bytes`, the first ones of a file, are these as far as both go. If they are fewer,
+    /// only what is kept of these is compared.
+    pub(crate) fn begins_like(&self, bytes: &[u8]) -> bool {
+        if bytes.len() >= self.len() {
+            return self.print.is_head_of(bytes);
+        }
+        let length = bytes.len().min(START);
+        bytes[..length] == self.start[..length]
     }
 }
 
@@ -152,6 +223,15 @@ impl Tail {
         Ok(bytes[..length] == *self.bytes())
     }
 
+    /// Whether a file that was cut to `size`, less than `offset`, still has what is left of these.
+    pub(crate) fn is_left(&self, handle: &File, offset: u64, size: u64) -> io::Result<bool> {
+        let start = offset.saturating_sub(u64::from(self.length));
+        let left = size.saturating_sub(start) as usize;
+        let mut bytes = [0; TAIL];
+        let length = read_full(handle, &mut bytes[..left], start)?;
+        Ok(bytes[..length] == self.bytes[..left])
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes[..self.length()]
     }
@@ -178,6 +258,26 @@ pub(crate) fn read_full(handle: &File, buffer: &mut [u8], offset: u64) -> io::Re
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_head_is_begun_like_by_what_it_is_the_head_of() {
+        let text: Vec<u8> = (0..=255).chain(0..=255).collect();
+        for length in [1, START - 1, START, START + 1, HEAD - 1, HEAD, HEAD + 1] {
+            let head = Head::of(&text[..length]);
+            assert_eq!(head.len(), length.min(HEAD));
+            for bytes in [0, 1, START, length, HEAD, text.len()] {
+                assert!(head.begins_like(&text[..bytes]), "{length} {bytes}");
+            }
+            for changed in 0..length.min(HEAD) {
+                let mut other = text.clone();
+                other[changed] ^= 1;
+                assert!(!head.begins_like(&other), "{length} {changed}");
+            }
+            let other = [1];
+            assert!(!head.begins_like(&other));
+        }
+        assert!(Head::default().is_empty());
+    }
 
     #[test]
     fn the_tail_is_the_last_bytes_however_they_came() {

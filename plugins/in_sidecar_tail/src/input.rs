@@ -192,7 +192,8 @@ impl Input for SidecarTail {
                     format_args!("a path in a folder where state can be kept ({error})"),
                 )
             })?;
-            taken_over = takeover::positions(db, &location, host);
+            let lines = options.source.has_newlines();
+            taken_over = takeover::positions(db, &location, lines, host);
             if host.pending().is_none() {
                 warn!("this host does not tell what is delivered: positions are not kept");
             }

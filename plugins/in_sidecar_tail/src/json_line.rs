@@ -75,54 +75,134 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
         let mut pairs = 0;
         let mut time = None;
         loop {
-            let key_at = out.len();
-            if map.next_key_seed(Key(out))?.is_none() {
-                break;
+            let mut is_time = false;
+            let key = Key {
+                out,
+                time: time_key.key,
+                is_time: &mut is_time,
+            };
+            if map.next_key_seed(key)?.is_none() {
+                return Ok((pairs, time));
             }
-            let value_at = out.len();
-            let is_time = time_key.key.is_some_and(|key| {
-                // Few keys need the second look.
-                out.ends_with(key.as_bytes()) && is_key(&out[key_at..], key)
-            });
-            map.next_value_seed(Value(out))?;
-            pairs += 1;
-            if is_time {
-                time = time_of(&out[value_at..], time_key.clock);
-                if time.is_some() && !time_key.keep {
-                    out.truncate(key_at);
-                    pairs -= 1;
-                }
+            if !is_time {
+                map.next_value_seed(Value(out))?;
+                pairs += 1;
+                continue;
             }
+            let value = TimeValue { out, time_key };
+            let (read, written) = map.next_value_seed(value)?;
+            time = read.or(time);
+            pairs += usize::from(written);
         }
-        Ok((pairs, time))
     }
 }
 
-fn is_key(written: &[u8], key: &str) -> bool {
-    match msgpack::read(written, 0) {
-        Some((msgpack::Value::String { start, end }, _)) => &written[start..end] == key.as_bytes(),
-        _ => false,
-    }
+/// A key of the outermost object. The time's own is not written: its value may be left out, too.
+struct Key<'a> {
+    out: &'a mut Vec<u8>,
+    time: Option<&'a str>,
+    is_time: &'a mut bool,
 }
-
-fn time_of(written: &[u8], clock: &Clock) -> Option<Timestamp> {
-    match msgpack::read(written, 0)?.0 {
-        msgpack::Value::String { start, end } => {
-            clock.read(std::str::from_utf8(&written[start..end]).ok()?)
-        }
-        msgpack::Value::Unsigned(seconds) => Clock::of_seconds(seconds as f64),
-        msgpack::Value::Float(bits) => Clock::of_seconds(f64::from_bits(bits)),
-        _ => None,
-    }
-}
-
-struct Key<'a>(&'a mut Vec<u8>);
 
 impl<'de> DeserializeSeed<'de> for Key<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
-        json.deserialize_str(Value(self.0))
+        json.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Key<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: Error>(self, key: &str) -> Result<(), E> {
+        *self.is_time = self.time == Some(key);
+        if !*self.is_time {
+            msgpack::write_str(self.out, key);
+        }
+        Ok(())
+    }
+}
+
+/// The value of the time's key: the time, if it is one, and whether the pair was written.
+struct TimeValue<'a, 'b> {
+    out: &'a mut Vec<u8>,
+    time_key: TimeKey<'b>,
+}
+
+impl<'a> TimeValue<'a, '_> {
+    /// Goes on with a value that is no time.
+    fn other(self) -> Value<'a> {
+        msgpack::write_str(self.out, self.time_key.key.unwrap_or_default());
+        Value(self.out)
+    }
+
+    /// Writes the value of a time, if it is kept or none after all.
+    fn time<E: Error>(
+        self,
+        time: Option<Timestamp>,
+        write: impl FnOnce(Value<'a>) -> Result<(), E>,
+    ) -> Result<(Option<Timestamp>, bool), E> {
+        let written = self.time_key.keep || time.is_none();
+        if written {
+            write(self.other())?;
+        }
+        Ok((time, written))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for TimeValue<'_, '_> {
+    type Value = (Option<Timestamp>, bool);
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for TimeValue<'_, '_> {
+    type Value = (Option<Timestamp>, bool);
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        let time = self.time_key.clock.read(text);
+        self.time(time, |value| value.visit_str(text))
+    }
+
+    fn visit_u64<E: Error>(self, seconds: u64) -> Result<Self::Value, E> {
+        let time = Clock::of_seconds(seconds as f64);
+        self.time(time, |value| value.visit_u64(seconds))
+    }
+
+    fn visit_f64<E: Error>(self, seconds: f64) -> Result<Self::Value, E> {
+        let time = Clock::of_seconds(seconds);
+        self.time(time, |value| value.visit_f64(seconds))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
+        self.time(None, |other| other.visit_i64(value))
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
+        self.time(None, |other| other.visit_bool(value))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        self.time(None, Visitor::visit_unit)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+        self.time(None, |other| other.visit_seq(seq))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        self.time(None, |other| other.visit_map(map))
     }
 }
 
@@ -196,7 +276,7 @@ impl<'de> Visitor<'de> for Value<'_> {
         let out = self.0;
         let start = open_map(out);
         let mut pairs = 0;
-        while map.next_key_seed(Key(out))?.is_some() {
+        while map.next_key_seed(Value(out))?.is_some() {
             map.next_value_seed(Value(out))?;
             pairs += 1;
         }
@@ -215,7 +295,7 @@ mod tests {
         let mut out = vec![];
         let time_key = TimeKey {
             key: None,
-            clock: &Clock::Rfc3339,
+            clock: &Clock::rfc3339(),
             keep: false,
         };
         let start = open_map(&mut out);
@@ -240,6 +320,45 @@ mod tests {
         ] {
             let json: Json = serde_json::from_str(&line).unwrap();
             assert_eq!(roundtrip(&line), Some(json), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_time_is_taken_out_if_it_is_one() {
+        let text = r#""2024-01-01T10:00:00.5Z""#;
+        for (value, seconds) in [
+            (text, Some(1_704_103_200)),
+            ("1704103200", Some(1_704_103_200)),
+            ("1704103200.5", Some(1_704_103_200)),
+            ("-1", None),
+            ("99999999999", None),
+            (r#""soon""#, None),
+            ("null", None),
+            ("true", None),
+            (r#"["2024-01-01T10:00:00Z"]"#, None),
+            (r#"{"t":"2024-01-01T10:00:00Z"}"#, None),
+        ] {
+            for keep in [false, true] {
+                let line = format!(r#"{{"a":1,"t":{value},"b":{{"t":{text}}}}}"#);
+                let time_key = TimeKey {
+                    key: Some("t"),
+                    clock: &Clock::rfc3339(),
+                    keep,
+                };
+                let mut out = vec![];
+                let start = open_map(&mut out);
+                let (pairs, time) = write(&mut out, line.as_bytes(), time_key).unwrap();
+                close_map(&mut out, start, pairs);
+                assert_eq!(time.map(|time| time.seconds), seconds, "{line}");
+                let mut expect: Json = serde_json::from_str(&line).unwrap();
+                if seconds.is_some() && !keep {
+                    expect.as_object_mut().unwrap().shift_remove("t");
+                }
+                let (json, end) = flb_sidecar_sdk::json::read(&out, 0).unwrap();
+                // In the same order, too.
+                assert_eq!(json.to_string(), expect.to_string());
+                assert_eq!(end, out.len());
+            }
         }
     }
 

@@ -2,11 +2,12 @@
 //!
 //! A worker thread owns every file: it finds, reads, splits and encodes. Batches of records go
 //! through a bounded [`queue`] to the host's thread, which only appends them. The modules in the
-//! order of a byte's way: [`discovery`], [`watch`] and [`finding`] find files, [`identity`],
-//! [`rotation`] and [`copies`] tell them apart whatever happens to them, [`reading`] reads,
-//! [`lines`] splits, [`encoding`] decodes, [`encode`] writes records into batches, [`worker`] ties
-//! this together, [`input`] hands the batches to the host, [`delivery`] learns what has left it, and
-//! [`saving`] and [`state`] keep that across restarts.
+//! order of a byte's way: [`discovery`], [`scans`], [`watch`], [`events`] and [`finding`] find
+//! files, [`identity`], [`rotation`], [`copies`] and [`strays`] tell them apart whatever happens to
+//! them, [`handles`] and [`reading`] open and read, [`lines`] splits, [`encoding`] decodes,
+//! [`encode`] writes records into batches, [`worker`] ties this together, [`input`] hands the
+//! batches to the host, [`delivery`] learns what has left it, and [`saving`] and [`state`] keep
+//! that across restarts.
 #![forbid(unsafe_code)]
 
 mod clock;
@@ -18,11 +19,13 @@ mod delivery;
 mod discovery;
 mod encode;
 mod encoding;
+mod events;
 mod finding;
 mod followed;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod handles;
 mod host_multiline;
 mod host_parser;
 mod identity;
@@ -30,13 +33,19 @@ mod input;
 mod json_line;
 mod legacy_join;
 mod lines;
+mod made_of;
 mod options;
+mod pace;
 mod queue;
 mod reading;
 mod removal;
 mod rotation;
 mod saving;
+mod scans;
 mod state;
+#[cfg(test)]
+mod steps;
+mod strays;
 mod tag;
 mod takeover;
 mod watch;

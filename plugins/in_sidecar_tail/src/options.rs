@@ -392,7 +392,7 @@ impl Options {
             join: join(settings)?,
             format: format(settings.string("format").unwrap_or("none"))?,
             time_key: text("time_key").map(str::to_owned),
-            clock: text("time_format").map_or(Clock::Rfc3339, Clock::new),
+            clock: text("time_format").map_or_else(Clock::rfc3339, Clock::new),
             time_keep: settings.boolean("time_keep"),
             remove_after: settings.time("remove_after"),
             db: text("db").map(PathBuf::from),

@@ -164,8 +164,11 @@ impl Shared {
         self.lock().scanned = true;
     }
 
-    pub(crate) fn set_report(&self, report: Vec<Row>) {
-        self.lock().report = report;
+    /// Has the report made anew, in the memory of the old one.
+    pub(crate) fn set_report(&self, fill: impl FnOnce(&mut Vec<Row>)) {
+        let report = &mut self.lock().report;
+        report.clear();
+        fill(report);
     }
 
     /// What has left the host since the last call.

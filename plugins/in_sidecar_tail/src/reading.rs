@@ -7,8 +7,9 @@ use flb_sidecar_sdk::event::Timestamp;
 use tracing::{info, warn};
 
 use crate::counters::Trouble;
+use crate::decode::Joined;
 use crate::encode::Batch;
-use crate::followed::{FileId, Followed};
+use crate::followed::{Block, FileId, Followed};
 use crate::lines::Limits;
 use crate::options::Options;
 use crate::queue::{Item, Shared};
@@ -17,14 +18,11 @@ use crate::worker::Worker;
 /// A batch goes to the queue when it is this long.
 const BATCH: usize = 192 << 10;
 
-/// Bytes of a file after which the kernel is told that they need not stay in its cache.
-const ADVISE: u64 = 1 << 20;
-
 impl Worker {
     /// Puts a file into the row of those that are read.
     pub(crate) fn give_turn(&mut self, id: FileId) {
         if let Some(file) = self.files.get_mut(&id) {
-            if !file.queued && file.held.is_none() && !file.retired {
+            if !file.queued && !file.held && !file.retired {
                 file.queued = true;
                 file.since = Instant::now();
                 self.turns.push_back(id);
@@ -47,7 +45,7 @@ impl Worker {
             file.queued = false;
             self.none_idle = false;
             file.since = Instant::now();
-            if self.options.advise_cache && file.offset.saturating_sub(file.advised) >= ADVISE {
+            if self.options.advise_cache {
                 file.advise();
             }
             self.drain_left -= usize::from(std::mem::take(&mut file.drains));
@@ -68,9 +66,15 @@ impl Worker {
         };
         let turn_end = file.offset.saturating_add(turn);
         while file.offset < turn_end {
-            let length = match file.read(&mut self.block) {
-                Ok(0) => return false,
-                Ok(length) => length,
+            let place = match file.read(&mut self.block) {
+                Ok(Block::Text(place)) => place,
+                Ok(Block::End) => return false,
+                // A network filesystem's answer may be older than what was read.
+                Ok(Block::Rewritten) if file.remote => return false,
+                Ok(Block::Rewritten) => {
+                    self.look(id, true);
+                    return true;
+                }
                 Err(error) => {
                     if !file.failing {
                         self.counters.error(Trouble::Read);
@@ -93,7 +97,9 @@ impl Worker {
                 shared,
                 ..
             } = self;
-            let mut text = &block[..length];
+            let full = place.end == block.len();
+            let mut text = &block[place];
+            let length = text.len();
             let (code, recode) = file.recognise(options.source);
             file.offset += length as u64;
             file.seen.size = file.seen.size.max(file.offset);
@@ -120,13 +126,14 @@ impl Worker {
                 ..
             } = &mut **file;
             let line_start = lines.line_start();
+            let mut pieces = joined.take().map_or_else(Joined::default, |pieces| *pieces);
             let limits = Limits {
                 length: options.longest_line,
                 long: options.long_lines,
                 code,
             };
             let mut piece = |piece, offset, first: &[u8], second: &[u8]| {
-                let file = (&parts_of, code, &mut *joined);
+                let file = (&parts_of, code, &mut pieces);
                 encoder.piece(batch, counters, file, (piece, offset), (first, second));
             };
             if recode {
@@ -141,9 +148,10 @@ impl Worker {
             counters.lines.add(made);
             if lines.line_start() > line_start || consumed > 0 {
                 // A line that goes on in later ones is read again from its beginning.
-                let whole = joined.start().unwrap_or(u64::MAX).min(lines.line_start());
+                let whole = pieces.start().unwrap_or(u64::MAX).min(lines.line_start());
                 batch.reached(id, *epoch, whole, consumed);
             }
+            *joined = (!pieces.is_empty()).then(|| Box::new(pieces));
             file.read += consumed;
             if self.batch.events.len() >= BATCH {
                 send(&self.shared, &mut self.batch);
@@ -151,7 +159,7 @@ impl Worker {
                     return true;
                 }
             }
-            if length < self.block.len() && self.draining.is_none() {
+            if !full && self.draining.is_none() {
                 // The end, as far as the kernel said; a later write is a change of its own.
                 return false;
             }
@@ -165,7 +173,7 @@ impl Worker {
             return;
         };
         let all_lines = file.lines.start() == file.offset && file.lines.line_start() == file.offset;
-        if all_lines && file.joined.is_empty() {
+        if all_lines && file.joined.is_none() {
             return;
         }
         begin_batch(&self.shared, &mut self.batch, id, file, &self.options);
@@ -180,12 +188,12 @@ impl Worker {
         let before = file.lines.start();
         let (code, _) = file.recognise(self.options.source);
         let parts_of = file.parts_of();
-        let Followed { lines, joined, .. } = &mut **file;
-        lines.finish(code, |piece, offset, first, second| {
-            let file = (&parts_of, code, &mut *joined);
+        let mut pieces = file.joined.take().unwrap_or_default();
+        file.lines.finish(code, |piece, offset, first, second| {
+            let file = (&parts_of, code, &mut *pieces);
             encoder.piece(batch, counters, file, (piece, offset), (first, second));
         });
-        encoder.rest(batch, joined);
+        encoder.rest(batch, &mut pieces);
         let consumed = file.lines.start() - before;
         let made = (batch.records - records) as u64;
         batch.reached(id, file.epoch, file.offset, consumed);

@@ -76,7 +76,7 @@ impl Worker {
 
 fn is_old(seen: &Seen, age: Duration) -> bool {
     let now = i64::from(flb_sidecar_sdk::event::Timestamp::now().seconds);
-    now - seen.modified.0 >= i64::try_from(age.as_secs()).unwrap_or(i64::MAX)
+    now - seen.modified_second() >= i64::try_from(age.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// Where the file is: rotation goes on renaming what nobody follows any more.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tracing::{debug, warn};
+use tracing::debug;
 
 use crate::compressed::MAGIC;
 use crate::followed::{self, FileId, Followed, Seen};
@@ -49,8 +49,9 @@ impl Worker {
             return;
         };
         if !told && seen == file.seen {
-            file.shrunk_since = None;
-            if seen.size > file.offset {
+            let more = seen.size > file.offset;
+            self.shrunk.remove(&id);
+            if more {
                 self.give_turn(id);
             }
             return;
@@ -65,13 +66,12 @@ impl Worker {
         let mut rewritten = file.is_rewritten(seen.size);
         if rewritten && file.remote {
             // A network filesystem's answer may be older than what was read.
-            let since = *file.shrunk_since.get_or_insert_with(Instant::now);
+            let since = *self.shrunk.entry(id).or_insert_with(Instant::now);
             let second = since.elapsed() >= SECOND_LOOK;
             if file.path.is_none() {
                 if second {
                     // Some answer for the new file of that name.
-                    let lost = file.seen.size.saturating_sub(file.offset);
-                    self.counters.lost_bytes.add(lost);
+                    self.counters.lost_bytes.add(file.ahead());
                     self.let_go(id);
                 }
                 return;
@@ -86,29 +86,36 @@ impl Worker {
                 Reopened::Replaced(path) => {
                     // The handle holds neither the old file nor surely the new one.
                     self.close(id);
-                    self.gone(&path);
+                    self.gone(&path, false);
                     self.consider(&path);
                     return;
                 }
                 Reopened::Not => {}
             }
         }
-        let size = seen.size;
         if rewritten {
-            self.rewritten(id, size);
+            // Its size may be older than what was found in it.
+            let handle = self.files.get(&id).and_then(|file| file.handle.as_ref());
+            if let Some(metadata) = handle.and_then(|handle| handle.metadata().ok()) {
+                seen = Seen::of(&metadata);
+            }
+            self.rewritten(id, seen.size);
         }
+        let size = seen.size;
         let Some(file) = self.files.get_mut(&id) else {
             return;
         };
-        file.shrunk_since = None;
-        if let Some(held) = file.held.as_mut().filter(|_| size > file.seen.size) {
-            held.grown = Instant::now();
+        self.shrunk.remove(&id);
+        if file.held && size > file.seen.size {
+            if let Some(held) = self.held.get_mut(&id) {
+                held.grown = Instant::now();
+            }
         }
         file.seen = seen;
         if file.grow_head().is_err() {
             debug!("{}: cannot read its head", file.name.display());
         }
-        if file.offset == 0 && file.head.starts_with(&MAGIC) {
+        if file.offset == 0 && file.head.start().starts_with(&MAGIC) {
             self.leave_compressed(id);
             return;
         }
@@ -151,7 +158,7 @@ impl Worker {
             file.handle = Some(handle);
         }
         self.by_identity.remove(&old);
-        self.by_identity.insert(identity, id);
+        self.by_identity.insert(&identity, id);
         self.entry_gone(old);
         self.changed(id);
     }
@@ -178,7 +185,7 @@ impl Worker {
                 self.by_path.remove(&old);
             }
         }
-        self.gone(path);
+        self.gone(path, false);
         let Some(file) = self.files.get_mut(&id) else {
             return;
         };
@@ -204,12 +211,13 @@ impl Worker {
         }
     }
 
-    /// The file that was at `path` is not there any more; its handle is read to the end.
-    pub(crate) fn gone(&mut self, path: &Path) {
+    /// The file that was at `path` is not there any more: its handle is read to the end, or it is
+    /// looked for. `deleted`: it was not renamed.
+    pub(crate) fn gone(&mut self, path: &Path, deleted: bool) {
         let Some(id) = self.by_path.remove(path) else {
             return;
         };
-        self.by_target.retain(|_, other| *other != id);
+        let target = self.forget_target(id);
         let Some(file) = self.files.get_mut(&id) else {
             return;
         };
@@ -221,14 +229,21 @@ impl Worker {
         self.counters.rotations.add(1);
         if file.handle.is_some() {
             self.look(id, true);
-            return;
+        } else {
+            // The link was, not what it points to.
+            let deleted = deleted && target.is_none();
+            let place = target.as_deref().unwrap_or(path).to_owned();
+            self.stray(id, place, deleted);
         }
-        let lost = file.seen.size.saturating_sub(file.offset);
-        if lost > 0 {
-            warn!("{}: deleted with {lost} unread bytes", path.display());
-            self.counters.lost_bytes.add(lost);
+    }
+
+    /// Its path is no symbolic link to it any more; where that pointed to.
+    fn forget_target(&mut self, id: FileId) -> Option<Arc<Path>> {
+        let target = self.targets.remove(&id)?;
+        if self.by_target.get(&target) == Some(&id) {
+            self.by_target.remove(&target);
         }
-        self.let_go(id);
+        Some(target)
     }
 
     /// Lets go of files that left their path and had nothing new for `rotate_wait`.
@@ -240,7 +255,7 @@ impl Worker {
                 continue;
             };
             let quiet = file.since.elapsed() >= wait;
-            if quiet && !file.queued && file.held.is_none() {
+            if quiet && !file.queued && !file.held {
                 self.end_text(id);
             } else {
                 self.rotating.push(id);
@@ -251,8 +266,9 @@ impl Worker {
             .iter()
             .filter(|id| {
                 self.files.get(id).is_some_and(|file| {
+                    let stray = file.path.is_none() && file.handle.is_none();
                     let quiet = file.since.elapsed() >= wait;
-                    !file.queued && file.held.is_none() && quiet
+                    !file.queued && !file.held && quiet && !stray
                 })
             })
             .copied()
@@ -267,7 +283,7 @@ impl Worker {
     }
 
     /// A file is read to its end and not followed any longer.
-    fn let_go(&mut self, id: FileId) {
+    pub(crate) fn let_go(&mut self, id: FileId) {
         self.end_text(id);
         self.flush();
         if let Some(file) = self.files.get(&id) {
@@ -291,13 +307,14 @@ impl Worker {
     fn detach(&mut self, id: FileId) {
         self.close(id);
         self.detached.retain(|other| *other != id);
-        self.held.retain(|other| *other != id);
+        self.held.remove(&id);
+        self.shrunk.remove(&id);
         self.polled.remove(&id);
-        self.by_target.retain(|_, other| *other != id);
+        self.forget_target(id);
         let Some(file) = self.files.get_mut(&id) else {
             return;
         };
-        if self.by_identity.get(&file.identity) == Some(&id) {
+        if self.by_identity.get(&file.identity) == Some(id) {
             self.by_identity.remove(&file.identity);
         }
         if let Some(path) = file.path.as_ref() {
@@ -329,6 +346,44 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
+    use crate::steps::Steps;
+
+    #[test]
+    fn what_was_rewritten_between_a_look_and_a_read_is_not_mixed_with_what_was_there() {
+        let mut steps = Steps::new("a.log");
+        steps.append("a.log", "one\ntwo\n");
+        steps.round();
+        steps.append("a.log", "three\n");
+        steps.told();
+        steps.copy("a.log", "a.log.1");
+        steps.cut("a.log", 0);
+        steps.append("a.log", "four, longer than what was there\nfive\n");
+        steps.read();
+        steps.round();
+        steps.lines.sort();
+        let four = "four, longer than what was there";
+        assert_eq!(steps.lines, ["five", four, "one", "three", "two"]);
+        assert_eq!(steps.lost(), 0);
+    }
+
+    #[test]
+    fn a_size_from_before_a_truncation_is_no_second_one() {
+        let mut steps = Steps::new("a.log");
+        steps.append("a.log", "one\n");
+        steps.round();
+        steps.append("a.log", "two\n");
+        let before = Seen::of(&fs::metadata(steps.path("a.log")).unwrap());
+        steps.copy("a.log", "a.log.1");
+        steps.cut("a.log", 0);
+        let id = *steps.worker.files.keys().next().unwrap();
+        steps.worker.looked(id, true, before);
+        steps.append("a.log", "three\n");
+        steps.round();
+        steps.lines.sort();
+        assert_eq!(steps.lines, ["one", "three", "two"]);
+        assert_eq!(steps.worker.counters.truncations.get(), 1);
+        assert_eq!(steps.lost(), 0);
+    }
 
     /// A worker that has read the file at `path`, as if that were on a network filesystem.
     fn far_away(path: &Path) -> (Worker, FileId) {
@@ -341,8 +396,9 @@ mod tests {
     }
 
     fn a_second_later(worker: &mut Worker, id: FileId) {
-        let file = worker.files.get_mut(&id).unwrap();
-        file.shrunk_since = file.shrunk_since.map(|since| since - SECOND_LOOK);
+        if let Some(since) = worker.shrunk.get_mut(&id) {
+            *since -= SECOND_LOOK;
+        }
     }
 
     #[test]
@@ -354,14 +410,14 @@ mod tests {
         let current = worker.files[&id].seen;
         let stale = Seen {
             size: 4,
-            modified: (1, 0),
+            modified: 1,
         };
         // The next answer is right again; it may be the same one as before, or a newer one.
         for next in [current, Seen { size: 8, ..stale }] {
             worker.looked(id, false, stale);
             worker.looked(id, false, stale);
             worker.looked(id, false, next);
-            assert_eq!(worker.files[&id].shrunk_since, None, "{next:?}");
+            assert!(worker.shrunk.is_empty(), "{next:?}");
         }
         // It is told for long, but one who asks anew is told better.
         worker.looked(id, true, stale);
@@ -370,7 +426,7 @@ mod tests {
         // The same of a file that has left its path, and whose rest is still to come.
         let mut writer = File::options().append(true).open(&path).unwrap();
         fs::remove_file(&path).unwrap();
-        worker.gone(&path);
+        worker.gone(&path, true);
         worker.looked(id, true, stale);
         writer.write_all(b"three\n").unwrap();
         worker.look(id, true);

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, Metadata};
 use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -12,14 +12,14 @@ use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::event::Timestamp;
 use flb_sidecar_sdk::worker;
-use rustix::time::{clock_gettime, ClockId};
 use tracing::{error, info, warn};
 
 use crate::copies::related;
 use crate::counters::{Counters, Trouble};
 use crate::followed::{self, FileId, Followed};
-use crate::identity::{Clue, Identity, Print};
+use crate::identity::{Clue, Identity};
 use crate::options::{Options, Sync};
+use crate::pace::{Pace, Stopwatch};
 use crate::state::{Changes, Entry, Journal, Location, Lock, Unclaimed};
 use crate::worker::Worker;
 
@@ -27,8 +27,6 @@ use crate::worker::Worker;
 const INTERVAL: Duration = Duration::from_secs(1);
 /// How often those that have changed are written at most.
 const CHANGES_INTERVAL: Duration = Duration::from_millis(50);
-/// Much is written less often: at most this part of the time is spent on it by either thread.
-const SHARE: u32 = 200;
 /// Positions handed over in one piece of memory: the room of a few is found again, that of ten
 /// thousand is taken anew every time.
 const PIECE: usize = 128;
@@ -71,41 +69,9 @@ enum Job {
 struct Writer {
     jobs: Sender<Job>,
     busy: Arc<AtomicBool>,
+    /// What was handed over last could not be written.
+    failed: Arc<AtomicBool>,
     thread: JoinHandle<()>,
-}
-
-/// When documents, or lines of the journal, are written.
-#[derive(Debug)]
-struct Pace {
-    /// From one to the next at least.
-    interval: Duration,
-    began: Instant,
-    next: Instant,
-    /// Nanoseconds of a processor that the newest one took the thread that writes.
-    cost: Arc<AtomicU64>,
-}
-
-impl Pace {
-    fn new(interval: Duration) -> Self {
-        let now = Instant::now();
-        Pace {
-            interval,
-            began: now,
-            next: now,
-            cost: Arc::default(),
-        }
-    }
-
-    fn next(&self) -> Instant {
-        let cost = Duration::from_nanos(self.cost.load(Ordering::Acquire));
-        self.next.max(self.began + cost * SHARE)
-    }
-
-    /// One that was begun at `began` is handed over now.
-    fn handed_over(&mut self, began: Instant) {
-        self.began = began;
-        self.next = began + self.interval.max(began.elapsed() * SHARE);
-    }
 }
 
 impl Writer {
@@ -113,28 +79,29 @@ impl Writer {
         let (location, sync) = (saving.location.clone(), saving.sync);
         let (jobs, next) = mpsc::channel::<Job>();
         let busy = Arc::new(AtomicBool::new(false));
-        let writing = busy.clone();
-        let document_cost = saving.documents.cost.clone();
-        let line_cost = saving.lines.cost.clone();
+        let failed = Arc::new(AtomicBool::new(false));
+        let (writing, not_written) = (busy.clone(), failed.clone());
+        let documents = saving.documents.costs();
+        let lines = saving.lines.costs();
         let thread = worker::spawn("flb-sc-state", move || {
             let mut failing = false;
             // None after a failure, until the next document: a line may be there in part.
             let mut journal: Option<Journal> = None;
             while let Ok(job) = next.recv() {
-                let before = spent();
-                let (done, cost) = match job {
+                let watch = Stopwatch::start();
+                let (done, pace) = match job {
                     Job::Document(entries, number) => {
                         let saved = location.save(&entries, number, sync);
                         let begun = saved.and_then(|()| location.begin_journal());
-                        (begun.map(|b| journal = Some(b)), &document_cost)
+                        (begun.map(|b| journal = Some(b)), &documents)
                     }
                     Job::Changes(changes, number) => {
                         let open = journal.as_mut();
                         let added = open.map(|j| j.append(&changes, number, sync));
-                        (added.unwrap_or(Ok(())), &line_cost)
+                        (added.unwrap_or(Ok(())), &lines)
                     }
                 };
-                cost.store(spent() - before, Ordering::Release);
+                pace.cost(watch.spent());
                 match done {
                     Ok(()) if failing && journal.is_some() => {
                         failing = false;
@@ -149,19 +116,19 @@ impl Writer {
                             counters.error(Trouble::State);
                         }
                         failing = true;
+                        not_written.store(true, Ordering::Release);
                     }
                 }
                 writing.store(false, Ordering::Release);
             }
         })?;
-        Ok(Writer { jobs, busy, thread })
+        Ok(Writer {
+            jobs,
+            busy,
+            failed,
+            thread,
+        })
     }
-}
-
-/// Nanoseconds of a processor that this thread has had.
-fn spent() -> u64 {
-    let spent = clock_gettime(ClockId::ThreadCPUTime);
-    spent.tv_sec as u64 * 1_000_000_000 + spent.tv_nsec as u64
 }
 
 impl Saving {
@@ -191,6 +158,14 @@ impl Saving {
     fn is_free(&self) -> bool {
         let writer = self.writer.as_ref();
         writer.is_some_and(|writer| !writer.busy.load(Ordering::Acquire))
+    }
+
+    /// Whether something that was handed over has not been written, or, if this is the `last` time
+    /// to ask, may not be.
+    fn is_owed(&self, last: bool) -> bool {
+        let writer = self.writer.as_ref();
+        writer.is_some_and(|writer| writer.failed.swap(false, Ordering::AcqRel))
+            || last && !self.is_free()
     }
 
     /// Hands a job to the thread that writes.
@@ -269,7 +244,7 @@ impl Worker {
 
     /// Nothing is kept of a file any more, unless another one has its identity now.
     pub(crate) fn entry_gone(&mut self, identity: Identity) {
-        let used_again = self.by_identity.contains_key(&identity);
+        let used_again = self.by_identity.contains(&identity);
         if let Some(saving) = &mut self.saving {
             saving.unsaved = true;
             if !used_again {
@@ -298,17 +273,18 @@ impl Worker {
             return;
         };
         let now = Instant::now();
+        saving.unsaved |= saving.is_owed(last);
         if saving.unsaved && (last || now >= saving.documents.next()) {
             if last || saving.is_free() {
                 self.save_all(&mut saving, now);
             } else {
-                saving.documents.next = now + CHANGES_INTERVAL;
+                saving.documents.put_off(now + CHANGES_INTERVAL);
             }
         } else if saving.has_changes() && now >= saving.lines.next() {
             if saving.is_free() {
                 self.save_changes(&mut saving, now);
             } else {
-                saving.lines.next = now + CHANGES_INTERVAL;
+                saving.lines.put_off(now + CHANGES_INTERVAL);
             }
         }
         if let Some(writer) = saving.writer.take_if(|_| last) {
@@ -394,7 +370,7 @@ impl Worker {
             return false;
         };
         let identity = Identity::of(&metadata);
-        if !metadata.is_file() || self.by_identity.contains_key(&identity) {
+        if !metadata.is_file() || self.by_identity.contains(&identity) {
             return false;
         }
         let Some(entry) = self.claim(path, &identity, &handle, &metadata) else {
@@ -507,7 +483,7 @@ impl Worker {
                     let (handle, metadata) = followed::open(&path).ok()?;
                     let identity = Identity::of(&metadata);
                     let fits = metadata.is_file()
-                        && !self.by_identity.contains_key(&identity)
+                        && !self.by_identity.contains(&identity)
                         && entry.identity.compatible(&identity)
                         && entry.clue.fits(&handle, metadata.len()).ok()?;
                     fits.then_some((path, handle, metadata))
@@ -560,13 +536,12 @@ pub(crate) fn list(folder: &Path) -> HashMap<u64, PathBuf> {
 
 /// What is kept of a file; `None`: there is nothing to keep.
 fn entry_of(file: &Followed, seen: u64) -> Option<Entry> {
-    let known = file.head.len().min(file.offset as usize);
-    (file.held.is_none()).then(|| Entry {
+    (!file.held).then(|| Entry {
         path: file.path.as_ref().unwrap_or(&file.name).clone(),
         identity: file.identity,
         clue: Clue {
             offset: file.checkpoint,
-            head: Print::of(&file.head[..known]),
+            head: file.head.print(),
             tail: file.checkpoint_tail,
         },
         rotated: file.rotated,

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
+use std::num::NonZeroU64;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -85,7 +86,7 @@ struct Row<'a> {
     device: u64,
     inode: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    birth: Option<u64>,
+    birth: Option<NonZeroU64>,
     offset: u64,
     head_length: u16,
     head_hash: u64,
@@ -116,9 +117,9 @@ impl<'a> From<&'a Entry> for Row<'a> {
             birth: entry.identity.birth,
             offset: entry.clue.offset,
             head_length: entry.clue.head.length,
-            head_hash: entry.clue.head.hash,
+            head_hash: entry.clue.head.hash(),
             tail_length: entry.clue.tail.length,
-            tail_hash: entry.clue.tail.hash,
+            tail_hash: entry.clue.tail.hash(),
             rotated: entry.rotated,
             seen: entry.seen,
         }
@@ -139,14 +140,8 @@ impl From<Row<'_>> for Entry {
             },
             clue: Clue {
                 offset: row.offset,
-                head: Print {
-                    length: row.head_length,
-                    hash: row.head_hash,
-                },
-                tail: Print {
-                    length: row.tail_length,
-                    hash: row.tail_hash,
-                },
+                head: Print::kept(row.head_length, row.head_hash),
+                tail: Print::kept(row.tail_length, row.tail_hash),
             },
             rotated: row.rotated,
             seen: row.seen,
@@ -452,7 +447,7 @@ mod tests {
             identity: Identity {
                 device: 1,
                 inode,
-                birth: Some(u64::MAX),
+                birth: Some(NonZeroU64::MAX),
             },
             clue: Clue {
                 offset: 77,

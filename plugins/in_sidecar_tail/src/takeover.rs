@@ -15,11 +15,17 @@ use flb_sidecar_sdk::event::Timestamp;
 use flb_sidecar_sdk::{InputHost, StockPosition};
 use tracing::{info, warn};
 
-use crate::identity::{Clue, Identity};
+use crate::identity::{Clue, Identity, Print};
 use crate::state::{Entry, Location};
 
-/// The positions in the stock database at `db`, when there is no state of our own yet.
-pub(crate) fn positions(db: &Path, location: &Location, host: &dyn InputHost) -> Vec<Entry> {
+/// The positions in the stock database at `db`, when there is no state of our own yet. `lines`: files
+/// have a newline's byte behind each line.
+pub(crate) fn positions(
+    db: &Path,
+    location: &Location,
+    lines: bool,
+    host: &dyn InputHost,
+) -> Vec<Entry> {
     if location.state().exists() || !db.is_file() {
         return Vec::new();
     }
@@ -32,7 +38,7 @@ pub(crate) fn positions(db: &Path, location: &Location, host: &dyn InputHost) ->
     match read {
         Ok(Some(rows)) => {
             info!("{}: {} positions are taken over", db.display(), rows.len());
-            rows.into_iter().map(entry).collect()
+            rows.into_iter().map(|row| entry(row, lines)).collect()
         }
         Ok(None) => {
             warn!(
@@ -62,7 +68,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     text.into()
 }
 
-fn entry(row: StockPosition) -> Entry {
+fn entry(row: StockPosition, lines: bool) -> Entry {
     let path: Arc<Path> = Path::new(OsStr::from_bytes(&row.path)).into();
     // The stock tail keeps the inode alone; the file that has it now tells the rest.
     let metadata = fs::metadata(&path).ok().filter(|m| m.ino() == row.inode);
@@ -79,6 +85,8 @@ fn entry(row: StockPosition) -> Entry {
         identity,
         clue: Clue {
             offset: row.offset,
+            // It keeps ends of lines, and little else that would tell of an inode used again.
+            tail: Print::of(if lines && row.offset > 0 { b"\n" } else { b"" }),
             ..Clue::default()
         },
         rotated: false,

@@ -1,8 +1,9 @@
 //! The worker thread: owns every file, and never waits for anything but its wake-ups.
 //!
-//! This module has its loop, its timers and draining. How files are found is in
-//! [`crate::finding`], what happens to them in [`crate::rotation`] and [`crate::copies`], how they
-//! are read in [`crate::reading`], and how positions are kept in [`crate::saving`].
+//! This module has its loop, its timers and draining. How files are found is in [`crate::scans`],
+//! [`crate::events`] and [`crate::finding`], what happens to them in [`crate::rotation`],
+//! [`crate::copies`] and [`crate::strays`], how they are read in [`crate::handles`] and
+//! [`crate::reading`], and how positions are kept in [`crate::saving`].
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -18,11 +19,13 @@ use crate::counters::{Counters, Trouble};
 use crate::delivery::LOOK;
 use crate::discovery::Listings;
 use crate::encode::{Batch, Encoder};
-use crate::followed::{FileId, Followed};
-use crate::identity::Identity;
+use crate::followed::{ByIdentity, FileId, Followed, Held};
+use crate::handles::Share;
+use crate::identity::{Identity, TAIL};
 use crate::options::Options;
 use crate::queue::{Item, Row, Shared};
 use crate::saving::Saving;
+use crate::strays::{Stray, Unseen};
 use crate::watch::Watches;
 
 /// How often files are looked at of whose changes nobody tells.
@@ -50,20 +53,27 @@ pub(crate) struct Worker {
     /// Folders on network filesystems, and all others that were asked about.
     pub(crate) remote_folders: HashMap<PathBuf, bool>,
     pub(crate) files: HashMap<FileId, Box<Followed>>,
-    pub(crate) by_identity: HashMap<Identity, FileId>,
+    pub(crate) by_identity: ByIdentity,
     pub(crate) by_path: HashMap<Arc<Path>, FileId>,
     /// Targets of symbolic links.
-    pub(crate) by_target: HashMap<PathBuf, FileId>,
+    pub(crate) by_target: HashMap<Arc<Path>, FileId>,
+    /// What the paths of files point to that are symbolic links.
+    pub(crate) targets: HashMap<FileId, Arc<Path>>,
     pub(crate) next_id: u64,
-    pub(crate) open_handles: usize,
+    pub(crate) share: Share,
     /// No open file was read to its end when it was last looked for one, nor since.
     pub(crate) none_idle: bool,
     /// Files that left their path.
     pub(crate) detached: Vec<FileId>,
+    /// Those of them that were closed and are looked for.
+    pub(crate) strays: Vec<Stray>,
+    pub(crate) unseen: Unseen,
     /// Rotated files whose last line is not known to be complete.
     pub(crate) rotating: Vec<FileId>,
     /// Files that are not read before it is settled whether they are copies.
-    pub(crate) held: Vec<FileId>,
+    pub(crate) held: HashMap<FileId, Held>,
+    /// When files were first seen to be shorter than what was read; on network filesystems only.
+    pub(crate) shrunk: HashMap<FileId, Instant>,
     /// Files that must be looked at often.
     pub(crate) polled: HashSet<FileId>,
     /// Files still to be looked at in this round of checks.
@@ -76,6 +86,8 @@ pub(crate) struct Worker {
     pub(crate) searches: VecDeque<Search>,
     /// Files that were let go, the newest last.
     pub(crate) remembered: VecDeque<Remembered>,
+    /// Paths that match and could not be followed so far, for a reason that may pass unnoticed.
+    pub(crate) retry: HashSet<PathBuf>,
     /// What is wrong with paths at present, and was said.
     pub(crate) troubles: HashSet<(Trouble, PathBuf)>,
     /// Files that may have something to read.
@@ -87,6 +99,8 @@ pub(crate) struct Worker {
     /// The first scan is over.
     pub(crate) scanned: bool,
     pub(crate) next_scan: Instant,
+    /// Not before this, whatever the kernel tells of folders.
+    pub(crate) scan_allowed: Instant,
     pub(crate) next_check: Instant,
     pub(crate) next_link_check: Instant,
     pub(crate) next_poll: Instant,
@@ -125,7 +139,7 @@ impl Worker {
             encoder: Encoder::new(&options, format),
             tag_template: tag.filter(has_pattern).map(str::to_owned),
             saving: Saving::new(&options),
-            block: vec![0; options.block],
+            block: vec![0; TAIL + options.block],
             options,
             shared,
             counters,
@@ -134,27 +148,33 @@ impl Worker {
             polled_folders: HashSet::new(),
             remote_folders: HashMap::new(),
             files: HashMap::new(),
-            by_identity: HashMap::new(),
+            by_identity: ByIdentity::default(),
             by_path: HashMap::new(),
             by_target: HashMap::new(),
+            targets: HashMap::new(),
             next_id: 0,
-            open_handles: 0,
+            share: Share::new(),
             none_idle: false,
             detached: Vec::new(),
+            strays: Vec::new(),
+            unseen: Unseen::default(),
             rotating: Vec::new(),
-            held: Vec::new(),
+            held: HashMap::new(),
+            shrunk: HashMap::new(),
             polled: HashSet::new(),
             to_check: Vec::new(),
             compressed: HashSet::new(),
             unsettled: Vec::new(),
             searches: VecDeque::new(),
             remembered: VecDeque::new(),
+            retry: HashSet::new(),
             troubles: HashSet::new(),
             turns: VecDeque::new(),
             carried: 0,
             batch: Batch::default(),
             scanned: false,
             next_scan: now,
+            scan_allowed: now,
             next_check: now,
             next_link_check: now,
             next_poll: now,
@@ -291,7 +311,7 @@ impl Worker {
             .turns
             .iter()
             .filter_map(|id| self.files.get(id))
-            .map(|file| file.seen.size.saturating_sub(file.offset))
+            .map(|file| file.ahead())
             .sum();
         let oldest = self
             .turns
@@ -305,7 +325,7 @@ impl Worker {
             && self.held.is_empty()
             && self.searches.is_empty();
         self.counters.files.set(self.files.len() as u64);
-        self.counters.files_open.set(self.open_handles as u64);
+        self.counters.files_open.set(self.share.open() as u64);
         self.counters.lag_seconds.set(oldest.unwrap_or(0));
         let files = self.files.len() as u64;
         let lag = self.shared.publish(idle, files, unread);
@@ -314,7 +334,7 @@ impl Worker {
         let reported = (self.next_id, self.files.len(), self.finished.len());
         if self.draining.is_some() || reported != self.reported {
             self.reported = reported;
-            self.shared.set_report(self.report());
+            self.set_report();
         }
     }
 
@@ -359,7 +379,7 @@ impl Worker {
             self.finish_line(id);
         }
         self.flush();
-        self.shared.set_report(self.report());
+        self.set_report();
         self.shared.push(Item::DrainEnd(request));
         self.draining = None;
     }
@@ -388,7 +408,7 @@ impl Worker {
             "{total} bytes of {} files are unread at the deadline",
             unread.len()
         );
-        self.shared.set_report(self.report());
+        self.set_report();
     }
 
     /// Keeps what a file has given for the report.
@@ -403,19 +423,20 @@ impl Worker {
         }
     }
 
-    fn report(&self) -> Vec<Row> {
-        let live = self.files.iter().filter(|(_, file)| !file.retired);
-        let mut rows = Vec::with_capacity(self.files.len() + self.finished.len() + 1);
-        rows.extend(self.finished.iter().cloned());
-        rows.extend(live.map(|(id, file)| report_row(*id, file)));
-        if self.finished_more > 0 {
-            rows.push(Row {
-                file: None,
-                read: self.finished_more,
-                unread: 0,
-            });
-        }
-        rows
+    fn set_report(&self) {
+        self.shared.set_report(|rows| {
+            let live = self.files.iter().filter(|(_, file)| !file.retired);
+            rows.reserve_exact(self.files.len() + self.finished.len() + 1);
+            rows.extend(self.finished.iter().cloned());
+            rows.extend(live.map(|(id, file)| report_row(*id, file)));
+            if self.finished_more > 0 {
+                rows.push(Row {
+                    file: None,
+                    read: self.finished_more,
+                    unread: 0,
+                });
+            }
+        });
     }
 }
 

@@ -53,6 +53,8 @@ struct Script {
     dir: tempfile::TempDir,
     state: tempfile::TempDir,
     pattern: &'static str,
+    /// What every file begins with, also one that was truncated.
+    header: &'static str,
     rig: Option<Rig>,
     /// The file that is written to; the path may be another one's by now.
     writer: File,
@@ -80,9 +82,11 @@ impl Script {
         let mut random = Random(seed);
         let dir = tempfile::tempdir_in(base).unwrap();
         let pattern = ["app.log", "app.log*", "*"][random.below(3) as usize];
-        let writer = open(&dir.path().join("app.log"));
+        let header = ["", "# a header\n"][random.below(2) as usize];
+        let writer = create(&dir.path().join("app.log"), header);
         let mut script = Script {
             random,
+            header,
             state: tempfile::tempdir_in(base).unwrap(),
             dir,
             pattern,
@@ -199,7 +203,8 @@ impl Script {
             .iter()
             .filter(|t| !self.seen.contains_key(t))
             .collect();
-        format!("missing {missing:?}\n{}", self.log.join("\n"))
+        let (dir, log) = (self.dir.path().display(), self.log.join("\n"));
+        format!("missing {missing:?} in {dir}\n{log}")
     }
 
     fn write(&mut self, tokens: u64) {
@@ -238,15 +243,18 @@ impl Script {
     }
 
     fn truncate(&self) {
-        OpenOptions::new()
-            .write(true)
-            .truncate(true)
-            .open(self.path())
-            .unwrap();
+        File::create(self.path()).unwrap();
+        create(&self.path(), self.header);
+    }
+
+    /// A new file at the path, which is free.
+    fn begin_file(&mut self) {
+        self.end_file();
+        self.writer = create(&self.path(), self.header);
     }
 
     fn step(&mut self) {
-        let choice = self.random.below(18);
+        let choice = self.random.below(20);
         self.log.push(format!("{choice} at token {}", self.token));
         match choice {
             0..=5 => {
@@ -267,16 +275,14 @@ impl Script {
                 if self.random.below(2) == 0 {
                     self.write(3);
                 }
-                self.end_file();
-                self.writer = open(&self.path());
+                self.begin_file();
                 self.write(2);
             }
             9 => {
                 let to = self.rotated();
                 self.know();
                 fs::rename(self.path(), to).unwrap();
-                self.end_file();
-                self.writer = open(&self.path());
+                self.begin_file();
             }
             10 | 11 => {
                 // copytruncate, perhaps with something unread.
@@ -308,15 +314,14 @@ impl Script {
                 // Deleted, perhaps unread: the handle is open.
                 self.know();
                 fs::remove_file(self.path()).unwrap();
-                self.end_file();
-                self.writer = open(&self.path());
+                self.begin_file();
             }
             14 => {
                 // Replaced by rename.
                 self.know();
                 let next = self.state.path().join("next");
                 self.end_file();
-                self.writer = open(&next);
+                self.writer = create(&next, self.header);
                 self.write(2);
                 fs::rename(&next, self.path()).unwrap();
             }
@@ -330,11 +335,32 @@ impl Script {
                 if self.random.below(3) == 0 {
                     let to = self.rotated();
                     fs::rename(self.path(), to).unwrap();
-                    self.end_file();
-                    self.writer = open(&self.path());
+                    self.begin_file();
                     self.write(1);
                 }
                 self.start();
+            }
+            17 => {
+                // Rotations as fast as they go: most of the files are never seen at the path. The
+                // folder must be watched.
+                self.know();
+                let names = [self.rotated(), self.rotated(), self.rotated()];
+                for _ in 0..1 + self.random.below(names.len() as u64) {
+                    self.write(2);
+                    for generation in (1..names.len()).rev() {
+                        // As long as there are not so many.
+                        let _ = fs::rename(&names[generation - 1], &names[generation]);
+                    }
+                    fs::rename(self.path(), &names[0]).unwrap();
+                    self.begin_file();
+                }
+            }
+            18 => {
+                // What a rename does, in two steps.
+                self.know();
+                fs::hard_link(self.path(), self.rotated()).unwrap();
+                fs::remove_file(self.path()).unwrap();
+                self.begin_file();
             }
             _ => {
                 // A crash: what the host had not delivered is gone. Deleted files must have been
@@ -410,7 +436,7 @@ impl Script {
             self.turn();
         }
         // The writer appends.
-        self.writer = open(&self.path());
+        self.writer = create(&self.path(), "");
     }
 
     fn stop(&mut self) {
@@ -460,12 +486,12 @@ impl Script {
     }
 }
 
-fn open(path: &Path) -> File {
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(path)
-        .unwrap()
+/// Opens the file to append to it; a header comes first.
+fn create(path: &Path, header: &str) -> File {
+    let mut options = OpenOptions::new();
+    let mut file = options.append(true).create(true).open(path).unwrap();
+    file.write_all(header.as_bytes()).unwrap();
+    file
 }
 
 fn number(name: &str, default: u64) -> u64 {

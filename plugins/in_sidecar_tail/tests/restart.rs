@@ -52,6 +52,43 @@ fn a_file_that_began_anew_is_no_new_file() {
 }
 
 #[test]
+fn a_file_that_lost_its_end_goes_on_there_after_a_restart() {
+    let setup = Setup::new("*.log");
+    let (file, mut rig) = setup.one_is_read();
+    append(&file, "two\n");
+    rig.wait_for(&["one", "two"]);
+    setup.saved(&mut rig, &file, 8);
+    let writer = OpenOptions::new().write(true).open(&file).unwrap();
+    writer.set_len(4).unwrap();
+    rig.until("truncated", |rig| rig.metric("truncations_total") == 1);
+    setup.saved(&mut rig, &file, 4);
+    rig.exit();
+    append(&file, "three\n");
+    let mut rig = setup.start();
+    rig.wait_for(&["three"]);
+}
+
+#[test]
+fn what_a_file_that_lost_its_end_had_then_is_not_repeated() {
+    let setup = Setup::new("*.log");
+    let (file, mut rig) = setup.one_is_read();
+    append(&file, "two\n");
+    rig.wait_for(&["one", "two"]);
+    let writer = OpenOptions::new().write(true).open(&file).unwrap();
+    writer.set_len(4).unwrap();
+    rig.until("truncated", |rig| rig.metric("truncations_total") == 1);
+    append(&file, "three\n");
+    rig.wait_for(&["one", "two", "three"]);
+    rig.host.stopping = true;
+    rig.pause();
+    rig.pause();
+    rig.exit();
+    append(&file, "four\n");
+    let mut rig = setup.start();
+    rig.wait_for(&["four"]);
+}
+
+#[test]
 fn behind_the_deadline_of_a_drain_nothing_is_handed_over() {
     let setup = Setup::new("*.log");
     let file = setup.file("a.log");
@@ -288,6 +325,9 @@ fn the_stock_tails_positions_are_taken_over_once() {
     let rotated = setup.file("a.log.1");
     append(&rotated, "old 1\nold 2\n");
     append(&file, "one\ntwo\n");
+    // It has the inode of one that had a line's end there.
+    let other = setup.file("b.log");
+    append(&other, "others\n");
     fs::write(setup.db(), "not really SQLite").unwrap();
     let row = |path: &Path, offset| StockPosition {
         path: path.to_str().unwrap().as_bytes().to_vec(),
@@ -295,14 +335,14 @@ fn the_stock_tails_positions_are_taken_over_once() {
         offset,
     };
     let host = FakeHost {
-        stock: Some(vec![row(&file, 4), row(&rotated, 6)]),
+        stock: Some(vec![row(&file, 4), row(&rotated, 6), row(&other, 4)]),
         ..delivering()
     };
     let mut rig = setup.start_on(host);
-    rig.until("both", |rig| rig.lines().len() >= 2);
+    rig.until("all", |rig| rig.lines().len() >= 3);
     let mut lines = rig.lines();
     lines.sort();
-    assert_eq!(lines, ["old 2", "two"]);
+    assert_eq!(lines, ["old 2", "others", "two"]);
     setup.saved(&mut rig, &file, 8);
     rig.exit();
     assert_eq!(fs::read(setup.db()).unwrap(), b"not really SQLite");
@@ -470,4 +510,27 @@ fn what_filters_hold_back_is_not_confirmed_before_its_time() {
     setup.saved(&mut rig, &file, 4);
     rig.host.undelivered = Some(Vec::new());
     setup.saved(&mut rig, &file, 8);
+}
+
+#[test]
+fn a_state_that_could_not_be_written_is_written_later_though_nothing_changes() {
+    let setup = Setup::new("*.log");
+    // What is written beside the state cannot be.
+    let beside = setup.state.path().join("tail.db.sidecar.tmp");
+    fs::create_dir(&beside).unwrap();
+    let file = setup.file("a.log");
+    append(&file, "one\n");
+    let mut rig = setup.start();
+    rig.wait_for(&["one"]);
+    rig.until("the error is counted", |rig| rig.errors("state") == 1);
+    append(&file, "two\n");
+    rig.wait_for(&["one", "two"]);
+    rig.drain();
+    for _ in 0..40 {
+        // All that has changed is tried to be written meanwhile; else the test tells less.
+        rig.turn();
+    }
+    fs::remove_dir(&beside).unwrap();
+    setup.saved(&mut rig, &file, 8);
+    assert_eq!(rig.errors("state"), 1, "counted once");
 }

@@ -4,13 +4,21 @@
 
 mod common;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, FileTimes, OpenOptions};
 use std::os::unix::fs::{symlink, FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 use common::{append, Rig};
 use flb_sidecar_sdk::Input;
+
+/// Has a file or folder look as if nothing had happened to it for long.
+fn age(path: &Path) {
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    let times = FileTimes::new().set_modified(long_ago);
+    File::open(path).unwrap().set_times(times).unwrap();
+}
 
 fn sorted(rig: &Rig) -> Vec<String> {
     let mut lines = rig.lines();
@@ -343,19 +351,26 @@ fn a_file_without_permission_is_read_when_it_has_it() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("a.log");
-    let other = dir.path().join("b.log");
+    let folder = dir.path().join("folder");
+    let (file, other) = (folder.join("a.log"), folder.join("b.log"));
+    fs::create_dir(&folder).unwrap();
     append(&file, "one\n");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
     append(&other, "two\n");
-    let mut rig = Rig::follow(&dir.path().join("*.log"));
+    let closed = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o000));
+    closed(&file).unwrap();
+    // Nothing in it changes when a file or the folder itself is given a permission.
+    age(&folder);
+    closed(&folder).unwrap();
+    let mut rig = Rig::follow(&dir.path().join("folder/*.log"));
     rig.until("the error is counted", |rig| rig.errors("open") == 1);
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
     rig.wait_for(&["two"]);
+    rig.until("the error is counted", |rig| rig.errors("open") == 2);
     append(&other, "three\n");
     rig.wait_for(&["two", "three"]);
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     rig.wait_for(&["two", "three", "one"]);
-    assert_eq!(rig.errors("open"), 1, "counted once");
+    assert_eq!(rig.errors("open"), 2, "counted once each");
 }
 
 #[test]
@@ -491,6 +506,78 @@ fn a_disk_that_fails_for_a_while_loses_nothing() {
     assert_eq!(rig.metric("lost_bytes_total"), 0);
 }
 
+/// A folder with a layer above another one, as in a container, in memory.
+struct Layers(tempfile::TempDir);
+
+impl Layers {
+    fn new() -> Option<Layers> {
+        let base = tempfile::tempdir().ok()?;
+        let path = base.path().to_str()?.to_owned();
+        output("mount", &["-t", "tmpfs", "none", &path])?;
+        let layers = Layers(base);
+        for name in ["lower", "upper", "work", "folder"] {
+            fs::create_dir(layers.path(name)).ok()?;
+        }
+        Some(layers)
+    }
+
+    fn mount(&self) -> Option<()> {
+        let (lower, upper, work) = (self.path("lower"), self.path("upper"), self.path("work"));
+        let layers = format!(
+            "lowerdir={},upperdir={},workdir={}",
+            lower.display(),
+            upper.display(),
+            work.display()
+        );
+        let folder = self.path("folder");
+        output(
+            "mount",
+            &["-t", "overlay", "overlay", "-o", &layers, folder.to_str()?],
+        )?;
+        Some(())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+}
+
+impl Drop for Layers {
+    fn drop(&mut self) {
+        for path in [self.path("folder"), self.0.path().to_owned()] {
+            let _ = Command::new("umount").arg("-l").arg(path).output();
+        }
+    }
+}
+
+#[test]
+fn a_file_of_a_lower_layer_is_the_same_when_it_is_written_to() {
+    let layers = Layers::new().filter(|layers| {
+        append(&layers.path("lower/a.log"), "one\n");
+        layers.mount().is_some()
+    });
+    let Some(layers) = layers else {
+        eprintln!("SKIPPED layers: no overlayfs here, or not root");
+        return;
+    };
+    let file = layers.path("folder/a.log");
+    let path = file.to_str().unwrap();
+    let mut rig = Rig::start(&[("path", path), ("progress_check_interval", "0")]);
+    rig.wait_for(&["one"]);
+    // It is copied, and the copy was born later.
+    append(&file, "two\n");
+    rig.wait_for(&["one", "two"]);
+    append(&file, "three\n");
+    rig.wait_for(&["one", "two", "three"]);
+    for _ in 0..10 {
+        // Looked at again meanwhile.
+        rig.turn();
+    }
+    rig.drain();
+    assert_eq!(rig.lines(), ["one", "two", "three"]);
+    assert_eq!(rig.metric("rotations_total"), 0);
+}
+
 #[test]
 fn long_lines_are_split_cut_or_skipped() {
     let dir = tempfile::tempdir().unwrap();
@@ -547,6 +634,83 @@ fn many_files_need_few_descriptors() {
         rig.metric("lines_total") == 2000 + 286
     });
     rig.until("all are handed over", |rig| rig.lines().len() == 2000 + 286);
+}
+
+#[test]
+fn few_descriptors_are_enough_and_none_left_is_waited_out() {
+    if std::env::var_os(AGAIN).is_none() {
+        let test = "few_descriptors_are_enough_and_none_left_is_waited_out";
+        again(test, &["prlimit", "--nofile=100:100"]);
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let file = |number: u32, extension| dir.path().join(format!("{number}.{extension}"));
+    for number in 0..300 {
+        append(&file(number, "new"), "one\n");
+    }
+    let come = |numbers: std::ops::Range<u32>| {
+        for number in numbers {
+            fs::rename(file(number, "new"), file(number, "log")).unwrap();
+        }
+    };
+    let all_taken =
+        || -> Vec<File> { std::iter::from_fn(|| File::open("/dev/null").ok()).collect() };
+    let mut rig = Rig::follow(&dir.path().join("*.log"));
+    let mut taken = all_taken();
+    assert!(taken.len() > 80);
+    come(0..100);
+    rig.until("the error is counted", |rig| {
+        // The one that listed the folder meanwhile, too.
+        taken.extend(all_taken());
+        rig.errors("open") > 0
+    });
+    drop(taken);
+    rig.until("all lines", |rig| rig.metric("lines_total") == 100);
+    // While they become free one by one it may be said a few times, but not for each file.
+    let errors = rig.errors("open");
+    assert!(errors < 20, "counted once for all files: {errors}");
+    come(100..200);
+    rig.until("all lines", |rig| rig.metric("lines_total") == 200);
+    let taken = all_taken();
+    assert!(
+        taken.len() > 30,
+        "some are left for others: {}",
+        taken.len()
+    );
+    // Files at their end make room.
+    come(200..300);
+    rig.until("all lines", |rig| rig.metric("lines_total") == 300);
+    assert_eq!(rig.errors("open"), errors);
+    drop(taken);
+    rig.drain();
+    assert_eq!(rig.lines().len(), 300);
+}
+
+#[test]
+fn many_files_that_are_renamed_at_once_need_few_descriptors() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |number: u32, extension| dir.path().join(format!("{number}.{extension}"));
+    for number in 0..1000 {
+        append(&file(number, "log"), "one\n");
+    }
+    let pattern = dir.path().join("*.log");
+    let mut rig = Rig::follow(&pattern);
+    rig.until("all lines", |rig| rig.metric("lines_total") == 1000);
+    for number in 0..1000 {
+        append(&file(number, "log"), "two\n");
+        fs::rename(file(number, "log"), file(number, "old")).unwrap();
+        append(&file(number, "old"), "three");
+        append(&file(number, "log"), "four\n");
+    }
+    let mut most = 0;
+    rig.until("all lines", |rig| {
+        most = most.max(rig.metric("files_open"));
+        rig.metric("lines_total") >= 3000
+    });
+    assert!(most <= 401, "{most} are open");
+    rig.drain();
+    assert_eq!(rig.lines().len(), 4000);
+    assert_eq!(rig.metric("lost_bytes_total"), 0);
 }
 
 #[test]

@@ -151,6 +151,81 @@ fn multiline_as_in_tail() {
     });
 }
 
+/// Lines that the host's multiline parsers join, each with whether it begins a record.
+const JOINED: &[(&str, &[(bool, &str)])] = &[
+    (
+        "docker",
+        &[
+            (
+                true,
+                r#"{"log":"one\n","stream":"stdout","time":"2024-01-01T00:00:01Z"}"#,
+            ),
+            (
+                true,
+                r#"{"log":"t","stream":"stdout","time":"2024-01-01T00:00:02Z"}"#,
+            ),
+            (
+                false,
+                r#"{"log":"wo\n","stream":"stdout","time":"2024-01-01T00:00:03Z"}"#,
+            ),
+            (
+                true,
+                r#"{"log":"two\n","stream":"stdout","time":"2024-01-01T00:00:04Z"}"#,
+            ),
+        ],
+    ),
+    (
+        "cri",
+        &[
+            (true, "2024-01-01T00:00:01.1Z stdout F one"),
+            (true, "2024-01-01T00:00:02.2Z stdout P t"),
+            (false, "2024-01-01T00:00:03.3Z stdout F wo"),
+            (true, "2024-01-01T00:00:03.3Z stdout F wo"),
+        ],
+    ),
+    (
+        "java",
+        &[
+            (
+                true,
+                "Exception in thread \"main\" java.lang.RuntimeException: one",
+            ),
+            (false, "    at a.b.c(X.java:1)"),
+            (true, "same"),
+            (true, "same"),
+            (true, "same"),
+        ],
+    ),
+];
+
+#[test]
+fn joined_lines_have_the_offset_of_the_first_one() {
+    each_real_host("offsets of joined lines", |host| {
+        for (parser, lines) in JOINED {
+            let mut text = String::new();
+            let mut offsets = Vec::new();
+            for (begins, line) in *lines {
+                offsets.extend(begins.then_some(text.len() as u64));
+                text = text + line + "\n";
+            }
+            let mut pipeline = Pipeline::new(host);
+            let log = pipeline.file("a.log", &text);
+            let options = [("multiline.parser", *parser), ("offset_key", "offset")];
+            pipeline
+                .input(TAIL, &[("path", log.as_str()), ("exit_on_eof", "on")])
+                .options(&options)
+                .print();
+            let ended = pipeline.run();
+            let got: Vec<u64> = ended
+                .records()
+                .iter()
+                .filter_map(|record| record["offset"].as_u64())
+                .collect();
+            ended.check(&format!("{parser}: {offsets:?}"), got == offsets);
+        }
+    });
+}
+
 /// The options of an input, as a host lists them: words at the beginning of a line with their
 /// meaning far to the right or in the next lines.
 fn listed_options(host: &Host, input: &str) -> BTreeSet<String> {

@@ -1,0 +1,174 @@
+//! What the kernel tells of folders and of the files in them.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::Instant;
+
+use tracing::debug;
+
+use crate::counters::Trouble;
+use crate::identity::Identity;
+use crate::watch::Change;
+use crate::worker::Worker;
+
+impl Worker {
+    pub(crate) fn changes(&mut self) {
+        while self.some_changes() {}
+        self.find_strays(false);
+    }
+
+    /// Looks into a buffer full of events. `false`: there are no more.
+    fn some_changes(&mut self) -> bool {
+        let Some(watches) = &mut self.watches else {
+            return false;
+        };
+        let mut changes = Vec::new();
+        let more = watches.read(|change| {
+            // A writer in a hurry has many of these.
+            if changes.last() != Some(&change) {
+                changes.push(change);
+            }
+        });
+        for change in changes {
+            match change {
+                Change::Written(path) => {
+                    let known = self.by_path.get(path.as_path());
+                    let id = known.or(self.by_target.get(path.as_path()));
+                    match id.copied() {
+                        Some(id) => self.look(id, true),
+                        None if self.options.globs.matches(&path) => {
+                            self.consider(&path);
+                        }
+                        None => {}
+                    }
+                }
+                Change::Appeared(path) => {
+                    self.recheck_target(&path);
+                    self.appeared(&path);
+                }
+                Change::Gone { path, deleted } => {
+                    self.recheck(&path, deleted);
+                    self.recheck_target(&path);
+                }
+                Change::Renamed(from, to) => {
+                    self.renamed(&from, &to);
+                    self.recheck_target(&from);
+                    self.recheck_target(&to);
+                }
+                Change::Folder(path) => {
+                    self.scan_folder(&path);
+                }
+                Change::Folders => self.next_scan = self.scan_allowed,
+                Change::Overflow => {
+                    debug!("events were lost: every file is looked at");
+                    self.listings.clear();
+                    self.next_scan = Instant::now();
+                    self.to_check = self.files.keys().copied().collect();
+                    self.check_batch(usize::MAX);
+                }
+            }
+        }
+        more
+    }
+
+    /// A name has come into a watched folder.
+    pub(crate) fn appeared(&mut self, path: &Path) {
+        if self.options.globs.matches(path) {
+            if !self.consider(path) {
+                self.unseen(path);
+            }
+        } else if path.is_dir() {
+            // A link to a folder.
+            self.scan_folder(path);
+        }
+    }
+
+    fn renamed(&mut self, from: &Path, to: &Path) {
+        let wanted = self.is_wanted(from, to);
+        let known = fs::metadata(to)
+            .ok()
+            .and_then(|m| self.by_identity.get(&Identity::of(&m)));
+        match known {
+            Some(id) => {
+                // Unless that was counted when it was not found at its path.
+                let at_path = self.files.get(&id).is_some_and(|file| file.path.is_some());
+                self.counters.rotations.add(u64::from(at_path));
+                self.moved(id, to);
+                // A scan may have found it there before.
+                if wanted {
+                    self.rotated(id);
+                }
+                self.look(id, true);
+            }
+            None => self.renamed_unseen(from, to, wanted),
+        }
+        self.recheck(from, false);
+    }
+
+    /// Something happened to the name of a followed file: what is there now? `deleted`: the name
+    /// was deleted, so the file was not renamed.
+    pub(crate) fn recheck(&mut self, path: &Path, deleted: bool) {
+        let Some(id) = self.by_path.get(path).copied() else {
+            return;
+        };
+        match fs::metadata(path) {
+            Ok(metadata) if self.is_file(id, &metadata) => self.look(id, true),
+            Ok(metadata) if self.options.globs.matches(path) => {
+                if !metadata.is_file() {
+                    self.gone(path, deleted);
+                }
+                self.consider(path);
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                self.trouble(Trouble::Open, path, &error.to_string());
+            }
+            _ => self.gone(path, deleted),
+        }
+    }
+
+    /// The same for a file behind a symbolic link.
+    fn recheck_target(&mut self, target: &Path) {
+        let link = self
+            .by_target
+            .get(target)
+            .and_then(|id| self.files.get(id)?.path.clone());
+        if let Some(link) = link {
+            self.recheck(&link, false);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use crate::steps::Steps;
+
+    #[test]
+    fn every_path_of_a_folder_is_told_of() {
+        // The link in it has the folder watched under its other name, too.
+        let mut steps = Steps::prepared("link/*.log", &[], |dir| {
+            let folder = dir.path().join("folder");
+            fs::create_dir(&folder).unwrap();
+            symlink("folder", dir.path().join("link")).unwrap();
+            fs::write(folder.join("1"), "one\n").unwrap();
+            symlink("1", folder.join("current.log")).unwrap();
+            fs::write(folder.join("a.log"), "two\n").unwrap();
+        });
+        steps.read();
+        steps.append("folder/1", "one\n");
+        steps.append("folder/a.log", "two\n");
+        steps.append("folder/b.log", "three\n");
+        steps.told();
+        steps.read();
+        steps.rename("folder/b.log", "folder/c");
+        steps.append("folder/c", "three\n");
+        steps.told();
+        steps.read();
+        steps.lines.sort();
+        assert_eq!(steps.lines, ["one", "one", "three", "three", "two", "two"]);
+        assert_eq!(steps.missed(), 0);
+    }
+}

@@ -1,0 +1,235 @@
+//! Open files: not too many at a time, and what is said when one cannot be opened.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use rustix::io::Errno;
+use rustix::process::{getrlimit, Resource};
+use tracing::{info, warn};
+
+use crate::counters::Trouble;
+use crate::followed::{self, FileId, Followed};
+use crate::worker::Worker;
+
+/// Handles kept open by all instances together; beyond that, files that are read to their end are
+/// closed and watched.
+const MAX_OPEN: usize = 400;
+
+/// What is in trouble when there is no descriptor left: no file more than others.
+const ALL: &str = "files";
+
+static INSTANCES: AtomicUsize = AtomicUsize::new(0);
+/// Handles that all of them have open.
+static OPEN: AtomicUsize = AtomicUsize::new(0);
+
+/// An instance's part of the descriptors that the process may have.
+#[derive(Debug)]
+pub(crate) struct Share {
+    most: usize,
+    open: usize,
+}
+
+impl Share {
+    pub(crate) fn new() -> Self {
+        INSTANCES.fetch_add(1, Ordering::Relaxed);
+        // The host needs some for itself.
+        let limit = getrlimit(Resource::Nofile).current;
+        let limit = limit.and_then(|limit| usize::try_from(limit).ok());
+        Share {
+            most: limit.map_or(MAX_OPEN, |limit| (limit * 2 / 5).min(MAX_OPEN)),
+            open: 0,
+        }
+    }
+
+    /// Handles that the instance has open.
+    pub(crate) fn open(&self) -> usize {
+        self.open
+    }
+
+    pub(crate) fn opened(&mut self) {
+        self.open += 1;
+        OPEN.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn closed(&mut self) {
+        self.open -= 1;
+        OPEN.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many handles are too many: of all, and more than what is left for each.
+    fn excess(&self) -> usize {
+        let all = OPEN.load(Ordering::Relaxed).saturating_sub(self.most);
+        let fair = self.most / INSTANCES.load(Ordering::Relaxed).max(1);
+        all.min(self.open.saturating_sub(fair))
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        INSTANCES.fetch_sub(1, Ordering::Relaxed);
+        OPEN.fetch_sub(self.open, Ordering::Relaxed);
+    }
+}
+
+impl Worker {
+    /// Opens a file, if a descriptor is left for it.
+    pub(crate) fn open(&mut self, path: &Path) -> io::Result<(File, Metadata)> {
+        let opened = match followed::open(path) {
+            Err(error) if none_left(&error) && self.make_room() => followed::open(path),
+            opened => opened,
+        };
+        match &opened {
+            Err(error) if none_left(error) => self.say_none_left(error),
+            Err(_) => {}
+            Ok(_) => self.trouble_over(Trouble::Open, Path::new(ALL)),
+        }
+        opened
+    }
+
+    /// Says that there is no descriptor left.
+    pub(crate) fn say_none_left(&mut self, error: &io::Error) {
+        let text = format!("{error}; they wait until there is a descriptor");
+        self.trouble(Trouble::Open, Path::new(ALL), &text);
+    }
+
+    /// Opens a file that was closed at its end. `false`: it cannot be read now.
+    pub(crate) fn ensure_open(&mut self, id: FileId) -> bool {
+        let Some(file) = self.files.get(&id) else {
+            return false;
+        };
+        if file.handle.is_some() {
+            return true;
+        }
+        let Some(path) = file.path.clone() else {
+            return false;
+        };
+        match self.open(&path) {
+            Ok((handle, metadata)) if self.is_file(id, &metadata) => {
+                if let Some(file) = self.files.get_mut(&id) {
+                    file.handle = Some(handle);
+                    self.share.opened();
+                }
+                self.trouble_over(Trouble::Open, &path);
+                self.bound_handles();
+                true
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                if !none_left(&error) {
+                    self.trouble(Trouble::Open, &path, &error.to_string());
+                }
+                false
+            }
+            // Another file is there, or none.
+            _ => {
+                self.recheck(&path, false);
+                false
+            }
+        }
+    }
+
+    /// Closes files that have been at their end for longest, if too many are open.
+    pub(crate) fn bound_handles(&mut self) {
+        let excess = self.share.excess();
+        if excess == 0 {
+            return;
+        }
+        // Some more, since looking for them takes its time.
+        self.close_idle(excess.max(self.share.open() / 4));
+        if self.share.excess() > 0 {
+            // All have something unread: the newest is opened again when it has its turn.
+            let newest = FileId(self.next_id - 1);
+            if self
+                .files
+                .get(&newest)
+                .is_some_and(|file| file.path.is_some())
+            {
+                self.close(newest);
+            }
+        }
+    }
+
+    /// Closes files that have been at their end for longest. `false`: there are none.
+    fn close_idle(&mut self, most: usize) -> bool {
+        // At the start nothing has been read yet: not every new file is worth a look at all.
+        let files = self.files.iter().filter(|_| !self.none_idle);
+        let mut idle: Vec<(Instant, FileId)> = files
+            .filter(|(_, file)| {
+                file.handle.is_some()
+                    && file.path.is_some()
+                    && !file.queued
+                    && !file.held
+                    && file.seen.size <= file.offset
+            })
+            .map(|(id, file)| (file.since, *id))
+            .collect();
+        self.none_idle = idle.is_empty();
+        idle.sort_unstable();
+        for (_, id) in idle.into_iter().take(most) {
+            self.close(id);
+        }
+        !self.none_idle
+    }
+
+    /// Closes what is not needed at the moment, or can be opened again when it is. `false`: nothing.
+    pub(crate) fn make_room(&mut self) -> bool {
+        if self.close_idle(self.share.open()) {
+            return true;
+        }
+        let waiting = self.turns.iter().filter(|id| {
+            let file = self.files.get(id);
+            file.is_some_and(|file| file.handle.is_some() && file.path.is_some())
+        });
+        let waiting: Vec<FileId> = waiting.copied().collect();
+        for id in &waiting {
+            self.close(*id);
+        }
+        !waiting.is_empty()
+    }
+
+    /// Many files may change at once: beyond the limit each is opened again when it is read.
+    pub(crate) fn close_until_its_turn(&mut self, id: FileId) {
+        let can_be_opened = |file: &Followed| file.path.is_some() && file.queued;
+        if self.share.excess() > 0 && self.files.get(&id).is_some_and(|f| can_be_opened(f)) {
+            self.close(id);
+        }
+    }
+
+    pub(crate) fn close(&mut self, id: FileId) {
+        if let Some(file) = self.files.get_mut(&id) {
+            if file.handle.take().is_some() {
+                self.share.closed();
+            }
+        }
+    }
+
+    // Troubles.
+
+    /// Counts and says what is wrong with a path, once until it is over.
+    pub(crate) fn trouble(&mut self, trouble: Trouble, path: &Path, text: &str) {
+        if self.troubles.insert((trouble, path.to_owned())) {
+            self.counters.error(trouble);
+            warn!("{}: {text}", path.display());
+        }
+    }
+
+    pub(crate) fn trouble_over(&mut self, trouble: Trouble, path: &Path) {
+        if !self.troubles.is_empty() && self.troubles.remove(&(trouble, path.to_owned())) {
+            info!("{}: in order again", path.display());
+        }
+    }
+
+    pub(crate) fn trouble_free(&self, path: &Path) -> bool {
+        !self.troubles.contains(&(Trouble::Open, path.to_owned()))
+    }
+}
+
+/// The process or the system has no descriptor left.
+pub(crate) fn none_left(error: &io::Error) -> bool {
+    let errors = [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error);
+    error
+        .raw_os_error()
+        .is_some_and(|error| errors.contains(&error))
+}

@@ -1,0 +1,290 @@
+//! Scans: the folders that the patterns look into, which are watched, and the files in them.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use rustix::fs::{statfs, FsWord};
+use tracing::info;
+
+use crate::counters::Trouble;
+use crate::discovery::{Listings, Visitor};
+use crate::handles::none_left;
+use crate::pace::{Stopwatch, SHARE};
+use crate::worker::Worker;
+
+/// At most this part of the time is spent on scans when the kernel has told of folders, or tells
+/// nothing of them at all.
+const SHARE_IF_TOLD: u32 = 20;
+
+/// Filesystems whose changes made elsewhere the kernel here does not tell of (statfs(2)).
+const REMOTE: [FsWord; 9] = [
+    0x6969,      // NFS
+    0x6573_5546, // FUSE
+    0x517b,      // SMB
+    0xff53_4d42, // CIFS
+    0xfe53_4d42, // SMB2
+    0x0102_1997, // 9P
+    0x00c3_6400, // Ceph
+    0x5346_414f, // AFS
+    0x0bd0_0bd0, // Lustre
+];
+
+#[derive(Default)]
+struct Found {
+    folders: Vec<PathBuf>,
+    waits: Vec<PathBuf>,
+    unreadable: Vec<(PathBuf, io::Error)>,
+    files: Vec<(PathBuf, Option<u64>)>,
+}
+
+impl Visitor for Found {
+    fn folder(&mut self, path: &Path) {
+        self.folders.push(path.to_owned());
+    }
+    fn waits(&mut self, path: &Path) {
+        self.waits.push(path.to_owned());
+    }
+    fn unreadable(&mut self, path: &Path, error: io::Error) {
+        self.unreadable.push((path.to_owned(), error));
+    }
+    fn file(&mut self, path: PathBuf, inode: Option<u64>) {
+        self.files.push((path, inode));
+    }
+}
+
+impl Worker {
+    /// Looks at everything the patterns match that is not known to be unchanged.
+    pub(crate) fn scan(&mut self) {
+        let watch = Stopwatch::start();
+        let found = self.find(None);
+        let cost = watch.spent();
+        let mut later = Vec::new();
+        for (path, inode) in found {
+            let known = self
+                .by_path
+                .get(path.as_path())
+                .and_then(|id| self.files.get(id));
+            let same = known.is_some_and(|file| Some(file.identity.inode) == inode);
+            if same {
+                continue;
+            }
+            if self.scanned {
+                self.consider(&path);
+            } else if !self.consider_claimed(&path) {
+                later.push(path);
+            }
+        }
+        for path in later {
+            self.consider(&path);
+        }
+        self.try_again();
+        if !self.scanned {
+            self.recover_unclaimed();
+        }
+        self.miss_unseen();
+        self.find_strays(true);
+        self.settle_held();
+        self.retire();
+        self.settle_compressed(false);
+        self.scanned = true;
+        self.shared.set_scanned();
+        let now = Instant::now();
+        self.scan_allowed = now + cost * SHARE_IF_TOLD;
+        let share = if self.polled_folders.is_empty() {
+            SHARE
+        } else {
+            SHARE_IF_TOLD
+        };
+        self.next_scan = now + self.options.refresh_interval.max(cost * share);
+    }
+
+    /// The same for a folder that has just come.
+    pub(crate) fn scan_folder(&mut self, folder: &Path) {
+        for (path, _) in self.find(Some(folder)) {
+            self.consider(&path);
+        }
+    }
+
+    /// Files in all folders that patterns look into, or in a new one and below it.
+    fn find(&mut self, new: Option<&Path>) -> Vec<(PathBuf, Option<u64>)> {
+        let mut found = self.walk(new);
+        if self.watch_folders(&found) {
+            // What came between the listing and the watch is in a second listing.
+            if new.is_none() {
+                self.listings.clear();
+            }
+            drop(found);
+            found = self.walk(new);
+        }
+        let stuck = found.unreadable.iter().any(|(_, error)| none_left(error));
+        if stuck && self.make_room() {
+            drop(found);
+            found = self.walk(new);
+        }
+        if !self.troubles.is_empty() {
+            for folder in &found.folders {
+                if found.unreadable.iter().all(|(path, _)| path != folder) {
+                    self.trouble_over(Trouble::Open, folder);
+                }
+            }
+        }
+        for (folder, error) in found.unreadable {
+            if none_left(&error) {
+                self.say_none_left(&error);
+            } else {
+                self.trouble(Trouble::Open, &folder, &error.to_string());
+            }
+        }
+        found.files
+    }
+
+    fn walk(&mut self, new: Option<&Path>) -> Found {
+        let mut found = Found::default();
+        let globs = &self.options.globs;
+        match new {
+            None => globs.scan(&mut self.listings, &mut found),
+            // It is still changing.
+            Some(folder) => globs.scan_folder(folder, &mut Listings::default(), &mut found),
+        }
+        found
+    }
+
+    /// Watches folders; `true`: some were not watched before.
+    fn watch_folders(&mut self, found: &Found) -> bool {
+        let mut any_new = false;
+        for folder in &found.folders {
+            any_new |= self.watch_folder(folder);
+        }
+        for folder in &found.waits {
+            // Without it the next scan finds what comes.
+            let waits = self.watches.as_mut().map(|watches| watches.wait_in(folder));
+            any_new |= matches!(waits, Some(Ok(true)));
+        }
+        any_new
+    }
+
+    pub(crate) fn watch_folder(&mut self, folder: &Path) -> bool {
+        if !self.remote_folders.contains_key(folder) {
+            let Ok(about) = statfs(folder) else {
+                return false;
+            };
+            let remote = REMOTE.contains(&about.f_type);
+            if remote {
+                info!(
+                    "{} is on a network filesystem: it is polled",
+                    folder.display()
+                );
+            }
+            self.remote_folders.insert(folder.to_owned(), remote);
+        }
+        let Some(watches) = &mut self.watches else {
+            self.polled_folders.insert(folder.to_owned());
+            return false;
+        };
+        if self.remote_folders.get(folder) == Some(&true) {
+            self.polled_folders.insert(folder.to_owned());
+        }
+        match watches.add(folder) {
+            Ok(new) => {
+                if self.remote_folders.get(folder) == Some(&false)
+                    && !self.polled_folders.is_empty()
+                {
+                    self.polled_folders.remove(folder);
+                }
+                self.trouble_over(Trouble::Watch, folder);
+                new
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => {
+                self.polled_folders.insert(folder.to_owned());
+                let text = match error.raw_os_error() {
+                    Some(28) => format!(
+                        "{error}: fs.inotify.max_user_watches is used up; its files are looked at four times a second"
+                    ),
+                    _ => format!("{error}; its files are looked at four times a second"),
+                };
+                self.trouble(Trouble::Watch, folder, &text);
+                false
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::steps::Steps;
+
+    #[test]
+    fn folders_are_told_of_when_they_come() {
+        for pattern in [
+            "x/y/*.log",
+            "x/*/a.log",
+            "*/y/*.log",
+            "x/y/a.log",
+            "*/*/*.log",
+        ] {
+            let mut steps = Steps::new(pattern);
+            fs::create_dir_all(steps.path("x/y")).unwrap();
+            steps.append("x/y/a.log", "one\n");
+            steps.told();
+            steps.read();
+            assert_eq!(steps.lines, ["one"], "{pattern}");
+            // A file that would be gone before the next scan.
+            fs::remove_file(steps.path("x/y/a.log")).unwrap();
+            steps.append("x/y/a.log", "two\n");
+            steps.told();
+            fs::remove_file(steps.path("x/y/a.log")).unwrap();
+            steps.round();
+            assert_eq!(steps.lines, ["one", "two"], "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_is_deleted_and_made_anew_is_told_of() {
+        for pattern in ["x/*.log", "*/*.log", "x/a.log"] {
+            let mut steps = Steps::new(pattern);
+            for n in 0..3 {
+                fs::create_dir(steps.path("x")).unwrap();
+                steps.append("x/a.log", &format!("{n}\n"));
+                steps.told();
+                steps.read();
+                steps.append("x/a.log", &format!("{n} again\n"));
+                steps.told();
+                fs::remove_dir_all(steps.path("x")).unwrap();
+                if n == 1 {
+                    // Gone and there again before anybody looks.
+                    continue;
+                }
+                steps.round();
+            }
+            steps.round();
+            let all = ["0", "0 again", "1", "1 again", "2", "2 again"];
+            assert_eq!(steps.lines, all, "{pattern}");
+            assert_eq!((steps.lost(), steps.missed()), (0, 0));
+        }
+    }
+
+    #[test]
+    fn a_folder_that_was_moved_has_its_files_with_it() {
+        let mut steps = Steps::prepared("*/*/a.log", &[], |dir| {
+            fs::create_dir_all(dir.path().join("x/y")).unwrap();
+            fs::write(dir.path().join("x/y/a.log"), "one\n").unwrap();
+        });
+        steps.read();
+        for (from, to) in [("x/y", "x/z"), ("x", "w")] {
+            steps.rename(from, to);
+            steps.round();
+        }
+        steps.append("w/z/a.log", "two\n");
+        steps.told();
+        steps.read();
+        assert_eq!(steps.lines, ["one", "two"]);
+        assert_eq!(steps.missed(), 0);
+        let watches = steps.worker.watches.as_ref().unwrap();
+        assert!(watches.paths().all(Path::is_dir), "{watches:?}");
+    }
+}
