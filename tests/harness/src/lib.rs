@@ -11,6 +11,7 @@ pub mod destination;
 pub mod forward;
 pub mod freezer;
 pub mod host;
+pub mod http;
 pub mod job;
 pub mod memory;
 pub mod pipeline;

@@ -1,13 +1,12 @@
 //! A sidecar as conf/ has it: one of the configurations, its environment, its volumes.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use crate::build::{self, root};
 use crate::host::Host;
+use crate::http;
 use crate::pipeline::Pipeline;
 use crate::port::free_port;
 use crate::process::{Ended, Running};
@@ -39,20 +38,7 @@ pub fn append(path: &Path, lines: impl IntoIterator<Item = String>) {
 
 /// Status of the answer to the health check; 0 when nobody answers.
 pub fn health(port: u16) -> u16 {
-    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else {
-        return 0;
-    };
-    let request = b"GET /api/v1/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    let mut answer = [0; 64];
-    let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
-    let read = stream
-        .write_all(request)
-        .and_then(|()| stream.read(&mut answer));
-    let length = read.unwrap_or(0);
-    let text = String::from_utf8_lossy(&answer[..length]).into_owned();
-    // No phrase after the number on new hosts.
-    let status = text.split_whitespace().nth(1);
-    status.and_then(|status| status.parse().ok()).unwrap_or(0)
+    http::get(port, "/api/v1/health").map_or(0, |(status, _)| status)
 }
 
 /// A container with a configuration of conf/.

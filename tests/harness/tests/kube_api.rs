@@ -2,8 +2,6 @@
 //! on at once and complete, whatever the API does, and get what it adds once it answers.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,7 +11,7 @@ use flb_sidecar_tests::forward::Forward;
 use flb_sidecar_tests::port::free_port;
 use flb_sidecar_tests::process::Output;
 use flb_sidecar_tests::sink::Sink;
-use flb_sidecar_tests::{each_real_host, wait_until, Host, Pipeline};
+use flb_sidecar_tests::{each_real_host, http, wait_until, Host, Pipeline};
 use kube_client::testing::{Act, Authority, Server};
 use serde_json::{json, Value as Json};
 use tempfile::TempDir;
@@ -39,37 +37,7 @@ fn pod(container_id: &str) -> String {
 
 /// The host's metrics as Prometheus reads them.
 fn metrics(port: u16) -> Option<String> {
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
-    stream
-        .set_read_timeout(Some(Duration::from_millis(500)))
-        .ok()?;
-    let request =
-        "GET /api/v2/metrics/prometheus HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    stream.write_all(request.as_bytes()).ok()?;
-    let mut answer = Vec::new();
-    // Some releases keep the connection open all the same: what came until then counts.
-    let _ = stream.read_to_end(&mut answer);
-    let answer = String::from_utf8_lossy(&answer).into_owned();
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    if head.to_ascii_lowercase().contains("chunked") {
-        whole(body)
-    } else {
-        Some(body.to_owned())
-    }
-}
-
-/// A body that came in chunks: each has its length in front.
-fn whole(mut body: &str) -> Option<String> {
-    let mut text = String::new();
-    loop {
-        let (length, rest) = body.split_once("\r\n")?;
-        let length = usize::from_str_radix(length.trim(), 16).ok()?;
-        if length == 0 {
-            return Some(text);
-        }
-        text.push_str(rest.get(..length)?);
-        body = rest.get(length + 2..)?;
-    }
+    http::get(port, "/api/v2/metrics/prometheus").map(|(_, text)| text)
 }
 
 /// What the API does first.

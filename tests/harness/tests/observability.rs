@@ -2,14 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::Path;
 
 use flb_sidecar_tests::build::{self, root};
 use flb_sidecar_tests::port::free_port;
 use flb_sidecar_tests::sidecar::form;
-use flb_sidecar_tests::{each_real_host_where, wait_until, Host, Pipeline, DEADLINE};
+use flb_sidecar_tests::{each_real_host_where, http, wait_until, Host, Pipeline, DEADLINE};
 use serde_json::Value as Json;
 
 fn read(name: &str) -> String {
@@ -22,39 +20,6 @@ fn metrics(text: &str) -> BTreeSet<String> {
         .filter(|word| word.starts_with("fluentbit_"))
         .map(str::to_owned)
         .collect()
-}
-
-fn get(port: u16, path: &str) -> Option<String> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).ok()?;
-    stream.set_read_timeout(Some(DEADLINE)).ok()?;
-    let mut answer = Vec::new();
-    let mut part = [0; 16 << 10];
-    // Some hosts keep the connection open: read as much as is announced.
-    loop {
-        let length = stream.read(&mut part).ok()?;
-        answer.extend_from_slice(&part[..length]);
-        let text = String::from_utf8_lossy(&answer).into_owned();
-        let Some((head, body)) = text.split_once("\r\n\r\n") else {
-            if length == 0 {
-                return None;
-            }
-            continue;
-        };
-        let announced = head
-            .lines()
-            .filter_map(|line| line.split_once(':'))
-            .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-            .and_then(|(_, value)| value.trim().parse::<usize>().ok());
-        // The last chunk; an answer without a body, such as an early 404, has no other.
-        let complete = announced.is_some_and(|wanted| body.len() >= wanted)
-            || body == "0\r\n\r\n"
-            || body.ends_with("\r\n0\r\n\r\n");
-        if complete || length == 0 {
-            return Some(body.to_owned());
-        }
-    }
 }
 
 #[test]
@@ -106,7 +71,7 @@ fn offers(host: &Host, named: &BTreeSet<String>) {
     // Series appear with the first record that passes their plugin, the storage's with a timer.
     let mut missing = BTreeSet::new();
     let complete = wait_until(DEADLINE, || {
-        let offered = metrics(&get(port, "/api/v2/metrics/prometheus")?);
+        let offered = metrics(&http::get(port, "/api/v2/metrics/prometheus")?.1);
         missing = named.difference(&offered).cloned().collect();
         missing.is_empty().then_some(())
     });

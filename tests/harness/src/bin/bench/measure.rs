@@ -6,11 +6,9 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use flb_sidecar_tests::{Pipeline, Running};
+use flb_sidecar_tests::{http, Pipeline, Running};
 
 use crate::input::Log;
 
@@ -88,33 +86,9 @@ pub fn field(id: u32, file: &str, name: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-fn get(port: u16, path: &str) -> Option<String> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let mut stream = TcpStream::connect_timeout(&address, Duration::from_millis(500)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    )
-    .ok()?;
-    let mut answer = Vec::new();
-    let mut block = [0; 4096];
-    // Some releases keep the connection open all the same.
-    while !answer.ends_with(b"}}") && !answer.ends_with(b"\r\n0\r\n\r\n") {
-        match stream.read(&mut block) {
-            Ok(0) | Err(_) => break,
-            Ok(length) => answer.extend_from_slice(&block[..length]),
-        }
-    }
-    let text = String::from_utf8_lossy(&answer).into_owned();
-    let start = text.find("{\"")?;
-    let end = text.rfind('}')?;
-    Some(text.get(start..=end)?.to_owned())
-}
-
 /// Records that the output `null` got.
 fn delivered(port: u16) -> Option<u64> {
-    let text = get(port, "/api/v1/metrics")?;
+    let (_, text) = http::get(port, "/api/v1/metrics")?;
     let json: serde_json::Value = serde_json::from_str(&text).ok()?;
     json["output"]["null.0"]["proc_records"].as_u64()
 }
