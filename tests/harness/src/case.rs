@@ -1,5 +1,6 @@
 //! Golden cases: `tests/cases/<plugin>/*.json`.
 
+use std::cmp::Reverse;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -285,5 +286,29 @@ impl Case {
             "{}:\n  expected {expected}\n  got      {got}",
             self.name
         ))
+    }
+
+    /// The same for chunks that may have overtaken each other.
+    ///
+    /// # Errors
+    /// What differs.
+    pub fn compare_chunks(&self, mut chunks: Vec<Vec<u8>>) -> Result<(), String> {
+        let lines =
+            |bodies: Vec<Json>| -> Vec<String> { bodies.iter().map(ToString::to_string).collect() };
+        let expected = lines(self.expected_bodies().unwrap_or_default());
+        let mut rest = expected.as_slice();
+        let mut ordered = Vec::new();
+        // Where two would do, the longer one: one record may be equal to the first of many.
+        chunks.sort_by_key(|chunk| Reverse(chunk.len()));
+        while let Some((next, behind)) = chunks.iter().enumerate().find_map(|(n, chunk)| {
+            let records = lines(bodies(&self.name, chunk));
+            rest.strip_prefix(records.as_slice())
+                .map(|behind| (n, behind))
+        }) {
+            rest = behind;
+            ordered.push(chunks.remove(next));
+        }
+        ordered.append(&mut chunks);
+        self.compare_bodies(&ordered.concat())
     }
 }

@@ -5,7 +5,8 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 
-type Chunks = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
+/// By tag, one after another.
+type Chunks = Arc<Mutex<BTreeMap<String, Vec<Vec<u8>>>>>;
 
 /// A listening sink.
 #[derive(Debug)]
@@ -48,6 +49,11 @@ impl Sink {
 
     /// What came under `tag` so far, all chunks one after another.
     pub fn chunk(&self, tag: &str) -> Vec<u8> {
+        self.chunks(tag).concat()
+    }
+
+    /// The chunks that came under `tag` so far. One may have overtaken another.
+    pub fn chunks(&self, tag: &str) -> Vec<Vec<u8>> {
         let chunks = self.chunks.lock().unwrap_or_else(PoisonError::into_inner);
         chunks.get(tag).cloned().unwrap_or_default()
     }
@@ -86,7 +92,7 @@ fn serve(stream: &TcpStream, chunks: &Chunks) {
             .unwrap_or_else(PoisonError::into_inner)
             .entry(tag)
             .or_default()
-            .extend_from_slice(&body);
+            .push(body);
         let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
         if (&mut &*stream).write_all(answer).is_err() {
             return;
