@@ -22,7 +22,8 @@ pub(super) fn plausible(text: &[u8], at: usize) -> bool {
         span(before, len).is_some_and(|code| check(code) == Some(true))
     };
     if at > 0 && text[at - 1].is_ascii_digit() {
-        return span(8, 9).is_some_and(|code| dea(code) == Some(true))
+        return at >= 3 && iban::small_end(text, at - 3).is_some()
+            || span(8, 9).is_some_and(|code| dea(code) == Some(true))
             || span(14, 15).is_some_and(|code| corsican_nir(code) == Some(true));
     }
     let spaced = text[at - 1] == b' ' || text[at - 1] == b'-';
@@ -61,7 +62,7 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
         find_spanish(i, at);
         return;
     }
-    if i.wants(Id::Iban) && iban::find(i, start) {
+    if i.wants(Id::Iban) && (iban::find(i, start) || iban::find_small(i, start)) {
         return;
     }
     let code = &text[start..end];

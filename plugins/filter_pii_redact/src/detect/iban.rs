@@ -7,8 +7,9 @@ use super::Inspection;
 use crate::catalog::Id;
 use crate::keywords::group;
 
-/// Longest IBAN.
+/// Longest IBAN, and with separators.
 const MAX: usize = 34;
+const MAX_WRITTEN: usize = MAX + MAX / 4;
 
 /// Total length per country. The crate `iban_validate` checks structure and sum, but does not
 /// tell the length, which is what cuts an IBAN out of a text. Countries that use IBANs without being
@@ -46,28 +47,7 @@ fn is_unknown(text: &[u8]) -> Option<usize> {
     (shaped && mod_97(&text[..len])).then_some(len)
 }
 
-/// Start of the IBAN in small letters, written in one, that the run of digits at `digits` may be
-/// part of. In raw msgpack the run of letters and digits may begin with the length of the string.
-pub(super) fn small_start(text: &[u8], digits: usize) -> Option<usize> {
-    let floor = digits.saturating_sub(MAX);
-    let before = text[floor..digits].iter().rev();
-    let start = digits - before.take_while(|b| b.is_ascii_alphanumeric()).count();
-    (start..digits).find(|at| {
-        let head = &text[*at..*at + 2];
-        let country = [head[0].to_ascii_uppercase(), head[1].to_ascii_uppercase()];
-        head.iter().all(u8::is_ascii_lowercase)
-            && length(&country)
-                .and_then(|length| text.get(at + 2..at + length))
-                .is_some_and(|rest| {
-                    rest[..2].iter().all(u8::is_ascii_digit)
-                        && rest
-                            .iter()
-                            .all(|b| b.is_ascii_digit() || b.is_ascii_lowercase())
-                })
-    })
-}
-
-/// The same by the letters of the country; 0 for none.
+/// [`LENGTHS`] by the letters of the country; 0 for none.
 static BY_COUNTRY: [[u8; 26]; 26] = {
     let mut table = [[0; 26]; 26];
     let entries = LENGTHS.as_bytes();
@@ -80,10 +60,19 @@ static BY_COUNTRY: [[u8; 26]; 26] = {
     table
 };
 
+/// Length of the IBANs of a country.
 fn length(country: &[u8]) -> Option<usize> {
     let letter = |n: usize| Some(usize::from(country.get(n)?.wrapping_sub(b'A')));
     let length = *BY_COUNTRY.get(letter(0)?)?.get(letter(1)?)?;
     (length > 0).then_some(usize::from(length))
+}
+
+/// The same for a country in small letters.
+fn small_length(country: &[u8]) -> Option<usize> {
+    let [first @ b'a'..=b'z', second @ b'a'..=b'z'] = country else {
+        return None;
+    };
+    length(&[first.to_ascii_uppercase(), second.to_ascii_uppercase()])
 }
 
 /// An IBAN as it stands in a text, and without its separators.
@@ -153,23 +142,27 @@ pub(super) fn find(i: &mut Inspection<'_>, start: usize) -> bool {
     valid && i.report(Id::Iban, start, other.end, true)
 }
 
-/// Verifies an IBAN in small letters around the run of digits at `digits`.
-pub(super) fn find_small(i: &mut Inspection<'_>, digits: usize) -> bool {
-    let text = i.text;
-    let Some(start) = small_start(text, digits) else {
-        return false;
-    };
-    let upper = text[start..].iter().take(MAX).map(u8::to_ascii_uppercase);
-    let mut compact = [0; MAX];
-    for (slot, byte) in compact.iter_mut().zip(upper) {
-        *slot = byte;
+/// Where the IBAN in small letters ends that starts at `start`, in one or in groups.
+pub(super) fn small_end(text: &[u8], start: usize) -> Option<usize> {
+    let length = small_length(text.get(start..start + 2)?)?;
+    let mut capitals = [0; MAX_WRITTEN];
+    for (capital, byte) in capitals.iter_mut().zip(&text[start..]) {
+        // One in both cases is none.
+        if !byte.is_ascii_uppercase() {
+            *capital = byte.to_ascii_uppercase();
+        }
     }
-    let Some(length) = length(&compact[..2]) else {
-        return false;
-    };
-    let valid = bounds::both(text, start, start + length) == Join::Free
-        && has_structure(&compact[..length]);
-    i.report(Id::Iban, start, start + length, valid)
+    let taken = take(&capitals, 0, length);
+    let whole = taken.len == length && has_structure(&taken.compact[..length]);
+    whole.then_some(start + taken.end)
+}
+
+/// Verifies an IBAN in small letters that starts at `start`.
+pub(super) fn find_small(i: &mut Inspection<'_>, start: usize) -> bool {
+    small_end(i.text, start).is_some_and(|end| {
+        let alone = bounds::both(i.text, start, end) == Join::Free;
+        i.report(Id::Iban, start, end, alone)
+    })
 }
 
 /// So many digits in a row say as much as the structure.
@@ -190,8 +183,8 @@ fn is_valid(compact: &[u8]) -> bool {
 
 /// Whether an IBAN in capitals has the structure of its country, and the right sum.
 fn has_structure(compact: &[u8]) -> bool {
-    // The crate's registry lacks Pakistan (4!a16!c).
-    if compact.starts_with(b"PK") {
+    // The crate's registry lacks Pakistan (4!a16!c) and Honduras (4!a20!n).
+    if matches!(&compact[..2], b"PK" | b"HN") {
         return mod_97(compact) && compact[4..8].iter().all(u8::is_ascii_uppercase);
     }
     std::str::from_utf8(compact).is_ok_and(|text| text.parse::<Iban>().is_ok())

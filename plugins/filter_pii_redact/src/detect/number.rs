@@ -2,8 +2,7 @@
 
 use super::bounds::{self, Join};
 use super::row::{is_separator, Digits, Group, Row, Splitter, MAX_DIGITS};
-use super::{card, iban, national, phone, ssn, Inspection};
-use crate::catalog::Id;
+use super::{card, national, phone, ssn, Inspection};
 use crate::scan::Gate;
 
 /// Groups that are taken apart at a time, and how far a family looks ahead.
@@ -78,11 +77,6 @@ fn verify(i: &mut Inspection<'_>, row: &Row<'_>) {
         }
         5..=8 => phone::find(i, row),
         9.. => {
-            let start = row.group(0).map_or(0, |group| group.start);
-            let joined = start > 0 && i.text[start - 1].is_ascii_lowercase();
-            if joined && i.wants(Id::Iban) && iban::find_small(i, start) {
-                return;
-            }
             if row.group(0).is_some_and(|group| group.len() > MAX_DIGITS) {
                 return;
             }
@@ -116,8 +110,7 @@ pub(super) fn plausible(text: &[u8], at: usize) -> bool {
     }
     let left = bounds::left(text, start);
     if left == Join::Tight {
-        return before.is_some_and(|b| b.is_ascii_lowercase())
-            && iban::small_start(text, start).is_some();
+        return false;
     }
     let Some(digits) = Digits::of(&text[start..end]) else {
         return false;

@@ -279,9 +279,11 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
             }
         }
         if shapes.code {
-            let upper = letter & !windows.small();
+            // "gb82west": an IBAN in small letters
+            let small = windows.small();
             let alone = !((digit | letter) << 1) | headers.length(1);
-            hits.code = codes(digit, upper, separator, hyphen, alone);
+            let head = two & (letter & small) << 2 & (letter & small & alone) << 3;
+            hits.code = head | codes(digit, letter & !small, separator, hyphen, alone);
         }
     }
     if shapes.token || shapes.long {
