@@ -259,6 +259,8 @@ impl Worker {
             self.detached.push(id);
         }
         self.share.opened();
+        // Now, while the new file is not among those that may be closed: it may soon be deleted.
+        self.bound_handles();
         debug!("following {} from byte {offset}", path.display());
         self.files.insert(id, Box::new(file));
         self.by_identity.insert(&identity, id);

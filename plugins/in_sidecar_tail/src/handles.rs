@@ -139,33 +139,54 @@ impl Worker {
         // Some more, since looking for them takes its time.
         self.close_idle(excess.max(self.share.open() / 4));
         if self.share.excess() > 0 {
-            // All have something unread: the newest is opened again when it has its turn.
+            // All have something unread: the newest is opened again when it has its turn, or, if
+            // that is held and must be at hand to be told from its original, another one is.
             let newest = FileId(self.next_id - 1);
-            if self
-                .files
-                .get(&newest)
-                .is_some_and(|file| file.path.is_some())
-            {
-                self.close(newest);
+            let held = self.held.contains_key(&newest);
+            let mut waiting = self.turns.iter().filter(|_| held).copied();
+            let closed = waiting
+                .find(|id| self.can_be_opened_again(*id))
+                .unwrap_or(newest);
+            if self.can_be_opened_again(closed) {
+                self.close(closed);
             }
         }
     }
 
-    /// Closes files that have been at their end for longest. `false`: there are none.
+    fn can_be_opened_again(&self, id: FileId) -> bool {
+        let file = self.files.get(&id);
+        file.is_some_and(|file| file.handle.is_some() && file.path.is_some() && !file.held)
+    }
+
+    /// Closes files that have been at their end for longest. If there are none, deleted ones are let
+    /// go: they cannot be opened again, and neither can a new file that is deleted before its turn.
+    /// `false`: there is nothing to close.
     fn close_idle(&mut self, most: usize) -> bool {
         // At the start nothing has been read yet: not every new file is worth a look at all.
         let files = self.files.iter().filter(|_| !self.none_idle);
-        let mut idle: Vec<(Instant, FileId)> = files
-            .filter(|(_, file)| {
-                file.handle.is_some()
-                    && file.path.is_some()
-                    && !file.queued
-                    && !file.held
-                    && file.seen.size <= file.offset
-            })
-            .map(|(id, file)| (file.since, *id))
-            .collect();
-        self.none_idle = idle.is_empty();
+        let mut idle: Vec<(Instant, FileId)> = Vec::new();
+        let mut deleted: Vec<(Instant, FileId)> = Vec::new();
+        for (id, file) in files {
+            let at_end = !file.queued && !file.held && file.seen.size <= file.offset;
+            if at_end && file.handle.is_some() {
+                let list = match file.path {
+                    Some(_) => &mut idle,
+                    None => &mut deleted,
+                };
+                list.push((file.since, *id));
+            }
+        }
+        self.none_idle = idle.is_empty() && deleted.is_empty();
+        if idle.is_empty() {
+            deleted.sort_unstable();
+            let most = self.share.excess().max(1);
+            for (_, id) in deleted.into_iter().take(most) {
+                self.look(id, true);
+                if self.files.get(&id).is_some_and(|file| !file.queued) {
+                    self.let_go(id);
+                }
+            }
+        }
         idle.sort_unstable();
         for (_, id) in idle.into_iter().take(most) {
             self.close(id);
@@ -178,11 +199,8 @@ impl Worker {
         if self.close_idle(self.share.open()) {
             return true;
         }
-        let waiting = self.turns.iter().filter(|id| {
-            let file = self.files.get(id);
-            file.is_some_and(|file| file.handle.is_some() && file.path.is_some())
-        });
-        let waiting: Vec<FileId> = waiting.copied().collect();
+        let waiting = self.turns.iter().copied();
+        let waiting: Vec<FileId> = waiting.filter(|id| self.can_be_opened_again(*id)).collect();
         for id in &waiting {
             self.close(*id);
         }
@@ -232,4 +250,67 @@ pub(crate) fn none_left(error: &io::Error) -> bool {
     error
         .raw_os_error()
         .is_some_and(|error| errors.contains(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use crate::steps::Steps;
+
+    #[test]
+    fn a_held_copy_stays_held_when_too_many_files_are_open() {
+        let mut steps = Steps::new("a.log*");
+        steps.append("a.log", "one\n");
+        steps.round();
+        // Every open file is one too many.
+        steps.worker.share.most = 0;
+        steps.append("a.log", "two\n");
+        steps.copy("a.log", "a.log.1");
+        steps.round();
+        steps.cut("a.log", 0);
+        steps.append("a.log", "three\n");
+        steps.round();
+        steps.round_after(Duration::from_secs(60));
+        steps.lines.sort();
+        assert_eq!(steps.lines, ["one", "three", "two"]);
+        assert_eq!(steps.lost(), 0);
+    }
+
+    #[test]
+    fn a_new_file_stays_open_when_another_can_be_closed() {
+        let mut steps = Steps::new("*.log");
+        steps.worker.share.most = 1;
+        steps.append("a.log", "one\n");
+        steps.round();
+        steps.append("b", "two\n");
+        steps.rename("b", "b.log");
+        steps.told();
+        fs::remove_file(steps.path("b.log")).unwrap();
+        steps.round();
+        assert_eq!(steps.lines, ["one", "two"]);
+        assert_eq!(steps.lost(), 0);
+    }
+
+    #[test]
+    fn deleted_files_make_room_once_they_are_read() {
+        let mut steps = Steps::new("*.log");
+        steps.worker.share.most = 3;
+        for n in 0..10 {
+            let name = format!("{n}.log");
+            steps.append("new", "one\n");
+            steps.rename("new", &name);
+            steps.told();
+            fs::remove_file(steps.path(&name)).unwrap();
+            steps.round();
+        }
+        steps.round();
+        assert_eq!(steps.lines.len(), 10);
+        assert!(
+            steps.worker.share.open() <= 3,
+            "{}",
+            steps.worker.share.open()
+        );
+    }
 }
