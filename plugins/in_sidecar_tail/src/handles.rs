@@ -19,29 +19,47 @@ use crate::worker::Worker;
 const MAX_OPEN: usize = 400;
 
 /// What is in trouble when there is no descriptor left: no file more than others.
-const ALL: &str = "files";
+pub(crate) const EVERY_FILE: &str = "files";
 
-static INSTANCES: AtomicUsize = AtomicUsize::new(0);
-/// Handles that all of them have open.
-static OPEN: AtomicUsize = AtomicUsize::new(0);
+/// What the instances of a process have together.
+#[derive(Debug)]
+struct All {
+    instances: AtomicUsize,
+    /// Handles that they have open.
+    open: AtomicUsize,
+}
+
+impl All {
+    const fn new() -> Self {
+        All {
+            instances: AtomicUsize::new(0),
+            open: AtomicUsize::new(0),
+        }
+    }
+}
+
+static ALL: All = All::new();
 
 /// An instance's part of the descriptors that the process may have.
 #[derive(Debug)]
 pub(crate) struct Share {
+    all: &'static All,
     most: usize,
     open: usize,
 }
 
 impl Share {
     pub(crate) fn new() -> Self {
-        INSTANCES.fetch_add(1, Ordering::Relaxed);
         // The host needs some for itself.
         let limit = getrlimit(Resource::Nofile).current;
         let limit = limit.and_then(|limit| usize::try_from(limit).ok());
-        Share {
-            most: limit.map_or(MAX_OPEN, |limit| (limit * 2 / 5).min(MAX_OPEN)),
-            open: 0,
-        }
+        let most = limit.map_or(MAX_OPEN, |limit| (limit * 2 / 5).min(MAX_OPEN));
+        Share::of(&ALL, most)
+    }
+
+    fn of(all: &'static All, most: usize) -> Self {
+        all.instances.fetch_add(1, Ordering::Relaxed);
+        Share { all, most, open: 0 }
     }
 
     /// Handles that the instance has open.
@@ -51,26 +69,30 @@ impl Share {
 
     pub(crate) fn opened(&mut self) {
         self.open += 1;
-        OPEN.fetch_add(1, Ordering::Relaxed);
+        self.all.open.fetch_add(1, Ordering::Relaxed);
     }
 
     fn closed(&mut self) {
         self.open -= 1;
-        OPEN.fetch_sub(1, Ordering::Relaxed);
+        self.all.open.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// How many handles are too many: of all, and more than what is left for each.
     fn excess(&self) -> usize {
-        let all = OPEN.load(Ordering::Relaxed).saturating_sub(self.most);
-        let fair = self.most / INSTANCES.load(Ordering::Relaxed).max(1);
+        let all = self
+            .all
+            .open
+            .load(Ordering::Relaxed)
+            .saturating_sub(self.most);
+        let fair = self.most / self.all.instances.load(Ordering::Relaxed).max(1);
         all.min(self.open.saturating_sub(fair))
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        INSTANCES.fetch_sub(1, Ordering::Relaxed);
-        OPEN.fetch_sub(self.open, Ordering::Relaxed);
+        self.all.instances.fetch_sub(1, Ordering::Relaxed);
+        self.all.open.fetch_sub(self.open, Ordering::Relaxed);
     }
 }
 
@@ -84,7 +106,7 @@ impl Worker {
         match &opened {
             Err(error) if none_left(error) => self.say_none_left(error),
             Err(_) => {}
-            Ok(_) => self.trouble_over(Trouble::Open, Path::new(ALL)),
+            Ok(_) => self.trouble_over(Trouble::Open, Path::new(EVERY_FILE)),
         }
         opened
     }
@@ -92,7 +114,7 @@ impl Worker {
     /// Says that there is no descriptor left.
     pub(crate) fn say_none_left(&mut self, error: &io::Error) {
         let text = format!("{error}; they wait until there is a descriptor");
-        self.trouble(Trouble::Open, Path::new(ALL), &text);
+        self.trouble(Trouble::Open, Path::new(EVERY_FILE), &text);
     }
 
     /// Opens a file that was closed at its end. `false`: it cannot be read now.
@@ -257,15 +279,21 @@ mod tests {
     use std::fs;
     use std::time::Duration;
 
+    use super::*;
     use crate::steps::Steps;
+
+    /// Steps in a process of their own, which may have `most` files open.
+    fn steps(pattern: &str, most: usize) -> Steps {
+        let mut steps = Steps::new(pattern);
+        steps.worker.share = Share::of(Box::leak(Box::new(All::new())), most);
+        steps
+    }
 
     #[test]
     fn a_held_copy_stays_held_when_too_many_files_are_open() {
-        let mut steps = Steps::new("a.log*");
+        let mut steps = steps("a.log*", 0);
         steps.append("a.log", "one\n");
         steps.round();
-        // Every open file is one too many.
-        steps.worker.share.most = 0;
         steps.append("a.log", "two\n");
         steps.copy("a.log", "a.log.1");
         steps.round();
@@ -280,8 +308,7 @@ mod tests {
 
     #[test]
     fn a_new_file_stays_open_when_another_can_be_closed() {
-        let mut steps = Steps::new("*.log");
-        steps.worker.share.most = 1;
+        let mut steps = steps("*.log", 1);
         steps.append("a.log", "one\n");
         steps.round();
         steps.append("b", "two\n");
@@ -295,8 +322,7 @@ mod tests {
 
     #[test]
     fn deleted_files_make_room_once_they_are_read() {
-        let mut steps = Steps::new("*.log");
-        steps.worker.share.most = 3;
+        let mut steps = steps("*.log", 3);
         for n in 0..10 {
             let name = format!("{n}.log");
             steps.append("new", "one\n");
