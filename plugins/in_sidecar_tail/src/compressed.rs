@@ -13,8 +13,8 @@ use tracing::{debug, info, warn};
 
 use crate::copies::related;
 use crate::counters::Trouble;
-use crate::followed::{self, FileId, Followed};
-use crate::identity::{Clue, Identity, Print, Tail, HEAD};
+use crate::followed::{self, FileId, Followed, Seen};
+use crate::identity::{read_full, Clue, Identity, Print, Tail, HEAD};
 use crate::state::Entry;
 use crate::worker::Worker;
 
@@ -28,6 +28,13 @@ const REMEMBERED: usize = 256;
 const BLOCK: usize = 64 << 10;
 /// How often that is done between two looks at everything else: a few milliseconds.
 const BLOCKS_AT_ONCE: usize = 16;
+
+/// A compressed file that is not read.
+#[derive(Debug)]
+pub(crate) struct LeftAlone {
+    pub(crate) path: Arc<Path>,
+    seen: Seen,
+}
 
 /// A compressed file of which it is not said yet what it is.
 #[derive(Debug)]
@@ -219,16 +226,42 @@ impl Worker {
         let Some(file) = self.files.get(&id) else {
             return;
         };
-        let (identity, size) = (file.identity, file.seen.size);
+        let (identity, seen) = (file.identity, file.seen);
         let path = file.path.as_ref().unwrap_or(&file.name).clone();
         self.forget(id);
-        self.compressed.insert(identity);
         self.unsettled.push(Unsettled {
-            path,
+            path: path.clone(),
             identity,
-            size,
+            size: seen.size,
             since: Instant::now(),
         });
+        self.compressed.insert(identity, LeftAlone { path, seen });
+    }
+
+    /// Whether the file is compressed as it was when it was left alone. It may have been rewritten,
+    /// or be another one: not every filesystem tells when an inode is used again.
+    pub(crate) fn is_left_alone(&mut self, identity: &Identity, path: &Path, seen: Seen) -> bool {
+        let Some(file) = self.compressed.get_mut(identity) else {
+            return false;
+        };
+        if file.seen == seen {
+            return true;
+        }
+        let mut start = MAGIC;
+        let read = followed::open(path).and_then(|(handle, _)| read_full(&handle, &mut start, 0));
+        match read {
+            Ok(length) if start[..length] != MAGIC => {
+                self.compressed.remove(identity);
+                self.unsettled.retain(|file| file.identity != *identity);
+                false
+            }
+            Ok(_) => {
+                file.seen = seen;
+                true
+            }
+            // That may be over at the next look.
+            Err(_) => true,
+        }
     }
 
     /// Says of compressed files what they are; `now`: of incomplete ones, too.
@@ -344,7 +377,10 @@ impl Worker {
             Ok(Step::Done) => {
                 // The file itself may have come back meanwhile.
                 if let Some(rest) = current.rest.filter(|_| self.drop_unclaimed(&search.entry)) {
-                    self.compressed.insert(current.identity);
+                    let path: Arc<Path> = current.path.as_path().into();
+                    let seen = Seen::default();
+                    self.compressed
+                        .insert(current.identity, LeftAlone { path, seen });
                     self.unsettled
                         .retain(|file| file.identity != current.identity);
                     self.read_rest(&search.entry, &current.path, rest);
@@ -393,12 +429,27 @@ mod tests {
 
     use super::*;
     use crate::queue::Item;
+    use crate::steps::Steps;
 
     fn gzip(from: &Path, to: &Path) {
         let mut to = GzEncoder::new(File::create(to).unwrap(), Compression::fast());
         to.write_all(&fs::read(from).unwrap()).unwrap();
         to.finish().unwrap();
         fs::remove_file(from).unwrap();
+    }
+
+    #[test]
+    fn a_name_or_inode_of_a_compressed_file_may_be_that_of_a_log_later() {
+        let mut steps = Steps::new("*");
+        steps.append("a.log", "one\n");
+        gzip(&steps.path("a.log"), &steps.path("a.log.1"));
+        steps.round();
+        assert!(steps.lines.is_empty());
+        // The same inode, and on many filesystems nobody tells that the file is another one.
+        fs::write(steps.path("a.log.1"), "two\n").unwrap();
+        steps.round();
+        assert_eq!(steps.lines, ["two"]);
+        assert!(steps.worker.compressed.is_empty() && steps.worker.unsettled.is_empty());
     }
 
     /// Reads whatever waits for its turn, for a host that takes everything.

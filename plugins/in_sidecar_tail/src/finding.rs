@@ -116,13 +116,14 @@ impl Worker {
             );
             return true;
         }
+        self.trouble_over(Trouble::NotAFile, path);
         let identity = Identity::of(&metadata);
         if let Some(id) = self.by_identity.get(&identity) {
             self.moved(id, path);
             self.look(id, false);
             return true;
         }
-        if self.compressed.contains(&identity) {
+        if self.is_left_alone(&identity, path, Seen::of(&metadata)) {
             return true;
         }
         if self.is_older(Seen::of(&metadata).modified_second()) && !self.by_path.contains_key(path)
@@ -329,6 +330,22 @@ mod tests {
         steps.round();
         assert_eq!(steps.lines, ["one"]);
         assert_eq!(steps.missed(), 0);
+    }
+
+    #[test]
+    fn a_folder_in_a_files_place_is_counted_whenever_there_is_one() {
+        let mut steps = Steps::new("*.log");
+        for n in 1..3 {
+            fs::create_dir(steps.path("a.log")).unwrap();
+            steps.round();
+            steps.round();
+            assert_eq!(steps.worker.counters.errors(Trouble::NotAFile), n);
+            fs::remove_dir(steps.path("a.log")).unwrap();
+            steps.append("a.log", "one\n");
+            steps.round();
+            fs::remove_file(steps.path("a.log")).unwrap();
+        }
+        assert_eq!(steps.lines, ["one", "one"]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use flb_sidecar_sdk::event::RecordFormat;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use tracing::{info, warn};
 
-use crate::compressed::{Remembered, Search, Unsettled};
+use crate::compressed::{LeftAlone, Remembered, Search, Unsettled};
 use crate::counters::{Counters, Trouble};
 use crate::delivery::LOOK;
 use crate::discovery::Listings;
@@ -25,6 +25,7 @@ use crate::identity::{Identity, TAIL};
 use crate::options::Options;
 use crate::queue::{Item, Row, Shared};
 use crate::saving::Saving;
+use crate::scans::SWEEP_AT;
 use crate::strays::{Stray, Unseen};
 use crate::watch::Watches;
 
@@ -79,7 +80,7 @@ pub(crate) struct Worker {
     /// Files still to be looked at in this round of checks.
     pub(crate) to_check: Vec<FileId>,
     /// Compressed files, left alone.
-    pub(crate) compressed: HashSet<Identity>,
+    pub(crate) compressed: HashMap<Identity, LeftAlone>,
     /// Those of which it is not said yet what they are.
     pub(crate) unsettled: Vec<Unsettled>,
     /// Files with known positions whose compressed form is looked for.
@@ -90,6 +91,8 @@ pub(crate) struct Worker {
     pub(crate) retry: HashSet<PathBuf>,
     /// What is wrong with paths at present, and was said.
     pub(crate) troubles: HashSet<(Trouble, PathBuf)>,
+    /// How much is to be kept of paths when those that are gone are dropped.
+    pub(crate) sweep_at: usize,
     /// Files that may have something to read.
     pub(crate) turns: VecDeque<FileId>,
     /// Bytes of all lines that have no newline yet.
@@ -163,12 +166,13 @@ impl Worker {
             shrunk: HashMap::new(),
             polled: HashSet::new(),
             to_check: Vec::new(),
-            compressed: HashSet::new(),
+            compressed: HashMap::new(),
             unsettled: Vec::new(),
             searches: VecDeque::new(),
             remembered: VecDeque::new(),
             retry: HashSet::new(),
             troubles: HashSet::new(),
+            sweep_at: SWEEP_AT,
             turns: VecDeque::new(),
             carried: 0,
             batch: Batch::default(),
