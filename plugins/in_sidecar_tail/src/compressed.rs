@@ -13,7 +13,7 @@ use tracing::{debug, info, warn};
 
 use crate::copies::related;
 use crate::counters::Trouble;
-use crate::followed::{self, FileId, Followed, Seen};
+use crate::followed::{self, FileId, Seen};
 use crate::identity::{read_full, Clue, Identity, Print, Tail, HEAD};
 use crate::state::Entry;
 use crate::worker::Worker;
@@ -22,8 +22,6 @@ use crate::worker::Worker;
 pub(crate) const MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// How long a compressed file must not have grown to count as complete.
 const COMPLETE: Duration = Duration::from_secs(1);
-/// Files that were let go and are known again, at most.
-const REMEMBERED: usize = 256;
 /// Bytes decompressed at a time.
 const BLOCK: usize = 64 << 10;
 /// How often that is done between two looks at everything else: a few milliseconds.
@@ -44,14 +42,6 @@ pub(crate) struct Unsettled {
     size: u64,
     /// Since when it has this size.
     since: Instant,
-}
-
-/// By what a file that was read and let go is known again.
-#[derive(Debug)]
-pub(crate) struct Remembered {
-    name: Arc<Path>,
-    head: Print,
-    size: u64,
 }
 
 /// A look for the compressed form of a file whose position is known. It goes a step at a time, so
@@ -311,26 +301,11 @@ impl Worker {
             (&file.name, file.head.print(), size)
         });
         let remembered = self.remembered.iter();
-        let remembered = remembered.map(|file| (&file.name, file.head, file.size));
+        let remembered = remembered.map(|file| (&file.name, file.clue.head, file.clue.offset));
         followed
             .chain(remembered)
             .find(|(name, head, size)| is_original(name, *head, *size))
             .map(|(name, ..)| name.clone())
-    }
-
-    /// A file that is let go may come back compressed.
-    pub(crate) fn remember(&mut self, file: &Followed) {
-        if file.head.is_empty() || file.offset == 0 {
-            return;
-        }
-        if self.remembered.len() == REMEMBERED {
-            self.remembered.pop_front();
-        }
-        self.remembered.push_back(Remembered {
-            name: file.name.clone(),
-            head: file.head.print(),
-            size: file.offset,
-        });
     }
 
     /// Begins to look for the compressed form of a file whose position is known and that is not

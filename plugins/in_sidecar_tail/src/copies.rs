@@ -110,7 +110,7 @@ impl Worker {
             .filter(|path| path != name && related(name, path))
             .filter_map(|path| {
                 let metadata = fs::metadata(&path).ok()?;
-                let known = self.by_identity.get(&Identity::of(&metadata));
+                let known = self.followed(&Identity::of(&metadata));
                 // A file that is read by itself is no copy, unless that is what it waits for.
                 let free = known.is_none_or(|known| {
                     let held = self.held.get(&known);
@@ -142,7 +142,7 @@ impl Worker {
         };
         info!("{} goes on in {}", file.name.display(), path.display());
         let (offset, name) = (file.offset, file.name.clone());
-        let id = match self.by_identity.get(&identity) {
+        let id = match self.followed(&identity) {
             Some(held) => held,
             None => self.follow(path, identity, handle, metadata, Some(offset), Some(name)),
         };

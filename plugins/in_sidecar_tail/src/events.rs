@@ -88,7 +88,7 @@ impl Worker {
         let wanted = self.is_wanted(from, to);
         let known = fs::metadata(to)
             .ok()
-            .and_then(|m| self.by_identity.get(&Identity::of(&m)));
+            .and_then(|m| self.followed(&Identity::of(&m)));
         match known {
             Some(id) => {
                 // Unless that was counted when it was not found at its path.

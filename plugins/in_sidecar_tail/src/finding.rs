@@ -81,8 +81,10 @@ impl Worker {
             });
         if too_old {
             info!("{}: older than ignore_older, let go", path.display());
-            self.end_text(id);
-            self.forget(id);
+            if !self.is_told(&path) {
+                self.retry.insert(path.to_path_buf());
+            }
+            self.let_go(id);
         }
     }
 
@@ -118,7 +120,7 @@ impl Worker {
         }
         self.trouble_over(Trouble::NotAFile, path);
         let identity = Identity::of(&metadata);
-        if let Some(id) = self.by_identity.get(&identity) {
+        if let Some(id) = self.followed(&identity) {
             self.moved(id, path);
             self.look(id, false);
             return true;
@@ -137,16 +139,26 @@ impl Worker {
             Ok((handle, metadata)) => {
                 // The name may have come to stand for something else since.
                 let identity = Identity::of(&metadata);
-                if metadata.is_file() && !self.by_identity.contains(&identity) {
+                if metadata.is_file() && self.followed(&identity).is_none() {
                     self.trouble_over(Trouble::Open, path);
                     if let Some(id) = self.same_but_renumbered(path, &handle, &metadata) {
                         self.renumbered(id, identity, handle);
                         self.look(id, true);
                         return true;
                     }
-                    let (entry, name) = self.position_of(path, &identity, &handle, &metadata);
+                    if let Some(id) = self.come_back(&identity, &handle, &metadata) {
+                        self.moved(id, path);
+                        self.look(id, false);
+                        return true;
+                    }
+                    let (offset, name) = self.position_of(path, &identity, &handle, &metadata);
+                    let plain = self.options.globs.name_of(path);
+                    let rotated = name.as_ref().is_some_and(|name| **name != *plain);
                     let name = name.or_else(|| named.map(Arc::from));
-                    self.follow(path, identity, handle, &metadata, entry, name);
+                    let id = self.follow(path, identity, handle, &metadata, offset, name);
+                    if rotated {
+                        self.rotated(id);
+                    }
                 }
                 true
             }
@@ -346,6 +358,31 @@ mod tests {
             fs::remove_file(steps.path("a.log")).unwrap();
         }
         assert_eq!(steps.lines, ["one", "one"]);
+    }
+
+    #[test]
+    fn a_file_that_became_too_old_goes_on_where_it_was() {
+        for (name, inotify) in [("a.log", "on"), ("a.log", "off"), ("link.log", "on")] {
+            let options = [
+                ("ignore_older", "1h"),
+                ("ignore_active_older_files", "on"),
+                ("inotify_watcher", inotify),
+            ];
+            let mut steps = Steps::prepared(&name.replace(".log", "*.log"), &options, |dir| {
+                fs::create_dir(dir.path().join("folder")).unwrap();
+                symlink("folder/1", dir.path().join("link.log")).unwrap();
+                fs::write(dir.path().join("folder/1"), "one\n").unwrap();
+                fs::write(dir.path().join("a.log"), "one\n").unwrap();
+                age(dir.path());
+            });
+            steps.round();
+            age(&steps.path(name));
+            steps.round();
+            assert!(steps.worker.files.is_empty());
+            steps.append(name, "two\n");
+            steps.round();
+            assert_eq!(steps.lines, ["one", "two"], "{name}, inotify {inotify}");
+        }
     }
 
     #[test]

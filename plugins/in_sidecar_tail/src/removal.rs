@@ -39,13 +39,20 @@ impl Worker {
         }
     }
 
+    fn forget_gone(&mut self, id: FileId) {
+        if let Some(file) = self.files.get_mut(&id) {
+            file.matched = false;
+        }
+        self.forget(id);
+    }
+
     fn remove(&mut self, id: FileId, age: Duration) {
         if self.files.get(&id).is_some_and(|f| is_behind_link(f)) {
             return;
         }
         let Some(path) = self.files.get(&id).and_then(|f| current_path(f)) else {
             // It was deleted by somebody else, or is where nobody looks.
-            self.forget(id);
+            self.forget_gone(id);
             return;
         };
         let Ok(metadata) = fs::metadata(&path) else {
@@ -67,7 +74,7 @@ impl Worker {
                     path.display()
                 );
                 self.counters.removed.add(1);
-                self.forget(id);
+                self.forget_gone(id);
             }
             Err(error) => {
                 let text = format!("cannot be removed: {error}");

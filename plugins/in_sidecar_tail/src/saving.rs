@@ -253,6 +253,15 @@ impl Worker {
         }
     }
 
+    /// A file that is there is not followed any longer, but may be again.
+    pub(crate) fn keep_position(&mut self, file: &Followed) {
+        let seen = u64::from(Timestamp::now().seconds);
+        if let Some((saving, entry)) = self.saving.as_mut().zip(entry_of(file, seen)) {
+            saving.unclaimed.add(entry);
+            saving.unsaved = true;
+        }
+    }
+
     pub(crate) fn next_save(&self) -> Instant {
         let far = Instant::now() + Duration::from_secs(3600);
         match &self.saving {
@@ -299,7 +308,9 @@ impl Worker {
     fn save_all(&self, saving: &mut Saving, now: Instant) {
         let time = Timestamp::now();
         let seen = u64::from(time.seconds);
-        saving.unclaimed.remove(|entry| entry.seen + KEEP < seen);
+        saving
+            .unclaimed
+            .remove(|entry| entry.seen.saturating_add(KEEP) < seen);
         // Never used before, whoever wrote the document that was found here.
         saving.journal = (saving.journal + 1).max(seen * 1_000_000_000 + u64::from(time.nanos));
         let live = self.files.values().filter_map(|file| entry_of(file, seen));
@@ -439,6 +450,9 @@ impl Worker {
     ) -> (Option<u64>, Option<Arc<Path>>) {
         if let Some(entry) = self.claim(path, identity, handle, metadata) {
             return (Some(entry.clue.offset), None);
+        }
+        if let Some(file) = self.known_again(identity, handle, metadata) {
+            return (Some(file.clue.offset), Some(file.name));
         }
         if self.scanned {
             return (None, None);

@@ -396,16 +396,22 @@ impl Journal {
 pub(crate) struct Unclaimed {
     /// By inode and a number, since several may have had the same inode.
     entries: BTreeMap<(u64, usize), Entry>,
+    next: usize,
 }
 
 impl Unclaimed {
     pub(crate) fn new(entries: Vec<Entry>) -> Self {
-        let numbered = entries.into_iter().enumerate();
-        Unclaimed {
-            entries: numbered
-                .map(|(number, entry)| ((entry.identity.inode, number), entry))
-                .collect(),
+        let mut unclaimed = Unclaimed::default();
+        for entry in entries {
+            unclaimed.add(entry);
         }
+        unclaimed
+    }
+
+    pub(crate) fn add(&mut self, entry: Entry) {
+        self.entries
+            .insert((entry.identity.inode, self.next), entry);
+        self.next += 1;
     }
 
     /// The entry of this file, if one fits; it is taken out.

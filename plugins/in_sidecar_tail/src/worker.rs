@@ -14,7 +14,7 @@ use flb_sidecar_sdk::event::RecordFormat;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use tracing::{info, warn};
 
-use crate::compressed::{LeftAlone, Remembered, Search, Unsettled};
+use crate::compressed::{LeftAlone, Search, Unsettled};
 use crate::counters::{Counters, Trouble};
 use crate::delivery::LOOK;
 use crate::discovery::Listings;
@@ -24,6 +24,7 @@ use crate::handles::Share;
 use crate::identity::{Identity, TAIL};
 use crate::options::Options;
 use crate::queue::{Item, Row, Shared};
+use crate::remembered::Remembered;
 use crate::saving::Saving;
 use crate::scans::SWEEP_AT;
 use crate::strays::{Stray, Unseen};
@@ -85,8 +86,7 @@ pub(crate) struct Worker {
     pub(crate) unsettled: Vec<Unsettled>,
     /// Files with known positions whose compressed form is looked for.
     pub(crate) searches: VecDeque<Search>,
-    /// Files that were let go, the newest last.
-    pub(crate) remembered: VecDeque<Remembered>,
+    pub(crate) remembered: Remembered,
     /// Paths that match and could not be followed so far, for a reason that may pass unnoticed.
     pub(crate) retry: HashSet<PathBuf>,
     /// What is wrong with paths at present, and was said.
@@ -169,7 +169,7 @@ impl Worker {
             compressed: HashMap::new(),
             unsettled: Vec::new(),
             searches: VecDeque::new(),
-            remembered: VecDeque::new(),
+            remembered: Remembered::default(),
             retry: HashSet::new(),
             troubles: HashSet::new(),
             sweep_at: SWEEP_AT,
