@@ -476,3 +476,34 @@ impl Worker {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_time_is_too_long() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("*.log");
+        let forever = u64::MAX.to_string();
+        let mut options = vec![("path", path.to_str().unwrap())];
+        options.extend(
+            [
+                "refresh_interval",
+                "watcher_interval",
+                "progress_check_interval",
+                "rotate_wait",
+                "ignore_older",
+                "remove_after",
+            ]
+            .map(|name| (name, forever.as_str())),
+        );
+        options.push(("progress_check_interval_nsec", "9223372036854775807"));
+        std::fs::write(dir.path().join("a.log"), "one\n").unwrap();
+        let mut worker = Worker::with(&options);
+        worker.scan();
+        worker.timers(Instant::now());
+        assert_eq!(worker.files.len(), 1);
+        assert!(worker.next_timer() > Instant::now());
+    }
+}
