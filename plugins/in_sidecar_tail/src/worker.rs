@@ -34,6 +34,8 @@ use crate::watch::Watches;
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// How often a busy worker says what is unread.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
+/// At most this part of the time is spent on saying it.
+const PUBLISH_SHARE: u32 = 20;
 /// Files named in the log when a drain's deadline passes; the others are only counted.
 const NAMED_UNREAD: usize = 20;
 /// Finished files kept for the report; the others are summed up.
@@ -108,6 +110,10 @@ pub(crate) struct Worker {
     pub(crate) next_link_check: Instant,
     pub(crate) next_poll: Instant,
     next_publish: Instant,
+    /// Not before this, since saying it takes long with many files.
+    publish_allowed: Instant,
+    /// There may be more to say than was said last.
+    unpublished: bool,
     next_question: Instant,
     pub(crate) saving: Option<Saving>,
     /// The drain request being worked on, and how many files have not come to their end in it.
@@ -183,6 +189,8 @@ impl Worker {
             next_link_check: now,
             next_poll: now,
             next_publish: now,
+            publish_allowed: now,
+            unpublished: false,
             next_question: now,
             draining: None,
             drain_left: 0,
@@ -226,7 +234,7 @@ impl Worker {
                 self.wait(self.next_timer());
             }
         }
-        self.publish(true);
+        self.publish_now(Instant::now());
         self.save(true);
     }
 
@@ -267,6 +275,9 @@ impl Worker {
         if self.needs_poll() {
             next = next.min(self.next_poll);
         }
+        if self.unpublished {
+            next = next.min(self.publish_allowed);
+        }
         next.min(self.next_save()).min(self.next_question())
     }
 
@@ -304,12 +315,16 @@ impl Worker {
         }
     }
 
-    /// Says where the worker is; while it is busy, only so often.
+    /// Says where the worker is, if it is time; while it is busy, only so often.
     fn publish(&mut self, waits: bool) {
         let now = Instant::now();
-        if !waits && now < self.next_publish {
-            return;
+        self.unpublished = now < self.publish_allowed || !waits && now < self.next_publish;
+        if !self.unpublished {
+            self.publish_now(now);
         }
+    }
+
+    fn publish_now(&mut self, now: Instant) {
         self.next_publish = now + PUBLISH_INTERVAL;
         let ahead: u64 = self
             .turns
@@ -340,6 +355,7 @@ impl Worker {
             self.reported = reported;
             self.set_report();
         }
+        self.publish_allowed = now + now.elapsed() * PUBLISH_SHARE;
     }
 
     // Draining.
@@ -505,5 +521,30 @@ mod tests {
         worker.timers(Instant::now());
         assert_eq!(worker.files.len(), 1);
         assert!(worker.next_timer() > Instant::now());
+    }
+
+    #[test]
+    fn saying_where_it_is_takes_a_small_part_of_the_time_with_many_files() {
+        let dir = tempfile::tempdir().unwrap();
+        for n in 0..1000 {
+            std::fs::write(dir.path().join(format!("{n}.log")), "one\n").unwrap();
+        }
+        let path = dir.path().join("*.log");
+        let mut worker = Worker::with(&[("path", path.to_str().unwrap())]);
+        worker.scan();
+        let start = Instant::now();
+        let mut spent = Duration::ZERO;
+        let mut said = 0;
+        while start.elapsed() < Duration::from_millis(500) {
+            let before = worker.publish_allowed;
+            let at = Instant::now();
+            worker.publish(true);
+            if worker.publish_allowed != before {
+                spent += at.elapsed();
+                said += 1;
+            }
+            assert!(!worker.unpublished || worker.next_timer() <= worker.publish_allowed);
+        }
+        assert!(said > 1 && spent < start.elapsed() / 10, "{said} {spent:?}");
     }
 }
