@@ -185,10 +185,13 @@ impl Worker {
     /// `false`: there is nothing to close.
     fn close_idle(&mut self, most: usize) -> bool {
         // At the start nothing has been read yet: not every new file is worth a look at all.
-        let files = self.files.iter().filter(|_| !self.none_idle);
+        if self.none_idle {
+            return false;
+        }
+        let before = self.share.open();
         let mut idle: Vec<(Instant, FileId)> = Vec::new();
         let mut deleted: Vec<(Instant, FileId)> = Vec::new();
-        for (id, file) in files {
+        for (id, file) in &self.files {
             let at_end = !file.queued && !file.held && file.seen.size <= file.offset;
             if at_end && file.handle.is_some() {
                 let list = match file.path {
@@ -201,7 +204,7 @@ impl Worker {
         self.none_idle = idle.is_empty() && deleted.is_empty();
         if idle.is_empty() {
             deleted.sort_unstable();
-            let most = self.share.excess().max(1);
+            let most = self.share.excess().max(before / 16).max(1);
             for (_, id) in deleted.into_iter().take(most) {
                 self.look(id, true);
                 if self.files.get(&id).is_some_and(|file| !file.queued) {
@@ -213,7 +216,7 @@ impl Worker {
         for (_, id) in idle.into_iter().take(most) {
             self.close(id);
         }
-        !self.none_idle
+        self.share.open() < before
     }
 
     /// Closes what is not needed at the moment, or can be opened again when it is. `false`: nothing.
