@@ -309,20 +309,16 @@ impl Worker {
     }
 
     /// Begins to look for the compressed form of a file whose position is known and that is not
-    /// there any more, to read what follows the position.
-    pub(crate) fn search_compressed(&mut self, entry: Entry) {
-        let Some(folder) = entry.path.parent().filter(|_| entry.clue.head.length > 0) else {
+    /// there any more, among these, to read what follows the position.
+    pub(crate) fn search_compressed(&mut self, entry: Entry, paths: &[PathBuf]) {
+        if entry.clue.head.length == 0 {
             return;
+        }
+        let is_gzip = |path: &&PathBuf| {
+            let extension = path.extension();
+            extension.is_some_and(|e| e.eq_ignore_ascii_case("gz"))
         };
-        let names = fs::read_dir(folder).into_iter().flatten().flatten();
-        let paths: Vec<PathBuf> = names
-            .map(|found| folder.join(found.file_name()))
-            .filter(|path| {
-                let extension = path.extension();
-                extension.is_some_and(|e| e.eq_ignore_ascii_case("gz"))
-                    && related(&entry.path, path)
-            })
-            .collect();
+        let paths: Vec<PathBuf> = paths.iter().filter(is_gzip).cloned().collect();
         if !paths.is_empty() {
             self.searches.push_back(Search {
                 entry,
