@@ -96,7 +96,8 @@ impl Days {
         };
         let (hour, minute, second) = (number(&[h, hh])?, number(&[m, mm])?, number(&[s, ss])?);
         let nanos = number(fraction)? * 10u32.pow(9 - fraction.len() as u32);
-        let plain = day.date == *date && hour < 24 && minute < 60 && second < 60;
+        let known = day.date == *date && date.ends_with(b"T");
+        let plain = known && hour < 24 && minute < 60 && second < 60;
         plain.then(|| Timestamp {
             seconds: day.began + hour * 3600 + minute * 60 + second,
             nanos,
@@ -176,6 +177,12 @@ mod tests {
                 assert_eq!(clock.read(&text), as_jiff(&text), "{text}");
             }
         }
+    }
+
+    #[test]
+    fn no_day_is_known_at_first() {
+        let text = format!("{}10:00:00Z", "\0".repeat(11));
+        assert_eq!(Clock::rfc3339().read(&text), None);
     }
 
     #[test]

@@ -13,8 +13,8 @@ use tracing::{debug, info, warn};
 
 use crate::copies::related;
 use crate::counters::Trouble;
-use crate::followed::{self, FileId, Followed};
-use crate::identity::{Clue, Identity, Print, Tail, HEAD};
+use crate::followed::{self, FileId, Seen};
+use crate::identity::{read_full, Clue, Identity, Print, Tail, HEAD};
 use crate::state::Entry;
 use crate::worker::Worker;
 
@@ -22,12 +22,17 @@ use crate::worker::Worker;
 pub(crate) const MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// How long a compressed file must not have grown to count as complete.
 const COMPLETE: Duration = Duration::from_secs(1);
-/// Files that were let go and are known again, at most.
-const REMEMBERED: usize = 256;
 /// Bytes decompressed at a time.
 const BLOCK: usize = 64 << 10;
 /// How often that is done between two looks at everything else: a few milliseconds.
 const BLOCKS_AT_ONCE: usize = 16;
+
+/// A compressed file that is not read.
+#[derive(Debug)]
+pub(crate) struct LeftAlone {
+    pub(crate) path: Arc<Path>,
+    seen: Seen,
+}
 
 /// A compressed file of which it is not said yet what it is.
 #[derive(Debug)]
@@ -37,14 +42,6 @@ pub(crate) struct Unsettled {
     size: u64,
     /// Since when it has this size.
     since: Instant,
-}
-
-/// By what a file that was read and let go is known again.
-#[derive(Debug)]
-pub(crate) struct Remembered {
-    name: Arc<Path>,
-    head: Print,
-    size: u64,
 }
 
 /// A look for the compressed form of a file whose position is known. It goes a step at a time, so
@@ -219,16 +216,42 @@ impl Worker {
         let Some(file) = self.files.get(&id) else {
             return;
         };
-        let (identity, size) = (file.identity, file.seen.size);
+        let (identity, seen) = (file.identity, file.seen);
         let path = file.path.as_ref().unwrap_or(&file.name).clone();
         self.forget(id);
-        self.compressed.insert(identity);
         self.unsettled.push(Unsettled {
-            path,
+            path: path.clone(),
             identity,
-            size,
+            size: seen.size,
             since: Instant::now(),
         });
+        self.compressed.insert(identity, LeftAlone { path, seen });
+    }
+
+    /// Whether the file is compressed as it was when it was left alone. It may have been rewritten,
+    /// or be another one: not every filesystem tells when an inode is used again.
+    pub(crate) fn is_left_alone(&mut self, identity: &Identity, path: &Path, seen: Seen) -> bool {
+        let Some(file) = self.compressed.get_mut(identity) else {
+            return false;
+        };
+        if file.seen == seen {
+            return true;
+        }
+        let mut start = MAGIC;
+        let read = followed::open(path).and_then(|(handle, _)| read_full(&handle, &mut start, 0));
+        match read {
+            Ok(length) if start[..length] != MAGIC => {
+                self.compressed.remove(identity);
+                self.unsettled.retain(|file| file.identity != *identity);
+                false
+            }
+            Ok(_) => {
+                file.seen = seen;
+                true
+            }
+            // That may be over at the next look.
+            Err(_) => true,
+        }
     }
 
     /// Says of compressed files what they are; `now`: of incomplete ones, too.
@@ -278,43 +301,24 @@ impl Worker {
             (&file.name, file.head.print(), size)
         });
         let remembered = self.remembered.iter();
-        let remembered = remembered.map(|file| (&file.name, file.head, file.size));
+        let remembered = remembered.map(|file| (&file.name, file.clue.head, file.clue.offset));
         followed
             .chain(remembered)
             .find(|(name, head, size)| is_original(name, *head, *size))
             .map(|(name, ..)| name.clone())
     }
 
-    /// A file that is let go may come back compressed.
-    pub(crate) fn remember(&mut self, file: &Followed) {
-        if file.head.is_empty() || file.offset == 0 {
-            return;
-        }
-        if self.remembered.len() == REMEMBERED {
-            self.remembered.pop_front();
-        }
-        self.remembered.push_back(Remembered {
-            name: file.name.clone(),
-            head: file.head.print(),
-            size: file.offset,
-        });
-    }
-
     /// Begins to look for the compressed form of a file whose position is known and that is not
-    /// there any more, to read what follows the position.
-    pub(crate) fn search_compressed(&mut self, entry: Entry) {
-        let Some(folder) = entry.path.parent().filter(|_| entry.clue.head.length > 0) else {
+    /// there any more, among these, to read what follows the position.
+    pub(crate) fn search_compressed(&mut self, entry: Entry, paths: &[PathBuf]) {
+        if entry.clue.head.length == 0 {
             return;
+        }
+        let is_gzip = |path: &&PathBuf| {
+            let extension = path.extension();
+            extension.is_some_and(|e| e.eq_ignore_ascii_case("gz"))
         };
-        let names = fs::read_dir(folder).into_iter().flatten().flatten();
-        let paths: Vec<PathBuf> = names
-            .map(|found| folder.join(found.file_name()))
-            .filter(|path| {
-                let extension = path.extension();
-                extension.is_some_and(|e| e.eq_ignore_ascii_case("gz"))
-                    && related(&entry.path, path)
-            })
-            .collect();
+        let paths: Vec<PathBuf> = paths.iter().filter(is_gzip).cloned().collect();
         if !paths.is_empty() {
             self.searches.push_back(Search {
                 entry,
@@ -344,7 +348,10 @@ impl Worker {
             Ok(Step::Done) => {
                 // The file itself may have come back meanwhile.
                 if let Some(rest) = current.rest.filter(|_| self.drop_unclaimed(&search.entry)) {
-                    self.compressed.insert(current.identity);
+                    let path: Arc<Path> = current.path.as_path().into();
+                    let seen = Seen::default();
+                    self.compressed
+                        .insert(current.identity, LeftAlone { path, seen });
                     self.unsettled
                         .retain(|file| file.identity != current.identity);
                     self.read_rest(&search.entry, &current.path, rest);
@@ -393,12 +400,27 @@ mod tests {
 
     use super::*;
     use crate::queue::Item;
+    use crate::steps::Steps;
 
     fn gzip(from: &Path, to: &Path) {
         let mut to = GzEncoder::new(File::create(to).unwrap(), Compression::fast());
         to.write_all(&fs::read(from).unwrap()).unwrap();
         to.finish().unwrap();
         fs::remove_file(from).unwrap();
+    }
+
+    #[test]
+    fn a_name_or_inode_of_a_compressed_file_may_be_that_of_a_log_later() {
+        let mut steps = Steps::new("*");
+        steps.append("a.log", "one\n");
+        gzip(&steps.path("a.log"), &steps.path("a.log.1"));
+        steps.round();
+        assert!(steps.lines.is_empty());
+        // The same inode, and on many filesystems nobody tells that the file is another one.
+        fs::write(steps.path("a.log.1"), "two\n").unwrap();
+        steps.round();
+        assert_eq!(steps.lines, ["two"]);
+        assert!(steps.worker.compressed.is_empty() && steps.worker.unsettled.is_empty());
     }
 
     /// Reads whatever waits for its turn, for a host that takes everything.

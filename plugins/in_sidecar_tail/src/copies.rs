@@ -29,7 +29,8 @@ impl Worker {
         let folder = folder.map(Path::to_owned).unwrap_or_default();
         let name = file.name.clone();
         // First of all: many logs begin with the same header again and seem merely cut then.
-        if let Some((path, handle, metadata)) = self.find_copy(&folder, &name, &clue, Some(id)) {
+        let paths = related_in(&folder, &name);
+        if let Some((path, handle, metadata)) = self.find_copy(paths, &name, &clue, Some(id)) {
             self.continue_in_copy(id, &path, handle, &metadata);
             self.end_stream(id);
         } else if !self.skip_short_copy(id) && self.lost_its_end(id, size) {
@@ -92,10 +93,10 @@ impl Worker {
         }
     }
 
-    /// A file that holds what was read of another one, whose path is `name`.
+    /// The one of these that holds what was read of another file, whose path is `name`.
     pub(crate) fn find_copy(
         &self,
-        folder: &Path,
+        paths: impl Iterator<Item = PathBuf>,
         name: &Path,
         clue: &Clue,
         original: Option<FileId>,
@@ -103,14 +104,11 @@ impl Worker {
         if clue.head.length == 0 {
             return None;
         }
-        let mut copies: Vec<(PathBuf, File, Metadata)> = fs::read_dir(folder)
-            .ok()?
-            .filter_map(Result::ok)
-            .map(|entry| folder.join(entry.file_name()))
-            .filter(|path| path != name && related(name, path))
+        let mut copies: Vec<(PathBuf, File, Metadata)> = paths
+            .filter(|path| path != name)
             .filter_map(|path| {
                 let metadata = fs::metadata(&path).ok()?;
-                let known = self.by_identity.get(&Identity::of(&metadata));
+                let known = self.followed(&Identity::of(&metadata));
                 // A file that is read by itself is no copy, unless that is what it waits for.
                 let free = known.is_none_or(|known| {
                     let held = self.held.get(&known);
@@ -142,7 +140,7 @@ impl Worker {
         };
         info!("{} goes on in {}", file.name.display(), path.display());
         let (offset, name) = (file.offset, file.name.clone());
-        let id = match self.by_identity.get(&identity) {
+        let id = match self.followed(&identity) {
             Some(held) => held,
             None => self.follow(path, identity, handle, metadata, Some(offset), Some(name)),
         };
@@ -327,14 +325,23 @@ fn originals(path: &Path) -> Vec<PathBuf> {
 
 /// Whether a name looks like a rotated one of `original`: they share what is before the first dot.
 pub(crate) fn related(original: &Path, path: &Path) -> bool {
-    let stem = |path: &Path| {
-        let name = path.file_name()?.to_str()?;
-        Some(name.split('.').next().unwrap_or(name).to_owned())
-    };
-    match (stem(original), path.file_name().and_then(|n| n.to_str())) {
-        (Some(stem), Some(name)) => !stem.is_empty() && name.starts_with(&stem),
-        _ => false,
-    }
+    let name = path.file_name().and_then(|name| name.to_str());
+    stem(original)
+        .zip(name)
+        .is_some_and(|(stem, name)| name.starts_with(stem))
+}
+
+/// What the names of a file's rotated forms begin with.
+pub(crate) fn stem(original: &Path) -> Option<&str> {
+    let name = original.file_name()?.to_str()?;
+    name.split('.').next().filter(|stem| !stem.is_empty())
+}
+
+/// Paths in a folder whose names look like rotated ones of `original`.
+fn related_in<'a>(folder: &'a Path, original: &'a Path) -> impl Iterator<Item = PathBuf> + 'a {
+    let names = fs::read_dir(folder).into_iter().flatten().flatten();
+    let paths = names.map(move |entry| folder.join(entry.file_name()));
+    paths.filter(move |path| related(original, path))
 }
 
 #[cfg(test)]

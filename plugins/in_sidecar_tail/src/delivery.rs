@@ -78,6 +78,8 @@ impl Tracker {
         if !host.undelivered(&mut chunks) {
             return None;
         }
+        // A destination that was down for long leaves thousands of them.
+        chunks.sort_unstable();
         self.waiting = 0;
         let delay = host.delay();
         let (since, hidden) = self
@@ -87,7 +89,8 @@ impl Tracker {
         // While nobody can tell, the time does not count.
         let since = delay.map_or(now, |_| since);
         let settled = delay.is_some_and(|delay| now.duration_since(since) >= delay);
-        let is_gone = |(then, _): &(Vec<u64>, Reaches)| then.iter().all(|c| !chunks.contains(c));
+        let is_there = |chunk: &u64| chunks.binary_search(chunk).is_ok();
+        let is_gone = |(then, _): &(Vec<u64>, Reaches)| !then.iter().any(is_there);
         let gone = self.moments.iter().take_while(|m| is_gone(m)).count();
         let confirmed = (gone > 0).then(|| {
             let moments = self.moments.drain(..gone);

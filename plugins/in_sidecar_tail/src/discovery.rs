@@ -96,6 +96,15 @@ impl Listings {
         self.0.clear();
     }
 
+    /// Forgets folders other than these.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&Path) -> bool) {
+        self.0.retain(|(folder, ..), _| keep(folder));
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether the folder must be listed again.
     fn is_changed(&self, key: &ListingKey, metadata: &fs::Metadata) -> bool {
         self.0.get(key).is_none_or(|listing| {

@@ -12,9 +12,18 @@ use crate::identity::Identity;
 use crate::watch::Change;
 use crate::worker::Worker;
 
+/// Buffers full of events that are looked into before files have their turn: a writer in a hurry
+/// may have new ones as fast as anybody looks.
+const BUFFERS_AT_ONCE: usize = 4;
+
 impl Worker {
+    /// Takes in what the kernel has told, or a part of it if that is very much.
     pub(crate) fn changes(&mut self) {
-        while self.some_changes() {}
+        for _ in 0..BUFFERS_AT_ONCE {
+            if !self.some_changes() {
+                break;
+            }
+        }
         self.find_strays(false);
     }
 
@@ -88,7 +97,7 @@ impl Worker {
         let wanted = self.is_wanted(from, to);
         let known = fs::metadata(to)
             .ok()
-            .and_then(|m| self.by_identity.get(&Identity::of(&m)));
+            .and_then(|m| self.followed(&Identity::of(&m)));
         match known {
             Some(id) => {
                 // Unless that was counted when it was not found at its path.
@@ -141,10 +150,33 @@ impl Worker {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::{self, File};
+    use std::io::Write as _;
     use std::os::unix::fs::symlink;
+    use std::thread;
+    use std::time::{Duration, Instant};
 
     use crate::steps::Steps;
+
+    #[test]
+    fn writers_in_a_hurry_do_not_keep_files_from_being_read() {
+        let mut steps = Steps::new("*.log");
+        let paths = ["a.log", "b.log"].map(|name| steps.path(name));
+        let start = Instant::now();
+        let hurry = Duration::from_secs(3);
+        let writer = thread::spawn(move || {
+            let mut files = paths.map(|path| File::create(path).unwrap());
+            while start.elapsed() < hurry {
+                for file in &mut files {
+                    file.write_all(b"\n").unwrap();
+                }
+            }
+        });
+        thread::sleep(Duration::from_millis(100));
+        steps.told();
+        assert!(start.elapsed() < hurry);
+        writer.join().unwrap();
+    }
 
     #[test]
     fn every_path_of_a_folder_is_told_of() {

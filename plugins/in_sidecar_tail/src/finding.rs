@@ -81,8 +81,10 @@ impl Worker {
             });
         if too_old {
             info!("{}: older than ignore_older, let go", path.display());
-            self.end_text(id);
-            self.forget(id);
+            if !self.is_told(&path) {
+                self.retry.insert(path.to_path_buf());
+            }
+            self.let_go(id);
         }
     }
 
@@ -116,13 +118,14 @@ impl Worker {
             );
             return true;
         }
+        self.trouble_over(Trouble::NotAFile, path);
         let identity = Identity::of(&metadata);
-        if let Some(id) = self.by_identity.get(&identity) {
+        if let Some(id) = self.followed(&identity) {
             self.moved(id, path);
             self.look(id, false);
             return true;
         }
-        if self.compressed.contains(&identity) {
+        if self.is_left_alone(&identity, path, Seen::of(&metadata)) {
             return true;
         }
         if self.is_older(Seen::of(&metadata).modified_second()) && !self.by_path.contains_key(path)
@@ -136,16 +139,26 @@ impl Worker {
             Ok((handle, metadata)) => {
                 // The name may have come to stand for something else since.
                 let identity = Identity::of(&metadata);
-                if metadata.is_file() && !self.by_identity.contains(&identity) {
+                if metadata.is_file() && self.followed(&identity).is_none() {
                     self.trouble_over(Trouble::Open, path);
                     if let Some(id) = self.same_but_renumbered(path, &handle, &metadata) {
                         self.renumbered(id, identity, handle);
                         self.look(id, true);
                         return true;
                     }
-                    let (entry, name) = self.position_of(path, &identity, &handle, &metadata);
+                    if let Some(id) = self.come_back(&identity, &handle, &metadata) {
+                        self.moved(id, path);
+                        self.look(id, false);
+                        return true;
+                    }
+                    let (offset, name) = self.position_of(path, &identity, &handle, &metadata);
+                    let plain = self.options.globs.name_of(path);
+                    let rotated = name.as_ref().is_some_and(|name| **name != *plain);
                     let name = name.or_else(|| named.map(Arc::from));
-                    self.follow(path, identity, handle, &metadata, entry, name);
+                    let id = self.follow(path, identity, handle, &metadata, offset, name);
+                    if rotated {
+                        self.rotated(id);
+                    }
                 }
                 true
             }
@@ -259,6 +272,8 @@ impl Worker {
             self.detached.push(id);
         }
         self.share.opened();
+        // Now, while the new file is not among those that may be closed: it may soon be deleted.
+        self.bound_handles();
         debug!("following {} from byte {offset}", path.display());
         self.files.insert(id, Box::new(file));
         self.by_identity.insert(&identity, id);
@@ -327,6 +342,47 @@ mod tests {
         steps.round();
         assert_eq!(steps.lines, ["one"]);
         assert_eq!(steps.missed(), 0);
+    }
+
+    #[test]
+    fn a_folder_in_a_files_place_is_counted_whenever_there_is_one() {
+        let mut steps = Steps::new("*.log");
+        for n in 1..3 {
+            fs::create_dir(steps.path("a.log")).unwrap();
+            steps.round();
+            steps.round();
+            assert_eq!(steps.worker.counters.errors(Trouble::NotAFile), n);
+            fs::remove_dir(steps.path("a.log")).unwrap();
+            steps.append("a.log", "one\n");
+            steps.round();
+            fs::remove_file(steps.path("a.log")).unwrap();
+        }
+        assert_eq!(steps.lines, ["one", "one"]);
+    }
+
+    #[test]
+    fn a_file_that_became_too_old_goes_on_where_it_was() {
+        for (name, inotify) in [("a.log", "on"), ("a.log", "off"), ("link.log", "on")] {
+            let options = [
+                ("ignore_older", "1h"),
+                ("ignore_active_older_files", "on"),
+                ("inotify_watcher", inotify),
+            ];
+            let mut steps = Steps::prepared(&name.replace(".log", "*.log"), &options, |dir| {
+                fs::create_dir(dir.path().join("folder")).unwrap();
+                symlink("folder/1", dir.path().join("link.log")).unwrap();
+                fs::write(dir.path().join("folder/1"), "one\n").unwrap();
+                fs::write(dir.path().join("a.log"), "one\n").unwrap();
+                age(dir.path());
+            });
+            steps.round();
+            age(&steps.path(name));
+            steps.round();
+            assert!(steps.worker.files.is_empty());
+            steps.append(name, "two\n");
+            steps.round();
+            assert_eq!(steps.lines, ["one", "two"], "{name}, inotify {inotify}");
+        }
     }
 
     #[test]

@@ -19,29 +19,47 @@ use crate::worker::Worker;
 const MAX_OPEN: usize = 400;
 
 /// What is in trouble when there is no descriptor left: no file more than others.
-const ALL: &str = "files";
+pub(crate) const EVERY_FILE: &str = "files";
 
-static INSTANCES: AtomicUsize = AtomicUsize::new(0);
-/// Handles that all of them have open.
-static OPEN: AtomicUsize = AtomicUsize::new(0);
+/// What the instances of a process have together.
+#[derive(Debug)]
+struct All {
+    instances: AtomicUsize,
+    /// Handles that they have open.
+    open: AtomicUsize,
+}
+
+impl All {
+    const fn new() -> Self {
+        All {
+            instances: AtomicUsize::new(0),
+            open: AtomicUsize::new(0),
+        }
+    }
+}
+
+static ALL: All = All::new();
 
 /// An instance's part of the descriptors that the process may have.
 #[derive(Debug)]
 pub(crate) struct Share {
+    all: &'static All,
     most: usize,
     open: usize,
 }
 
 impl Share {
     pub(crate) fn new() -> Self {
-        INSTANCES.fetch_add(1, Ordering::Relaxed);
         // The host needs some for itself.
         let limit = getrlimit(Resource::Nofile).current;
         let limit = limit.and_then(|limit| usize::try_from(limit).ok());
-        Share {
-            most: limit.map_or(MAX_OPEN, |limit| (limit * 2 / 5).min(MAX_OPEN)),
-            open: 0,
-        }
+        let most = limit.map_or(MAX_OPEN, |limit| (limit * 2 / 5).min(MAX_OPEN));
+        Share::of(&ALL, most)
+    }
+
+    fn of(all: &'static All, most: usize) -> Self {
+        all.instances.fetch_add(1, Ordering::Relaxed);
+        Share { all, most, open: 0 }
     }
 
     /// Handles that the instance has open.
@@ -51,26 +69,30 @@ impl Share {
 
     pub(crate) fn opened(&mut self) {
         self.open += 1;
-        OPEN.fetch_add(1, Ordering::Relaxed);
+        self.all.open.fetch_add(1, Ordering::Relaxed);
     }
 
     fn closed(&mut self) {
         self.open -= 1;
-        OPEN.fetch_sub(1, Ordering::Relaxed);
+        self.all.open.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// How many handles are too many: of all, and more than what is left for each.
     fn excess(&self) -> usize {
-        let all = OPEN.load(Ordering::Relaxed).saturating_sub(self.most);
-        let fair = self.most / INSTANCES.load(Ordering::Relaxed).max(1);
+        let all = self
+            .all
+            .open
+            .load(Ordering::Relaxed)
+            .saturating_sub(self.most);
+        let fair = self.most / self.all.instances.load(Ordering::Relaxed).max(1);
         all.min(self.open.saturating_sub(fair))
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        INSTANCES.fetch_sub(1, Ordering::Relaxed);
-        OPEN.fetch_sub(self.open, Ordering::Relaxed);
+        self.all.instances.fetch_sub(1, Ordering::Relaxed);
+        self.all.open.fetch_sub(self.open, Ordering::Relaxed);
     }
 }
 
@@ -84,7 +106,7 @@ impl Worker {
         match &opened {
             Err(error) if none_left(error) => self.say_none_left(error),
             Err(_) => {}
-            Ok(_) => self.trouble_over(Trouble::Open, Path::new(ALL)),
+            Ok(_) => self.trouble_over(Trouble::Open, Path::new(EVERY_FILE)),
         }
         opened
     }
@@ -92,7 +114,7 @@ impl Worker {
     /// Says that there is no descriptor left.
     pub(crate) fn say_none_left(&mut self, error: &io::Error) {
         let text = format!("{error}; they wait until there is a descriptor");
-        self.trouble(Trouble::Open, Path::new(ALL), &text);
+        self.trouble(Trouble::Open, Path::new(EVERY_FILE), &text);
     }
 
     /// Opens a file that was closed at its end. `false`: it cannot be read now.
@@ -139,38 +161,62 @@ impl Worker {
         // Some more, since looking for them takes its time.
         self.close_idle(excess.max(self.share.open() / 4));
         if self.share.excess() > 0 {
-            // All have something unread: the newest is opened again when it has its turn.
+            // All have something unread: the newest is opened again when it has its turn, or, if
+            // that is held and must be at hand to be told from its original, another one is.
             let newest = FileId(self.next_id - 1);
-            if self
-                .files
-                .get(&newest)
-                .is_some_and(|file| file.path.is_some())
-            {
-                self.close(newest);
+            let held = self.held.contains_key(&newest);
+            let mut waiting = self.turns.iter().filter(|_| held).copied();
+            let closed = waiting
+                .find(|id| self.can_be_opened_again(*id))
+                .unwrap_or(newest);
+            if self.can_be_opened_again(closed) {
+                self.close(closed);
             }
         }
     }
 
-    /// Closes files that have been at their end for longest. `false`: there are none.
+    fn can_be_opened_again(&self, id: FileId) -> bool {
+        let file = self.files.get(&id);
+        file.is_some_and(|file| file.handle.is_some() && file.path.is_some() && !file.held)
+    }
+
+    /// Closes files that have been at their end for longest. If there are none, deleted ones are let
+    /// go: they cannot be opened again, and neither can a new file that is deleted before its turn.
+    /// `false`: there is nothing to close.
     fn close_idle(&mut self, most: usize) -> bool {
         // At the start nothing has been read yet: not every new file is worth a look at all.
-        let files = self.files.iter().filter(|_| !self.none_idle);
-        let mut idle: Vec<(Instant, FileId)> = files
-            .filter(|(_, file)| {
-                file.handle.is_some()
-                    && file.path.is_some()
-                    && !file.queued
-                    && !file.held
-                    && file.seen.size <= file.offset
-            })
-            .map(|(id, file)| (file.since, *id))
-            .collect();
-        self.none_idle = idle.is_empty();
+        if self.none_idle {
+            return false;
+        }
+        let before = self.share.open();
+        let mut idle: Vec<(Instant, FileId)> = Vec::new();
+        let mut deleted: Vec<(Instant, FileId)> = Vec::new();
+        for (id, file) in &self.files {
+            let at_end = !file.queued && !file.held && file.seen.size <= file.offset;
+            if at_end && file.handle.is_some() {
+                let list = match file.path {
+                    Some(_) => &mut idle,
+                    None => &mut deleted,
+                };
+                list.push((file.since, *id));
+            }
+        }
+        self.none_idle = idle.is_empty() && deleted.is_empty();
+        if idle.is_empty() {
+            deleted.sort_unstable();
+            let most = self.share.excess().max(before / 16).max(1);
+            for (_, id) in deleted.into_iter().take(most) {
+                self.look(id, true);
+                if self.files.get(&id).is_some_and(|file| !file.queued) {
+                    self.let_go(id);
+                }
+            }
+        }
         idle.sort_unstable();
         for (_, id) in idle.into_iter().take(most) {
             self.close(id);
         }
-        !self.none_idle
+        self.share.open() < before
     }
 
     /// Closes what is not needed at the moment, or can be opened again when it is. `false`: nothing.
@@ -178,11 +224,8 @@ impl Worker {
         if self.close_idle(self.share.open()) {
             return true;
         }
-        let waiting = self.turns.iter().filter(|id| {
-            let file = self.files.get(id);
-            file.is_some_and(|file| file.handle.is_some() && file.path.is_some())
-        });
-        let waiting: Vec<FileId> = waiting.copied().collect();
+        let waiting = self.turns.iter().copied();
+        let waiting: Vec<FileId> = waiting.filter(|id| self.can_be_opened_again(*id)).collect();
         for id in &waiting {
             self.close(*id);
         }
@@ -232,4 +275,71 @@ pub(crate) fn none_left(error: &io::Error) -> bool {
     error
         .raw_os_error()
         .is_some_and(|error| errors.contains(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::steps::Steps;
+
+    /// Steps in a process of their own, which may have `most` files open.
+    fn steps(pattern: &str, most: usize) -> Steps {
+        let mut steps = Steps::new(pattern);
+        steps.worker.share = Share::of(Box::leak(Box::new(All::new())), most);
+        steps
+    }
+
+    #[test]
+    fn a_held_copy_stays_held_when_too_many_files_are_open() {
+        let mut steps = steps("a.log*", 0);
+        steps.append("a.log", "one\n");
+        steps.round();
+        steps.append("a.log", "two\n");
+        steps.copy("a.log", "a.log.1");
+        steps.round();
+        steps.cut("a.log", 0);
+        steps.append("a.log", "three\n");
+        steps.round();
+        steps.round_after(Duration::from_secs(60));
+        steps.lines.sort();
+        assert_eq!(steps.lines, ["one", "three", "two"]);
+        assert_eq!(steps.lost(), 0);
+    }
+
+    #[test]
+    fn a_new_file_stays_open_when_another_can_be_closed() {
+        let mut steps = steps("*.log", 1);
+        steps.append("a.log", "one\n");
+        steps.round();
+        steps.append("b", "two\n");
+        steps.rename("b", "b.log");
+        steps.told();
+        fs::remove_file(steps.path("b.log")).unwrap();
+        steps.round();
+        assert_eq!(steps.lines, ["one", "two"]);
+        assert_eq!(steps.lost(), 0);
+    }
+
+    #[test]
+    fn deleted_files_make_room_once_they_are_read() {
+        let mut steps = steps("*.log", 3);
+        for n in 0..10 {
+            let name = format!("{n}.log");
+            steps.append("new", "one\n");
+            steps.rename("new", &name);
+            steps.told();
+            fs::remove_file(steps.path(&name)).unwrap();
+            steps.round();
+        }
+        steps.round();
+        assert_eq!(steps.lines.len(), 10);
+        assert!(
+            steps.worker.share.open() <= 3,
+            "{}",
+            steps.worker.share.open()
+        );
+    }
 }

@@ -299,7 +299,7 @@ impl Input for SidecarTail {
         let request = self.shared.start_drain(AT_STOP);
         let mut taken = 0;
         loop {
-            let (delivery, batches) = self.deliver(host, usize::MAX);
+            let (delivery, batches) = self.deliver(host, PER_CALL);
             taken += batches;
             if delivery == Delivery::Refused {
                 warn!("the host takes no more records: what is unread stays unread");
@@ -312,7 +312,9 @@ impl Input for SidecarTail {
                 warn!("the engine stops before every file is read to its end");
                 break;
             }
-            self.shared.wait_for_item(until);
+            if delivery == Delivery::All {
+                self.shared.wait_for_item(until);
+            }
         }
         self.shared.freeze();
         if taken > 0 {

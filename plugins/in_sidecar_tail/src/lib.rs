@@ -3,8 +3,8 @@
 //! A worker thread owns every file: it finds, reads, splits and encodes. Batches of records go
 //! through a bounded [`queue`] to the host's thread, which only appends them. The modules in the
 //! order of a byte's way: [`discovery`], [`scans`], [`watch`], [`events`] and [`finding`] find
-//! files, [`identity`], [`rotation`], [`copies`] and [`strays`] tell them apart whatever happens to
-//! them, [`handles`] and [`reading`] open and read, [`lines`] splits, [`encoding`] decodes,
+//! files, [`identity`], [`rotation`], [`copies`], [`strays`] and [`remembered`] tell them apart
+//! whatever happens to them, [`handles`] and [`reading`] open and read, [`lines`] splits, [`encoding`] decodes,
 //! [`encode`] writes records into batches, [`worker`] ties this together, [`input`] hands the
 //! batches to the host, [`delivery`] learns what has left it, and [`saving`] and [`state`] keep
 //! that across restarts.
@@ -38,6 +38,7 @@ mod options;
 mod pace;
 mod queue;
 mod reading;
+mod remembered;
 mod removal;
 mod rotation;
 mod saving;

@@ -39,10 +39,20 @@ impl Worker {
         }
     }
 
+    fn forget_gone(&mut self, id: FileId) {
+        if let Some(file) = self.files.get_mut(&id) {
+            file.matched = false;
+        }
+        self.forget(id);
+    }
+
     fn remove(&mut self, id: FileId, age: Duration) {
+        if self.files.get(&id).is_some_and(|f| is_behind_link(f)) {
+            return;
+        }
         let Some(path) = self.files.get(&id).and_then(|f| current_path(f)) else {
             // It was deleted by somebody else, or is where nobody looks.
-            self.forget(id);
+            self.forget_gone(id);
             return;
         };
         let Ok(metadata) = fs::metadata(&path) else {
@@ -64,7 +74,7 @@ impl Worker {
                     path.display()
                 );
                 self.counters.removed.add(1);
-                self.forget(id);
+                self.forget_gone(id);
             }
             Err(error) => {
                 let text = format!("cannot be removed: {error}");
@@ -77,6 +87,14 @@ impl Worker {
 fn is_old(seen: &Seen, age: Duration) -> bool {
     let now = i64::from(flb_sidecar_sdk::event::Timestamp::now().seconds);
     now - seen.modified_second() >= i64::try_from(age.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Whether the path is still a symbolic link to the file: only the link was renamed.
+fn is_behind_link(file: &Followed) -> bool {
+    file.path.as_ref().is_some_and(|path| {
+        fs::symlink_metadata(path).is_ok_and(|m| m.is_symlink())
+            && fs::metadata(path).is_ok_and(|m| Identity::of(&m) == file.identity)
+    })
 }
 
 /// Where the file is: rotation goes on renaming what nobody follows any more.
@@ -93,4 +111,36 @@ fn current_path(file: &Followed) -> Option<PathBuf> {
         .get(&file.identity.inode)
         .filter(|path| is_it(path))
         .cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::steps::{age, Steps};
+
+    #[test]
+    fn what_is_behind_a_renamed_link_is_neither_removed_nor_read_again() {
+        for target in ["1", "folder/1"] {
+            let mut steps = Steps::prepared("*.log", &[("remove_after", "1h")], |dir| {
+                fs::create_dir(dir.path().join("folder")).unwrap();
+                fs::write(dir.path().join(target), "one\n").unwrap();
+                symlink(target, dir.path().join("a.log")).unwrap();
+                age(&dir.path().join(target));
+            });
+            steps.round();
+            steps.rename("a.log", "b.log");
+            steps.round();
+            for file in steps.worker.files.values_mut() {
+                file.confirm(4);
+            }
+            steps.worker.remove_old();
+            // Something has the folder listed again.
+            steps.append("c.log", "two\n");
+            steps.round();
+            assert_eq!(steps.lines, ["one", "two"]);
+            assert!(steps.path("b.log").exists());
+        }
+    }
 }

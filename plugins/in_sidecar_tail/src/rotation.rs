@@ -303,7 +303,7 @@ impl Worker {
         }
     }
 
-    /// Takes a file out of everything but the list of files.
+    /// Takes a file out of everything but the list of files and their identities.
     fn detach(&mut self, id: FileId) {
         self.close(id);
         self.detached.retain(|other| *other != id);
@@ -314,9 +314,6 @@ impl Worker {
         let Some(file) = self.files.get_mut(&id) else {
             return;
         };
-        if self.by_identity.get(&file.identity) == Some(id) {
-            self.by_identity.remove(&file.identity);
-        }
         if let Some(path) = file.path.as_ref() {
             if self.by_path.get(path) == Some(&id) {
                 self.by_path.remove(path);
@@ -333,10 +330,18 @@ impl Worker {
     pub(crate) fn forget(&mut self, id: FileId) {
         self.detach(id);
         if let Some(file) = self.files.remove(&id) {
+            if self.by_identity.get(&file.identity) == Some(id) {
+                self.by_identity.remove(&file.identity);
+            }
             self.carried -= file.offset - file.lines.start();
             self.note_finished(id, &file);
             self.remember(&file);
-            self.entry_gone(file.identity);
+            let is_there = file.matched && file.path.is_some();
+            if is_there && file.offset > 0 {
+                self.keep_position(&file);
+            } else {
+                self.entry_gone(file.identity);
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, Metadata};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,9 +15,11 @@ use flb_sidecar_sdk::event::Timestamp;
 use flb_sidecar_sdk::worker;
 use tracing::{error, info, warn};
 
-use crate::copies::related;
+use crate::copies::{related, stem};
 use crate::counters::{Counters, Trouble};
 use crate::followed::{self, FileId, Followed};
+#[cfg(test)]
+use crate::identity::Print;
 use crate::identity::{Clue, Identity};
 use crate::options::{Options, Sync};
 use crate::pace::{Pace, Stopwatch};
@@ -253,6 +256,15 @@ impl Worker {
         }
     }
 
+    /// A file that is there is not followed any longer, but may be again.
+    pub(crate) fn keep_position(&mut self, file: &Followed) {
+        let seen = u64::from(Timestamp::now().seconds);
+        if let Some((saving, entry)) = self.saving.as_mut().zip(entry_of(file, seen)) {
+            saving.unclaimed.add(entry);
+            saving.unsaved = true;
+        }
+    }
+
     pub(crate) fn next_save(&self) -> Instant {
         let far = Instant::now() + Duration::from_secs(3600);
         match &self.saving {
@@ -299,7 +311,9 @@ impl Worker {
     fn save_all(&self, saving: &mut Saving, now: Instant) {
         let time = Timestamp::now();
         let seen = u64::from(time.seconds);
-        saving.unclaimed.remove(|entry| entry.seen + KEEP < seen);
+        saving
+            .unclaimed
+            .remove(|entry| entry.seen.saturating_add(KEEP) < seen);
         // Never used before, whoever wrote the document that was found here.
         saving.journal = (saving.journal + 1).max(seen * 1_000_000_000 + u64::from(time.nanos));
         let live = self.files.values().filter_map(|file| entry_of(file, seen));
@@ -440,6 +454,9 @@ impl Worker {
         if let Some(entry) = self.claim(path, identity, handle, metadata) {
             return (Some(entry.clue.offset), None);
         }
+        if let Some(file) = self.known_again(identity, handle, metadata) {
+            return (Some(file.clue.offset), Some(file.name));
+        }
         if self.scanned {
             return (None, None);
         }
@@ -454,8 +471,8 @@ impl Worker {
                 && entry.clue.head.length > 0
                 && entry.clue.fits(handle, metadata.len()).unwrap_or(false)
         };
-        let entry = saving.unclaimed.iter().find(|e| is_copy(e)).cloned();
-        let Some(entry) = entry else {
+        let entry = saving.unclaimed.originals(path).find(|e| is_copy(e));
+        let Some(entry) = entry.cloned() else {
             return (None, None);
         };
         self.drop_unclaimed(&entry);
@@ -469,15 +486,16 @@ impl Worker {
             return;
         };
         let entries: Vec<Entry> = saving.unclaimed.iter().cloned().collect();
-        let mut listings: HashMap<PathBuf, HashMap<u64, PathBuf>> = HashMap::new();
+        let mut listings: HashMap<PathBuf, Folder> = HashMap::new();
         for entry in entries {
             let Some(folder) = entry.path.parent() else {
                 continue;
             };
             let listing = listings
                 .entry(folder.to_owned())
-                .or_insert_with(|| list(folder));
-            let renamed = listing.get(&entry.identity.inode).cloned();
+                .or_insert_with(|| Folder::list(folder));
+            let renamed = listing.by_inode.get(&entry.identity.inode).cloned();
+            let related = listing.related(&entry.path);
             let found = renamed
                 .and_then(|path| {
                     let (handle, metadata) = followed::open(&path).ok()?;
@@ -488,14 +506,20 @@ impl Worker {
                         && entry.clue.fits(&handle, metadata.len()).ok()?;
                     fits.then_some((path, handle, metadata))
                 })
-                .or_else(|| self.find_copy(folder, &entry.path, &entry.clue, None));
+                .or_else(|| {
+                    let paths = related.iter().cloned();
+                    self.find_copy(paths, &entry.path, &entry.clue, None)
+                });
             let Some((path, handle, metadata)) = found else {
-                self.search_compressed(entry);
+                self.search_compressed(entry, related);
                 continue;
             };
             self.drop_unclaimed(&entry);
             let name = entry.path.clone();
             self.follow_claimed(&path, handle, &metadata, entry, name);
+        }
+        if let Some(saving) = &mut self.saving {
+            saving.unclaimed.forget_stems();
         }
     }
 
@@ -524,6 +548,36 @@ impl Worker {
     }
 }
 
+/// What is in a folder: there may be thousands of files in it, and as many are looked for.
+struct Folder {
+    by_inode: HashMap<u64, PathBuf>,
+    /// In the order of their bytes.
+    paths: Vec<PathBuf>,
+}
+
+impl Folder {
+    fn list(folder: &Path) -> Self {
+        let by_inode = list(folder);
+        let mut paths: Vec<PathBuf> = by_inode.values().cloned().collect();
+        paths.sort_unstable_by(|one, two| one.as_os_str().cmp(two.as_os_str()));
+        Folder { by_inode, paths }
+    }
+
+    /// Paths that look like rotated ones of `original`.
+    fn related(&self, original: &Path) -> &[PathBuf] {
+        let Some(stem) = stem(original) else {
+            return &[];
+        };
+        let begin = original.with_file_name(stem);
+        let begin = begin.as_os_str().as_bytes();
+        let from = self
+            .paths
+            .partition_point(|path| path.as_os_str().as_bytes() < begin);
+        let rest = &self.paths[from..];
+        &rest[..rest.partition_point(|path| path.as_os_str().as_bytes().starts_with(begin))]
+    }
+}
+
 /// Paths in a folder by the inodes of their names.
 pub(crate) fn list(folder: &Path) -> HashMap<u64, PathBuf> {
     fs::read_dir(folder)
@@ -547,4 +601,46 @@ fn entry_of(file: &Followed, seen: u64) -> Option<Entry> {
         rotated: file.rotated,
         seen,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_positions_without_files_do_not_keep_a_start_from_reading() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, db) = (dir.path().join("*.log"), dir.path().join("db"));
+        let options = [
+            ("path", path.to_str().unwrap()),
+            ("db", db.to_str().unwrap()),
+        ];
+        let log = |n: u32| dir.path().join(format!("job{n:05}.log"));
+        let mut entries = Vec::new();
+        for n in 0..4000 {
+            fs::write(log(n), "one\n").unwrap();
+            let identity = Identity::of(&fs::metadata(log(n)).unwrap());
+            entries.push(Entry {
+                path: dir.path().join(format!("job{n}.log")).into(),
+                identity: Identity {
+                    inode: u64::MAX - u64::from(n),
+                    ..identity
+                },
+                clue: Clue {
+                    head: Print::of(b"old"),
+                    ..Clue::default()
+                },
+                rotated: false,
+                seen: u64::from(Timestamp::now().seconds),
+            });
+        }
+        let mut worker = Worker::with(&options);
+        assert!(worker.take_state());
+        worker.saving.as_mut().unwrap().unclaimed = Unclaimed::new(entries);
+        let start = Instant::now();
+        worker.scan();
+        let took = start.elapsed();
+        // It was half a minute and more when each was compared to all others.
+        assert!(took < Duration::from_secs(10), "{took:?}");
+    }
 }

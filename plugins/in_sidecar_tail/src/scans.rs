@@ -9,13 +9,16 @@ use tracing::info;
 
 use crate::counters::Trouble;
 use crate::discovery::{Listings, Visitor};
-use crate::handles::none_left;
+use crate::handles::{none_left, EVERY_FILE};
 use crate::pace::{Stopwatch, SHARE};
 use crate::worker::Worker;
 
 /// At most this part of the time is spent on scans when the kernel has told of folders, or tells
 /// nothing of them at all.
 const SHARE_IF_TOLD: u32 = 20;
+
+/// How much is kept of paths before it is looked through for those that are gone, at least.
+pub(crate) const SWEEP_AT: usize = 1024;
 
 /// Filesystems whose changes made elsewhere the kernel here does not tell of (statfs(2)).
 const REMOTE: [FsWord; 9] = [
@@ -87,6 +90,7 @@ impl Worker {
         self.settle_held();
         self.retire();
         self.settle_compressed(false);
+        self.sweep();
         self.scanned = true;
         self.shared.set_scanned();
         let now = Instant::now();
@@ -104,6 +108,29 @@ impl Worker {
         for (path, _) in self.find(Some(folder)) {
             self.consider(&path);
         }
+    }
+
+    /// Drops what is kept of paths that are gone, whenever as much has come again as was left.
+    fn sweep(&mut self) {
+        if self.kept_of_paths() < self.sweep_at {
+            return;
+        }
+        let is_there = |path: &Path| path.symlink_metadata().is_ok();
+        self.listings.retain(Path::is_dir);
+        self.remote_folders.retain(|folder, _| folder.is_dir());
+        self.polled_folders.retain(|folder| folder.is_dir());
+        self.troubles
+            .retain(|(_, path)| path.as_os_str() == EVERY_FILE || is_there(path));
+        self.compressed.retain(|_, file| is_there(&file.path));
+        self.sweep_at = (2 * self.kept_of_paths()).max(SWEEP_AT);
+    }
+
+    fn kept_of_paths(&self) -> usize {
+        self.listings.len()
+            + self.remote_folders.len()
+            + self.polled_folders.len()
+            + self.troubles.len()
+            + self.compressed.len()
     }
 
     /// Files in all folders that patterns look into, or in a new one and below it.
@@ -216,7 +243,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::steps::Steps;
+    use crate::steps::{age, Steps};
 
     #[test]
     fn folders_are_told_of_when_they_come() {
@@ -265,6 +292,38 @@ mod tests {
             let all = ["0", "0 again", "1", "1 again", "2", "2 again"];
             assert_eq!(steps.lines, all, "{pattern}");
             assert_eq!((steps.lost(), steps.missed()), (0, 0));
+        }
+    }
+
+    #[test]
+    fn nothing_is_kept_of_what_is_gone() {
+        for inotify in ["on", "off"] {
+            let mut steps = Steps::prepared("*/*", &[("inotify_watcher", inotify)], |_| {});
+            let kept = |steps: &Steps| {
+                let worker = &steps.worker;
+                [
+                    worker.listings.len(),
+                    worker.remote_folders.len(),
+                    worker.polled_folders.len(),
+                    worker.troubles.len(),
+                    worker.compressed.len(),
+                ]
+            };
+            let before = kept(&steps);
+            for n in 0..3 {
+                let folder = steps.path(&n.to_string());
+                fs::create_dir_all(folder.join("no_file")).unwrap();
+                fs::write(folder.join("a.gz"), [0x1f, 0x8b]).unwrap();
+                // Quiet for long enough for its listing to be kept.
+                age(&folder);
+                steps.round();
+                steps.worker.settle_compressed(true);
+                assert!(steps.worker.compressed.len() + steps.worker.troubles.len() >= 3);
+                fs::remove_dir_all(&folder).unwrap();
+                steps.worker.sweep_at = 0;
+                steps.round();
+                assert_eq!(kept(&steps), before, "inotify {inotify}");
+            }
         }
     }
 

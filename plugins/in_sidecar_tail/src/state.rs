@@ -11,7 +11,7 @@
 //! and neither does a build that knows no journal.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -24,6 +24,7 @@ use rustix::fs::{flock, FlockOperation};
 use serde::{Deserialize, Serialize, Serializer};
 use xxhash_rust::xxh3::{xxh3_64, Xxh3};
 
+use crate::copies::stem;
 use crate::identity::{Clue, Identity, Print};
 use crate::options::Sync;
 
@@ -396,16 +397,47 @@ impl Journal {
 pub(crate) struct Unclaimed {
     /// By inode and a number, since several may have had the same inode.
     entries: BTreeMap<(u64, usize), Entry>,
+    next: usize,
+    /// The hash of what names of rotated forms begin with, and a key of the entries; at the start.
+    stems: BTreeSet<(u64, (u64, usize))>,
 }
 
 impl Unclaimed {
     pub(crate) fn new(entries: Vec<Entry>) -> Self {
-        let numbered = entries.into_iter().enumerate();
-        Unclaimed {
-            entries: numbered
-                .map(|(number, entry)| ((entry.identity.inode, number), entry))
-                .collect(),
+        let mut unclaimed = Unclaimed::default();
+        for entry in entries {
+            unclaimed.add(entry);
         }
+        let stems = unclaimed.entries.iter().filter_map(|(key, entry)| {
+            let stem = entry.path.with_file_name(stem(&entry.path)?);
+            Some((xxh3_64(stem.as_os_str().as_bytes()), *key))
+        });
+        unclaimed.stems = stems.collect();
+        unclaimed
+    }
+
+    /// Entries of which the file at `path` may be a rotated form, as far as its name tells.
+    pub(crate) fn originals<'a>(&'a self, path: &'a Path) -> impl Iterator<Item = &'a Entry> + 'a {
+        let whole = path.as_os_str().as_bytes();
+        let name = path.file_name().map_or(0, OsStr::len);
+        let ends = whole.len() - name + 1..=whole.len();
+        let hashes = ends.map(move |end| xxh3_64(&whole[..end]));
+        let found = hashes.flat_map(|hash| {
+            self.stems
+                .range((hash, (0, 0))..=(hash, (u64::MAX, usize::MAX)))
+        });
+        found.filter_map(|(_, key)| self.entries.get(key))
+    }
+
+    /// No more is asked for the originals of files.
+    pub(crate) fn forget_stems(&mut self) {
+        self.stems.clear();
+    }
+
+    pub(crate) fn add(&mut self, entry: Entry) {
+        self.entries
+            .insert((entry.identity.inode, self.next), entry);
+        self.next += 1;
     }
 
     /// The entry of this file, if one fits; it is taken out.

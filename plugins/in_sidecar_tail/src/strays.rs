@@ -299,6 +299,30 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_was_let_go_is_none_that_is_new_when_it_comes_back() {
+        let db = tempfile::tempdir().unwrap();
+        let db = db.path().join("db");
+        let db = ("db", db.to_str().unwrap());
+        // With positions it is kept in mind until all of it has left the host.
+        for options in [&[][..], &[db]] {
+            let mut steps = Steps::prepared("*.log", options, |_| {});
+            steps.append("a.log", "one\n");
+            steps.round();
+            steps.rename("a.log", "a.tmp");
+            steps.round();
+            steps.round_after(Duration::from_secs(60));
+            assert!(steps.worker.files.values().all(|file| file.retired));
+            steps.append("a.tmp", "two\n");
+            steps.rename("a.tmp", "a-1.log");
+            steps.round();
+            assert_eq!(steps.lines, ["one", "two"], "{options:?}");
+            assert_eq!(steps.worker.files.len(), 1);
+            let file = steps.worker.files.values().next().unwrap();
+            assert!(!file.retired && file.name.ends_with("a.log"));
+        }
+    }
+
+    #[test]
     fn what_a_closed_file_had_when_it_was_deleted_is_counted() {
         let mut steps = Steps::new("*.log");
         steps.append("a.log", "one\n");

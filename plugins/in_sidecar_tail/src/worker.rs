@@ -14,7 +14,7 @@ use flb_sidecar_sdk::event::RecordFormat;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use tracing::{info, warn};
 
-use crate::compressed::{Remembered, Search, Unsettled};
+use crate::compressed::{LeftAlone, Search, Unsettled};
 use crate::counters::{Counters, Trouble};
 use crate::delivery::LOOK;
 use crate::discovery::Listings;
@@ -24,7 +24,9 @@ use crate::handles::Share;
 use crate::identity::{Identity, TAIL};
 use crate::options::Options;
 use crate::queue::{Item, Row, Shared};
+use crate::remembered::Remembered;
 use crate::saving::Saving;
+use crate::scans::SWEEP_AT;
 use crate::strays::{Stray, Unseen};
 use crate::watch::Watches;
 
@@ -32,6 +34,8 @@ use crate::watch::Watches;
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// How often a busy worker says what is unread.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
+/// At most this part of the time is spent on saying it.
+const PUBLISH_SHARE: u32 = 20;
 /// Files named in the log when a drain's deadline passes; the others are only counted.
 const NAMED_UNREAD: usize = 20;
 /// Finished files kept for the report; the others are summed up.
@@ -79,17 +83,18 @@ pub(crate) struct Worker {
     /// Files still to be looked at in this round of checks.
     pub(crate) to_check: Vec<FileId>,
     /// Compressed files, left alone.
-    pub(crate) compressed: HashSet<Identity>,
+    pub(crate) compressed: HashMap<Identity, LeftAlone>,
     /// Those of which it is not said yet what they are.
     pub(crate) unsettled: Vec<Unsettled>,
     /// Files with known positions whose compressed form is looked for.
     pub(crate) searches: VecDeque<Search>,
-    /// Files that were let go, the newest last.
-    pub(crate) remembered: VecDeque<Remembered>,
+    pub(crate) remembered: Remembered,
     /// Paths that match and could not be followed so far, for a reason that may pass unnoticed.
     pub(crate) retry: HashSet<PathBuf>,
     /// What is wrong with paths at present, and was said.
     pub(crate) troubles: HashSet<(Trouble, PathBuf)>,
+    /// How much is to be kept of paths when those that are gone are dropped.
+    pub(crate) sweep_at: usize,
     /// Files that may have something to read.
     pub(crate) turns: VecDeque<FileId>,
     /// Bytes of all lines that have no newline yet.
@@ -105,6 +110,10 @@ pub(crate) struct Worker {
     pub(crate) next_link_check: Instant,
     pub(crate) next_poll: Instant,
     next_publish: Instant,
+    /// Not before this, since saying it takes long with many files.
+    publish_allowed: Instant,
+    /// There may be more to say than was said last.
+    unpublished: bool,
     next_question: Instant,
     pub(crate) saving: Option<Saving>,
     /// The drain request being worked on, and how many files have not come to their end in it.
@@ -163,12 +172,13 @@ impl Worker {
             shrunk: HashMap::new(),
             polled: HashSet::new(),
             to_check: Vec::new(),
-            compressed: HashSet::new(),
+            compressed: HashMap::new(),
             unsettled: Vec::new(),
             searches: VecDeque::new(),
-            remembered: VecDeque::new(),
+            remembered: Remembered::default(),
             retry: HashSet::new(),
             troubles: HashSet::new(),
+            sweep_at: SWEEP_AT,
             turns: VecDeque::new(),
             carried: 0,
             batch: Batch::default(),
@@ -179,6 +189,8 @@ impl Worker {
             next_link_check: now,
             next_poll: now,
             next_publish: now,
+            publish_allowed: now,
+            unpublished: false,
             next_question: now,
             draining: None,
             drain_left: 0,
@@ -222,7 +234,7 @@ impl Worker {
                 self.wait(self.next_timer());
             }
         }
-        self.publish(true);
+        self.publish_now(Instant::now());
         self.save(true);
     }
 
@@ -263,6 +275,9 @@ impl Worker {
         if self.needs_poll() {
             next = next.min(self.next_poll);
         }
+        if self.unpublished {
+            next = next.min(self.publish_allowed);
+        }
         next.min(self.next_save()).min(self.next_question())
     }
 
@@ -300,12 +315,16 @@ impl Worker {
         }
     }
 
-    /// Says where the worker is; while it is busy, only so often.
+    /// Says where the worker is, if it is time; while it is busy, only so often.
     fn publish(&mut self, waits: bool) {
         let now = Instant::now();
-        if !waits && now < self.next_publish {
-            return;
+        self.unpublished = now < self.publish_allowed || !waits && now < self.next_publish;
+        if !self.unpublished {
+            self.publish_now(now);
         }
+    }
+
+    fn publish_now(&mut self, now: Instant) {
         self.next_publish = now + PUBLISH_INTERVAL;
         let ahead: u64 = self
             .turns
@@ -336,6 +355,7 @@ impl Worker {
             self.reported = reported;
             self.set_report();
         }
+        self.publish_allowed = now + now.elapsed() * PUBLISH_SHARE;
     }
 
     // Draining.
@@ -470,5 +490,61 @@ impl Worker {
             Arc::new(Shared::new().unwrap()),
             Counters::new(&Metrics::default()),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_time_is_too_long() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("*.log");
+        let forever = u64::MAX.to_string();
+        let mut options = vec![("path", path.to_str().unwrap())];
+        options.extend(
+            [
+                "refresh_interval",
+                "watcher_interval",
+                "progress_check_interval",
+                "rotate_wait",
+                "ignore_older",
+                "remove_after",
+            ]
+            .map(|name| (name, forever.as_str())),
+        );
+        options.push(("progress_check_interval_nsec", "9223372036854775807"));
+        std::fs::write(dir.path().join("a.log"), "one\n").unwrap();
+        let mut worker = Worker::with(&options);
+        worker.scan();
+        worker.timers(Instant::now());
+        assert_eq!(worker.files.len(), 1);
+        assert!(worker.next_timer() > Instant::now());
+    }
+
+    #[test]
+    fn saying_where_it_is_takes_a_small_part_of_the_time_with_many_files() {
+        let dir = tempfile::tempdir().unwrap();
+        for n in 0..1000 {
+            std::fs::write(dir.path().join(format!("{n}.log")), "one\n").unwrap();
+        }
+        let path = dir.path().join("*.log");
+        let mut worker = Worker::with(&[("path", path.to_str().unwrap())]);
+        worker.scan();
+        let start = Instant::now();
+        let mut spent = Duration::ZERO;
+        let mut said = 0;
+        while start.elapsed() < Duration::from_millis(500) {
+            let before = worker.publish_allowed;
+            let at = Instant::now();
+            worker.publish(true);
+            if worker.publish_allowed != before {
+                spent += at.elapsed();
+                said += 1;
+            }
+            assert!(!worker.unpublished || worker.next_timer() <= worker.publish_allowed);
+        }
+        assert!(said > 1 && spent < start.elapsed() / 10, "{said} {spent:?}");
     }
 }

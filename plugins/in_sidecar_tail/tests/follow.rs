@@ -3,13 +3,15 @@
 mod common;
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{append, Rig};
 use flb_sidecar_sdk::drain::DrainState;
 use flb_sidecar_sdk::event::RecordFormat;
 use flb_sidecar_sdk::fake::FakeHost;
-use flb_sidecar_sdk::Input;
+use flb_sidecar_sdk::metrics::Metrics;
+use flb_sidecar_sdk::{Input, InputHost, Pending, Refused, Settings};
+use in_sidecar_tail::SidecarTail;
 
 #[test]
 fn reads_from_the_head_and_follows() {
@@ -216,6 +218,54 @@ fn the_stop_of_the_engine_reads_what_is_left_once() {
     rig.tick();
     assert_eq!(rig.lines(), ["one", "two", "last"]);
     assert_eq!(rig.host.flushes, 1);
+}
+
+/// A host that stops, and takes records more slowly than they can be read.
+struct Slow(FakeHost);
+
+impl InputHost for Slow {
+    fn record_format(&self) -> RecordFormat {
+        self.0.record_format()
+    }
+    fn append(&mut self, _: Option<&str>, _: usize, _: &[u8]) -> Result<(), Refused> {
+        std::thread::sleep(Duration::from_millis(20));
+        Ok(())
+    }
+    fn tag(&self) -> Option<&str> {
+        None
+    }
+    fn is_paused(&self) -> bool {
+        false
+    }
+    fn is_stopping(&self) -> bool {
+        true
+    }
+    fn flush(&mut self) {}
+    fn exit(&mut self, _status: i32) -> bool {
+        false
+    }
+    fn pending(&self) -> Option<Pending> {
+        None
+    }
+    fn metrics(&self) -> &Metrics {
+        InputHost::metrics(&self.0)
+    }
+}
+
+#[test]
+fn a_stop_does_not_wait_for_more_than_can_be_handed_over_in_its_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.log");
+    append(&file, &"a line of a long backlog\n".repeat(1_000_000));
+    let options = [("path", file.to_str().unwrap())];
+    let settings = Settings::new("t.0", SidecarTail::INFO.options, options).unwrap();
+    let mut host = Slow(FakeHost::default());
+    let mut tail = SidecarTail::init(&settings, &mut host).unwrap();
+    let start = Instant::now();
+    tail.pause(&mut host);
+    let took = start.elapsed();
+    assert!(took < Duration::from_millis(1500), "{took:?}");
+    tail.exit();
 }
 
 #[test]

@@ -2,10 +2,10 @@
 
 mod common;
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, FileTimes, OpenOptions};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use common::{append, delivering, stuck, Rig, Setup};
 use flb_sidecar_sdk::drain::DrainState;
@@ -353,6 +353,44 @@ fn the_stock_tails_positions_are_taken_over_once() {
     };
     let mut rig = setup.start_on(host);
     rig.wait_for(&["three"]);
+}
+
+#[test]
+fn a_file_that_became_too_old_goes_on_where_it_was_after_a_restart() {
+    let setup = Setup::new("*.log");
+    let (pattern, db) = (setup.file(setup.pattern), setup.db());
+    let options = [
+        ("path", pattern.to_str().unwrap()),
+        ("db", db.to_str().unwrap()),
+        ("ignore_older", "1h"),
+        ("ignore_active_older_files", "on"),
+        ("progress_check_interval", "0"),
+    ];
+    let file = setup.file("a.log");
+    append(&file, "one\n");
+    let mut rig = Rig::try_start(&options, delivering()).unwrap();
+    rig.wait_for(&["one"]);
+    setup.saved(&mut rig, &file, 4);
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    let times = FileTimes::new().set_modified(long_ago);
+    File::open(&file).unwrap().set_times(times).unwrap();
+    rig.until("it is let go", |rig| rig.metric("files_followed") == 0);
+    rig.exit();
+    append(&file, "two\n");
+    let mut rig = Rig::try_start(&options, delivering()).unwrap();
+    rig.wait_for(&["two"]);
+}
+
+#[test]
+fn the_last_line_of_a_copy_that_is_found_at_the_start_comes() {
+    let setup = Setup::new("*.log*");
+    let (file, mut rig) = setup.one_is_read();
+    rig.exit();
+    append(&file, "two");
+    fs::copy(&file, setup.file("a.log.1")).unwrap();
+    fs::write(&file, "").unwrap();
+    let mut rig = setup.start();
+    rig.wait_for(&["two"]);
 }
 
 #[test]
