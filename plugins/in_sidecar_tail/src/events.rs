@@ -153,6 +153,8 @@ mod tests {
     use std::fs::{self, File};
     use std::io::Write as _;
     use std::os::unix::fs::symlink;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::Arc;
     use std::thread;
     use std::time::{Duration, Instant};
 
@@ -162,19 +164,24 @@ mod tests {
     fn writers_in_a_hurry_do_not_keep_files_from_being_read() {
         let mut steps = Steps::new("*.log");
         let paths = ["a.log", "b.log"].map(|name| steps.path(name));
-        let start = Instant::now();
-        let hurry = Duration::from_secs(3);
+        let first = paths[0].clone();
+        let enough = Arc::new(AtomicBool::new(false));
+        let told = enough.clone();
         let writer = thread::spawn(move || {
+            let start = Instant::now();
             let mut files = paths.map(|path| File::create(path).unwrap());
-            while start.elapsed() < hurry {
+            while !told.load(Ordering::Relaxed) && start.elapsed() < Duration::from_secs(60) {
                 for file in &mut files {
                     file.write_all(b"\n").unwrap();
                 }
             }
         });
-        thread::sleep(Duration::from_millis(100));
+        while !fs::metadata(&first).is_ok_and(|metadata| metadata.len() > 10_000) {
+            thread::yield_now();
+        }
         steps.told();
-        assert!(start.elapsed() < hurry);
+        assert!(!writer.is_finished(), "it was waited for");
+        enough.store(true, Ordering::Relaxed);
         writer.join().unwrap();
     }
 

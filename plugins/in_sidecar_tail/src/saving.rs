@@ -18,8 +18,6 @@ use tracing::{error, info, warn};
 use crate::copies::{related, stem};
 use crate::counters::{Counters, Trouble};
 use crate::followed::{self, FileId, Followed};
-#[cfg(test)]
-use crate::identity::Print;
 use crate::identity::{Clue, Identity};
 use crate::options::{Options, Sync};
 use crate::pace::{Pace, Stopwatch};
@@ -607,40 +605,63 @@ fn entry_of(file: &Followed, seen: u64) -> Option<Entry> {
 mod tests {
     use super::*;
 
+    const NAMES: [&str; 12] = [
+        "app",
+        "app.log",
+        "app.log.1",
+        "app-2024.log",
+        "app1.log",
+        "apple.log",
+        "ap.log",
+        "b.log",
+        "b.log.gz",
+        ".hidden",
+        ".hidden.1",
+        "\u{e4}pp.log",
+    ];
+
     #[test]
-    fn many_positions_without_files_do_not_keep_a_start_from_reading() {
+    fn what_looks_like_a_rotated_form_is_found_without_looking_at_all_there_is() {
         let dir = tempfile::tempdir().unwrap();
-        let (path, db) = (dir.path().join("*.log"), dir.path().join("db"));
-        let options = [
-            ("path", path.to_str().unwrap()),
-            ("db", db.to_str().unwrap()),
-        ];
-        let log = |n: u32| dir.path().join(format!("job{n:05}.log"));
-        let mut entries = Vec::new();
-        for n in 0..4000 {
-            fs::write(log(n), "one\n").unwrap();
-            let identity = Identity::of(&fs::metadata(log(n)).unwrap());
-            entries.push(Entry {
-                path: dir.path().join(format!("job{n}.log")).into(),
-                identity: Identity {
-                    inode: u64::MAX - u64::from(n),
-                    ..identity
-                },
-                clue: Clue {
-                    head: Print::of(b"old"),
-                    ..Clue::default()
-                },
-                rotated: false,
-                seen: u64::from(Timestamp::now().seconds),
-            });
+        for name in NAMES {
+            fs::write(dir.path().join(name), "").unwrap();
         }
-        let mut worker = Worker::with(&options);
-        assert!(worker.take_state());
-        worker.saving.as_mut().unwrap().unclaimed = Unclaimed::new(entries);
-        let start = Instant::now();
-        worker.scan();
-        let took = start.elapsed();
-        // It was half a minute and more when each was compared to all others.
-        assert!(took < Duration::from_secs(10), "{took:?}");
+        let folder = Folder::list(dir.path());
+        assert_eq!(folder.paths.len(), NAMES.len());
+        for name in NAMES {
+            let original = dir.path().join(name);
+            let all = folder.paths.iter();
+            let wanted: Vec<_> = all.filter(|path| related(&original, path)).collect();
+            assert_eq!(
+                folder.related(&original).iter().collect::<Vec<_>>(),
+                wanted,
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn positions_are_found_by_the_names_of_rotated_forms() {
+        let dir = tempfile::tempdir().unwrap();
+        let identity = Identity::of(&fs::metadata(dir.path()).unwrap());
+        let entry = |name: &&str| Entry {
+            path: Path::new("/logs").join(name).into(),
+            identity,
+            clue: Clue::default(),
+            rotated: false,
+            seen: 0,
+        };
+        let entries: Vec<_> = NAMES.iter().map(entry).collect();
+        let unclaimed = Unclaimed::new(entries.clone());
+        for name in NAMES {
+            let path = Path::new("/logs").join(name);
+            let all = entries.iter().map(|entry| &entry.path);
+            let mut wanted: Vec<_> = all.filter(|original| related(original, &path)).collect();
+            let found = unclaimed.originals(&path).map(|entry| &entry.path);
+            let mut found: Vec<_> = found.collect();
+            wanted.sort();
+            found.sort();
+            assert_eq!(found, wanted, "{name}");
+        }
     }
 }

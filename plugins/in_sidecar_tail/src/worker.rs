@@ -524,7 +524,7 @@ mod tests {
     }
 
     #[test]
-    fn saying_where_it_is_takes_a_small_part_of_the_time_with_many_files() {
+    fn with_many_files_saying_where_it_is_is_put_off() {
         let dir = tempfile::tempdir().unwrap();
         for n in 0..1000 {
             std::fs::write(dir.path().join(format!("{n}.log")), "one\n").unwrap();
@@ -532,19 +532,16 @@ mod tests {
         let path = dir.path().join("*.log");
         let mut worker = Worker::with(&[("path", path.to_str().unwrap())]);
         worker.scan();
-        let start = Instant::now();
-        let mut spent = Duration::ZERO;
-        let mut said = 0;
-        while start.elapsed() < Duration::from_millis(500) {
-            let before = worker.publish_allowed;
-            let at = Instant::now();
+        // However fast it is asked for, it is put off now and then, and comes all the same.
+        let mut put_off = false;
+        while !put_off {
             worker.publish(true);
-            if worker.publish_allowed != before {
-                spent += at.elapsed();
-                said += 1;
-            }
-            assert!(!worker.unpublished || worker.next_timer() <= worker.publish_allowed);
+            worker.publish(true);
+            put_off = worker.unpublished;
         }
-        assert!(said > 1 && spent < start.elapsed() / 10, "{said} {spent:?}");
+        assert!(worker.next_timer() <= worker.publish_allowed);
+        while worker.unpublished {
+            worker.publish(true);
+        }
     }
 }
