@@ -264,8 +264,10 @@ fn adversarial(options: &[(&str, &str)], ours: f64, lines: &[Vec<u8>], only: Opt
             if only.is_some_and(|only| only != *name) {
                 continue;
             }
-            let text: Vec<u8> = text.bytes().cycle().take(SIZE).collect();
-            let lines: Vec<Vec<u8>> = text.chunks(300).map(<[u8]>::to_vec).collect();
+            // Whole, lest the rest of a pattern be what is found.
+            let line = text.repeat((300 / text.len()).max(1)).into_bytes();
+            let text = text.repeat(SIZE / text.len()).into_bytes();
+            let lines: Vec<Vec<u8>> = text.chunks(line.len()).map(<[u8]>::to_vec).collect();
             let [whole, lines] = [batches(&[text]), batches(&lines)].map(|data| {
                 let (time, _) = run(&mut filter(options), &data, 3);
                 time.as_nanos() as f64 / SIZE as f64
