@@ -291,5 +291,15 @@ pub(super) fn find_mac(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
     // "mac:00:1a:…" begins with what looks like a pair, too.
     if i.report(Id::Mac, start, end, alone && !uniform) {
         *done = end;
+    } else if behind && separator != b'.' && !word(before(1)) {
+        // In a longer row each has a pair in front.
+        let pair = |at: usize| {
+            text[at] == separator && text[at + 1..at + 3].iter().all(u8::is_ascii_hexdigit)
+        };
+        let mut row = end;
+        while row + 3 <= text.len() && pair(row) {
+            row += 3;
+        }
+        *done = row;
     }
 }
