@@ -155,6 +155,9 @@ impl Worker {
             copy.lines = std::mem::replace(&mut file.lines, Splitter::at(file.offset));
             copy.code = file.code;
             copy.joined = std::mem::take(&mut file.joined);
+            if copy.joined.is_some() {
+                self.in_pieces.insert(id);
+            }
             copy.head = file.head;
             copy.tail = file.tail;
             copy.checkpoint = file.checkpoint;

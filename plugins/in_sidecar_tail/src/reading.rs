@@ -1,7 +1,7 @@
 //! Reading files, turn by turn, into batches of records.
 
 use std::os::unix::ffi::OsStrExt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::event::Timestamp;
 use tracing::{info, warn};
@@ -14,6 +14,10 @@ use crate::lines::Limits;
 use crate::options::Options;
 use crate::queue::{Item, Shared};
 use crate::worker::Worker;
+
+/// How long pieces of a container's line wait for the next one: as long as in the host's multiline
+/// parsers.
+const PIECES_WAIT: Duration = Duration::from_secs(4);
 
 /// A batch goes to the queue when it is this long.
 const BATCH: usize = 192 << 10;
@@ -152,6 +156,9 @@ impl Worker {
                 batch.reached(id, *epoch, whole, consumed);
             }
             *joined = (!pieces.is_empty()).then(|| Box::new(pieces));
+            if joined.is_some() {
+                self.in_pieces.insert(id);
+            }
             file.read += consumed;
             if self.batch.events.len() >= BATCH {
                 send(&self.shared, &mut self.batch);
@@ -165,6 +172,34 @@ impl Worker {
             }
         }
         true
+    }
+
+    /// Makes records of pieces whose next one does not come.
+    pub(crate) fn end_pieces(&mut self) {
+        let waiting: Vec<FileId> = self.in_pieces.iter().copied().collect();
+        for id in waiting {
+            let Some(file) = self.files.get_mut(&id) else {
+                self.in_pieces.remove(&id);
+                continue;
+            };
+            if file.joined.is_some() && (file.queued || file.since.elapsed() < PIECES_WAIT) {
+                continue;
+            }
+            self.in_pieces.remove(&id);
+            let Some(mut pieces) = file.joined.take() else {
+                continue;
+            };
+            begin_batch(&self.shared, &mut self.batch, id, file, &self.options);
+            let name = file.name.as_os_str().as_bytes();
+            self.encoder.begin(name, Timestamp::now());
+            let records = self.batch.records;
+            self.encoder.rest(&mut self.batch, &mut pieces);
+            self.counters
+                .lines
+                .add((self.batch.records - records) as u64);
+            let start = file.lines.line_start();
+            self.batch.reached(id, file.epoch, start, 0);
+        }
     }
 
     /// Makes a record of a last line that has no newline.
@@ -249,4 +284,32 @@ fn send(shared: &Shared, batch: &mut Batch) {
         ..Batch::default()
     };
     shared.push(Item::Batch(std::mem::replace(batch, next)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::Steps;
+
+    #[test]
+    fn pieces_without_a_last_one_are_a_record_after_a_while() {
+        let line = |kind, text| format!("2026-01-01T00:00:00Z stdout {kind} {text}\n");
+        let mut steps = Steps::prepared("*.log", &[("format", "cri")], |_| {});
+        steps.append("a.log", &line("P", "one, "));
+        steps.append("a.log", &line("P", "two"));
+        steps.round();
+        assert!(steps.lines.is_empty());
+        steps.round_after(PIECES_WAIT);
+        assert_eq!(steps.lines, ["one, two"]);
+        assert!(steps.worker.in_pieces.is_empty());
+        steps.append("a.log", &line("P", "three, "));
+        steps.round();
+        steps.append("a.log", &line("F", "four"));
+        steps.round();
+        steps.round_after(PIECES_WAIT);
+        assert_eq!(steps.lines, ["one, two", "three, four"]);
+        assert!(steps.worker.in_pieces.is_empty());
+        let reach = std::fs::metadata(steps.path("a.log")).unwrap().len();
+        assert!(steps.worker.files.values().all(|file| file.offset == reach));
+    }
 }

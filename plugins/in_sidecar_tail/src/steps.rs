@@ -119,6 +119,7 @@ impl Steps {
         self.worker.scan();
         self.worker.poll_files();
         self.worker.check_some();
+        self.worker.end_pieces();
         self.read();
     }
 

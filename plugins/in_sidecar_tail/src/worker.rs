@@ -74,6 +74,8 @@ pub(crate) struct Worker {
     pub(crate) unseen: Unseen,
     /// Rotated files whose last line is not known to be complete.
     pub(crate) rotating: Vec<FileId>,
+    /// Files with pieces of a container's line that wait for the next one.
+    pub(crate) in_pieces: HashSet<FileId>,
     /// Files that are not read before it is settled whether they are copies.
     pub(crate) held: HashMap<FileId, Held>,
     /// When files were first seen to be shorter than what was read; on network filesystems only.
@@ -168,6 +170,7 @@ impl Worker {
             strays: Vec::new(),
             unseen: Unseen::default(),
             rotating: Vec::new(),
+            in_pieces: HashSet::new(),
             held: HashMap::new(),
             shrunk: HashMap::new(),
             polled: HashSet::new(),
@@ -308,6 +311,7 @@ impl Worker {
             self.next_check = now + self.options.check_interval;
             self.remove_old();
             self.check_some();
+            self.end_pieces();
         }
         if now >= self.next_link_check {
             self.next_link_check = now + self.options.watcher_interval;

@@ -3,7 +3,7 @@
 mod common;
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::{append, Rig};
 use flb_sidecar_sdk::drain::DrainState;
