@@ -1,13 +1,13 @@
 //! What the kernel tells of folders and of the files in them.
 
 use std::fs;
-use std::io;
 use std::path::Path;
 use std::time::Instant;
 
 use tracing::debug;
 
 use crate::counters::Trouble;
+use crate::handles::is_missing;
 use crate::identity::Identity;
 use crate::watch::Change;
 use crate::worker::Worker;
@@ -129,7 +129,7 @@ impl Worker {
                 }
                 self.consider(path);
             }
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error) if !is_missing(&error) => {
                 self.trouble(Trouble::Open, path, &error.to_string());
             }
             _ => self.gone(path, deleted),

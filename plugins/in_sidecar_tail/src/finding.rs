@@ -9,7 +9,7 @@ use tracing::{debug, info, warn};
 
 use crate::counters::Trouble;
 use crate::followed::{FileId, Followed, Seen};
-use crate::handles::none_left;
+use crate::handles::{is_missing, none_left};
 use crate::identity::{Identity, Print, Tail};
 use crate::tag;
 use crate::worker::Worker;
@@ -175,7 +175,7 @@ impl Worker {
 
     /// What is at `path` cannot be opened now. `false`: there is nothing.
     fn cannot_open(&mut self, path: &Path, error: &io::Error) -> bool {
-        let missing = error.kind() == io::ErrorKind::NotFound;
+        let missing = is_missing(error);
         if missing && fs::symlink_metadata(path).is_err() {
             return false;
         }
@@ -326,6 +326,7 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
+    use std::time::Duration;
 
     use super::*;
     use crate::steps::{age, Steps};
@@ -342,6 +343,27 @@ mod tests {
         steps.round();
         assert_eq!(steps.lines, ["one"]);
         assert_eq!(steps.missed(), 0);
+    }
+
+    #[test]
+    fn files_of_a_folder_that_became_a_file_are_gone() {
+        for inotify in ["on", "off"] {
+            let options = [("inotify_watcher", inotify)];
+            let mut steps = Steps::prepared("*/a.log", &options, |dir| {
+                fs::create_dir(dir.path().join("folder")).unwrap();
+                fs::write(dir.path().join("folder/a.log"), "one").unwrap();
+            });
+            steps.round();
+            assert_eq!(steps.worker.files.len(), 1);
+            fs::remove_dir_all(steps.path("folder")).unwrap();
+            fs::write(steps.path("folder"), "").unwrap();
+            steps.round();
+            steps.round_after(Duration::from_secs(60));
+            assert_eq!(steps.lines, ["one"]);
+            steps.round_after(Duration::from_secs(60));
+            assert!(steps.worker.files.values().all(|file| file.retired));
+            assert_eq!(steps.worker.counters.errors(Trouble::Open), 0);
+        }
     }
 
     #[test]

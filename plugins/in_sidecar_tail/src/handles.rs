@@ -138,7 +138,7 @@ impl Worker {
                 self.bound_handles();
                 true
             }
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error) if !is_missing(&error) => {
                 if !none_left(&error) {
                     self.trouble(Trouble::Open, &path, &error.to_string());
                 }
@@ -267,6 +267,14 @@ impl Worker {
     pub(crate) fn trouble_free(&self, path: &Path) -> bool {
         !self.troubles.contains(&(Trouble::Open, path.to_owned()))
     }
+}
+
+/// Nothing is at a path, nor can be as long as a folder of it is something else.
+pub(crate) fn is_missing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 /// The process or the system has no descriptor left.

@@ -9,7 +9,7 @@ use tracing::info;
 
 use crate::counters::Trouble;
 use crate::discovery::{Listings, Visitor};
-use crate::handles::{none_left, EVERY_FILE};
+use crate::handles::{is_missing, none_left, EVERY_FILE};
 use crate::pace::{Stopwatch, SHARE};
 use crate::worker::Worker;
 
@@ -222,7 +222,7 @@ impl Worker {
                 self.trouble_over(Trouble::Watch, folder);
                 new
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) if is_missing(&error) => false,
             Err(error) => {
                 self.polled_folders.insert(folder.to_owned());
                 let text = match error.raw_os_error() {

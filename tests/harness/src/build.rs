@@ -21,7 +21,8 @@ pub const PROBES: &[&str] = &["in_probe", "filter_probe", "out_probe"];
 
 /// Root of the repository.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_owned()
 }
 
 /// Cargo's target folder, from the running program's place in it.
