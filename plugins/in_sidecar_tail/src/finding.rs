@@ -259,14 +259,11 @@ impl Worker {
         file.compared = !self.scanned || offset > 0;
         file.handle = Some(handle);
         file.seen.size = offset;
-        file.polled = path
-            .parent()
-            .is_some_and(|folder| self.polled_folders.contains(folder));
-        file.remote = path
-            .parent()
-            .is_some_and(|folder| self.remote_folders.get(folder) == Some(&true));
-        if file.polled {
-            self.polled.insert(id);
+        if let Some(folder) = path.parent() {
+            if self.polled_folders.contains(folder) {
+                self.polled.insert(id);
+            }
+            file.remote = self.remote_folders.get(folder) == Some(&true);
         }
         if !file.matched {
             self.detached.push(id);

@@ -82,8 +82,6 @@ pub(crate) struct Followed {
     /// It was renamed, or is the copy of a truncated file: when nothing comes any more, a last
     /// line without a newline is complete.
     pub(crate) rotated: bool,
-    /// Nothing tells of its changes: it is looked at often.
-    pub(crate) polled: bool,
     /// It is on a network filesystem, whose answers may be old.
     pub(crate) remote: bool,
     pub(crate) handle: Option<File>,
@@ -181,7 +179,6 @@ impl Followed {
             path: Some(path),
             matched: true,
             rotated: false,
-            polled: false,
             remote: false,
             handle: None,
             seen: Seen::default(),

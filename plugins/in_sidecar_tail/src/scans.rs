@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::fs::{statfs, FsWord};
@@ -9,6 +10,7 @@ use tracing::info;
 
 use crate::counters::Trouble;
 use crate::discovery::{Listings, Visitor};
+use crate::followed::FileId;
 use crate::handles::{is_missing, none_left, EVERY_FILE};
 use crate::pace::{Stopwatch, SHARE};
 use crate::worker::Worker;
@@ -191,6 +193,40 @@ impl Worker {
         any_new
     }
 
+    /// Nobody tells of changes in a folder from now on.
+    fn poll_folder(&mut self, folder: &Path) {
+        if self.polled_folders.insert(folder.to_owned()) {
+            let files = self.files_in(folder);
+            self.polled.extend(files);
+        }
+    }
+
+    /// The kernel tells of changes in a folder again.
+    fn poll_no_more(&mut self, folder: &Path) {
+        for id in self.files_in(folder) {
+            let path = self.files.get(&id).and_then(|file| file.path.as_ref());
+            let mut folders = path.into_iter().chain(self.targets.get(&id));
+            let polled = |path: &Arc<Path>| {
+                let folder = path.parent();
+                folder.is_some_and(|folder| self.polled_folders.contains(folder))
+            };
+            if !folders.any(polled) {
+                self.polled.remove(&id);
+            }
+        }
+    }
+
+    /// Files whose paths are in a folder, or what these point to.
+    fn files_in(&self, folder: &Path) -> Vec<FileId> {
+        let paths = self.by_path.iter().chain(&self.by_target);
+        paths
+            .filter(|(path, _)| path.parent() == Some(folder))
+            .map(|(_, id)| *id)
+            .collect()
+    }
+
+    /// Has the kernel tell of changes in a folder, else its files are looked at often. `true`: it does
+    /// from now on.
     pub(crate) fn watch_folder(&mut self, folder: &Path) -> bool {
         if !self.remote_folders.contains_key(folder) {
             let Ok(about) = statfs(folder) else {
@@ -206,25 +242,25 @@ impl Worker {
             self.remote_folders.insert(folder.to_owned(), remote);
         }
         let Some(watches) = &mut self.watches else {
-            self.polled_folders.insert(folder.to_owned());
+            self.poll_folder(folder);
             return false;
         };
-        if self.remote_folders.get(folder) == Some(&true) {
-            self.polled_folders.insert(folder.to_owned());
+        let watched = watches.add(folder);
+        let remote = self.remote_folders.get(folder) == Some(&true);
+        if remote {
+            self.poll_folder(folder);
         }
-        match watches.add(folder) {
+        match watched {
             Ok(new) => {
-                if self.remote_folders.get(folder) == Some(&false)
-                    && !self.polled_folders.is_empty()
-                {
-                    self.polled_folders.remove(folder);
+                if !remote && self.polled_folders.remove(folder) {
+                    self.poll_no_more(folder);
                 }
                 self.trouble_over(Trouble::Watch, folder);
                 new
             }
             Err(error) if is_missing(&error) => false,
             Err(error) => {
-                self.polled_folders.insert(folder.to_owned());
+                self.poll_folder(folder);
                 let text = match error.raw_os_error() {
                     Some(28) => format!(
                         "{error}: fs.inotify.max_user_watches is used up; its files are looked at four times a second"
@@ -241,9 +277,33 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::symlink;
 
     use super::*;
     use crate::steps::{age, Steps};
+
+    #[test]
+    fn files_of_a_folder_that_loses_its_watch_are_polled_until_it_has_one_again() {
+        let mut steps = Steps::prepared("*.log", &[], |dir| {
+            fs::create_dir(dir.path().join("folder")).unwrap();
+            fs::write(dir.path().join("folder/1"), "one\n").unwrap();
+            symlink("folder/1", dir.path().join("link.log")).unwrap();
+            fs::write(dir.path().join("a.log"), "one\n").unwrap();
+        });
+        assert!(steps.worker.polled.is_empty());
+        let (folder, target) = (
+            steps.path(""),
+            fs::canonicalize(steps.path("folder")).unwrap(),
+        );
+        steps.worker.poll_folder(&target);
+        assert_eq!(steps.worker.polled.len(), 1);
+        steps.worker.poll_folder(&folder);
+        assert_eq!(steps.worker.polled.len(), 2);
+        steps.worker.watch_folder(&folder);
+        assert_eq!(steps.worker.polled.len(), 1);
+        steps.worker.watch_folder(&target);
+        assert!(steps.worker.polled.is_empty());
+    }
 
     #[test]
     fn folders_are_told_of_when_they_come() {
