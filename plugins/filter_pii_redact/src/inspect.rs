@@ -191,30 +191,32 @@ impl Inspector {
         self.act(rule)
     }
 
-    /// Applies the action for keys to a whole value; `quote` as a JSON string.
+    /// Applies the action for keys to a whole value; `None`: what is neither text nor a number without
+    /// a sign, and so has nothing that could be kept.
     pub(crate) fn redact_whole(
         &mut self,
-        value: &[u8],
+        value: Option<&[u8]>,
         span: (usize, usize),
-        quote: bool,
         edits: &mut Vec<Edit>,
     ) -> Flow {
-        if self.is_sealed_whole(value) {
+        let text = value.unwrap_or_default();
+        if self.is_sealed_whole(text) {
             return Flow::default();
         }
+        // It is not what the text is, so that stars in its place are a change.
+        let stand_in = value.is_none().then(|| {
+            let start = self.arena.len();
+            self.arena.extend_from_slice(b"****");
+            start..self.arena.len()
+        });
         let hit = Hit {
             start: 0,
-            end: value.len(),
+            end: text.len(),
             rule: self.key_rule(),
-            value: None,
+            value: stand_in,
         };
         let mut own = Vec::new();
-        let flow = self.apply(
-            value,
-            &[hit],
-            if quote { Quote::Json } else { Quote::None },
-            &mut own,
-        );
+        let flow = self.apply(text, &[hit], Quote::None, &mut own);
         edits.extend(own.into_iter().map(|edit| Edit {
             start: span.0,
             end: span.1,

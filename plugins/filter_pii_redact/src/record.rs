@@ -371,17 +371,15 @@ impl Rewriter {
         let digits;
         let value = match msgpack::read(chunk, at)?.0 {
             Value::Nil => return Some((end, Flow::default())),
-            Value::String { start, end } => &chunk[start..end],
+            Value::String { start, end } => Some(&chunk[start..end]),
             Value::Unsigned(n) => {
                 digits = n.to_string();
-                digits.as_bytes()
+                Some(digits.as_bytes())
             }
-            _ => b"****",
+            _ => None,
         };
         let mut edits = Vec::new();
-        let flow = self
-            .inspector
-            .redact_whole(value, (at, end), false, &mut edits);
+        let flow = self.inspector.redact_whole(value, (at, end), &mut edits);
         for edit in edits {
             let text = self.inspector.arena[edit.new].to_vec();
             self.replace_bytes(at, end, &text);

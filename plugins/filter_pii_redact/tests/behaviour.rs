@@ -32,6 +32,36 @@ fn the_length_in_a_header_hides_no_name() {
 }
 
 #[test]
+fn long_secrets_are_found_to_their_end() {
+    let mut bench = Bench::new(&[]);
+    let long: String = (0u32..20_000)
+        .map(|n| char::from(b"aB3dE5gH7jK9"[(n * n / 7 % 12) as usize]))
+        .collect();
+    let jwt = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
+    for (text, expected) in [
+        (
+            format!("Authorization: Negotiate {long} x"),
+            "Authorization: Negotiate [SECRET] x",
+        ),
+        (
+            format!("access_token={long}&x=1"),
+            "access_token=[SECRET]&x=1",
+        ),
+        (
+            format!("password=\"{long}\" x"),
+            "password=\"[PASSWORD]\" x",
+        ),
+        (
+            format!("<password>{long}</password>"),
+            "<password>[PASSWORD]</password>",
+        ),
+        (format!("got {jwt}.{long}.{long} x"), "got [JWT] x"),
+    ] {
+        assert_eq!(bench.text(&text), expected);
+    }
+}
+
+#[test]
 fn shadow_mode_counts_without_acting() {
     let mut bench = Bench::new(&[("shadow", "on"), ("tag_key", "off")]);
     assert_eq!(bench.text("4012888888881881"), "4012888888881881");

@@ -13,9 +13,6 @@ pub(crate) use scheme::credentials;
 pub(crate) use value::is_secret_value;
 use value::{is_token, MIN_RANDOM};
 
-/// Longest value without quotes.
-const MAX_VALUE: usize = 4096;
-
 /// What a name says of its value.
 struct Named {
     class: NameClass,
@@ -119,7 +116,7 @@ fn may_be_random(buf: &[u8], at: usize) -> bool {
     let blank = |b: &u8| {
         matches!(
             b,
-            b':' | b'=' | b'>' | b' ' | b'\t' | b'"' | b'\'' | b'\\' | b'`'
+            b':' | b'=' | b'>' | b' ' | b'\t' | b'[' | b'"' | b'\'' | b'\\' | b'`'
         )
     };
     let value = buf[at..]
@@ -150,15 +147,22 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) -> bool 
     let Some((start, end)) = value_at(text, &named) else {
         return prefix;
     };
-    *done = end;
     let span = match class {
         NameClass::Authorization => credentials(text, start, end),
         _ => Some((start, end)),
     };
-    if let Some((start, end)) = span {
-        let valid = is_secret_value(class, &text[start..end]);
-        i.report(class.id(), start, end, valid);
-    }
+    let Some((from, to)) = span else {
+        // A word behind the first may be a name itself.
+        *done = start + word_len(&text[start..end]);
+        return prefix;
+    };
+    let valid = is_secret_value(class, &text[from..to]);
+    i.report(class.id(), from, to, valid);
+    // What is no secret may have a name and its value in it. Only between quotes is that looked for:
+    // they end where the next one is, while a value without them would be read to its end from every
+    // name in it.
+    let quoted = start > 0 && is_quote(text[start - 1]);
+    *done = if valid || !quoted { to } else { start };
     prefix
 }
 
@@ -177,63 +181,78 @@ fn value_at(text: &[u8], named: &Named) -> Option<(usize, usize)> {
     while start < text.len() && start < blanks + 4 && matches!(text[start], b' ' | b'\t') {
         start += 1;
     }
-    let escaped =
-        text.get(start) == Some(&b'\\') && matches!(text.get(start + 1), Some(b'"' | b'\''));
+    let header = named.class == NameClass::Authorization;
+    // The first of a list: `["hunter2"]`, and `[Bearer ...]` as Go prints headers. A placeholder of an
+    // earlier pass is one value, brackets included.
+    if let Some([b'[', rest @ ..]) = text.get(start..) {
+        let text = rest.first().is_some_and(|b| is_quote(*b) || *b == b'\\');
+        let listed = named.class == NameClass::Key || header && scheme::starts(rest);
+        start += usize::from(text || listed);
+    }
+    let escaped = text.get(start) == Some(&b'\\')
+        && text
+            .get(start + 1)
+            .is_some_and(|b| matches!(b, b'"' | b'\''));
     if escaped {
         start += 1;
     }
-    let limit = text.len().min(start + MAX_VALUE);
     let first = *text.get(start)?;
-    if matches!(first, b'"' | b'\'' | b'`') {
+    if is_quote(first) {
         start += 1;
-        let end = start + quoted(text.get(start..limit)?, first, escaped);
+        let end = start + quoted(&text[start..], first, escaped);
         return (end > start).then_some((start, end));
     }
     // A further argument follows.
     if named.form == Form::Argument && first == b'-' {
         return None;
     }
-    let header = named.class == NameClass::Authorization;
-    if header && scheme::has_parameters(&text[start..limit]) {
+    let rest = &text[start..];
+    if header && scheme::has_parameters(rest) {
         let quote = before_name(text, at);
-        let rest = &text[start..limit];
         let stop = |b: &u8| matches!(b, b'\n' | b'\r') || Some(*b) == quote;
         let len = rest.iter().position(stop).unwrap_or(rest.len());
         return Some((start, start + len));
     }
-    let stops = |byte: u8| match byte {
-        b' ' => !header,
-        b'\t' | b'\n' | b'\r' | b'"' | b'\'' | b',' | b';' | b'&' | b')' | b']' | b'}' | b'<'
+    let mut len = word_len(rest);
+    if header && len > 0 {
+        // The scheme, then the credentials.
+        let blanks = rest[len..].iter().take_while(|b| **b == b' ').count();
+        let more = word_len(&rest[len + blanks..]);
+        if more > 0 {
+            len += blanks + more;
+        }
+    }
+    (len > 0).then_some((start, start + len))
+}
+
+fn is_quote(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\'' | b'`')
+}
+
+/// Length of the value without quotes and blanks at the start of `rest`; brackets around all of it belong
+/// to it.
+fn word_len(rest: &[u8]) -> usize {
+    let bracket = rest.first() == Some(&b'[');
+    let stops = |byte: &u8| match byte {
+        b']' => !bracket,
+        b' ' | b'\t' | b'\n' | b'\r' | b'"' | b'\'' | b',' | b';' | b'&' | b')' | b'}' | b'<'
         | b'>' | b'\\' | b'|' => true,
         _ => false,
     };
-    // A placeholder of an earlier pass is one value, brackets included.
-    let rest = &text[start..limit];
-    let bracket = first == b'[';
-    let len = rest
-        .iter()
-        .position(|b| {
-            if bracket && *b == b']' {
-                false
-            } else {
-                stops(*b)
-            }
-        })
-        .unwrap_or(rest.len());
-    (len > 0).then_some((start, start + len))
+    rest.iter().position(stops).unwrap_or(rest.len())
 }
 
 /// What is in the element whose content starts at `start`.
 fn element(text: &[u8], start: usize) -> Option<(usize, usize)> {
     const OPEN: &[u8] = b"<![CDATA[";
-    let limit = text.len().min(start + MAX_VALUE);
-    let rest = text.get(start..limit)?;
+    let rest = text.get(start..)?;
     let (start, rest) = match rest.strip_prefix(OPEN) {
         Some(rest) => (start + OPEN.len(), rest),
         None => (start, rest),
     };
-    let len = memchr::memchr2(b'<', b']', rest)?;
-    let closed = rest[len..].starts_with(b"</") || rest[len..].starts_with(b"]]>");
+    let tag = memchr::memchr(b'<', rest)?;
+    let len = memchr::memmem::find(&rest[..tag], b"]]>").unwrap_or(tag);
+    let closed = len < tag || rest[tag..].starts_with(b"</");
     (len > 0 && closed).then_some((start, start + len))
 }
 

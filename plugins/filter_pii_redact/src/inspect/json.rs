@@ -98,13 +98,7 @@ impl Inspector {
                 }
                 Some(KeyRule::Redact) => {
                     let end = value_end(text, value);
-                    let inner = if text[value] == b'"' {
-                        let span = (value + 1, end - 1);
-                        self.redact_whole(&text[span.0..span.1], span, false, edits)
-                    } else {
-                        self.redact_whole(&text[value..end], (value, end), true, edits)
-                    };
-                    (end, inner)
+                    (end, self.redact_json(text, (value, end), edits))
                 }
                 None => {
                     let span = (at + 1, key_end - 1);
@@ -136,6 +130,38 @@ impl Inspector {
             self.push_removal(start, end, edits);
         }
         (at + 1, flow)
+    }
+
+    /// Applies the action for keys to the value at `start..end`, as to the same value of a record:
+    /// what is kept of it is part of the value, not of the way it is written.
+    fn redact_json(
+        &mut self,
+        text: &[u8],
+        (start, end): (usize, usize),
+        edits: &mut Vec<Edit>,
+    ) -> Flow {
+        let written = &text[start..end];
+        let value = match written {
+            b"null" => return Flow::default(),
+            [b'"', inner @ .., b'"'] => Some(View::decode_json(inner).text),
+            digits if digits.iter().all(u8::is_ascii_digit) => Some(digits.to_vec()),
+            _ => None,
+        };
+        let mut own = Vec::new();
+        let flow = self.redact_whole(value.as_deref(), (start, end), &mut own);
+        for edit in own {
+            let plain = self.arena[edit.new].to_vec();
+            let new = self.arena.len();
+            self.arena.push(b'"');
+            text::escape_json(&plain, &mut self.arena);
+            self.arena.push(b'"');
+            edits.push(Edit {
+                start,
+                end,
+                new: new..self.arena.len(),
+            });
+        }
+        flow
     }
 
     /// The name that the member whose name is at `span` has got by the edits.

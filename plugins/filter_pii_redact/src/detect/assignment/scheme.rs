@@ -40,6 +40,11 @@ pub(super) fn has_parameters(value: &[u8]) -> bool {
     behind(value, PARAMETERS).is_some()
 }
 
+/// Whether a header's value begins with a known scheme.
+pub(super) fn starts(value: &[u8]) -> bool {
+    behind(value, TOKENS).is_some() || has_parameters(value)
+}
+
 /// The credentials of an `Authorization` header: behind the scheme.
 pub(crate) fn credentials(text: &[u8], start: usize, end: usize) -> Option<(usize, usize)> {
     let value = &text[start..end];

@@ -65,7 +65,9 @@ pub(crate) fn is_secret_value(class: NameClass, value: &[u8]) -> bool {
     match class {
         NameClass::Plain | NameClass::Phone => false,
         // A working directory is no password: PWD=/root.
-        NameClass::Password => !value.starts_with(b"/") && !value.starts_with(b"~/"),
+        NameClass::Password => {
+            !(value.starts_with(b"/") || value.starts_with(b"~/")) || is_base64(value)
+        }
         NameClass::Pass => {
             let digits = value.iter().all(u8::is_ascii_digit);
             !(value.starts_with(b"/") || digits && value.len() < 6)
@@ -83,6 +85,24 @@ fn is_word(value: &[u8]) -> bool {
     words
         .iter()
         .any(|w| value.eq_ignore_ascii_case(w.as_bytes()))
+}
+
+/// Whether a value that begins with a slash is random bytes in base64, as one in 64 secret keys of AWS is:
+/// letters stand together by case in paths, and anywhere in these.
+fn is_base64(value: &[u8]) -> bool {
+    let kind = |b: &u8| match b {
+        b'a'..=b'z' => 0,
+        b'A'..=b'Z' => 1,
+        b'0'..=b'9' => 2,
+        _ => 3,
+    };
+    let changes = value.windows(2).filter(|w| kind(&w[0]) != kind(&w[1]));
+    value.len() >= 32
+        && value
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='))
+        && changes.count() * 5 >= value.len() * 2
+        && entropy(value) >= 4.0
 }
 
 /// Whether a value is as mixed as credentials are and words, paths and class names are not.
@@ -149,7 +169,13 @@ mod tests {
 
     #[test]
     fn placeholders_words_and_directories_are_no_secrets() {
-        for value in ["hunter2", "correct horse", "p@ss!", "abc"] {
+        for value in [
+            "hunter2",
+            "correct horse",
+            "p@ss!",
+            "abc",
+            "/9Zk3nQwE7rTyU1iOpAsDfGhJkLzXcVbNm4q+eWx",
+        ] {
             assert!(
                 is_secret_value(NameClass::Password, value.as_bytes()),
                 "{value}"
@@ -163,6 +189,8 @@ mod tests {
             "null",
             "incorrect",
             "/root",
+            "/home/jenkins/workspace/Release2024/Build17",
+            "/var/lib/kubelet/pods/Volumes/Secret/Token01",
             "<pw>",
             "ab",
             "",

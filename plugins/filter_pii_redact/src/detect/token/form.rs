@@ -115,23 +115,25 @@ pub(super) fn jwt(text: &[u8], start: usize, _body: usize) -> Option<(usize, usi
     if text.get(header_end) != Some(&b'.') || header_end - start < 12 {
         return None;
     }
-    let mut end = header_end;
-    for _ in 0..4 {
-        if text.get(end) != Some(&b'.') {
-            break;
-        }
-        let next = run(text, end + 1, is_word_or_hyphen);
-        // The key of an encrypted token may be empty, the last part not.
-        if next == end + 1 && !(end == header_end && text.get(next) == Some(&b'.')) {
-            break;
-        }
-        end = next;
-    }
     let header = URL_SAFE_NO_PAD.decode(&text[start..header_end]).ok();
     let json = header.and_then(|h| serde_json::from_slice::<serde_json::Value>(&h).ok());
-    let valid = end > header_end
-        && json.is_some_and(|json| json.get("alg").is_some() || json.get("enc").is_some());
-    Some((start, end, valid))
+    if !json.is_some_and(|json| json.get("alg").is_some() || json.get("enc").is_some()) {
+        return Some((start, header_end, false));
+    }
+    let mut end = header_end;
+    for _ in 0..4 {
+        let Some(rest) = text[end..].strip_prefix(b".") else {
+            break;
+        };
+        // Behind such a header it is a token to its end, however long.
+        let len = rest.iter().take_while(|b| is_word_or_hyphen(**b)).count();
+        // The key of an encrypted token may be empty, the last part not.
+        if len == 0 && !(end == header_end && rest.starts_with(b".")) {
+            break;
+        }
+        end += 1 + len;
+    }
+    Some((start, end, end > header_end))
 }
 
 /// AWS IAM user guide, "IAM identifiers": four letters for the kind, then base32.
