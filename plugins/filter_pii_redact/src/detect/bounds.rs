@@ -30,6 +30,8 @@ pub(super) fn left(text: &[u8], start: usize) -> Join {
         },
         // An escape in a string that is not decoded: the letter belongs to the backslash.
         b'n' | b'r' | b't' if before == Some(b'\\') => Join::Free,
+        // The start of the first track of a card (ISO/IEC 7813).
+        b'B' if before == Some(b'%') => Join::Free,
         previous if previous.is_ascii_alphanumeric() => Join::Tight,
         _ => Join::Free,
     }
