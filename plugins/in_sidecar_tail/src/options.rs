@@ -344,7 +344,7 @@ impl Options {
             ));
         }
         let text = |name| settings.string(name).filter(|v| !v.is_empty());
-        let time = |name| settings.time(name).unwrap_or_default().min(LONGEST_TIME);
+        let time = |name| settings.time(name).unwrap_or_default();
         let nanos = settings
             .integer("progress_check_interval_nsec")
             .unwrap_or(0);
@@ -394,9 +394,7 @@ impl Options {
             time_key: text("time_key").map(str::to_owned),
             clock: text("time_format").map_or_else(Clock::rfc3339, Clock::new),
             time_keep: settings.boolean("time_keep"),
-            remove_after: settings
-                .time("remove_after")
-                .map(|after| after.min(LONGEST_TIME)),
+            remove_after: settings.time("remove_after"),
             db: text("db").map(PathBuf::from),
             sync: match sync.to_ascii_lowercase().as_str() {
                 "off" => Sync::Off,
@@ -515,8 +513,6 @@ fn format(text: &str) -> Result<Option<Format>, ConfigError> {
     }))
 }
 
-/// Times are added to clocks, which end somewhere.
-const LONGEST_TIME: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// Anything shorter would only keep the processor busy.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(50);
 /// Bytes that one file may read before the next one has its turn.

@@ -257,9 +257,10 @@ impl Settings {
         self.string(name).and_then(parse_size)
     }
 
-    /// A duration.
+    /// A duration of at most 100 years.
     pub fn time(&self, name: &str) -> Option<Duration> {
-        self.string(name).and_then(parse_time)
+        let time = self.string(name).and_then(parse_time)?;
+        Some(time.min(LONGEST_TIME))
     }
 
     /// The items of every value of a list option, trimmed, empty ones left out.
@@ -312,6 +313,9 @@ fn parse_size(value: &str) -> Option<u64> {
     let bytes = digits.parse::<f64>().ok()? * factor;
     (bytes.is_finite() && bytes < 9e18).then_some(bytes as u64)
 }
+
+/// Times are added to clocks, which end somewhere.
+const LONGEST_TIME: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 fn parse_time(value: &str) -> Option<Duration> {
     let text = value.trim().to_ascii_lowercase();
@@ -367,6 +371,15 @@ mod tests {
         assert!(s.boolean("keep"));
         assert_eq!(s.prefixed("parser_"), [("1", "x")]);
         assert!(s.is_set("limit") && !s.is_set("keep"));
+    }
+
+    #[test]
+    fn no_time_is_too_long_for_a_clock() {
+        for text in ["18446744073709551615", "200000d"] {
+            let time = settings(&[("wait", text)]).unwrap().time("wait").unwrap();
+            assert_eq!(time, LONGEST_TIME, "{text}");
+            assert!(std::time::Instant::now().checked_add(time).is_some());
+        }
     }
 
     #[test]
