@@ -16,6 +16,7 @@ pub mod json;
 pub mod metrics;
 pub mod msgpack;
 mod options;
+pub mod own_file;
 mod plugin;
 pub mod worker;
 
