@@ -1,14 +1,11 @@
 //! `merge_log`: what the field `log` holds becomes fields of its own.
 
+use flb_sidecar_sdk::depth;
 use flb_sidecar_sdk::msgpack::{read, skip, write_bytes_as_str, write_str, Value};
 use flb_sidecar_sdk::{ParsedTime, Parser, Settings};
 
 use crate::encode::Content;
 use crate::json::{trimmed_len, write_len, JsonReader, Object};
-
-/// Deepest nesting of objects and arrays in `log`: the host reads records with up to 32 containers
-/// in each other, of which the event and its body are two.
-const MAX_DEPTH: usize = 31;
 
 /// The options, and buffers that are kept between records.
 #[derive(Debug)]
@@ -78,6 +75,8 @@ impl MergeLog {
             return None;
         };
         let (key, value, end) = find_log(body, len, first)?;
+        // What was the body of `log` is that of the record, or a field of it.
+        let levels = depth::MAX_BODY - usize::from(self.key.is_some());
         let before = out.len();
         let mut len = len;
         if self.keep {
@@ -94,7 +93,7 @@ impl MergeLog {
             out.push(0);
             out.len() - 1
         });
-        let (added, time, new_key) = match self.read_log(body, value, parser, out) {
+        let (added, time, new_key) = match self.read_log(body, value, levels, parser, out) {
             // As in Fluent Bit's own filter a `log` that is neither text nor map is dropped
             // where merged ones are.
             Log::Other if !self.keep => (0, None, false),
@@ -125,6 +124,7 @@ impl MergeLog {
         &mut self,
         body: &[u8],
         value: usize,
+        levels: usize,
         parser: Option<&mut dyn Parser>,
         out: &mut Vec<u8>,
     ) -> Log {
@@ -132,8 +132,7 @@ impl MergeLog {
             Some((Value::String { start, end }, _)) => {
                 let text = &body[start..end];
                 let Some(parser) = parser else {
-                    let depth = MAX_DEPTH - usize::from(self.key.is_some());
-                    return match self.json.object(text, depth, self.trim, out) {
+                    return match self.json.object(text, levels, self.trim, out) {
                         Some(object) => Log::Json(object),
                         None => Log::Plain,
                     };
@@ -142,6 +141,10 @@ impl MergeLog {
                 let Some(time) = parser.parse(text, &mut self.parsed) else {
                     return Log::Plain;
                 };
+                // The host's parsers know no limit.
+                if !depth::fits(&self.parsed, 0, levels) {
+                    return Log::Plain;
+                }
                 match append_pairs(&self.parsed, self.trim, out) {
                     Some(added) => Log::Parsed(added, time),
                     None => Log::Plain,

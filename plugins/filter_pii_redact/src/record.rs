@@ -21,6 +21,8 @@ use candidates::Candidates;
 /// something new at its borders; this is how deep that can nest before it is given up, as if the
 /// time were up.
 const MAX_PASSES: usize = 8;
+/// Deepest nesting that is walked.
+const MAX_DEPTH: usize = 128;
 /// Records between two looks at the clock.
 const CLOCK: u32 = 16;
 /// What became of a batch.
@@ -220,10 +222,8 @@ impl Rewriter {
             Value::Unsigned(n) if place.is_in() && self.config.scan_integers && n > 999 => {
                 Some((next, self.integer(place, at, n, next)))
             }
-            Value::Array(len) if place.depth < msgpack::MAX_DEPTH => self.array(place, next, len),
-            Value::Map(pairs) if place.depth < msgpack::MAX_DEPTH => {
-                self.map(place, at, next, pairs)
-            }
+            Value::Array(len) if place.depth < MAX_DEPTH => self.array(place, next, len),
+            Value::Map(pairs) if place.depth < MAX_DEPTH => self.map(place, at, next, pairs),
             Value::Array(_) | Value::Map(_) => None,
             _ => Some((next, Flow::default())),
         }

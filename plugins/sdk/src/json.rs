@@ -37,14 +37,18 @@ pub fn write(out: &mut Vec<u8>, json: &Json) {
     }
 }
 
+/// Deepest nesting that [`read`] takes: it recurses, for values of cases and reports only.
+const MAX_DEPTH: usize = 128;
+
 /// Reads the value at `at` as JSON, and where it ends. Bytes that are not UTF-8 are replaced;
-/// binaries and extensions become a string of hexadecimal digits. `None`: truncated or invalid.
+/// binaries and extensions become a string of hexadecimal digits. `None`: truncated, invalid or
+/// nested deeper than 128 containers.
 pub fn read(buf: &[u8], at: usize) -> Option<(Json, usize)> {
     read_nested(buf, at, 0)
 }
 
 fn read_nested(buf: &[u8], at: usize, depth: usize) -> Option<(Json, usize)> {
-    if depth > msgpack::MAX_DEPTH {
+    if depth > MAX_DEPTH {
         return None;
     }
     let (value, next) = msgpack::read(buf, at)?;

@@ -9,6 +9,7 @@
 //! [`InputHost`] and [`EngineHost`], so every plugin runs in plain unit tests against [`fake`].
 #![forbid(unsafe_code)]
 
+pub mod depth;
 pub mod drain;
 pub mod event;
 pub mod fake;

@@ -6,11 +6,6 @@
 
 use rmp::Marker;
 
-/// Deepest nesting that [`skip`] and the walkers of this project follow.
-///
-/// The host's own decoder stops at a fixed depth as well; a deeper value is passed on as it is.
-pub const MAX_DEPTH: usize = 128;
-
 /// What a msgpack value is, with the offsets of what it holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Value {
@@ -180,10 +175,10 @@ static LENGTHS: [u8; 256] = {
     lengths
 };
 
-/// End of the value at `at`, nested ones included. `None`: truncated, invalid or too deep.
+/// End of the value at `at`, nested ones included, however deep. `None`: truncated or invalid.
 pub fn skip(buf: &[u8], at: usize) -> Option<usize> {
+    // Where a container ends does not matter, only how many values are left in all.
     let mut left = 1usize;
-    let mut containers = 0;
     let mut next = at;
     loop {
         let byte = *buf.get(next)?;
@@ -206,55 +201,14 @@ pub fn skip(buf: &[u8], at: usize) -> Option<usize> {
                     _ => 0,
                 }
             };
-            if children > 0 {
-                // As long as there are so few, they cannot be nested too deeply.
-                containers += 1;
-                if containers > MAX_DEPTH {
-                    return skip_counting_depth(buf, at);
-                }
-                // Every element is at least one byte: a larger count cannot be in this buffer.
-                if children > buf.len().checked_sub(next)? {
-                    return None;
-                }
-                left += children;
+            // Every value is at least one byte: more of them cannot be in this buffer.
+            left += children;
+            if left > buf.len().checked_sub(next)? {
+                return None;
             }
         }
         if left == 0 {
             return (next <= buf.len()).then_some(next);
-        }
-    }
-}
-
-fn skip_counting_depth(buf: &[u8], at: usize) -> Option<usize> {
-    let mut open = [0usize; MAX_DEPTH];
-    let mut depth = 0;
-    let mut at = at;
-    loop {
-        let (value, next) = read(buf, at)?;
-        at = next;
-        let children = match value {
-            Value::Array(n) => n,
-            Value::Map(n) => n.checked_mul(2)?,
-            _ => 0,
-        };
-        if children > 0 {
-            // Every element is at least one byte: a larger count cannot be in this buffer.
-            if depth == MAX_DEPTH || children > buf.len() - at {
-                return None;
-            }
-            open[depth] = children;
-            depth += 1;
-            continue;
-        }
-        while depth > 0 {
-            open[depth - 1] -= 1;
-            if open[depth - 1] > 0 {
-                break;
-            }
-            depth -= 1;
-        }
-        if depth == 0 {
-            return Some(at);
         }
     }
 }
@@ -387,8 +341,14 @@ mod tests {
         }
         let huge = [0xdf, 0xff, 0xff, 0xff, 0xff, 1, 2];
         assert_eq!(skip(&huge, 0), None);
-        let deep = vec![0x91u8; MAX_DEPTH + 1];
+    }
+
+    #[test]
+    fn skip_takes_any_depth() {
+        let mut deep = vec![0x91u8; 1 << 20];
         assert_eq!(skip(&deep, 0), None);
+        deep.push(0xc0);
+        assert_eq!(skip(&deep, 0), Some(deep.len()));
     }
 
     #[test]
@@ -401,23 +361,23 @@ mod tests {
     proptest! {
         #[test]
         fn skip_goes_where_reading_each_value_goes(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            fn end(buf: &[u8], at: usize, depth: usize) -> Option<usize> {
+            fn end(buf: &[u8], at: usize) -> Option<usize> {
                 let (value, mut at) = read(buf, at)?;
                 let children = match value {
                     Value::Array(n) => n,
                     Value::Map(n) => n * 2,
                     _ => 0,
                 };
-                if children > 0 && (depth == 0 || children > buf.len() - at) {
+                if children > buf.len() - at {
                     return None;
                 }
                 for _ in 0..children {
-                    at = end(buf, at, depth - 1)?;
+                    at = end(buf, at)?;
                 }
                 Some(at)
             }
             for at in 0..bytes.len() {
-                prop_assert_eq!(skip(&bytes, at), end(&bytes, at, MAX_DEPTH));
+                prop_assert_eq!(skip(&bytes, at), end(&bytes, at));
             }
         }
 

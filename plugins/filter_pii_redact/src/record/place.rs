@@ -26,7 +26,7 @@ impl Place {
 pub(super) fn place_at(chunk: &[u8], at: usize, wanted: usize) -> Option<Place> {
     let mut key = (0, 0);
     let mut at = at;
-    for _ in 0..=msgpack::MAX_DEPTH {
+    for _ in 0..=super::MAX_DEPTH {
         let (value, first) = msgpack::read(chunk, at)?;
         let children = match value {
             Value::Map(pairs) if wanted >= first => pairs.checked_mul(2)?,

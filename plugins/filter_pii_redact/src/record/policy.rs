@@ -53,12 +53,12 @@ impl Rewriter {
     fn mask_values(&mut self, chunk: &[u8], at: usize, depth: usize) -> Option<usize> {
         let (value, mut next) = msgpack::read(chunk, at)?;
         match value {
-            Value::Array(len) if depth < msgpack::MAX_DEPTH => {
+            Value::Array(len) if depth < super::MAX_DEPTH => {
                 for _ in 0..len {
                     next = self.mask_values(chunk, next, depth + 1)?;
                 }
             }
-            Value::Map(pairs) if depth < msgpack::MAX_DEPTH => {
+            Value::Map(pairs) if depth < super::MAX_DEPTH => {
                 for _ in 0..pairs {
                     let value = msgpack::skip(chunk, next)?;
                     next = self.mask_values(chunk, value, depth + 1)?;
