@@ -17,6 +17,7 @@ mod log;
 mod metrics;
 mod multiline;
 mod parsers;
+mod process_end;
 mod signals;
 mod sqlite;
 mod wake;

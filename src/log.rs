@@ -104,6 +104,21 @@ impl InstanceLog {
         }
     }
 
+    /// Writes what waits to stderr, as far as that takes it at once: the process is about to end,
+    /// and the host's logger may hang with the host.
+    pub(crate) fn deliver_to_stderr(&self) {
+        for (level, line) in std::mem::take(&mut *self.lock()) {
+            let level = match level {
+                ERROR => "error",
+                WARN => " warn",
+                _ => " info",
+            };
+            if !crate::process_end::write_to_stderr(&format!("[{level}] {line}\n")) {
+                return;
+            }
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, VecDeque<(c_int, String)>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -11,6 +11,7 @@
 //! stop or reload comes to nothing from then on, and where the host has heard such a signal before,
 //! we do not tell.
 
+use std::ffi::CStr;
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -38,6 +39,8 @@ static STOPPING: [Taken; 2] = [
 ];
 /// The host is told to end and hears no signal any more.
 static CLOSED: AtomicBool = AtomicBool::new(false);
+/// SIGHUP has come since the last instance was made.
+static RELOAD_ASKED: AtomicBool = AtomicBool::new(false);
 /// How many handlers are running, perhaps on their way to the host's.
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
 /// When the first SIGTERM came, in nanoseconds of the monotonic clock; 0: none.
@@ -62,6 +65,7 @@ impl Keeper {
         KEPT.store(*keepers, Ordering::Release);
         // Whatever engine was told to end, this one was not.
         CLOSED.store(false, Ordering::SeqCst);
+        RELOAD_ASKED.store(false, Ordering::Release);
         Some(Keeper(()))
     }
 
@@ -69,11 +73,29 @@ impl Keeper {
     pub(crate) fn requested(&self) -> Option<Duration> {
         let _keepers = KEEPERS.lock().unwrap_or_else(PoisonError::into_inner);
         put_in_front();
-        match REQUESTED_AT.load(Ordering::Acquire) {
-            0 => None,
-            at => Some(Duration::from_nanos(now().saturating_sub(at))),
-        }
+        requested()
     }
+}
+
+/// How long ago the first SIGTERM came.
+pub(crate) fn requested() -> Option<Duration> {
+    match REQUESTED_AT.load(Ordering::Acquire) {
+        0 => None,
+        at => Some(Duration::from_nanos(now().saturating_sub(at))),
+    }
+}
+
+/// The host may be stopping its engine for a reload. It is told to with SIGHUP, by its HTTP server
+/// as well; where that signal is not seen, what the host leaves for its main thread says it, since
+/// 2.2.0.
+pub(crate) fn may_reload(reads_flag: bool) -> bool {
+    if observe::symbol(c"flb_reload").is_none() {
+        return false;
+    }
+    if KEPT.load(Ordering::Acquire) > 0 {
+        return RELOAD_ASKED.load(Ordering::Acquire);
+    }
+    !reads_flag || flag(c"flb_bin_restarting").is_some_and(|reload| reload == RELOADS)
 }
 
 impl Drop for Keeper {
@@ -114,16 +136,20 @@ pub(crate) fn close() -> bool {
 /// What the host's handlers leave for its main thread. Hosts without this end however often they
 /// are told to, or do everything in the handler.
 fn host_has_heard() -> bool {
-    /// `FLB_RELOAD_IN_PROGRESS`; negative once a reload has failed.
-    const RELOADS: libc::c_int = 1;
-    let value = |name| {
-        let at = observe::symbol(name)?.cast::<libc::c_int>();
-        // SAFETY: both are a sig_atomic_t of the executable in every release that has them.
-        Some(unsafe { at.read_volatile() })
-    };
-    value(c"flb_bin_restarting").is_some_and(|reload| {
-        reload == RELOADS || value(c"exit_signal").is_some_and(|signal| signal != 0)
+    flag(c"flb_bin_restarting").is_some_and(|reload| {
+        reload == RELOADS || flag(c"exit_signal").is_some_and(|signal| signal != 0)
     })
+}
+
+/// `FLB_RELOAD_IN_PROGRESS`; negative once a reload has failed.
+const RELOADS: libc::c_int = 1;
+
+/// What a handler of the host wrote for its main thread.
+fn flag(name: &CStr) -> Option<libc::c_int> {
+    let at = observe::symbol(name)?.cast::<libc::c_int>();
+    // SAFETY: both that are asked for are a sig_atomic_t of the executable in every release that
+    // has them.
+    Some(unsafe { at.read_volatile() })
 }
 
 /// Whoever puts a handler of SIGTERM in front of ours may have done so with the others.
@@ -260,6 +286,9 @@ extern "C" fn on_reinstall(signal: libc::c_int) {
     handle(|open| {
         if !open {
             return;
+        }
+        if signal == libc::SIGHUP {
+            RELOAD_ASKED.store(true, Ordering::Release);
         }
         pass_on(&REINSTALLING, signal);
         if KEPT.load(Ordering::Acquire) > 0 {

@@ -208,6 +208,9 @@ pub struct Generation {
     /// A killed host reads the chunks in its files again. 2.1.0 to 2.1.2 take their own header of
     /// records for damage.
     pub keeps_chunks: bool,
+    /// The host says in `flb_bin_restarting` that it is reloading; before 2.2.0 its handler of SIGHUP
+    /// does it all.
+    pub reload_is_flagged: bool,
     /// The host takes `threaded` from any input's options; before, it is ours to accept.
     pub threaded_inputs: bool,
     /// The input instance holds a mutex (larger on aarch64 with glibc) and, where the host is
@@ -408,6 +411,7 @@ const V1_9_0: Generation = Generation {
     filter_instance: FILTER_1_9,
     output_instance: output_1_9(),
     keeps_chunks: true,
+    reload_is_flagged: false,
     threaded_inputs: false,
     input_has_mutex: false,
 };
@@ -494,6 +498,7 @@ const V2_2_0: Generation = Generation {
     absent: &[c"flb_log_event_decoder_get_record_type"],
     filter: FilterLayout::V2_2_0,
     output_instance: output_2_1(320, &[448, 456]),
+    reload_is_flagged: true,
     ..V2_1_4
 };
 

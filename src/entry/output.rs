@@ -4,12 +4,13 @@ use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void, CString};
 use std::mem::offset_of;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use flb_sidecar_sdk::metrics::Metrics;
 use flb_sidecar_sdk::{
-    ConfigError, EngineHost, FlushCounts, InputInfo, Output, OutputInfo, Pending, RetryLimit,
+    ConfigError, EngineHost, FlushCounts, InputInfo, Output, OutputInfo, Pending,
+    ProcessEnd, RetryLimit,
 };
 
 use super::{lock, OurName, Timer, INIT_FAILED, INIT_OK};
@@ -25,7 +26,8 @@ use crate::host::{self, Section};
 use crate::instance::Core;
 use crate::link::Remote;
 use crate::metrics;
-use crate::signals::Keeper;
+use crate::process_end::End;
+use crate::signals::{self, Keeper};
 use crate::wake::EngineThread;
 
 /// An output of this library: its type, and where its name was registered.
@@ -421,6 +423,14 @@ impl EngineHost for Handle<'_> {
         };
         // SAFETY: the engine's own config; both texts are only read.
         unsafe { set(self.core.config, c"grace".as_ptr(), seconds.as_ptr()) };
+    }
+
+    fn process_end(&self) -> Option<Arc<dyn ProcessEnd>> {
+        Some(Arc::new(End(self.core.log.clone())))
+    }
+
+    fn may_reload(&self) -> bool {
+        signals::may_reload(self.core.host.generation.reload_is_flagged)
     }
 
     fn outputs(&self) -> Vec<OutputInfo> {

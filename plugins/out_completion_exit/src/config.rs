@@ -119,6 +119,15 @@ impl Config {
         Ok(config)
     }
 
+    /// The exit status of a drain, from the number that came with the trigger.
+    pub(crate) fn status(&self, code: Option<u8>, loss: bool) -> i32 {
+        i32::from(match (self.loss_exit_code, self.exit_code) {
+            (Some(status), _) if loss => status,
+            (_, ExitCode::Fixed(status)) => status,
+            (_, ExitCode::Trigger) => code.unwrap_or(0),
+        })
+    }
+
     /// Something besides SIGTERM can end the host.
     pub(crate) fn has_trigger(&self) -> bool {
         self.flags.is_some()

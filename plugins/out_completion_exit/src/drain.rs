@@ -231,6 +231,15 @@ impl Machine {
         actions
     }
 
+    /// How the drain ends if the engine says nothing more.
+    pub(crate) fn at_deadline(&self, facts: &Facts<'_>) -> End {
+        End {
+            cause: Cause::Deadline,
+            left: Left::of(facts),
+            took: self.deadline.saturating_sub(self.began),
+        }
+    }
+
     fn end(&mut self, now: Duration, cause: Cause, left: Left) -> End {
         self.phase = Phase::Ended;
         End {

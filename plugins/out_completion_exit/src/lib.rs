@@ -4,6 +4,7 @@
 //! - `trigger` knows what may start the drain and whether enough of that has happened,
 //! - `drain` decides at each tick what to do next, without clock or I/O,
 //! - `stop` sees to it that a host that stops by itself comes to an end,
+//! - `guard` sees to it that the process ends, whatever the host waits for,
 //! - `report` says what came of it, `files` writes that down,
 //! - this file connects them with the engine.
 #![forbid(unsafe_code)]
@@ -11,6 +12,7 @@
 mod config;
 mod drain;
 mod files;
+mod guard;
 mod options;
 mod report;
 mod stop;
@@ -26,9 +28,10 @@ use flb_sidecar_sdk::{
     ConfigError, EngineHost, Output, OutputInfo, PluginInfo, RetryLimit, Settings,
 };
 
-use config::{Config, ExitCode};
+use config::{Config, Mode};
 use drain::{Action, Cause, End, Facts, Machine, Phase};
 use files::Files;
+use guard::{Alarm, Guard, Setup, Will};
 use options::OPTIONS;
 use report::Report;
 use stop::Stop;
@@ -46,6 +49,8 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const REPORT_WAIT: Duration = Duration::from_millis(250);
 /// What the host may still wait after a deadline.
 const LAST_GRACE: Duration = Duration::from_secs(1);
+/// How often what is to be reported is kept ready, should the engine hang.
+const WILL_EVERY: Duration = Duration::from_millis(500);
 /// How often silence is measured.
 const IDLE_EVERY: Duration = Duration::from_millis(250);
 /// How often a writer that was found is looked for again.
@@ -95,6 +100,8 @@ pub struct CompletionExit {
     leaving: Option<Leaving>,
     /// The host stops by itself.
     stop: Stop,
+    /// It does so without a trigger of ours.
+    stopping: bool,
     triggers: Triggers,
     machine: Machine,
     began: Duration,
@@ -106,6 +113,8 @@ pub struct CompletionExit {
     watch: Option<Watch>,
     pod_status: Option<PodStatus>,
     files: Option<Files>,
+    guard: Option<Guard>,
+    next_will: Duration,
 }
 
 impl Output for CompletionExit {
@@ -128,32 +137,47 @@ impl Output for CompletionExit {
         }
         let no_thread =
             |error: std::io::Error| ConfigError::other(format!("cannot start a thread: {error}"));
-        let watched = config.flags.is_some() || config.processes.is_some();
-        let watch = if watched || config.idle_time.is_some() {
-            Some(Watch::start(config.flags.clone(), config.processes.clone()).map_err(no_thread)?)
-        } else {
-            None
-        };
-        let pod_status = match config.pod.clone() {
-            Some(pod) => Some(PodStatus::start(pod).map_err(no_thread)?),
-            None => None,
-        };
         let files = if config.report_file.is_some() || config.ready_file.is_some() {
             Some(Files::start().map_err(no_thread)?)
         } else {
             None
         };
+        let start = Instant::now();
+        let guard = match host.process_end() {
+            Some(end) => {
+                let setup = guard_setup(&config, start, sigterm, files.as_ref());
+                Some(Guard::start(setup, end).map_err(no_thread)?)
+            }
+            None => None,
+        };
+        // Where every kind must have fired, one that has is not the end.
+        let alarm = match (&guard, config.trigger_mode) {
+            (Some(guard), Mode::Any) => guard.alarm(),
+            _ => Alarm::silent(),
+        };
+        let watched = config.flags.is_some() || config.processes.is_some();
+        let watch = if watched || config.idle_time.is_some() {
+            let (flags, processes) = (config.flags.clone(), config.processes.clone());
+            Some(Watch::start(flags, processes, alarm.clone()).map_err(no_thread)?)
+        } else {
+            None
+        };
+        let pod_status = match config.pod.clone() {
+            Some(pod) => Some(PodStatus::start(pod, alarm).map_err(no_thread)?),
+            None => None,
+        };
         let plugin = CompletionExit {
             triggers: Triggers::new(&config),
             machine: Machine::new(config.quiet_time),
             config,
-            start: Instant::now(),
+            start,
             started: false,
             ready: false,
             sigterm,
             terminated: None,
             leaving: None,
             stop: Stop::default(),
+            stopping: false,
             began: Duration::ZERO,
             idle: Idle::default(),
             next_idle: Duration::ZERO,
@@ -162,6 +186,8 @@ impl Output for CompletionExit {
             watch,
             pod_status,
             files,
+            guard,
+            next_will: Duration::ZERO,
         };
         // A run that was killed may have left it behind.
         plugin.not_ready();
@@ -202,8 +228,10 @@ impl CompletionExit {
             if !host.is_stopping() {
                 self.begin_if_due(now);
             } else if let Some(left) = self.time_left(now) {
-                self.stop.end_by(now + left);
+                self.stop_by(now + left, host);
                 self.stop.look(now, host);
+            } else if !host.may_reload() {
+                self.guard_against_hang(now);
             }
         }
         if self.machine.phase() == Phase::Draining {
@@ -287,7 +315,10 @@ impl CompletionExit {
                 report::seconds(terminated.drain_at - now)
             ),
             Phase::Waiting => {}
-            Phase::Ended => self.stop.end_by(terminated.end_at),
+            Phase::Ended => {
+                self.stop.end_by(terminated.end_at);
+                self.guard_end_by(terminated.end_at);
+            }
         }
     }
 
@@ -322,6 +353,47 @@ impl CompletionExit {
         }
         self.began = now;
         self.machine.begin(now, deadline);
+        self.guard_end_by(self.machine.deadline());
+    }
+
+    fn guard_end_by(&self, deadline: Duration) {
+        if let Some(guard) = &self.guard {
+            guard.end_by(deadline);
+        }
+    }
+
+    /// The host stops by itself, and must have done so at `by`.
+    fn stop_by(&mut self, by: Duration, host: &dyn EngineHost) {
+        self.guard_end_by(by);
+        if !self.stop.is_due() && host.may_reload() {
+            if let Some(guard) = &self.guard {
+                guard.reloading();
+            }
+        }
+        self.stop.end_by(by);
+    }
+
+    /// The host stops without any trigger of ours, and may hang as well.
+    fn guard_against_hang(&mut self, now: Duration) {
+        if !self.stopping {
+            self.stopping = true;
+            self.guard_end_by(now + self.config.deadline.unwrap_or(SIGTERM_DEADLINE));
+        }
+    }
+
+    /// Keeps ready what is to be reported, should the engine hang before it decides.
+    fn make_will(&mut self, now: Duration, end: End, host: &dyn EngineHost) {
+        let Some(guard) = self.guard.as_ref().filter(|_| now >= self.next_will) else {
+            return;
+        };
+        self.next_will = now + WILL_EVERY;
+        let mut report = self.report(end, host);
+        let status = self.config.status(report.code, report.has_loss());
+        report.status = Some(status);
+        guard.will(Will {
+            status,
+            report: Some(report.json().into_bytes()),
+        });
     }
 
     fn look_for_news(&mut self, now: Duration) {
@@ -412,38 +484,42 @@ impl CompletionExit {
 
     fn drain(&mut self, now: Duration, host: &mut dyn EngineHost) {
         let inputs = host.inputs();
-        let actions = self.machine.step(&Facts {
+        let facts = Facts {
             now,
             inputs: &inputs,
             tasks: host.running_tasks(),
             storage: host.storage_chunks(),
             stopping: host.is_stopping(),
-        });
+        };
+        let actions = self.machine.step(&facts);
         for action in actions {
             match action {
                 Action::RequestDrain(time) => host.request_drain(time),
                 Action::Flush => host.flush(),
                 Action::Exit(end) => self.leave(now, end, host),
                 Action::Report(end) => {
-                    self.stop.end_by(self.machine.deadline());
+                    self.stop_by(self.machine.deadline(), host);
                     self.say(&self.report(end, host));
                 }
             }
+        }
+        if self.machine.phase() == Phase::Draining {
+            self.make_will(now, self.machine.at_deadline(&facts), host);
         }
     }
 
     /// Says how it went, then ends the engine once the report is written.
     fn leave(&mut self, now: Duration, end: End, host: &mut dyn EngineHost) {
         let mut report = self.report(end, host);
-        let status = match (self.config.loss_exit_code, self.config.exit_code) {
-            (Some(status), _) if report.has_loss() => status,
-            (_, ExitCode::Fixed(status)) => status,
-            (_, ExitCode::Trigger) => report.code.unwrap_or(0),
-        };
-        report.status = Some(i32::from(status));
+        let status = self.config.status(report.code, report.has_loss());
+        report.status = Some(status);
         self.say(&report);
+        if let Some(guard) = &self.guard {
+            let report = None;
+            guard.will(Will { status, report });
+        }
         self.leaving = Some(Leaving {
-            status: i32::from(status),
+            status,
             expired: end.cause == Cause::Deadline,
             at_latest: now + REPORT_WAIT,
             told: false,
@@ -462,13 +538,17 @@ impl CompletionExit {
             return;
         };
         if host.is_stopping() {
-            self.stop.end_by(self.machine.deadline());
+            self.stop_by(self.machine.deadline(), host);
             return;
         }
         if leaving.expired {
             host.limit_grace(LAST_GRACE);
         }
-        if !host.exit(leaving.status) {
+        if host.exit(leaving.status) {
+            if let Some(guard) = &self.guard {
+                guard.decided(now, leaving.status, !leaving.expired);
+            }
+        } else {
             if !leaving.told {
                 tracing::info!("the host is about to stop or to reload: that comes first");
             }
@@ -493,6 +573,25 @@ impl CompletionExit {
         if let (Some(files), Some(path)) = (&self.files, &self.config.report_file) {
             files.write("report_file", path, report.json().into_bytes());
         }
+    }
+}
+
+fn guard_setup(
+    config: &Config,
+    start: Instant,
+    sigterm: bool,
+    files: Option<&Files>,
+) -> Setup {
+    let report = files.zip(config.report_file.as_ref());
+    Setup {
+        start,
+        after_trigger: config.deadline.unwrap_or(DEADLINE),
+        after_sigterm: sigterm.then(|| config.deadline.unwrap_or(SIGTERM_DEADLINE)),
+        report: report.map(|(files, path)| (files.scribe(), path.clone())),
+        will: Will {
+            status: config.status(None, true),
+            report: Some(report::of_a_hang(config.status(None, true)).into_bytes()),
+        },
     }
 }
 

@@ -32,6 +32,18 @@ pub(crate) struct Report {
     pub(crate) files: Vec<(String, String)>,
 }
 
+/// The report of an engine that hung before it could tell anything.
+pub(crate) fn of_a_hang(status: i32) -> String {
+    json!({
+        "trigger": null,
+        "reason": "the host hung: it did not notice the trigger by the deadline",
+        "status": status,
+        "complete": false,
+        "ended_by": "deadline",
+    })
+    .to_string()
+}
+
 /// Records that outputs gave up; `None`: the host does not tell.
 pub(crate) fn dropped(outputs: &[OutputInfo]) -> Option<u64> {
     sum(destinations(outputs).map(|output| output.dropped_records))

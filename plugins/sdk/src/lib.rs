@@ -24,6 +24,6 @@ pub mod worker;
 pub use options::{ConfigError, Kind, OptionSpec, Settings};
 pub use plugin::{
     Chunk, EngineHost, Filter, FilterHost, FlushCounts, Input, InputHost, InputInfo, Multiline,
-    Output, OutputInfo, ParsedTime, Parser, Parsers, Pending, PluginInfo, Refused, RetryLimit,
-    StockPosition, Verdict, Wake,
+    Output, OutputInfo, ParsedTime, Parser, Parsers, Pending, PluginInfo, ProcessEnd, Refused,
+    RetryLimit, StockPosition, Verdict, Wake,
 };

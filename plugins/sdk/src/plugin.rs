@@ -379,6 +379,16 @@ pub enum RetryLimit {
     Unlimited,
 }
 
+/// Ends the process whatever the host does. For any thread, also after the instance is gone.
+pub trait ProcessEnd: Send + Sync {
+    /// How long ago the first SIGTERM came that was kept from the host.
+    fn terminated(&self) -> Option<Duration>;
+
+    /// Writes the instance's log lines that wait, then ends the process with `status`. Nothing of
+    /// the host or of ours is cleaned up. Never waits for anything.
+    fn end(&self, status: i32);
+}
+
 /// What an output may ask of the engine. Valid during one callback only.
 pub trait EngineHost {
     /// Every input of the engine, ours and others.
@@ -412,6 +422,16 @@ pub trait EngineHost {
     /// Bounds the time that the host itself waits for deliveries once it ends (its `Grace`),
     /// where the host has such a limit and it is longer. For an exit at a deadline.
     fn limit_grace(&mut self, _limit: Duration) {}
+
+    /// For a thread that sees to it that the process ends; `None`: not possible here.
+    fn process_end(&self) -> Option<Arc<dyn ProcessEnd>> {
+        None
+    }
+
+    /// The engine may be stopping for a hot reload, so that the process lives on.
+    fn may_reload(&self) -> bool {
+        false
+    }
 
     /// Every output of the engine, ours and others; empty: this host does not tell.
     fn outputs(&self) -> Vec<OutputInfo> {

@@ -13,6 +13,7 @@ use kube_client::{jitter, Client, Failure, Interrupt, Pace};
 use serde_json::Value;
 
 use crate::config::PodConfig;
+use crate::guard::Alarm;
 use crate::trigger::{Fired, Trigger};
 use crate::worker::Worker;
 
@@ -39,14 +40,14 @@ impl PodStatus {
     ///
     /// # Errors
     /// When the system has no thread left.
-    pub(crate) fn start(config: PodConfig) -> io::Result<Self> {
+    pub(crate) fn start(config: PodConfig, alarm: Alarm) -> io::Result<Self> {
         let fired = Arc::new(Mutex::new(None));
         let client = Client::new(&config.client);
         let interrupt = client.interrupt();
         let (stop, stopped) = channel();
         let thread = Worker::start("flb-sc-pod", {
             let fired = fired.clone();
-            move || run(&config, client, &stopped, &fired)
+            move || run(&config, client, &stopped, &fired, &alarm)
         })?;
         Ok(PodStatus {
             fired,
@@ -80,6 +81,7 @@ fn run(
     mut client: Client,
     stopped: &Receiver<()>,
     fired: &Mutex<Option<Fired>>,
+    alarm: &Alarm,
 ) {
     let mut pace = Pace::new(config.interval, Instant::now()).at_most(LONGEST_WAIT);
     // Sidecars of many pods that start together do not call together.
@@ -99,6 +101,7 @@ fn run(
                 pace.done(now, config.interval);
                 match verdict {
                     Verdict::Done(done) => {
+                        alarm.fired();
                         *fired.lock().unwrap_or_else(PoisonError::into_inner) = Some(done);
                         return;
                     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::guard::Alarm;
 use kube_client::testing::{Act, Authority, Server};
 use kube_client::ClientOptions;
 use serde_json::json;
@@ -151,7 +152,7 @@ fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 #[test]
 fn it_asks_until_the_container_has_terminated() {
     let f = fixture();
-    let status = PodStatus::start(f.config.clone()).unwrap();
+    let status = PodStatus::start(f.config.clone(), Alarm::silent()).unwrap();
     wait_for("some calls", || (f.server.calls() >= 3).then_some(()));
     assert_eq!(status.news(), None);
     f.server.set_body(&pod("Never", &[("main", ended(7))]));
@@ -185,7 +186,7 @@ fn failures_are_overcome() {
         let f = fixture();
         f.server.act(std::slice::from_ref(&act));
         f.server.set_body(&pod("Never", &[("main", ended(0))]));
-        let status = PodStatus::start(f.config.clone()).unwrap();
+        let status = PodStatus::start(f.config.clone(), Alarm::silent()).unwrap();
         let fired = wait_for("the trigger", || status.news());
         assert_eq!(fired.code, Some(0), "{act:?}");
         assert_eq!(f.server.calls(), 2, "{act:?}");
@@ -200,7 +201,7 @@ fn an_unknown_server_gets_no_token_and_ends_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let other = Authority::new(folder.path());
     f.server.shared.lock().unwrap().tls = other.server_config();
-    let status = PodStatus::start(f.config.clone()).unwrap();
+    let status = PodStatus::start(f.config.clone(), Alarm::silent()).unwrap();
     assert!(status.news().is_none());
     assert_eq!(f.server.calls(), 0);
     // With that authority's certificate it is the server.
@@ -213,7 +214,7 @@ fn a_call_that_hangs_does_not_hold_up_the_end() {
     let mut f = fixture();
     f.config.client.timeout = Duration::from_secs(60);
     f.server.act(&[Act::Hang]);
-    let status = PodStatus::start(f.config.clone()).unwrap();
+    let status = PodStatus::start(f.config.clone(), Alarm::silent()).unwrap();
     wait_for("the call", || (f.server.calls() == 1).then_some(()));
     let start = Instant::now();
     drop(status);

@@ -21,6 +21,7 @@ use super::flag::{Flags, Look};
 use super::process::Processes;
 use super::writers::{self, Writers};
 use crate::config::{FlagConfig, ProcessConfig};
+use crate::guard::Alarm;
 use crate::trigger::Fired;
 use crate::worker::Worker;
 
@@ -61,6 +62,7 @@ impl Watch {
     pub(crate) fn start(
         flags: Option<FlagConfig>,
         processes: Option<ProcessConfig>,
+        alarm: Alarm,
     ) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
@@ -72,7 +74,7 @@ impl Watch {
                 let processes = processes
                     .as_ref()
                     .map(|config| Processes::new(config, Path::new(PROC), own, Instant::now()));
-                run(flags, processes, &shared, &wake);
+                run(flags, processes, &shared, &wake, &alarm);
             }
         })?;
         Ok(Watch {
@@ -127,6 +129,7 @@ fn run(
     mut processes: Option<Processes>,
     shared: &Shared,
     wake: &OwnedFd,
+    alarm: &Alarm,
 ) {
     let inotify = flags.as_ref().and_then(|_| {
         inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)
@@ -149,14 +152,14 @@ fn run(
                 Look::Nothing => {}
                 Look::Again(soon) => pause = pause.min(soon),
                 Look::Found(fired) => {
-                    tell(shared, fired);
+                    tell(shared, alarm, fired);
                     flags = None;
                 }
             }
         }
         if let Some(wanted) = &mut processes {
             if let Some(fired) = wanted.look(now) {
-                tell(shared, fired);
+                tell(shared, alarm, fired);
                 processes = None;
             } else if let Some(soon) = wanted.next_look(now) {
                 pause = pause.min(soon);
@@ -178,7 +181,8 @@ fn run(
     }
 }
 
-fn tell(shared: &Shared, fired: Fired) {
+fn tell(shared: &Shared, alarm: &Alarm, fired: Fired) {
+    alarm.fired();
     lock(&shared.fired).push(fired);
     shared.ready.store(true, Ordering::Release);
 }

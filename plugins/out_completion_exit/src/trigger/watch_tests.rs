@@ -17,7 +17,7 @@ fn flag(path: &Path) -> FlagConfig {
 }
 
 fn start(path: &Path) -> Watch {
-    Watch::start(Some(flag(path)), None).unwrap()
+    Watch::start(Some(flag(path)), None, Alarm::silent()).unwrap()
 }
 
 fn news_within(watch: &Watch, limit: Duration) -> Option<News> {
@@ -108,7 +108,7 @@ fn a_process_fires_when_it_ends_and_not_before() {
         start_timeout: None,
         gone_time: Duration::ZERO,
     };
-    let watch = Watch::start(None, Some(config)).unwrap();
+    let watch = Watch::start(None, Some(config), Alarm::silent()).unwrap();
     // Runs until its input closes, which is when this test says so.
     let mut main = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
     fs::write(&pid_file, format!("{}\n", main.id())).unwrap();
@@ -121,7 +121,7 @@ fn a_process_fires_when_it_ends_and_not_before() {
 
 #[test]
 fn the_question_for_writers_is_answered() {
-    let watch = Watch::start(None, None).unwrap();
+    let watch = Watch::start(None, None, Alarm::silent()).unwrap();
     watch.ask_for_writers(Vec::new());
     let writers = news_within(&watch, LONG).unwrap().writers.unwrap();
     assert_eq!(writers.found, None);

@@ -1,0 +1,289 @@
+//! Guarantees that the process ends, whatever the host waits for.
+//!
+//! A host that ends joins the workers of its outputs and waits for their connections, for ever if
+//! a destination is silent. So a thread of its own counts down beside it, with the monotonic clock:
+//! once there is an end to come, the process is gone shortly after the deadline, with the status
+//! that was decided, or else with the one for a loss. What the countdown does is a pure function
+//! ([`Countdown`]); the thread outlives the instance, because the host may hang behind our exit.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use flb_sidecar_sdk::ProcessEnd;
+
+use crate::files::Scribe;
+
+/// How long after the deadline the host may still end by itself.
+const MERCY: Duration = Duration::from_millis(600);
+/// How long the process may take to end once everything is delivered.
+const END_WITHIN: Duration = Duration::from_secs(5);
+/// What a reload may take behind the deadline, until new instances say that the host lives.
+const RELOAD: Duration = Duration::from_secs(4);
+/// How long the report may take then; a file system may hang.
+const LAST_WORDS: Duration = Duration::from_millis(250);
+/// Time between two looks at whether it is written.
+const LOOK: Duration = Duration::from_millis(5);
+/// How often SIGTERM is looked for, since an engine that hangs does not tell of it.
+const LISTEN: Duration = Duration::from_millis(500);
+/// No status was decided.
+const UNDECIDED: i32 = -1;
+
+/// The status that the first instance ended the engine with.
+static DECIDED: AtomicI32 = AtomicI32::new(UNDECIDED);
+/// Guards whose instance is gone while they count down.
+static LEFT_BEHIND: Mutex<Vec<Arc<Shared>>> = Mutex::new(Vec::new());
+
+/// What is left to do for the process when its time is over.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Will {
+    pub(crate) status: i32,
+    /// A report that nobody has written yet.
+    pub(crate) report: Option<Vec<u8>>,
+}
+
+/// What the thread is to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Order {
+    /// Wait for this long at most.
+    Wait(Duration),
+    /// Have the report written.
+    Write,
+    /// End the process.
+    End,
+}
+
+/// The countdown. No clock and no I/O.
+#[derive(Debug, Default)]
+struct Countdown {
+    due: Option<Duration>,
+    /// The report is being written since.
+    writing: Option<Duration>,
+}
+
+impl Countdown {
+    /// The process is to be gone shortly after `deadline`. The earliest counts.
+    fn end_by(&mut self, deadline: Duration) {
+        let due = deadline.saturating_add(MERCY);
+        self.due = Some(self.due.map_or(due, |earlier| earlier.min(due)));
+    }
+
+    /// The host stops for a reload, which takes a moment after the deadline, too.
+    fn put_off(&mut self) {
+        self.due = self.due.map(|due| due.saturating_add(RELOAD));
+    }
+
+    /// All is delivered: what is left is the host's own end.
+    fn delivered(&mut self, now: Duration) {
+        self.end_by(now.saturating_add(END_WITHIN).saturating_sub(MERCY));
+    }
+
+    fn step(&mut self, now: Duration, written: bool) -> Order {
+        let Some(due) = self.due else {
+            return Order::Wait(LISTEN);
+        };
+        if now < due {
+            return Order::Wait(LISTEN.min(due - now));
+        }
+        match self.writing {
+            None => {
+                self.writing = Some(now);
+                Order::Write
+            }
+            Some(since) if written || now.saturating_sub(since) >= LAST_WORDS => Order::End,
+            Some(_) => Order::Wait(LOOK),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct State {
+    countdown: Countdown,
+    will: Will,
+    stop: bool,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    start: Instant,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut lock(&self.state));
+        self.changed.notify_all();
+    }
+}
+
+/// What a guard needs to know from the start.
+pub(crate) struct Setup {
+    /// The beginning of the plugin's time.
+    pub(crate) start: Instant,
+    /// Time from a trigger to the deadline, for triggers that the engine does not hear of.
+    pub(crate) after_trigger: Duration,
+    /// The same from SIGTERM; `None`: SIGTERM is the host's.
+    pub(crate) after_sigterm: Option<Duration>,
+    pub(crate) report: Option<(Scribe, PathBuf)>,
+    /// The will if the engine never says anything.
+    pub(crate) will: Will,
+}
+
+/// The running guard.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    shared: Arc<Shared>,
+    after_trigger: Duration,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A way to tell the guard of a trigger from another thread.
+#[derive(Clone, Debug)]
+pub(crate) struct Alarm(Option<(Arc<Shared>, Duration)>);
+
+impl Alarm {
+    /// Nobody listens.
+    pub(crate) fn silent() -> Self {
+        Alarm(None)
+    }
+
+    /// A trigger that starts the drain by itself has fired.
+    pub(crate) fn fired(&self) {
+        if let Some((shared, after)) = &self.0 {
+            let end = shared.start.elapsed().saturating_add(*after);
+            shared.change(|state| state.countdown.end_by(end));
+        }
+    }
+}
+
+impl Guard {
+    /// Starts the thread. The host lives, so guards of an engine before this one are called off.
+    ///
+    /// # Errors
+    /// When the system has no thread left.
+    pub(crate) fn start(setup: Setup, end: Arc<dyn ProcessEnd>) -> io::Result<Self> {
+        for guard in std::mem::take(&mut *lock(&LEFT_BEHIND)) {
+            guard.change(|state| state.stop = true);
+            DECIDED.store(UNDECIDED, Ordering::Release);
+        }
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                will: setup.will.clone(),
+                ..State::default()
+            }),
+            changed: Condvar::new(),
+            start: setup.start,
+        });
+        let after_trigger = setup.after_trigger;
+        let thread = flb_sidecar_sdk::worker::spawn("flb-sc-guard", {
+            let shared = shared.clone();
+            move || watch(&shared, &setup, &*end)
+        })?;
+        Ok(Guard {
+            shared,
+            after_trigger,
+            thread: Some(thread),
+        })
+    }
+
+    /// For threads that see triggers.
+    pub(crate) fn alarm(&self) -> Alarm {
+        Alarm(Some((self.shared.clone(), self.after_trigger)))
+    }
+
+    /// The process is to be gone shortly after `deadline`.
+    pub(crate) fn end_by(&self, deadline: Duration) {
+        self.shared.change(|state| state.countdown.end_by(deadline));
+    }
+
+    /// The host stops for a reload.
+    pub(crate) fn reloading(&self) {
+        self.shared.change(|state| state.countdown.put_off());
+    }
+
+    /// What is to be done if the engine says nothing more.
+    pub(crate) fn will(&self, will: Will) {
+        self.shared.change(|state| state.will = will);
+    }
+
+    /// The engine was told to end with `status`.
+    pub(crate) fn decided(&self, now: Duration, status: i32, delivered: bool) {
+        // Another instance may have been first: its status is the process's.
+        let _ =
+            DECIDED.compare_exchange(UNDECIDED, status, Ordering::AcqRel, Ordering::Acquire);
+        if delivered {
+            self.shared.change(|state| state.countdown.delivered(now));
+        }
+    }
+}
+
+impl Drop for Guard {
+    /// An idle guard ends here; one that counts down goes on, until the process is gone or a new
+    /// instance says that the host lives.
+    fn drop(&mut self) {
+        if lock(&self.shared.state).countdown.due.is_some() {
+            lock(&LEFT_BEHIND).push(self.shared.clone());
+            return;
+        }
+        self.shared.change(|state| state.stop = true);
+        if let Some(thread) = self.thread.take() {
+            // A panic of it was logged by the hook.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn watch(shared: &Shared, setup: &Setup, end: &dyn ProcessEnd) {
+    let mut state = lock(&shared.state);
+    while !state.stop {
+        let now = shared.start.elapsed();
+        if let (Some(after), Some(ago)) = (setup.after_sigterm, end.terminated()) {
+            let deadline = now.saturating_add(after.saturating_sub(ago));
+            state.countdown.end_by(deadline);
+        }
+        let written = setup.report.as_ref().is_none_or(|(files, _)| files.synced());
+        match state.countdown.step(now, written) {
+            Order::Wait(time) => {
+                let waited = shared.changed.wait_timeout(state, time);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            }
+            Order::Write => {
+                let report = state.will.report.take();
+                if let (Some((files, path)), Some(report)) = (&setup.report, report) {
+                    files.write("report_file", path, report);
+                }
+            }
+            Order::End => {
+                let decided = DECIDED.load(Ordering::Acquire);
+                let status = if decided == UNDECIDED {
+                    state.will.status
+                } else {
+                    decided
+                };
+                tracing::warn!(
+                    "the host has not ended by itself: the process ends now with status {status}"
+                );
+                end.end(status);
+                return;
+            }
+        }
+    }
+}
+
+/// A panic of the other thread leaves what is inside whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+#[path = "guard_tests.rs"]
+mod tests;
