@@ -19,8 +19,6 @@ use crate::files::Scribe;
 
 /// How long after the deadline the host may still end by itself.
 const MERCY: Duration = Duration::from_millis(600);
-/// How long the process may take to end once everything is delivered.
-const END_WITHIN: Duration = Duration::from_secs(5);
 /// What a reload may take behind the deadline, until new instances say that the host lives.
 const RELOAD: Duration = Duration::from_secs(4);
 /// How long the report may take then; a file system may hang.
@@ -74,11 +72,6 @@ impl Countdown {
     /// The host stops for a reload, which takes a moment after the deadline, too.
     fn put_off(&mut self) {
         self.due = self.due.map(|due| due.saturating_add(RELOAD));
-    }
-
-    /// All is delivered: what is left is the host's own end.
-    fn delivered(&mut self, now: Duration) {
-        self.end_by(now.saturating_add(END_WITHIN).saturating_sub(MERCY));
     }
 
     fn step(&mut self, now: Duration, written: bool) -> Order {
@@ -216,13 +209,11 @@ impl Guard {
     }
 
     /// The engine was told to end with `status`.
-    pub(crate) fn decided(&self, now: Duration, status: i32, delivered: bool) {
+    ///
+    /// It gets all of the time to the deadline for that: some outputs (kafka) deliver in their exit.
+    pub(crate) fn decided(status: i32) {
         // Another instance may have been first: its status is the process's.
-        let _ =
-            DECIDED.compare_exchange(UNDECIDED, status, Ordering::AcqRel, Ordering::Acquire);
-        if delivered {
-            self.shared.change(|state| state.countdown.delivered(now));
-        }
+        let _ = DECIDED.compare_exchange(UNDECIDED, status, Ordering::AcqRel, Ordering::Acquire);
     }
 }
 

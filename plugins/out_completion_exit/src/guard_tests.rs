@@ -39,22 +39,17 @@ fn nothing_ends_a_process_that_nobody_wants_to_end() {
 }
 
 proptest! {
-    /// Triggers, decisions and a reload in any order and at any time: the process is gone within a
+    /// Triggers and a reload in any order and at any time: the process is gone within a
     /// second of the earliest deadline (a reload gets its extra time), the report was asked for
-    /// once before, and it never goes before that deadline unless everything was delivered.
+    /// once before, and it never goes before that deadline.
     #[test]
     fn the_process_is_gone_within_a_second_of_the_deadline(
         deadlines in prop::collection::vec((0u64..40_000, 0u64..40_000), 1..4),
-        delivered in prop::option::of(0u64..30_000),
         reload in any::<bool>(),
         writing in prop::option::of(0u64..1_000),
     ) {
-        let mut events: Vec<(u64, Option<u64>)> =
-            deadlines.iter().map(|(at, after)| (*at, Some(at + after))).collect();
-        let first = deadlines.iter().map(|(at, _)| *at).min().unwrap();
-        if let Some(after) = delivered {
-            events.push((first + after, None));
-        }
+        let mut events: Vec<(u64, u64)> =
+            deadlines.iter().map(|(at, after)| (*at, at + after)).collect();
         events.sort_unstable();
         let mut countdown = Countdown::default();
         let mut now = Duration::ZERO;
@@ -71,17 +66,9 @@ proptest! {
                 break;
             }
             now = at;
-            match deadline {
-                Some(deadline) => {
-                    let deadline = MS * deadline as u32;
-                    best = best.min(deadline);
-                    countdown.end_by(deadline);
-                }
-                None => {
-                    best = best.min(at + END_WITHIN - MERCY);
-                    countdown.delivered(at);
-                }
-            }
+            let deadline = MS * deadline as u32;
+            best = best.min(deadline);
+            countdown.end_by(deadline);
         }
         let mut extra = Duration::ZERO;
         if gone.is_none() {
@@ -169,7 +156,7 @@ fn the_threads_end_the_process_with_the_right_status() {
         status: 4,
         report: None,
     });
-    guard.decided(SECOND, 3, false);
+    Guard::decided(3);
     guard.end_by(SECOND);
     drop(guard);
     assert_eq!(process.status_at_end(), 3);

@@ -545,9 +545,7 @@ impl CompletionExit {
             host.limit_grace(LAST_GRACE);
         }
         if host.exit(leaving.status) {
-            if let Some(guard) = &self.guard {
-                guard.decided(now, leaving.status, !leaving.expired);
-            }
+            Guard::decided(leaving.status);
         } else {
             if !leaving.told {
                 tracing::info!("the host is about to stop or to reload: that comes first");

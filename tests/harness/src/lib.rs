@@ -23,6 +23,7 @@ pub mod short_job;
 pub mod sidecar;
 pub mod sink;
 pub mod site;
+pub mod stuck;
 pub mod upgrade;
 
 pub use case::Case;

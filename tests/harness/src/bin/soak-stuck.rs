@@ -1,0 +1,88 @@
+//! `make soak-stuck`: a Job for every way in which a destination may be stuck, every output, 0 to 2
+//! workers, every trigger, on every real host. Arguments: how many at once, and which part of them
+//! (1 of that many; all by default).
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, reason = "a soak talks")]
+
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use flb_sidecar_tests::host::{real_hosts, Host};
+use flb_sidecar_tests::side_by_side;
+use flb_sidecar_tests::stuck::{Play, Trigger, Way, OUTPUTS};
+
+const DEADLINE: Duration = Duration::from_secs(4);
+
+fn plays(hosts: &[Host]) -> Vec<(Host, Play)> {
+    let mut plays = Vec::new();
+    for host in hosts {
+        for way in Way::ALL {
+            for output in OUTPUTS {
+                for workers in 0..3 {
+                    for trigger in Trigger::ALL {
+                        let play = Play {
+                            way,
+                            output,
+                            workers,
+                            trigger,
+                            deadline: DEADLINE,
+                        };
+                        if play.is_possible() {
+                            plays.push((host.clone(), play));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    plays
+}
+
+fn main() -> ExitCode {
+    let number = |index| {
+        let text = std::env::args().nth(index);
+        text.and_then(|text| text.parse::<usize>().ok())
+    };
+    let at_once = number(1).unwrap_or(12);
+    let part = number(2).unwrap_or(1).max(1);
+    let hosts = real_hosts();
+    // Every so many of them, so that a part has some of everything.
+    let plays: Vec<_> = plays(&hosts).into_iter().step_by(part).collect();
+    let next = AtomicUsize::new(0);
+    let outcomes = Mutex::new(Vec::new());
+    side_by_side(0..at_once, |_| {
+        while let Some((host, play)) = plays.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let outcome = play.run(host);
+            let faults = outcome.faults(play);
+            if !faults.is_empty() {
+                println!("{host}: {play}: {}", faults.join(", "));
+            }
+            let late = outcome.took.map(|took| took.saturating_sub(DEADLINE));
+            outcomes
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push((host.version, late, faults.is_empty()));
+        }
+    });
+    let outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    println!("| host | Jobs | hung | wrong | latest behind the deadline |");
+    println!("|---|---|---|---|---|");
+    for host in &hosts {
+        let ours: Vec<_> = outcomes.iter().filter(|o| o.0 == host.version).collect();
+        let hung = ours.iter().filter(|o| o.1.is_none()).count();
+        let wrong = ours.iter().filter(|o| !o.2).count();
+        let latest = ours.iter().filter_map(|o| o.1).max().unwrap_or_default();
+        println!(
+            "| {host} | {} | {hung} | {wrong} | {:.2} s |",
+            ours.len(),
+            latest.as_secs_f64()
+        );
+    }
+    if outcomes.iter().all(|o| o.2) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
