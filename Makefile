@@ -124,7 +124,7 @@ SOAK_AT_ONCE ?= 8
 .PHONY: soak
 soak: build soak-tail ## short Jobs on every real host, the comparison with a shell loop, soak-tail, upgrades, a burst in little memory
 	$(CARGO) run --quiet -p flb-sidecar-tests --bin soak -- $(TARGET)/plugins $(SOAK_JOBS) $(SOAK_AT_ONCE)
-	$(MAKE) --no-print-directory soak-upgrade soak-memory
+	$(MAKE) --no-print-directory soak-upgrade soak-memory soak-stuck
 
 # How many upgrades of each kind, and in how many pods at a time. The older build is OLD_LIBRARY,
 # else made from the commit OLD; without history there is none.
@@ -144,6 +144,14 @@ soak-upgrade: build ## sidecars replaced in place under load, forth and back, ac
 .PHONY: soak-memory
 soak-memory: build ## conf/full in 64 MiB: a burst of 100 MB while the destination is down for 30 s
 	$(CARGO) run --quiet -p flb-sidecar-tests --bin soak-memory -- $(TARGET)/release/libflb_sidecar.so
+
+# How many Jobs at once, and which part of them (1 of that many).
+STUCK_AT_ONCE ?= 12
+STUCK_PART ?= 1
+.PHONY: soak-stuck
+soak-stuck: build ## a Job for every way in which a destination may be stuck, every output, on every real host
+	FLB_SIDECAR_LIBRARY=$(TARGET)/release/libflb_sidecar.so \
+	$(CARGO) run --quiet -p flb-sidecar-tests --bin soak-stuck -- $(STUCK_AT_ONCE) $(STUCK_PART)
 
 # How many random scripts, and the seed of the first; as many again on tmpfs, ext4 and overlayfs together.
 SOAK_SCRIPTS ?= 10000

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use flb_sidecar_sdk::metrics::Metrics;
 use flb_sidecar_sdk::{
-    ConfigError, EngineHost, FlushCounts, InputInfo, Output, OutputInfo, Pending,
-    ProcessEnd, RetryLimit,
+    ConfigError, EngineHost, FlushCounts, InputInfo, Output, OutputInfo, Pending, ProcessEnd,
+    RetryLimit,
 };
 
 use super::{lock, OurName, Timer, INIT_FAILED, INIT_OK};

@@ -241,7 +241,10 @@ fn watch(shared: &Shared, setup: &Setup, end: &dyn ProcessEnd) {
             let deadline = now.saturating_add(after.saturating_sub(ago));
             state.countdown.end_by(deadline);
         }
-        let written = setup.report.as_ref().is_none_or(|(files, _)| files.synced());
+        let written = setup
+            .report
+            .as_ref()
+            .is_none_or(|(files, _)| files.synced());
         match state.countdown.step(now, written) {
             Order::Wait(time) => {
                 let waited = shared.changed.wait_timeout(state, time);

@@ -119,7 +119,9 @@ impl Process {
 /// A plugin that started `ago`.
 fn setup(ago: Duration) -> Setup {
     Setup {
-        start: Instant::now().checked_sub(ago).expect("the machine is up for longer"),
+        start: Instant::now()
+            .checked_sub(ago)
+            .expect("the machine is up for longer"),
         after_trigger: SECOND * 30,
         after_sigterm: Some(SECOND * 25),
         report: None,

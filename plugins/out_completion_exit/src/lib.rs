@@ -574,12 +574,7 @@ impl CompletionExit {
     }
 }
 
-fn guard_setup(
-    config: &Config,
-    start: Instant,
-    sigterm: bool,
-    files: Option<&Files>,
-) -> Setup {
+fn guard_setup(config: &Config, start: Instant, sigterm: bool, files: Option<&Files>) -> Setup {
     let report = files.zip(config.report_file.as_ref());
     Setup {
         start,

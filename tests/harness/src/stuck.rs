@@ -197,7 +197,9 @@ fn be_stuck(way: Way, mut stream: TcpStream) {
         _ => {}
     }
     // Open until this process ends; there are few of them.
-    std::mem::forget(stream);
+    loop {
+        std::thread::park();
+    }
 }
 
 /// A name server's address at which everything is taken and nothing answered; `None`: not as root.
@@ -233,7 +235,11 @@ impl Play {
 
     fn pipeline(&self, host: &Host, port: u16) -> Pipeline {
         let mut pipeline = Pipeline::new(host);
-        let line = if self.way == Way::Full { MUCH / LINES } else { 20 };
+        let line = if self.way == Way::Full {
+            MUCH / LINES
+        } else {
+            20
+        };
         // Within the host's limits of a record.
         let lines = line.div_ceil(20_000) * LINES;
         let text: String = (0..lines)

@@ -66,7 +66,9 @@ fn main() -> ExitCode {
                 .push((host.version, late, faults.is_empty()));
         }
     });
-    let outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let outcomes = outcomes
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
     println!("| host | Jobs | hung | wrong | latest behind the deadline |");
     println!("|---|---|---|---|---|");
     for host in &hosts {
