@@ -300,7 +300,7 @@ fn every_kustomization_renders_to_restricted_pods_with_one_sidecar() {
             );
             // A plugin file must be there before the host starts.
             if let Some(first) = containers(pod, "initContainers").next() {
-                let installs = first["name"] == "logs-plugins";
+                let installs = first["name"] == "flb-sidecar-plugins";
                 assert!(installs || first["name"] == "logs", "{name}: {first}");
             }
             kinds.insert(document["kind"].to_string());
