@@ -7,6 +7,8 @@ SHELL := /bin/bash
 CARGO ?= cargo
 TARGET := $(CURDIR)/target
 PLUGINS := flb-in_sidecar_tail flb-filter_pii_redact flb-filter_kube_metadata flb-out_completion_exit
+# Programs for images without a shell.
+PROGRAMS := flb-sidecar-probe flb-sidecar-start
 PROBES := flb-in_probe flb-filter_probe flb-out_probe
 # Where images have the plugins.
 INSTALLED := /fluent-bit/plugins
@@ -60,10 +62,11 @@ dist: deps tools ## the released files in dist/, for glibc 2.17 and later; TARGE
 	@mkdir -p $(DIST)
 	install -m 755 $(TARGET)/dist/$(TRIPLE)/release/libflb_sidecar.so $(DIST)/libflb_sidecar.so
 	@$(call lists,$(DIST),$(PLUGINS),$(INSTALLED))
-	rustc --edition 2021 --target $(TARGET_ARCH)-unknown-linux-musl -C linker=rust-lld -C linker-flavor=ld.lld \
-		-C opt-level=z -C lto=fat -C panic=abort -C strip=symbols --remap-path-prefix=$(CURDIR)=/flb-sidecar \
-		-o $(DIST)/flb-sidecar-probe plugins/out_completion_exit/src/bin/flb-sidecar-probe.rs
-	cd $(DIST) && sha256sum *.so flb-sidecar-probe plugins.conf plugins.yaml > SHA256SUMS && cat SHA256SUMS
+	for program in $(PROGRAMS); do \
+		rustc --edition 2021 --target $(TARGET_ARCH)-unknown-linux-musl -C linker=rust-lld -C linker-flavor=ld.lld \
+			-C opt-level=z -C lto=fat -C panic=abort -C strip=symbols --remap-path-prefix=$(CURDIR)=/flb-sidecar \
+			-o $(DIST)/$$program plugins/out_completion_exit/src/bin/$$program.rs; done
+	cd $(DIST) && sha256sum *.so $(PROGRAMS) plugins.conf plugins.yaml > SHA256SUMS && cat SHA256SUMS
 
 .PHONY: dist-check
 dist-check: dist dist-panics ## a build in another folder has the same bytes; no panic reaches a host

@@ -16,6 +16,7 @@ pub mod job;
 pub mod memory;
 pub mod pipeline;
 pub mod pod_api;
+pub mod pods;
 pub mod port;
 pub mod process;
 pub mod random;

@@ -163,6 +163,23 @@ fn job() {
 }
 
 #[test]
+fn default() {
+    for (host, file) in hosts("conf/default") {
+        say(&format!("conf/default/{file} on {host}"));
+        let sidecar = Sidecar::new(&host, "default", file, &[]);
+        sidecar.check();
+        let running = sidecar.start();
+        // Written right before the end; there is no flag, and nothing else to wait for.
+        sidecar.write("app.log", lines(0..9, MAIL));
+        let ended = sidecar.stop(running);
+        ended.check(
+            "nine lines",
+            texts(&ended.records()) == lines(0..9, REDACTED),
+        );
+    }
+}
+
+#[test]
 fn nginx() {
     for (host, file) in hosts("conf/nginx") {
         say(&format!("conf/nginx/{file} on {host}"));
@@ -514,6 +531,67 @@ fn migration_from_the_shell_loop() {
         ended.check_status(0);
         assert_eq!(texts(&ended.records()), ["one", "two"]);
     });
+}
+
+/// Names of the environment in `${}`.
+fn variables(text: &str) -> impl Iterator<Item = &str> {
+    text.split("${")
+        .skip(1)
+        .filter_map(|rest| rest.split('}').next())
+}
+
+#[test]
+fn the_head_of_a_configuration_lists_what_it_takes_from_the_environment() {
+    let mut checked = 0;
+    for entry in fs::read_dir(root().join("conf")).expect("it is there") {
+        let file = entry
+            .expect("it can be read")
+            .path()
+            .join("fluent-bit.conf");
+        let Ok(text) = fs::read_to_string(&file) else {
+            continue;
+        };
+        let (head, body) = text.split_once("[SERVICE]").expect("there is a section");
+        for name in variables(body) {
+            let listed = head.lines().any(|line| {
+                let names = line.strip_prefix("#   ").unwrap_or_default();
+                names.split([' ', ',']).any(|word| word == name)
+            });
+            assert!(listed, "{}: {name}", file.display());
+        }
+        checked += 1;
+    }
+    assert!(checked >= 6, "{checked}");
+}
+
+/// A host warns of an output that matches nothing at each start; `_none` keeps it quiet.
+#[test]
+fn nothing_in_conf_makes_hosts_warn_of_completion_exit() {
+    let listing = Command::new("find")
+        .args([".", "-name", "*.conf", "-o", "-name", "*.yaml"])
+        .current_dir(root().join("conf"))
+        .output()
+        .expect("find runs");
+    let mut sections = 0;
+    for file in String::from_utf8_lossy(&listing.stdout).lines() {
+        let text = fs::read_to_string(root().join("conf").join(file)).expect("a text");
+        let text = text.to_lowercase();
+        let mut lines = text
+            .lines()
+            .map(|line| line.trim().trim_start_matches("- "));
+        while let Some(line) = lines.next() {
+            let name = line
+                .strip_prefix("name")
+                .map(|rest| rest.trim_start_matches(':'));
+            if name.map(str::trim) == Some("completion_exit") {
+                let next = lines.next().unwrap_or_default();
+                let quiet = next.starts_with("match") && next.ends_with("_none");
+                assert!(quiet, "{file}: {next}");
+                sections += 1;
+            }
+        }
+    }
+    assert!(sections >= 15, "{sections}");
 }
 
 #[test]

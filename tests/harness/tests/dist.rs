@@ -173,13 +173,15 @@ fn the_lists_and_checksums_are_right() {
 }
 
 #[test]
-fn the_probe_needs_nothing_of_an_image() {
-    for folder in released("the released probe") {
-        let all = run("readelf", &["-l", "-d", "-W", "flb-sidecar-probe"], &folder);
-        assert!(
-            !all.contains("(NEEDED)") && !all.contains("INTERP"),
-            "{all}"
-        );
+fn the_programs_need_nothing_of_an_image() {
+    for folder in released("the released programs") {
+        for name in ["flb-sidecar-probe", "flb-sidecar-start"] {
+            let all = run("readelf", &["-l", "-d", "-W", name], &folder);
+            assert!(
+                !all.contains("(NEEDED)") && !all.contains("INTERP"),
+                "{all}"
+            );
+        }
     }
     let probe = root().join("dist/flb-sidecar-probe");
     if cfg!(target_arch = "x86_64") && probe.exists() {

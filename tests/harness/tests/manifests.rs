@@ -298,6 +298,13 @@ fn every_kustomization_renders_to_restricted_pods_with_one_sidecar() {
                 pod["terminationGracePeriodSeconds"].as_u64() >= Some(30),
                 "{name}"
             );
+            // `kubectl logs` shows the first of the main containers: never the sidecar.
+            let main = containers(pod, "containers").next().expect("there is one");
+            assert_ne!(main["name"], "logs", "{name}");
+            for port in containers(sidecar, "ports") {
+                // A Service's `targetPort: metrics` is the main container's.
+                assert_eq!(port["name"], "flb-metrics", "{name}");
+            }
             // A plugin file must be there before the host starts.
             if let Some(first) = containers(pod, "initContainers").next() {
                 let installs = first["name"] == "flb-sidecar-plugins";
@@ -315,70 +322,115 @@ fn every_kustomization_renders_to_restricted_pods_with_one_sidecar() {
     assert_eq!(kinds, wanted.map(str::to_owned).into());
 }
 
-#[test]
-fn the_admission_policy_injects_what_the_component_does() {
-    let Some(python) = python() else {
-        say("SKIPPED the admission policy: no kubernetes-validate, see tests/tools.txt");
-        return;
+/// A kustomization of its own beside conf/, as a user writes one.
+fn kustomized(name: &str, text: &str, resources: &str) -> Option<String> {
+    let folder = root().join("target/kustomizations").join(name);
+    fs::create_dir_all(&folder).expect("target/ takes folders");
+    fs::write(folder.join("kustomization.yaml"), text).expect("it takes files");
+    fs::write(folder.join("resources.yaml"), resources).expect("it takes files");
+    let output = Command::new("kubectl")
+        .arg("kustomize")
+        .arg(&folder)
+        .output();
+    let Ok(output) = output else {
+        say(&format!("SKIPPED {name}: kubectl is not installed"));
+        return None;
     };
-    let policy = root().join("conf/kubernetes/admission-policy/policy.yaml");
-    let policy = validated(&python, "1.37", &[policy]);
-    let text = policy[0].1["spec"]["mutations"][0]["jsonPatch"]["expression"]
-        .as_str()
-        .expect("an expression");
-    let mut open = Vec::new();
-    for sign in text.chars() {
-        match sign {
-            '(' | '[' | '{' => open.push(sign),
-            ')' => assert_eq!(open.pop(), Some('(')),
-            ']' => assert_eq!(open.pop(), Some('[')),
-            '}' => assert_eq!(open.pop(), Some('{')),
-            _ => {}
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name}: {said}");
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn components_leave_the_volume_logs_to_the_workload() {
+    let workload = |kind: &str, volume: &str| {
+        format!(
+            "apiVersion: apps/v1\nkind: {kind}\nmetadata: {{name: web, labels: {{flb-sidecar/inject: \"true\"}}}}\n\
+             spec:\n  selector: {{matchLabels: {{app: web}}}}\n  template:\n    metadata: {{labels: {{app: web}}}}\n    \
+             spec:\n      containers:\n        - {{name: web, image: web, volumeMounts: [{{name: logs, mountPath: /logs}}]}}\n{volume}"
+        )
+    };
+    let claim = "      volumes: [{name: logs, persistentVolumeClaim: {claimName: web-logs}}]\n";
+    let host = "      volumes: [{name: logs, hostPath: {path: /var/log/web}}]\n";
+    let template = "  volumeClaimTemplates: [{metadata: {name: logs}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}]\n";
+    for component in ["native-sidecar", "sidecar"] {
+        let text = format!(
+            "resources: [resources.yaml]\ncomponents: [../../../conf/kubernetes/{component}]\n"
+        );
+        for (what, kind, volume) in [
+            ("claim", "Deployment", claim),
+            ("host", "Deployment", host),
+            ("template", "StatefulSet", template),
+        ] {
+            let name = format!("{component}-{what}");
+            let Some(all) = kustomized(&name, &text, &workload(kind, volume)) else {
+                return;
+            };
+            assert!(all.contains("flb-sidecar-state"), "{name}: {all}");
+            let of_type = all.lines().filter(|line| line.trim() == "- emptyDir:");
+            // The sidecar's own state is the only one.
+            assert_eq!(of_type.count(), 1, "{name}: {all}");
         }
     }
-    assert!(open.is_empty());
-    // Every value of the component's container is in the expression.
-    let component = root().join("conf/kubernetes/native-sidecar/workload.yaml");
-    let component = validated_patch(&python, &component);
-    let pod = &component["spec"]["template"]["spec"];
-    let mut values = Vec::new();
-    strings(&pod["initContainers"][0], &mut values);
-    assert!(values.len() > 30, "{values:?}");
-    for value in values {
-        // The policy names the port by its number.
-        assert!(
-            text.contains(&format!("\"{value}\"")),
-            "{value} is not injected"
-        );
-    }
-    for volume in containers(pod, "volumes") {
-        assert!(
-            text.contains(&format!("name: {}", volume["name"])),
-            "{volume}"
-        );
-    }
 }
 
-/// A patch is no valid object; only read it.
-fn validated_patch(python: &Path, file: &Path) -> Json {
-    let output = Command::new(python)
-        .args([
-            "-c",
-            "import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))",
-        ])
-        .arg(file)
-        .output()
-        .expect("Python starts");
-    serde_json::from_slice(&output.stdout).expect("it prints JSON")
+#[test]
+fn another_image_is_one_entry_of_a_kustomization() {
+    let page = fs::read_to_string(root().join("conf/kubernetes/README.md")).expect("it is there");
+    let (_, entry) = page
+        .split_once("```yaml\nimages:")
+        .expect("the page shows it");
+    let (entry, _) = entry.split_once("```").expect("the block is closed");
+    let text =
+        format!("resources: [../../../conf/kubernetes/example, resources.yaml]\nimages:{entry}");
+    let Some(all) = kustomized("images", &text, "") else {
+        return;
+    };
+    assert!(!all.contains("registry.example.com"), "{all}");
 }
 
-fn strings(value: &Json, found: &mut Vec<String>) {
-    match value {
-        Json::String(text) => found.push(text.clone()),
-        Json::Array(items) => items.iter().for_each(|item| strings(item, found)),
-        Json::Object(fields) => fields.values().for_each(|field| strings(field, found)),
-        _ => {}
+#[test]
+fn the_base_puts_everything_into_its_namespace_and_opens_a_way_to_the_api() {
+    let base = "resources: [../../../conf/kubernetes/base, resources.yaml]\n";
+    let Some(all) = kustomized("base", base, "") else {
+        return;
+    };
+    let objects: Vec<&str> = all.split("---\n").collect();
+    assert!(objects.len() >= 6, "{all}");
+    for object in &objects {
+        let own = object.contains("kind: Namespace\n") || object.contains("namespace: shop\n");
+        assert!(own, "{object}");
     }
+    let way = objects
+        .iter()
+        .find(|object| object.contains("name: fluent-bit-sidecar-api"));
+    let way = way.expect("there is a policy for the API");
+    assert!(
+        way.contains("port: 443") && way.contains("flb-sidecar/use-api"),
+        "{way}"
+    );
+}
+
+/// Image volumes: alpha in 1.31, with the `subPath` that the component uses from 1.33 on, without a
+/// feature gate from 1.35 on.
+#[test]
+fn every_page_says_the_same_of_image_volumes() {
+    let mut pages = 0;
+    for file in [
+        "docker/README.md",
+        "conf/kubernetes/README.md",
+        "conf/kubernetes/image-volume/kustomization.yaml",
+    ] {
+        let text = fs::read_to_string(root().join(file)).expect("it is there");
+        let text = text
+            .replace("\n# ", " ")
+            .replace('\n', " ")
+            .replace('`', "");
+        let said = "Kubernetes 1.33 with the feature gate ImageVolume, 1.35 without";
+        assert!(text.contains(said), "{file}");
+        pages += 1;
+    }
+    assert_eq!(pages, 3);
 }
 
 #[test]
