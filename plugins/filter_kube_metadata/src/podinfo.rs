@@ -14,7 +14,12 @@ pub(crate) struct Malformed {
     pub(crate) reason: &'static str,
 }
 
-/// Reads a whole file.
+/// What the kubelet notes in its own copy of the pod (`kubernetes.io/config.seen`, `.source`). A
+/// Downward API file shows it, the API does not; it says nothing of the application and differs
+/// from pod to pod.
+const KUBELETS_OWN: &[u8] = b"kubernetes.io/config.";
+
+/// Reads a whole file, without [`KUBELETS_OWN`].
 pub(crate) fn parse(text: &[u8]) -> Result<Pairs, Malformed> {
     let mut pairs = Pairs::new();
     for (index, line) in text.split(|b| *b == b'\n').enumerate() {
@@ -33,7 +38,9 @@ pub(crate) fn parse(text: &[u8]) -> Result<Pairs, Malformed> {
             return Err(fail("no key"));
         }
         let value = unquote(value).map_err(fail)?;
-        pairs.push((key.to_vec(), value));
+        if !key.starts_with(KUBELETS_OWN) {
+            pairs.push((key.to_vec(), value));
+        }
     }
     Ok(pairs)
 }

@@ -102,6 +102,14 @@ fn real_host(program: &Path) -> Option<Host> {
     })
 }
 
+/// The Fluent Bit that `FLUENT_BIT_BINARY` names, the first of several: what is named is wanted,
+/// whatever else is installed.
+pub fn named_host() -> Option<Host> {
+    let list = std::env::var_os("FLUENT_BIT_BINARY")?;
+    let first = std::env::split_paths(&list).find(|path| !path.as_os_str().is_empty())?;
+    real_host(&first)
+}
+
 /// Every Fluent Bit on this machine: `FLUENT_BIT_BINARY` (several with `:`), `PATH`,
 /// `/opt/fluent-bit*/bin/fluent-bit`; one per release, the oldest first. With `FLUENT_BIT_ONLY`
 /// set, nothing but `FLUENT_BIT_BINARY` counts, so that an empty one means none.

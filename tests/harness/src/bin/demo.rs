@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use flb_sidecar_tests::build::Check;
-use flb_sidecar_tests::host::{real_hosts, Host, GENERATIONS};
+use flb_sidecar_tests::host::{named_host, real_hosts, Host, GENERATIONS};
 use flb_sidecar_tests::job::Job;
 
 fn main() -> ExitCode {
@@ -16,7 +16,7 @@ fn main() -> ExitCode {
         std::env::set_var("FLB_SIDECAR_LIBRARY", library);
     }
     let newest = *GENERATIONS.last().expect("there are generations");
-    let host = real_hosts().pop();
+    let host = named_host().or_else(|| real_hosts().pop());
     let host = host.unwrap_or_else(|| Host::test(newest, Check::None));
     println!("host: {host} ({})", host.program.display());
     let job = Job::new(&host);
