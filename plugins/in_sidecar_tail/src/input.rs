@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::drain::Drain;
 use flb_sidecar_sdk::{worker, ConfigError, Input, InputHost, PluginInfo, Settings, Wake};
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
 use crate::counters::Counters;
 use crate::delivery::Tracker;
-use crate::host_multiline::HostMultiline;
+use crate::host_multiline::{HostMultiline, Join};
 use crate::host_parser::HostParser;
 use crate::options::{Options, OPTIONS};
 use crate::queue::{Item, Shared};
@@ -178,7 +178,7 @@ impl Input for SidecarTail {
     const TICK: Duration = Duration::from_millis(250);
 
     fn init(settings: &Settings, host: &mut dyn InputHost) -> Result<Self, ConfigError> {
-        let mut options = Options::read(settings)?;
+        let mut options = Options::read(settings, host)?;
         let shared = Arc::new(Shared::new().map_err(|error| {
             ConfigError::other(format!("cannot create an event descriptor: {error}"))
         })?);
@@ -202,15 +202,19 @@ impl Input for SidecarTail {
             Some(join) => Some(HostMultiline::new(&options, join, host)?),
             None => None,
         };
-        if multiline.is_some() && options.parser.take().is_some() {
-            debug!("lines are joined first, so parser is not applied to each");
+        if let Some(join) = &options.join {
+            let unused = options.parser.take();
+            if unused.is_some() && !matches!(join, Join::Docker { .. }) {
+                warn!("lines are joined, so parser is not used");
+            }
         }
         let parser = options
             .parser
             .as_deref()
             .map(|name| HostParser::new(name, &options.key, host))
-            .transpose()?;
-        if parser.is_some() && options.format.is_some() {
+            .transpose()?
+            .flatten();
+        if options.parser.is_some() && options.format.is_some() {
             return Err(ConfigError::other(
                 "options 'parser' and 'format' are both given: allowed is one of them",
             ));

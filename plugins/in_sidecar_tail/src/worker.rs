@@ -485,10 +485,10 @@ impl Worker {
     /// One that is driven by a test, step by step.
     pub(crate) fn with(options: &[(&str, &str)]) -> Self {
         use crate::options::OPTIONS;
-        use flb_sidecar_sdk::{metrics::Metrics, Settings};
+        use flb_sidecar_sdk::{fake::FakeHost, metrics::Metrics, Settings};
         let settings = Settings::new("tail", OPTIONS, options.iter().copied()).unwrap();
         Worker::new(
-            Options::read(&settings).unwrap(),
+            Options::read(&settings, &FakeHost::default()).unwrap(),
             None,
             RecordFormat::WithMetadata,
             Arc::new(Shared::new().unwrap()),
