@@ -13,6 +13,8 @@ use serde_json::Value as Json;
 
 const TAIL: &str = "sidecar_tail";
 
+type Options = &'static [(&'static str, &'static str)];
+
 /// The host ends by itself, with success, and every line has been delivered.
 fn exit_on_eof(host: &Host, more: &[(&str, &str)]) {
     let mut pipeline = Pipeline::new(host);
@@ -147,21 +149,21 @@ fn both_refuse(host: &Host, options: &[(&str, &str)], says: &str) {
 /// Configurations that `tail` takes, some of them by mistake.
 #[test]
 fn a_rename_from_tail_starts_and_reads_the_same() {
-    let long = format!("short\n{}\nend\n", "x".repeat(900));
-    let rows: &[(&[(&str, &str)], &str, usize)] = &[
+    let long = &*format!("short\n{}\nend\n", "x".repeat(900));
+    let rows: &[(Options, &str, usize)] = &[
         (
             &[("buffer_chunk_size", "1k"), ("buffer_max_size", "1k")],
-            &long,
+            long,
             3,
         ),
         (
             &[("buffer_chunk_size", "20M"), ("buffer_max_size", "300M")],
-            &long,
+            long,
             3,
         ),
         (
             &[("static_batch_size", "1k"), ("event_batch_size", "1")],
-            &long,
+            long,
             3,
         ),
         (&[("parser", "nobody_has_it")], "7\nx\n", 2),
@@ -231,7 +233,7 @@ const CRI: &str = "2024-01-01T00:00:01.1Z stdout F one
 #[test]
 fn what_tail_refuses_is_refused() {
     each_real_host("what tail refuses", |host| {
-        let rows: [(&[(&str, &str)], &str); 5] = [
+        let rows: [(Options, &str); 5] = [
             (
                 &[("db", "tail.db"), ("db.journal_mode", "sometimes")],
                 "'db.journal_mode'",
