@@ -149,6 +149,10 @@ host_functions! {
         unsafe extern "C" fn(*mut c_void, c_int) -> c_int;
     sqlite_column_int64 = c"sqlite3_column_int64":
         unsafe extern "C" fn(*mut c_void, c_int) -> i64;
+    sqlite_progress = c"sqlite3_progress_handler": unsafe extern "C" fn(
+        *mut c_void, c_int, Option<unsafe extern "C" fn(*mut c_void) -> c_int>, *mut c_void);
+    sqlite_limit = c"sqlite3_limit":
+        unsafe extern "C" fn(*mut c_void, c_int, c_int) -> c_int;
     sqlite_finalize = c"sqlite3_finalize": unsafe extern "C" fn(*mut c_void) -> c_int;
     sqlite_close = c"sqlite3_close": unsafe extern "C" fn(*mut c_void) -> c_int;
 

@@ -34,6 +34,8 @@ mod input;
 mod json_line;
 mod legacy_join;
 mod lines;
+mod load;
+mod location;
 mod made_of;
 mod mend;
 mod options;

@@ -247,6 +247,12 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
         "Delete rotated files that are fully read, delivered and were last written longer ago than this.",
     ),
     OptionSpec::new(
+        "max_files",
+        Kind::Integer,
+        "Files that are followed at a time; others wait until one of them ends.",
+    )
+    .default("10000"),
+    OptionSpec::new(
         "db",
         Kind::String,
         "Keep positions across restarts in a state file beside this path, named like it with .sidecar added.",
@@ -317,6 +323,7 @@ pub(crate) struct Options {
     pub(crate) clock: Clock,
     pub(crate) time_keep: bool,
     pub(crate) remove_after: Option<Duration>,
+    pub(crate) max_files: usize,
     pub(crate) db: Option<PathBuf>,
     pub(crate) sync: Sync,
     pub(crate) compare_filename: bool,
@@ -404,6 +411,7 @@ impl Options {
             },
             time_keep: settings.boolean("time_keep"),
             remove_after: settings.time("remove_after"),
+            max_files: max_files(settings)?,
             db: text("db").map(PathBuf::from),
             sync: sync(settings),
             compare_filename: settings.boolean("db.compare_filename"),
@@ -422,6 +430,19 @@ impl Options {
             key: self.key.clone(),
         })
     }
+}
+
+/// Most files that anybody has followed at a time.
+const MOST_FILES: i64 = 1_000_000;
+
+fn max_files(settings: &Settings) -> Result<usize, ConfigError> {
+    let number = settings.integer("max_files").unwrap_or(10_000);
+    let most = (1..=MOST_FILES).contains(&number).then_some(number);
+    most.and_then(|most| usize::try_from(most).ok())
+        .ok_or_else(|| {
+            let allowed = format_args!("a number from 1 to {MOST_FILES}");
+            ConfigError::value("max_files", &number.to_string(), allowed)
+        })
 }
 
 /// How lines are joined, if at all.

@@ -19,9 +19,10 @@ use crate::copies::{related, stem};
 use crate::counters::{Counters, Trouble};
 use crate::followed::{self, FileId, Followed};
 use crate::identity::{Clue, Identity};
+use crate::location::{Journal, Location, Lock};
 use crate::options::{Options, Sync};
 use crate::pace::{Pace, Stopwatch};
-use crate::state::{Changes, Entry, Journal, Location, Lock, Unclaimed};
+use crate::state::{Changes, Entry, Unclaimed};
 use crate::worker::Worker;
 
 /// How often all positions are written at most.
@@ -39,7 +40,7 @@ const KEEP: u64 = 24 * 3600;
 /// The state of one instance.
 #[derive(Debug)]
 pub(crate) struct Saving {
-    location: Location,
+    pub(crate) location: Location,
     sync: Sync,
     by_name: bool,
     lock: Option<Lock>,
@@ -133,9 +134,13 @@ impl Writer {
 }
 
 impl Saving {
-    pub(crate) fn new(options: &Options) -> Option<Self> {
+    pub(crate) fn new(options: &Options, counters: &Counters) -> Option<Self> {
         options.db.as_deref().map(|db| Saving {
-            location: Location::beside(db),
+            location: Location::beside(
+                db,
+                options.max_files,
+                &counters.errors_of(Trouble::InTheWay),
+            ),
             sync: options.sync,
             by_name: options.compare_filename,
             lock: None,
@@ -216,7 +221,7 @@ impl Worker {
         if let Some(problem) = problem {
             self.counters.error(Trouble::State);
             let path = saving.location.state().display();
-            error!("{path} cannot be used, so files are read anew: {problem}");
+            error!("{path} cannot be used as it is: {problem}");
         }
         let taken_over = std::mem::take(&mut saving.taken_over);
         // Another reader may have written the state while this one waited.
@@ -315,7 +320,8 @@ impl Worker {
         // Never used before, whoever wrote the document that was found here.
         saving.journal = (saving.journal + 1).max(seen * 1_000_000_000 + u64::from(time.nanos));
         let live = self.files.values().filter_map(|file| entry_of(file, seen));
-        let mut entries = live.chain(saving.unclaimed.iter().cloned()).peekable();
+        let all = live.chain(saving.unclaimed.iter().cloned());
+        let mut entries = saving.location.limits().of_these(all).peekable();
         let mut pieces = Vec::new();
         while entries.peek().is_some() {
             let mut piece = Vec::with_capacity(PIECE);
@@ -535,14 +541,6 @@ impl Worker {
             self.entry_gone(entry.identity);
         }
         found
-    }
-
-    /// Where a file may be made, beside the state.
-    pub(crate) fn rest_place(&self) -> Option<PathBuf> {
-        let saving = self.saving.as_ref()?;
-        let mut place = saving.location.state().as_os_str().to_owned();
-        place.push(".rest");
-        Some(place.into())
     }
 }
 

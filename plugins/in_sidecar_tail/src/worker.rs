@@ -149,7 +149,7 @@ impl Worker {
         Worker {
             encoder: Encoder::new(&options, format),
             tag_template: tag.filter(has_pattern).map(str::to_owned),
-            saving: Saving::new(&options),
+            saving: Saving::new(&options, &counters),
             block: vec![0; TAIL + options.block],
             options,
             shared,
