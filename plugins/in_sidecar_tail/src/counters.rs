@@ -50,6 +50,7 @@ impl Trouble {
 pub(crate) struct Counters {
     pub(crate) files: Metric,
     pub(crate) files_open: Metric,
+    pub(crate) waiting: Metric,
     pub(crate) bytes: Metric,
     pub(crate) lines: Metric,
     pub(crate) lag_bytes: Metric,
@@ -75,6 +76,11 @@ impl Counters {
         Counters {
             files: metrics.gauge("files_followed", "files that are followed", &[]),
             files_open: metrics.gauge("files_open", "open files", &[]),
+            waiting: metrics.gauge(
+                "files_waiting",
+                "files that wait since max_files are followed",
+                &[],
+            ),
             bytes: metrics.counter("read_bytes_total", "bytes of files read into records", &[]),
             lines: metrics.counter("lines_total", "records made from lines", &[]),
             lag_bytes: metrics.gauge("lag_bytes", "bytes in files not handed to the host", &[]),

@@ -33,6 +33,7 @@ mod identity;
 mod input;
 mod json_line;
 mod legacy_join;
+mod limit;
 mod lines;
 mod load;
 mod location;

@@ -263,7 +263,7 @@ impl Worker {
     pub(crate) fn keep_position(&mut self, file: &Followed) {
         let seen = u64::from(Timestamp::now().seconds);
         if let Some((saving, entry)) = self.saving.as_mut().zip(entry_of(file, seen)) {
-            saving.unclaimed.add(entry);
+            saving.unclaimed.add(entry, saving.location.limits().rows);
             saving.unsaved = true;
         }
     }
@@ -381,7 +381,7 @@ impl Worker {
 
     /// Follows a file whose position is known. `false`: it is not known.
     pub(crate) fn consider_claimed(&mut self, path: &Path) -> bool {
-        if self.saving.as_ref().is_none_or(|s| s.unclaimed.is_empty()) {
+        if self.is_full() || self.saving.as_ref().is_none_or(|s| s.unclaimed.is_empty()) {
             return false;
         }
         let Ok((handle, metadata)) = followed::open(path) else {
@@ -489,7 +489,9 @@ impl Worker {
         let Some(saving) = &self.saving else {
             return;
         };
-        let entries: Vec<Entry> = saving.unclaimed.iter().cloned().collect();
+        // Some of them are files that wait until others end.
+        let room = self.options.max_files.saturating_sub(self.files.len());
+        let entries: Vec<Entry> = saving.unclaimed.iter().take(room).cloned().collect();
         let mut listings: HashMap<PathBuf, Folder> = HashMap::new();
         for entry in entries {
             let Some(folder) = entry.path.parent() else {

@@ -223,7 +223,7 @@ impl Unclaimed {
     pub(crate) fn new(entries: Vec<Entry>) -> Self {
         let mut unclaimed = Unclaimed::default();
         for entry in entries {
-            unclaimed.add(entry);
+            unclaimed.add(entry, usize::MAX);
         }
         let stems = unclaimed.entries.iter().filter_map(|(key, entry)| {
             let stem = entry.path.with_file_name(stem(&entry.path)?);
@@ -251,7 +251,11 @@ impl Unclaimed {
         self.stems.clear();
     }
 
-    pub(crate) fn add(&mut self, entry: Entry) {
+    /// Adds one; of more than `most`, another one goes.
+    pub(crate) fn add(&mut self, entry: Entry, most: usize) {
+        if self.entries.len() >= most {
+            self.entries.pop_first();
+        }
         self.entries
             .insert((entry.identity.inode, self.next), entry);
         self.next += 1;
