@@ -56,6 +56,7 @@ struct BatchMetrics {
     malformed: Metric,
     dropped: Metric,
     oversized: Metric,
+    deep: Metric,
     late: Metric,
     panics: Metric,
 }
@@ -76,6 +77,11 @@ impl BatchMetrics {
             oversized: metrics.counter(
                 "oversized_values_total",
                 "Strings over max_value_size, treated as on_error says",
+                &[],
+            ),
+            deep: metrics.counter(
+                "deep_values_total",
+                "Values nested too deeply: JSON in text is inspected as text, a record's own as on_error says",
                 &[],
             ),
             late: metrics.counter(
@@ -176,12 +182,16 @@ impl PiiRedact {
         self.batches.malformed.add(u64::from(outcome.malformed));
         self.batches.dropped.add(outcome.dropped);
         self.batches.oversized.add(outcome.oversized);
+        self.batches.deep.add(outcome.deep);
         self.batches.late.add(outcome.late);
         if outcome.malformed && !self.last.malformed {
             tracing::warn!("a batch is not whole msgpack; what cannot be read passes as it is");
         }
         if outcome.oversized > 0 && self.last.oversized == 0 {
             tracing::warn!("{} values are over max_value_size", outcome.oversized);
+        }
+        if outcome.deep > 0 && self.last.deep == 0 {
+            tracing::warn!("{} values are nested too deeply", outcome.deep);
         }
         if outcome.late > 0 && self.last.late == 0 {
             tracing::warn!("{} records or strings were left unfinished", outcome.late);

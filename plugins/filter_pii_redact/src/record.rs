@@ -7,6 +7,7 @@ mod tag;
 
 use std::time::Instant;
 
+use flb_sidecar_sdk::depth;
 use flb_sidecar_sdk::event::{self, Record, RecordKind};
 use flb_sidecar_sdk::msgpack::{self, Value};
 
@@ -21,8 +22,6 @@ use candidates::Candidates;
 /// something new at its borders; this is how deep that can nest before it is given up, as if the
 /// time were up.
 const MAX_PASSES: usize = 8;
-/// Deepest nesting that is walked.
-const MAX_DEPTH: usize = 128;
 /// Records between two looks at the clock.
 const CLOCK: u32 = 16;
 /// What became of a batch.
@@ -36,6 +35,8 @@ pub(crate) struct Outcome {
     pub(crate) dropped: u64,
     /// Values over the size limit.
     pub(crate) oversized: u64,
+    /// Values nested too deeply.
+    pub(crate) deep: u64,
     /// Records left when the time was up.
     pub(crate) late: u64,
 }
@@ -50,6 +51,7 @@ pub(crate) struct Rewriter {
     text: Vec<u8>,
     next_text: Vec<u8>,
     oversized: u64,
+    deep: u64,
     unfinished: u64,
     /// Everything is looked at, candidate or not.
     every: bool,
@@ -83,6 +85,7 @@ impl Rewriter {
             text: Vec::new(),
             next_text: Vec::new(),
             oversized: 0,
+            deep: 0,
             unfinished: 0,
             every: false,
         }
@@ -100,6 +103,7 @@ impl Rewriter {
             }
         }
         self.oversized = 0;
+        self.deep = 0;
         self.unfinished = 0;
         let started = Instant::now();
         let mut clock = CLOCK;
@@ -144,6 +148,7 @@ impl Rewriter {
             out.extend_from_slice(&chunk[copied..]);
         }
         outcome.oversized = self.oversized;
+        outcome.deep = self.deep + self.inspector.take_deep();
         outcome.late += self.unfinished;
         outcome
     }
@@ -222,9 +227,12 @@ impl Rewriter {
             Value::Unsigned(n) if place.is_in() && self.config.scan_integers && n > 999 => {
                 Some((next, self.integer(place, at, n, next)))
             }
-            Value::Array(len) if place.depth < MAX_DEPTH => self.array(place, next, len),
-            Value::Map(pairs) if place.depth < MAX_DEPTH => self.map(place, at, next, pairs),
-            Value::Array(_) | Value::Map(_) => None,
+            Value::Array(_) | Value::Map(_) if place.depth == depth::MAX_WALK => {
+                let end = msgpack::skip(place.chunk, at)?;
+                Some((end, self.too_deep(at, end)))
+            }
+            Value::Array(len) => self.array(place, next, len),
+            Value::Map(pairs) => self.map(place, at, next, pairs),
             _ => Some((next, Flow::default())),
         }
     }
