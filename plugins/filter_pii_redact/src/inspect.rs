@@ -253,7 +253,7 @@ impl Inspector {
         self.collect(text, key, &mut hits);
         let worth =
             !hits.is_empty() || !self.keys.is_empty() || memchr::memchr(b'\\', text).is_some();
-        let flow = if worth && depth < self.json_depth && json::is_json(text) {
+        let flow = if worth && depth < self.json_depth && self.is_json(text) {
             self.hits = hits;
             let within = json::Within::new(text, key, depth);
             return self.inspect_json(within, 0, b"", edits).1;
@@ -262,6 +262,17 @@ impl Inspector {
         };
         self.hits = hits;
         flow
+    }
+
+    fn is_json(&self, text: &[u8]) -> bool {
+        let ends = |byte: &u8| matches!(byte, b'{' | b'[' | b'}' | b']');
+        let trimmed = text.trim_ascii();
+        // Most text is none at a glance.
+        if !(trimmed.first().is_some_and(ends) && trimmed.last().is_some_and(ends)) {
+            return false;
+        }
+        self.finder.budget.look(text.len());
+        json::is_json(trimmed)
     }
 
     /// Collects the edits of a text that is not taken apart.
@@ -284,6 +295,9 @@ impl Inspector {
     ) -> Flow {
         self.count_rejected();
         let mut view = std::mem::take(&mut self.view);
+        if self.finder.encoded {
+            self.finder.budget.look(text.len());
+        }
         if self.finder.encoded && view.decode(text) {
             self.collect_decoded(&view, key, hits);
         }

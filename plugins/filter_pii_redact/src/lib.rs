@@ -10,6 +10,7 @@
 
 mod action;
 mod allow;
+mod budget;
 mod catalog;
 mod checksum;
 mod detect;
@@ -58,6 +59,7 @@ struct BatchMetrics {
     oversized: Metric,
     deep: Metric,
     late: Metric,
+    looked: Metric,
     panics: Metric,
 }
 
@@ -86,7 +88,12 @@ impl BatchMetrics {
             ),
             late: metrics.counter(
                 "late_records_total",
-                "Records left when time_budget was used up, and strings that no number of passes finishes, treated as on_error says",
+                "Records left when time_budget or the work for a batch was used up, and strings that no number of passes finishes, treated as on_error says",
+                &[],
+            ),
+            looked: metrics.counter(
+                "looked_bytes_total",
+                "Bytes looked at in batches with a candidate, each as often as it was",
                 &[],
             ),
             panics: metrics.counter(
@@ -184,6 +191,7 @@ impl PiiRedact {
         self.batches.oversized.add(outcome.oversized);
         self.batches.deep.add(outcome.deep);
         self.batches.late.add(outcome.late);
+        self.batches.looked.add(outcome.looked);
         if outcome.malformed && !self.last.malformed {
             tracing::warn!("a batch is not whole msgpack; what cannot be read passes as it is");
         }

@@ -5,8 +5,6 @@ mod place;
 mod policy;
 mod tag;
 
-use std::time::Instant;
-
 use flb_sidecar_sdk::depth;
 use flb_sidecar_sdk::event::{self, Record, RecordKind};
 use flb_sidecar_sdk::msgpack::{self, Value};
@@ -22,8 +20,6 @@ use candidates::Candidates;
 /// something new at its borders; this is how deep that can nest before it is given up, as if the
 /// time were up.
 const MAX_PASSES: usize = 8;
-/// Records between two looks at the clock.
-const CLOCK: u32 = 16;
 /// What became of a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outcome {
@@ -37,8 +33,10 @@ pub(crate) struct Outcome {
     pub(crate) oversized: u64,
     /// Values nested too deeply.
     pub(crate) deep: u64,
-    /// Records left when the time was up.
+    /// Records left when the work was up.
     pub(crate) late: u64,
+    /// Bytes looked at.
+    pub(crate) looked: u64,
 }
 
 /// The rewriting engine; its buffers are kept from batch to batch.
@@ -105,9 +103,8 @@ impl Rewriter {
         self.oversized = 0;
         self.deep = 0;
         self.unfinished = 0;
-        let started = Instant::now();
-        let mut clock = CLOCK;
-        let mut late = false;
+        let time = self.config.time_budget;
+        self.inspector.finder.budget.start(chunk.len(), time);
         let mut copied = 0;
         for record in event::records(chunk) {
             if !self.every && self.candidates.is_empty() {
@@ -122,20 +119,18 @@ impl Rewriter {
                 continue;
             }
             if record.kind == RecordKind::Log {
-                clock -= 1;
-                if clock == 0 || record.end - record.start > 1 << 16 {
-                    clock = CLOCK;
-                    let budget = self.config.time_budget;
-                    late = late || budget.is_some_and(|budget| started.elapsed() > budget);
-                }
                 self.edits.clear();
+                let budget = &self.inspector.finder.budget;
+                budget.look(record.end - record.start);
                 let mut flow = Flow::default();
-                if late {
-                    outcome.late += 1;
-                    flow = self.give_up(chunk, &record);
-                } else if self.every || self.candidates.confirm(&mut self.inspector, chunk, &record)
+                if !budget.is_spent()
+                    && (self.every || self.candidates.confirm(&mut self.inspector, chunk, &record))
                 {
                     flow = self.record(chunk, &record);
+                }
+                if self.inspector.finder.budget.is_spent() {
+                    outcome.late += 1;
+                    flow = self.give_up(chunk, &record);
                 }
                 self.write(chunk, &record, flow.drop, &mut copied, out, &mut outcome);
             }
@@ -150,6 +145,7 @@ impl Rewriter {
         outcome.oversized = self.oversized;
         outcome.deep = self.deep + self.inspector.take_deep();
         outcome.late += self.unfinished;
+        outcome.looked = self.inspector.finder.budget.looked();
         outcome
     }
 

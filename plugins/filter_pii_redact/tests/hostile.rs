@@ -110,3 +110,13 @@ fn what_is_too_deep_in_a_record_is_as_on_error_says() {
     // And once more it stays as it is.
     assert_eq!(mask.run(&out), None);
 }
+
+#[test]
+fn the_time_ends_within_one_string() {
+    let mut bench = Bench::new(&[("time_budget", "0.000000001")]);
+    let text = "glpat-A1b2C3d4E5f6G7h8I9j0 ".repeat(40_000);
+    assert_eq!(bench.text(&text), "[REDACTED]");
+    assert_eq!(bench.count("late_records_total", ""), 1);
+    let looked = bench.count("looked_bytes_total", "");
+    assert!(looked < 8 * text.len() as u64, "{looked}");
+}

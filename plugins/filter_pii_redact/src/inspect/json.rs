@@ -283,14 +283,12 @@ impl Inspector {
     }
 }
 
-/// Whether the whole text is a JSON object or array.
+/// Whether the whole text, without blanks around it, is a JSON object or array.
 pub(super) fn is_json(text: &[u8]) -> bool {
-    let trimmed = text.trim_ascii();
-    let (Some(first), Some(last)) = (trimmed.first(), trimmed.last()) else {
-        return false;
-    };
-    matches!((first, last), (b'{', b'}') | (b'[', b']'))
-        && serde_json::from_slice::<serde::de::IgnoredAny>(trimmed).is_ok()
+    matches!(
+        (text.first(), text.last()),
+        (Some(b'{'), Some(b'}')) | (Some(b'['), Some(b']'))
+    ) && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
 }
 
 fn skip_blanks(text: &[u8], at: usize) -> usize {

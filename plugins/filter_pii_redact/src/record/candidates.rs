@@ -100,6 +100,9 @@ impl Candidates {
         let mut walks = WALKS * (record.end - record.body) + FREE;
         while let Some(next @ (_, at)) = self.next.filter(|next| next.1 < record.end) {
             let text = self.place.text();
+            if inspector.finder.budget.is_spent() {
+                return false;
+            }
             if !text.is_some_and(|text| (text.0..text.1).contains(&at)) {
                 if inspector
                     .finder
@@ -113,6 +116,7 @@ impl Candidates {
                     return true;
                 };
                 walks = left;
+                inspector.finder.budget.look(at - record.body);
                 match place_at(chunk, record.body, at) {
                     Some(place) => self.place = place,
                     None => return true,
