@@ -1,0 +1,198 @@
+//! The file of a program: its exported symbols, its sections, its build id.
+//!
+//! Nothing is held but what was asked for: sections are read one at a time, the largest as a
+//! stream.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use object::read::elf::ElfFile64;
+use object::{CompressionFormat, LittleEndian, Object, ObjectSection, ObjectSymbol, ReadCache};
+
+/// Largest section that is read at once. Those of the largest Fluent Bit are a tenth of it.
+const MAX_SECTION: u64 = 24 << 20;
+
+/// A section: where it is in the file, and how it is packed.
+#[derive(Clone, Copy, Debug)]
+struct Section {
+    offset: u64,
+    size: u64,
+    format: CompressionFormat,
+    unpacked: u64,
+}
+
+/// The file of a program or of its debug information.
+#[derive(Debug)]
+pub(crate) struct Image {
+    file: File,
+    sections: BTreeMap<String, Section>,
+    /// Address of each exported symbol that was asked for.
+    pub(crate) symbols: BTreeMap<String, u64>,
+    /// In hexadecimal digits.
+    pub(crate) build_id: Option<String>,
+}
+
+impl Image {
+    /// Reads the tables of the file at `path`; of the symbols those that are `wanted`.
+    pub(crate) fn open(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<Self, String> {
+        let file = File::open(path).map_err(|error| error.to_string())?;
+        let again = file.try_clone().map_err(|error| error.to_string())?;
+        let cache = ReadCache::new(again);
+        let elf = ElfFile64::<LittleEndian, _>::parse(&cache)
+            .map_err(|error| format!("no 64-bit ELF file: {error}"))?;
+        let mut sections = BTreeMap::new();
+        for section in elf.sections() {
+            let Ok(name) = section.name() else { continue };
+            if !name.starts_with(".debug_") && !name.starts_with(".zdebug_") {
+                continue;
+            }
+            let range = section
+                .compressed_file_range()
+                .map_err(|error| format!("section {name}: {error}"))?;
+            let plain = name.replacen(".zdebug_", ".debug_", 1);
+            let found = Section {
+                offset: range.offset,
+                size: range.compressed_size,
+                format: range.format,
+                unpacked: range.uncompressed_size,
+            };
+            // A debug file repeats the headers of what it does not hold.
+            if found.size > 0 {
+                sections.insert(plain, found);
+            }
+        }
+        let symbols = elf
+            .dynamic_symbols()
+            .filter(ObjectSymbol::is_definition)
+            .filter_map(|symbol| Some((symbol.name().ok()?, symbol.address())))
+            .filter(|(name, _)| wanted(name))
+            .map(|(name, address)| (name.to_owned(), address))
+            .collect();
+        let build_id = elf.build_id().ok().flatten().map(|id| {
+            id.iter().fold(String::new(), |mut text, byte| {
+                // Writing to a String does not fail.
+                let _ = write!(text, "{byte:02x}");
+                text
+            })
+        });
+        Ok(Image {
+            file,
+            sections,
+            symbols,
+            build_id,
+        })
+    }
+
+    /// Whether it has the section, with something in it.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.sections.contains_key(name)
+    }
+
+    /// All of a section; empty if there is none.
+    pub(crate) fn whole(&self, name: &str) -> Result<Vec<u8>, String> {
+        let Some(section) = self.sections.get(name) else {
+            return Ok(Vec::new());
+        };
+        if section.unpacked > MAX_SECTION {
+            let bytes = section.unpacked;
+            return Err(format!("section {name} says it has {bytes} bytes"));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(section.unpacked).unwrap_or(0));
+        self.stream(name)?
+            .take(section.unpacked)
+            .read_to_end(&mut bytes)
+            .map_err(|error| format!("section {name}: {error}"))?;
+        Ok(bytes)
+    }
+
+    /// A section from its start.
+    pub(crate) fn stream(&self, name: &str) -> Result<Stream, String> {
+        let section = self
+            .sections
+            .get(name)
+            .ok_or_else(|| format!("there is no section {name}"))?;
+        let file = self.file.try_clone().map_err(|error| error.to_string())?;
+        let range = Range {
+            file,
+            at: section.offset,
+            end: section.offset.saturating_add(section.size),
+        };
+        Ok(match section.format {
+            CompressionFormat::None => Stream::Plain(range),
+            CompressionFormat::Zlib => {
+                Stream::Zlib(Box::new(flate2::read::ZlibDecoder::new(buffered(range))))
+            }
+            CompressionFormat::Zstandard => {
+                let decoder = ruzstd::decoding::StreamingDecoder::new(buffered(range))
+                    .map_err(|error| format!("section {name}: {error}"))?;
+                Stream::Zstd(Box::new(decoder))
+            }
+            other => return Err(format!("section {name} is compressed as {other:?}")),
+        })
+    }
+}
+
+fn buffered(range: Range) -> io::BufReader<Range> {
+    io::BufReader::with_capacity(64 << 10, range)
+}
+
+/// A part of a file.
+#[derive(Debug)]
+pub(crate) struct Range {
+    file: File,
+    at: u64,
+    end: u64,
+}
+
+impl Read for Range {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX);
+        let room = out.len().min(left);
+        let read = self.file.read_at(&mut out[..room], self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+/// The bytes of a section, unpacked.
+pub(crate) enum Stream {
+    Plain(Range),
+    Zlib(Box<flate2::read::ZlibDecoder<io::BufReader<Range>>>),
+    Zstd(
+        Box<
+            ruzstd::decoding::StreamingDecoder<
+                io::BufReader<Range>,
+                ruzstd::decoding::FrameDecoder,
+            >,
+        >,
+    ),
+}
+
+impl Stream {
+    /// Leaves out the next `bytes`.
+    pub(crate) fn skip(&mut self, bytes: u64) -> io::Result<()> {
+        if let Stream::Plain(range) = self {
+            range.at = range.at.saturating_add(bytes);
+            return Ok(());
+        }
+        let skipped = io::copy(&mut self.take(bytes), &mut io::sink())?;
+        if skipped < bytes {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(())
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Plain(range) => range.read(out),
+            Stream::Zlib(decoder) => decoder.read(out),
+            Stream::Zstd(decoder) => decoder.read(out),
+        }
+    }
+}

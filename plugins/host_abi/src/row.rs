@@ -1,0 +1,1 @@
+//! The next row of the table, as source text.
