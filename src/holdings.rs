@@ -6,11 +6,13 @@
 //! since they are memory maps of files whose header is written with every append.
 
 use std::ffi::c_void;
+use std::ops::Range;
 use std::time::Duration;
 
+use host_abi::Layout;
+
 use crate::abi::bindings::host_config;
-use crate::abi::generations::{ConfigOffsets, StorageOffsets};
-use crate::abi::layouts;
+
 use crate::abi::memory::Memory;
 use crate::host::{self, Host, Section};
 
@@ -28,10 +30,14 @@ const RING_DELAY: Duration = Duration::from_millis(250);
 /// a second.
 pub(crate) const BLIND_RING_DELAY: Duration = Duration::from_secs(1);
 
+/// In the flags of chunkio: chunks are written with a checksum, which is right only after a sync.
+const CHECKSUM: i32 = 4;
+
 /// An input instance whose layout is what the table says.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Holder {
     host: &'static Host,
+    layout: &'static Layout,
     instance: usize,
     config: usize,
 }
@@ -56,71 +62,81 @@ struct Emitter {
 impl Holder {
     pub(crate) fn new(
         host: &'static Host,
+        layout: &'static Layout,
         instance: *mut c_void,
         config: *mut host_config,
     ) -> Self {
         Holder {
             host,
+            layout,
             instance: instance as usize,
             config: config as usize,
         }
     }
 
-    fn field(&self, offset: usize) -> usize {
-        self.instance + self.host.input_offset(offset)
+    fn field(&self, offset: Option<usize>) -> Option<usize> {
+        self.instance.checked_add(offset?)
+    }
+
+    /// Where the engine's configuration is.
+    fn engine(&self) -> Range<usize> {
+        self.config..self.config + self.layout.config.bytes
     }
 
     /// The nodes of its chunks.
     pub(crate) fn chunks(&self, memory: &mut Memory) -> Option<Vec<usize>> {
-        memory.list(self.field(self.host.generation.input_instance.chunks))
+        memory.list(self.field(self.layout.input.chunks)?)
     }
 
     /// How many tasks it has.
     pub(crate) fn tasks(&self, memory: &mut Memory) -> Option<usize> {
-        let tasks = self.field(self.host.generation.input_instance.tasks);
+        let tasks = self.field(self.layout.input.tasks)?;
         Some(memory.list(tasks)?.len())
     }
 
     /// What is appended is in a file of the host when the append returns, and is found again
     /// after a kill. Not so where chunks have checksums: those are right only after a sync.
     pub(crate) fn is_on_disk(&self, memory: &mut Memory) -> bool {
-        if !self.host.generation.keeps_chunks {
-            return false;
+        self.host.behaviour.keeps_chunks && self.has_files(memory) == Some(true)
+    }
+
+    /// `None`: it cannot be told.
+    fn has_files(&self, memory: &mut Memory) -> Option<bool> {
+        let storage = memory.word(self.field(self.layout.input.storage)?)?;
+        if storage == 0 {
+            return Some(false);
         }
-        let storage = memory
-            .word(self.field(self.host.generation.input_instance.storage))
-            .filter(|storage| *storage != 0);
-        let Some(storage) = storage else {
-            return false;
-        };
-        let kind = memory.int(storage + StorageOffsets::KIND);
-        let chunkio = memory.word(storage + StorageOffsets::CHUNKIO);
-        kind == Some(0)
-            && chunkio.is_some_and(|chunkio| {
-                StorageOffsets::FLAGS.iter().all(|offset| {
-                    memory
-                        .int(chunkio.wrapping_add(*offset))
-                        .is_some_and(|flags| flags & StorageOffsets::CHECKSUM == 0)
-                })
-            })
+        let known = &self.layout.storage;
+        let kind = memory.int(storage.checked_add(known.kind?)?)?;
+        let chunkio = memory.word(storage.checked_add(known.chunkio?)?)?;
+        let mut checksum = None;
+        for offset in self.layout.chunkio.flags.iter() {
+            let flags = memory.int(chunkio.checked_add(offset)?)?;
+            checksum = Some(checksum.unwrap_or(0) | flags & CHECKSUM);
+        }
+        Some(kind == 0 && checksum? == 0)
     }
 
     /// It takes nothing, for lack of room.
     fn is_paused(&self, memory: &mut Memory) -> bool {
-        let running = self.field(self.host.generation.input_instance.running);
-        [running, running + 4]
-            .iter()
-            .any(|at| memory.int(*at) == Some(0))
+        let input = &self.layout.input;
+        [input.running, input.storage_running]
+            .into_iter()
+            .filter_map(|offset| self.field(offset))
+            .any(|at| memory.int(at) == Some(0))
     }
 
     /// Whether its ring holds something; `None`: there is none, or it cannot be told.
     pub(crate) fn ring_holds_something(&self, memory: &mut Memory) -> Option<bool> {
-        let at = self.host.generation.input_instance.ring?;
-        let ring = memory.word(self.field(at)).filter(|ring| *ring != 0)?;
-        StorageOffsets::RING_BUFFER.iter().find_map(|offset| {
-            let buffer = memory.word(ring.checked_add(*offset)?)?;
+        let ring = memory
+            .word(self.field(self.layout.input.ring)?)
+            .filter(|ring| *ring != 0)?;
+        let known = &self.layout.buffer;
+        let positions = [known.data?, known.size?, known.read?, known.write?];
+        self.layout.ring.buffer.iter().find_map(|offset| {
+            let buffer = memory.word(ring.checked_add(offset)?)?;
             let mut words = [0; 4];
-            for (word, at) in words.iter_mut().zip(StorageOffsets::RING_POSITIONS) {
+            for (word, at) in words.iter_mut().zip(positions) {
                 *word = memory.word(buffer.checked_add(at)?)?;
             }
             let [data, size, read, write] = words;
@@ -133,14 +149,12 @@ impl Holder {
     /// Every other input of the engine: from the list that holds them all, or, where that is not
     /// where it should be, from the host, which only its own thread may ask.
     fn others(&self, memory: &mut Memory, threaded: bool) -> Option<Vec<usize>> {
-        let offset = self
-            .host
-            .input_offset(self.host.generation.input_instance.node);
-        let config = self.config..self.config + ConfigOffsets::MOST_BYTES;
-        let nodes = memory.list(self.instance + offset);
+        let config = self.engine();
+        let offset = self.layout.input.node;
+        let nodes = self.field(offset).and_then(|node| memory.list(node));
         if let Some(nodes) = nodes.filter(|nodes| nodes.iter().any(|node| config.contains(node))) {
             let others = nodes.iter().filter(|node| !config.contains(node));
-            return Some(others.map(|node| node - offset).collect());
+            return others.map(|node| node.checked_sub(offset?)).collect();
         }
         if threaded {
             return None;
@@ -153,7 +167,6 @@ impl Holder {
 
     /// Looks for every emitter of the engine.
     pub(crate) fn surroundings(&self, memory: &mut Memory, threaded: bool) -> Option<Surroundings> {
-        let table = &self.host.generation.input_instance;
         let mut found = Surroundings {
             on_disk: self.is_on_disk(memory),
             emitters: Vec::new(),
@@ -165,10 +178,8 @@ impl Holder {
         };
         for instance in self.others(memory, threaded)? {
             let holder = Holder { instance, ..*self };
-            let plugin = memory.word(holder.field(table.plugin))?;
-            let name =
-                plugin.checked_add(layouts::input_name_offset(self.host.generation.input))?;
-            let name = memory.word(name)?;
+            let plugin = memory.word(holder.field(self.layout.input.plugin)?)?;
+            let name = memory.word(plugin.checked_add(self.layout.input_plugin.name)?)?;
             if memory.name(name).as_deref() != Some("emitter") {
                 continue;
             }

@@ -1,19 +1,30 @@
 //! The running host, found out once by the constructor, and what it has for each instance.
 
 use std::ffi::{c_int, c_void, CStr};
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use host_abi::Layout;
 
 use crate::abi::bindings::host_config;
+use crate::abi::discover::{self, Abi, Origin};
 use crate::abi::functions::{Functions, Instance, MetricHandle};
-use crate::abi::generations::{Generation, InputShift};
-use crate::abi::layouts;
+use crate::abi::generations::Behaviour;
 use crate::abi::memory::Memory;
+use crate::abi::prove;
 
 /// The host this library was loaded by.
 #[derive(Debug)]
 pub(crate) struct Host {
-    pub(crate) generation: &'static Generation,
+    pub(crate) origin: Origin,
+    pub(crate) behaviour: Behaviour,
     pub(crate) functions: Functions,
+    layout: Layout,
+    /// What could not be proven and is not used; said once.
+    unproven: Mutex<Vec<String>>,
+    /// From the host's debug information, since an instance was not laid out as its row says.
+    closer: OnceLock<Result<Layout, String>>,
+    /// Layouts that instances have proven; they stay.
+    proven: Mutex<Vec<&'static Layout>>,
 }
 
 static HOST: OnceLock<Host> = OnceLock::new();
@@ -45,15 +56,73 @@ impl Host {
         Some(inputs.collect())
     }
 
-    /// What shifts the offsets of input instances in this build of the host.
-    pub(crate) fn input_shift(&self) -> InputShift {
-        InputShift::new(self.functions.chunk_trace.is_some())
+    /// What was found out about the host.
+    pub(crate) fn new(abi: Abi) -> Self {
+        Host {
+            origin: abi.origin,
+            behaviour: abi.behaviour,
+            functions: abi.functions,
+            layout: abi.layout,
+            unproven: Mutex::new(abi.unproven),
+            closer: OnceLock::new(),
+            proven: Mutex::new(Vec::new()),
+        }
     }
 
-    /// Offset inside an input instance.
-    pub(crate) fn input_offset(&self, table: usize) -> usize {
-        self.generation.input_offset(table, self.input_shift())
+    /// Where everything is.
+    pub(crate) fn layout(&self) -> &Layout {
+        match self.closer.get() {
+            Some(Ok(closer)) => closer,
+            _ => &self.layout,
+        }
     }
+
+    /// The layout that `instance` proves, and the names of what it does not.
+    pub(crate) fn prove(
+        &self,
+        memory: &mut Memory,
+        instance: prove::Instance,
+    ) -> (&'static Layout, Vec<&'static str>) {
+        let (mut layout, mut failed) = prove::instance(memory, self.layout(), instance);
+        if !failed.is_empty() && matches!(self.origin, Origin::Table(_)) {
+            // A fork, or a build with other options than the table is of.
+            if self.closer.get_or_init(discover::look_closer).is_ok() {
+                (layout, failed) = prove::instance(memory, self.layout(), instance);
+            }
+        }
+        (self.keep(layout), failed)
+    }
+
+    /// For a process that has no descriptor left to look with: nothing of an instance is read.
+    pub(crate) fn nothing_proven(&self) -> (&'static Layout, Vec<&'static str>) {
+        let layout = prove::without_instances(self.layout());
+        (self.keep(layout), vec!["everything: no descriptor is left"])
+    }
+
+    /// Why a closer look did not help, if there was one.
+    pub(crate) fn closer_failure(&self) -> Option<&str> {
+        self.closer.get()?.as_ref().err().map(String::as_str)
+    }
+
+    /// What could not be proven at the start; empty from the second call on.
+    pub(crate) fn take_unproven(&self) -> Vec<String> {
+        std::mem::take(&mut *lock(&self.unproven))
+    }
+
+    /// The same layout for as long as the process lives: there are few different ones.
+    fn keep(&self, layout: Layout) -> &'static Layout {
+        let mut proven = lock(&self.proven);
+        if let Some(known) = proven.iter().find(|known| ***known == layout) {
+            return known;
+        }
+        let kept: &'static Layout = Box::leak(Box::new(layout));
+        proven.push(kept);
+        kept
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Which kind of plugin an instance is of.
@@ -80,47 +149,26 @@ impl Section {
 
 /// Offsets that the three kinds of instances have in common.
 pub(crate) struct Offsets {
-    pub(crate) plugin: usize,
-    pub(crate) plugin_name: usize,
-    pub(crate) properties: usize,
-    pub(crate) log_level: usize,
+    pub(crate) properties: Option<usize>,
+    pub(crate) log_level: Option<usize>,
     metrics: Option<usize>,
 }
 
 impl Offsets {
-    pub(crate) fn of(host: &Host, section: Section) -> Self {
-        let generation = host.generation;
+    pub(crate) fn of(layout: &Layout, section: Section) -> Self {
+        macro_rules! offsets {
+            ($group:ident) => {
+                Offsets {
+                    properties: layout.$group.properties,
+                    log_level: layout.$group.log_level,
+                    metrics: layout.$group.metrics,
+                }
+            };
+        }
         match section {
-            Section::Input => {
-                let table = &generation.input_instance;
-                Offsets {
-                    plugin: host.input_offset(table.plugin),
-                    plugin_name: layouts::input_name_offset(generation.input),
-                    properties: host.input_offset(table.properties),
-                    log_level: host.input_offset(table.log_level),
-                    metrics: table.metrics,
-                }
-            }
-            Section::Filter => {
-                let table = &generation.filter_instance;
-                Offsets {
-                    plugin: table.plugin,
-                    plugin_name: layouts::FILTER_NAME_OFFSET,
-                    properties: table.properties,
-                    log_level: table.log_level,
-                    metrics: Some(table.metrics),
-                }
-            }
-            Section::Output => {
-                let table = &generation.output_instance;
-                Offsets {
-                    plugin: table.plugin,
-                    plugin_name: layouts::OUTPUT_NAME_OFFSET,
-                    properties: table.properties,
-                    log_level: table.log_level,
-                    metrics: table.metrics,
-                }
-            }
+            Section::Input => offsets!(input),
+            Section::Filter => offsets!(filter),
+            Section::Output => offsets!(output),
         }
     }
 }
@@ -153,10 +201,11 @@ pub(crate) fn instance_name(
 /// The metrics context of any output of the engine.
 pub(crate) fn output_metrics(
     host: &Host,
+    layout: &Layout,
     memory: &mut Memory,
     instance: *mut Instance,
 ) -> Option<*mut MetricHandle> {
-    let offsets = Offsets::of(host, Section::Output);
+    let offsets = Offsets::of(layout, Section::Output);
     metric_context(host, Section::Output, instance, Some(memory), &offsets)
 }
 
@@ -176,7 +225,7 @@ pub(crate) fn metric_context(
     let context = match get {
         // SAFETY: the instance is the host's, of this kind.
         Some(get) => unsafe { get(instance) },
-        None => memory?.word(instance as usize + offsets.metrics?)? as *mut c_void,
+        None => memory?.word((instance as usize).checked_add(offsets.metrics?)?)? as *mut c_void,
     };
     (!context.is_null()).then_some(context)
 }

@@ -2,16 +2,18 @@
 
 use std::ffi::{c_char, c_int, CStr, CString};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use flb_sidecar_sdk::metrics::Metrics;
 use flb_sidecar_sdk::{ConfigError, OptionSpec, PluginInfo, Settings};
+use host_abi::Layout;
 use tracing::Span;
 
-use crate::abi::bindings::{host_config, host_property};
+use crate::abi::bindings::host_config;
+use crate::abi::discover::Origin;
 use crate::abi::functions::Instance;
-use crate::abi::generations::ConfigOffsets;
 use crate::abi::memory::Memory;
+use crate::abi::prove;
 use crate::host::{self, Host, Offsets, Section};
 use crate::log::{self, InstanceLog};
 use crate::metrics::HostMetrics;
@@ -25,6 +27,8 @@ static ENDING: AtomicUsize = AtomicUsize::new(0);
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) host: &'static Host,
+    /// Where everything is that this instance has proven.
+    pub(crate) layout: &'static Layout,
     pub(crate) instance: *mut Instance,
     pub(crate) config: *mut host_config,
     pub(crate) log: Arc<InstanceLog>,
@@ -46,8 +50,6 @@ unsafe impl Sync for Core {}
 pub(crate) struct Opened {
     pub(crate) core: Core,
     pub(crate) settings: Result<Settings, ConfigError>,
-    /// The instance is laid out as the table says, so its offsets may be read.
-    pub(crate) trusted: bool,
 }
 
 /// Reads name, log level and options of `instance`.
@@ -63,22 +65,32 @@ pub(crate) fn open(
     our_name: *mut c_char,
 ) -> Opened {
     let mut memory = Memory::open();
-    let offsets = Offsets::of(host, section);
+    let needs_metrics = match section {
+        Section::Input => host.functions.input_metrics.is_none(),
+        Section::Filter => true,
+        Section::Output => host.functions.output_metrics.is_none(),
+    };
+    let proof = prove::Instance {
+        section,
+        address: instance as usize,
+        config: config as usize,
+        our_name,
+        needs_metrics,
+    };
+    let (layout, failed) = match memory.as_mut() {
+        Some(memory) => host.prove(memory, proof),
+        None => host.nothing_proven(),
+    };
+    let offsets = Offsets::of(layout, section);
     let base = instance as usize;
-    let trusted = memory.as_mut().is_some_and(|memory| {
-        memory
-            .word(base + offsets.plugin)
-            .and_then(|plugin| memory.word(plugin.checked_add(offsets.plugin_name)?))
-            .is_some_and(|name| name == our_name as usize)
-    });
-    let mut memory = memory.filter(|_| trusted);
     let name = host::instance_name(host, section, instance).unwrap_or_else(|| info.name.to_owned());
     let level = log_level(host, section, instance, memory.as_mut(), &offsets);
     let log = InstanceLog::new(section.text(), info.name, &name, level, info.sensitive);
     let span = log.span();
+    log::on_host_thread(&span, &log, || say_what_is_not_used(host, &failed));
     let entries = match memory
         .as_mut()
-        .and_then(|memory| property_list(memory, base + offsets.properties))
+        .and_then(|memory| property_list(memory, layout, base.checked_add(offsets.properties?)?))
     {
         Some(all) => all
             .into_iter()
@@ -93,9 +105,7 @@ pub(crate) fn open(
                 .collect();
             log::on_host_thread(&span, &log, || {
                 tracing::warn!(
-                    "this host's memory is not laid out as releases {} have it: options that \
-                     repeat show their first value only ({})",
-                    host.generation.releases,
+                    "options that repeat show their first value only ({})",
                     repeatable.join(", ")
                 );
             });
@@ -107,6 +117,7 @@ pub(crate) fn open(
     Opened {
         core: Core {
             host,
+            layout,
             instance,
             config,
             log,
@@ -117,7 +128,36 @@ pub(crate) fn open(
             ended: Mutex::new(None),
         },
         settings,
-        trusted,
+    }
+}
+
+/// Says how this host is known, once in a process, and what this instance does not prove.
+fn say_what_is_not_used(host: &Host, failed: &[&str]) {
+    static SAID: Once = Once::new();
+    SAID.call_once(|| {
+        if !matches!(host.origin, Origin::Table(_)) {
+            tracing::info!(
+                "how this Fluent Bit is laid out is known from {}",
+                host.origin
+            );
+        }
+        let unproven = host.take_unproven();
+        if !unproven.is_empty() {
+            tracing::warn!(
+                "not used, because it could not be proven: {}",
+                unproven.join("; ")
+            );
+        }
+    });
+    if !failed.is_empty() {
+        let closer = host.closer_failure();
+        tracing::warn!(
+            "this host's memory is not laid out as {} have it: not used are {}{}{}",
+            host.origin,
+            failed.join(", "),
+            if closer.is_some() { "; " } else { "" },
+            closer.unwrap_or_default()
+        );
     }
 }
 
@@ -150,8 +190,8 @@ impl Core {
     /// The engine is shutting down.
     pub(crate) fn is_stopping(&self) -> bool {
         let read = |offset: usize| -> c_int {
-            // SAFETY: config is the host's own, valid during callbacks; both fields have these
-            // offsets in every release since 1.9.0 and in every build.
+            // SAFETY: config is the host's own, valid during callbacks; the offset is that of an
+            // int in every release, or from this host's debug information and proven at the start.
             unsafe {
                 self.config
                     .cast::<u8>()
@@ -160,9 +200,10 @@ impl Core {
                     .read_volatile()
             }
         };
+        let known = &self.layout.config;
         !self.config.is_null()
-            && (read(ConfigOffsets::SHUTTING_DOWN) != 0
-                || read(ConfigOffsets::INGESTION_ACTIVE) == 0)
+            && (known.shutting_down.is_some_and(|at| read(at) != 0)
+                || known.ingestion_active.is_some_and(|at| read(at) == 0))
     }
 
     /// Dispatches every chunk the engine holds.
@@ -225,17 +266,22 @@ fn log_level(
         return log::level_by(|level| unsafe { check(instance, level) } != 0);
     }
     memory
-        .and_then(|memory| memory.int(instance as usize + offsets.log_level))
+        .and_then(|memory| memory.int((instance as usize).checked_add(offsets.log_level?)?))
         .filter(|level| (0..=10).contains(level))
         .unwrap_or(log::DEFAULT_LEVEL)
 }
 
-fn property_list(memory: &mut Memory, head: usize) -> Option<Vec<(String, String)>> {
+fn property_list(
+    memory: &mut Memory,
+    layout: &Layout,
+    head: usize,
+) -> Option<Vec<(String, String)>> {
+    let known = &layout.property;
     let mut all = Vec::new();
     for node in memory.list(head)? {
-        let entry = node.checked_sub(std::mem::offset_of!(host_property, node))?;
-        let key = memory.word(entry)?;
-        let value = memory.word(entry + size_of::<usize>())?;
+        let entry = node.checked_sub(known.node?)?;
+        let key = memory.word(entry.checked_add(known.key?)?)?;
+        let value = memory.word(entry.checked_add(known.value?)?)?;
         let key = String::from_utf8(memory.sds(key)?).ok()?;
         let value = match value {
             0 => Vec::new(),

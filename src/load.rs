@@ -11,10 +11,8 @@ use std::ffi::c_int;
 use flb_sidecar_sdk::PluginInfo;
 
 use crate::abi::bindings::host_proxy_def;
-use crate::abi::functions::Functions;
-use crate::abi::generations;
+use crate::abi::discover;
 use crate::abi::layouts::{self, FilterCallbacks, InputCallbacks, OutputCallbacks, BLOCK_BYTES};
-use crate::abi::observe;
 use crate::entry::OurName;
 use crate::host::{self, Host};
 use crate::{guard, log};
@@ -72,37 +70,37 @@ fn stop(reason: &str) -> ! {
 }
 
 fn register(table: Vec<Export>) -> Result<(), String> {
-    let seen = observe::look();
-    let generation = generations::detect(&seen, |name| observe::symbol(name).is_some())
-        .map_err(|refusal| refusal.to_string())?;
-    let functions = Functions::find();
-    let missing = functions.missing();
-    if !missing.is_empty() {
-        return Err(format!(
-            "this Fluent Bit ({}) lacks functions that its release has: {}",
-            generation.releases,
-            missing.join(", ")
-        ));
-    }
-    let host = host::set(Host {
-        generation,
-        functions,
-    });
+    let host = host::set(Host::new(discover::find()?));
     for export in table {
         let is_input = matches!(export.callbacks, Callbacks::Input(_));
-        let declared = layouts::declare(host.generation, &export.info, is_input);
-        export.our_name.set(declared.name);
-        let block = export.block.0.get().cast();
-        match export.callbacks {
-            Callbacks::Input(callbacks) => {
-                layouts::fill_input(host.generation, block, declared, callbacks);
+        let behaviour = host.behaviour;
+        let declared = layouts::declare(host.layout(), behaviour, &export.info, is_input);
+        // SAFETY: a block has BLOCK_BYTES bytes, and nobody else uses it yet: this is the
+        // library's constructor.
+        let block = unsafe { &mut *export.block.0.get() };
+        let filled = declared.is_some_and(|declared| {
+            export.our_name.set(declared.name);
+            match export.callbacks {
+                Callbacks::Input(callbacks) => {
+                    layouts::fill_input(&host.layout().input_plugin, block, declared, callbacks)
+                }
+                Callbacks::Filter(callbacks) => layouts::fill_filter(
+                    &host.layout().filter_plugin,
+                    behaviour.filter_arguments,
+                    block,
+                    declared,
+                    callbacks,
+                ),
+                Callbacks::Output(callbacks) => {
+                    layouts::fill_output(&host.layout().output_plugin, block, declared, callbacks)
+                }
             }
-            Callbacks::Filter(callbacks) => {
-                layouts::fill_filter(host.generation, block, declared, callbacks);
-            }
-            Callbacks::Output(callbacks) => {
-                layouts::fill_output(host.generation, block, declared, callbacks);
-            }
+        });
+        if !filled {
+            return Err(format!(
+                "this Fluent Bit's registration structs are larger than the {BLOCK_BYTES} bytes \
+                 that are exported for them"
+            ));
         }
     }
     Ok(())

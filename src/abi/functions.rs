@@ -1,9 +1,12 @@
 //! The host's functions, found by name. What a host lacks is `None`.
 
-use std::ffi::{c_char, c_double, c_int, c_void};
+use std::ffi::{c_char, c_double, c_int, c_void, CStr};
+
+use host_abi::{Facts, Signature};
 
 use super::bindings::{host_config, host_event_chunk, host_flush, host_input};
 use super::observe;
+use super::signatures::Signed;
 
 /// Any instance: the functions of the three kinds differ only in the name.
 pub(crate) type Instance = c_void;
@@ -21,7 +24,6 @@ type CollectorCall = unsafe extern "C" fn(c_int, *mut Instance) -> c_int;
 type TimerCallback = unsafe extern "C" fn(*mut host_config, *mut c_void);
 type MultilineCallback =
     unsafe extern "C" fn(*mut c_void, *mut c_void, *mut c_void, *mut c_char, usize) -> c_int;
-type GroupCallback = unsafe extern "C" fn(*const c_char, *const c_char, usize, *mut c_void);
 type MetricCreate = unsafe extern "C" fn(
     *mut MetricHandle,
     *const c_char,
@@ -50,19 +52,63 @@ macro_rules! host_functions {
             $( $(#[$doc])* pub(crate) $field: Option<$type>, )*
         }
 
+        /// Names of all of them.
+        pub const NAMES: &[&str] = &[ $( names::$field ),* ];
+
+        /// The names as text.
+        #[allow(non_upper_case_globals)]
+        mod names {
+            $( pub(super) const $field: &str = super::text($symbol); )*
+        }
+
         impl Functions {
-            /// Looks all of them up.
-            pub(crate) fn find() -> Self {
+            /// Looks all of them up. With `facts`, only what those prove to be callable as we
+            /// do is taken; `unproven` says what was left out.
+            pub(crate) fn find(facts: Option<&Facts>, unproven: &mut Vec<String>) -> Self {
                 Functions {
-                    $( $field: observe::symbol($symbol).map(|address| {
-                        // SAFETY: the symbol is the host function of this name; its signature
-                        // is the one of every release that `generations` accepts.
-                        unsafe { std::mem::transmute::<*mut c_void, $type>(address) }
-                    }), )*
+                    $( $field: observe::symbol($symbol)
+                        .filter(|_| proven(
+                            facts,
+                            names::$field,
+                            &<$type as Signed>::signature(),
+                            unproven,
+                        ))
+                        .map(|address| {
+                            // SAFETY: the symbol is the host function of this name; its signature
+                            // is the one of every release in the table, or was compared just now.
+                            unsafe { std::mem::transmute::<*mut c_void, $type>(address) }
+                        }), )*
                 }
             }
         }
     };
+}
+
+/// A C string literal as text.
+const fn text(name: &'static CStr) -> &'static str {
+    match name.to_str() {
+        Ok(text) => text,
+        Err(_) => panic!("names of functions are ASCII"),
+    }
+}
+
+/// Whether the host's function has our signature. Without facts the table vouches for it.
+fn proven(
+    facts: Option<&Facts>,
+    name: &str,
+    wanted: &Signature,
+    unproven: &mut Vec<String>,
+) -> bool {
+    let Some(facts) = facts else {
+        return true;
+    };
+    let why = match facts.functions.get(name) {
+        Some(found) if found.fits(wanted) => return true,
+        Some(found) => format!("{name} is {found} instead of {wanted}"),
+        None => format!("what {name} takes is not known"),
+    };
+    unproven.push(why);
+    false
 }
 
 host_functions! {
@@ -114,15 +160,6 @@ host_functions! {
     parser_do = c"flb_parser_do": unsafe extern "C" fn(
         *mut c_void, *const c_char, usize, *mut *mut c_void, *mut usize, *mut libc::timespec) -> c_int;
 
-    regex_create = c"flb_regex_create": unsafe extern "C" fn(*const c_char) -> *mut c_void;
-    /// Result: the number of groups; the last argument is where the host keeps what it found.
-    regex_do = c"flb_regex_do": unsafe extern "C" fn(
-        *mut c_void, *const c_char, usize, *mut c_void) -> isize;
-    /// Calls back for each named group of a search that found some.
-    regex_parse = c"flb_regex_parse": unsafe extern "C" fn(
-        *mut c_void, *mut c_void, Option<GroupCallback>, *mut c_void) -> c_int;
-    regex_destroy = c"flb_regex_destroy": unsafe extern "C" fn(*mut c_void) -> c_int;
-
     multiline_create = c"flb_ml_create":
         unsafe extern "C" fn(*mut host_config, *const c_char) -> *mut c_void;
     multiline_destroy = c"flb_ml_destroy": unsafe extern "C" fn(*mut c_void) -> c_int;
@@ -149,10 +186,6 @@ host_functions! {
         unsafe extern "C" fn(*mut c_void, c_int) -> c_int;
     sqlite_column_int64 = c"sqlite3_column_int64":
         unsafe extern "C" fn(*mut c_void, c_int) -> i64;
-    sqlite_progress = c"sqlite3_progress_handler": unsafe extern "C" fn(
-        *mut c_void, c_int, Option<unsafe extern "C" fn(*mut c_void) -> c_int>, *mut c_void);
-    sqlite_limit = c"sqlite3_limit":
-        unsafe extern "C" fn(*mut c_void, c_int, c_int) -> c_int;
     sqlite_finalize = c"sqlite3_finalize": unsafe extern "C" fn(*mut c_void) -> c_int;
     sqlite_close = c"sqlite3_close": unsafe extern "C" fn(*mut c_void) -> c_int;
 
@@ -171,9 +204,6 @@ host_functions! {
     /// Since 4.0.3.
     storage_chunks = c"flb_storage_chunk_count":
         unsafe extern "C" fn(*mut host_config, *mut c_int, *mut c_int);
-    /// Present when the host is built with chunk tracing; never called.
-    chunk_trace = c"flb_chunk_trace_do_input": unsafe extern "C" fn();
-
     counter_create = c"cmt_counter_create": MetricCreate;
     counter_set = c"cmt_counter_set": MetricSet;
     gauge_create = c"cmt_gauge_create": MetricCreate;

@@ -1,12 +1,12 @@
-//! Fills the registration blocks and option tables in the layout of a generation.
+//! Fills the registration blocks and option tables in the layout of the host.
 
 use std::ffi::{c_char, c_int, c_void, CString};
-use std::mem::{offset_of, MaybeUninit};
 
 use flb_sidecar_sdk::{Kind, OptionSpec, PluginInfo};
+use host_abi::layout::{FilterPlugin, InputPlugin, Layout, OptionEntry, OutputPlugin};
 
 use super::bindings as abi;
-use super::generations::{ConfigMapLayout, FilterLayout, Generation, InputLayout, OutputLayout};
+use super::generations::{Behaviour, FilterArguments};
 
 /// Bytes of an exported block: more than any generation's struct, which the host copies whole.
 pub(crate) const BLOCK_BYTES: usize = 512;
@@ -48,41 +48,33 @@ pub(crate) struct Declared {
     options: *mut c_void,
 }
 
-/// All zeroes, which is a valid value of every type of `bindings`: integers, pointers, and
-/// function pointers in an `Option`.
-fn zeroed<T: PlainData>() -> T {
-    // SAFETY: PlainData is implemented only for types of `bindings` for which zero is valid.
-    unsafe { MaybeUninit::zeroed().assume_init() }
-}
-
-/// Types of `bindings` that may be all zeroes.
-trait PlainData: Sized {}
-
-macro_rules! plain_data {
-    ($($type:ident)*) => { $( impl PlainData for abi::$type {} )* };
-}
-
-plain_data! {
-    input_plugin_1_9_0 input_plugin_2_0_0 input_plugin_2_0_7 input_plugin_3_2_0
-    input_plugin_3_2_3 input_plugin_5_1_0
-    filter_plugin_1_9_0 filter_plugin_2_1_0 filter_plugin_2_2_0 filter_plugin_3_2_0
-    output_plugin_1_9_0 output_plugin_2_0_7 output_plugin_3_2_0 output_plugin_3_2_2
-    output_plugin_5_1_0
-    config_map_1_9_0 config_map_5_0_3
-}
-
 fn leak(text: &str) -> *mut c_char {
     // Declared texts are literals without NUL; one that had a NUL would be cut there.
     let until_nul = text.split('\0').next().unwrap_or_default();
     CString::new(until_nul).unwrap_or_default().into_raw()
 }
 
-/// Writes `value` at the start of a block.
-fn put<T: PlainData>(block: *mut u8, value: T) {
-    const { assert!(size_of::<T>() <= BLOCK_BYTES) };
-    // SAFETY: a block has BLOCK_BYTES bytes, aligned to 16, and nobody reads it yet: the caller
-    // is the library's constructor.
-    unsafe { block.cast::<T>().write(value) };
+/// A block of zeroes being filled: what no field is written to stays zero, which every release
+/// takes for "nothing".
+struct Fill<'a>(&'a mut [u8]);
+
+impl Fill<'_> {
+    /// Writes a pointer, an address or an int at `offset`; false where there is no room.
+    fn put(&mut self, offset: usize, bytes: &[u8]) -> bool {
+        let place = self.0.get_mut(offset..offset.saturating_add(bytes.len()));
+        place.is_some_and(|place| {
+            place.copy_from_slice(bytes);
+            true
+        })
+    }
+
+    fn pointer<T>(&mut self, offset: usize, value: *mut T) -> bool {
+        self.put(offset, &(value as usize).to_ne_bytes())
+    }
+
+    fn int(&mut self, offset: usize, value: c_int) -> bool {
+        self.put(offset, &value.to_ne_bytes())
+    }
 }
 
 /// Every input's option on hosts that have it, so a configuration may name it on older ones too.
@@ -92,20 +84,22 @@ pub(crate) const THREADED: OptionSpec = OptionSpec::new(
     "Accepted, without effect: this Fluent Bit runs every input on the engine's thread.",
 );
 
-/// Makes name, description and option table for a host of `generation`.
-pub(crate) fn declare(generation: &Generation, info: &PluginInfo, is_input: bool) -> Declared {
+/// Makes name, description and option table for a host; `None`: a field lies outside its struct.
+pub(crate) fn declare(
+    layout: &Layout,
+    behaviour: Behaviour,
+    info: &PluginInfo,
+    is_input: bool,
+) -> Option<Declared> {
     let mut options = info.options.to_vec();
-    if is_input && !generation.threaded_inputs {
+    if is_input && !behaviour.threaded_inputs {
         options.push(THREADED);
     }
-    Declared {
+    Some(Declared {
         name: leak(info.name),
         description: leak(info.description),
-        options: match generation.config_map {
-            ConfigMapLayout::V1_9_0 => options_1_9_0(&options),
-            ConfigMapLayout::V5_0_3 => options_5_0_3(&options),
-        },
-    }
+        options: option_table(&layout.option, &options)?,
+    })
 }
 
 /// `FLB_CONFIG_MAP_*` of a kind.
@@ -125,148 +119,97 @@ fn option_type(kind: Kind) -> c_int {
 /// `FLB_CONFIG_MAP_MULT`.
 const REPEATABLE: c_int = 1;
 
-macro_rules! option_table {
-    ($name:ident, $type:ident) => {
-        fn $name(options: &[OptionSpec]) -> *mut c_void {
-            let mut table: Vec<abi::$type> = options
-                .iter()
-                .map(|option| abi::$type {
-                    type_: option_type(option.kind),
-                    name: leak(option.name),
-                    default_value: option.default.map_or(std::ptr::null_mut(), leak),
-                    flags: if option.repeatable { REPEATABLE } else { 0 },
-                    description: leak(option.help),
-                    // set_property stays 0: the host checks names and counts, we read values.
-                    ..zeroed()
-                })
-                .collect();
-            // An entry without a name ends the table.
-            table.push(zeroed());
-            Box::leak(table.into_boxed_slice()).as_mut_ptr().cast()
+/// An option table in memory that stays; it ends with an entry of zeroes.
+fn option_table(entry: &OptionEntry, options: &[OptionSpec]) -> Option<*mut c_void> {
+    // In words, so that it is aligned as the host's own tables are.
+    let words = entry.bytes.checked_mul(options.len() + 1)?.div_ceil(8);
+    let mut table = vec![0u64; words];
+    let bytes: &mut [u8] = bytes_of(&mut table);
+    for (option, place) in options
+        .iter()
+        .zip(bytes.chunks_exact_mut(entry.bytes.max(1)))
+    {
+        let mut fill = Fill(place);
+        let default = option.default.map_or(std::ptr::null_mut(), leak);
+        let flags = if option.repeatable { REPEATABLE } else { 0 };
+        // set_property stays 0: the host checks names and counts, we read values.
+        let filled = fill.int(entry.kind, option_type(option.kind))
+            && fill.pointer(entry.name, leak(option.name))
+            && fill.pointer(entry.default_value, default)
+            && fill.int(entry.flags, flags)
+            && fill.pointer(entry.description, leak(option.help));
+        if !filled {
+            return None;
         }
-    };
+    }
+    Some(Box::leak(table.into_boxed_slice()).as_mut_ptr().cast())
 }
 
-option_table!(options_1_9_0, config_map_1_9_0);
-option_table!(options_5_0_3, config_map_5_0_3);
+/// The bytes of words.
+fn bytes_of(words: &mut [u64]) -> &mut [u8] {
+    // SAFETY: any byte is part of a valid u64, and the length is that of the words in bytes.
+    unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), size_of_val(words)) }
+}
 
-/// Registers an input.
+/// A callback's address, to be written into a block.
+fn address<F>(callback: Option<F>) -> *mut c_void {
+    const { assert!(size_of::<Option<F>>() == size_of::<*mut c_void>()) };
+    // SAFETY: F is a function pointer, so the Option has its size, and None is NULL. Only the
+    // function types of `bindings` are passed here.
+    unsafe { std::mem::transmute_copy(&callback) }
+}
+
+/// Registers an input; `false`: a field lies outside the block.
 pub(crate) fn fill_input(
-    generation: &Generation,
-    block: *mut u8,
+    layout: &InputPlugin,
+    block: &mut [u8],
     declared: Declared,
     callbacks: InputCallbacks,
-) {
-    macro_rules! fill {
-        ($type:ident) => {
-            put(
-                block,
-                abi::$type {
-                    name: declared.name,
-                    description: declared.description,
-                    config_map: declared.options,
-                    cb_init: callbacks.init,
-                    cb_collect: callbacks.collect,
-                    cb_pause: callbacks.pause,
-                    cb_resume: callbacks.resume,
-                    cb_exit: callbacks.exit,
-                    ..zeroed()
-                },
-            )
-        };
-    }
-    match generation.input {
-        InputLayout::V1_9_0 => fill!(input_plugin_1_9_0),
-        InputLayout::V2_0_0 => fill!(input_plugin_2_0_0),
-        InputLayout::V2_0_7 => fill!(input_plugin_2_0_7),
-        InputLayout::V3_2_0 => fill!(input_plugin_3_2_0),
-        InputLayout::V3_2_3 => fill!(input_plugin_3_2_3),
-        InputLayout::V5_1_0 => fill!(input_plugin_5_1_0),
-    }
+) -> bool {
+    let mut fill = Fill(block);
+    fill.pointer(layout.name, declared.name)
+        && fill.pointer(layout.description, declared.description)
+        && fill.pointer(layout.config_map, declared.options)
+        && fill.pointer(layout.cb_init, address(callbacks.init))
+        && fill.pointer(layout.cb_collect, address(callbacks.collect))
+        && fill.pointer(layout.cb_pause, address(callbacks.pause))
+        && fill.pointer(layout.cb_resume, address(callbacks.resume))
+        && fill.pointer(layout.cb_exit, address(callbacks.exit))
 }
 
-/// Registers a filter.
+/// Registers a filter; `false`: a field lies outside the block.
 pub(crate) fn fill_filter(
-    generation: &Generation,
-    block: *mut u8,
+    layout: &FilterPlugin,
+    arguments: FilterArguments,
+    block: &mut [u8],
     declared: Declared,
     callbacks: FilterCallbacks,
-) {
-    use super::generations::FilterArguments;
-    let filter = match generation.filter_arguments {
-        FilterArguments::Nine => callbacks.filter_nine.map(|f| f as *mut c_void),
-        FilterArguments::Ten => callbacks.filter_ten.map(|f| f as *mut c_void),
+) -> bool {
+    let filter = match arguments {
+        FilterArguments::Nine => address(callbacks.filter_nine),
+        FilterArguments::Ten => address(callbacks.filter_ten),
     };
-    macro_rules! fill {
-        ($type:ident) => {
-            put(
-                block,
-                abi::$type {
-                    name: declared.name,
-                    description: declared.description,
-                    config_map: declared.options,
-                    cb_init: callbacks.init,
-                    cb_filter: filter.unwrap_or(std::ptr::null_mut()),
-                    cb_exit: callbacks.exit,
-                    ..zeroed()
-                },
-            )
-        };
-    }
-    match generation.filter {
-        FilterLayout::V1_9_0 => fill!(filter_plugin_1_9_0),
-        FilterLayout::V2_1_0 => fill!(filter_plugin_2_1_0),
-        FilterLayout::V2_2_0 => fill!(filter_plugin_2_2_0),
-        FilterLayout::V3_2_0 => fill!(filter_plugin_3_2_0),
-    }
+    let mut fill = Fill(block);
+    fill.pointer(layout.name, declared.name)
+        && fill.pointer(layout.description, declared.description)
+        && fill.pointer(layout.config_map, declared.options)
+        && fill.pointer(layout.cb_init, address(callbacks.init))
+        && fill.pointer(layout.cb_filter, filter)
+        && fill.pointer(layout.cb_exit, address(callbacks.exit))
 }
 
-/// Registers an output.
+/// Registers an output; `false`: a field lies outside the block.
 pub(crate) fn fill_output(
-    generation: &Generation,
-    block: *mut u8,
+    layout: &OutputPlugin,
+    block: &mut [u8],
     declared: Declared,
     callbacks: OutputCallbacks,
-) {
-    macro_rules! fill {
-        ($type:ident) => {
-            put(
-                block,
-                abi::$type {
-                    name: declared.name,
-                    description: declared.description,
-                    config_map: declared.options,
-                    cb_init: callbacks.init,
-                    cb_flush: callbacks.flush,
-                    cb_exit: callbacks.exit,
-                    ..zeroed()
-                },
-            )
-        };
-    }
-    match generation.output {
-        OutputLayout::V1_9_0 => fill!(output_plugin_1_9_0),
-        OutputLayout::V2_0_7 => fill!(output_plugin_2_0_7),
-        OutputLayout::V3_2_0 => fill!(output_plugin_3_2_0),
-        OutputLayout::V3_2_2 => fill!(output_plugin_3_2_2),
-        OutputLayout::V5_1_0 => fill!(output_plugin_5_1_0),
-    }
+) -> bool {
+    let mut fill = Fill(block);
+    fill.pointer(layout.name, declared.name)
+        && fill.pointer(layout.description, declared.description)
+        && fill.pointer(layout.config_map, declared.options)
+        && fill.pointer(layout.cb_init, address(callbacks.init))
+        && fill.pointer(layout.cb_flush, address(callbacks.flush))
+        && fill.pointer(layout.cb_exit, address(callbacks.exit))
 }
-
-/// Where an input's registration struct has the name.
-pub(crate) fn input_name_offset(layout: InputLayout) -> usize {
-    match layout {
-        InputLayout::V1_9_0 => offset_of!(abi::input_plugin_1_9_0, name),
-        InputLayout::V2_0_0 => offset_of!(abi::input_plugin_2_0_0, name),
-        InputLayout::V2_0_7 => offset_of!(abi::input_plugin_2_0_7, name),
-        InputLayout::V3_2_0 => offset_of!(abi::input_plugin_3_2_0, name),
-        InputLayout::V3_2_3 => offset_of!(abi::input_plugin_3_2_3, name),
-        InputLayout::V5_1_0 => offset_of!(abi::input_plugin_5_1_0, name),
-    }
-}
-
-/// Where a filter's registration struct has the name: the same in every generation.
-pub(crate) const FILTER_NAME_OFFSET: usize = offset_of!(abi::filter_plugin_1_9_0, name);
-
-/// Where an output's registration struct has the name: the same in every generation.
-pub(crate) const OUTPUT_NAME_OFFSET: usize = offset_of!(abi::output_plugin_1_9_0, name);

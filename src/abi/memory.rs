@@ -11,6 +11,10 @@ use std::os::fd::{AsRawFd, FromRawFd};
 
 /// Longest text that is believed to be one of the host's strings.
 const MAX_TEXT: usize = 1 << 20;
+/// Longest name of a plugin or an option.
+const MAX_NAME: usize = 64;
+/// Longest description of an option.
+const MAX_DESCRIPTION: usize = 8192;
 /// Most nodes that are believed to be a list of the host.
 const MAX_NODES: usize = 1 << 16;
 /// A pipe takes this much at once or nothing.
@@ -85,16 +89,37 @@ impl Memory {
 
     /// A short C string of printable ASCII, as names are.
     pub(crate) fn name(&mut self, address: usize) -> Option<String> {
-        let mut name = String::new();
-        for at in 0..64 {
-            let mut byte = [0];
-            if !self.read(address.checked_add(at)?, &mut byte) {
+        let name = self.c_string(address, MAX_NAME)?;
+        let printable = name.iter().all(|byte| (b'!'..=b'~').contains(byte));
+        (printable && !name.is_empty())
+            .then(|| String::from_utf8(name).ok())
+            .flatten()
+    }
+
+    /// A C string of printable text, as descriptions are.
+    pub(crate) fn text(&mut self, address: usize) -> Option<String> {
+        let text = String::from_utf8(self.c_string(address, MAX_DESCRIPTION)?).ok()?;
+        let printable = |c: char| !c.is_control() || c == '\n' || c == '\t';
+        text.chars().all(printable).then_some(text)
+    }
+
+    /// The bytes up to a NUL, which must be among the first `most`.
+    fn c_string(&mut self, address: usize, most: usize) -> Option<Vec<u8>> {
+        let mut text = Vec::new();
+        while text.len() < most {
+            let at = address.checked_add(text.len())?;
+            // Up to the end of its page: the next one may not be mapped.
+            let room = (PIECE - at % PIECE).min(64);
+            let mut piece = [0; 64];
+            if !self.read(at, &mut piece[..room]) {
                 return None;
             }
-            match byte[0] {
-                0 => return (!name.is_empty()).then_some(name),
-                b @ b'!'..=b'~' => name.push(char::from(b)),
-                _ => return None,
+            match piece[..room].iter().position(|byte| *byte == 0) {
+                Some(end) => {
+                    text.extend_from_slice(&piece[..end]);
+                    return (text.len() < most).then_some(text);
+                }
+                None => text.extend_from_slice(&piece[..room]),
             }
         }
         None
@@ -165,6 +190,22 @@ mod tests {
         assert_eq!(memory.word(&raw const word as usize), Some(77));
         // SAFETY: the first page, mapped above and not unmapped since.
         assert_eq!(unsafe { libc::munmap(pages, 4096) }, 0);
+    }
+
+    #[test]
+    fn texts_end_with_a_nul_and_are_printable() {
+        let mut memory = Memory::open().unwrap();
+        let long = format!("{}\0", "word ".repeat(100));
+        let at = |text: &str| text.as_ptr() as usize;
+        assert_eq!(memory.text(at(&long)).unwrap().len(), 500);
+        assert_eq!(memory.name(at(&long)), None);
+        assert_eq!(memory.name(at("dummy\0")).as_deref(), Some("dummy"));
+        assert_eq!(memory.name(at("\0")), None);
+        assert_eq!(memory.text(at("\0")).as_deref(), Some(""));
+        assert_eq!(memory.text(at("a\u{7}b\0")), None);
+        let endless = "x".repeat(10_000);
+        assert_eq!(memory.text(at(&endless)), None);
+        assert_eq!(memory.text(8), None);
     }
 
     #[test]

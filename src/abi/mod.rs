@@ -13,8 +13,13 @@ pub(crate) mod bindings {
     include!(concat!(env!("OUT_DIR"), "/abi.rs"));
 }
 
-pub(crate) mod functions;
+pub(crate) mod discover;
+pub mod functions;
 pub mod generations;
 pub(crate) mod layouts;
+pub(crate) mod maps;
 pub(crate) mod memory;
 pub(crate) mod observe;
+pub(crate) mod prove;
+pub(crate) mod signatures;
+pub mod table;

@@ -4,27 +4,38 @@
 use std::ffi::{c_char, c_int, c_void, CStr};
 
 use super::generations::Seen;
+use crate::host::Section;
 
-/// Plugins of the host itself that its default build exports in every release.
-const INPUTS: &[&CStr] = &[
-    c"in_emitter_plugin",
-    c"in_dummy_plugin",
-    c"in_lib_plugin",
-    c"in_storage_backlog_plugin",
-    c"in_tail_plugin",
+/// Plugins of the host itself that its default build exports in every release: symbol and name.
+const INPUTS: &[(&CStr, &str)] = &[
+    (c"in_emitter_plugin", "emitter"),
+    (c"in_dummy_plugin", "dummy"),
+    (c"in_lib_plugin", "lib"),
+    (c"in_storage_backlog_plugin", "storage_backlog"),
+    (c"in_tail_plugin", "tail"),
 ];
-const FILTERS: &[&CStr] = &[
-    c"filter_grep_plugin",
-    c"filter_modify_plugin",
-    c"filter_stdout_plugin",
-    c"filter_record_modifier_plugin",
+const FILTERS: &[(&CStr, &str)] = &[
+    (c"filter_grep_plugin", "grep"),
+    (c"filter_modify_plugin", "modify"),
+    (c"filter_stdout_plugin", "stdout"),
+    (c"filter_record_modifier_plugin", "record_modifier"),
 ];
-const OUTPUTS: &[&CStr] = &[
-    c"out_null_plugin",
-    c"out_stdout_plugin",
-    c"out_lib_plugin",
-    c"out_counter_plugin",
+const OUTPUTS: &[(&CStr, &str)] = &[
+    (c"out_null_plugin", "null"),
+    (c"out_stdout_plugin", "stdout"),
+    (c"out_lib_plugin", "lib"),
+    (c"out_counter_plugin", "counter"),
 ];
+
+/// One of the host's own plugins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OwnPlugin {
+    pub(crate) section: Section,
+    pub(crate) symbol: &'static str,
+    pub(crate) name: &'static str,
+    /// Where its registration struct is.
+    pub(crate) address: usize,
+}
 
 extern "C" {
     // glibc since 2.3.3; the libc crate does not declare it.
@@ -66,12 +77,12 @@ fn size_of_symbol(address: *mut c_void) -> Option<u64> {
     Some(entry.st_size)
 }
 
-fn sizes(names: &'static [&'static CStr]) -> Vec<(&'static str, u64)> {
+fn sizes(names: &[(&'static CStr, &'static str)]) -> Vec<(&'static str, u64)> {
     names
         .iter()
-        .filter_map(|name| {
-            let size = size_of_symbol(symbol(name)?)?;
-            Some((name.to_str().unwrap_or("?"), size))
+        .filter_map(|(symbol_name, _)| {
+            let size = size_of_symbol(symbol(symbol_name)?)?;
+            Some((symbol_name.to_str().unwrap_or("?"), size))
         })
         .collect()
 }
@@ -83,4 +94,26 @@ pub(crate) fn look() -> Seen {
         filters: sizes(FILTERS),
         outputs: sizes(OUTPUTS),
     }
+}
+
+/// Those of the host's own plugins that are there, at most so many of each kind.
+pub(crate) fn own_plugins(most: usize) -> Vec<OwnPlugin> {
+    let kinds = [
+        (Section::Input, INPUTS),
+        (Section::Filter, FILTERS),
+        (Section::Output, OUTPUTS),
+    ];
+    let mut found = Vec::new();
+    for (section, plugins) in kinds {
+        let there = plugins.iter().filter_map(|(exported, name)| {
+            Some(OwnPlugin {
+                section,
+                symbol: exported.to_str().unwrap_or("?"),
+                name,
+                address: symbol(exported)? as usize,
+            })
+        });
+        found.extend(there.take(most));
+    }
+    found
 }

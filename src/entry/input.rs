@@ -13,8 +13,7 @@ use std::time::{Duration, Instant};
 use flb_sidecar_sdk::event::RecordFormat;
 use flb_sidecar_sdk::metrics::Metrics;
 use flb_sidecar_sdk::{
-    ConfigError, HostRegex, Input, InputHost, Multiline, Parsers, Pending, Refused, RegexError,
-    StockPosition, Wake,
+    ConfigError, Input, InputHost, Multiline, Parsers, Pending, Refused, StockPosition, Wake,
 };
 
 use super::{lock, OurName, INIT_FAILED, INIT_OK};
@@ -28,7 +27,6 @@ use crate::instance::Core;
 use crate::link::DrainLink;
 use crate::multiline::HostMultiline;
 use crate::parsers::HostParsers;
-use crate::regex::Regex;
 use crate::sqlite;
 use crate::wake::EngineThread;
 
@@ -56,8 +54,6 @@ struct Context<P> {
 /// What was read from the host's instance when it started.
 #[derive(Debug, Default)]
 struct Seen {
-    /// The instance is laid out as the table says.
-    trusted: bool,
     tag: Option<String>,
     /// It runs on a thread of its own: what is appended goes through a ring, which the engine
     /// empties every quarter of a second, unless it is blocked or the input is paused.
@@ -69,24 +65,20 @@ struct Seen {
 }
 
 impl Seen {
-    fn read(core: &Core, trusted: bool) -> Self {
-        let table = &core.host.generation.input_instance;
-        let field = |offset: usize| core.instance as usize + core.host.input_offset(offset);
-        let memory = Memory::open().filter(|_| trusted);
-        let Some(mut memory) = memory else {
+    fn read(core: &Core) -> Self {
+        let known = &core.layout.input;
+        let field = |offset: Option<usize>| (core.instance as usize).checked_add(offset?);
+        let Some(mut memory) = Memory::open() else {
             return Seen::default();
         };
-        let tag = memory
-            .word(field(table.tag))
+        let tag = field(known.tag)
+            .and_then(|at| memory.word(at))
             .and_then(|tag| memory.sds(tag));
-        let threaded = table.threaded.and_then(|offset| memory.int(field(offset)));
+        let threaded = field(known.threaded).and_then(|at| memory.int(at));
         Seen {
-            trusted,
             tag: tag.and_then(|tag| String::from_utf8(tag).ok()),
             threaded: threaded == Some(1),
-            hidden_at: Cell::new(None),
-            surroundings: RefCell::new(None),
-            last_append: Cell::new(None),
+            ..Seen::default()
         }
     }
 }
@@ -125,7 +117,7 @@ fn start<P: InputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_i
     };
     let core = opened.core;
     let host = core.host;
-    let seen = Seen::read(&core, opened.trusted);
+    let seen = Seen::read(&core);
     let paused = AtomicBool::new(false);
     let made = super::make(&core, opened.settings, |settings| {
         let clock = start_clock(P::TICK).map_err(|error| {
@@ -169,7 +161,25 @@ fn start<P: InputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_i
         // SAFETY: the instance is the host's; the context lives until `exit`.
         unsafe { set_context(instance, context.cast()) };
     }
+    shared
+        .core
+        .run(|| check_context(&shared.core, context as usize));
     INIT_OK
+}
+
+/// Outputs of ours find this input by its context.
+fn check_context(core: &Core, context: usize) {
+    let at = core.layout.input.context;
+    let found = at
+        .and_then(|at| (core.instance as usize).checked_add(at))
+        .and_then(|at| Memory::open()?.word(at));
+    if found != Some(context) {
+        tracing::warn!(
+            "this host's memory is not laid out as {} have it: completion_exit does not find \
+             this input, and cannot wait for it",
+            core.host.origin
+        );
+    }
 }
 
 fn start_collectors<P: InputPlugin>(context: &Context<P>) -> bool {
@@ -391,11 +401,12 @@ struct Handle<'a> {
 
 impl Handle<'_> {
     fn holder(&self) -> Holder {
-        Holder::new(self.core.host, self.core.instance, self.core.config)
+        let core = self.core;
+        Holder::new(core.host, core.layout, core.instance, core.config)
     }
 
     fn memory(&self) -> Option<Memory> {
-        Memory::open().filter(|_| self.seen.trusted)
+        Memory::open().filter(|_| self.core.layout.input.plugin.is_some())
     }
 
     /// What is around this input. Filters and their emitters are made after it, and perhaps only
@@ -465,7 +476,7 @@ struct Held {
 
 impl InputHost for Handle<'_> {
     fn record_format(&self) -> RecordFormat {
-        self.core.host.generation.record_format
+        self.core.host.behaviour.record_format
     }
 
     fn append(&mut self, tag: Option<&str>, records: usize, events: &[u8]) -> Result<(), Refused> {
@@ -479,7 +490,7 @@ impl InputHost for Handle<'_> {
             .as_ref()
             .map_or((std::ptr::null(), 0), |t| (t.as_ptr(), t.as_bytes().len()));
         let (instance, data, bytes) = (self.core.instance, events.as_ptr().cast(), events.len());
-        let (counted, uncounted) = match self.core.host.generation.append {
+        let (counted, uncounted) = match self.core.host.behaviour.append {
             AppendCall::ChunkRaw => (functions.chunk_append_records, functions.chunk_append_raw),
             AppendCall::Log => (functions.log_append_records, functions.log_append),
         };
@@ -572,9 +583,5 @@ impl InputHost for Handle<'_> {
     fn multiline(&self, parsers: &[&str]) -> Result<Box<dyn Multiline>, String> {
         let stream = HostMultiline::new(self.core.host, self.core.config, parsers)?;
         Ok(Box::new(stream))
-    }
-
-    fn regex(&self, pattern: &str) -> Result<Box<dyn HostRegex>, RegexError> {
-        Ok(Box::new(Regex::new(self.core.host, pattern)?))
     }
 }

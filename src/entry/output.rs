@@ -2,7 +2,6 @@
 
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void, CString};
-use std::mem::offset_of;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,14 +11,13 @@ use flb_sidecar_sdk::{
     ConfigError, EngineHost, FlushCounts, InputInfo, Output, OutputInfo, Pending, ProcessEnd,
     RetryLimit,
 };
+use host_abi::Layout;
 
 use super::{lock, OurName, Timer, INIT_FAILED, INIT_OK};
-use crate::abi::bindings::{
-    host_config, host_event_chunk, host_flush, host_input, host_output, output_plugin_1_9_0,
-};
+use crate::abi::bindings::{host_config, host_event_chunk, host_flush, host_input, host_output};
 use crate::abi::functions::Flush;
-use crate::abi::generations::ConfigOffsets;
-use crate::abi::layouts::{self, OutputCallbacks};
+use crate::abi::layouts::OutputCallbacks;
+use crate::abi::maps::Maps;
 use crate::abi::memory::Memory;
 use crate::abi::observe;
 use crate::host::{self, Section};
@@ -76,16 +74,16 @@ pub(crate) fn callbacks<P: OutputPlugin>() -> OutputCallbacks {
 /// The code that ends a flush is inlined into every output and depends on structs that change
 /// with every release, so one of the host's is borrowed. With a zeroed context this one only
 /// counts and acknowledges; seen on releases from 1.9.2 to 5.1.1.
-fn find_acknowledge() -> Option<Flush> {
+fn find_acknowledge(layout: &Layout) -> Option<Flush> {
     let plugin = observe::symbol(c"out_exit_plugin")?;
-    // SAFETY: the host's own registration struct; cb_flush has this offset in every release.
-    unsafe {
-        plugin
-            .cast::<u8>()
-            .add(offset_of!(output_plugin_1_9_0, cb_flush))
-            .cast::<Option<Flush>>()
-            .read()
+    let flush =
+        Memory::open()?.word((plugin as usize).checked_add(layout.output_plugin.cb_flush)?)?;
+    if !Maps::now().is_code(flush) {
+        return None;
     }
+    // SAFETY: the host's own registration struct has code at its cb_flush, whose type is that of
+    // every release, or was compared with the host's debug information.
+    Some(unsafe { std::mem::transmute::<usize, Flush>(flush) })
 }
 
 unsafe extern "C" fn init<P: OutputPlugin>(
@@ -106,7 +104,7 @@ fn start<P: OutputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_
     let counts = Counts::default();
     let keeper = Mutex::new(None);
     let made = super::make(&core, opened.settings, |settings| {
-        let acknowledge = find_acknowledge().ok_or_else(|| {
+        let acknowledge = find_acknowledge(core.layout).ok_or_else(|| {
             ConfigError::other("this host lacks its output 'exit', which ends our flushes")
         })?;
         let mut handle = Handle {
@@ -191,17 +189,25 @@ unsafe extern "C" fn flush<P: OutputPlugin>(
     let Some(shared) = (unsafe { context.cast::<Context<P>>().as_ref() }) else {
         return;
     };
-    // SAFETY: the host's chunk, valid until the flush ends.
-    if let Some(chunk) = unsafe { chunk.as_ref() } {
-        shared.counts.flushes.fetch_add(1, Ordering::Relaxed);
-        shared
-            .counts
-            .records
-            .fetch_add(chunk.total_events as u64, Ordering::Relaxed);
-        shared
-            .counts
-            .bytes
-            .fetch_add(chunk.size as u64, Ordering::Relaxed);
+    if !chunk.is_null() {
+        let known = &shared.core.layout.chunk;
+        let read = |offset: usize| {
+            // SAFETY: the host's chunk, valid until the flush ends; a word of it is there in every
+            // release, or by the host's own debug information.
+            unsafe {
+                chunk
+                    .cast::<u8>()
+                    .add(offset)
+                    .cast::<usize>()
+                    .read_unaligned() as u64
+            }
+        };
+        let counts = &shared.counts;
+        counts.flushes.fetch_add(1, Ordering::Relaxed);
+        if let (Some(records), Some(size)) = (known.records, known.size) {
+            counts.records.fetch_add(read(records), Ordering::Relaxed);
+            counts.bytes.fetch_add(read(size), Ordering::Relaxed);
+        }
     }
     // SAFETY: the host's own flush with the host's own arguments; its context is zeroed memory
     // larger than any of its fields.
@@ -251,37 +257,32 @@ impl Handle<'_> {
     fn outputs_of_engine(&self, memory: &mut Memory) -> Option<Vec<usize>> {
         let own = self.core.instance as usize;
         let config = self.core.config as usize;
-        let in_config = |node: &usize| (config..config + ConfigOffsets::MOST_BYTES).contains(node);
-        self.core
-            .host
-            .generation
-            .output_instance
-            .node
-            .iter()
-            .find_map(|offset| {
-                // Our own node is where the walk starts, so it is not in the list that comes back.
-                let nodes = memory.list(own + offset)?;
-                let head = nodes.iter().position(in_config)?;
-                let behind = nodes[head + 1..].iter();
-                let in_front = nodes[..head].iter();
-                Some(
-                    behind
-                        .chain([&(own + offset)])
-                        .chain(in_front)
-                        .map(|node| node - offset)
-                        .collect(),
-                )
-            })
+        let layout = self.core.layout;
+        let in_config = |node: &usize| (config..config + layout.config.bytes).contains(node);
+        layout.output.node.iter().find_map(|offset| {
+            // Our own node is where the walk starts, so it is not in the list that comes back.
+            let nodes = memory.list(own + offset)?;
+            let head = nodes.iter().position(in_config)?;
+            let behind = nodes[head + 1..].iter();
+            let in_front = nodes[..head].iter();
+            Some(
+                behind
+                    .chain([&(own + offset)])
+                    .chain(in_front)
+                    .map(|node| node - offset)
+                    .collect(),
+            )
+        })
     }
 
     fn describe_output(&self, memory: &mut Memory, instance: usize) -> Option<OutputInfo> {
-        let table = &self.core.host.generation.output_instance;
-        let plugin = memory.word(instance + table.plugin)?;
-        let name_at = memory.word(plugin.checked_add(layouts::OUTPUT_NAME_OFFSET)?)?;
+        let layout = self.core.layout;
+        let plugin = memory.word(instance.checked_add(layout.output.plugin?)?)?;
+        let name_at = memory.word(plugin.checked_add(layout.output_plugin.name)?)?;
         let plugin = memory.name(name_at)?;
         let host = self.core.host;
         let object = instance as *mut c_void;
-        let metrics = host::output_metrics(host, memory, object)
+        let metrics = host::output_metrics(host, layout, memory, object)
             // SAFETY: the context of an output that is in the engine's list, on its thread.
             .and_then(|context| unsafe { metrics::text(host, context) });
         // A counter that was never raised is not in the text.
@@ -292,41 +293,43 @@ impl Handle<'_> {
             delivered_records: value("fluentbit_output_proc_records_total"),
             retries: value("fluentbit_output_retries_total"),
             dropped_records: value("fluentbit_output_dropped_records_total"),
-            retry_limit: match memory.int(instance + table.retry_limit)? {
-                -1 => RetryLimit::Unlimited,
-                times => u32::try_from(times).map_or(RetryLimit::Unknown, RetryLimit::Times),
+            retry_limit: match layout
+                .output
+                .retry_limit
+                .and_then(|at| memory.int(instance.checked_add(at)?))
+            {
+                Some(-1) => RetryLimit::Unlimited,
+                Some(times) => u32::try_from(times).map_or(RetryLimit::Unknown, RetryLimit::Times),
+                None => RetryLimit::Unknown,
             },
         })
     }
 
     fn describe(&self, memory: &mut Memory, instance: *mut c_void) -> Option<InputInfo> {
-        let host = self.core.host;
-        let table = &host.generation.input_instance;
+        let layout = self.core.layout;
+        let known = &layout.input;
         let base = instance as usize;
-        let field = |offset: usize| base + host.input_offset(offset);
-        let plugin = memory.word(field(table.plugin))?;
-        let name_at = plugin.checked_add(layouts::input_name_offset(host.generation.input))?;
-        let name_at = memory.word(name_at)?;
+        let field = |offset: Option<usize>| base.checked_add(offset?);
+        let plugin = memory.word(field(known.plugin)?)?;
+        let name_at = memory.word(plugin.checked_add(layout.input_plugin.name)?)?;
         let plugin = memory.name(name_at)?;
         Some(InputInfo {
             name: String::new(),
             plugin,
-            threaded: table
-                .threaded
-                .and_then(|offset| memory.int(field(offset)))
+            threaded: field(known.threaded)
+                .and_then(|at| memory.int(at))
                 .is_some_and(|threaded| threaded == 1),
             pending: Some(Pending {
-                chunks: memory.list(field(table.chunks))?.len(),
-                tasks: memory.list(field(table.tasks))?.len(),
+                chunks: memory.list(field(known.chunks)?)?.len(),
+                tasks: memory.list(field(known.tasks)?)?.len(),
             }),
             drain: self.remote(memory, instance).map(Remote::status),
         })
     }
 
     fn remote(&self, memory: &mut Memory, instance: *mut c_void) -> Option<Remote> {
-        let host = self.core.host;
-        let offset = host.input_offset(host.generation.input_instance.context);
-        let context = memory.word(instance as usize + offset)?;
+        let context = self.core.layout.input.context?;
+        let context = memory.word((instance as usize).checked_add(context)?)?;
         Remote::find(memory, context)
     }
 
@@ -430,7 +433,7 @@ impl EngineHost for Handle<'_> {
     }
 
     fn may_reload(&self) -> bool {
-        signals::may_reload(self.core.host.generation.reload_is_flagged)
+        signals::may_reload(self.core.host.behaviour.reload_is_flagged)
     }
 
     fn outputs(&self) -> Vec<OutputInfo> {

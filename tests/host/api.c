@@ -69,21 +69,84 @@ static void null_flush(void *chunk, void *flush, void *input, void *context, voi
     flush_done(FLB_OK);
 }
 
-static void name_object(unsigned char *object, size_t offset, const char *name)
+/* What a real plugin's object has: name, description, an option table, code. */
+static int some_callback(void)
 {
-    memcpy(object + offset, &name, sizeof name);
+    fail("a callback of the test host's own plugins is only looked at");
+}
+
+static void set_pointer(unsigned char *object, int offset, const void *value)
+{
+    if (offset >= 0) {
+        memcpy(object + offset, &value, sizeof value);
+    }
+}
+
+static void *option_table(void)
+{
+    static const char *const names[] = {"path", "interval_sec"};
+    static unsigned char table[3 * 256];
+    for (int i = 0; i < 2; i++) {
+        unsigned char *entry = table + i * gen.config_map->bytes;
+        set_pointer(entry, gen.config_map->name, names[i]);
+        set_pointer(entry, gen.config_map->desc, "Only looked at.");
+    }
+    return table;
+}
+
+static void fill(enum kind kind, unsigned char *object, const char *name, const void *flush)
+{
+    int (*callback)(void) = some_callback;
+    const void *code;
+    memcpy(&code, &callback, sizeof code);
+    if (kind == INPUT) {
+        const struct input_plugin_layout *in = gen.input_plugin;
+        set_pointer(object, in->name, name);
+        set_pointer(object, in->description, "An input of the test host.");
+        set_pointer(object, in->config_map, option_table());
+        set_pointer(object, in->cb_init, code);
+        set_pointer(object, in->cb_collect, code);
+        set_pointer(object, in->cb_exit, code);
+    }
+    else if (kind == FILTER) {
+        const struct filter_plugin_layout *filter = gen.filter_plugin;
+        set_pointer(object, filter->name, name);
+        set_pointer(object, filter->description, "A filter of the test host.");
+        set_pointer(object, filter->config_map, option_table());
+        set_pointer(object, filter->cb_init, code);
+        set_pointer(object, filter->cb_filter, code);
+    }
+    else {
+        const struct output_plugin_layout *out = gen.output_plugin;
+        set_pointer(object, out->name, name);
+        set_pointer(object, out->description, "An output of the test host.");
+        set_pointer(object, out->config_map, option_table());
+        set_pointer(object, out->cb_init, code);
+        set_pointer(object, out->cb_flush, flush != NULL ? flush : code);
+    }
 }
 
 void objects_fill(void)
 {
-    void (*flush)(void *, void *, void *, void *, void *) = exit_flush;
-    name_object(in_dummy_plugin, (size_t) gen.input_plugin->name, "dummy");
-    name_object(filter_grep_plugin, (size_t) gen.filter_plugin->name, "grep");
-    name_object(out_exit_plugin, (size_t) gen.output_plugin->name, "exit");
-    memcpy(out_exit_plugin + gen.output_plugin->cb_flush, &flush, sizeof flush);
-    flush = null_flush;
-    name_object(out_null_plugin, (size_t) gen.output_plugin->name, "null");
-    memcpy(out_null_plugin + gen.output_plugin->cb_flush, &flush, sizeof flush);
+    void (*callback)(void *, void *, void *, void *, void *) = exit_flush;
+    const void *flush;
+    fill(INPUT, in_dummy_plugin, "dummy", NULL);
+    fill(INPUT, in_emitter_plugin, "emitter", NULL);
+    fill(INPUT, in_lib_plugin, "lib", NULL);
+    fill(INPUT, in_storage_backlog_plugin, "storage_backlog", NULL);
+    fill(INPUT, in_tail_plugin, "tail", NULL);
+    fill(FILTER, filter_grep_plugin, "grep", NULL);
+    fill(FILTER, filter_modify_plugin, "modify", NULL);
+    fill(FILTER, filter_stdout_plugin, "stdout", NULL);
+    fill(FILTER, filter_record_modifier_plugin, "record_modifier", NULL);
+    memcpy(&flush, &callback, sizeof flush);
+    fill(OUTPUT, out_exit_plugin, "exit", flush);
+    callback = null_flush;
+    memcpy(&flush, &callback, sizeof flush);
+    fill(OUTPUT, out_null_plugin, "null", flush);
+    fill(OUTPUT, out_stdout_plugin, "stdout", NULL);
+    fill(OUTPUT, out_lib_plugin, "lib", NULL);
+    fill(OUTPUT, out_counter_plugin, "counter", NULL);
 }
 
 /* ---- marker symbols: nobody calls them ---- */

@@ -1,0 +1,569 @@
+//! The one table of host generations.
+//!
+//! A generation is a range of releases in which everything this library relies on is the same.
+//! No other place in the project looks at a version. The facts are from the public headers of
+//! all releases, and compared with the debug information of every real host that tests find;
+//! `include/README.md` says how to add a row.
+
+use std::ffi::CStr;
+use std::mem::offset_of;
+
+use flb_sidecar_sdk::event::RecordFormat;
+use host_abi::layout::{
+    Chunkio, Config, EventChunk, FilterInstance, FilterPlugin, InputInstance, InputPlugin, Layout,
+    ListNode, Metrics, OptionEntry, OutputInstance, OutputPlugin, Places, Property, Ring,
+    RingBuffer, Storage,
+};
+
+use super::bindings as abi;
+use super::generations::{AppendCall, Behaviour, FilterArguments, Sizes};
+
+/// A range of releases with one ABI.
+#[derive(Debug)]
+pub struct Generation {
+    /// First and last release, for messages.
+    pub releases: &'static str,
+    /// Symbols that this range has.
+    pub present: &'static [&'static CStr],
+    /// Symbols that this range does not have.
+    pub absent: &'static [&'static CStr],
+    /// Where everything is, on x86_64 and in a host with chunk tracing.
+    layout: Layout,
+    /// What the layout does not show.
+    pub behaviour: Behaviour,
+    /// The input instance holds a mutex (larger on aarch64 with glibc) and, where the host is
+    /// built with chunk tracing, its state: both shift what follows.
+    input_has_mutex: bool,
+}
+
+/// What shifts the offsets of an input instance on this machine and host build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InputShift {
+    mutex_extra: usize,
+    tracing_bytes: usize,
+}
+
+impl InputShift {
+    /// For the machine this is compiled for, and a host with or without chunk tracing.
+    pub fn new(chunk_tracing: bool) -> Self {
+        let wide_mutex = cfg!(all(target_arch = "aarch64", target_env = "gnu"));
+        InputShift {
+            mutex_extra: if wide_mutex { 8 } else { 0 },
+            tracing_bytes: match (chunk_tracing, wide_mutex) {
+                (true, _) => 0,
+                (false, false) => 48,
+                (false, true) => 56,
+            },
+        }
+    }
+}
+
+impl Generation {
+    /// What the host's own structs measure.
+    pub fn sizes(&self) -> Sizes {
+        Sizes {
+            input: self.layout.input_plugin.bytes as u64,
+            filter: self.layout.filter_plugin.bytes as u64,
+            output: self.layout.output_plugin.bytes as u64,
+        }
+    }
+
+    /// Where everything is in a host with this shift.
+    pub fn layout(&self, shift: InputShift) -> Layout {
+        let mut layout = self.layout;
+        if self.input_has_mutex {
+            layout.input = layout
+                .input
+                .moved(|at| at + shift.mutex_extra - shift.tracing_bytes);
+        }
+        layout
+    }
+}
+
+macro_rules! input_plugin {
+    ($type:ident) => {
+        InputPlugin {
+            bytes: size_of::<abi::$type>(),
+            name: offset_of!(abi::$type, name),
+            description: offset_of!(abi::$type, description),
+            config_map: offset_of!(abi::$type, config_map),
+            cb_init: offset_of!(abi::$type, cb_init),
+            cb_collect: offset_of!(abi::$type, cb_collect),
+            cb_pause: offset_of!(abi::$type, cb_pause),
+            cb_resume: offset_of!(abi::$type, cb_resume),
+            cb_exit: offset_of!(abi::$type, cb_exit),
+        }
+    };
+}
+
+macro_rules! filter_plugin {
+    ($type:ident) => {
+        FilterPlugin {
+            bytes: size_of::<abi::$type>(),
+            name: offset_of!(abi::$type, name),
+            description: offset_of!(abi::$type, description),
+            config_map: offset_of!(abi::$type, config_map),
+            cb_init: offset_of!(abi::$type, cb_init),
+            cb_filter: offset_of!(abi::$type, cb_filter),
+            cb_exit: offset_of!(abi::$type, cb_exit),
+        }
+    };
+}
+
+macro_rules! output_plugin {
+    ($type:ident) => {
+        OutputPlugin {
+            bytes: size_of::<abi::$type>(),
+            name: offset_of!(abi::$type, name),
+            description: offset_of!(abi::$type, description),
+            config_map: offset_of!(abi::$type, config_map),
+            cb_init: offset_of!(abi::$type, cb_init),
+            cb_flush: offset_of!(abi::$type, cb_flush),
+            cb_exit: offset_of!(abi::$type, cb_exit),
+        }
+    };
+}
+
+macro_rules! option_entry {
+    ($type:ident) => {
+        OptionEntry {
+            bytes: size_of::<abi::$type>(),
+            kind: offset_of!(abi::$type, type_),
+            name: offset_of!(abi::$type, name),
+            default_value: offset_of!(abi::$type, default_value),
+            flags: offset_of!(abi::$type, flags),
+            description: offset_of!(abi::$type, description),
+        }
+    };
+}
+
+const INPUT_1_9: InputInstance = InputInstance {
+    bytes: 0,
+    log_level: Some(84),
+    context: Some(144),
+    plugin: Some(160),
+    tag: Some(168),
+    storage: Some(240),
+    running: Some(280),
+    storage_running: Some(284),
+    node: Some(304),
+    properties: Some(352),
+    chunks: Some(384),
+    tasks: Some(432),
+    threaded: None,
+    ring: None,
+    metrics: Some(496),
+};
+const INPUT_2_0_0: InputInstance = InputInstance {
+    bytes: 0,
+    log_level: Some(136),
+    context: Some(192),
+    plugin: Some(208),
+    tag: Some(216),
+    storage: Some(288),
+    running: Some(328),
+    storage_running: Some(332),
+    node: Some(352),
+    properties: Some(400),
+    chunks: Some(432),
+    tasks: Some(480),
+    threaded: Some(544),
+    ring: Some(560),
+    metrics: None,
+};
+const INPUT_2_0_1: InputInstance = InputInstance {
+    bytes: 0,
+    log_level: Some(128),
+    context: Some(184),
+    plugin: Some(200),
+    tag: Some(208),
+    storage: Some(280),
+    running: Some(320),
+    storage_running: Some(324),
+    node: Some(344),
+    properties: Some(392),
+    chunks: Some(424),
+    tasks: Some(472),
+    threaded: Some(536),
+    ring: Some(552),
+    metrics: None,
+};
+const INPUT_2_1: InputInstance = InputInstance {
+    bytes: 0,
+    log_level: Some(136),
+    context: Some(200),
+    plugin: Some(216),
+    tag: Some(224),
+    storage: Some(296),
+    running: Some(336),
+    storage_running: Some(340),
+    node: Some(360),
+    properties: Some(408),
+    chunks: Some(440),
+    tasks: Some(488),
+    threaded: Some(552),
+    ring: Some(568),
+    metrics: None,
+};
+const INPUT_3_2_3: InputInstance = InputInstance {
+    bytes: 0,
+    log_level: Some(136),
+    context: Some(208),
+    plugin: Some(224),
+    tag: Some(232),
+    storage: Some(304),
+    running: Some(344),
+    storage_running: Some(348),
+    node: Some(368),
+    properties: Some(416),
+    chunks: Some(448),
+    tasks: Some(496),
+    threaded: Some(608),
+    ring: Some(624),
+    metrics: None,
+};
+const INPUT_5_1: InputInstance = InputInstance {
+    bytes: 0,
+    log_level: Some(136),
+    context: Some(208),
+    plugin: Some(224),
+    tag: Some(232),
+    storage: Some(312),
+    running: Some(352),
+    storage_running: Some(356),
+    node: Some(376),
+    properties: Some(424),
+    chunks: Some(456),
+    tasks: Some(504),
+    threaded: Some(616),
+    ring: Some(632),
+    metrics: None,
+};
+const FILTER_1_9: FilterInstance = FilterInstance {
+    bytes: 0,
+    log_level: Some(4),
+    plugin: Some(80),
+    properties: Some(88),
+    metrics: Some(128),
+};
+const FILTER_2_1_0: FilterInstance = FilterInstance {
+    bytes: 0,
+    log_level: Some(8),
+    plugin: Some(88),
+    properties: Some(96),
+    metrics: Some(136),
+};
+const FILTER_2_1_4: FilterInstance = FilterInstance {
+    bytes: 0,
+    log_level: Some(8),
+    plugin: Some(96),
+    properties: Some(104),
+    metrics: Some(144),
+};
+
+const OUTPUT_1_9: OutputInstance = OutputInstance {
+    bytes: 0,
+    log_level: Some(80),
+    plugin: Some(144),
+    properties: Some(312),
+    retry_limit: Some(160),
+    node: Places::at(&[432]),
+    metrics: Some(448),
+};
+const OUTPUT_2_0: OutputInstance = OutputInstance {
+    node: Places::at(&[440]),
+    metrics: None,
+    ..OUTPUT_1_9
+};
+
+const fn output_2_1(properties: usize, node: &[usize]) -> OutputInstance {
+    OutputInstance {
+        bytes: 0,
+        log_level: Some(88),
+        plugin: Some(152),
+        properties: Some(properties),
+        retry_limit: Some(168),
+        node: Places::at(node),
+        metrics: None,
+    }
+}
+
+/// The oldest row; the others say what changed since.
+const V1_9_0: Generation = Generation {
+    releases: "1.9.0 to 1.9.2",
+    present: &[c"flb_output_flush_prepare_destroy"],
+    absent: &[c"flb_ra_update_kv_pair"],
+    input_has_mutex: false,
+    layout: Layout {
+        input_plugin: input_plugin!(input_plugin_1_9_0),
+        filter_plugin: filter_plugin!(filter_plugin_1_9_0),
+        output_plugin: output_plugin!(output_plugin_1_9_0),
+        option: option_entry!(config_map_1_9_0),
+        input: INPUT_1_9,
+        filter: FILTER_1_9,
+        output: OUTPUT_1_9,
+        chunk: EventChunk {
+            bytes: size_of::<abi::host_event_chunk>(),
+            size: Some(offset_of!(abi::host_event_chunk, size)),
+            records: Some(offset_of!(abi::host_event_chunk, total_events)),
+        },
+        node: ListNode {
+            bytes: size_of::<abi::host_list>(),
+            previous: Some(offset_of!(abi::host_list, prev)),
+            next: Some(offset_of!(abi::host_list, next)),
+        },
+        property: Property {
+            bytes: size_of::<abi::host_property>(),
+            key: Some(offset_of!(abi::host_property, key)),
+            value: Some(offset_of!(abi::host_property, value)),
+            node: Some(offset_of!(abi::host_property, node)),
+        },
+        config: Config {
+            bytes: 32 << 10,
+            ingestion_active: Some(76),
+            shutting_down: Some(80),
+        },
+        storage: Storage {
+            bytes: 0,
+            kind: Some(0),
+            chunkio: Some(16),
+        },
+        chunkio: Chunkio {
+            bytes: 0,
+            flags: Places::at(&[0, 8, 12]),
+        },
+        ring: Ring {
+            bytes: 0,
+            buffer: Places::at(&[0, 40, 48]),
+        },
+        buffer: RingBuffer {
+            bytes: 0,
+            data: Some(8),
+            size: Some(16),
+            read: Some(24),
+            write: Some(32),
+        },
+        metrics: Metrics {
+            bytes: 0,
+            counters: Some(40),
+        },
+    },
+    behaviour: Behaviour {
+        filter_arguments: FilterArguments::Nine,
+        append: AppendCall::ChunkRaw,
+        record_format: RecordFormat::Legacy,
+        keeps_chunks: true,
+        reload_is_flagged: false,
+        threaded_inputs: false,
+    },
+};
+
+const V1_9_3: Generation = Generation {
+    releases: "1.9.3 to 1.9.10",
+    present: &[c"flb_ra_update_kv_pair"],
+    absent: &[c"flb_input_log_append"],
+    behaviour: Behaviour {
+        filter_arguments: FilterArguments::Ten,
+        ..V1_9_0.behaviour
+    },
+    ..V1_9_0
+};
+
+const V2_0_0: Generation = Generation {
+    releases: "2.0.0",
+    present: &[c"flb_input_log_append", c"flb_input_event_type_is_log"],
+    absent: &[c"flb_log_event_decoder_init"],
+    input_has_mutex: true,
+    layout: Layout {
+        input_plugin: input_plugin!(input_plugin_2_0_0),
+        input: INPUT_2_0_0,
+        output: OUTPUT_2_0,
+        ..V1_9_3.layout
+    },
+    behaviour: Behaviour {
+        append: AppendCall::Log,
+        threaded_inputs: true,
+        ..V1_9_3.behaviour
+    },
+};
+
+const V2_0_1: Generation = Generation {
+    releases: "2.0.1 to 2.0.6",
+    present: &[c"flb_input_log_append"],
+    absent: &[
+        c"flb_input_event_type_is_log",
+        c"flb_log_event_decoder_init",
+    ],
+    layout: Layout {
+        input: INPUT_2_0_1,
+        ..V2_0_0.layout
+    },
+    ..V2_0_0
+};
+
+const V2_0_7: Generation = Generation {
+    releases: "2.0.7 to 2.0.14",
+    absent: &[c"flb_log_event_decoder_init"],
+    layout: Layout {
+        input_plugin: input_plugin!(input_plugin_2_0_7),
+        output_plugin: output_plugin!(output_plugin_2_0_7),
+        ..V2_0_1.layout
+    },
+    ..V2_0_1
+};
+
+const V2_1_0: Generation = Generation {
+    releases: "2.1.0 to 2.1.3",
+    present: &[c"flb_log_event_decoder_init"],
+    absent: &[c"flb_input_log_append_skip_processor_stages"],
+    layout: Layout {
+        filter_plugin: filter_plugin!(filter_plugin_2_1_0),
+        input: INPUT_2_1,
+        filter: FILTER_2_1_0,
+        output: output_2_1(320, &[448]),
+        ..V2_0_7.layout
+    },
+    behaviour: Behaviour {
+        record_format: RecordFormat::WithMetadata,
+        keeps_chunks: false,
+        ..V2_0_7.behaviour
+    },
+    ..V2_0_7
+};
+
+const V2_1_4: Generation = Generation {
+    releases: "2.1.4 to 2.1.10",
+    present: &[c"flb_input_log_append_skip_processor_stages"],
+    absent: &[c"flb_input_set_processor"],
+    layout: Layout {
+        filter: FILTER_2_1_4,
+        ..V2_1_0.layout
+    },
+    behaviour: Behaviour {
+        keeps_chunks: true,
+        ..V2_1_0.behaviour
+    },
+    ..V2_1_0
+};
+
+const V2_2_0: Generation = Generation {
+    releases: "2.2.0 to 3.0.7",
+    absent: &[c"flb_log_event_decoder_get_record_type"],
+    layout: Layout {
+        filter_plugin: filter_plugin!(filter_plugin_2_2_0),
+        output: output_2_1(320, &[448, 456]),
+        ..V2_1_4.layout
+    },
+    behaviour: Behaviour {
+        reload_is_flagged: true,
+        ..V2_1_4.behaviour
+    },
+    ..V2_1_4
+};
+
+const V3_1_0: Generation = Generation {
+    releases: "3.1.0 to 3.1.10",
+    present: &[c"flb_log_event_decoder_get_record_type"],
+    absent: &[c"flb_notification_enqueue"],
+    layout: Layout {
+        output: output_2_1(328, &[464]),
+        ..V2_2_0.layout
+    },
+    ..V2_2_0
+};
+
+const V3_2_0: Generation = Generation {
+    releases: "3.2.0 to 3.2.1",
+    present: &[c"flb_notification_enqueue"],
+    absent: &[c"flb_output_set_http_test"],
+    layout: Layout {
+        input_plugin: input_plugin!(input_plugin_3_2_0),
+        filter_plugin: filter_plugin!(filter_plugin_3_2_0),
+        output_plugin: output_plugin!(output_plugin_3_2_0),
+        output: output_2_1(328, &[480]),
+        ..V3_1_0.layout
+    },
+    ..V3_1_0
+};
+
+const V3_2_2: Generation = Generation {
+    releases: "3.2.2",
+    present: &[c"flb_output_set_http_test"],
+    absent: &[c"flb_input_set_test"],
+    layout: Layout {
+        output_plugin: output_plugin!(output_plugin_3_2_2),
+        ..V3_2_0.layout
+    },
+    ..V3_2_0
+};
+
+const V3_2_3: Generation = Generation {
+    releases: "3.2.3 to 3.2.10",
+    present: &[c"flb_input_set_test"],
+    absent: &[c"flb_config_task_map_resize"],
+    layout: Layout {
+        input_plugin: input_plugin!(input_plugin_3_2_3),
+        input: INPUT_3_2_3,
+        ..V3_2_2.layout
+    },
+    ..V3_2_2
+};
+
+const V4_0_0: Generation = Generation {
+    releases: "4.0.0 to 5.0.2",
+    present: &[c"flb_config_task_map_resize"],
+    absent: &[c"flb_config_map_get_raw"],
+    layout: Layout {
+        output: output_2_1(352, &[504, 512, 568]),
+        ..V3_2_3.layout
+    },
+    ..V3_2_3
+};
+
+const V5_0_3: Generation = Generation {
+    releases: "5.0.3 to 5.0.9",
+    present: &[c"flb_config_map_get_raw"],
+    absent: &[c"flb_input_plugin_pause"],
+    layout: Layout {
+        option: option_entry!(config_map_5_0_3),
+        output: output_2_1(360, &[576]),
+        ..V4_0_0.layout
+    },
+    ..V4_0_0
+};
+
+const V5_1_0: Generation = Generation {
+    releases: "5.1.0 to 5.1.1",
+    present: &[c"flb_input_plugin_pause", c"flb_config_map_get_raw"],
+    absent: &[],
+    layout: Layout {
+        input_plugin: input_plugin!(input_plugin_5_1_0),
+        output_plugin: output_plugin!(output_plugin_5_1_0),
+        input: INPUT_5_1,
+        output: output_2_1(384, &[600]),
+        ..V5_0_3.layout
+    },
+    ..V5_0_3
+};
+
+/// Every generation, oldest first.
+pub static GENERATIONS: &[Generation] = &[
+    V1_9_0, V1_9_3, V2_0_0, V2_0_1, V2_0_7, V2_1_0, V2_1_4, V2_2_0, V3_1_0, V3_2_0, V3_2_2, V3_2_3,
+    V4_0_0, V5_0_3, V5_1_0,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_shift_only_behind_the_mutex() {
+        let traced = InputShift::new(true);
+        let untraced = InputShift::new(false);
+        let extra = traced.mutex_extra;
+        let plugin = |row: &Generation, shift| row.layout(shift).input.plugin;
+        assert_eq!(plugin(&V1_9_3, untraced), Some(160));
+        assert_eq!(plugin(&V5_1_0, traced), Some(224 + extra));
+        assert_eq!(plugin(&V5_1_0, untraced), Some(224 - 48));
+    }
+}
