@@ -18,6 +18,7 @@ mod metrics;
 mod multiline;
 mod parsers;
 mod process_end;
+mod regex;
 mod signals;
 mod sqlite;
 mod wake;

@@ -24,6 +24,7 @@ type CollectorCall = unsafe extern "C" fn(c_int, *mut Instance) -> c_int;
 type TimerCallback = unsafe extern "C" fn(*mut host_config, *mut c_void);
 type MultilineCallback =
     unsafe extern "C" fn(*mut c_void, *mut c_void, *mut c_void, *mut c_char, usize) -> c_int;
+type GroupCallback = unsafe extern "C" fn(*const c_char, *const c_char, usize, *mut c_void);
 type MetricCreate = unsafe extern "C" fn(
     *mut MetricHandle,
     *const c_char,
@@ -160,6 +161,15 @@ host_functions! {
     parser_do = c"flb_parser_do": unsafe extern "C" fn(
         *mut c_void, *const c_char, usize, *mut *mut c_void, *mut usize, *mut libc::timespec) -> c_int;
 
+    regex_create = c"flb_regex_create": unsafe extern "C" fn(*const c_char) -> *mut c_void;
+    /// Result: the number of groups; the last argument is where the host keeps what it found.
+    regex_do = c"flb_regex_do": unsafe extern "C" fn(
+        *mut c_void, *const c_char, usize, *mut c_void) -> isize;
+    /// Calls back for each named group of a search that found some.
+    regex_parse = c"flb_regex_parse": unsafe extern "C" fn(
+        *mut c_void, *mut c_void, Option<GroupCallback>, *mut c_void) -> c_int;
+    regex_destroy = c"flb_regex_destroy": unsafe extern "C" fn(*mut c_void) -> c_int;
+
     multiline_create = c"flb_ml_create":
         unsafe extern "C" fn(*mut host_config, *const c_char) -> *mut c_void;
     multiline_destroy = c"flb_ml_destroy": unsafe extern "C" fn(*mut c_void) -> c_int;
@@ -186,6 +196,10 @@ host_functions! {
         unsafe extern "C" fn(*mut c_void, c_int) -> c_int;
     sqlite_column_int64 = c"sqlite3_column_int64":
         unsafe extern "C" fn(*mut c_void, c_int) -> i64;
+    sqlite_progress = c"sqlite3_progress_handler": unsafe extern "C" fn(
+        *mut c_void, c_int, Option<unsafe extern "C" fn(*mut c_void) -> c_int>, *mut c_void);
+    sqlite_limit = c"sqlite3_limit":
+        unsafe extern "C" fn(*mut c_void, c_int, c_int) -> c_int;
     sqlite_finalize = c"sqlite3_finalize": unsafe extern "C" fn(*mut c_void) -> c_int;
     sqlite_close = c"sqlite3_close": unsafe extern "C" fn(*mut c_void) -> c_int;
 

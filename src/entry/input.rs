@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use flb_sidecar_sdk::event::RecordFormat;
 use flb_sidecar_sdk::metrics::Metrics;
 use flb_sidecar_sdk::{
-    ConfigError, Input, InputHost, Multiline, Parsers, Pending, Refused, StockPosition, Wake,
+    ConfigError, HostRegex, Input, InputHost, Multiline, Parsers, Pending, Refused, RegexError,
+    StockPosition, Wake,
 };
 
 use super::{lock, OurName, INIT_FAILED, INIT_OK};
@@ -27,6 +28,7 @@ use crate::instance::Core;
 use crate::link::DrainLink;
 use crate::multiline::HostMultiline;
 use crate::parsers::HostParsers;
+use crate::regex::Regex;
 use crate::sqlite;
 use crate::wake::EngineThread;
 
@@ -583,5 +585,9 @@ impl InputHost for Handle<'_> {
     fn multiline(&self, parsers: &[&str]) -> Result<Box<dyn Multiline>, String> {
         let stream = HostMultiline::new(self.core.host, self.core.config, parsers)?;
         Ok(Box::new(stream))
+    }
+
+    fn regex(&self, pattern: &str) -> Result<Box<dyn HostRegex>, RegexError> {
+        Ok(Box::new(Regex::new(self.core.host, pattern)?))
     }
 }

@@ -93,6 +93,7 @@ pub(crate) struct Inspector {
     tagged: Vec<bool>,
     pub(crate) any_tagged: bool,
     again: bool,
+    deep: u64,
     pub(crate) arena: Vec<u8>,
     hits: Vec<Hit>,
     view: View,
@@ -114,6 +115,7 @@ impl Inspector {
             shadow: config.shadow,
             any_tagged: false,
             again: false,
+            deep: 0,
             arena: Vec::new(),
             hits: Vec::new(),
             view: View::default(),
@@ -151,6 +153,18 @@ impl Inspector {
                 counts.rejected += rejected;
             }
         }
+    }
+
+    /// Counts JSON that is nested too deeply to be taken apart.
+    fn count_deep(&mut self) {
+        if !self.again {
+            self.deep += 1;
+        }
+    }
+
+    /// How often that was, since the last call.
+    pub(crate) fn take_deep(&mut self) -> u64 {
+        std::mem::take(&mut self.deep)
     }
 
     /// Forgets the edits and tags of the record before.
@@ -239,21 +253,57 @@ impl Inspector {
         self.collect(text, key, &mut hits);
         let worth =
             !hits.is_empty() || !self.keys.is_empty() || memchr::memchr(b'\\', text).is_some();
-        let flow = if worth && depth < self.json_depth && json::is_json(text) {
+        let flow = if worth && depth < self.json_depth && self.is_json(text) {
             self.hits = hits;
-            return self.inspect_json(text, 0, b"", key, depth, edits).1;
+            let within = json::Within::new(text, key, depth);
+            return self.inspect_json(within, 0, b"", edits).1;
         } else {
-            self.count_rejected();
-            let mut view = std::mem::take(&mut self.view);
-            if self.finder.encoded && view.decode(text) {
-                self.collect_decoded(&view, key, &mut hits);
-            }
-            self.view = view;
-            self.resolve(text, &mut hits);
-            self.apply(text, &hits, Quote::Guess, edits)
+            self.inspect_collected(text, key, &mut hits, edits)
         };
         self.hits = hits;
         flow
+    }
+
+    fn is_json(&self, text: &[u8]) -> bool {
+        let ends = |byte: &u8| matches!(byte, b'{' | b'[' | b'}' | b']');
+        let trimmed = text.trim_ascii();
+        // Most text is none at a glance.
+        if !(trimmed.first().is_some_and(ends) && trimmed.last().is_some_and(ends)) {
+            return false;
+        }
+        self.finder.budget.look(text.len());
+        json::is_json(trimmed)
+    }
+
+    /// Collects the edits of a text that is not taken apart.
+    fn inspect_plain(&mut self, text: &[u8], key: &[u8], edits: &mut Vec<Edit>) -> Flow {
+        let mut hits = std::mem::take(&mut self.hits);
+        hits.clear();
+        self.collect(text, key, &mut hits);
+        let flow = self.inspect_collected(text, key, &mut hits, edits);
+        self.hits = hits;
+        flow
+    }
+
+    /// The rest of it once the matches in the text as it stands are in `hits`.
+    fn inspect_collected(
+        &mut self,
+        text: &[u8],
+        key: &[u8],
+        hits: &mut Vec<Hit>,
+        edits: &mut Vec<Edit>,
+    ) -> Flow {
+        self.count_rejected();
+        let mut view = std::mem::take(&mut self.view);
+        if self.finder.encoded {
+            self.finder.budget.look(text.len());
+        }
+        if self.finder.encoded && view.decode(text) {
+            self.collect_decoded(&view, key, hits);
+        }
+        self.view = view;
+        self.resolve(text, hits);
+        self.apply(text, hits, Quote::Guess, edits)
     }
 
     /// Collects the edit of a number that stands for itself: an integer of the record, or a JSON

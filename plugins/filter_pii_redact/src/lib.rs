@@ -10,6 +10,7 @@
 
 mod action;
 mod allow;
+mod budget;
 mod catalog;
 mod checksum;
 mod detect;
@@ -56,7 +57,9 @@ struct BatchMetrics {
     malformed: Metric,
     dropped: Metric,
     oversized: Metric,
+    deep: Metric,
     late: Metric,
+    looked: Metric,
     panics: Metric,
 }
 
@@ -78,9 +81,19 @@ impl BatchMetrics {
                 "Strings over max_value_size, treated as on_error says",
                 &[],
             ),
+            deep: metrics.counter(
+                "deep_values_total",
+                "Values nested too deeply: JSON in text is inspected as text, a record's own as on_error says",
+                &[],
+            ),
             late: metrics.counter(
                 "late_records_total",
-                "Records left when time_budget was used up, and strings that no number of passes finishes, treated as on_error says",
+                "Records left when time_budget or the work for a batch was used up, and strings that no number of passes finishes, treated as on_error says",
+                &[],
+            ),
+            looked: metrics.counter(
+                "looked_bytes_total",
+                "Bytes looked at in batches with a candidate, each as often as it was",
                 &[],
             ),
             panics: metrics.counter(
@@ -176,12 +189,17 @@ impl PiiRedact {
         self.batches.malformed.add(u64::from(outcome.malformed));
         self.batches.dropped.add(outcome.dropped);
         self.batches.oversized.add(outcome.oversized);
+        self.batches.deep.add(outcome.deep);
         self.batches.late.add(outcome.late);
+        self.batches.looked.add(outcome.looked);
         if outcome.malformed && !self.last.malformed {
             tracing::warn!("a batch is not whole msgpack; what cannot be read passes as it is");
         }
         if outcome.oversized > 0 && self.last.oversized == 0 {
             tracing::warn!("{} values are over max_value_size", outcome.oversized);
+        }
+        if outcome.deep > 0 && self.last.deep == 0 {
+            tracing::warn!("{} values are nested too deeply", outcome.deep);
         }
         if outcome.late > 0 && self.last.late == 0 {
             tracing::warn!("{} records or strings were left unfinished", outcome.late);

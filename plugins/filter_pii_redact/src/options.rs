@@ -54,7 +54,7 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
         .default("pii_detected"),
     OptionSpec::new("on_error", Kind::String, "What goes on after an internal error, an overrun of time_budget or for a value over max_value_size: pass, mask or drop.")
         .default("mask"),
-    OptionSpec::new("time_budget", Kind::Time, "Longest time for one batch of records; 0 for no limit.").default("5"),
+    OptionSpec::new("time_budget", Kind::Time, "Longest CPU time for one batch of records; 0 for no limit.").default("5"),
     OptionSpec::new("max_value_size", Kind::Size, "Longest string that is looked at; 0 for no limit.").default("32M"),
 ];
 

@@ -5,8 +5,7 @@ mod place;
 mod policy;
 mod tag;
 
-use std::time::Instant;
-
+use flb_sidecar_sdk::depth;
 use flb_sidecar_sdk::event::{self, Record, RecordKind};
 use flb_sidecar_sdk::msgpack::{self, Value};
 
@@ -21,10 +20,6 @@ use candidates::Candidates;
 /// something new at its borders; this is how deep that can nest before it is given up, as if the
 /// time were up.
 const MAX_PASSES: usize = 8;
-/// Deepest nesting that is walked.
-const MAX_DEPTH: usize = 128;
-/// Records between two looks at the clock.
-const CLOCK: u32 = 16;
 /// What became of a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outcome {
@@ -36,8 +31,12 @@ pub(crate) struct Outcome {
     pub(crate) dropped: u64,
     /// Values over the size limit.
     pub(crate) oversized: u64,
-    /// Records left when the time was up.
+    /// Values nested too deeply.
+    pub(crate) deep: u64,
+    /// Records left when the work was up.
     pub(crate) late: u64,
+    /// Bytes looked at.
+    pub(crate) looked: u64,
 }
 
 /// The rewriting engine; its buffers are kept from batch to batch.
@@ -50,6 +49,7 @@ pub(crate) struct Rewriter {
     text: Vec<u8>,
     next_text: Vec<u8>,
     oversized: u64,
+    deep: u64,
     unfinished: u64,
     /// Everything is looked at, candidate or not.
     every: bool,
@@ -83,6 +83,7 @@ impl Rewriter {
             text: Vec::new(),
             next_text: Vec::new(),
             oversized: 0,
+            deep: 0,
             unfinished: 0,
             every: false,
         }
@@ -100,10 +101,10 @@ impl Rewriter {
             }
         }
         self.oversized = 0;
+        self.deep = 0;
         self.unfinished = 0;
-        let started = Instant::now();
-        let mut clock = CLOCK;
-        let mut late = false;
+        let time = self.config.time_budget;
+        self.inspector.finder.budget.start(chunk.len(), time);
         let mut copied = 0;
         for record in event::records(chunk) {
             if !self.every && self.candidates.is_empty() {
@@ -118,20 +119,18 @@ impl Rewriter {
                 continue;
             }
             if record.kind == RecordKind::Log {
-                clock -= 1;
-                if clock == 0 || record.end - record.start > 1 << 16 {
-                    clock = CLOCK;
-                    let budget = self.config.time_budget;
-                    late = late || budget.is_some_and(|budget| started.elapsed() > budget);
-                }
                 self.edits.clear();
+                let budget = &self.inspector.finder.budget;
+                budget.look(record.end - record.start);
                 let mut flow = Flow::default();
-                if late {
-                    outcome.late += 1;
-                    flow = self.give_up(chunk, &record);
-                } else if self.every || self.candidates.confirm(&mut self.inspector, chunk, &record)
+                if !budget.is_spent()
+                    && (self.every || self.candidates.confirm(&mut self.inspector, chunk, &record))
                 {
                     flow = self.record(chunk, &record);
+                }
+                if self.inspector.finder.budget.is_spent() {
+                    outcome.late += 1;
+                    flow = self.give_up(chunk, &record);
                 }
                 self.write(chunk, &record, flow.drop, &mut copied, out, &mut outcome);
             }
@@ -144,7 +143,9 @@ impl Rewriter {
             out.extend_from_slice(&chunk[copied..]);
         }
         outcome.oversized = self.oversized;
+        outcome.deep = self.deep + self.inspector.take_deep();
         outcome.late += self.unfinished;
+        outcome.looked = self.inspector.finder.budget.looked();
         outcome
     }
 
@@ -222,9 +223,12 @@ impl Rewriter {
             Value::Unsigned(n) if place.is_in() && self.config.scan_integers && n > 999 => {
                 Some((next, self.integer(place, at, n, next)))
             }
-            Value::Array(len) if place.depth < MAX_DEPTH => self.array(place, next, len),
-            Value::Map(pairs) if place.depth < MAX_DEPTH => self.map(place, at, next, pairs),
-            Value::Array(_) | Value::Map(_) => None,
+            Value::Array(_) | Value::Map(_) if place.depth == depth::MAX_WALK => {
+                let end = msgpack::skip(place.chunk, at)?;
+                Some((end, self.too_deep(at, end)))
+            }
+            Value::Array(len) => self.array(place, next, len),
+            Value::Map(pairs) => self.map(place, at, next, pairs),
             _ => Some((next, Flow::default())),
         }
     }

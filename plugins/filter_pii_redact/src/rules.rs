@@ -94,11 +94,13 @@ impl UserRule {
         })
     }
 
-    /// Calls `report` with every match, and whether its validator accepts it.
-    pub(crate) fn find(&self, text: &[u8], mut report: impl FnMut(usize, usize, bool)) {
+    /// Calls `report` with every match, and whether its validator accepts it, until that says `false`.
+    pub(crate) fn find(&self, text: &[u8], mut report: impl FnMut(usize, usize, bool) -> bool) {
         for found in self.regex.find_iter(text).filter(|m| !m.is_empty()) {
             let valid = self.validator.is_none_or(|check| check(found.as_bytes()));
-            report(found.start(), found.end(), valid);
+            if !report(found.start(), found.end(), valid) {
+                break;
+            }
         }
     }
 }
@@ -162,7 +164,10 @@ mod tests {
         assert_eq!(rule.name, "order");
         assert_eq!(rule.action, Some(Action::Keep { first: 0, last: 2 }));
         let mut found = Vec::new();
-        rule.find(b"x ord-4242/42 y", |s, e, valid| found.push((s, e, valid)));
+        rule.find(b"x ord-4242/42 y", |s, e, valid| {
+            found.push((s, e, valid));
+            true
+        });
         assert_eq!(found.len(), 1);
     }
 

@@ -111,7 +111,7 @@ fn after_an_internal_error_the_policy_decides() {
 
 #[test]
 fn a_batch_over_its_time_is_treated_as_the_policy_says() {
-    let records: Vec<_> = (0..100)
+    let records: Vec<_> = (0..2_000)
         .map(|n| json!({"log": format!("{n} bob@example.com")}))
         .collect();
     let mut bench = Bench::new(&[("time_budget", "0.000000001")]);

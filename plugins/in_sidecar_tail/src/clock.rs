@@ -3,7 +3,10 @@
 use std::cell::Cell;
 
 use flb_sidecar_sdk::event::Timestamp;
-use jiff::fmt::strtime::BrokenDownTime;
+use flb_sidecar_sdk::ConfigError;
+use jiff::civil::date;
+use jiff::fmt::strtime::{self, BrokenDownTime};
+use jiff::tz::{Offset, TimeZone};
 
 /// How times are read.
 #[derive(Clone, Debug)]
@@ -16,7 +19,10 @@ pub(crate) enum Clock {
 
 impl Clock {
     /// `format` in the letters of strptime(3), with Fluent Bit's `%L` for a fraction of a second.
-    pub(crate) fn new(format: &str) -> Self {
+    ///
+    /// # Errors
+    /// A format that gives no moment, such as one without a year, or has letters that nobody reads here.
+    pub(crate) fn new(format: &str) -> Result<Self, ConfigError> {
         let plain = format.replace(".%L", "%.f").replace("%L", "%f");
         // `%z` stands for `+0100`, `+01:00` and `Z` in Fluent Bit, for the first one in jiff.
         let mut formats = vec![plain.replace("%z", "%:z"), plain.clone()];
@@ -24,7 +30,39 @@ impl Clock {
             formats.push(format!("{zulu}Z"));
         }
         formats.dedup();
-        Clock::Formats(formats)
+        let clock = Clock::Formats(formats);
+        // The name of a zone would be read, and its time taken for UTC.
+        let named_zone = plain.contains("%Q") || plain.contains("%:Q");
+        if !named_zone && clock.reads(&plain) {
+            return Ok(clock);
+        }
+        let allowed = "letters of strptime(3) that give a day and a time of day, such as \
+             %Y-%m-%dT%H:%M:%S.%L%z or %s.%L, and neither %Z nor %Q";
+        Err(ConfigError::value("time_format", format, allowed))
+    }
+
+    /// Whether a time that is written in this format is read as what it was.
+    fn reads(&self, format: &str) -> bool {
+        let day = date(2024, 2, 3);
+        let [exact, second, minute, hour, midnight] = [
+            day.at(16, 5, 6, 789_000_000),
+            day.at(16, 5, 6, 0),
+            day.at(16, 5, 0, 0),
+            day.at(16, 0, 0, 0),
+            day.at(0, 0, 0, 0),
+        ]
+        .map(|time| {
+            let time = Offset::UTC.to_timestamp(time).ok()?;
+            let text = strtime::format(format, &time.to_zoned(TimeZone::UTC)).ok()?;
+            let reads = self.read(&text) == of_jiff(time);
+            Some((text, reads))
+        });
+        // The beginning of a day is what a format without a time of day means.
+        let texts = exact.as_ref().zip(midnight.as_ref());
+        let day_only =
+            texts.is_some_and(|((text, _), (midnight, reads))| text == midnight && *reads);
+        let times = [exact, second, minute, hour];
+        day_only || times.into_iter().flatten().any(|(_, reads)| reads)
     }
 
     pub(crate) fn rfc3339() -> Self {
@@ -39,17 +77,19 @@ impl Clock {
                 known => return known,
             },
             Clock::Formats(formats) => formats.iter().find_map(|format| {
-                let time = BrokenDownTime::parse(format, text).ok()?;
-                time.to_timestamp().ok().or_else(|| {
-                    let time = time.to_datetime().ok()?;
-                    jiff::tz::Offset::UTC.to_timestamp(time).ok()
+                let parts = BrokenDownTime::parse(format, text).ok()?;
+                if let Some(whole) = parts.timestamp() {
+                    // `%s` is in whole seconds; the fraction stands beside it.
+                    let fraction = parts.subsec_nanosecond().unwrap_or(0);
+                    return jiff::Timestamp::new(whole.as_second(), fraction).ok();
+                }
+                parts.to_timestamp().ok().or_else(|| {
+                    let time = parts.to_datetime().ok()?;
+                    Offset::UTC.to_timestamp(time).ok()
                 })
             })?,
         };
-        Some(Timestamp {
-            seconds: u32::try_from(time.as_second()).ok()?,
-            nanos: u32::try_from(time.subsec_nanosecond()).ok()?,
-        })
+        of_jiff(time)
     }
 
     /// Seconds since 1970 as a number.
@@ -59,6 +99,13 @@ impl Clock {
             nanos: ((seconds.fract() * 1e9) as u32).min(999_999_999),
         })
     }
+}
+
+fn of_jiff(time: jiff::Timestamp) -> Option<Timestamp> {
+    Some(Timestamp {
+        seconds: u32::try_from(time.as_second()).ok()?,
+        nanos: u32::try_from(time.subsec_nanosecond()).ok()?,
+    })
 }
 
 /// When days began that were read before, one for each day of the month: most lines of a log are of
@@ -139,11 +186,7 @@ mod tests {
 
     /// What jiff reads.
     fn as_jiff(text: &str) -> Option<Timestamp> {
-        let time = text.parse::<jiff::Timestamp>().ok()?;
-        Some(Timestamp {
-            seconds: u32::try_from(time.as_second()).ok()?,
-            nanos: u32::try_from(time.subsec_nanosecond()).ok()?,
-        })
+        of_jiff(text.parse().ok()?)
     }
 
     proptest! {
@@ -221,14 +264,37 @@ mod tests {
                 nine(0),
             ),
             ("%s", "1704103200", nine(0)),
-            ("%Y", "no", None),
+            ("%s.%L", "1704103200.25", nine(250_000_000)),
+            ("%s,%L", "1704103200,250", nine(250_000_000)),
+            ("%s.%L", "1704103200", nine(0)),
+            ("%Y-%m-%d %H", "2024-01-01 10", nine(0)),
+            ("%y%m%d %I:%M %p", "240101 10:00 AM", nine(0)),
+            ("%Y-%m-%d", "no", None),
         ] {
             let clock = if format.is_empty() {
                 Clock::rfc3339()
             } else {
-                Clock::new(format)
+                Clock::new(format).unwrap()
             };
             assert_eq!(clock.read(text), time, "{format} {text}");
+        }
+    }
+
+    #[test]
+    fn a_format_that_gives_no_moment_is_refused() {
+        for format in [
+            "%Y",
+            "%b %d %H:%M:%S",
+            "%H:%M:%S",
+            "%Y-%m-%d %I:%M",
+            "%Y-%m-%d %H:%M:%S %Z",
+            "%Y-%m-%d %H:%M:%S %Q",
+            "%Y-%m-%d %!",
+            "%",
+            "time",
+        ] {
+            let error = Clock::new(format).map(|_| ()).unwrap_err().to_string();
+            assert!(error.contains(&format!("'{format}'")), "{error}");
         }
     }
 }

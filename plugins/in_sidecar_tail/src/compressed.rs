@@ -1,7 +1,7 @@
 //! Compressed files (gzip, RFC 1952). They are not followed, but what was read of a file is known
 //! again in its compressed form, and a rest that nobody had read before it was compressed is read.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use flate2::read::MultiGzDecoder;
+use flb_sidecar_sdk::own_file::OwnFile;
 use tracing::{debug, info, warn};
 
 use crate::copies::related;
@@ -155,7 +156,7 @@ impl Search {
 
 impl Unpacking {
     /// Decompresses some more. `place` is where a file may be made for the rest.
-    fn step(&mut self, clue: &Clue, place: &Path) -> io::Result<Step> {
+    fn step(&mut self, clue: &Clue, place: &OwnFile) -> io::Result<Step> {
         let mut block = vec![0; BLOCK];
         for _ in 0..BLOCKS_AT_ONCE {
             if let Some(rest) = &mut self.rest {
@@ -187,8 +188,8 @@ impl Unpacking {
         Ok(Step::More)
     }
 
-    fn begin_rest(&self, place: &Path) -> io::Result<File> {
-        let mut file = unnamed(place)?;
+    fn begin_rest(&self, place: &OwnFile) -> io::Result<File> {
+        let mut file = place.make_unnamed()?;
         let tail = self.tail.bytes();
         file.write_all_at(&self.head, 0)?;
         file.write_all_at(tail, self.offset - tail.len() as u64)?;
@@ -197,17 +198,6 @@ impl Unpacking {
         file.seek(SeekFrom::Start(self.offset))?;
         Ok(file)
     }
-}
-
-fn unnamed(place: &Path) -> io::Result<File> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .open(place)?;
-    fs::remove_file(place)?;
-    Ok(file)
 }
 
 impl Worker {
@@ -330,7 +320,7 @@ impl Worker {
 
     /// Goes on looking for compressed files. `false`: there is nothing to look for.
     pub(crate) fn search_on(&mut self) -> bool {
-        let place = self.rest_place();
+        let place = self.saving.as_ref().map(|s| s.location.rest().clone());
         let Some((mut search, place)) = self.searches.pop_front().zip(place) else {
             return false;
         };
@@ -396,6 +386,8 @@ impl Worker {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use flate2::{write::GzEncoder, Compression};
 
     use super::*;

@@ -21,10 +21,16 @@ pub(crate) enum Trouble {
     Missed,
     /// It cannot be deleted.
     Remove,
+    /// Something else stood where a file of ours belongs.
+    InTheWay,
+    /// A link that is not followed.
+    Link,
+    /// One file more than may be followed.
+    Limit,
 }
 
 impl Trouble {
-    const ALL: [(Trouble, &'static str); 8] = [
+    const ALL: [(Trouble, &'static str); 11] = [
         (Trouble::Open, "open"),
         (Trouble::Read, "read"),
         (Trouble::Watch, "watch"),
@@ -33,6 +39,9 @@ impl Trouble {
         (Trouble::Compressed, "compressed"),
         (Trouble::Missed, "missed"),
         (Trouble::Remove, "remove"),
+        (Trouble::InTheWay, "in_the_way"),
+        (Trouble::Link, "link"),
+        (Trouble::Limit, "limit"),
     ];
 }
 
@@ -41,6 +50,7 @@ impl Trouble {
 pub(crate) struct Counters {
     pub(crate) files: Metric,
     pub(crate) files_open: Metric,
+    pub(crate) waiting: Metric,
     pub(crate) bytes: Metric,
     pub(crate) lines: Metric,
     pub(crate) lag_bytes: Metric,
@@ -66,6 +76,11 @@ impl Counters {
         Counters {
             files: metrics.gauge("files_followed", "files that are followed", &[]),
             files_open: metrics.gauge("files_open", "open files", &[]),
+            waiting: metrics.gauge(
+                "files_waiting",
+                "files that wait since max_files are followed",
+                &[],
+            ),
             bytes: metrics.counter("read_bytes_total", "bytes of files read into records", &[]),
             lines: metrics.counter("lines_total", "records made from lines", &[]),
             lag_bytes: metrics.gauge("lag_bytes", "bytes in files not handed to the host", &[]),
@@ -116,18 +131,21 @@ impl Counters {
 
     /// Counts one error.
     pub(crate) fn error(&self, trouble: Trouble) {
+        self.errors_of(trouble).add(1);
+    }
+
+    /// What counts errors of a kind.
+    pub(crate) fn errors_of(&self, trouble: Trouble) -> Metric {
         let at = Trouble::ALL.iter().position(|(t, _)| *t == trouble);
-        if let Some(metric) = at.and_then(|at| self.errors.get(at)) {
-            metric.add(1);
-        }
+        let metric = at.and_then(|at| self.errors.get(at));
+        metric.cloned().unwrap_or_default()
     }
 }
 
 #[cfg(test)]
 impl Counters {
     pub(crate) fn errors(&self, trouble: Trouble) -> u64 {
-        let at = Trouble::ALL.iter().position(|(t, _)| *t == trouble);
-        self.errors[at.unwrap()].get()
+        self.errors_of(trouble).get()
     }
 }
 

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use flb_sidecar_sdk::event::Timestamp;
 use flb_sidecar_sdk::msgpack;
-use serde::Deserialize;
 
 use crate::clock::Clock;
+use crate::docker_line::{self, Others};
 use crate::json_line::{self, TimeKey};
 
 /// How lines are written.
@@ -49,6 +49,22 @@ struct Stream {
     /// Offset of the first piece.
     start: u64,
     time: String,
+    /// Other pairs of the first piece.
+    others: Others,
+}
+
+impl Stream {
+    /// What has come of it, as one line.
+    fn whole(&self) -> Piece<'_> {
+        Piece {
+            stream: &self.name,
+            time: &self.time,
+            text: &self.text,
+            others: self.others.clone(),
+            start: self.start,
+            last: true,
+        }
+    }
 }
 
 impl Joined {
@@ -69,6 +85,8 @@ pub(crate) enum Decoded {
     Pairs {
         count: usize,
         time: Option<Timestamp>,
+        /// Where the text begins in the file.
+        offset: u64,
     },
     /// It waits for more.
     Waits,
@@ -76,14 +94,14 @@ pub(crate) enum Decoded {
     Foreign,
 }
 
-#[derive(Deserialize)]
-struct DockerLine<'a> {
-    #[serde(borrow)]
-    log: Cow<'a, str>,
-    #[serde(borrow, default)]
-    stream: Cow<'a, str>,
-    #[serde(borrow, default)]
-    time: Cow<'a, str>,
+/// A piece of a container's line, or all of it.
+struct Piece<'a> {
+    stream: &'a str,
+    time: &'a str,
+    text: &'a [u8],
+    others: Others,
+    start: u64,
+    last: bool,
 }
 
 impl Decoder {
@@ -97,8 +115,8 @@ impl Decoder {
     ) -> Decoded {
         let start = out.len();
         let decoded = match self.format {
-            Format::Json => self.json(out, line),
-            Format::Logfmt => self.logfmt(out, line),
+            Format::Json => self.json(out, offset, line),
+            Format::Logfmt => self.logfmt(out, offset, line),
             Format::Cri => self.cri(out, joined, offset, line),
             Format::Docker => self.docker(out, joined, offset, line),
         };
@@ -108,25 +126,29 @@ impl Decoder {
         })
     }
 
-    /// What still waits, since its last piece never came: where it starts, and its pairs.
-    pub(crate) fn rest(&self, joined: &mut Joined) -> Vec<(u64, Vec<u8>, Decoded)> {
+    /// What still waits, since its last piece never came.
+    pub(crate) fn rest(&self, joined: &mut Joined) -> Vec<(Vec<u8>, Decoded)> {
         let streams = std::mem::take(&mut joined.streams);
         let record = |stream: Stream| {
             let mut pairs = Vec::new();
-            let decoded = self.container(&mut pairs, &stream.name, &stream.time, &stream.text);
-            (stream.start, pairs, decoded)
+            let decoded = self.container(&mut pairs, stream.whole());
+            (pairs, decoded)
         };
         streams.into_iter().map(record).collect()
     }
 
-    fn json(&self, out: &mut Vec<u8>, line: &[u8]) -> Option<Decoded> {
+    fn json(&self, out: &mut Vec<u8>, offset: u64, line: &[u8]) -> Option<Decoded> {
         let time_key = TimeKey {
             key: self.time_key.as_deref(),
             clock: &self.clock,
             keep: self.keep_time,
         };
         let (count, time) = json_line::write(out, line, time_key)?;
-        Some(Decoded::Pairs { count, time })
+        Some(Decoded::Pairs {
+            count,
+            time,
+            offset,
+        })
     }
 
     fn cri(
@@ -137,7 +159,15 @@ impl Decoder {
         line: &[u8],
     ) -> Option<Decoded> {
         let (time, stream, last, text) = cri_fields(line)?;
-        Some(self.join(out, joined, offset, (stream, time), text, last))
+        let piece = Piece {
+            stream,
+            time,
+            text,
+            others: Others::default(),
+            start: offset,
+            last,
+        };
+        Some(self.join(out, joined, piece))
     }
 
     fn docker(
@@ -147,68 +177,74 @@ impl Decoder {
         offset: u64,
         line: &[u8],
     ) -> Option<Decoded> {
-        let line: DockerLine<'_> = serde_json::from_slice(line).ok()?;
-        let (text, last) = match line.log.strip_suffix('\n') {
+        let line = docker_line::read(line)?;
+        let (text, last) = match line.text.strip_suffix(b"\n") {
             Some(text) => (text, true),
-            None => (line.log.as_ref(), false),
+            None => (line.text.as_ref(), false),
         };
-        let about = (line.stream.as_ref(), line.time.as_ref());
-        Some(self.join(out, joined, offset, about, text.as_bytes(), last))
+        let piece = Piece {
+            stream: &line.stream,
+            time: &line.time,
+            text,
+            others: line.others,
+            start: offset,
+            last,
+        };
+        Some(self.join(out, joined, piece))
     }
 
-    fn join(
-        &self,
-        out: &mut Vec<u8>,
-        joined: &mut Joined,
-        offset: u64,
-        (name, time): (&str, &str),
-        text: &[u8],
-        last: bool,
-    ) -> Decoded {
-        let at = joined.streams.iter().position(|stream| stream.name == name);
-        match at {
-            None if last => self.container(out, name, time, text),
+    fn join(&self, out: &mut Vec<u8>, joined: &mut Joined, piece: Piece<'_>) -> Decoded {
+        let mut streams = joined.streams.iter();
+        match streams.position(|stream| stream.name == piece.stream) {
+            None if piece.last => self.container(out, piece),
             None => {
                 joined.streams.push(Stream {
-                    name: name.to_owned(),
-                    text: text.to_vec(),
-                    start: offset,
-                    time: time.to_owned(),
+                    name: piece.stream.to_owned(),
+                    text: piece.text.to_vec(),
+                    start: piece.start,
+                    time: piece.time.to_owned(),
+                    others: piece.others,
                 });
                 Decoded::Waits
             }
             Some(at) => {
                 let stream = &mut joined.streams[at];
-                stream.text.extend_from_slice(text);
-                if !last && stream.text.len() < LONGEST_JOINED {
+                stream.text.extend_from_slice(piece.text);
+                if !piece.last && stream.text.len() < LONGEST_JOINED {
                     return Decoded::Waits;
                 }
                 let stream = joined.streams.swap_remove(at);
-                self.container(out, &stream.name, &stream.time, &stream.text)
+                self.container(out, stream.whole())
             }
         }
     }
 
-    /// A container's line: its stream, its text, and its time if that is kept or not understood.
-    fn container(&self, out: &mut Vec<u8>, stream: &str, time: &str, text: &[u8]) -> Decoded {
-        let read = self.clock.read(time);
-        let mut count = 1;
-        if !stream.is_empty() {
+    /// A container's line: its stream, its text, whatever else it has, and its time if that is kept or
+    /// not understood.
+    fn container(&self, out: &mut Vec<u8>, line: Piece<'_>) -> Decoded {
+        let read = self.clock.read(line.time);
+        let mut count = 1 + line.others.count;
+        if !line.stream.is_empty() {
             msgpack::write_str(out, "stream");
-            msgpack::write_str(out, stream);
+            msgpack::write_str(out, line.stream);
             count += 1;
         }
-        if !time.is_empty() && (self.keep_time || read.is_none()) {
+        if !line.time.is_empty() && (self.keep_time || read.is_none()) {
             msgpack::write_str(out, self.time_key.as_deref().unwrap_or("time"));
-            msgpack::write_str(out, time);
+            msgpack::write_str(out, line.time);
             count += 1;
         }
         msgpack::write_str(out, &self.key);
-        msgpack::write_bytes_as_str(out, text);
-        Decoded::Pairs { count, time: read }
+        msgpack::write_bytes_as_str(out, line.text);
+        out.extend_from_slice(&line.others.pairs);
+        Decoded::Pairs {
+            count,
+            time: read,
+            offset: line.start,
+        }
     }
 
-    fn logfmt(&self, out: &mut Vec<u8>, line: &[u8]) -> Option<Decoded> {
+    fn logfmt(&self, out: &mut Vec<u8>, offset: u64, line: &[u8]) -> Option<Decoded> {
         let mut count = 0;
         let mut time = None;
         let mut rest = line.trim_ascii();
@@ -257,7 +293,11 @@ impl Decoder {
                 }
             }
         }
-        (count > 0 || time.is_some()).then_some(Decoded::Pairs { count, time })
+        (count > 0 || time.is_some()).then_some(Decoded::Pairs {
+            count,
+            time,
+            offset,
+        })
     }
 }
 

@@ -279,7 +279,8 @@ impl Globs {
 
     fn excluded(&self, path: &Path) -> bool {
         !self.excludes.is_empty() && {
-            let text = path.to_string_lossy();
+            // Of a pattern without a folder, the name is what the stock tail compares.
+            let text = self.name_of(path).to_string_lossy();
             self.excludes
                 .iter()
                 .any(|pattern| pattern.matches_with(&text, IN_EXCLUDE))
@@ -570,6 +571,23 @@ mod tests {
                 name,
                 "{pattern}"
             );
+        }
+    }
+
+    #[test]
+    fn exclude_path_looks_at_names_as_the_patterns_have_them() {
+        for (pattern, exclude, path, followed) in [
+            ("ep_*.txt", "ep_ignore*.txt", "./ep_ignore1.txt", false),
+            ("ep_*.txt", "ep_ignore*.txt", "./ep_a.txt", true),
+            ("ep_*.txt", "*ignore*", "./ep_ignore1.txt", false),
+            ("./ep_*.txt", "ep_ignore*.txt", "./ep_ignore1.txt", true),
+            ("./ep_*.txt", "./ep_ignore*.txt", "./ep_ignore1.txt", false),
+            ("x/ep_*.txt", "x/ep_ignore*.txt", "x/ep_ignore1.txt", false),
+            ("/ep_*.txt", "ep_ignore*.txt", "/ep_ignore1.txt", true),
+        ] {
+            let globs = Globs::parse(&[pattern], &[exclude]).unwrap();
+            let found = globs.matches(Path::new(path));
+            assert_eq!(found, followed, "{pattern} {exclude}");
         }
     }
 

@@ -209,7 +209,11 @@ impl Encoder {
         event::begin_record(&mut batch.events, self.format, self.time);
         let map = json_line::open_map(&mut batch.events);
         match decoder.line(&mut batch.events, joined, offset, line) {
-            Decoded::Pairs { count, time } => self.close(batch, offset, (start, map), count, time),
+            Decoded::Pairs {
+                count,
+                time,
+                offset,
+            } => self.close(batch, offset, (start, map), count, time),
             Decoded::Waits => batch.events.truncate(start),
             Decoded::Foreign => {
                 batch.events.truncate(start);
@@ -224,12 +228,17 @@ impl Encoder {
         let Some(decoder) = &self.decoder else {
             return;
         };
-        for (offset, pairs, decoded) in decoder.rest(joined) {
+        for (pairs, decoded) in decoder.rest(joined) {
             let start = batch.events.len();
             event::begin_record(&mut batch.events, self.format, self.time);
             let map = json_line::open_map(&mut batch.events);
             batch.events.extend_from_slice(&pairs);
-            if let Decoded::Pairs { count, time } = decoded {
+            if let Decoded::Pairs {
+                count,
+                time,
+                offset,
+            } = decoded
+            {
                 self.close(batch, offset, (start, map), count, time);
             }
         }

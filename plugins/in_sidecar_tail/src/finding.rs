@@ -11,6 +11,7 @@ use crate::counters::Trouble;
 use crate::followed::{FileId, Followed, Seen};
 use crate::handles::{is_missing, none_left};
 use crate::identity::{Identity, Print, Tail};
+use crate::limit::MOST_PATHS;
 use crate::tag;
 use crate::worker::Worker;
 
@@ -82,7 +83,7 @@ impl Worker {
         if too_old {
             info!("{}: older than ignore_older, let go", path.display());
             if !self.is_told(&path) {
-                self.retry.insert(path.to_path_buf());
+                self.try_later(&path);
             }
             self.let_go(id);
         }
@@ -131,8 +132,12 @@ impl Worker {
         if self.is_older(Seen::of(&metadata).modified_second()) && !self.by_path.contains_key(path)
         {
             if !self.is_told(path) {
-                self.retry.insert(path.to_owned());
+                self.try_later(path);
             }
+            return true;
+        }
+        if self.is_full() {
+            self.leave_out(path, &identity, metadata.len());
             return true;
         }
         match self.open(path) {
@@ -166,6 +171,12 @@ impl Worker {
         }
     }
 
+    fn try_later(&mut self, path: &Path) {
+        if self.retry.len() < MOST_PATHS {
+            self.retry.insert(path.to_owned());
+        }
+    }
+
     /// Looks again at what could not be followed.
     pub(crate) fn try_again(&mut self) {
         for path in std::mem::take(&mut self.retry) {
@@ -180,7 +191,7 @@ impl Worker {
             return false;
         }
         // That may change without any change of its folder; a link may lead somewhere later.
-        self.retry.insert(path.to_owned());
+        self.try_later(path);
         if !missing && !none_left(error) {
             self.trouble(Trouble::Open, path, &error.to_string());
         }

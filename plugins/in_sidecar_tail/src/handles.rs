@@ -12,6 +12,7 @@ use tracing::{info, warn};
 
 use crate::counters::Trouble;
 use crate::followed::{self, FileId, Followed};
+use crate::limit::MOST_TROUBLES;
 use crate::worker::Worker;
 
 /// Handles kept open by all instances together; beyond that, files that are read to their end are
@@ -252,7 +253,11 @@ impl Worker {
 
     /// Counts and says what is wrong with a path, once until it is over.
     pub(crate) fn trouble(&mut self, trouble: Trouble, path: &Path, text: &str) {
-        if self.troubles.insert((trouble, path.to_owned())) {
+        let of_all = path.as_os_str() == EVERY_FILE;
+        if self.troubles.len() >= MOST_TROUBLES && !of_all {
+            let known = self.troubles.contains(&(trouble, path.to_owned()));
+            self.counters.errors_of(trouble).add(u64::from(!known));
+        } else if self.troubles.insert((trouble, path.to_owned())) {
             self.counters.error(trouble);
             warn!("{}: {text}", path.display());
         }

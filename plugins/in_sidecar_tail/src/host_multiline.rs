@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 use flb_sidecar_sdk::event::{self, Record, RecordFormat};
 use flb_sidecar_sdk::msgpack::{self, Value};
 use flb_sidecar_sdk::{ConfigError, InputHost, Multiline, Parser, Parsers};
+use tracing::error;
 
 use crate::encode::{Batch, Reach};
 use crate::followed::FileId;
+use crate::host_parser;
 use crate::legacy_join::{DockerMode, FirstLine};
 use crate::made_of::Waiting;
 use crate::options::Options;
@@ -20,6 +22,9 @@ use crate::options::Options;
 /// Keys of the records that the worker writes for this module: short, and only for inside.
 pub(crate) const LINE: &str = "l";
 pub(crate) const OFFSET: &str = "o";
+
+/// The host's engine's own name for the text of a record.
+const TEXT: &str = "log";
 
 /// How lines are joined.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +83,7 @@ impl HostMultiline {
         join: Join,
         host: &dyn InputHost,
     ) -> Result<Self, ConfigError> {
-        let made = HostMultiline {
+        let mut made = HostMultiline {
             parsers: host.parsers(),
             format: host.record_format(),
             key: options.key.clone(),
@@ -88,8 +93,22 @@ impl HostMultiline {
             joined: Vec::new(),
             join,
         };
+        made.leave_out_unknown();
         made.lines(host)?;
         Ok(made)
+    }
+
+    /// What `docker_mode` names and the host does not have is said and not used, as in the stock tail.
+    fn leave_out_unknown(&mut self) {
+        let (Join::Docker { first, parser, .. }, Some(parsers)) = (&mut self.join, &self.parsers)
+        else {
+            return;
+        };
+        for (option, name) in [("docker_mode_parser", first), ("parser", parser)] {
+            if let Some(unknown) = name.take_if(|name| parsers.get(name).is_none()) {
+                error!("{}", host_parser::unknown(option, &unknown));
+            }
+        }
     }
 
     /// A stream for one file.
@@ -271,14 +290,14 @@ impl HostMultiline {
             }
             let mut rest = body;
             // The host's engine names the text `log`, whatever `key` says.
-            let key = msgpack::read(&self.joined, body);
-            if let (Join::Engine(_), Some((Value::String { start, end }, value))) =
-                (&self.join, key)
+            let is_named = matches!(self.join, Join::Engine(_)) && self.key != TEXT;
+            if let Some((key, value)) = is_named
+                .then(|| text_key(&self.joined, body, pairs))
+                .flatten()
             {
-                if &self.joined[start..end] == b"log" {
-                    msgpack::write_str(out, &self.key);
-                    rest = value;
-                }
+                out.extend_from_slice(&self.joined[body..key]);
+                msgpack::write_str(out, &self.key);
+                rest = value;
             }
             out.extend_from_slice(&self.joined[rest..record.end]);
         }
@@ -288,9 +307,22 @@ impl HostMultiline {
     }
 }
 
+/// Where the key of the text and its value are, in a map of so many pairs.
+fn text_key(joined: &[u8], first: usize, pairs: usize) -> Option<(usize, usize)> {
+    let mut at = first;
+    for _ in 0..pairs {
+        let (key, value) = msgpack::read(joined, at)?;
+        if matches!(key, Value::String { start, end } if &joined[start..end] == TEXT.as_bytes()) {
+            return Some((at, value));
+        }
+        at = msgpack::skip(joined, value)?;
+    }
+    None
+}
+
 /// The text of a record that came out.
 fn text_of(joined: &[u8], record: Record) -> &[u8] {
-    let value = msgpack::map_get(joined, record.body, b"log");
+    let value = msgpack::map_get(joined, record.body, TEXT.as_bytes());
     match value.and_then(|value| Some((value, msgpack::read(value, 0)?.0))) {
         Some((value, Value::String { start, end })) => &value[start..end],
         _ => &[],

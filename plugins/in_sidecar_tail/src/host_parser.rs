@@ -5,6 +5,8 @@ use flb_sidecar_sdk::event::{self, RecordFormat};
 use flb_sidecar_sdk::msgpack::{self, Value};
 use flb_sidecar_sdk::{ConfigError, InputHost, ParsedTime, Parser, Parsers};
 
+use tracing::error;
+
 use crate::counters::Counters;
 use crate::encode::Batch;
 
@@ -25,25 +27,35 @@ impl std::fmt::Debug for HostParser {
     }
 }
 
+/// What is said of a parser that the host does not have, where that does not stop the start.
+pub(crate) fn unknown(option: &str, name: &str) -> String {
+    format!("{option} '{name}' is not registered in the host's parsers file: lines stay text")
+}
+
 impl HostParser {
-    /// The host's parser of this name.
-    pub(crate) fn new(name: &str, key: &str, host: &dyn InputHost) -> Result<Self, ConfigError> {
+    /// The host's parser of this name. `None`: it has none, which is said, and lines stay text, as
+    /// with the stock tail.
+    pub(crate) fn new(
+        name: &str,
+        key: &str,
+        host: &dyn InputHost,
+    ) -> Result<Option<Self>, ConfigError> {
         let Some(parsers) = host.parsers() else {
             let allowed = "nothing, since this host does not give its parsers; see format";
             return Err(ConfigError::value("parser", name, allowed));
         };
         let Some(parser) = parsers.get(name) else {
-            let allowed = "the name of a parser in the host's parsers file";
-            return Err(ConfigError::value("parser", name, allowed));
+            error!("{}", unknown("parser", name));
+            return Ok(None);
         };
-        Ok(HostParser {
+        Ok(Some(HostParser {
             parser,
             _parsers: parsers,
             key: key.as_bytes().to_vec(),
             format: host.record_format(),
             fields: Vec::new(),
             out: Vec::new(),
-        })
+        }))
     }
 
     /// Replaces the line of each record by what the parser finds in it; what it does not match

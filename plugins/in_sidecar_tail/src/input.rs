@@ -7,16 +7,17 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::drain::Drain;
+use flb_sidecar_sdk::own_file::is_in_the_way;
 use flb_sidecar_sdk::{worker, ConfigError, Input, InputHost, PluginInfo, Settings, Wake};
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
-use crate::counters::Counters;
+use crate::counters::{Counters, Trouble};
 use crate::delivery::Tracker;
-use crate::host_multiline::HostMultiline;
+use crate::host_multiline::{HostMultiline, Join};
 use crate::host_parser::HostParser;
+use crate::location::Location;
 use crate::options::{Options, OPTIONS};
 use crate::queue::{Item, Shared};
-use crate::state::Location;
 use crate::takeover;
 use crate::worker::Worker;
 
@@ -178,39 +179,54 @@ impl Input for SidecarTail {
     const TICK: Duration = Duration::from_millis(250);
 
     fn init(settings: &Settings, host: &mut dyn InputHost) -> Result<Self, ConfigError> {
-        let mut options = Options::read(settings)?;
+        let mut options = Options::read(settings, host)?;
         let shared = Arc::new(Shared::new().map_err(|error| {
             ConfigError::other(format!("cannot create an event descriptor: {error}"))
         })?);
+        let counters = Counters::new(host.metrics());
         let mut taken_over = Vec::new();
-        if let Some(db) = &options.db {
-            let location = Location::beside(db);
-            location.check().map_err(|error| {
-                ConfigError::value(
-                    "db",
-                    &db.to_string_lossy(),
-                    format_args!("a path in a folder where state can be kept ({error})"),
-                )
-            })?;
-            let lines = options.source.has_newlines();
-            taken_over = takeover::positions(db, &location, lines, host);
-            if host.pending().is_none() {
-                warn!("this host does not tell what is delivered: positions are not kept");
+        if let Some(db) = options.db.take() {
+            let strangers = counters.errors_of(Trouble::InTheWay);
+            let location = Location::beside(&db, options.max_files, &strangers);
+            match location.check() {
+                Ok(()) => {
+                    let lines = options.source.has_newlines();
+                    taken_over = takeover::positions(&db, &location, lines, host);
+                    if host.pending().is_none() {
+                        warn!("this host does not tell what is delivered: positions are not kept");
+                    }
+                    options.db = Some(db);
+                }
+                // Whoever put it there must not keep the lines from being read.
+                Err(error) if is_in_the_way(&error) => {
+                    error!("positions are not kept, and the next start reads anew: {error}");
+                }
+                Err(error) => {
+                    return Err(ConfigError::value(
+                        "db",
+                        &db.to_string_lossy(),
+                        format_args!("a path in a folder where state can be kept ({error})"),
+                    ));
+                }
             }
         }
         let multiline = match options.join.clone() {
             Some(join) => Some(HostMultiline::new(&options, join, host)?),
             None => None,
         };
-        if multiline.is_some() && options.parser.take().is_some() {
-            debug!("lines are joined first, so parser is not applied to each");
+        if let Some(join) = &options.join {
+            let unused = options.parser.take();
+            if unused.is_some() && !matches!(join, Join::Docker { .. }) {
+                warn!("lines are joined, so parser is not used");
+            }
         }
         let parser = options
             .parser
             .as_deref()
             .map(|name| HostParser::new(name, &options.key, host))
-            .transpose()?;
-        if parser.is_some() && options.format.is_some() {
+            .transpose()?
+            .flatten();
+        if options.parser.is_some() && options.format.is_some() {
             return Err(ConfigError::other(
                 "options 'parser' and 'format' are both given: allowed is one of them",
             ));
@@ -221,7 +237,6 @@ impl Input for SidecarTail {
             AtEnd::ReadOn
         };
         let keeps_positions = options.db.is_some() || options.remove_after.is_some();
-        let counters = Counters::new(host.metrics());
         let mut worker = Worker::new(
             options,
             host.tag(),

@@ -7,6 +7,7 @@ use flb_sidecar_sdk::msgpack;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use crate::clock::Clock;
+use crate::mend;
 
 /// What to do with one key of the outermost object.
 #[derive(Clone, Copy, Debug)]
@@ -23,8 +24,24 @@ pub(crate) fn write(
     line: &[u8],
     time_key: TimeKey<'_>,
 ) -> Option<(usize, Option<Timestamp>)> {
+    let start = out.len();
     // Checked at once, not string by string.
-    let line = std::str::from_utf8(line).ok()?;
+    let plain = std::str::from_utf8(line).ok();
+    if let Some(pairs) = plain.and_then(|line| read(out, line, time_key)) {
+        return Some(pairs);
+    }
+    let mended = mend::mend(line)?;
+    out.truncate(start);
+    let pairs = read(out, &mended, time_key)?;
+    mend::restore(out, start);
+    Some(pairs)
+}
+
+fn read(
+    out: &mut Vec<u8>,
+    line: &str,
+    time_key: TimeKey<'_>,
+) -> Option<(usize, Option<Timestamp>)> {
     let mut json = serde_json::Deserializer::from_str(line);
     let object = Object { out, time_key };
     let result = object.deserialize(&mut json).ok()?;
@@ -206,7 +223,8 @@ impl<'de> Visitor<'de> for TimeValue<'_, '_> {
     }
 }
 
-struct Value<'a>(&'a mut Vec<u8>);
+/// Writes any value.
+pub(crate) struct Value<'a>(pub(crate) &'a mut Vec<u8>);
 
 impl<'de> DeserializeSeed<'de> for Value<'_> {
     type Value = ();
@@ -377,7 +395,21 @@ mod tests {
         ] {
             assert_eq!(roundtrip(line), None, "{line}");
         }
-        assert_eq!(roundtrip(b"{\"a\":\"\xff\"}"), None);
+        assert_eq!(roundtrip(b"{\"a\":\xff}"), None);
+    }
+
+    #[test]
+    fn lines_that_are_not_quite_json_are_written_as_the_host_reads_them() {
+        let mut out = vec![];
+        let time_key = TimeKey {
+            key: None,
+            clock: &Clock::rfc3339(),
+            keep: false,
+        };
+        let line = b"{\"a\":\"caf\xe9\t\",\"k\xff\":[\"\\ud83d!\"]}";
+        let (pairs, _) = write(&mut out, line, time_key).unwrap();
+        assert_eq!(pairs, 2);
+        assert_eq!(out, b"\xa1a\xa5caf\xe9\t\xa2k\xff\x91\xa4\xef\xbf\xbd!");
     }
 
     proptest! {

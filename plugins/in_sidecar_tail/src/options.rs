@@ -1,11 +1,11 @@
 //! The options, declared once, and their values in the form that the rest works with.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use flb_sidecar_sdk::{ConfigError, Kind, OptionSpec, Settings};
-
-use regex::Regex;
+use flb_sidecar_sdk::{ConfigError, InputHost, Kind, OptionSpec, Settings};
+use tracing::warn;
 
 use crate::clock::Clock;
 use crate::decode::{Decoder, Format};
@@ -13,6 +13,7 @@ use crate::discovery::Globs;
 use crate::encoding::{self, Code, Source};
 use crate::host_multiline::Join;
 use crate::lines::LongLines;
+use crate::tag::TagRegex;
 
 /// Every option of the plugin.
 pub(crate) static OPTIONS: &[OptionSpec] = &[
@@ -47,7 +48,7 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     OptionSpec::new(
         "tag_regex",
         Kind::String,
-        "Regular expression over the path; its named groups replace <name> in the tag.",
+        "Regular expression of Ruby over the path; its named groups replace <name> in the tag.",
     ),
     OptionSpec::new(
         "read_from_head",
@@ -199,8 +200,8 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     .default("off"),
     OptionSpec::new(
         "docker_mode_flush",
-        Kind::Integer,
-        "With docker_mode: seconds that a piece waits for the next one.",
+        Kind::Time,
+        "With docker_mode: how long a piece waits for the next one.",
     )
     .default("4"),
     OptionSpec::new(
@@ -246,6 +247,12 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
         "Delete rotated files that are fully read, delivered and were last written longer ago than this.",
     ),
     OptionSpec::new(
+        "max_files",
+        Kind::Integer,
+        "Files that are followed at a time; others wait until one of them ends.",
+    )
+    .default("10000"),
+    OptionSpec::new(
         "db",
         Kind::String,
         "Keep positions across restarts in a state file beside this path, named like it with .sidecar added.",
@@ -289,7 +296,7 @@ pub(crate) struct Options {
     pub(crate) key: String,
     pub(crate) path_key: Option<String>,
     pub(crate) offset_key: Option<String>,
-    pub(crate) tag_regex: Option<Regex>,
+    pub(crate) tag_regex: Option<TagRegex>,
     pub(crate) read_from_head: bool,
     pub(crate) read_new_from_head: bool,
     pub(crate) refresh_interval: Duration,
@@ -316,6 +323,7 @@ pub(crate) struct Options {
     pub(crate) clock: Clock,
     pub(crate) time_keep: bool,
     pub(crate) remove_after: Option<Duration>,
+    pub(crate) max_files: usize,
     pub(crate) db: Option<PathBuf>,
     pub(crate) sync: Sync,
     pub(crate) compare_filename: bool,
@@ -329,13 +337,15 @@ pub(crate) enum Sync {
     Folder,
 }
 
-/// Shortest longest line: enough for any UTF-8 character, and no flood of parts.
-const SHORTEST_LIMIT: u64 = 64;
+/// Shortest longest line: enough for any UTF-8 character.
+const SHORTEST_LIMIT: u64 = 4;
 /// Longest longest line.
 const LONGEST_LIMIT: u64 = 256 << 20;
+/// Bytes of one read, whatever `buffer_chunk_size` says.
+const READS: RangeInclusive<u64> = 1024..=16 << 20;
 
 impl Options {
-    pub(crate) fn read(settings: &Settings) -> Result<Self, ConfigError> {
+    pub(crate) fn read(settings: &Settings, host: &dyn InputHost) -> Result<Self, ConfigError> {
         let paths = settings.list("path");
         if paths.is_empty() {
             return Err(ConfigError::missing(
@@ -355,13 +365,23 @@ impl Options {
                 "a number of nanoseconds",
             )
         })?;
-        let sync = settings.string("db.sync").unwrap_or("normal");
+        let size = |name| settings.size(name).unwrap_or_default();
+        let long_lines = if settings.boolean("truncate_long_lines") {
+            LongLines::Cut
+        } else if settings.boolean("skip_long_lines") {
+            LongLines::Skip
+        } else {
+            LongLines::Split
+        };
+        check_journal_mode(settings)?;
         Ok(Options {
             globs: Globs::parse(&paths, &settings.list("exclude_path"))?,
             key: settings.string("key").unwrap_or("log").to_owned(),
             path_key: text("path_key").map(str::to_owned),
             offset_key: text("offset_key").map(str::to_owned),
-            tag_regex: text("tag_regex").map(tag_regex).transpose()?,
+            tag_regex: text("tag_regex")
+                .map(|pattern| TagRegex::new(pattern, host))
+                .transpose()?,
             read_from_head: settings.boolean("read_from_head"),
             read_new_from_head: settings.boolean("read_newly_discovered_files_from_head"),
             refresh_interval: time("refresh_interval").max(SHORTEST_INTERVAL),
@@ -372,39 +392,28 @@ impl Options {
             watcher_interval: time("watcher_interval").max(SHORTEST_INTERVAL),
             check_interval: (time("progress_check_interval") + Duration::from_nanos(nanos))
                 .max(SHORTEST_INTERVAL),
-            block: size(settings, "buffer_chunk_size", 1024, 16 << 20)? as usize,
-            longest_line: size(settings, "buffer_max_size", SHORTEST_LIMIT, LONGEST_LIMIT)?
-                as usize,
-            long_lines: if settings.boolean("truncate_long_lines") {
-                LongLines::Cut
-            } else if settings.boolean("skip_long_lines") {
-                LongLines::Skip
-            } else {
-                LongLines::Split
-            },
+            block: size("buffer_chunk_size").clamp(*READS.start(), *READS.end()) as usize,
+            longest_line: longest_line(settings, long_lines)?,
+            long_lines,
             source: source(text("unicode.encoding"), text("generic.encoding"))?,
             skip_empty_lines: settings.boolean("skip_empty_lines"),
             exit_on_eof: settings.boolean("exit_on_eof"),
-            static_turn: size(settings, "static_batch_size", 1024, u64::MAX)?.min(LONGEST_TURN),
-            event_turn: size(settings, "event_batch_size", 1024, u64::MAX)?.min(LONGEST_TURN),
+            static_turn: size("static_batch_size").clamp(*TURNS.start(), *TURNS.end()),
+            event_turn: size("event_batch_size").clamp(*TURNS.start(), *TURNS.end()),
             advise_cache: settings.boolean("file_cache_advise"),
             parser: text("parser").map(str::to_owned),
             join: join(settings)?,
             format: format(settings.string("format").unwrap_or("none"))?,
             time_key: text("time_key").map(str::to_owned),
-            clock: text("time_format").map_or_else(Clock::rfc3339, Clock::new),
+            clock: match text("time_format") {
+                Some(format) => Clock::new(format)?,
+                None => Clock::rfc3339(),
+            },
             time_keep: settings.boolean("time_keep"),
             remove_after: settings.time("remove_after"),
+            max_files: max_files(settings)?,
             db: text("db").map(PathBuf::from),
-            sync: match sync.to_ascii_lowercase().as_str() {
-                "off" => Sync::Off,
-                "normal" => Sync::File,
-                "full" | "extra" => Sync::Folder,
-                _ => {
-                    let allowed = "extra, full, normal or off";
-                    return Err(ConfigError::value("db.sync", sync, allowed));
-                }
-            },
+            sync: sync(settings),
             compare_filename: settings.boolean("db.compare_filename"),
         })
     }
@@ -423,20 +432,26 @@ impl Options {
     }
 }
 
+/// Most files that anybody has followed at a time.
+const MOST_FILES: i64 = 1_000_000;
+
+fn max_files(settings: &Settings) -> Result<usize, ConfigError> {
+    let number = settings.integer("max_files").unwrap_or(10_000);
+    let most = (1..=MOST_FILES).contains(&number).then_some(number);
+    most.and_then(|most| usize::try_from(most).ok())
+        .ok_or_else(|| {
+            let allowed = format_args!("a number from 1 to {MOST_FILES}");
+            ConfigError::value("max_files", &number.to_string(), allowed)
+        })
+}
+
 /// How lines are joined, if at all.
 fn join(settings: &Settings) -> Result<Option<Join>, ConfigError> {
     let own = |name: &str| {
         let value = settings.string(name).filter(|v| !v.is_empty());
         value.map(str::to_owned)
     };
-    let names = settings.list("multiline.parser");
     let mut given = Vec::new();
-    if !names.is_empty() {
-        given.push((
-            "multiline.parser",
-            Join::Engine(names.into_iter().map(str::to_owned).collect()),
-        ));
-    }
     if settings.boolean("multiline") {
         let first = own("parser_firstline").ok_or_else(|| {
             let what = "multiline on needs the name of the parser that matches first lines";
@@ -460,15 +475,25 @@ fn join(settings: &Settings) -> Result<Option<Join>, ConfigError> {
         ));
     }
     if settings.boolean("docker_mode") {
-        let flush = settings.integer("docker_mode_flush").unwrap_or(4);
+        let flush = settings.time("docker_mode_flush").unwrap_or_default();
         let docker = Join::Docker {
             first: own("docker_mode_parser"),
             parser: own("parser"),
-            flush: Duration::from_secs(u64::try_from(flush.max(1)).unwrap_or(1)),
+            // As in the stock tail: at once would be never whole.
+            flush: flush.max(Duration::from_secs(1)),
         };
         given.push(("docker_mode", docker));
     }
+    let names = settings.list("multiline.parser");
     let format = settings.string("format").unwrap_or("none");
+    if let ([_], false) = (given.as_slice(), names.is_empty()) {
+        let (other, _) = given.remove(0);
+        warn!("multiline.parser is given, so {other} is not used");
+    }
+    if !names.is_empty() {
+        let names = names.into_iter().map(str::to_owned).collect();
+        given.push(("multiline.parser", Join::Engine(names)));
+    }
     if !given.is_empty() && !format.eq_ignore_ascii_case("none") {
         given.truncate(1);
         given.push(("format", Join::Engine(Vec::new())));
@@ -515,31 +540,56 @@ fn format(text: &str) -> Result<Option<Format>, ConfigError> {
 
 /// Anything shorter would only keep the processor busy.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(50);
-/// Bytes that one file may read before the next one has its turn.
-const LONGEST_TURN: u64 = 1 << 20;
+/// Bytes that one file may read before the next one has its turn, whatever the options say.
+const TURNS: RangeInclusive<u64> = 1024..=1 << 20;
 
-fn size(settings: &Settings, name: &str, least: u64, most: u64) -> Result<u64, ConfigError> {
-    let value = settings.size(name).unwrap_or(least);
-    if (least..=most).contains(&value) {
-        return Ok(value);
-    }
+/// Bytes of a line that is not too long.
+fn longest_line(settings: &Settings, long_lines: LongLines) -> Result<usize, ConfigError> {
+    let name = "buffer_max_size";
+    let value = settings.size(name).unwrap_or_default();
     let text = settings.string(name).unwrap_or_default();
-    Err(ConfigError::value(
-        name,
-        text,
-        format_args!("a size of {least} to {most} bytes"),
-    ))
+    // The stock tail keeps a byte of its buffer for a NUL, and a line that it does not skip has its
+    // newline there, too. What is skipped or cut there is so here.
+    let taken = match long_lines {
+        LongLines::Split => 0,
+        LongLines::Cut => 1,
+        LongLines::Skip => 2,
+    };
+    let least = SHORTEST_LIMIT + taken;
+    if value < least {
+        let allowed = format_args!("a size of at least {least} bytes");
+        return Err(ConfigError::value(name, text, allowed));
+    }
+    if value > LONGEST_LIMIT {
+        warn!("{name} {text} is more than a record can have: lines are long from {LONGEST_LIMIT} bytes on");
+    }
+    Ok((value.min(LONGEST_LIMIT) - taken) as usize)
 }
 
-fn tag_regex(text: &str) -> Result<Regex, ConfigError> {
-    // Ruby and the regex crate both read (?<name>...).
-    Regex::new(text).map_err(|error| {
-        ConfigError::value(
-            "tag_regex",
-            text,
-            format_args!("a regular expression with named groups ({error})"),
-        )
-    })
+fn sync(settings: &Settings) -> Sync {
+    let value = settings.string("db.sync").unwrap_or_default();
+    match value.to_ascii_lowercase().as_str() {
+        "off" => Sync::Off,
+        "normal" => Sync::File,
+        "full" | "extra" => Sync::Folder,
+        _ => {
+            // The stock tail goes on, too.
+            warn!("db.sync '{value}' is none of extra, full, normal and off: normal is used");
+            Sync::File
+        }
+    }
+}
+
+/// The state has no such modes, but a mistake in a configuration is one there, too.
+fn check_journal_mode(settings: &Settings) -> Result<(), ConfigError> {
+    let name = "db.journal_mode";
+    let modes = ["DELETE", "TRUNCATE", "PERSIST", "MEMORY", "WAL", "OFF"];
+    let value = settings.string(name).unwrap_or_default();
+    if modes.iter().any(|mode| mode.eq_ignore_ascii_case(value)) {
+        return Ok(());
+    }
+    let allowed = "DELETE, TRUNCATE, PERSIST, MEMORY, WAL or OFF";
+    Err(ConfigError::value(name, value, allowed))
 }
 
 #[cfg(test)]

@@ -19,9 +19,10 @@ use crate::copies::{related, stem};
 use crate::counters::{Counters, Trouble};
 use crate::followed::{self, FileId, Followed};
 use crate::identity::{Clue, Identity};
+use crate::location::{Journal, Location, Lock};
 use crate::options::{Options, Sync};
 use crate::pace::{Pace, Stopwatch};
-use crate::state::{Changes, Entry, Journal, Location, Lock, Unclaimed};
+use crate::state::{Changes, Entry, Unclaimed};
 use crate::worker::Worker;
 
 /// How often all positions are written at most.
@@ -39,7 +40,7 @@ const KEEP: u64 = 24 * 3600;
 /// The state of one instance.
 #[derive(Debug)]
 pub(crate) struct Saving {
-    location: Location,
+    pub(crate) location: Location,
     sync: Sync,
     by_name: bool,
     lock: Option<Lock>,
@@ -133,9 +134,13 @@ impl Writer {
 }
 
 impl Saving {
-    pub(crate) fn new(options: &Options) -> Option<Self> {
+    pub(crate) fn new(options: &Options, counters: &Counters) -> Option<Self> {
         options.db.as_deref().map(|db| Saving {
-            location: Location::beside(db),
+            location: Location::beside(
+                db,
+                options.max_files,
+                &counters.errors_of(Trouble::InTheWay),
+            ),
             sync: options.sync,
             by_name: options.compare_filename,
             lock: None,
@@ -216,7 +221,7 @@ impl Worker {
         if let Some(problem) = problem {
             self.counters.error(Trouble::State);
             let path = saving.location.state().display();
-            error!("{path} cannot be used, so files are read anew: {problem}");
+            error!("{path} cannot be used as it is: {problem}");
         }
         let taken_over = std::mem::take(&mut saving.taken_over);
         // Another reader may have written the state while this one waited.
@@ -258,7 +263,7 @@ impl Worker {
     pub(crate) fn keep_position(&mut self, file: &Followed) {
         let seen = u64::from(Timestamp::now().seconds);
         if let Some((saving, entry)) = self.saving.as_mut().zip(entry_of(file, seen)) {
-            saving.unclaimed.add(entry);
+            saving.unclaimed.add(entry, saving.location.limits().rows);
             saving.unsaved = true;
         }
     }
@@ -315,7 +320,8 @@ impl Worker {
         // Never used before, whoever wrote the document that was found here.
         saving.journal = (saving.journal + 1).max(seen * 1_000_000_000 + u64::from(time.nanos));
         let live = self.files.values().filter_map(|file| entry_of(file, seen));
-        let mut entries = live.chain(saving.unclaimed.iter().cloned()).peekable();
+        let all = live.chain(saving.unclaimed.iter().cloned());
+        let mut entries = saving.location.limits().of_these(all).peekable();
         let mut pieces = Vec::new();
         while entries.peek().is_some() {
             let mut piece = Vec::with_capacity(PIECE);
@@ -375,7 +381,7 @@ impl Worker {
 
     /// Follows a file whose position is known. `false`: it is not known.
     pub(crate) fn consider_claimed(&mut self, path: &Path) -> bool {
-        if self.saving.as_ref().is_none_or(|s| s.unclaimed.is_empty()) {
+        if self.is_full() || self.saving.as_ref().is_none_or(|s| s.unclaimed.is_empty()) {
             return false;
         }
         let Ok((handle, metadata)) = followed::open(path) else {
@@ -483,7 +489,9 @@ impl Worker {
         let Some(saving) = &self.saving else {
             return;
         };
-        let entries: Vec<Entry> = saving.unclaimed.iter().cloned().collect();
+        // Some of them are files that wait until others end.
+        let room = self.options.max_files.saturating_sub(self.files.len());
+        let entries: Vec<Entry> = saving.unclaimed.iter().take(room).cloned().collect();
         let mut listings: HashMap<PathBuf, Folder> = HashMap::new();
         for entry in entries {
             let Some(folder) = entry.path.parent() else {
@@ -535,14 +543,6 @@ impl Worker {
             self.entry_gone(entry.identity);
         }
         found
-    }
-
-    /// Where a file may be made, beside the state.
-    pub(crate) fn rest_place(&self) -> Option<PathBuf> {
-        let saving = self.saving.as_ref()?;
-        let mut place = saving.location.state().as_os_str().to_owned();
-        place.push(".rest");
-        Some(place.into())
     }
 }
 

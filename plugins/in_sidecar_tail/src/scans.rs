@@ -61,6 +61,7 @@ impl Visitor for Found {
 impl Worker {
     /// Looks at everything the patterns match that is not known to be unchanged.
     pub(crate) fn scan(&mut self) {
+        self.take_more();
         let watch = Stopwatch::start();
         let found = self.find(None);
         let cost = watch.spent();
@@ -92,6 +93,7 @@ impl Worker {
         self.settle_held();
         self.retire();
         self.settle_compressed(false);
+        self.tell_beyond();
         self.sweep();
         self.scanned = true;
         self.shared.set_scanned();

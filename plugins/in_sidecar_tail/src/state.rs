@@ -11,27 +11,22 @@
 //! and neither does a build that knows no journal.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::num::NonZeroU64;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{flock, FlockOperation};
 use serde::{Deserialize, Serialize, Serializer};
 use xxhash_rust::xxh3::{xxh3_64, Xxh3};
 
 use crate::copies::stem;
 use crate::identity::{Clue, Identity, Print};
-use crate::options::Sync;
 
 /// Version of the document that this build writes, and the newest that it reads.
-const VERSION: u32 = 1;
-/// Bytes that are written at once.
-const BUFFER: usize = 32 << 10;
+pub(crate) const VERSION: u32 = 1;
 
 /// How far one file has been delivered.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -55,30 +50,8 @@ pub(crate) struct Changes {
     pub(crate) files: Vec<Entry>,
 }
 
-#[derive(Deserialize)]
-struct Document {
-    /// Number of the journal that goes on from here; 0: there is none.
-    #[serde(default)]
-    journal: u64,
-    files: Vec<Entry>,
-}
-
-#[derive(Deserialize)]
-struct Line {
-    journal: u64,
-    #[serde(default)]
-    gone: Vec<Identity>,
-    files: Vec<Entry>,
-}
-
 fn is_zero(number: &u64) -> bool {
     *number == 0
-}
-
-/// What every version has.
-#[derive(Deserialize)]
-struct AnyDocument {
-    version: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -159,35 +132,12 @@ pub(crate) enum Unusable {
     Newer(u32),
 }
 
-/// Reads a document, and brings it up to date with the journal.
-pub(crate) fn parse(document: &[u8], journal: &[u8]) -> Result<Vec<Entry>, Unusable> {
-    let damaged = |error: serde_json::Error| Unusable::Damaged(error.to_string());
-    let AnyDocument { version } = serde_json::from_slice(document).map_err(damaged)?;
-    if version > VERSION {
-        return Err(Unusable::Newer(version));
+impl Unusable {
+    /// Says where it is damaged, and not what stands there: it may be anything.
+    pub(crate) fn damaged(error: &serde_json::Error) -> Self {
+        let (line, column) = (error.line(), error.column());
+        Unusable::Damaged(format!("{:?} at {line}:{column}", error.classify()))
     }
-    let document: Document = serde_json::from_slice(document).map_err(damaged)?;
-    let mut entries = document.files;
-    let mut newer: HashMap<Identity, Option<Entry>> = HashMap::new();
-    // What comes after a damaged line builds on it: repeating is better than losing.
-    let lines = journal.split(|byte| *byte == b'\n').map_while(read_line);
-    for line in lines.filter(|line| line.journal == document.journal) {
-        newer.extend(line.gone.into_iter().map(|gone| (gone, None)));
-        let files = line.files.into_iter();
-        newer.extend(files.map(|entry| (entry.identity, Some(entry))));
-    }
-    entries.retain(|entry| !newer.contains_key(&entry.identity));
-    entries.extend(newer.into_values().flatten());
-    Ok(entries)
-}
-
-fn read_line(line: &[u8]) -> Option<Line> {
-    let (hash, json) = line.split_at_checked(16)?;
-    let hash = u64::from_str_radix(std::str::from_utf8(hash).ok()?, 16).ok()?;
-    let json = json
-        .strip_prefix(b" ")
-        .filter(|json| xxh3_64(json) == hash)?;
-    serde_json::from_slice(json).ok()
 }
 
 /// Writes a document from which the journal of this number goes on. The entries come in pieces.
@@ -259,139 +209,6 @@ impl Write for Hash {
     }
 }
 
-/// Where the state of an instance lives.
-#[derive(Clone, Debug)]
-pub(crate) struct Location {
-    state: PathBuf,
-    journal: PathBuf,
-    lock: PathBuf,
-}
-
-/// The right to use the state, until dropped.
-#[derive(Debug)]
-pub(crate) struct Lock(#[allow(dead_code, reason = "held, not used")] File);
-
-impl Location {
-    /// The state beside the stock tail's database at `db`, which is never touched.
-    pub(crate) fn beside(db: &Path) -> Self {
-        let with = |suffix: &str| {
-            let mut path = db.as_os_str().to_owned();
-            path.push(suffix);
-            PathBuf::from(path)
-        };
-        Location {
-            state: with(".sidecar"),
-            journal: with(".sidecar.journal"),
-            lock: with(".sidecar.lock"),
-        }
-    }
-
-    pub(crate) fn state(&self) -> &Path {
-        &self.state
-    }
-
-    /// Whether the state can be written here, and read if it is there.
-    pub(crate) fn check(&self) -> io::Result<()> {
-        self.open_lock()?;
-        let version = fs::read(&self.state).ok().and_then(|document| {
-            let document: AnyDocument = serde_json::from_slice(&document).ok()?;
-            Some(document.version)
-        });
-        if let Some(version) = version.filter(|version| *version > VERSION) {
-            return Err(io::Error::other(format!(
-                "{} has version {version}, this build reads up to version {VERSION}",
-                self.state.display()
-            )));
-        }
-        Ok(())
-    }
-
-    fn peek(&self) -> Result<Vec<Entry>, Unusable> {
-        match fs::read(&self.state) {
-            // A journal that cannot be read is as none: that only repeats more.
-            Ok(bytes) => parse(&bytes, &fs::read(&self.journal).unwrap_or_default()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(Unusable::Damaged(error.to_string())),
-        }
-    }
-
-    fn open_lock(&self) -> io::Result<File> {
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&self.lock)
-    }
-
-    /// `Ok(None)`: another instance has it.
-    pub(crate) fn try_lock(&self) -> io::Result<Option<Lock>> {
-        let file = self.open_lock()?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(Lock(file))),
-            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Reads the state. One that cannot be used is kept aside, and said to be so.
-    pub(crate) fn load(&self) -> (Vec<Entry>, Option<String>) {
-        match self.peek() {
-            Ok(entries) => (entries, None),
-            Err(unusable) => {
-                let mut aside = self.state.as_os_str().to_owned();
-                aside.push(".damaged");
-                let kept = match fs::rename(&self.state, &aside) {
-                    Ok(()) => format!("kept as {}", Path::new(&aside).display()),
-                    Err(error) => format!("cannot be kept aside: {error}"),
-                };
-                (Vec::new(), Some(format!("{unusable:?}; {kept}")))
-            }
-        }
-    }
-
-    /// Replaces the state in one step. The journal of this number goes on from there.
-    pub(crate) fn save(&self, entries: &[Vec<Entry>], journal: u64, sync: Sync) -> io::Result<()> {
-        let mut beside = self.state.as_os_str().to_owned();
-        beside.push(".tmp");
-        let mut out = BufWriter::with_capacity(BUFFER, File::create(&beside)?);
-        write_document(&mut out, entries, journal)?;
-        let file = out.into_inner()?;
-        if sync >= Sync::File {
-            file.sync_data()?;
-        }
-        drop(file);
-        fs::rename(&beside, &self.state)?;
-        if sync >= Sync::Folder {
-            let folder = self.state.parent().filter(|p| *p != OsStr::new(""));
-            File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
-        }
-        Ok(())
-    }
-
-    /// Begins the journal of the document that was just saved.
-    pub(crate) fn begin_journal(&self) -> io::Result<Journal> {
-        let file = File::create(&self.journal)?;
-        Ok(Journal(BufWriter::with_capacity(BUFFER, file)))
-    }
-}
-
-/// The open journal of the newest document.
-#[derive(Debug)]
-pub(crate) struct Journal(BufWriter<File>);
-
-impl Journal {
-    /// Adds a line. After an error nothing may be added: the line may be there in part.
-    pub(crate) fn append(&mut self, changes: &Changes, journal: u64, sync: Sync) -> io::Result<()> {
-        write_changes(&mut self.0, changes, journal)?;
-        self.0.flush()?;
-        if sync >= Sync::Folder {
-            self.0.get_ref().sync_data()?;
-        }
-        Ok(())
-    }
-}
-
 /// Entries for which no file has been found yet.
 #[derive(Debug, Default)]
 pub(crate) struct Unclaimed {
@@ -406,7 +223,7 @@ impl Unclaimed {
     pub(crate) fn new(entries: Vec<Entry>) -> Self {
         let mut unclaimed = Unclaimed::default();
         for entry in entries {
-            unclaimed.add(entry);
+            unclaimed.add(entry, usize::MAX);
         }
         let stems = unclaimed.entries.iter().filter_map(|(key, entry)| {
             let stem = entry.path.with_file_name(stem(&entry.path)?);
@@ -434,7 +251,11 @@ impl Unclaimed {
         self.stems.clear();
     }
 
-    pub(crate) fn add(&mut self, entry: Entry) {
+    /// Adds one; of more than `most`, another one goes.
+    pub(crate) fn add(&mut self, entry: Entry, most: usize) {
+        if self.entries.len() >= most {
+            self.entries.pop_first();
+        }
         self.entries
             .insert((entry.identity.inode, self.next), entry);
         self.next += 1;
@@ -471,7 +292,22 @@ impl Unclaimed {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use flb_sidecar_sdk::metrics::Metric;
+
     use super::*;
+    use crate::load::{self, Limits};
+    use crate::location::Location;
+    use crate::options::Sync;
+
+    fn parse(document: &[u8], journal: &[u8]) -> Result<Vec<Entry>, Unusable> {
+        load::read(document, journal, Limits::of(0)).map(|loaded| loaded.entries)
+    }
+
+    fn location(dir: &tempfile::TempDir) -> Location {
+        Location::beside(&dir.path().join("tail.db"), 0, &Metric::default())
+    }
 
     fn entry(path: &[u8], inode: u64) -> Entry {
         Entry {
@@ -494,7 +330,7 @@ mod tests {
     #[test]
     fn what_is_saved_is_loaded() {
         let dir = tempfile::tempdir().unwrap();
-        let location = Location::beside(&dir.path().join("tail.db"));
+        let location = location(&dir);
         assert_eq!(location.load(), (vec![], None));
         let entries = vec![entry(b"/var/log/a.log", 5), entry(b"/var/log/\xff.log", 6)];
         for sync in [Sync::Off, Sync::File, Sync::Folder] {
@@ -508,7 +344,7 @@ mod tests {
     #[test]
     fn a_damaged_state_is_kept_aside() {
         let dir = tempfile::tempdir().unwrap();
-        let location = Location::beside(&dir.path().join("tail.db"));
+        let location = location(&dir);
         for damaged in [&b""[..], b"{", b"[]", b"{\"version\":1}", b"\xff\x00"] {
             fs::write(location.state(), damaged).unwrap();
             let (entries, said) = location.load();
@@ -522,7 +358,7 @@ mod tests {
     #[test]
     fn a_newer_state_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let location = Location::beside(&dir.path().join("tail.db"));
+        let location = location(&dir);
         fs::write(location.state(), br#"{"version":2,"unknown":[]}"#).unwrap();
         let error = location.check().unwrap_err().to_string();
         assert!(error.contains("version 2"), "{error}");
@@ -531,7 +367,7 @@ mod tests {
     #[test]
     fn one_reader_at_a_time() {
         let dir = tempfile::tempdir().unwrap();
-        let location = Location::beside(&dir.path().join("tail.db"));
+        let location = location(&dir);
         let lock = location.try_lock().unwrap();
         assert!(lock.is_some());
         assert!(location.try_lock().unwrap().is_none());

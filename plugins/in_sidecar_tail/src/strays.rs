@@ -13,6 +13,7 @@ use tracing::warn;
 use crate::counters::Trouble;
 use crate::followed::FileId;
 use crate::identity::Identity;
+use crate::limit::MOST_PATHS;
 use crate::saving::list;
 use crate::worker::Worker;
 
@@ -56,13 +57,15 @@ impl Unseen {
 impl Worker {
     /// A file has come that matches and is not there any more.
     pub(crate) fn unseen(&mut self, path: &Path) {
-        self.unseen.now.created.insert(path.to_owned());
+        if self.unseen.now.created.len() < MOST_PATHS {
+            self.unseen.now.created.insert(path.to_owned());
+        }
     }
 
     /// Something was renamed. `true`: it is to be read wherever it is now, known or not.
     pub(crate) fn is_wanted(&mut self, from: &Path, to: &Path) -> bool {
         let wanted = self.unseen.take_renamed(from) | self.options.globs.matches(from);
-        if wanted {
+        if wanted && self.unseen.now.renamed.len() < MOST_PATHS {
             // It may be further already, and what is there another file.
             self.unseen.now.renamed.insert(to.to_owned());
         }

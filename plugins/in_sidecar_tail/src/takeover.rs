@@ -1,22 +1,27 @@
 //! Taking over from the host's own `tail`: its database gives the first positions.
 //!
 //! The database is never opened itself, only a copy, so that going back to `tail` finds it as it
-//! was left.
+//! was left. The copy lies in a folder that only we can look into.
 
 use std::ffi::OsStr;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use flb_sidecar_sdk::event::Timestamp;
+use flb_sidecar_sdk::own_file::{open_plain, OwnFolder};
 use flb_sidecar_sdk::{InputHost, StockPosition};
 use tracing::{info, warn};
 
 use crate::identity::{Clue, Identity, Print};
-use crate::state::{Entry, Location};
+use crate::location::{with_suffix, Location};
+use crate::state::Entry;
+
+/// Bytes of the database, and of its log, that are copied: ten thousand files are three million.
+const MOST: u64 = 64 << 20;
 
 /// The positions in the stock database at `db`, when there is no state of our own yet. `lines`: files
 /// have a newline's byte behind each line.
@@ -26,15 +31,22 @@ pub(crate) fn positions(
     lines: bool,
     host: &dyn InputHost,
 ) -> Vec<Entry> {
-    if location.state().exists() || !db.is_file() {
+    if location.is_there() {
         return Vec::new();
     }
-    let copy = with_suffix(db, ".sidecar.takeover");
-    let read = copy_database(db, &copy).map(|()| host.stock_positions(&copy));
-    for suffix in ["", "-wal", "-shm"] {
-        // Not all of them are there.
-        let _ = fs::remove_file(with_suffix(&copy, suffix));
-    }
+    let file = match open_plain(db) {
+        Ok(Some(file)) => file,
+        Ok(None) => return Vec::new(),
+        Err(error) => {
+            warn!("{}: cannot be taken over: {error}", db.display());
+            return Vec::new();
+        }
+    };
+    let read = copy_database(file, db).map(|(folder, copy)| {
+        let rows = host.stock_positions(&folder.path_of(copy));
+        drop(folder);
+        rows
+    });
     match read {
         Ok(Some(rows)) => {
             info!("{}: {} positions are taken over", db.display(), rows.len());
@@ -54,18 +66,24 @@ pub(crate) fn positions(
     }
 }
 
-fn copy_database(db: &Path, copy: &Path) -> io::Result<()> {
-    fs::copy(db, copy)?;
-    match fs::copy(with_suffix(db, "-wal"), with_suffix(copy, "-wal")) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+/// Copies a database and its write-ahead log; the folder with them, and the name of the copy.
+fn copy_database(file: File, db: &Path) -> io::Result<(OwnFolder, &'static str)> {
+    let folder = OwnFolder::make(&with_suffix(db, ".sidecar.takeover"))?;
+    copy(file, &folder, "db")?;
+    if let Some(log) = open_plain(&with_suffix(db, "-wal"))? {
+        copy(log, &folder, "db-wal")?;
     }
+    Ok((folder, "db"))
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut text = path.as_os_str().to_owned();
-    text.push(suffix);
-    text.into()
+fn copy(from: File, folder: &OwnFolder, name: &str) -> io::Result<()> {
+    let mut to = folder.make_file(name)?;
+    let copied = io::copy(&mut from.take(MOST + 1), &mut to)?;
+    if copied > MOST {
+        let text = format!("it has more than {MOST} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
+    }
+    Ok(())
 }
 
 fn entry(row: StockPosition, lines: bool) -> Entry {

@@ -22,6 +22,7 @@ use crate::encode::{Batch, Encoder};
 use crate::followed::{ByIdentity, FileId, Followed, Held};
 use crate::handles::Share;
 use crate::identity::{Identity, TAIL};
+use crate::limit::Beyond;
 use crate::options::Options;
 use crate::queue::{Item, Row, Shared};
 use crate::remembered::Remembered;
@@ -93,6 +94,8 @@ pub(crate) struct Worker {
     pub(crate) remembered: Remembered,
     /// Paths that match and could not be followed so far, for a reason that may pass unnoticed.
     pub(crate) retry: HashSet<PathBuf>,
+    /// What is there and not followed, since there is too much.
+    pub(crate) beyond: Beyond,
     /// What is wrong with paths at present, and was said.
     pub(crate) troubles: HashSet<(Trouble, PathBuf)>,
     /// How much is to be kept of paths when those that are gone are dropped.
@@ -149,7 +152,7 @@ impl Worker {
         Worker {
             encoder: Encoder::new(&options, format),
             tag_template: tag.filter(has_pattern).map(str::to_owned),
-            saving: Saving::new(&options),
+            saving: Saving::new(&options, &counters),
             block: vec![0; TAIL + options.block],
             options,
             shared,
@@ -180,6 +183,7 @@ impl Worker {
             searches: VecDeque::new(),
             remembered: Remembered::default(),
             retry: HashSet::new(),
+            beyond: Beyond::default(),
             troubles: HashSet::new(),
             sweep_at: SWEEP_AT,
             turns: VecDeque::new(),
@@ -342,7 +346,9 @@ impl Worker {
             .filter_map(|id| self.files.get(id))
             .map(|file| now.saturating_duration_since(file.since).as_secs())
             .max();
-        let unread = ahead + self.carried;
+        // A drain that leaves files out is not complete; before one, they do not make a tail busy.
+        let beyond = self.beyond.bytes * u64::from(self.drain_seen > 0);
+        let unread = ahead.saturating_add(self.carried).saturating_add(beyond);
         let idle = self.turns.is_empty()
             && self.batch.is_empty()
             && self.held.is_empty()
@@ -453,11 +459,11 @@ impl Worker {
             rows.reserve_exact(self.files.len() + self.finished.len() + 1);
             rows.extend(self.finished.iter().cloned());
             rows.extend(live.map(|(id, file)| report_row(*id, file)));
-            if self.finished_more > 0 {
+            if self.finished_more > 0 || self.beyond.bytes > 0 {
                 rows.push(Row {
                     file: None,
                     read: self.finished_more,
-                    unread: 0,
+                    unread: self.beyond.bytes,
                 });
             }
         });
@@ -485,10 +491,10 @@ impl Worker {
     /// One that is driven by a test, step by step.
     pub(crate) fn with(options: &[(&str, &str)]) -> Self {
         use crate::options::OPTIONS;
-        use flb_sidecar_sdk::{metrics::Metrics, Settings};
+        use flb_sidecar_sdk::{fake::FakeHost, metrics::Metrics, Settings};
         let settings = Settings::new("tail", OPTIONS, options.iter().copied()).unwrap();
         Worker::new(
-            Options::read(&settings).unwrap(),
+            Options::read(&settings, &FakeHost::default()).unwrap(),
             None,
             RecordFormat::WithMetadata,
             Arc::new(Shared::new().unwrap()),

@@ -133,14 +133,15 @@ fn a_file_that_is_compressed_after_it_was_read_is_recognised() {
 }
 
 #[test]
-fn without_room_the_rest_is_counted() {
+fn what_stands_where_the_rest_goes_is_out_of_the_way() {
     let setup = Setup::new("a.log");
     rotated_meanwhile(&setup, "one\n", "two\nthree\n");
     // A folder is where the rest would go.
     fs::create_dir(setup.state.path().join("tail.db.sidecar.rest")).unwrap();
     let mut rig = setup.start();
-    rig.wait_for(&["new"]);
-    assert_eq!(rig.metric("lost_bytes_total"), 10);
+    rig.wait_for(&["new", "two", "three"]);
+    assert_eq!(rig.metric("lost_bytes_total"), 0);
+    assert_eq!(rig.errors("in_the_way"), 1);
 }
 
 #[test]

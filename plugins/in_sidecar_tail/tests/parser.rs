@@ -143,32 +143,84 @@ fn the_hosts_parser_is_applied() {
     tail.exit();
 }
 
+fn start(options: &[(&str, &str)], host: &mut Host) -> Result<SidecarTail, String> {
+    let options = options.iter().copied();
+    let settings = Settings::new("t.0", SidecarTail::INFO.options, options).unwrap();
+    SidecarTail::init(&settings, host).map_err(|error| error.to_string())
+}
+
+/// The bodies that come of a file with this text.
+fn bodies_of(text: &str, options: &[(&str, &str)]) -> Vec<String> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.log");
+    append(&file, text);
+    let mut host = Host(FakeHost::default());
+    let options = [&[("path", file.to_str().unwrap())], options].concat();
+    let mut tail = start(&options, &mut host).unwrap();
+    let lines = text.lines().count();
+    turn_until(&mut tail, &mut host, |host| host.0.bodies().len() >= lines);
+    tail.exit();
+    host.0.bodies().iter().map(ToString::to_string).collect()
+}
+
 #[test]
-fn an_unknown_parser_stops_the_start() {
+fn with_an_unknown_parser_lines_stay_text() {
+    for option in ["parser", "docker_mode_parser"] {
+        let options = [
+            ("docker_mode", if option == "parser" { "off" } else { "on" }),
+            (option, "none"),
+        ];
+        assert_eq!(bodies_of("7\n", &options), [r#"{"log":"7"}"#], "{option}");
+    }
     let options = [("path", "/x"), ("parser", "none")];
     let settings = Settings::new("t.0", SidecarTail::INFO.options, options).unwrap();
-    for (error, part) in [
+    let error = SidecarTail::init(&settings, &mut FakeHost::default()).unwrap_err();
+    assert!(error.to_string().contains("does not give"), "{error}");
+}
+
+#[test]
+fn what_cannot_join_stops_the_start() {
+    for (options, part) in [
         (
-            SidecarTail::init(&settings, &mut Host(FakeHost::default())).err(),
-            "parsers file",
+            vec![("multiline", "on"), ("parser_firstline", "none")],
+            "'parser_firstline'",
         ),
         (
-            SidecarTail::init(&settings, &mut FakeHost::default()).err(),
-            "does not give",
+            vec![("multiline", "on"), ("multiline.parser", "go")],
+            "'parser_firstline'",
+        ),
+        (
+            vec![
+                ("multiline", "on"),
+                ("parser_firstline", "digits"),
+                ("docker_mode", "on"),
+                ("multiline.parser", "go"),
+            ],
+            "'multiline' and 'docker_mode'",
+        ),
+        (vec![("multiline.parser", "none")], "'multiline.parser'"),
+        (
+            vec![("multiline.parser", "go"), ("format", "json")],
+            "'multiline.parser' and 'format'",
         ),
     ] {
-        let text = error.unwrap().to_string();
-        assert!(text.contains("'parser'") && text.contains(part), "{text}");
+        let options = [vec![("path", "/x")], options].concat();
+        let error = start(&options, &mut Host(FakeHost::default())).unwrap_err();
+        assert!(error.contains(part), "{error}");
     }
-    let options = [
-        ("path", "/x"),
-        ("docker_mode", "on"),
-        ("docker_mode_parser", "none"),
-    ];
-    let settings = Settings::new("t.0", SidecarTail::INFO.options, options).unwrap();
-    let error = SidecarTail::init(&settings, &mut Host(FakeHost::default())).err();
-    let text = error.unwrap().to_string();
-    assert!(text.contains("'docker_mode_parser'"), "{text}");
+}
+
+#[test]
+fn multiline_parser_wins() {
+    let joined = [r#"{"log":"[1]"}"#, r#"{"log":"[2]"}"#];
+    for other in [
+        vec![("docker_mode", "on"), ("docker_mode_parser", "none")],
+        vec![("multiline", "on"), ("parser_firstline", "none")],
+        vec![("parser", "digits")],
+    ] {
+        let options = [vec![("multiline.parser", "indented")], other].concat();
+        assert_eq!(bodies_of("[1]\n[2]\n", &options), joined, "{options:?}");
+    }
 }
 
 fn turn_until(tail: &mut SidecarTail, host: &mut Host, condition: impl Fn(&Host) -> bool) {

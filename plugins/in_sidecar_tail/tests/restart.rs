@@ -553,13 +553,13 @@ fn what_filters_hold_back_is_not_confirmed_before_its_time() {
 #[test]
 fn a_state_that_could_not_be_written_is_written_later_though_nothing_changes() {
     let setup = Setup::new("*.log");
-    // What is written beside the state cannot be.
-    let beside = setup.state.path().join("tail.db.sidecar.tmp");
-    fs::create_dir(&beside).unwrap();
     let file = setup.file("a.log");
     append(&file, "one\n");
     let mut rig = setup.start();
     rig.wait_for(&["one"]);
+    // The folder of the state is not there for a while.
+    let elsewhere = setup.dir.path().join("elsewhere");
+    fs::rename(setup.state.path(), &elsewhere).unwrap();
     rig.until("the error is counted", |rig| rig.errors("state") == 1);
     append(&file, "two\n");
     rig.wait_for(&["one", "two"]);
@@ -568,7 +568,7 @@ fn a_state_that_could_not_be_written_is_written_later_though_nothing_changes() {
         // All that has changed is tried to be written meanwhile; else the test tells less.
         rig.turn();
     }
-    fs::remove_dir(&beside).unwrap();
+    fs::rename(&elsewhere, setup.state.path()).unwrap();
     setup.saved(&mut rig, &file, 8);
     assert_eq!(rig.errors("state"), 1, "counted once");
 }

@@ -6,8 +6,8 @@
 //! is told. So whoever makes records keeps to [`MAX_BODY`], and what is deeper stays the text that it
 //! was.
 //!
-//! Reading has no such limit: [`msgpack::skip`] and the walkers of this project take any depth
-//! without recursion.
+//! [`msgpack::skip`] takes any depth. What goes into containers, of records or of JSON in a string,
+//! does so to [`MAX_WALK`], since callers' stacks may be small.
 //!
 //! [msgpack-c]: https://github.com/msgpack/msgpack-c/blob/c_master/include/msgpack/unpack_define.h
 
@@ -23,6 +23,10 @@ const MARGIN: usize = 4;
 /// Deepest nesting of an event's body, counted with the body's own map: `{"log": "x"}` has 1,
 /// `{"a": [{}]}` has 3.
 pub const MAX_BODY: usize = HOST - 1 - MARGIN;
+
+/// How deep a walker of this project goes into containers: twice what the hosts read. What is
+/// deeper it takes as one: JSON as the text that it is.
+pub const MAX_WALK: usize = 64;
 
 /// Whether the msgpack value at `at` has at most `levels` containers in each other, its own included.
 /// `false` also for what is no whole value, and for `levels` that no host reads. Linear.

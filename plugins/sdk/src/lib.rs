@@ -23,7 +23,7 @@ pub mod worker;
 
 pub use options::{ConfigError, Kind, OptionSpec, Settings};
 pub use plugin::{
-    Chunk, EngineHost, Filter, FilterHost, FlushCounts, Input, InputHost, InputInfo, Multiline,
-    Output, OutputInfo, ParsedTime, Parser, Parsers, Pending, PluginInfo, ProcessEnd, Refused,
-    RetryLimit, StockPosition, Verdict, Wake,
+    Chunk, EngineHost, Filter, FilterHost, FlushCounts, HostRegex, Input, InputHost, InputInfo,
+    Multiline, Output, OutputInfo, ParsedTime, Parser, Parsers, Pending, PluginInfo, ProcessEnd,
+    Refused, RegexError, RetryLimit, StockPosition, Verdict, Wake,
 };

@@ -320,13 +320,15 @@ const LONGEST_TIME: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 fn parse_time(value: &str) -> Option<Duration> {
     let text = value.trim().to_ascii_lowercase();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    // What the host reads otherwise than it is meant (`10min` is 10 s there) is refused.
     let factor: u64 = match &text[digits.len()..] {
-        "" | "s" => 1,
+        "" | "s" | "sec" | "secs" | "second" | "seconds" => 1,
         "m" => 60,
         "h" => 3600,
         "d" => 86400,
         _ => return None,
     };
+    let digits = digits.trim_end();
     if let Ok(whole) = digits.parse::<u64>() {
         return whole.checked_mul(factor).map(Duration::from_secs);
     }
@@ -371,6 +373,25 @@ mod tests {
         assert!(s.boolean("keep"));
         assert_eq!(s.prefixed("parser_"), [("1", "x")]);
         assert!(s.is_set("limit") && !s.is_set("keep"));
+    }
+
+    #[test]
+    fn times_are_read_where_the_host_reads_the_same() {
+        for (text, seconds) in [
+            ("5", Some(5)),
+            ("5s", Some(5)),
+            ("5 S", Some(5)),
+            ("10sec", Some(10)),
+            ("1m", Some(60)),
+            ("2 h", Some(7200)),
+            // The host reads 10 s, 10 s, 1 s and 0 s.
+            ("10min", None),
+            ("10ms", None),
+            ("1m30s", None),
+            ("s", None),
+        ] {
+            assert_eq!(parse_time(text).map(|t| t.as_secs()), seconds, "{text}");
+        }
     }
 
     #[test]

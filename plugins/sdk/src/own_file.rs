@@ -84,6 +84,90 @@ pub fn is_in_the_way(error: &io::Error) -> bool {
         .is_some()
 }
 
+/// Opens a plain file of anybody for reading, where no link leads to it; `None`: there is nothing.
+///
+/// # Errors
+/// When it is something else, or cannot be opened.
+pub fn open_plain(path: &Path) -> io::Result<Option<File>> {
+    let (folder, name) = folder_of(path)?;
+    let what = match folder.open_file(&name, OFlags::RDONLY) {
+        Ok((file, stat)) => match stranger(&stat, None) {
+            None => return Ok(Some(file)),
+            Some(other) => other.what(),
+        },
+        Err(Errno::NOENT) => return Ok(None),
+        Err(error) => match stranger(&folder.stat(&name)?, None) {
+            None => return Err(error.into()),
+            Some(other) => other.what(),
+        },
+    };
+    Err(in_the_way(format!("it is {what}")))
+}
+
+fn folder_of(path: &Path) -> io::Result<(Folder, OsString)> {
+    let name = path.file_name();
+    let name = name.ok_or_else(|| io::Error::from(Errno::ISDIR))?;
+    let folder = path.parent().filter(|p| *p != OsStr::new(""));
+    let folder = Folder::open(folder.unwrap_or(Path::new(".")))?;
+    Ok((folder, name.to_owned()))
+}
+
+/// A folder that only we can look into, for files that others open by their path. It is removed
+/// with what is in it when this is dropped.
+#[derive(Debug)]
+pub struct OwnFolder {
+    above: Folder,
+    name: OsString,
+    inside: Folder,
+}
+
+impl OwnFolder {
+    /// Makes one at `path`.
+    ///
+    /// # Errors
+    /// When it cannot be made, or what stands there cannot be moved.
+    pub fn make(path: &Path) -> io::Result<Self> {
+        let place = OwnFile::at(path);
+        let (above, name) = place.folder()?;
+        place.make_way(&above, &name, true)?;
+        let inside = above.create_folder(&name)?;
+        Ok(OwnFolder {
+            above,
+            name,
+            inside,
+        })
+    }
+
+    /// Makes a file in it.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn make_file(&self, name: &str) -> io::Result<File> {
+        Ok(self.inside.create(OsStr::new(name), PRIVATE)?)
+    }
+
+    /// A path that leads there even if somebody puts another folder in its place.
+    #[must_use]
+    pub fn path_of(&self, name: &str) -> PathBuf {
+        self.inside.path().join(name)
+    }
+}
+
+impl Drop for OwnFolder {
+    fn drop(&mut self) {
+        let removed = self.inside.empty().and_then(|()| {
+            self.above.remove_folder(&self.name)?;
+            Ok(())
+        });
+        if let Err(error) = removed {
+            warn!(
+                "{}: it cannot be removed: {error}",
+                self.name.to_string_lossy()
+            );
+        }
+    }
+}
+
 /// The place of a file of ours.
 #[derive(Clone, Debug)]
 pub struct OwnFile {
@@ -282,11 +366,7 @@ impl OwnFile {
     }
 
     fn folder(&self) -> io::Result<(Folder, OsString)> {
-        let name = self.path.file_name();
-        let name = name.ok_or_else(|| io::Error::from(Errno::ISDIR))?;
-        let folder = self.path.parent().filter(|p| *p != OsStr::new(""));
-        let folder = Folder::open(folder.unwrap_or(Path::new(".")))?;
-        Ok((folder, name.to_owned()))
+        folder_of(&self.path)
     }
 
     /// `None`: what was there is out of the way.

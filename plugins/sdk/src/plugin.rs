@@ -93,6 +93,15 @@ pub trait InputHost {
         Err(String::new())
     }
 
+    /// A regular expression in the host's own syntax (Onigmo, that of Ruby).
+    ///
+    /// # Errors
+    /// The host has none to give, or `pattern` is none.
+    fn regex(&self, pattern: &str) -> Result<Box<dyn HostRegex>, RegexError> {
+        let _ = pattern;
+        Err(RegexError::Unavailable)
+    }
+
     /// Adds a number for every chunk that a crash of the host would lose and that may have records
     /// of this input. A number stands for one chunk as long as it is there, and may stand for
     /// another one only after that. `false`: this host does not tell.
@@ -203,6 +212,22 @@ pub trait Parser: Send {
     /// Reads `text` and appends what it holds to `fields` as one msgpack map; the time it holds.
     /// `None`: it does not match, and nothing was appended.
     fn parse(&mut self, text: &[u8], fields: &mut Vec<u8>) -> Option<ParsedTime>;
+}
+
+/// One of the host's regular expressions. To be used on one thread at a time.
+pub trait HostRegex: Send {
+    /// Searches `text` and calls `group(name, value)` for every named group that matched something.
+    /// `false`: the text does not match, or the expression has no named groups.
+    fn named_groups(&self, text: &[u8], group: &mut dyn FnMut(&[u8], &[u8])) -> bool;
+}
+
+/// Why there is no [`HostRegex`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RegexError {
+    /// This host does not give its own.
+    Unavailable,
+    /// The host does not take the pattern.
+    Invalid,
 }
 
 /// Joins lines to records with the host's multiline parsers. To be used in callbacks only.

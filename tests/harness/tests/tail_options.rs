@@ -13,6 +13,8 @@ use serde_json::Value as Json;
 
 const TAIL: &str = "sidecar_tail";
 
+type Options = &'static [(&'static str, &'static str)];
+
 /// The host ends by itself, with success, and every line has been delivered.
 fn exit_on_eof(host: &Host, more: &[(&str, &str)]) {
     let mut pipeline = Pipeline::new(host);
@@ -65,6 +67,9 @@ const PARSERS: &str = r#"
     Time_Format %Y-%m-%dT%H:%M:%S.%L
     Time_Keep On
 [PARSER]
+    Name   json
+    Format json
+[PARSER]
     Name   docker_first
     Format regex
     Regex  (?<first>^{"log":"\d{4}-\d{2}-\d{2}.*)
@@ -85,12 +90,24 @@ const PARSERS: &str = r#"
 /// The host's own `tail` and ours read the same file with the same options in one process: the
 /// same records come out. `records`: how many that is.
 fn same_as_tail(host: &Host, options: &[(&str, &str)], text: &[u8], records: usize) {
+    let (stock, ours) = both(host, [options, options], text, records);
+    // In any order of keys: generations of tail differ in where they put the path.
+    assert_eq!(ours, stock, "{options:?}: ours, then the host's own");
+}
+
+/// What the host's own `tail` makes of the file with the first options, and ours with the second.
+fn both(
+    host: &Host,
+    options: [&[(&str, &str)]; 2],
+    text: &[u8],
+    records: usize,
+) -> (Vec<Json>, Vec<Json>) {
     let sink = Sink::listen();
     let mut pipeline = Pipeline::new(host);
     let log = pipeline.file("a.log", text);
     let parsers = pipeline.file("parsers.conf", PARSERS);
     pipeline.arg("-R").arg(&parsers);
-    for plugin in ["tail", TAIL] {
+    for (plugin, options) in ["tail", TAIL].into_iter().zip(options) {
         let given = [("tag", plugin), ("path", &log), ("read_from_head", "on")];
         pipeline.input(plugin, &given).options(options);
     }
@@ -107,8 +124,257 @@ fn same_as_tail(host: &Host, options: &[(&str, &str)], text: &[u8], records: usi
         let (stock, ours) = (got("tail"), got(TAIL));
         panic!("not {records}: {stock:#?}\n{ours:#?}\n{}", running.output());
     };
-    // In any order of keys: generations of tail differ in where they put the path.
-    assert_eq!(ours, stock, "ours, then the host's own");
+    (stock, ours)
+}
+
+/// Neither `tail` nor ours starts; what ours says has this text.
+fn both_refuse(host: &Host, options: &[(&str, &str)], says: &str) {
+    for plugin in ["tail", TAIL] {
+        let mut pipeline = Pipeline::new(host);
+        let log = pipeline.file("a.log", "1\n");
+        let parsers = pipeline.file("parsers.conf", PARSERS);
+        pipeline.arg("-R").arg(&parsers);
+        pipeline
+            .input(plugin, &[("path", &log)])
+            .options(options)
+            .print();
+        let ended = pipeline.run();
+        let refused = ended.status != Some(0);
+        ended.check(&format!("{plugin} refuses {options:?}"), refused);
+        let said = plugin == "tail" || ended.stderr.contains(says);
+        ended.check(&format!("{options:?}: {says}"), said);
+    }
+}
+
+/// Configurations that `tail` takes, some of them by mistake.
+#[test]
+fn a_rename_from_tail_starts_and_reads_the_same() {
+    let long = &*format!("short\n{}\nend\n", "x".repeat(900));
+    let rows: &[(Options, &str, usize)] = &[
+        (
+            &[("buffer_chunk_size", "1k"), ("buffer_max_size", "1k")],
+            long,
+            3,
+        ),
+        (
+            &[("buffer_chunk_size", "20M"), ("buffer_max_size", "300M")],
+            long,
+            3,
+        ),
+        (
+            &[("static_batch_size", "1k"), ("event_batch_size", "1")],
+            long,
+            3,
+        ),
+        (&[("parser", "nobody_has_it")], "7\nx\n", 2),
+        (&[("db.sync", "sometimes")], "7\n", 1),
+        (
+            &[("docker_mode", "on"), ("docker_mode_flush", "1s")],
+            DOCKER,
+            6,
+        ),
+        (
+            &[
+                ("docker_mode", "on"),
+                ("docker_mode_flush", "1 s"),
+                ("parser", "nobody_has_it"),
+            ],
+            DOCKER,
+            6,
+        ),
+        (
+            &[
+                ("docker_mode", "on"),
+                ("docker_mode_flush", "1"),
+                ("docker_mode_parser", "nobody_has_it"),
+            ],
+            DOCKER,
+            6,
+        ),
+        (
+            &[("multiline.parser", "cri"), ("docker_mode", "on")],
+            CRI,
+            3,
+        ),
+        (
+            &[
+                ("multiline.parser", "cri"),
+                ("multiline", "on"),
+                ("parser_firstline", "first"),
+            ],
+            CRI,
+            3,
+        ),
+        (&[("multiline.parser", "cri"), ("parser", "digits")], CRI, 3),
+        (
+            &[
+                ("multiline", "on"),
+                ("multiline_flush", "1"),
+                ("parser_firstline", "first"),
+                ("parser", "digits"),
+            ],
+            "ERROR one\n  at two\nWARN three\n",
+            2,
+        ),
+    ];
+    each_real_host("a rename from tail", |host| {
+        for (options, text, records) in rows {
+            same_as_tail(host, options, text.as_bytes(), *records);
+        }
+    });
+}
+
+const CRI: &str = "2024-01-01T00:00:01.1Z stdout F one
+2024-01-01T00:00:02.2Z stdout P t
+2024-01-01T00:00:03.3Z stdout F wo
+2024-01-01T00:00:04.4Z stderr F three
+";
+
+#[test]
+fn what_tail_refuses_is_refused() {
+    each_real_host("what tail refuses", |host| {
+        let rows: [(Options, &str); 5] = [
+            (
+                &[("db", "tail.db"), ("db.journal_mode", "sometimes")],
+                "'db.journal_mode'",
+            ),
+            (&[("multiline", "on")], "'parser_firstline'"),
+            (
+                &[("multiline", "on"), ("parser_firstline", "nobody_has_it")],
+                "'parser_firstline'",
+            ),
+            (
+                &[
+                    ("multiline", "on"),
+                    ("parser_firstline", "first"),
+                    ("docker_mode", "on"),
+                ],
+                "'multiline' and 'docker_mode'",
+            ),
+            (
+                &[("multiline.parser", "nobody_has_it")],
+                "'multiline.parser'",
+            ),
+        ];
+        for (options, says) in rows {
+            both_refuse(host, options, says);
+        }
+    });
+}
+
+/// Patterns in Onigmo's syntax, as the host's own `tail` has them.
+#[test]
+fn tag_regex_is_the_hosts_own() {
+    each_real_host("tag_regex as in tail", |host| {
+        for (pattern, tag) in [
+            (r"(?<pod>[a-z]+)_(?<space>[^_]+)\.log$", "web.shop7"),
+            // Between slashes, a hexadecimal digit, lookahead and a possessive quantifier.
+            (r"/(?<pod>[a-z]++)_(?<space>(?!x)\w++)\.log$/", "web.shop7"),
+            (
+                r"/\/(?<pod>[a-z]++)_(?=shop)(?<space>.*?)\.log/",
+                "web.shop7",
+            ),
+            (r"(?<space>\h\h)\.log", "_.e9"),
+        ] {
+            let sink = Sink::listen();
+            let mut pipeline = Pipeline::new(host);
+            let name = if tag.ends_with("e9") {
+                "e9"
+            } else {
+                "web_shop7"
+            };
+            let log = pipeline.file(&format!("{name}.log"), "line\n");
+            for plugin in ["tail", TAIL] {
+                let given = [
+                    ("tag", &*format!("{plugin}.<pod>.<space>")),
+                    ("path", &log),
+                    ("read_from_head", "on"),
+                    ("tag_regex", pattern),
+                ];
+                pipeline.input(plugin, &given);
+            }
+            pipeline.output("http", "*", &sink.options());
+            let running = pipeline.start();
+            let tags = ["tail", TAIL].map(|plugin| format!("{plugin}.{tag}"));
+            let came = |tag: &String| !bodies(tag, &sink.chunk(tag)).is_empty();
+            let all = wait_until(DEADLINE, || tags.iter().all(came).then_some(()));
+            assert!(all.is_some(), "{pattern}\n{}", running.output());
+        }
+    });
+}
+
+#[test]
+fn relative_patterns_as_in_tail() {
+    each_real_host("relative paths", |host| {
+        for plugin in ["tail", TAIL] {
+            let mut pipeline = Pipeline::new(host);
+            for name in ["ep_a.txt", "ep_ignore1.txt", "ep_b.txt"] {
+                pipeline.file(name, format!("{name}\n"));
+            }
+            let options = [
+                ("path", "ep_*.txt"),
+                ("exclude_path", "ep_ignore*.txt"),
+                ("path_key", "file"),
+                ("read_from_head", "on"),
+                ("exit_on_eof", "on"),
+            ];
+            pipeline.input(plugin, &options).print();
+            let ended = pipeline.run();
+            let mut got: Vec<_> = ended
+                .records()
+                .iter()
+                .map(|record| (record["log"].clone(), record["file"].clone()))
+                .collect();
+            got.sort_by_key(|(line, _)| line.to_string());
+            let expect = ["ep_a.txt", "ep_b.txt"].map(|name| (name.into(), name.into()));
+            ended.check(&format!("{plugin}: {got:?}"), got == expect);
+        }
+    });
+}
+
+/// Which lines are too long, to the byte.
+#[test]
+fn long_lines_as_in_tail() {
+    let text: String = (60..70)
+        .map(|length| format!("{}\n", "x".repeat(length)))
+        .collect();
+    let text = format!("begin\n{text}end\n");
+    each_real_host("long lines as in tail", |host| {
+        let known = listed_options(host, "tail");
+        let small = [("buffer_chunk_size", "64"), ("buffer_max_size", "64")];
+        // Lines of 60 to 62 bytes, or the first 63 bytes of longer ones, too.
+        for (option, records) in [("skip_long_lines", 5), ("truncate_long_lines", 12)] {
+            if known.contains(option) {
+                let options = [&small[..], &[(option, "on")]].concat();
+                same_as_tail(host, &options, text.as_bytes(), records);
+            }
+        }
+    });
+}
+
+/// `format json` reads what the host's JSON parser reads.
+#[test]
+fn json_as_the_hosts_parser_reads_it() {
+    let lines: &[&[u8]] = &[
+        br#"{"a":"\ud83d\ude00 \u00e9","n":[1,-2,2.5,null,true]}"#,
+        b"{\"a\":\"tab\there \x01 \x1b[0m\"}",
+        br#"{"a":"lone \ud83d end","b":"low \udc00 end"}"#,
+        b"{\"a\":\"caf\xe9\",\"k\":1}",
+        br#"{"a":"bad \q"}"#,
+        br#"{"a":1,}"#,
+        b"plain",
+    ];
+    let text = [lines.join(&b"\n"[..]), b"\n".to_vec()].concat();
+    each_real_host_where(
+        "json as the host's parser reads it",
+        // Older parsers make more of lines that are no JSON, each in its own way.
+        |host| host.since(5, 1, 0),
+        |host| {
+            let options: [&[(&str, &str)]; 2] = [&[("parser", "json")], &[("format", "json")]];
+            let (stock, ours) = both(host, options, &text, lines.len());
+            assert_eq!(ours, stock);
+        },
+    );
 }
 
 /// Lines as Docker writes them: two records of several lines, one of them in pieces.

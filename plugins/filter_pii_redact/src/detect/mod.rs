@@ -17,6 +17,7 @@ mod ssn;
 mod token;
 mod url;
 
+use crate::budget::Budget;
 use crate::catalog::{Id, Set};
 use crate::keywords::{Context, Keywords};
 use crate::name::{class_of_name, NameClass};
@@ -26,6 +27,12 @@ use crate::scan::{Cursor, Gate, Kind, Runs, Shapes, RUN};
 pub(crate) use assignment::{credentials, is_secret_value};
 pub(crate) use card::TEST_CARDS;
 pub(crate) use phone::Plan;
+
+/// Bytes that are looked at around a candidate, about.
+const CANDIDATE: usize = 16;
+
+/// What counts for a match of a user's rule: the search for the next one may go far.
+const RULE_MATCH: usize = 1024;
 
 /// Bytes of the header of a string, at most.
 const HEADER: usize = 5;
@@ -55,6 +62,7 @@ pub(crate) struct Inspection<'a> {
     /// Name of the field that holds the string; empty if there is none.
     pub(crate) key: &'a [u8],
     settings: &'a Settings,
+    budget: &'a Budget,
     keywords: &'a Keywords,
     context: &'a mut Context,
     found: &'a mut Vec<Match>,
@@ -115,6 +123,8 @@ impl Inspection<'_> {
 pub(crate) struct Finder {
     settings: Settings,
     keywords: Keywords,
+    /// What the strings may cost.
+    pub(crate) budget: Budget,
     prefixes: token::Prefixes,
     gate: Gate,
     text_shapes: Shapes,
@@ -142,6 +152,7 @@ impl Finder {
         let rules = Id::Secret as usize + 1 + settings.user_rules.len();
         let gate = Gate::new();
         Some(Finder {
+            budget: Budget::default(),
             prefixes: token::Prefixes::new(set)?,
             keywords: Keywords::new(gate),
             gate,
@@ -241,6 +252,7 @@ impl Finder {
         let mut cursor = Cursor::new(self.gate, self.text_shapes);
         let mut any = false;
         self.start();
+        self.budget.look(text.len());
         while let Some(candidate) = cursor.next(text) {
             if self.is_done(candidate) || !self.is_plausible(text, candidate, || cursor.runs(0)) {
                 continue;
@@ -298,6 +310,7 @@ impl Finder {
                 text,
                 key,
                 settings: &self.settings,
+                budget: &self.budget,
                 keywords: &self.keywords,
                 context: &mut self.context,
                 found: &mut self.found,
@@ -316,7 +329,11 @@ impl Finder {
     pub(crate) fn find(&mut self, text: &[u8], key: &[u8]) {
         self.start();
         let mut cursor = Cursor::new(self.gate, self.text_shapes);
+        self.budget.look(text.len());
         while let Some(candidate) = cursor.next(text) {
+            if self.budget.is_spent() {
+                return;
+            }
             self.encoded |= candidate.0 == Kind::Escape;
             if !self.is_done(candidate) && self.is_plausible(text, candidate, || cursor.runs(0)) {
                 self.verify(text, key, candidate);
@@ -326,7 +343,9 @@ impl Finder {
         self.find_tokens(text, key);
         for (index, rule) in self.settings.user_rules.iter().enumerate() {
             let id = Id::Secret as usize + 1 + index;
+            self.budget.look(text.len());
             rule.find(text, |start, end, valid| {
+                self.budget.look(RULE_MATCH);
                 if valid {
                     self.found.push(Match {
                         start,
@@ -337,6 +356,7 @@ impl Finder {
                     self.rejected[id] += 1;
                     self.any_rejected = true;
                 }
+                !self.budget.is_spent()
             });
         }
     }
@@ -344,11 +364,13 @@ impl Finder {
     /// Offers a candidate to the families.
     #[inline]
     fn verify(&mut self, text: &[u8], key: &[u8], (kind, at): (Kind, usize)) {
+        self.budget.look(CANDIDATE);
         let done = &mut self.done;
         let i = &mut Inspection {
             text,
             key,
             settings: &self.settings,
+            budget: &self.budget,
             keywords: &self.keywords,
             context: &mut self.context,
             found: &mut self.found,

@@ -6,7 +6,7 @@ mod vendor;
 use aho_corasick::packed;
 use aho_corasick::{AhoCorasick, MatchKind};
 
-use super::Inspection;
+use super::{Inspection, CANDIDATE};
 use crate::catalog::{Id, Set};
 use crate::scan::{Runs, RUN, WINDOW};
 
@@ -14,7 +14,7 @@ use form::Form::{self, AtLeast, Exactly, Own};
 use form::{
     aws, azure_client_secret, azure_shared_key, crc_token, github_pat, gitlab, is_alnum,
     is_alnum_or_hyphen, is_base64, is_hex, is_word_or_hyphen, jwt, openai, private_key, pypi,
-    slack, slack_webhook, stripe, url_signature, STRIPE,
+    slack, slack_webhook, stripe, url_signature, Text, STRIPE,
 };
 use vendor::{databricks, digital_ocean, sendgrid, sentry, shopify, square, telegram};
 
@@ -292,15 +292,20 @@ impl Prefixes {
         let Some(searcher) = &self.searcher else {
             return;
         };
-        let text = i.text;
+        let text = Text::new(i.text, i.budget);
         let mut at = 0;
-        while let Some((pattern, start)) = searcher.find(text, at, text.len()) {
+        i.budget.look(text.len());
+        while let Some((pattern, start)) = searcher.find(&text, at, text.len()) {
             let (prefix, id, form) = self.wanted[pattern];
             at = start + 1;
-            if !plausible(text, start, prefix) {
+            i.budget.look(CANDIDATE);
+            if i.budget.is_spent() {
+                break;
+            }
+            if !plausible(&text, start, prefix) {
                 continue;
             }
-            if let Some((from, end, valid)) = form.verify(text, start, start + prefix.len()) {
+            if let Some((from, end, valid)) = form.verify(&text, start, start + prefix.len()) {
                 if i.report(*id, from, end, valid) {
                     at = end.max(at);
                 }

@@ -32,7 +32,9 @@ pub(super) fn or_email_plausible(text: &[u8], at: usize) -> bool {
         return false;
     };
     let user = &text[floor + slash + 1..at];
-    text[..floor + slash].ends_with(b":/") && user.iter().all(|b| is_user_info(*b) || *b == b'@')
+    // In front of another `@` all was looked at for that one.
+    let user = memchr::memrchr(b'@', user).map_or(user, |before| &user[before + 1..]);
+    text[..floor + slash].ends_with(b":/") && user.iter().all(|b| is_user_info(*b))
 }
 
 fn is_host_start(byte: u8) -> bool {

@@ -1,32 +1,69 @@
 //! JSON inside a string: the same inspection for its keys, strings and numbers, with edits that
-//! leave everything else as it is.
+//! leave everything else as it is. What is nested too deeply is inspected as the text that it is.
 
 use std::borrow::Cow;
+
+use flb_sidecar_sdk::depth::MAX_WALK;
 
 use super::{Edit, Flow, Inspector};
 use crate::options::KeyRule;
 use crate::text::{self, View};
 
+/// Where in JSON a value is.
+#[derive(Clone, Copy)]
+pub(super) struct Within<'a> {
+    /// The whole text, which is valid JSON.
+    text: &'a [u8],
+    /// Name of the field that the text is the value of.
+    key: &'a [u8],
+    /// Encodings that were taken off so far.
+    depth: usize,
+    /// Containers around the value.
+    level: usize,
+}
+
+impl<'a> Within<'a> {
+    pub(super) fn new(text: &'a [u8], key: &'a [u8], depth: usize) -> Self {
+        Within {
+            text,
+            key,
+            depth,
+            level: 0,
+        }
+    }
+
+    fn inner(self) -> Self {
+        Within {
+            level: self.level + 1,
+            ..self
+        }
+    }
+}
+
 impl Inspector {
-    /// Collects the edits of the JSON value at `at`; returns where it ends. `text` is valid JSON.
+    /// Collects the edits of the JSON value at `at`, the value of the member `name`; returns where
+    /// it ends.
     pub(super) fn inspect_json(
         &mut self,
-        text: &[u8],
+        within: Within<'_>,
         at: usize,
         name: &[u8],
-        key: &[u8],
-        depth: usize,
         edits: &mut Vec<Edit>,
     ) -> (usize, Flow) {
-        let name = if name.is_empty() { key } else { name };
+        let Within { text, depth, .. } = within;
+        let name = if name.is_empty() { within.key } else { name };
         let at = skip_blanks(text, at);
         match text.get(at) {
-            Some(b'{') => self.inspect_json_object(text, at, key, depth, edits),
+            Some(b'{' | b'[') if within.level == MAX_WALK => {
+                let end = value_end(text, at);
+                (end, self.inspect_too_deep(text, (at, end), name, edits))
+            }
+            Some(b'{') => self.inspect_json_object(within.inner(), at, edits),
             Some(b'[') => {
                 let mut flow = Flow::default();
                 let mut at = skip_blanks(text, at + 1);
                 while at < text.len() && text[at] != b']' {
-                    let (end, inner) = self.inspect_json(text, at, name, key, depth, edits);
+                    let (end, inner) = self.inspect_json(within.inner(), at, name, edits);
                     flow = flow.and(inner);
                     at = skip_blanks(text, end.max(at + 1));
                     if text.get(at) == Some(&b',') {
@@ -59,14 +96,33 @@ impl Inspector {
         }
     }
 
-    fn inspect_json_object(
+    /// Collects the edits of JSON at `start..end` that is nested too deeply to go into.
+    fn inspect_too_deep(
         &mut self,
         text: &[u8],
+        (start, end): (usize, usize),
+        name: &[u8],
+        edits: &mut Vec<Edit>,
+    ) -> Flow {
+        self.count_deep();
+        let mut own = Vec::new();
+        let flow = self.inspect_plain(&text[start..end], name, &mut own);
+        edits.extend(own.into_iter().map(|edit| Edit {
+            start: start + edit.start,
+            end: start + edit.end,
+            new: edit.new,
+        }));
+        flow
+    }
+
+    /// The object at `at`, which `within` counts.
+    fn inspect_json_object(
+        &mut self,
+        within: Within<'_>,
         at: usize,
-        key: &[u8],
-        depth: usize,
         edits: &mut Vec<Edit>,
     ) -> (usize, Flow) {
+        let Within { text, depth, .. } = within;
         let mut flow = Flow::default();
         let mut at = skip_blanks(text, at + 1);
         // Where the last member that stays ends, and where one that goes starts if none stays yet.
@@ -106,7 +162,7 @@ impl Inspector {
                     let of_key = self.inspect_json_string(text, span, b"", depth, edits);
                     let new = self.new_name(text, span, &edits[before..]);
                     let name = new.as_deref().unwrap_or(&name);
-                    let (end, inner) = self.inspect_json(text, value, name, key, depth, edits);
+                    let (end, inner) = self.inspect_json(within, value, name, edits);
                     (end, inner.and(of_key))
                 }
             };
@@ -227,14 +283,12 @@ impl Inspector {
     }
 }
 
-/// Whether the whole text is a JSON object or array.
+/// Whether the whole text, without blanks around it, is a JSON object or array.
 pub(super) fn is_json(text: &[u8]) -> bool {
-    let trimmed = text.trim_ascii();
-    let (Some(first), Some(last)) = (trimmed.first(), trimmed.last()) else {
-        return false;
-    };
-    matches!((first, last), (b'{', b'}') | (b'[', b']'))
-        && serde_json::from_slice::<serde::de::IgnoredAny>(trimmed).is_ok()
+    matches!(
+        (text.first(), text.last()),
+        (Some(b'{'), Some(b'}')) | (Some(b'['), Some(b']'))
+    ) && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
 }
 
 fn skip_blanks(text: &[u8], at: usize) -> usize {

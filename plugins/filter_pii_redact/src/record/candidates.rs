@@ -10,6 +10,11 @@ use crate::name::class_of_name;
 use crate::scan::{Cursor, Kind};
 use crate::text::has_backslash_escape;
 
+/// How many bytes a record's candidates may cost to find their strings: so many times its length, and
+/// so many.
+const WALKS: usize = 2;
+const FREE: usize = 4096;
+
 /// Goes through the candidates of a batch.
 #[derive(Debug)]
 pub(super) struct Candidates {
@@ -90,8 +95,14 @@ impl Candidates {
         record: &Record,
     ) -> bool {
         self.seek(chunk, record.body);
+        // Where a string is takes a walk from the start of the record: with many of them, one look at
+        // all of it is less.
+        let mut walks = WALKS * (record.end - record.body) + FREE;
         while let Some(next @ (_, at)) = self.next.filter(|next| next.1 < record.end) {
             let text = self.place.text();
+            if inspector.finder.budget.is_spent() {
+                return false;
+            }
             if !text.is_some_and(|text| (text.0..text.1).contains(&at)) {
                 if inspector
                     .finder
@@ -101,6 +112,11 @@ impl Candidates {
                     continue;
                 }
                 inspector.count_rejected();
+                let Some(left) = walks.checked_sub(at - record.body) else {
+                    return true;
+                };
+                walks = left;
+                inspector.finder.budget.look(at - record.body);
                 match place_at(chunk, record.body, at) {
                     Some(place) => self.place = place,
                     None => return true,

@@ -1,5 +1,6 @@
 //! Where in a record a byte is.
 
+use flb_sidecar_sdk::depth;
 use flb_sidecar_sdk::msgpack::{self, Value};
 
 /// A value of a record without others in it, as offsets into the batch.
@@ -22,11 +23,11 @@ impl Place {
 }
 
 /// What has the byte at `wanted` of the batch, in the value at `at`. For the header of a map or an
-/// array it is that. `None`: it is not in the value, or the value is not readable.
+/// array it is that. `None`: it is not in the value, or the value is not readable or nested too deeply.
 pub(super) fn place_at(chunk: &[u8], at: usize, wanted: usize) -> Option<Place> {
     let mut key = (0, 0);
     let mut at = at;
-    for _ in 0..=super::MAX_DEPTH {
+    for _ in 0..=depth::MAX_WALK {
         let (value, first) = msgpack::read(chunk, at)?;
         let children = match value {
             Value::Map(pairs) if wanted >= first => pairs.checked_mul(2)?,

@@ -1,5 +1,6 @@
 //! What becomes of what could not be looked at: `on_error`.
 
+use flb_sidecar_sdk::depth;
 use flb_sidecar_sdk::event::{self, Record, RecordKind};
 use flb_sidecar_sdk::msgpack::{self, Value};
 
@@ -49,22 +50,26 @@ impl Rewriter {
         }
     }
 
-    /// Replaces every string, binary and long integer below `at`; keys stay.
+    /// Replaces every string, binary and long integer below `at`, and what is nested too deeply;
+    /// keys stay.
     fn mask_values(&mut self, chunk: &[u8], at: usize, depth: usize) -> Option<usize> {
         let (value, mut next) = msgpack::read(chunk, at)?;
         match value {
-            Value::Array(len) if depth < super::MAX_DEPTH => {
+            Value::Array(_) | Value::Map(_) if depth == depth::MAX_WALK => {
+                next = msgpack::skip(chunk, at)?;
+                self.replace(at, next, REDACTED);
+            }
+            Value::Array(len) => {
                 for _ in 0..len {
                     next = self.mask_values(chunk, next, depth + 1)?;
                 }
             }
-            Value::Map(pairs) if depth < super::MAX_DEPTH => {
+            Value::Map(pairs) => {
                 for _ in 0..pairs {
                     let value = msgpack::skip(chunk, next)?;
                     next = self.mask_values(chunk, value, depth + 1)?;
                 }
             }
-            Value::Array(_) | Value::Map(_) => return None,
             Value::String { start, end } if &chunk[start..end] == REDACTED.as_bytes() => {}
             Value::String { .. } | Value::Binary { .. } => self.replace(at, next, REDACTED),
             Value::Unsigned(n) if n > 9_999_999 => self.replace(at, next, REDACTED),
@@ -76,16 +81,22 @@ impl Rewriter {
     /// Applies the policy to the string at `at..end` of the batch, which is over the size limit.
     pub(super) fn too_large(&mut self, at: usize, end: usize) -> Flow {
         self.oversized += 1;
-        self.give_up_string(at, end, &format!("[{TOO_LARGE}]"))
+        self.give_up_value(at, end, &format!("[{TOO_LARGE}]"))
+    }
+
+    /// Applies the policy to the containers at `at..end` of the batch, which are nested too deeply.
+    pub(super) fn too_deep(&mut self, at: usize, end: usize) -> Flow {
+        self.deep += 1;
+        self.give_up_value(at, end, REDACTED)
     }
 
     /// Applies the policy to the string at `at..end` of the batch, which pass after pass changes.
     pub(super) fn unfinished(&mut self, at: usize, end: usize) -> Flow {
         self.unfinished += 1;
-        self.give_up_string(at, end, REDACTED)
+        self.give_up_value(at, end, REDACTED)
     }
 
-    fn give_up_string(&mut self, at: usize, end: usize, text: &str) -> Flow {
+    fn give_up_value(&mut self, at: usize, end: usize, text: &str) -> Flow {
         if self.config.on_error == OnError::Mask {
             self.replace(at, end, text);
         }

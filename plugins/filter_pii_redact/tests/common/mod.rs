@@ -1,6 +1,7 @@
 //! Helpers for tests: a filter with options, a batch of records, and what becomes of them.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod adversarial;
 pub mod lines;
 
 use filter_pii_redact::PiiRedact;

@@ -4,15 +4,15 @@ use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{
-    fstat, openat, readlinkat, renameat, renameat_with, statat, unlinkat, AtFlags, FileType, Mode,
-    OFlags, RenameFlags, Stat, CWD,
+    fstat, mkdirat, openat, readlinkat, renameat, renameat_with, statat, unlinkat, AtFlags,
+    FileType, Mode, OFlags, RenameFlags, Stat, CWD,
 };
 use rustix::io::Errno;
 use rustix::process::geteuid;
@@ -118,6 +118,33 @@ impl Folder {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
         let mode = Mode::from_raw_mode(mode);
         Ok(openat(&self.handle, name, flags | OFlags::CLOEXEC, mode)?.into())
+    }
+
+    /// Makes a folder for us alone where there is nothing.
+    pub(super) fn create_folder(&self, name: &OsStr) -> io::Result<Folder> {
+        mkdirat(&self.handle, name, Mode::RWXU)?;
+        let handle = openat(&self.handle, name, PLACE, Mode::empty())?;
+        Ok(Folder {
+            handle,
+            shared: self.shared,
+        })
+    }
+
+    /// Removes every file in it.
+    pub(super) fn empty(&self) -> io::Result<()> {
+        for entry in std::fs::read_dir(self.path())? {
+            self.unlink(&entry?.file_name())?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn remove_folder(&self, name: &OsStr) -> Result<(), Errno> {
+        unlinkat(&self.handle, name, AtFlags::REMOVEDIR)
+    }
+
+    /// A path that leads here whatever the folder's name is by now.
+    pub(super) fn path(&self) -> PathBuf {
+        format!("/proc/self/fd/{}", self.handle.as_raw_fd()).into()
     }
 
     pub(super) fn stat(&self, name: &OsStr) -> Result<Stat, Errno> {

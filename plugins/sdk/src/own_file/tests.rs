@@ -330,3 +330,53 @@ fn without_a_folder_there_is_an_error() {
     let error = OwnFile::at(&site.path("outside/token/own")).make();
     error.unwrap_err();
 }
+
+#[test]
+fn a_folder_of_ours_stays_ours_whatever_its_name_leads_to() {
+    for stranger in STRANGERS {
+        let site = Site::new();
+        if !site.put(stranger, "own") {
+            continue;
+        }
+        let place = OwnFile::at(&site.path("own"));
+        let folder = OwnFolder::make(place.path()).unwrap();
+        let mode = fs::metadata(place.path()).unwrap().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        // It is moved away, and a link stands there.
+        fs::rename(place.path(), site.path("moved")).unwrap();
+        symlink(site.dir.path().join("outside"), place.path()).unwrap();
+        folder
+            .make_file("copy")
+            .unwrap()
+            .write_all(b"copy")
+            .unwrap();
+        assert_eq!(fs::read(folder.path_of("copy")).unwrap(), b"copy");
+        drop(folder);
+        assert_eq!(fs::read_dir(site.path("moved")).unwrap().count(), 0);
+        let token = site.dir.path().join("outside/token");
+        assert_eq!(fs::read(token).unwrap(), OUTSIDE, "{stranger}");
+    }
+    let site = Site::new();
+    let folder = OwnFolder::make(&site.path("own")).unwrap();
+    folder.make_file("copy").unwrap();
+    drop(folder);
+    assert!(!fs::exists(site.path("own")).unwrap());
+}
+
+#[test]
+fn only_a_plain_file_is_read_and_stays_where_it_is() {
+    for stranger in STRANGERS {
+        let site = Site::new();
+        if !site.put(stranger, "own") {
+            continue;
+        }
+        let opened = open_plain(&site.path("own"));
+        if stranger == "file of another owner" {
+            opened.unwrap().unwrap();
+        } else {
+            assert!(is_in_the_way(&opened.unwrap_err()), "{stranger}");
+        }
+        assert!(fs::symlink_metadata(site.path("own")).is_ok());
+    }
+    assert!(open_plain(&Site::new().path("own")).unwrap().is_none());
+}

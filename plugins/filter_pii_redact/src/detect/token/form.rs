@@ -4,16 +4,91 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::Engine as _;
 use memchr::memmem;
 
-use crate::checksum::entropy;
+use std::cell::Cell;
+use std::ops::Deref;
 
-/// Longest token looked at.
-const MAX_TOKEN: usize = 8192;
+use crate::budget::Budget;
+use crate::checksum;
+
+/// Longest header of a JWT.
+const MAX_HEADER: usize = 8192;
+/// Bytes of a token that tell how mixed it is: more say the same, and would be looked at again for
+/// every prefix in them.
+const SAMPLE: usize = 64;
+/// Classes of bytes whose runs are remembered: there are fewer.
+const RUNS: usize = 16;
+
+/// A text in which tokens are looked for. How far a run of a class goes is remembered, so that a row of
+/// prefixes does not go through it again from each of them.
+pub(super) struct Text<'a> {
+    bytes: &'a [u8],
+    budget: &'a Budget,
+    runs: [Cell<Option<Run>>; RUNS],
+    /// The one that goes next.
+    oldest: Cell<usize>,
+}
+
+/// From `start` to `end` every byte is of the class, and the one at `end` is not.
+#[derive(Clone, Copy)]
+struct Run {
+    class: usize,
+    start: usize,
+    end: usize,
+}
+
+impl Deref for Text<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.bytes
+    }
+}
+
+impl<'a> Text<'a> {
+    pub(super) fn new(bytes: &'a [u8], budget: &'a Budget) -> Self {
+        Text {
+            bytes,
+            budget,
+            runs: Default::default(),
+            oldest: Cell::new(0),
+        }
+    }
+
+    /// End of the run of a class that `from` is in.
+    fn run(&self, from: usize, class: fn(u8) -> bool) -> usize {
+        let id = class as usize;
+        let known = self.runs.iter().filter_map(Cell::get);
+        let here = |run: &Run| run.class == id && (run.start..=run.end).contains(&from);
+        if let Some(run) = known.into_iter().find(here) {
+            return run.end;
+        }
+        let rest = self.bytes.get(from..).unwrap_or_default();
+        let len = rest.iter().position(|b| !class(*b)).unwrap_or(rest.len());
+        self.budget.look(len);
+        let slot = self.oldest.get();
+        self.runs[slot].set(Some(Run {
+            class: id,
+            start: from,
+            end: from + len,
+        }));
+        self.oldest.set((slot + 1) % RUNS);
+        from + len
+    }
+}
+
+/// Bits a byte of what begins at `from`.
+pub(super) fn entropy(text: &Text<'_>, from: usize, end: usize) -> f32 {
+    let end = end.min(from + SAMPLE);
+    text.budget.look(end - from);
+    checksum::entropy(&text[from..end])
+}
 /// Bits a byte that random letters and digits of these lengths do not fall below.
 pub(super) const RANDOM: f32 = 3.0;
 
 /// End of the token whose prefix is at `start` and ends at `body`, and whether it is valid.
 /// `None`: nothing that looks like one.
-pub(super) type Verify = fn(text: &[u8], start: usize, body: usize) -> Option<(usize, usize, bool)>;
+pub(super) type Verify =
+    fn(text: &Text<'_>, start: usize, body: usize) -> Option<(usize, usize, bool)>;
 
 /// What a token is made of behind its prefix.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +104,7 @@ pub(super) enum Form {
 impl Form {
     pub(super) fn verify(
         self,
-        text: &[u8],
+        text: &Text<'_>,
         start: usize,
         body: usize,
     ) -> Option<(usize, usize, bool)> {
@@ -39,7 +114,7 @@ impl Form {
         };
         let end = run(text, body, class);
         let right = matches!(self, Form::AtLeast(..)) || end - body == len;
-        let valid = right && starts(text, start) && entropy(&text[body..end]) >= RANDOM;
+        let valid = right && starts(text, start) && entropy(text, body, end) >= RANDOM;
         (end - body >= len).then_some((start, end, valid))
     }
 }
@@ -68,12 +143,8 @@ pub(super) fn is_base64(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')
 }
 
-pub(super) fn run(text: &[u8], from: usize, class: fn(u8) -> bool) -> usize {
-    let limit = text.len().min(from + MAX_TOKEN);
-    text[from..limit]
-        .iter()
-        .position(|b| !class(*b))
-        .map_or(limit, |n| from + n)
+pub(super) fn run(text: &Text<'_>, from: usize, class: fn(u8) -> bool) -> usize {
+    text.run(from, class)
 }
 
 /// A token does not start inside a word.
@@ -86,7 +157,11 @@ pub(super) fn starts(text: &[u8], start: usize) -> bool {
 }
 
 /// RFC 7468: from the BEGIN line to the END line, or to the end of what there is.
-pub(super) fn private_key(text: &[u8], start: usize, body: usize) -> Option<(usize, usize, bool)> {
+pub(super) fn private_key(
+    text: &Text<'_>,
+    start: usize,
+    body: usize,
+) -> Option<(usize, usize, bool)> {
     let window = &text[body..text.len().min(body + 64)];
     let dashes = memmem::find(window, b"-----")?;
     let label = &window[..dashes];
@@ -103,7 +178,7 @@ pub(super) fn private_key(text: &[u8], start: usize, body: usize) -> Option<(usi
 }
 
 /// RFC 7519: the header is JSON with an algorithm; payload and signature follow.
-pub(super) fn jwt(text: &[u8], start: usize, _body: usize) -> Option<(usize, usize, bool)> {
+pub(super) fn jwt(text: &Text<'_>, start: usize, _body: usize) -> Option<(usize, usize, bool)> {
     if !starts(text, start)
         || start
             .checked_sub(1)
@@ -112,7 +187,7 @@ pub(super) fn jwt(text: &[u8], start: usize, _body: usize) -> Option<(usize, usi
         return None;
     }
     let header_end = run(text, start, is_word_or_hyphen);
-    if text.get(header_end) != Some(&b'.') || header_end - start < 12 {
+    if text.get(header_end) != Some(&b'.') || !(12..=MAX_HEADER).contains(&(header_end - start)) {
         return None;
     }
     let header = URL_SAFE_NO_PAD.decode(&text[start..header_end]).ok();
@@ -137,18 +212,21 @@ pub(super) fn jwt(text: &[u8], start: usize, _body: usize) -> Option<(usize, usi
 }
 
 /// AWS IAM user guide, "IAM identifiers": four letters for the kind, then base32.
-pub(super) fn aws(text: &[u8], start: usize, body: usize) -> Option<(usize, usize, bool)> {
+pub(super) fn aws(text: &Text<'_>, start: usize, body: usize) -> Option<(usize, usize, bool)> {
     let end = run(text, body, is_word);
     let key = &text[body..end];
+    if key.len() != 16 {
+        return None;
+    }
     let valid = key.iter().all(|b| matches!(b, b'A'..=b'Z' | b'2'..=b'7'))
         && starts(text, start)
-        && entropy(key) >= 2.0;
-    (key.len() == 16).then_some((start, end, valid))
+        && entropy(text, body, end) >= 2.0;
+    Some((start, end, valid))
 }
 
 /// Keys of storage accounts have 64 bytes, those of Service Bus and IoT Hub 32, in base64.
 pub(super) fn azure_shared_key(
-    text: &[u8],
+    text: &Text<'_>,
     _start: usize,
     body: usize,
 ) -> Option<(usize, usize, bool)> {
@@ -157,13 +235,13 @@ pub(super) fn azure_shared_key(
     let valid = matches!(key.len(), 44 | 88)
         && key.ends_with(b"=")
         && !key[..key.len() - 2].contains(&b'=')
-        && entropy(key) >= RANDOM;
+        && entropy(text, body, end) >= RANDOM;
     (key.len() >= 40).then_some((body, end, valid))
 }
 
 /// `X-Amz-Signature=…`, `X-Goog-Signature=…`: an HMAC or an RSA signature in hexadecimal digits.
 pub(super) fn url_signature(
-    text: &[u8],
+    text: &Text<'_>,
     _start: usize,
     body: usize,
 ) -> Option<(usize, usize, bool)> {
@@ -173,7 +251,7 @@ pub(super) fn url_signature(
 
 /// Client secrets of Entra ID: three characters, `7Q~` or `8Q~`, 31 to 34 characters.
 pub(super) fn azure_client_secret(
-    text: &[u8],
+    text: &Text<'_>,
     start: usize,
     body: usize,
 ) -> Option<(usize, usize, bool)> {
@@ -186,19 +264,24 @@ pub(super) fn azure_client_secret(
     let valid = (31..=34).contains(&(end - body))
         && text[first..start].iter().all(|b| class(*b))
         && !first.checked_sub(1).is_some_and(|n| class(text[n]))
-        && entropy(&text[body..end]) >= RANDOM;
+        && entropy(text, body, end) >= RANDOM;
     (end - body >= 31).then_some((first, end, valid))
 }
 
 /// GitHub and npm: 30 random characters and the CRC-32 of these in base 62
 /// (<https://github.blog/engineering/behind-githubs-new-authentication-token-formats/>).
 /// Tokens whose sum differs still count if they look random: not every issuer writes it.
-pub(super) fn crc_token(text: &[u8], start: usize, body: usize) -> Option<(usize, usize, bool)> {
+pub(super) fn crc_token(
+    text: &Text<'_>,
+    start: usize,
+    body: usize,
+) -> Option<(usize, usize, bool)> {
     let end = run(text, body, |b| b.is_ascii_alphanumeric());
     let key = &text[body..end];
     let valid = starts(text, start)
         && key.len() == 36
-        && (has_crc(key) || (entropy(key) >= 3.5 && !text.get(end).is_some_and(|b| is_word(*b))));
+        && (has_crc(key)
+            || (entropy(text, body, end) >= 3.5 && !text.get(end).is_some_and(|b| is_word(*b))));
     (key.len() >= 36).then_some((start, end, valid))
 }
 
@@ -215,18 +298,27 @@ fn has_crc(key: &[u8]) -> bool {
     })
 }
 
-pub(super) fn github_pat(text: &[u8], start: usize, body: usize) -> Option<(usize, usize, bool)> {
+pub(super) fn github_pat(
+    text: &Text<'_>,
+    start: usize,
+    body: usize,
+) -> Option<(usize, usize, bool)> {
     let end = run(text, body, is_word);
     let key = &text[body..end];
-    let valid = key.len() == 82 && key[22] == b'_' && starts(text, start) && entropy(key) >= RANDOM;
+    let valid = key.len() == 82
+        && key[22] == b'_'
+        && starts(text, start)
+        && entropy(text, body, end) >= RANDOM;
     (key.len() >= 82).then_some((start, end, valid))
 }
 
 /// Routable tokens have a part of their own behind a dot: two characters of length, seven of a CRC.
-pub(super) fn gitlab(text: &[u8], start: usize, body: usize) -> Option<(usize, usize, bool)> {
+pub(super) fn gitlab(text: &Text<'_>, start: usize, body: usize) -> Option<(usize, usize, bool)> {
     const PART: usize = 9;
     let (start, mut end, valid) = Form::AtLeast(20, is_word_or_hyphen).verify(text, start, body)?;
-    while text.get(end) == Some(&b'.') && matches!(run(text, end + 1, is_alnum) - end - 1, 2 | PART)
+    while valid
+        && text.get(end) == Some(&b'.')
+        && matches!(run(text, end + 1, is_alnum) - end - 1, 2 | PART)
     {
         end = run(text, end + 1, is_alnum);
     }
@@ -234,7 +326,7 @@ pub(super) fn gitlab(text: &[u8], start: usize, body: usize) -> Option<(usize, u
 }
 
 /// `xoxb-123-456-abc`, and `xoxe.xoxp-1-…` for rotated ones.
-pub(super) fn slack(text: &[u8], start: usize, body: usize) -> Option<(usize, usize, bool)> {
+pub(super) fn slack(text: &Text<'_>, start: usize, body: usize) -> Option<(usize, usize, bool)> {
     let kind = text.get(body)?;
     if !b"abceoprs".contains(kind) || !matches!(text.get(body + 1), Some(b'-' | b'.')) {
         return None;
@@ -246,15 +338,16 @@ pub(super) fn slack(text: &[u8], start: usize, body: usize) -> Option<(usize, us
         .strip_suffix(b".")
         .unwrap_or(&text[body + 2..end]);
     let end = body + 2 + rest.len();
+    let sample = &rest[..rest.len().min(SAMPLE)];
     let valid = starts(text, start)
-        && rest.iter().filter(|b| b.is_ascii_digit()).count() >= 6
-        && entropy(rest) >= 2.5;
+        && sample.iter().filter(|b| b.is_ascii_digit()).count() >= 6
+        && entropy(text, body + 2, end) >= 2.5;
     (rest.len() >= 20).then_some((start, end, valid))
 }
 
 /// Webhooks of workspaces: `services/T…/B…/…`, and those of workflows and triggers.
 pub(super) fn slack_webhook(
-    text: &[u8],
+    text: &Text<'_>,
     start: usize,
     body: usize,
 ) -> Option<(usize, usize, bool)> {
@@ -276,7 +369,7 @@ pub(super) fn slack_webhook(
 pub(super) const STRIPE: &[u8] = b"srp";
 
 /// The letter in front is part of the key.
-pub(super) fn stripe(text: &[u8], start: usize, body: usize) -> Option<(usize, usize, bool)> {
+pub(super) fn stripe(text: &Text<'_>, start: usize, body: usize) -> Option<(usize, usize, bool)> {
     let first = start
         .checked_sub(1)
         .filter(|n| STRIPE.contains(&text[*n]))?;
@@ -284,7 +377,7 @@ pub(super) fn stripe(text: &[u8], start: usize, body: usize) -> Option<(usize, u
 }
 
 /// A macaroon in base64: version, and the location `pypi.org` or `test.pypi.org`.
-pub(super) fn pypi(text: &[u8], start: usize, body: usize) -> Option<(usize, usize, bool)> {
+pub(super) fn pypi(text: &Text<'_>, start: usize, body: usize) -> Option<(usize, usize, bool)> {
     let end = run(text, body, is_word_or_hyphen);
     let key = &text[start + 5..end];
     let located = key.starts_with(b"AgEIcHlwaS5vcmc") || key.starts_with(b"AgENdGVzdC5weXBpLm9yZw");
@@ -292,7 +385,7 @@ pub(super) fn pypi(text: &[u8], start: usize, body: usize) -> Option<(usize, usi
 }
 
 /// OpenAI keys carry the marker `T3BlbkFJ`; others of the style have a vendor in front.
-pub(super) fn openai(text: &[u8], start: usize, body: usize) -> Option<(usize, usize, bool)> {
+pub(super) fn openai(text: &Text<'_>, start: usize, body: usize) -> Option<(usize, usize, bool)> {
     if start
         .checked_sub(1)
         .is_some_and(|n| is_word_or_hyphen(text[n]))
@@ -314,7 +407,7 @@ pub(super) fn openai(text: &[u8], start: usize, body: usize) -> Option<(usize, u
     let marked = memmem::find(key, b"T3BlbkFJ").is_some();
     let mixed = key.iter().any(u8::is_ascii_digit) && key.iter().any(u8::is_ascii_alphabetic);
     let enough = if vendor || marked { RANDOM } else { 3.8 };
-    let valid = mixed && entropy(key) >= enough;
+    let valid = mixed && entropy(text, body, end) >= enough;
     (key.len() >= 32).then_some((start, end, valid))
 }
 

@@ -1,0 +1,122 @@
+//! Records that are made to do harm: nested without end.
+
+mod common;
+
+use common::{batch, bodies, record, Bench};
+use flb_sidecar_sdk::{event, msgpack};
+use serde_json::json;
+
+const MAIL: &str = "user@example.com";
+
+/// `inner` in so many arrays.
+fn nested(levels: usize, inner: &str) -> String {
+    format!("{}{inner}{}", "[".repeat(levels), "]".repeat(levels))
+}
+
+/// A record whose field `d` is `text` in so many arrays of the record itself.
+fn deep_record(levels: usize, text: &str) -> Vec<u8> {
+    record(|data| {
+        msgpack::write_map_len(data, 1);
+        msgpack::write_str(data, "d");
+        data.extend(std::iter::repeat_n(0x91, levels));
+        msgpack::write_str(data, text);
+    })
+}
+
+#[test]
+fn json_in_text_is_redacted_however_deep() {
+    let mut bench = Bench::new(&[]);
+    for levels in [1, 63, 64, 65, 127, 128, 129, 1000, 60_000] {
+        for (inner, expected) in [
+            (r#""user@example.com""#, r#""[EMAIL]""#),
+            (r#"{"a":"user@example.com"}"#, r#"{"a":"[EMAIL]"}"#),
+            (
+                r#"{"password":"hunter2!x"}"#,
+                r#"{"password":"[PASSWORD]"}"#,
+            ),
+        ] {
+            let found = bench.text(&nested(levels, inner));
+            assert!(
+                found == nested(levels, expected),
+                "{levels} levels of {inner}"
+            );
+        }
+    }
+    assert!(bench.count("deep_values_total", "") > 0);
+}
+
+#[test]
+fn objects_nest_as_arrays_do() {
+    let mut bench = Bench::new(&[]);
+    let text = |inner: &str| format!("{}{inner}{}", r#"{"a":"#.repeat(30_000), "}".repeat(30_000));
+    let found = bench.text(&text(r#""user@example.com""#));
+    assert!(found == text(r#""[EMAIL]""#));
+}
+
+#[test]
+fn brackets_that_never_close_are_text() {
+    let mut bench = Bench::new(&[]);
+    for open in ["[", r#"{"a":"#, r#"{"a":["#] {
+        let found = bench.text(&format!("{}{MAIL}", open.repeat(60_000)));
+        assert!(
+            found.ends_with("[EMAIL]") && !found.contains(MAIL),
+            "{open}"
+        );
+    }
+}
+
+#[test]
+fn json_in_json_in_json_is_deep_in_each() {
+    let mut bench = Bench::new(&[]);
+    let mut text = format!("\"{MAIL}\"");
+    for _ in 0..4 {
+        text = json!(nested(200, &text)).to_string();
+    }
+    let found = bench.text(&nested(200, &text));
+    assert!(!found.contains(MAIL) && found.contains("[EMAIL]"));
+}
+
+#[test]
+fn a_deep_record_is_redacted_and_so_is_what_stands_behind_it() {
+    for levels in [10, 62, 63, 64, 65, 128, 129, 60_000] {
+        let mut bench = Bench::new(&[]);
+        let mut data = deep_record(levels, MAIL);
+        data.extend(batch(&[json!({"log": MAIL})]));
+        let out = bench.run(&data).expect("changed");
+        assert!(
+            memchr::memmem::find(&out, MAIL.as_bytes()).is_none(),
+            "{levels}"
+        );
+        assert_eq!(
+            event::records(&out).filter(Result::is_ok).count(),
+            2,
+            "{levels}"
+        );
+        assert_eq!(bench.count("malformed_chunks_total", ""), 0);
+    }
+}
+
+#[test]
+fn what_is_too_deep_in_a_record_is_as_on_error_says() {
+    let data = deep_record(200, MAIL);
+    let mut pass = Bench::new(&[("on_error", "pass")]);
+    assert_eq!(pass.run(&data), None);
+    assert_eq!(pass.count("deep_values_total", ""), 1);
+    let mut drop = Bench::new(&[("on_error", "drop")]);
+    assert_eq!(drop.run(&data), Some(Vec::new()));
+    let mut mask = Bench::new(&[("on_error", "mask")]);
+    let out = mask.run(&data).expect("changed");
+    assert!(bodies(&out)[0].to_string().contains("[REDACTED]"));
+    // And once more it stays as it is.
+    assert_eq!(mask.run(&out), None);
+}
+
+#[test]
+fn the_time_ends_within_one_string() {
+    let mut bench = Bench::new(&[("time_budget", "0.000000001")]);
+    let text = "glpat-A1b2C3d4E5f6G7h8I9j0 ".repeat(40_000);
+    assert_eq!(bench.text(&text), "[REDACTED]");
+    assert_eq!(bench.count("late_records_total", ""), 1);
+    let looked = bench.count("looked_bytes_total", "");
+    assert!(looked < 8 * text.len() as u64, "{looked}");
+}

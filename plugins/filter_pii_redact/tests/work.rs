@@ -1,0 +1,126 @@
+//! No text costs more than so many times its length, counted in bytes looked at: the same on every
+//! machine.
+
+mod common;
+
+use std::cell::RefCell;
+
+use common::adversarial::{repeated, shapes, TAILS, TRIGGERS};
+use common::lines::log_lines;
+use common::{batch, Bench};
+use proptest::prelude::*;
+use serde_json::json;
+
+/// Bytes that may be looked at for each byte of a batch.
+const MOST: u64 = 128;
+/// And for a short one.
+const FREE: u64 = 4096;
+/// A cost that is linear and one that is not differ by far at this length.
+const LEN: usize = 16 << 10;
+
+thread_local! {
+    static BENCH: RefCell<Bench> = RefCell::new(Bench::new(&[("preset", "all"), ("time_budget", "0")]));
+}
+
+/// Bytes looked at for each byte of a record with this text, beyond what any record may cost.
+fn cost(text: &str) -> u64 {
+    BENCH.with_borrow_mut(|bench| {
+        let data = batch(&[json!({"log": text})]);
+        let before = bench.count("looked_bytes_total", "");
+        bench.run(&data);
+        let looked = bench.count("looked_bytes_total", "") - before;
+        assert_eq!(bench.count("late_records_total", ""), 0);
+        looked.saturating_sub(FREE).div_ceil(data.len() as u64)
+    })
+}
+
+#[test]
+fn ordinary_logs_cost_little() {
+    let mut bench = Bench::new(&[("preset", "all"), ("time_budget", "0")]);
+    let records: Vec<_> = log_lines(500)
+        .into_iter()
+        .map(|line| json!({"log": String::from_utf8_lossy(&line)}))
+        .collect();
+    let data = batch(&records);
+    bench.run(&data);
+    let looked = bench.count("looked_bytes_total", "");
+    assert!(looked < 8 * data.len() as u64, "{looked} of {}", data.len());
+}
+
+#[test]
+fn every_trigger_again_and_again_costs_so_many_times_its_length() {
+    let mut worst: Vec<(u64, String)> = Vec::new();
+    for trigger in TRIGGERS {
+        for tail in ["", "A1b2C3d4E5f6G7h8I9j0"] {
+            for (name, text) in shapes(trigger, tail, LEN) {
+                worst.push((cost(&text), name));
+            }
+        }
+    }
+    worst.sort_unstable();
+    let last = &worst[worst.len() - 8..];
+    assert!(last[7].0 <= MOST, "{last:#?}");
+}
+
+/// How a text is made: its pieces, how often each is there before the next, and what is around it.
+#[derive(Clone, Debug)]
+struct Recipe {
+    pieces: Vec<(String, usize)>,
+    wrap: u8,
+}
+
+impl Recipe {
+    fn text(&self) -> String {
+        let pieces = self.pieces.iter();
+        let text: String = pieces.map(|(piece, times)| piece.repeat(*times)).collect();
+        let text = repeated(&text, LEN);
+        match self.wrap {
+            0 => json!({"message": text}).to_string(),
+            1 => json!([json!({"password": text}).to_string()]).to_string(),
+            _ => text,
+        }
+    }
+}
+
+fn recipe() -> impl Strategy<Value = Recipe> {
+    let piece = prop_oneof![
+        4 => prop::sample::select(TRIGGERS).prop_map(str::to_owned),
+        2 => prop::sample::select(TAILS).prop_map(str::to_owned),
+        1 => "[ -~]{0,12}",
+    ];
+    // Two of different kinds take turns, or many of each follow each other.
+    let times = prop_oneof![2 => Just(1usize), 1 => Just(40), 1 => Just(400)];
+    (prop::collection::vec((piece, times), 1..5), 0..4u8)
+        .prop_map(|(pieces, wrap)| Recipe { pieces, wrap })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn no_text_costs_more_than_so_many_times_its_length(recipe in recipe()) {
+        let cost = cost(&recipe.text());
+        prop_assert!(cost <= MOST, "{cost} for each byte");
+    }
+}
+
+#[test]
+fn a_record_of_many_strings_costs_as_much_as_one_of_one() {
+    let mut bench = Bench::new(&[("preset", "all"), ("time_budget", "0")]);
+    for piece in [
+        "1234567",
+        "a@b.c",
+        "glpat-x",
+        "1234567890123456",
+        "password=x",
+    ] {
+        let data = batch(&[json!({"list": vec![piece; 20_000]})]);
+        let before = bench.count("looked_bytes_total", "");
+        bench.run(&data);
+        let looked = bench.count("looked_bytes_total", "") - before;
+        assert!(
+            looked < MOST * data.len() as u64,
+            "{piece}: {looked} of {}",
+            data.len()
+        );
+    }
+}
