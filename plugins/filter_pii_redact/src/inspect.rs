@@ -254,9 +254,26 @@ impl Inspector {
         let worth =
             !hits.is_empty() || !self.keys.is_empty() || memchr::memchr(b'\\', text).is_some();
         let flow = if worth && depth < self.json_depth && self.is_json(text) {
-            self.hits = hits;
+            // What only the whole text shows: names and values that are members apart.
+            hits.retain(|hit| hit.rule == Id::Password as u16 || hit.rule == Id::Secret as u16);
+            json::retain_in_strings(text, &mut hits, |hit| (hit.start, hit.end));
+            let mark = edits.len();
             let within = json::Within::new(text, key, depth);
-            return self.inspect_json(within, 0, b"", edits).1;
+            let flow = self.inspect_json(within, 0, b"", edits).1;
+            hits.retain(|hit| {
+                let inner = edits[mark..].iter();
+                inner
+                    .clone()
+                    .all(|e| e.end <= hit.start || e.start >= hit.end)
+            });
+            if hits.is_empty() {
+                self.hits = hits;
+                return flow;
+            }
+            self.resolve(text, &mut hits);
+            let more = self.apply(text, &hits, Quote::None, edits);
+            edits[mark..].sort_by_key(|edit| edit.start);
+            flow.and(more)
         } else {
             self.inspect_collected(text, key, &mut hits, edits)
         };
@@ -328,14 +345,7 @@ impl Inspector {
     }
 
     fn collect(&mut self, text: &[u8], key: &[u8], hits: &mut Vec<Hit>) {
-        if let Some((id, start, end)) = self.secret_under(key, text) {
-            hits.push(Hit {
-                start,
-                end,
-                rule: id as u16,
-                value: None,
-            });
-        }
+        self.collect_under(key, text, hits);
         self.finder.find(text, key);
         hits.extend(self.finder.found.iter().map(|m| Hit {
             start: m.start,
@@ -360,18 +370,36 @@ impl Inspector {
         }
     }
 
-    /// The secret part of a value whose key says that it is one.
-    fn secret_under(&self, key: &[u8], text: &[u8]) -> Option<(Id, usize, usize)> {
+    /// Adds the secret parts of a value whose key says that it is one.
+    fn collect_under(&self, key: &[u8], text: &[u8], hits: &mut Vec<Hit>) {
         let class = class_of_name(key);
         if !class.is_secret() || !self.finder.settings().set.has(class.id()) {
-            return None;
+            return;
         }
-        let (start, end) = if class == NameClass::Authorization {
-            detect::credentials(text, 0, text.len())?
-        } else {
-            (0, text.len())
+        let mut add = |start, end| {
+            hits.push(Hit {
+                start,
+                end,
+                rule: class.id() as u16,
+                value: None,
+            });
         };
-        detect::is_secret_value(class, &text[start..end]).then_some((class.id(), start, end))
+        if class == NameClass::Cookie {
+            return detect::each_cookie(text, add);
+        }
+        let header = class.is_header();
+        let span = match header {
+            true => detect::credentials(text, 0, text.len(), class),
+            false => Some((0, text.len())),
+        };
+        match span {
+            Some((start, end))
+                if header || detect::is_secret_value(class, text, detect::Place::Member) =>
+            {
+                add(start, end);
+            }
+            _ => {}
+        }
     }
 
     /// Drops what is sealed or allowed, then what overlaps a better match: leftmost, longest,

@@ -16,6 +16,7 @@ mod checksum;
 mod detect;
 mod inspect;
 mod keywords;
+mod lexicon;
 mod name;
 mod options;
 mod path;

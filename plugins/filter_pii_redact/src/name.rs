@@ -1,11 +1,15 @@
-//! What names say of their values.
+//! What names say of their values. A name is split into its words (`dbPassword`, `DB_PASSWORD`,
+//! `db.password`), and [`crate::lexicon`] says what the last of them mean.
 
 use std::ops::Range;
 
 use crate::catalog::Id;
+use crate::lexicon::{Fit, Word, ENDS, FRONTS, TAILS, WORDS};
 
 /// Longest name looked at.
 const MAX_NAME: usize = 64;
+/// Most blanks between a name and its sign.
+const MAX_BLANKS: usize = 40;
 
 /// What a name says of its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,183 +20,104 @@ pub(crate) enum NameClass {
     Password,
     /// The same, or a count of what has passed.
     Pass,
-    /// A key or token: secret if it looks random.
+    /// A secret or token: any value of a field, or what looks random in a text.
+    Secret,
+    /// Secret if it looks random.
     Key,
+    /// The same, for names that are at times those of keys of a table.
+    OtherKey,
+    /// Secret if it is long and looks random: a status has a code as well.
+    Code,
+    /// Secret if letters and digits are mixed.
+    Weak,
+    /// A few digits, or what looks random.
+    Pin,
     /// An HTTP header: a scheme, then credentials.
     Authorization,
+    /// The same, or a word about how somebody has signed in.
+    Auth,
+    /// Pairs of which the values are secret.
+    Cookie,
+    /// The name is said elsewhere: `{"name": "DB_PASSWORD", "value": "..."}`.
+    Indirect,
     /// A phone number, at times without anything else that tells it from other numbers.
     Phone,
 }
 
-use NameClass::{Authorization, Key, Password, Phone};
+use NameClass::{Auth, Authorization, Pass, Password, Phone, Plain};
 
 impl NameClass {
     /// Whether a value under such a name may be a secret.
     pub(crate) fn is_secret(self) -> bool {
-        !matches!(self, NameClass::Plain | Phone)
+        !matches!(self, Plain | Phone)
+    }
+
+    /// Whether the value begins with a scheme.
+    pub(crate) fn is_header(self) -> bool {
+        matches!(self, Authorization | Auth)
+    }
+
+    /// Whether only what looks random is secret in a text.
+    pub(crate) fn is_random(self) -> bool {
+        matches!(
+            self,
+            NameClass::Secret | NameClass::Key | NameClass::OtherKey | NameClass::Code
+        )
     }
 
     /// The detector that reports values under such a name.
     pub(crate) fn id(self) -> Id {
         match self {
-            Password | NameClass::Pass => Id::Password,
+            Password | Pass => Id::Password,
             Phone => Id::Phone,
-            NameClass::Plain | Key | Authorization => Id::Secret,
+            _ => Id::Secret,
         }
     }
 }
 
-/// What stands in front of an end of names, in lower case without `_`, `-` and `.`, and what the
-/// whole of it says. The flag: a longer word may end so.
-type Name = (&'static [u8], NameClass, bool);
-
-/// Names that end alike.
-pub(crate) struct Tail {
-    /// Their last three bytes.
-    last: &'static [u8; 3],
-    /// The end that all of them have.
-    pub(crate) end: &'static [u8],
-    pub(crate) names: &'static [Name],
+/// Twelve bits of three bytes (Knuth's multiplicative hash).
+const fn hash(bytes: [u8; 3]) -> usize {
+    let bytes = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], 0]);
+    (bytes.wrapping_mul(0x9e37_79b1) >> 20) as usize
 }
 
-const fn tail(last: &'static [u8; 3], end: &'static [u8], names: &'static [Name]) -> Tail {
-    Tail { last, end, names }
-}
-
-/// The names by their last letters.
-pub(crate) const NAMES: &[Tail] = &[
-    tail(b"ion", b"authorization", &[(b"", Authorization, false)]),
-    tail(b"ord", b"password", &[(b"", Password, true)]),
-    tail(b"swd", b"passwd", &[(b"", Password, true)]),
-    tail(b"pwd", b"pwd", &[(b"", Password, false)]),
-    tail(b"ase", b"phrase", &[(b"pass", Password, true)]),
-    tail(b"ode", b"code", &[(b"pass", Password, true)]),
-    tail(b"ass", b"pass", &[(b"", NameClass::Pass, false)]),
-    tail(
-        b"ret",
-        b"secret",
-        &[
-            (b"client", Password, true),
-            (b"app", Password, false),
-            (b"", Key, false),
-        ],
-    ),
-    tail(
-        b"ken",
-        b"token",
-        &[
-            (b"", Key, false),
-            (b"access", Key, false),
-            (b"api", Key, false),
-            (b"auth", Key, false),
-            (b"refresh", Key, false),
-            (b"session", Key, false),
-        ],
-    ),
-    tail(
-        b"key",
-        b"key",
-        &[
-            (b"secret", Password, true),
-            (b"secretaccess", Password, true),
-            (b"api", Key, false),
-            (b"access", Key, false),
-            (b"auth", Key, false),
-            (b"private", Key, false),
-            (b"signing", Key, false),
-            (b"encryption", Key, false),
-            (b"master", Key, false),
-            (b"account", Key, false),
-            (b"sharedaccess", Key, false),
-        ],
-    ),
-    tail(b"als", b"credentials", &[(b"", Key, false)]),
-    tail(b"ial", b"credential", &[(b"", Key, false)]),
-    tail(b"yid", b"id", &[(b"accesskey", Key, false)]),
-    // Of signed URLs.
-    tail(b"sig", b"sig", &[(b"", Key, false)]),
-    tail(
-        b"one",
-        b"phone",
-        &[
-            (b"", Phone, false),
-            (b"tele", Phone, false),
-            (b"cell", Phone, false),
-            (b"mobile", Phone, false),
-            (b"home", Phone, false),
-            (b"work", Phone, false),
-        ],
-    ),
-    tail(b"nes", b"phones", &[(b"", Phone, false)]),
-    tail(b"fon", b"telefon", &[(b"", Phone, false)]),
-    tail(b"ile", b"mobile", &[(b"", Phone, false)]),
-    tail(b"tel", b"tel", &[(b"", Phone, false)]),
-    tail(b"ell", b"cell", &[(b"", Phone, false)]),
-    tail(b"fax", b"fax", &[(b"", Phone, false)]),
-    tail(b"sdn", b"msisdn", &[(b"", Phone, false)]),
-    tail(
-        b"ber",
-        b"number",
-        &[
-            (b"phone", Phone, false),
-            (b"telephone", Phone, false),
-            (b"mobile", Phone, false),
-            (b"cell", Phone, false),
-            (b"tel", Phone, false),
-            (b"fax", Phone, false),
-            (b"contact", Phone, false),
-        ],
-    ),
-    tail(
-        b"ers",
-        b"numbers",
-        &[(b"phone", Phone, false), (b"mobile", Phone, false)],
-    ),
-    tail(b"ist", b"list", &[(b"phone", Phone, false)]),
-    tail(b"num", b"num", &[(b"phone", Phone, false)]),
-    tail(
-        b"eno",
-        b"no",
-        &[(b"phone", Phone, false), (b"mobile", Phone, false)],
-    ),
-    tail(
-        b"_no",
-        b"no",
-        &[(b"phone", Phone, false), (b"mobile", Phone, false)],
-    ),
-];
-
-/// For each of the three places and each byte there, in either case, the tails that have it: a bit
-/// each.
-static TAILS: [[u32; 256]; 3] = {
-    let mut tails = [[0u32; 256]; 3];
-    let mut tail = 0;
-    while tail < NAMES.len() {
-        let mut place = 0;
-        while place < 3 {
-            let letter = NAMES[tail].last[place];
-            tails[place][letter as usize] |= 1 << tail;
-            tails[place][letter.to_ascii_uppercase() as usize] |= 1 << tail;
-            place += 1;
+/// A bit for what the ends of names hash to, those of bare words and all.
+static TABLES: [[u64; 64]; 2] = {
+    let mut tables = [[0; 64]; 2];
+    let mut n = 0;
+    while n < ENDS.len() {
+        let (end, bare) = ENDS[n];
+        let bit = hash(end);
+        tables[1][bit / 64] |= 1 << (bit % 64);
+        if bare {
+            tables[0][bit / 64] |= 1 << (bit % 64);
         }
-        tail += 1;
+        n += 1;
     }
-    tails
+    tables
 };
 
-/// Those of [`NAMES`] that end in the last letters of `name`.
+/// Whether a name ends like one of the lexicon. Digits at its end do not count.
 #[inline(always)]
-fn tail_of(name: &[u8]) -> Option<&'static Tail> {
-    let [first, second, third] = name.last_chunk::<3>()?;
-    let tails = TAILS[0][usize::from(*first)]
-        & TAILS[1][usize::from(*second)]
-        & TAILS[2][usize::from(*third)];
-    if tails == 0 {
-        return None;
+fn may_end(name: &[u8], bare: bool) -> bool {
+    let mut end = name.len();
+    let mut digits = 0;
+    while end > 0 && digits < 3 && name[end - 1].is_ascii_digit() {
+        end -= 1;
+        digits += 1;
     }
-    let tail = &NAMES[tails.trailing_zeros() as usize];
-    let end = name.get(name.len().checked_sub(tail.end.len())?..)?;
-    end.eq_ignore_ascii_case(tail.end).then_some(tail)
+    let table = &TABLES[usize::from(!bare)];
+    let has = |bytes: [u8; 3]| {
+        let bit = hash(bytes);
+        table[bit / 64] >> (bit % 64) & 1 != 0
+    };
+    let ends = |end: usize| {
+        let lower = |n: usize| name[n].to_ascii_lowercase();
+        end >= 2
+            && (has([0, lower(end - 2), lower(end - 1)])
+                || end >= 3 && has([lower(end - 3), lower(end - 2), lower(end - 1)]))
+    };
+    ends(end) || digits > 0 && ends(name.len())
 }
 
 /// Where a name in front of the sign at `at` ends: quotes and blanks may stand between them.
@@ -202,21 +127,32 @@ fn end_before(buf: &[u8], at: usize) -> usize {
     while end > 0 && at - end < 4 && matches!(buf[end - 1], b'"' | b'\'' | b'\\' | b' ' | b']') {
         end -= 1;
     }
+    if at - end == 4 {
+        while end > 0 && at - end < MAX_BLANKS && matches!(buf[end - 1], b' ' | b'\t') {
+            end -= 1;
+        }
+    }
     end
 }
 
-/// Whether a name in front of the sign at `at` ends like one of the table.
+/// Whether a name in front of the sign at `at` ends like one of the lexicon.
 #[inline(always)]
 pub(crate) fn may_be_named(buf: &[u8], at: usize) -> bool {
-    tail_of(&buf[..end_before(buf, at)]).is_some()
+    may_end(&buf[..end_before(buf, at)], false)
 }
 
-/// The name in front of the sign at `at`; empty if it ends like none of the table.
+/// Whether a name that ends directly in front of `at` ends like one that needs no sign.
+#[inline(always)]
+pub(crate) fn may_be_bare(buf: &[u8], at: usize) -> bool {
+    may_end(&buf[..at], true)
+}
+
+/// The name in front of the sign at `at`; empty if it ends like none of the lexicon.
 pub(crate) fn name_before(buf: &[u8], at: usize) -> Range<usize> {
     let end = end_before(buf, at);
-    match tail_of(&buf[..end]) {
-        None => end..end,
-        Some(_) => name_start(buf, end)..end,
+    match may_end(&buf[..end], false) {
+        false => end..end,
+        true => name_start(buf, end)..end,
     }
 }
 
@@ -233,11 +169,50 @@ pub(crate) fn is_named_phone(text: &[u8], at: usize) -> bool {
         && class_of_name(&text[name_before(text, sign)]) == Phone
 }
 
-pub(crate) fn is_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
+/// Whether a string that ends in front of the header at `at` is the name of an argument, as in
+/// `["--password", "…"]`.
+pub(crate) fn is_argument(chunk: &[u8], at: usize) -> bool {
+    let name = &chunk[name_before(chunk, at)];
+    let header = name.iter().rposition(|b| *b >= 0x80);
+    class_of_argument(&name[header.map_or(0, |n| n + 1)..]).is_secret()
 }
 
-fn name_start(buf: &[u8], end: usize) -> usize {
+/// What an element of a list says of the one behind it.
+pub(crate) fn class_of_argument(element: &[u8]) -> NameClass {
+    let name = element.trim_ascii_start();
+    let hyphens = name.iter().take(2).take_while(|b| **b == b'-').count();
+    let class = class_of_name(&name[hyphens..]);
+    match hyphens > 0 || class.is_header() {
+        true => class,
+        false => Plain,
+    }
+}
+
+/// Whether a member of this name says how another one is called.
+pub(crate) fn is_label(name: &[u8]) -> bool {
+    const LABELS: &[&[u8]] = &[
+        b"name",
+        b"key",
+        b"id",
+        b"field",
+        b"header",
+        b"variable",
+        b"var",
+        b"property",
+        b"k",
+        b"n",
+        b"parameter",
+        b"label",
+    ];
+    LABELS.iter().any(|label| label.eq_ignore_ascii_case(name))
+}
+
+pub(crate) fn is_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.') || byte >= 0x80
+}
+
+/// Where the name begins that ends at `end`.
+pub(crate) fn name_start(buf: &[u8], end: usize) -> usize {
     let floor = end.saturating_sub(MAX_NAME);
     let mut start = end;
     while start > floor && is_name(buf[start - 1]) {
@@ -246,20 +221,131 @@ fn name_start(buf: &[u8], end: usize) -> usize {
     start
 }
 
-/// What a name says of its value.
-pub(crate) fn class_of_name(name: &[u8]) -> NameClass {
-    let Some(tail) = tail_of(name) else {
-        return NameClass::Plain;
-    };
-    let end = name.len() - tail.end.len();
-    let found = tail.names.iter().find(|(front, _, inside)| {
-        let first = match front.is_empty() {
-            true => Some(end),
-            false => front_of(&name[..end], front),
+/// A name without what stands between its words.
+struct Squeezed {
+    letters: [u8; MAX_NAME],
+    len: usize,
+    /// A bit for each letter that starts a word.
+    starts: u64,
+}
+
+impl Squeezed {
+    /// `None`: no name is so long.
+    fn new(name: &[u8]) -> Option<Self> {
+        let mut this = Squeezed {
+            letters: [0; MAX_NAME],
+            len: 0,
+            starts: 0,
         };
-        first.is_some_and(|first| *inside || is_start(name, first))
-    });
-    found.map_or(NameClass::Plain, |(_, class, _)| *class)
+        let mut before = 0u8;
+        for (n, byte) in name.iter().enumerate() {
+            let part = byte.is_ascii_alphanumeric() || *byte >= 0x80;
+            if part {
+                let slot = this.letters.get_mut(this.len)?;
+                *slot = byte.to_ascii_lowercase();
+                // "dbPassword", "DBPassword"
+                let next = name.get(n + 1).is_some_and(u8::is_ascii_lowercase);
+                let hump = byte.is_ascii_uppercase()
+                    && (before.is_ascii_lowercase() || before.is_ascii_uppercase() && next);
+                let letter = before.is_ascii_alphabetic() || before >= 0x80;
+                if hump || !letter || byte.is_ascii_digit() {
+                    this.starts |= 1 << this.len;
+                }
+                this.len += 1;
+            }
+            before = *byte;
+        }
+        Some(this)
+    }
+
+    fn is_start(&self, at: usize) -> bool {
+        self.starts >> at & 1 != 0
+    }
+
+    fn text(&self) -> &[u8] {
+        &self.letters[..self.len]
+    }
+
+    /// Drops digits and what leaves a name what it is from the end.
+    fn drop_tail(&mut self) -> bool {
+        let digits = self.text().iter().rev().take_while(|b| b.is_ascii_digit());
+        let digits = digits.count();
+        if digits > 0 && digits < self.len {
+            self.len -= digits;
+            return true;
+        }
+        let tail = TAILS.iter().find(|tail| {
+            self.len > tail.len()
+                && self.text().ends_with(tail.as_bytes())
+                && self.is_start(self.len - tail.len())
+        });
+        match tail {
+            Some(tail) => self.len -= tail.len(),
+            None => return false,
+        }
+        true
+    }
+
+    fn fits(&self, word: &Word) -> bool {
+        let text = self.text();
+        if !text.ends_with(word.text.as_bytes()) {
+            return false;
+        }
+        let first = text.len() - word.text.len();
+        match word.fit {
+            Fit::Any => true,
+            Fit::Whole => first == 0,
+            Fit::Part => self.is_start(first),
+            Fit::Behind => first > 0 && self.is_start(first),
+            Fit::Glued => self.is_start(first) || self.is_glued(first),
+        }
+    }
+
+    /// Whether the part of a word in front of `first` is one that others are glued to.
+    fn is_glued(&self, first: usize) -> bool {
+        let start = (0..first).rev().find(|n| self.is_start(*n)).unwrap_or(0);
+        let front = &self.letters[start..first];
+        FRONTS.iter().any(|f| f.as_bytes() == front)
+    }
+
+    /// The longest word that the name ends in.
+    fn word(&self) -> Option<&'static Word> {
+        let last = *self.text().last()?;
+        WORDS
+            .iter()
+            .filter(|word| word.text.as_bytes().last() == Some(&last) && self.fits(word))
+            .max_by_key(|word| word.text.len())
+    }
+}
+
+/// The word of the lexicon that a name ends in.
+fn word_of_name(name: &[u8]) -> Option<&'static Word> {
+    if !may_end(name, false) {
+        return None;
+    }
+    let mut name = Squeezed::new(name)?;
+    for _ in 0..4 {
+        if let Some(word) = name.word() {
+            return Some(word);
+        }
+        if !name.drop_tail() {
+            return None;
+        }
+    }
+    None
+}
+
+/// What a name says of its value.
+#[inline]
+pub(crate) fn class_of_name(name: &[u8]) -> NameClass {
+    word_of_name(name).map_or(Plain, |word| word.class)
+}
+
+/// The same of a name that stands in front of its value without a sign.
+pub(crate) fn class_of_bare(name: &[u8]) -> NameClass {
+    word_of_name(name)
+        .filter(|word| word.bare)
+        .map_or(Plain, |word| word.class)
 }
 
 /// Whether `name` ends in the word `end`, whatever its case and with `_`, `-`, `.` and blanks left
@@ -298,71 +384,115 @@ fn is_start(name: &[u8], first: usize) -> bool {
 mod tests {
     use super::*;
 
+    fn all(class: NameClass, names: &[&str]) {
+        for name in names {
+            assert_eq!(class_of_name(name.as_bytes()), class, "{name}");
+        }
+    }
+
     #[test]
-    fn names_are_classed_by_how_they_end() {
-        for name in [
-            "password",
-            "DB_PASSWORD",
-            "userPassword",
-            "spring.datasource.password",
-            "pwd",
-            "client-secret",
-        ] {
-            assert_eq!(
-                class_of_name(name.as_bytes()),
-                NameClass::Password,
+    fn names_are_classed_by_their_last_words() {
+        all(
+            NameClass::Password,
+            &[
+                "password",
+                "DB_PASSWORD",
+                "userPassword",
+                "spring.datasource.password",
+                "pwd",
+                "client-secret",
+                "password1",
+                "password_confirmation",
+                "newPasswordRepeat",
+                "pwdHash",
+                "PGPASSWORD",
+                "dbpwd",
+                "Passwort",
+                "mot_de_passe",
+                "contraseña",
+                "用户密码",
+                "пароль",
+                "secret_key_base",
+            ],
+        );
+        all(
+            NameClass::Secret,
+            &[
+                "api_key",
+                "apiKey",
+                "x-api-key",
+                "access_token",
+                "accessToken",
+                "secret",
+                "API-KEY",
+                "authtoken",
+                "masterKey",
+                "csrftoken",
+                "X-CSRFToken",
+                "jwtsecret",
+            ],
+        );
+        all(
+            NameClass::OtherKey,
+            &["privateClientKey", "DD_APP_KEY", "x-functions-key"],
+        );
+        all(NameClass::Pass, &["db_pass", "dbpass", "userpass", "pw"]);
+        all(
+            NameClass::Plain,
+            &[
+                "compass",
+                "bypass",
+                "key",
+                "monkey",
+                "tokens",
+                "author",
+                "none",
+                "file",
+                "number",
+                "passwordless",
+                "wtoken",
+                "primary_key",
+                "PublicKeyToken",
+                "next_token",
+                "token_ttl",
+                "secret_name",
+                "keystore",
+                "inside",
+                "",
+            ],
+        );
+        all(
+            NameClass::Phone,
+            &[
+                "phone",
+                "cellphone",
+                "customer_phone",
+                "phone_number",
+                "mobileNumber",
+                "mobile",
+                "phoneNo",
+                "phone_no",
+                "MSISDN",
+                "contact-number",
+            ],
+        );
+        all(NameClass::Authorization, &["Proxy-Authorization"]);
+    }
+
+    #[test]
+    fn every_word_of_the_lexicon_is_seen_as_a_name_and_in_front_of_a_sign() {
+        for word in WORDS {
+            let name = match word.fit {
+                Fit::Behind => format!("x_{}", word.text),
+                _ => word.text.to_owned(),
+            };
+            assert_eq!(class_of_name(name.as_bytes()), word.class, "{name}");
+            let text = format!("{name}=x");
+            assert!(may_be_named(text.as_bytes(), name.len()), "{name}");
+            assert!(
+                !word.bare || may_be_bare(text.as_bytes(), name.len()),
                 "{name}"
             );
         }
-        for name in [
-            "api_key",
-            "apiKey",
-            "x-api-key",
-            "access_token",
-            "accessToken",
-            "secret",
-            "API-KEY",
-            "authtoken",
-            "masterKey",
-            "sig",
-        ] {
-            assert_eq!(class_of_name(name.as_bytes()), NameClass::Key, "{name}");
-        }
-        for name in [
-            "compass",
-            "bypass",
-            "key",
-            "monkey",
-            "tokens",
-            "author",
-            "signature",
-            "barcode",
-            "none",
-            "file",
-            "number",
-            "passwordless",
-            "",
-        ] {
-            assert_eq!(class_of_name(name.as_bytes()), NameClass::Plain, "{name}");
-        }
-        for name in [
-            "phone",
-            "cellphone",
-            "customer_phone",
-            "phone_number",
-            "mobileNumber",
-            "mobile",
-            "phoneNo",
-            "phone_no",
-            "MSISDN",
-            "contact-number",
-        ] {
-            assert_eq!(class_of_name(name.as_bytes()), NameClass::Phone, "{name}");
-        }
-        assert_eq!(class_of_name(b"db_pass"), NameClass::Pass);
-        assert_eq!(
-            class_of_name(b"Proxy-Authorization"),
-            NameClass::Authorization
-        );
     }
 }

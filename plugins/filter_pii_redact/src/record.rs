@@ -11,7 +11,7 @@ use flb_sidecar_sdk::msgpack::{self, Value};
 
 use crate::detect;
 use crate::inspect::{Edit, Flow, Inspector};
-use crate::name::class_of_name;
+use crate::name::{class_of_argument, class_of_name, is_label, NameClass};
 use crate::options::{Config, KeyRule, OnError};
 use crate::path::Position;
 use candidates::Candidates;
@@ -69,6 +69,14 @@ struct Place<'a> {
 impl Place<'_> {
     fn is_in(&self) -> bool {
         self.position.is_none_or(Position::is_in)
+    }
+}
+
+/// The string or binary value at `at`.
+fn string_at(chunk: &[u8], at: usize) -> Option<&[u8]> {
+    match msgpack::read(chunk, at)?.0 {
+        Value::String { start, end } | Value::Binary { start, end } => Some(&chunk[start..end]),
+        _ => None,
     }
 }
 
@@ -236,6 +244,7 @@ impl Rewriter {
     fn array(&mut self, place: Place<'_>, first: usize, len: usize) -> Option<(usize, Flow)> {
         let mut flow = Flow::default();
         let mut at = first;
+        let mut before: &[u8] = b"";
         for index in 0..len {
             let inner = place
                 .position
@@ -244,16 +253,52 @@ impl Rewriter {
                 at = msgpack::skip(place.chunk, at)?;
                 continue;
             }
+            // `["--password", "…"]`
+            let argument = class_of_argument(before).is_secret();
             let element = Place {
+                key: if argument {
+                    &before[before
+                        .iter()
+                        .take_while(|b| matches!(b, b'-' | b' '))
+                        .count()..]
+                } else {
+                    place.key
+                },
                 position: inner.as_ref(),
                 depth: place.depth + 1,
                 ..place
             };
             let (end, inner) = self.walk(element, at)?;
             flow = flow.and(inner);
+            before = string_at(place.chunk, at).unwrap_or_default();
             at = end;
         }
         Some((at, flow))
+    }
+
+    /// The name that says what the value under `key` is, where that is another one: that of a member
+    /// beside it (`{"name": "DB_PASSWORD", "value": "…"}`), or of the map that it is in.
+    fn other_name<'a>(
+        place: Place<'a>,
+        key: &'a [u8],
+        first: usize,
+        pairs: usize,
+    ) -> Option<&'a [u8]> {
+        if class_of_name(key) != NameClass::Indirect {
+            return None;
+        }
+        let mut at = first;
+        for _ in 0..pairs {
+            let value = msgpack::skip(place.chunk, at)?;
+            let name = string_at(place.chunk, value).unwrap_or_default();
+            if is_label(string_at(place.chunk, at).unwrap_or_default())
+                && class_of_name(name).is_secret()
+            {
+                return Some(name);
+            }
+            at = msgpack::skip(place.chunk, value)?;
+        }
+        class_of_name(place.key).is_secret().then_some(place.key)
     }
 
     fn map(
@@ -284,7 +329,7 @@ impl Rewriter {
                 continue;
             }
             let field = Place {
-                key,
+                key: Self::other_name(place, key, first, pairs).unwrap_or(key),
                 position: inner.as_ref(),
                 depth: place.depth + 1,
                 ..place

@@ -24,7 +24,7 @@ use crate::name::{class_of_name, NameClass};
 use crate::rules::UserRule;
 use crate::scan::{Cursor, Gate, Kind, Runs, Shapes, RUN};
 
-pub(crate) use assignment::{credentials, is_secret_value};
+pub(crate) use assignment::{credentials, each_cookie, is_secret_value, Place};
 pub(crate) use card::TEST_CARDS;
 pub(crate) use phone::Plan;
 

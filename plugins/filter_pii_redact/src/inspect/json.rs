@@ -291,6 +291,30 @@ pub(super) fn is_json(text: &[u8]) -> bool {
     ) && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
 }
 
+/// Drops the items that are not inside one string of a JSON text. They are in ascending order.
+pub(super) fn retain_in_strings<T>(
+    text: &[u8],
+    items: &mut Vec<T>,
+    span: impl Fn(&T) -> (usize, usize),
+) {
+    let mut string = (0, 0);
+    let mut at = 0;
+    items.sort_by_key(&span);
+    items.retain(|item| {
+        let (start, end) = span(item);
+        while string.1 < end {
+            let Some(next) = text.get(at..).and_then(|rest| memchr::memchr(b'"', rest)) else {
+                return false;
+            };
+            string = (at + next + 1, string_end(text, at + next) - 1);
+            at = string.1 + 1;
+        }
+        let slashes = text[string.0.min(start)..start].iter().rev();
+        let escaped = slashes.take_while(|b| **b == b'\\').count() % 2 == 1;
+        string.0 <= start && !escaped
+    });
+}
+
 fn skip_blanks(text: &[u8], at: usize) -> usize {
     let rest = text.get(at..).unwrap_or_default();
     at + rest.iter().take_while(|b| b.is_ascii_whitespace()).count()

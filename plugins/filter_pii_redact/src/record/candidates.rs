@@ -6,7 +6,7 @@ use flb_sidecar_sdk::msgpack::Value;
 use super::place::{place_at, Place};
 use crate::detect::Finder;
 use crate::inspect::Inspector;
-use crate::name::class_of_name;
+use crate::name::{class_of_name, is_argument};
 use crate::scan::{Cursor, Kind};
 use crate::text::has_backslash_escape;
 
@@ -149,7 +149,10 @@ impl Candidates {
             }
             Value::Unsigned(n) if kind == Kind::Int => return finder.finds_number(n, key),
             // The header of what stands under a key.
-            _ => return kind == Kind::Assign && class_of_name(key).is_secret(),
+            _ => {
+                let named = class_of_name(key).is_secret() || is_argument(chunk, at);
+                return kind == Kind::Assign && named;
+            }
         };
         let (text, candidate) = (&chunk[start..end], (kind, at - start));
         let plausible = !finder.is_done(candidate)

@@ -12,8 +12,8 @@ pub(super) const REACH: usize = 16;
 pub(super) const STEP: usize = WINDOW - REACH;
 /// What the windows of one look cover.
 pub(super) const LOOK: usize = (LANES - 1) * STEP + WINDOW;
-/// What a look needs: the byte behind its windows, too.
-pub(super) const BYTES: usize = LOOK + 1;
+/// What a look needs: the two bytes behind its windows, too.
+pub(super) const BYTES: usize = LOOK + 2;
 
 /// Length at which a run of letters, digits and the like is seen: once, and whole with the byte in
 /// front of it.
@@ -190,17 +190,19 @@ impl<V: Vector> Windows<'_, V> {
         v.maps([v.quotes(a), v.quotes(b), v.quotes(c), v.quotes(d)])
     }
 
-    /// The last letter of what may be a name that says something of its value.
+    /// The last letter of what may be a name that says something of its value, and of one that says it
+    /// without a sign.
     #[inline(always)]
-    fn name_ends(self) -> V::Maps {
+    fn name_ends(self) -> [V::Maps; 2] {
         let (v, [a, b, c, d]) = (self.0, self.all());
-        let pairs = v.maps([
-            v.name_ends(a, self.get(0, 1)),
-            v.name_ends(b, self.get(1, 1)),
-            v.name_ends(c, self.get(2, 1)),
-            v.name_ends(d, self.get(3, 1)),
-        ]);
-        pairs << 1
+        let a = v.name_ends([a, self.get(0, 1), self.get(0, 2)]);
+        let b = v.name_ends([b, self.get(1, 1), self.get(1, 2)]);
+        let c = v.name_ends([c, self.get(2, 1), self.get(2, 2)]);
+        let d = v.name_ends([d, self.get(3, 1), self.get(3, 2)]);
+        [
+            v.maps([a[0], b[0], c[0], d[0]]) << 2,
+            v.maps([a[1], b[1], c[1], d[1]]) << 2,
+        ]
     }
 
     /// Bytes of 0x80 and more.
@@ -243,9 +245,27 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
         // A quote or two may stand behind a name; the rest is looked at later. A msgpack key is
         // followed by a header byte, which has the high bit. The name of an argument stands behind
         // two hyphens.
-        let (quote, name) = (windows.quotes(), windows.name_ends());
+        let (quote, [name, bare]) = (windows.quotes(), windows.name_ends());
+        // "password1", and names that are no ASCII.
+        let name = name | (digit & (name | digit & name << 1) << 1) | high | high << 1;
         let ends = name | (quote & (name | quote) << 1);
-        hits.assign = (sign & ends << 1) | (high & name << 1) | (letter & pair << 1);
+        let signed = sign & ends << 1;
+        let blank = windows.equal(b' ');
+        let comma = windows.equal(b',');
+        // "password hunter2", "BY 'x'", "-p", and a quoted name in a list.
+        let alone = (blank | comma | windows.equal(b'|')) & bare << 1;
+        let quoted = quote & blank << 1 & name << 2;
+        let option = letter & hyphen << 1 & (blank | windows.equal(b'"')) << 2;
+        let listed = comma & quote << 1 & (name | quote) << 2;
+        hits.assign = signed
+            | (high & name << 1)
+            // A key of two letters.
+            | (high & letter << 1 & letter << 2 & high << 3)
+            | (letter & pair << 1)
+            | alone
+            | quoted
+            | option
+            | listed;
     }
     if shapes.int && !high.is_empty() {
         hits.int = windows.integers();

@@ -5,6 +5,8 @@ use std::ops::{BitAnd, BitOr, Not, Shl, Shr};
 
 use wide::{u64x4, u8x16};
 
+use crate::lexicon::ENDS as NAME_ENDS;
+
 /// Bytes in a window.
 pub(crate) const WINDOW: usize = 64;
 /// Windows whose maps are looked at together.
@@ -61,9 +63,9 @@ pub(super) trait Vector: Copy {
         let first = self.or(self.any_of(bytes, [b'"', b'\'']), self.equal(bytes, b' '));
         self.or(first, self.within(bytes, b'\\', b']'))
     }
-    /// Bytes that with the ones behind them, which are `next`, may be the last two of a name of a
-    /// secret: see [`NAME_ENDS`].
-    fn name_ends(self, bytes: Self::Bytes, next: Self::Bytes) -> Self::Mask;
+    /// Bytes that with the two behind them may be the last three of a name of a secret, and of one that
+    /// needs no sign.
+    fn name_ends(self, bytes: [Self::Bytes; 3]) -> [Self::Mask; 2];
     /// The mask as bits, the first byte the lowest.
     fn bits(self, mask: Self::Mask) -> u64;
     /// The masks of [`LANES`] windows as bits.
@@ -85,11 +87,52 @@ pub(crate) trait Maps:
     fn windows(self) -> [u64; LANES];
 }
 
-/// The last two letters that names of secrets have, in lower case. Other pairs may be taken for one of
-/// them.
-pub(crate) const NAME_ENDS: [&[u8; 2]; 13] = [
-    b"rd", b"wd", b"id", b"se", b"de", b"ss", b"ls", b"et", b"en", b"on", b"ey", b"al", b"ig",
-];
+/// What [`crate::lexicon::ENDS`] and the like have in common: eight groups of ends, a bit each, the first
+/// three of names that need no sign. Which of them have a first, second and third byte with this low half,
+/// and a third byte with this high half. Other bytes may be taken for one of them.
+pub(super) struct Ends {
+    first: [u8; 16],
+    second: [u8; 16],
+    low: [u8; 16],
+    high: [u8; 16],
+}
+
+/// The groups of ends that need no sign.
+const BARE: u8 = 0b111;
+
+const ENDS: Ends = {
+    let mut ends = Ends {
+        first: [0; 16],
+        second: [0; 16],
+        low: [0; 16],
+        high: [0; 16],
+    };
+    let mut n = 0;
+    while n < NAME_ENDS.len() {
+        let ([first, second, third], bare) = NAME_ENDS[n];
+        // By their last letters, so that those of a group have these in common.
+        let place = if bare { third % 3 } else { 3 + third % 5 };
+        let bit = 1u8 << place;
+        if first == 0 {
+            let mut half = 0;
+            while half < 16 {
+                ends.first[half] |= bit;
+                half += 1;
+            }
+        } else {
+            ends.first[(first & 15) as usize] |= bit;
+        }
+        ends.second[(second & 15) as usize] |= bit;
+        ends.low[(third & 15) as usize] |= bit;
+        ends.high[(third >> 4) as usize] |= bit;
+        // Capitals.
+        if third.is_ascii_lowercase() {
+            ends.high[(third >> 4 ^ 2) as usize] |= bit;
+        }
+        n += 1;
+    }
+    ends
+};
 
 /// Four times sixteen bytes.
 #[derive(Clone, Copy, Debug)]
@@ -144,9 +187,13 @@ impl Vector for Portable {
     }
 
     #[inline(always)]
-    fn name_ends(self, _: [u8x16; 4], next: [u8x16; 4]) -> [u8x16; 4] {
-        // Without a shuffle of bytes, any letter.
-        self.letters(next)
+    fn name_ends(self, [_, _, last]: [[u8x16; 4]; 3]) -> [[u8x16; 4]; 2] {
+        // Without a shuffle of bytes, any letter, and the last letters of names that need no sign.
+        let lower = self.set(last, CASE);
+        let some = |letters: [u8; 2]| self.any_of(lower, letters);
+        let bare = self.or(some([b'd', b't']), some([b'n', b'l']));
+        let more = self.or(some([b's', b'r']), some([b'c', b'y']));
+        [self.letters(last), self.or(bare, more)]
     }
 
     #[inline(always)]
@@ -188,7 +235,7 @@ mod x86 {
 
     use pulp::x86::V3;
 
-    use super::{Maps, Vector, LANES, NAME_ENDS, WINDOW};
+    use super::{Maps, Vector, BARE, ENDS, LANES, WINDOW};
 
     /// Twice thirty-two bytes.
     #[derive(Clone, Copy, Debug)]
@@ -219,48 +266,32 @@ mod x86 {
             self.0.avx._mm256_set1_epi8(byte as i8)
         }
 
-        /// One bit of a table's byte for each pair: those of a first letter, by its low half, and those
-        /// of a second letter, by both its halves.
+        /// The groups of ends of names that three bytes are in, as bits.
         #[inline(always)]
-        fn name_end(self, bytes: __m256i, next: __m256i) -> __m256i {
+        fn name_end(self, first: __m256i, second: __m256i, third: __m256i) -> __m256i {
             let avx2 = self.0.avx2;
-            let first: __m256i = pulp::cast([ENDS.0; 2]);
-            let low: __m256i = pulp::cast([ENDS.1; 2]);
-            let high: __m256i = pulp::cast([ENDS.2; 2]);
+            let table = |table: [u8; 16]| -> __m256i { pulp::cast([table; 2]) };
             // A shuffle takes the low half of bytes below 0x80, and makes others zero.
-            let upper = avx2._mm256_srli_epi16::<4>(next);
+            let upper = avx2._mm256_srli_epi16::<4>(third);
             let upper = avx2._mm256_and_si256(upper, self.all(0x0f));
-            let second = avx2._mm256_and_si256(
-                avx2._mm256_shuffle_epi8(low, next),
-                avx2._mm256_shuffle_epi8(high, upper),
+            let last = avx2._mm256_and_si256(
+                avx2._mm256_shuffle_epi8(table(ENDS.low), third),
+                avx2._mm256_shuffle_epi8(table(ENDS.high), upper),
             );
-            let pairs = avx2._mm256_and_si256(avx2._mm256_shuffle_epi8(first, bytes), second);
-            let none = avx2._mm256_cmpeq_epi8(pairs, self.all(0));
+            let front = avx2._mm256_and_si256(
+                avx2._mm256_shuffle_epi8(table(ENDS.first), first),
+                avx2._mm256_shuffle_epi8(table(ENDS.second), second),
+            );
+            avx2._mm256_and_si256(front, last)
+        }
+
+        #[inline(always)]
+        fn is_any(self, groups: __m256i) -> __m256i {
+            let avx2 = self.0.avx2;
+            let none = avx2._mm256_cmpeq_epi8(groups, self.all(0));
             avx2._mm256_xor_si256(none, self.all(0xff))
         }
     }
-
-    /// For the second letters `d e s t n y l g`, a bit each: which of them stand behind a first letter
-    /// with this low half, which have this low half, and which this high half.
-    const ENDS: ([u8; 16], [u8; 16], [u8; 16]) = {
-        const SECONDS: &[u8; 8] = b"destnylg";
-        let (mut first, mut low, mut high) = ([0; 16], [0; 16], [0; 16]);
-        let mut n = 0;
-        while n < NAME_ENDS.len() {
-            let [before, last] = *NAME_ENDS[n];
-            let mut place = 0;
-            while SECONDS[place] != last {
-                place += 1;
-            }
-            first[(before & 15) as usize] |= 1 << place;
-            low[(last & 15) as usize] |= 1 << place;
-            // In lower case and in capitals.
-            high[(last >> 4) as usize] |= 1 << place;
-            high[(last >> 4 ^ 2) as usize] |= 1 << place;
-            n += 1;
-        }
-        (first, low, high)
-    };
 
     impl Vector for Avx2 {
         type Bytes = [__m256i; 2];
@@ -325,8 +356,19 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn name_ends(self, [a, b]: [__m256i; 2], [c, d]: [__m256i; 2]) -> [__m256i; 2] {
-            [self.name_end(a, c), self.name_end(b, d)]
+        fn name_ends(self, [first, second, third]: [[__m256i; 2]; 3]) -> [[__m256i; 2]; 2] {
+            let avx2 = self.0.avx2;
+            let a = self.name_end(first[0], second[0], third[0]);
+            let b = self.name_end(first[1], second[1], third[1]);
+            let bare = self.all(BARE);
+            let [c, d] = [
+                avx2._mm256_and_si256(a, bare),
+                avx2._mm256_and_si256(b, bare),
+            ];
+            [
+                [self.is_any(a), self.is_any(b)],
+                [self.is_any(c), self.is_any(d)],
+            ]
         }
 
         #[inline(always)]

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod adversarial;
+pub mod labelled;
 pub mod lines;
 
 use filter_pii_redact::PiiRedact;

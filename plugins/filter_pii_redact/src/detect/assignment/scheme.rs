@@ -1,5 +1,8 @@
 //! Credentials behind the scheme of an `Authorization` header (RFC 9110, section 11.6.2).
 
+use super::value::{is_random, is_secret_value, Place};
+use crate::name::NameClass;
+
 /// Schemes with one token.
 const TOKENS: &[&[u8]] = &[
     b"bearer",
@@ -13,6 +16,15 @@ const TOKENS: &[&[u8]] = &[
     b"jwt",
     b"sharedkey",
     b"dpop",
+    b"splunk",
+    b"ssws",
+    b"geniekey",
+    b"bot",
+    b"api-token",
+    b"apitoken",
+    b"api_key",
+    b"accesskey",
+    b"gitlab-ci-token",
 ];
 /// Schemes with parameters, some of which are secret.
 const PARAMETERS: &[&[u8]] = &[
@@ -35,9 +47,22 @@ fn behind(value: &[u8], schemes: &[&[u8]]) -> Option<usize> {
     })
 }
 
+/// What is behind a word that may be a scheme, if it is `name=`: parameters.
+fn parameters(value: &[u8]) -> Option<usize> {
+    let word = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    let scheme = value.iter().take_while(word).count();
+    let blanks = value[scheme..].iter().take_while(|b| **b == b' ').count();
+    let rest = &value[scheme + blanks..];
+    let name = rest.iter().take_while(word).count();
+    let named = scheme > 0 && blanks > 0 && name > 1;
+    (named && rest.get(name) == Some(&b'=') && rest.get(name + 1).is_some_and(u8::is_ascii_graphic))
+        .then_some(scheme + blanks)
+}
+
 /// Whether a header's value begins with a scheme that has parameters.
 pub(super) fn has_parameters(value: &[u8]) -> bool {
     behind(value, PARAMETERS).is_some()
+        || behind(value, TOKENS).is_none() && parameters(value).is_some()
 }
 
 /// Whether a header's value begins with a known scheme.
@@ -45,8 +70,14 @@ pub(super) fn starts(value: &[u8]) -> bool {
     behind(value, TOKENS).is_some() || has_parameters(value)
 }
 
-/// The credentials of an `Authorization` header: behind the scheme.
-pub(crate) fn credentials(text: &[u8], start: usize, end: usize) -> Option<(usize, usize)> {
+/// The credentials of an `Authorization` header: behind the scheme. A scheme that is not known counts
+/// if what is behind it looks random.
+pub(crate) fn credentials(
+    text: &[u8],
+    start: usize,
+    end: usize,
+    class: NameClass,
+) -> Option<(usize, usize)> {
     let value = &text[start..end];
     if let Some(first) = behind(value, PARAMETERS) {
         return (start + first < end).then_some((start + first, end));
@@ -56,6 +87,20 @@ pub(crate) fn credentials(text: &[u8], start: usize, end: usize) -> Option<(usiz
         let len = rest.iter().position(|b| *b == b' ').unwrap_or(rest.len());
         return (len > 0).then_some((start + first, start + first + len));
     }
-    // No scheme: the first word, if it is alone.
-    (!value.contains(&b' ')).then_some((start, end))
+    if let Some(first) = parameters(value) {
+        return Some((start + first, end));
+    }
+    let Some(blank) = memchr::memchr(b' ', value) else {
+        // No scheme: the first word, if it is alone.
+        let one = is_secret_value(class, value, Place::Text);
+        return one.then_some((start, end));
+    };
+    let blanks = value[blank..].iter().take_while(|b| **b == b' ').count();
+    let rest = &value[blank + blanks..];
+    let len = rest.iter().position(|b| *b == b' ').unwrap_or(rest.len());
+    let first = start + blank + blanks;
+    if is_random(&rest[..len]) {
+        return Some((first, first + len));
+    }
+    is_random(&value[..blank]).then_some((start, start + blank))
 }

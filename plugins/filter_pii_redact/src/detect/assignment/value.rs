@@ -16,12 +16,14 @@ const WORDS: [&[&str]; 15] = [
     &[],
     &["no", "is", "or"],
     &[
-        "nil", "yes", "not", "was", "the", "for", "and", "has", "str", "n/a", "set",
+        "nil", "yes", "not", "was", "the", "for", "and", "has", "str", "n/a", "set", "all",
     ],
     &[
         "true", "null", "none", "from", "have", "must", "text", "auth",
     ],
-    &["false", "empty", "reset", "wrong", "token", "unset"],
+    &[
+        "false", "empty", "reset", "wrong", "token", "unset", "amd64", "arm64", "armhf", "armel",
+    ],
     &[
         "change", "failed", "string", "passwd", "secret", "hidden", "masked", "prompt", "public",
     ],
@@ -36,6 +38,7 @@ const WORDS: [&[&str]; 15] = [
     &[
         "undefined",
         "incorrect",
+        "forbidden",
         "chauthtok",
         "sensitive",
         "protected",
@@ -48,76 +51,174 @@ const WORDS: [&[&str]; 15] = [
     &["authentication"],
 ];
 
+/// Where a value stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Behind its name in a text.
+    Text,
+    /// As all of a field, or of a member of JSON.
+    Member,
+}
+
 /// Whether `value` under a name of `class` is a secret and no placeholder for one.
-pub(crate) fn is_secret_value(class: NameClass, value: &[u8]) -> bool {
+pub(crate) fn is_secret_value(class: NameClass, value: &[u8], place: Place) -> bool {
     let value = value.trim_ascii();
     if value.len() < 3 || is_mask(value) || is_reference(value) {
         return false;
     }
     // "[FILTERED]", "__REDACTED__"
-    let bare = |b: &u8| !b.is_ascii_alphanumeric();
+    let bare = |b: &u8| !b.is_ascii_alphanumeric() && *b < 0x80;
     let first = value.iter().take_while(|b| bare(b)).count();
     let last = value.iter().rev().take_while(|b| bare(b)).count();
     let inner = value.get(first..value.len() - last).unwrap_or_default();
-    if is_word(value) || (first > 0 && is_word(inner)) {
+    if is_word(value, place) || (first > 0 && is_word(inner, Place::Text)) {
         return false;
     }
     match class {
-        NameClass::Plain | NameClass::Phone => false,
+        NameClass::Plain | NameClass::Phone | NameClass::Indirect | NameClass::Cookie => false,
         // A working directory is no password: PWD=/root.
         NameClass::Password => {
             !(value.starts_with(b"/") || value.starts_with(b"~/")) || is_base64(value)
         }
         NameClass::Pass => {
             let digits = value.iter().all(u8::is_ascii_digit);
-            !(value.starts_with(b"/") || digits && value.len() < 6)
+            let count = digits && value.len() < 6 && place == Place::Text;
+            !(value.starts_with(b"/") || count)
         }
         NameClass::Authorization => {
             value.len() >= 8 && (!value.contains(&b'@') || value.contains(&b'='))
         }
-        NameClass::Key => is_random(value),
+        NameClass::Secret if place == Place::Member => is_random(value) || !is_label(value),
+        NameClass::Secret => is_random(value) || is_mixed(value),
+        NameClass::Key | NameClass::OtherKey | NameClass::Auth => is_random(value),
+        NameClass::Code => value.len() >= 16 && is_random(value),
+        NameClass::Weak => value.len() >= 6 && has_both(value),
+        NameClass::Pin => {
+            let digits = value.iter().all(u8::is_ascii_digit);
+            digits && value.len() <= 8 || is_random(value)
+        }
     }
 }
 
-/// Whether `value` is one of the words that stand where a secret would.
-fn is_word(value: &[u8]) -> bool {
-    let words = WORDS.get(value.len()).copied().unwrap_or_default();
-    words
-        .iter()
-        .any(|w| value.eq_ignore_ascii_case(w.as_bytes()))
+/// Whether a value without quotes behind the word "password" and a blank is one, and no further word:
+/// letters of both cases and digits.
+pub(super) fn is_strong(value: &[u8]) -> bool {
+    value.len() >= 6
+        && value.iter().any(u8::is_ascii_digit)
+        && value.iter().any(u8::is_ascii_lowercase)
+        && (value.iter().any(u8::is_ascii_uppercase)
+            || value.iter().any(|b| b"!#$%^&*".contains(b)))
+        && changes(value) >= 3
+        && !value.iter().any(|b| matches!(b, b':' | b'/' | b'(' | b'='))
 }
 
-/// Whether a value that begins with a slash is random bytes in base64, as one in 64 secret keys of AWS is:
-/// letters stand together by case in paths, and anywhere in these.
-fn is_base64(value: &[u8]) -> bool {
+fn has_both(value: &[u8]) -> bool {
+    value.iter().any(u8::is_ascii_digit) && value.iter().any(u8::is_ascii_alphabetic)
+}
+
+/// A name of something, as a member that is called "secret" has at times: `db-credentials`,
+/// `app/tls`, or a sentence about it.
+fn is_label(value: &[u8]) -> bool {
+    let lower = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let joint = |b: &u8| matches!(b, b'-' | b'/' | b'.' | b'_' | b':');
+    let words = value.split(joint);
+    value.iter().any(joint)
+        && words
+            .into_iter()
+            .all(|word| !word.is_empty() && word.iter().all(lower))
+        || value.starts_with(b"/")
+        || memchr::memmem::find(value, b"://").is_some()
+}
+
+/// How often letters, capitals, digits and others follow each other.
+fn changes(value: &[u8]) -> usize {
     let kind = |b: &u8| match b {
         b'a'..=b'z' => 0,
         b'A'..=b'Z' => 1,
         b'0'..=b'9' => 2,
         _ => 3,
     };
-    let changes = value.windows(2).filter(|w| kind(&w[0]) != kind(&w[1]));
+    value
+        .windows(2)
+        .filter(|w| kind(&w[0]) != kind(&w[1]))
+        .count()
+}
+
+/// Whether a value too short to be told by its entropy is as mixed as only passwords are: `abcZ9x8c7v6`.
+fn is_mixed(value: &[u8]) -> bool {
+    value.len() >= 8
+        && value.iter().all(u8::is_ascii_alphanumeric)
+        && has_both(value)
+        && changes(value) >= 5
+}
+
+/// Whether `value` is one of the words that stand where a secret would.
+fn is_word(value: &[u8], place: Place) -> bool {
+    let words = WORDS.get(value.len()).copied().unwrap_or_default();
+    let same = |w: &&str| value.eq_ignore_ascii_case(w.as_bytes());
+    // What somebody may well have as a password.
+    let weak = |w: &&str| {
+        matches!(
+            *w,
+            "secret" | "true" | "false" | "password" | "token" | "change" | "text"
+        )
+    };
+    words
+        .iter()
+        .any(|w| same(w) && !(place == Place::Member && weak(w)))
+}
+
+/// Whether a value that begins with a slash is random bytes in base64, as one in 64 secret keys of AWS is:
+/// letters stand together by case in paths, and anywhere in these.
+fn is_base64(value: &[u8]) -> bool {
     value.len() >= 32
         && value
             .iter()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='))
-        && changes.count() * 5 >= value.len() * 2
+        && changes(value) * 5 >= value.len() * 2
         && entropy(value) >= 4.0
 }
 
+/// For each letter, which follow it in words, a bit each: 260 pairs, which are 96 % of those in English
+/// words and names of programs.
+const PAIRS: [u32; 26] = [
+    20888910, 1460497, 1985941, 1458457, 32504191, 1722673, 1468817, 672017, 36633727, 16401,
+    262417, 18630937, 1364243, 20737405, 8321406, 18794897, 1048576, 20905309, 18794901, 22989205,
+    964959, 273, 4350353, 557076, 442368, 16,
+];
+
+/// Whether the letters of a value follow each other as in words. Of random ones, 38 in 100 do.
+fn is_wordy(value: &[u8]) -> bool {
+    let place = |b: u8| u32::from(b.to_ascii_lowercase() - b'a');
+    let letters = value
+        .windows(2)
+        .filter(|w| w.iter().all(u8::is_ascii_alphabetic));
+    let (mut all, mut common) = (0usize, 0usize);
+    for pair in letters {
+        all += 1;
+        common += (PAIRS[place(pair[0]) as usize] >> place(pair[1]) & 1) as usize;
+    }
+    // Where every other letter is a capital, there are no words.
+    let limit = if changes(value) * 4 >= value.len() * 3 {
+        90
+    } else {
+        68
+    };
+    common * 100 >= all * limit
+}
+
 /// Whether a value is as mixed as credentials are and words, paths and class names are not.
-fn is_random(value: &[u8]) -> bool {
+pub(super) fn is_random(value: &[u8]) -> bool {
     let digits = value.iter().filter(|b| b.is_ascii_digit()).count();
     let letters = value.iter().filter(|b| b.is_ascii_alphabetic()).count();
-    let upper = value.iter().any(u8::is_ascii_uppercase);
-    let lower = value.iter().any(u8::is_ascii_lowercase);
-    let mixed =
-        (digits >= 2 && letters >= 2) || (upper && lower && value.len() >= 24 && digits > 0);
+    let few = |b: &u8| matches!(b, b'.' | b':' | b'#' | b'$' | b'~' | b'!');
+    let mixed = (digits >= 2 && letters >= 2)
+        || (letters >= MIN_RANDOM && !value.iter().any(few) && !is_wordy(value));
     let dots = value.iter().filter(|b| **b == b'.').count();
     value.len() >= MIN_RANDOM
         && mixed
         && value.iter().all(is_token)
-        && !value.starts_with(b"/")
+        && (!value.starts_with(b"/") || is_base64(value))
         && memchr::memmem::find(value, b"://").is_none()
         && (dots < 3 || value.len() >= 40)
         && entropy(value) >= 3.0
@@ -177,7 +278,7 @@ mod tests {
             "/9Zk3nQwE7rTyU1iOpAsDfGhJkLzXcVbNm4q+eWx",
         ] {
             assert!(
-                is_secret_value(NameClass::Password, value.as_bytes()),
+                is_secret_value(NameClass::Password, value.as_bytes(), Place::Text),
                 "{value}"
             );
         }
@@ -200,21 +301,33 @@ mod tests {
             "(hidden)",
         ] {
             assert!(
-                !is_secret_value(NameClass::Password, value.as_bytes()),
+                !is_secret_value(NameClass::Password, value.as_bytes(), Place::Text),
                 "{value}"
             );
         }
-        for value in ["9f86d081884c7d659a2f", "c2VjcmV0LWtleS0xMjM0NTY3"] {
-            assert!(is_secret_value(NameClass::Key, value.as_bytes()), "{value}");
+        for value in [
+            "9f86d081884c7d659a2f",
+            "c2VjcmV0LWtleS0xMjM0NTY3",
+            "dVpCznhYQESEcmfC3GPt",
+            "bzqkfwjxvhpdmtgy",
+            "QwErTyUiOpAsDf",
+            "/28DDcHBSjT9Ru5vfKgWAzxKwE9vwhA4O4Mth++Xk9G=",
+        ] {
+            assert!(
+                is_secret_value(NameClass::Key, value.as_bytes(), Place::Text),
+                "{value}"
+            );
         }
         for value in [
             "default-token-name",
+            "AuthenticationManagerBuilder",
+            "getUserTokenById",
             "android.os.BinderProxy@1234",
             "/var/run/secret1234567",
             "1234567890123",
         ] {
             assert!(
-                !is_secret_value(NameClass::Key, value.as_bytes()),
+                !is_secret_value(NameClass::Key, value.as_bytes(), Place::Text),
                 "{value}"
             );
         }

@@ -1,0 +1,200 @@
+//! Values whose name has no sign: `password hunter2`, `IDENTIFIED BY '…'`, `["--password", "…"]`, and
+//! those whose name is said elsewhere.
+
+use std::ops::Range;
+
+use super::layout::{quoted, word_len};
+use super::value::{is_random, is_secret_value, is_strong, Place};
+use super::{is_quote, Named};
+use crate::name::{class_of_name, is_label, name_start, NameClass};
+
+/// How far the name of a value is looked for.
+const FAR: usize = 96;
+/// Words in front of a name that say what follows: any value counts.
+const COMMANDS: &[&[u8]] = &[b"setenv", b"env", b"export", b"login", b"define"];
+
+/// Whether the quote at `at` stands behind a word such as `BY`, and a blank.
+pub(super) fn may_be_quoted(text: &[u8], at: usize) -> bool {
+    let Some([before @ .., b' ']) = text.get(..at) else {
+        return false;
+    };
+    before
+        .last_chunk::<3>()
+        .is_some_and(|end| end.eq_ignore_ascii_case(b" by"))
+}
+
+/// What is in the quotes at `at` behind `IDENTIFIED BY`, `IDENTIFIED WITH plugin BY`.
+pub(super) fn by(text: &[u8], at: usize) -> Option<(usize, usize)> {
+    let before = &text[at.saturating_sub(FAR)..at];
+    let word = b"identified";
+    let found = before
+        .windows(word.len())
+        .any(|w| w.eq_ignore_ascii_case(word));
+    let start = at + 1;
+    let end = start + quoted(&text[start..], text[at], false);
+    (found && may_be_quoted(text, at) && end > start).then_some((start, end))
+}
+
+/// The word that ends in front of `at` and blanks.
+fn word_before(text: &[u8], at: usize) -> &[u8] {
+    let end = text[..at].trim_ascii_end().len();
+    let letters = text[..end].iter().rev().take(16);
+    let len = letters.take_while(|b| b.is_ascii_alphabetic()).count();
+    &text[end - len..end]
+}
+
+fn starts_with(text: &[u8], word: &[u8]) -> bool {
+    text.get(..word.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(word))
+}
+
+/// The value behind a name and a blank.
+pub(super) fn bare(text: &[u8], named: &Named) -> Option<(usize, usize)> {
+    let at = named.name.end;
+    let skip = |from: usize| {
+        let rest = text[from..].iter().take(40);
+        from + rest.take_while(|b| **b == b' ').count()
+    };
+    let mut start = skip(at + 1);
+    let password = matches!(named.class, NameClass::Password | NameClass::Pass);
+    let before = word_before(text, named.name.start);
+    if password && starts_with(&text[start..], b"for ") {
+        return set_password(text, start, before);
+    }
+    for joint in [&b"-> "[..], b"=> ", b"to ", b"is ", b"was ", b"of "] {
+        if starts_with(&text[start..], joint) {
+            start = skip(start + joint.len());
+            break;
+        }
+    }
+    let mut bracket = false;
+    while matches!(text.get(start), Some(b'[' | b'(')) && !bracket {
+        bracket = true;
+        start += 1;
+    }
+    let first = *text.get(start)?;
+    let (from, to) = if is_quote(first) {
+        let start = start + 1;
+        (start, start + quoted(&text[start..], first, false))
+    } else {
+        let len = word_len(&text[start..]);
+        // The sign of the name, or a further one.
+        let end = text[start..start + len]
+            .iter()
+            .rposition(|b| !matches!(b, b'.' | b',' | b'?' | b'!' | b':'))?
+            + 1;
+        (start, start + end)
+    };
+    let value = &text[from..to];
+    let command = COMMANDS.iter().any(|c| c.eq_ignore_ascii_case(before))
+        || is_netrc(&text[..named.name.start]);
+    let counts = if password {
+        let sql = is_quote(first)
+            && [&b"with"[..], b"encrypted", b"set", b"identified"]
+                .iter()
+                .any(|word| word.eq_ignore_ascii_case(before));
+        sql || is_strong(value) || command && !value.contains(&b' ')
+    } else {
+        let named = matches!(named.class, NameClass::Key) && is_basic(value);
+        named
+            || is_random(value) && value.iter().any(u8::is_ascii_digit)
+            || is_random(value) && value.len() >= 16
+    };
+    (counts && to > from).then_some((from, to))
+}
+
+/// Whether these lines are those of a `.netrc`: `machine … login … password …`.
+fn is_netrc(before: &[u8]) -> bool {
+    let before = &before[before.len().saturating_sub(FAR)..];
+    let has = |word: &[u8]| memchr::memmem::find(before, word).is_some();
+    has(b"login ") && (has(b"machine ") || has(b"default "))
+}
+
+/// User and password in base64 (RFC 7617).
+fn is_basic(value: &[u8]) -> bool {
+    use base64::engine::general_purpose::STANDARD_NO_PAD;
+    use base64::Engine as _;
+    let bare = value.iter().rposition(|b| *b != b'=').map_or(0, |n| n + 1);
+    value.len() >= 8
+        && STANDARD_NO_PAD
+            .decode(&value[..bare])
+            .is_ok_and(|pair| pair.contains(&b':') && pair.iter().all(|b| *b >= b' ' && *b != 0x7f))
+}
+
+/// `SET PASSWORD FOR user = '…'`
+fn set_password(text: &[u8], at: usize, before: &[u8]) -> Option<(usize, usize)> {
+    if !before.eq_ignore_ascii_case(b"set") {
+        return None;
+    }
+    let window = &text[at..text.len().min(at + FAR)];
+    let sign = memchr::memchr(b'=', window)?;
+    let start = at
+        + sign
+        + 1
+        + window[sign + 1..]
+            .iter()
+            .take_while(|b| **b == b' ')
+            .count();
+    let start = match text.get(start..)? {
+        [b'P' | b'p', ..] => start + memchr::memchr(b'(', text.get(start..start + 10)?)? + 1,
+        _ => start,
+    };
+    let quote = *text.get(start)?;
+    let start = start + 1;
+    let end = start + quoted(&text[start..], quote, false);
+    (is_quote(quote) && end > start).then_some((start, end))
+}
+
+/// Whether what stands in a list behind a name is its value, and not a further name: an argument's, or
+/// what looks like a secret.
+pub(super) fn is_listed(text: &[u8], named: &Named, (from, to): (usize, usize)) -> bool {
+    let argument = text[..named.name.start].ends_with(b"-") || text[named.name.start] == b'-';
+    let value = &text[from..to];
+    match named.class {
+        NameClass::Password | NameClass::Pass if argument => true,
+        NameClass::Password | NameClass::Pass => {
+            is_strong(value) || word_before(text, named.name.start.saturating_sub(2)) == b"define"
+        }
+        class => class.is_header() || is_secret_value(class, value, Place::Text),
+    }
+}
+
+/// What a member says of which the name of another: `"name": "DB_PASSWORD", "value": "…"`.
+pub(super) fn other_name(text: &[u8], value: &Range<usize>) -> Option<NameClass> {
+    let floor = value.start.saturating_sub(FAR);
+    let before = &text[floor..value.start];
+    let cut = |b: &u8| matches!(b, b'{' | b'}' | b'<' | b'>');
+    let from = before.iter().rposition(cut).map_or(0, |n| n + 1);
+    let behind = &text[value.end..text.len().min(value.end + 2 * FAR)];
+    let to = behind.iter().position(cut).unwrap_or(behind.len());
+    [&before[from..], &behind[..to]]
+        .into_iter()
+        .find_map(name_in)
+}
+
+/// The class of a name that `text` says: `name="password"`, `key: DB_PASSWORD`.
+fn name_in(text: &[u8]) -> Option<NameClass> {
+    let signs = memchr::memchr2_iter(b':', b'=', text);
+    signs
+        .filter_map(|sign| {
+            let end = text[..sign]
+                .iter()
+                .rposition(|b| !matches!(b, b'"' | b'\'' | b'\\' | b' '))?
+                + 1;
+            let label = &text[name_start(text, end)..end];
+            if !is_label(label) {
+                return None;
+            }
+            let rest = &text[sign + 1..];
+            let start = rest
+                .iter()
+                .position(|b| !matches!(b, b'"' | b'\'' | b'\\' | b' '))?;
+            let name = rest[start..]
+                .iter()
+                .take(64)
+                .take_while(|b| crate::name::is_name(**b));
+            let class = class_of_name(&rest[start..start + name.count()]);
+            (class.is_secret() && class != NameClass::Indirect).then_some(class)
+        })
+        .next()
+}

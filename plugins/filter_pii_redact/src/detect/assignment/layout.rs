@@ -1,0 +1,257 @@
+//! Where the value of a name is, whatever is put around it: quotes, brackets, types, elements.
+
+use super::scheme;
+use super::{is_quote, Form, Named};
+use crate::name::{class_of_name, name_before, NameClass};
+
+/// Most blanks in front of a value: tables align theirs.
+const BLANKS: usize = 64;
+/// Most layers around a value.
+const LAYERS: usize = 4;
+/// Longest name of a type around a value.
+const TYPE: usize = 40;
+
+/// Span of the value of a name, without quotes.
+pub(super) fn value_at(text: &[u8], named: &Named) -> Option<(usize, usize)> {
+    let at = named.sign;
+    let mut start = at + 1;
+    if named.form == Form::Element {
+        return element(text, start);
+    }
+    // "=>", ":=", "=="
+    while start < text.len() && start < at + 3 && matches!(text[start], b'=' | b'>') {
+        start += 1;
+    }
+    start += blanks(text, start);
+    start = block(text, start, named).unwrap_or(start);
+    let header = named.class.is_header();
+    // The first of a list: `["hunter2"]`, and `[Bearer ...]` as Go prints headers. A placeholder of an
+    // earlier pass is one value, brackets included.
+    if let Some([b'[', rest @ ..]) = text.get(start..) {
+        let text = rest.first().is_some_and(|b| is_quote(*b) || *b == b'\\');
+        let listed = named.class.is_random() || header && scheme::starts(rest);
+        start += usize::from(text || listed);
+    }
+    let mut close = None;
+    for _ in 0..LAYERS {
+        match layer(text, start, named) {
+            Some((next, end)) => (start, close) = (next, end.or(close)),
+            None => break,
+        }
+    }
+    let escaped = text.get(start) == Some(&b'\\')
+        && text
+            .get(start + 1)
+            .is_some_and(|b| matches!(b, b'"' | b'\''));
+    if escaped {
+        start += 1;
+    }
+    let first = *text.get(start)?;
+    if is_quote(first) {
+        start += 1;
+        let end = start + quoted(&text[start..], first, escaped);
+        return (end > start).then_some((start, end));
+    }
+    if let Some(close) = close {
+        let rest = &text[start..text.len().min(start + 512)];
+        let end = memchr::memmem::find(rest, close)?;
+        return (end > 0).then_some((start, start + end));
+    }
+    // A further argument follows; in a list, what has no quotes is no value.
+    if named.form == Form::Listed || named.form == Form::Argument && first == b'-' {
+        return None;
+    }
+    let rest = &text[start..];
+    let line = header && scheme::has_parameters(rest)
+        || named.class == NameClass::Cookie && text[at] == b':';
+    if line {
+        let quote = before_name(text, at);
+        let stop = |b: &u8| matches!(b, b'\n' | b'\r') || Some(*b) == quote;
+        let len = rest.iter().position(stop).unwrap_or(rest.len());
+        return Some((start, start + len));
+    }
+    let mut len = word_len(rest);
+    if header && len > 0 {
+        // The scheme, then the credentials.
+        let blanks = rest[len..].iter().take_while(|b| **b == b' ').count();
+        let more = word_len(&rest[len + blanks..]);
+        if more > 0 {
+            len += blanks + more;
+        }
+    }
+    (len > 0).then_some((start, start + len))
+}
+
+fn blanks(text: &[u8], at: usize) -> usize {
+    let rest = text[at.min(text.len())..].iter().take(BLANKS);
+    rest.take_while(|b| matches!(b, b' ' | b'\t')).count()
+}
+
+/// The first line of a block of YAML: `key: |`, a new line, blanks.
+fn block(text: &[u8], start: usize, named: &Named) -> Option<usize> {
+    let mut at = start;
+    if named.form != Form::Sign || !matches!(text.get(at)?, b'|' | b'>') {
+        return None;
+    }
+    at += 1;
+    if matches!(text.get(at)?, b'-' | b'+') {
+        at += 1;
+    }
+    if text.get(at)? != &b'\n' {
+        return None;
+    }
+    let blanks = blanks(text, at + 1);
+    (blanks > 0).then_some(at + 1 + blanks)
+}
+
+/// What is put around the value at `start`: where the value goes on behind it, and what ends it.
+fn layer(text: &[u8], start: usize, named: &Named) -> Option<(usize, Option<&'static [u8]>)> {
+    let rest = &text[start.min(text.len())..];
+    match rest {
+        [0xc2, 0xab, ..] => return Some((start + 2, Some("\u{bb}".as_bytes()))),
+        [0xe2, 0x80, 0x9c | 0x9e, ..] => return Some((start + 3, Some("\u{201d}".as_bytes()))),
+        [0xe2, 0x80, 0x98, ..] => return Some((start + 3, Some("\u{2019}".as_bytes()))),
+        [b'@' | b'$', quote, ..] if is_quote(*quote) => return Some((start + 1, None)),
+        [b',', next, ..] if next.is_ascii_alphanumeric() => return Some((start + 1, None)),
+        [b'(', next, ..] if is_quote(*next) || next.is_ascii_alphanumeric() => {
+            return Some((start + 1, None))
+        }
+        [b'{', next, ..] => return brace(rest, *next, named).map(|(n, end)| (start + n, end)),
+        [first, ..] if first.is_ascii_alphabetic() => {}
+        _ => return None,
+    }
+    let word = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b':');
+    let len = rest.iter().take(TYPE).take_while(word).count();
+    let short = len <= 2;
+    match &rest[len..] {
+        // "Some(", "SecretStr('", and what PHP says of the length: "string(9) "
+        [b'(', inner @ ..] => {
+            let digits = inner.iter().take_while(|b| b.is_ascii_digit()).count();
+            match &inner[digits..] {
+                [b')', b' ', quote, ..] if digits > 0 && is_quote(*quote) => {
+                    Some((start + len + digits + 3, None))
+                }
+                [b')', ..] => None,
+                _ => Some((start + len + 1, None)),
+            }
+        }
+        // "b'...'", "N'...'"
+        [quote, ..] if short && is_quote(*quote) => Some((start + len, None)),
+        // "Just \"...\""
+        [b' ', quote, ..] if is_quote(*quote) && rest[0].is_ascii_uppercase() => {
+            Some((start + len + 1, None))
+        }
+        [b'<', ..] if rest[0].is_ascii_uppercase() => Some((start + len + 1, Some(b">"))),
+        // "text/plain;"
+        [b'/', inner @ ..] if named.class == NameClass::Password => {
+            let inner = inner.iter().take(TYPE).take_while(word).count();
+            let end = len + 1 + inner;
+            let typed = rest.get(end) == Some(&b';')
+                && rest.get(end + 1).is_some_and(u8::is_ascii_alphanumeric);
+            typed.then_some((start + end + 1, None))
+        }
+        _ => None,
+    }
+}
+
+/// `{noop}value`, `{"value": ...}`, and `{a;b}` as JDBC has it; how far behind the brace it goes on.
+fn brace(rest: &[u8], next: u8, named: &Named) -> Option<(usize, Option<&'static [u8]>)> {
+    if is_quote(next) || next == b'\\' {
+        let window = &rest[..rest.len().min(48)];
+        let sign = memchr::memchr(b':', window)?;
+        let name = name_before(rest, sign);
+        let inner = class_of_name(&rest[name]) == NameClass::Indirect;
+        return inner.then(|| (sign + 1 + blanks(rest, sign + 1), None));
+    }
+    if named.class.is_header()
+        || !(next.is_ascii_alphanumeric() || b"!#$%&*+-/;=?@^_~".contains(&next))
+    {
+        return None;
+    }
+    let window = &rest[..rest.len().min(256)];
+    let end = memchr::memchr2(b'}', b'\n', window).filter(|end| window[*end] == b'}')?;
+    let plain = rest[1..end]
+        .iter()
+        .all(|b| b.is_ascii_alphanumeric() || *b == b'-');
+    match rest.get(end + 1) {
+        Some(b) if plain && (b.is_ascii_alphanumeric() || *b == b'$') => Some((end + 1, None)),
+        _ => Some((1, Some(b"}"))),
+    }
+}
+
+/// Length of the value without quotes and blanks at the start of `rest`; brackets around all of it belong
+/// to it.
+pub(super) fn word_len(rest: &[u8]) -> usize {
+    let bracket = rest.first() == Some(&b'[');
+    let mut at = 0;
+    while let Some(byte) = rest.get(at) {
+        match byte {
+            b']' if bracket => {}
+            // A quote inside of a word.
+            b'"' | b'\\' if at > 0 => {
+                let quote = usize::from(*byte == b'\\');
+                let inside = (quote == 0 || rest.get(at + 1) == Some(&b'"'))
+                    && rest[at - 1].is_ascii_alphanumeric()
+                    && rest
+                        .get(at + quote + 1)
+                        .is_some_and(u8::is_ascii_alphanumeric);
+                if !inside {
+                    return at;
+                }
+                at += quote;
+            }
+            b' ' | b'\t' | b'\n' | b'\r' | b'"' | b'\'' | b',' | b';' | b'&' | b')' | b'}'
+            | b'<' | b'>' | b'\\' | b'|' | b']' | 0x1b => return at,
+            _ => {}
+        }
+        at += 1;
+    }
+    at
+}
+
+/// What is in the element whose content starts at `start`.
+fn element(text: &[u8], start: usize) -> Option<(usize, usize)> {
+    const OPEN: &[u8] = b"<![CDATA[";
+    let rest = text.get(start..)?;
+    let (start, rest) = match rest.strip_prefix(OPEN) {
+        Some(rest) => (start + OPEN.len(), rest),
+        None => (start, rest),
+    };
+    let tag = memchr::memchr(b'<', rest)?;
+    let len = memchr::memmem::find(&rest[..tag], b"]]>").unwrap_or(tag);
+    let closed = len < tag || rest[tag..].starts_with(b"</");
+    (len > 0 && closed).then_some((start, start + len))
+}
+
+/// Length of what stands in quotes; those behind a backslash belong to it, unless the first one was.
+pub(super) fn quoted(rest: &[u8], quote: u8, escaped: bool) -> usize {
+    let mut from = 0;
+    while let Some(n) = memchr::memchr(quote, &rest[from..]) {
+        let end = from + n;
+        let slashes = rest[..end]
+            .iter()
+            .rev()
+            .take_while(|b| **b == b'\\')
+            .count();
+        if escaped {
+            return end - slashes;
+        }
+        if slashes % 2 == 0 {
+            return end;
+        }
+        from = end + 1;
+    }
+    rest.len()
+}
+
+/// The quote in front of the name whose sign is at `at`.
+fn before_name(text: &[u8], at: usize) -> Option<u8> {
+    let name = name_before(text, at);
+    let mut start = name.start;
+    // "-HAuthorization: ..."
+    while start > 0 && text[start - 1] == b'-' {
+        start -= 1;
+    }
+    let quote = text[..start].last()?;
+    matches!(quote, b'"' | b'\'').then_some(*quote)
+}
