@@ -98,6 +98,13 @@ test: build build-probe ## everything that proves it
 	else echo "SKIPPED make dist and what is tested on it: no packages from PyPI (see tests/tools.txt)"; fi
 	$(CARGO) test --workspace --no-fail-fast
 
+# Labelled cases in JSON lines, as in tests/cases/redaction; ACCURACY takes --wrong and --notes.
+CASES ?= tests/cases/redaction/*.jsonl
+ACCURACY ?= --notes
+.PHONY: accuracy
+accuracy: deps ## how many labelled cases of pii_redact come out right: CASES='folder/*.jsonl'
+	$(CARGO) run --quiet --release -p filter_pii_redact --example accuracy -- $(ACCURACY) $(CASES)
+
 # How long each target runs; which ones. What breaks one goes into its corpus.
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?= $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs)))

@@ -13,7 +13,7 @@ use crate::detect::{self, Finder};
 use crate::name::{class_of_name, NameClass};
 use crate::options::{Config, KeyRule};
 use crate::path::KeyPattern;
-use crate::text::View;
+use crate::text::Views;
 
 use quote::Quote;
 pub(crate) use sealed::TOO_LARGE;
@@ -96,7 +96,7 @@ pub(crate) struct Inspector {
     deep: u64,
     pub(crate) arena: Vec<u8>,
     hits: Vec<Hit>,
-    view: View,
+    views: Views,
 }
 
 impl Inspector {
@@ -118,7 +118,7 @@ impl Inspector {
             deep: 0,
             arena: Vec::new(),
             hits: Vec::new(),
-            view: View::default(),
+            views: Views::default(),
         }
     }
 
@@ -311,14 +311,13 @@ impl Inspector {
         edits: &mut Vec<Edit>,
     ) -> Flow {
         self.count_rejected();
-        let mut view = std::mem::take(&mut self.view);
         if self.finder.encoded {
-            self.finder.budget.look(text.len());
+            let mut views = std::mem::take(&mut self.views);
+            for n in 0..views.decode(text, &self.finder.budget) {
+                self.collect_decoded(&views, n, key, hits);
+            }
+            self.views = views;
         }
-        if self.finder.encoded && view.decode(text) {
-            self.collect_decoded(&view, key, hits);
-        }
-        self.view = view;
         self.resolve(text, hits);
         self.apply(text, hits, Quote::Guess, edits)
     }
@@ -355,15 +354,17 @@ impl Inspector {
         }));
     }
 
-    fn collect_decoded(&mut self, view: &View, key: &[u8], hits: &mut Vec<Hit>) {
-        self.finder.find(&view.text, key);
+    /// Adds what is in view `n` of a text.
+    fn collect_decoded(&mut self, views: &Views, n: usize, key: &[u8], hits: &mut Vec<Hit>) {
+        let text = views.text(n);
+        self.finder.find(text, key);
         for found in &self.finder.found {
             let value = self.arena.len();
-            self.arena
-                .extend_from_slice(&view.text[found.start..found.end]);
+            self.arena.extend_from_slice(&text[found.start..found.end]);
+            let (start, end) = views.source_of(n, found.start, found.end);
             hits.push(Hit {
-                start: view.source_of(found.start),
-                end: view.source_of(found.end),
+                start,
+                end,
                 rule: found.rule,
                 value: Some(value..self.arena.len()),
             });

@@ -57,6 +57,7 @@ const WORDS: &[(&str, u32)] = &[
     ("american express", CARD),
     ("ccnum", CARD),
     ("pan", CARD),
+    ("mc", CARD),
     ("paid", CARD),
     ("cc", CARD),
     ("ssn", SSN),
@@ -436,7 +437,8 @@ impl Context {
         let (last, groups) = &mut self.last_key;
         if last != key {
             key.clone_into(last);
-            *groups = keywords.of_key(key);
+            // "text", "call" and "contact" are what fields of anything are called.
+            *groups = keywords.of_key(key) & !group::CALL;
         }
         self.key = Some(*groups);
         *groups

@@ -162,7 +162,6 @@ impl Rewriter {
     fn is_clean(&mut self, place: Place<'_>, text: &[u8], end: usize) -> bool {
         !self.every
             && !class_of_name(place.key).is_secret()
-            && memchr::memchr(b'\\', text).is_none()
             && !self
                 .candidates
                 .any_in(&self.inspector.finder, place.chunk, end - text.len(), end)
@@ -173,7 +172,6 @@ impl Rewriter {
     fn is_settled(&mut self, key: &[u8], text: &[u8]) -> bool {
         !self.every
             && !class_of_name(key).is_secret()
-            && memchr::memchr(b'\\', text).is_none()
             && !self.inspector.finder.finds_any(text, key)
     }
 
@@ -455,7 +453,6 @@ impl Rewriter {
         if text.len() > self.config.max_value_size {
             return self.too_large(at, end);
         }
-        // A backslash may hide something that only JSON shows.
         if self.is_clean(place, text, end) {
             return Flow::default();
         }

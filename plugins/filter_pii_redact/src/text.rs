@@ -1,64 +1,22 @@
-//! Escapes: a view of a text with its percent-encoding or backslash escapes decoded, that can tell
-//! where each decoded byte came from.
+//! Views: a text with what is written in it in another way (escapes, colours, percent-encoding,
+//! entities, digits of other scripts) taken off, that can tell where each of its bytes came from.
 
-/// Value of a hexadecimal digit.
-fn hex(byte: u8) -> Option<u32> {
-    (byte as char).to_digit(16)
-}
+mod unit;
 
-fn number(digits: &[u8]) -> Option<u32> {
-    digits.iter().try_fold(0, |n, b| Some(n << 4 | hex(*b)?))
-}
+use crate::budget::Budget;
+use unit::Unit;
+pub(crate) use unit::{is_escape, is_plain_escape};
 
-/// A blank or a hyphen that is no ASCII, as typesetters and spreadsheets put them into numbers: what it
-/// stands for, and its bytes.
-fn typographic(text: &[u8]) -> Option<(u8, usize)> {
-    Some(match text {
-        [0xc2, 0xa0, ..] => (b' ', 2),
-        [0xe2, 0x80, 0x80..=0x8a | 0xaf, ..] | [0xe2, 0x81, 0x9f, ..] | [0xe3, 0x80, 0x80, ..] => {
-            (b' ', 3)
-        }
-        [0xe2, 0x80, 0x90..=0x95, ..] | [0xe2, 0x88, 0x92, ..] | [0xef, 0xbc, 0x8d, ..] => {
-            (b'-', 3)
-        }
-        _ => return None,
-    })
-}
+/// Most views of one text, each over the one before.
+const MAX_ROUNDS: usize = 8;
 
-/// Whether the digit at `at` stands behind such a separator and a digit or bracket.
-fn is_separated(buf: &[u8], at: usize) -> bool {
-    [2, 3].into_iter().any(|len| {
-        at.checked_sub(len + 1).is_some_and(|before| {
-            (buf[before].is_ascii_digit() || buf[before] == b')')
-                && typographic(&buf[before + 1..at]).is_some_and(|(_, bytes)| bytes == len)
-        })
-    })
-}
-
-/// Whether what starts at `at` is written differently from what it stands for: `%40`, `\u0040`, `\x40`,
-/// or a digit behind a typographic separator.
-pub(crate) fn is_escape(buf: &[u8], at: usize) -> bool {
-    match buf[at] {
-        b'0'..=b'9' => is_separated(buf, at),
-        b'%' => buf.get(at + 1..at + 3).and_then(number).is_some(),
-        b'\\' => match buf.get(at + 1) {
-            Some(b'u') => buf.get(at + 2..at + 6).and_then(number).is_some(),
-            Some(b'x') => buf.get(at + 2..at + 4).and_then(number).is_some(),
-            _ => false,
-        },
-        _ => false,
-    }
-}
-
-/// Whether a backslash escape is in a text, so that what is behind it may read otherwise.
-pub(crate) fn has_backslash_escape(text: &[u8]) -> bool {
-    memchr::memchr_iter(b'\\', text).any(|at| {
-        let next = text.get(at + 1);
-        matches!(
-            next,
-            Some(b'"' | b'\\' | b'/' | b'n' | b'r' | b't' | b'b' | b'f' | b'u')
-        )
-    })
+/// A part of a view: bytes from `decoded` on come from `source` on. They are copied, or stand for the
+/// `written` bytes there.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    decoded: usize,
+    source: usize,
+    written: Option<usize>,
 }
 
 /// A decoded text.
@@ -66,47 +24,39 @@ pub(crate) fn has_backslash_escape(text: &[u8]) -> bool {
 pub(crate) struct View {
     /// The decoded bytes.
     pub(crate) text: Vec<u8>,
-    /// From this offset of `text` on, bytes come from this offset of the source.
-    breaks: Vec<(usize, usize)>,
+    pieces: Vec<Piece>,
     source: usize,
 }
 
 impl View {
-    /// Becomes `source` with percent-encoding, backslash escapes and typographic separators of numbers
-    /// decoded; `false` if there are none.
-    pub(crate) fn decode(&mut self, source: &[u8]) -> bool {
+    /// Becomes `source` with one layer of what is written otherwise taken off; `false` if there is none.
+    fn decode(&mut self, source: &[u8]) -> bool {
         self.text.clear();
-        self.breaks.clear();
+        self.pieces.clear();
         self.source = 0;
         let mut changed = false;
         while self.source < source.len() {
-            let rest = &source[self.source..];
-            let percent = (rest[0] == b'%')
-                .then(|| rest.get(1..3).and_then(number))
-                .flatten();
-            if let Some(byte) = percent {
-                self.push(&[byte as u8], 3);
-                changed = true;
-            } else if rest[0] == b'\\' {
-                changed |= self.push_backslash(rest);
-            } else if let Some((byte, len)) = self.separator(rest) {
-                self.push(&[byte], len);
-                changed = true;
-            } else {
-                self.copy(rest, |b| {
-                    matches!(b, b'%' | b'\\' | 0xc2 | 0xe2 | 0xe3 | 0xef)
-                });
+            let at = self.source;
+            match unit::at(source, at, &self.text) {
+                Some(Unit {
+                    bytes,
+                    len,
+                    written,
+                }) => {
+                    changed = true;
+                    self.push(&bytes[..len], Some(written));
+                }
+                None => {
+                    let rest = &source[at + 1..];
+                    let len = 1 + rest
+                        .iter()
+                        .position(|b| unit::may_start(*b))
+                        .unwrap_or(rest.len());
+                    self.push(&source[at..at + len], None);
+                }
             }
         }
         changed
-    }
-
-    /// The typographic separator at the start of `rest`, if it stands in a number.
-    fn separator(&self, rest: &[u8]) -> Option<(u8, usize)> {
-        let (byte, len) = typographic(rest)?;
-        let before = matches!(self.text.last(), Some(b'0'..=b'9' | b')'));
-        let behind = matches!(rest.get(len), Some(b'0'..=b'9' | b'('));
-        (before && behind).then_some((byte, len))
     }
 
     /// Decodes the inside of a JSON string.
@@ -114,84 +64,108 @@ impl View {
         let mut view = View::default();
         while view.source < source.len() {
             let rest = &source[view.source..];
-            if rest[0] == b'\\' {
-                view.push_backslash(rest);
-            } else {
-                view.copy(rest, |b| b == b'\\');
+            match unit::backslash(rest) {
+                Some(Unit {
+                    bytes,
+                    len,
+                    written,
+                }) => view.push(&bytes[..len], Some(written)),
+                None => {
+                    let len = 1 + memchr::memchr(b'\\', &rest[1..]).unwrap_or(rest.len() - 1);
+                    view.push(&rest[..len], None);
+                }
             }
         }
         view
     }
 
-    /// Copies up to the next byte of interest, at least one.
-    fn copy(&mut self, rest: &[u8], stop: fn(u8) -> bool) {
-        let len = 1 + rest[1..]
-            .iter()
-            .position(|b| stop(*b))
-            .unwrap_or(rest.len() - 1);
-        self.push(&rest[..len], len);
-    }
-
-    fn push(&mut self, bytes: &[u8], consumed: usize) {
-        self.breaks.push((self.text.len(), self.source));
+    fn push(&mut self, bytes: &[u8], written: Option<usize>) {
+        // What stands for nothing is in no piece.
+        if !bytes.is_empty() {
+            self.pieces.push(Piece {
+                decoded: self.text.len(),
+                source: self.source,
+                written,
+            });
+        }
         self.text.extend_from_slice(bytes);
-        self.source += consumed;
+        self.source += written.unwrap_or(bytes.len());
     }
 
-    /// Decodes the escape at the start of `rest`; `false`: it is none, the backslash is copied.
-    fn push_backslash(&mut self, rest: &[u8]) -> bool {
-        let unit = |at: usize| -> Option<u32> {
-            (rest.get(at..at + 2)? == b"\\u").then(|| number(rest.get(at + 2..at + 6)?))?
-        };
-        let simple = match rest.get(1) {
-            Some(b'"') => b"\"",
-            Some(b'\\') => b"\\",
-            Some(b'/') => b"/",
-            Some(b'n') => b"\n",
-            Some(b'r') => b"\r",
-            Some(b't') => b"\t",
-            Some(b'b') => b"\x08",
-            Some(b'f') => b"\x0c",
-            // What nginx and others write for quotes and control characters.
-            Some(b'x') if rest.get(2..4).and_then(number).is_some() => {
-                let byte = rest.get(2..4).and_then(number).unwrap_or_default();
-                self.push(&[byte as u8], 4);
-                return true;
-            }
-            _ => {
-                let Some(high) = unit(0) else {
-                    self.push(&rest[..1], 1);
-                    return false;
-                };
-                let low = unit(6).filter(|low| (0xdc00..0xe000).contains(low));
-                let (code, consumed) = match low {
-                    Some(low) if (0xd800..0xdc00).contains(&high) => {
-                        (0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00), 12)
-                    }
-                    _ => (high, 6),
-                };
-                let mut utf8 = [0u8; 4];
-                let text = char::from_u32(code)
-                    .unwrap_or('\u{fffd}')
-                    .encode_utf8(&mut utf8);
-                self.push(text.as_bytes(), consumed);
-                return true;
-            }
-        };
-        self.push(simple, 2);
-        true
+    fn piece(&self, offset: usize) -> Option<&Piece> {
+        let next = self.pieces.partition_point(|p| p.decoded <= offset);
+        self.pieces.get(next.checked_sub(1)?)
     }
 
     /// Where the byte at `offset` of the view starts in the source; its end for the end.
-    pub(crate) fn source_of(&self, offset: usize) -> usize {
+    fn start_of(&self, offset: usize) -> usize {
         if offset >= self.text.len() {
             return self.source;
         }
-        let index = self
-            .breaks
-            .partition_point(|(decoded, _)| *decoded <= offset);
-        let (decoded, source) = self.breaks[index.saturating_sub(1)];
-        source + (offset - decoded)
+        self.piece(offset).map_or(0, |p| match p.written {
+            Some(_) => p.source,
+            None => p.source + offset - p.decoded,
+        })
+    }
+
+    /// Where in the source the byte in front of `offset` of the view ends.
+    fn end_of(&self, offset: usize) -> usize {
+        let Some(last) = offset.checked_sub(1) else {
+            return self.start_of(0);
+        };
+        self.piece(last).map_or(0, |p| match p.written {
+            Some(written) => p.source + written,
+            None => p.source + offset - p.decoded,
+        })
+    }
+
+    /// The span of the source that `start..end` of the view stands for.
+    pub(crate) fn source_of(&self, start: usize, end: usize) -> (usize, usize) {
+        let first = self.start_of(start);
+        match end > start {
+            true => (first, self.end_of(end)),
+            false => (first, first),
+        }
+    }
+}
+
+/// The views of a text, each with one more layer taken off. They are kept from text to text.
+#[derive(Debug, Default)]
+pub(crate) struct Views {
+    layers: Vec<View>,
+    len: usize,
+}
+
+impl Views {
+    /// Becomes the views of `text`; returns how many there are.
+    pub(crate) fn decode(&mut self, text: &[u8], budget: &Budget) -> usize {
+        self.len = 0;
+        while self.len < MAX_ROUNDS && !budget.is_spent() {
+            if self.layers.len() == self.len {
+                self.layers.push(View::default());
+            }
+            let (before, layer) = self.layers.split_at_mut(self.len);
+            let source = before.last().map_or(text, |view| &view.text);
+            budget.look(source.len());
+            if !layer[0].decode(source) {
+                break;
+            }
+            self.len += 1;
+        }
+        self.len
+    }
+
+    /// The text of view `n`.
+    pub(crate) fn text(&self, n: usize) -> &[u8] {
+        &self.layers[n].text
+    }
+
+    /// The span of the source that `start..end` of view `n` stands for.
+    pub(crate) fn source_of(&self, n: usize, start: usize, end: usize) -> (usize, usize) {
+        let layers = self.layers[..=n].iter().rev();
+        layers.fold((start, end), |(start, end), view| {
+            view.source_of(start, end)
+        })
     }
 }
 
@@ -220,12 +194,62 @@ mod tests {
         assert!(view.decode(source));
         assert_eq!(view.text, "a@b @\"x 50% \u{1f600}".as_bytes());
         let at = |byte: u8| view.text.iter().position(|b| *b == byte).unwrap();
-        assert_eq!(view.source_of(at(b'@')), 1);
-        assert_eq!(view.source_of(at(b'b')), 4);
-        assert_eq!(view.source_of(at(b'"')), 12);
-        assert_eq!(view.source_of(at(b'x')), 14);
-        assert_eq!(view.source_of(view.text.len()), source.len());
+        assert_eq!(view.source_of(at(b'@'), at(b'@') + 1), (1, 4));
+        assert_eq!(view.source_of(at(b'b'), at(b'b') + 1), (4, 5));
+        assert_eq!(view.source_of(at(b'"'), at(b'"') + 1), (12, 14));
+        assert_eq!(view.start_of(at(b'x')), 14);
+        assert_eq!(view.start_of(view.text.len()), source.len());
         assert!(!view.decode(b"plain 100% text"));
+    }
+
+    fn unlimited() -> Budget {
+        let budget = Budget::default();
+        budget.start(1 << 20, None);
+        budget
+    }
+
+    fn last(text: &str) -> String {
+        let mut views = Views::default();
+        match views.decode(text.as_bytes(), &unlimited()) {
+            0 => text.to_owned(),
+            n => String::from_utf8_lossy(views.text(n - 1)).into_owned(),
+        }
+    }
+
+    #[test]
+    fn every_way_of_writing_has_its_view() {
+        for (written, plain) in [
+            ("\u{1b}[36mtoken\u{1b}[0m=\u{1b}[1;35mx\u{1b}[0m", "token=x"),
+            ("\\u001b[35mx\\u001b[0m", "x"),
+            ("\\033[35mx\\e[0m", "x"),
+            ("jo%2540example.org", "jo@example.org"),
+            ("&quot;a&quot;&#61;&#x40;&amp;lt;", "\"a\"=@<"),
+            ("card=4111+1111+1111+1111", "card=4111 1111 1111 1111"),
+            ("a=Bearer+x1", "a=Bearer x1"),
+            ("\u{ff14}\u{ff11}1\u{ff1a}\u{662}\u{661}\u{669}", "411:219"),
+            ("pass\u{200b}word", "password"),
+            (
+                "\"{\"\"password\"\": \"\"x\"\"}\"",
+                "\"{\"password\": \"x\"}\"",
+            ),
+            ("a=\"\" b=\"\"", "a=\"\" b=\"\""),
+            ("To: jo.do=40example.org=3B", "To: jo.do@example.org;"),
+            ("size=404 n=4096", "size=404 n=4096"),
+            ("4111\n1111<br>1111\n1111", "4111 1111 1111 1111"),
+            ("mysql:\\/\\/a:b@c", "mysql://a:b@c"),
+        ] {
+            assert_eq!(last(written), plain, "{written}");
+        }
+    }
+
+    #[test]
+    fn a_span_of_the_last_view_leads_back_to_what_is_written() {
+        let text = "\u{1b}[36mk\u{1b}[0m=\\u001b[35mabc%2540d\\u001b[0m";
+        let mut views = Views::default();
+        let n = views.decode(text.as_bytes(), &unlimited()) - 1;
+        assert_eq!(views.text(n), b"k=abc@d");
+        let (start, end) = views.source_of(n, 2, 7);
+        assert_eq!(&text[start..end], "abc%2540d");
     }
 
     #[test]

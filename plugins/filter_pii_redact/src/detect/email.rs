@@ -21,6 +21,20 @@ const NOT_DOMAINS: &[&[u8]] = &[
     b"path", b"png", b"jpg", b"jpeg", b"gif", b"svg", b"webp", b"js", b"css", b"java",
 ];
 
+/// Users of services that host source code: `git@github.com:acme/app`.
+const SERVICES: &[&[u8]] = &[b"git", b"hg", b"svn"];
+
+/// Whether a domain begins as the version of a package does: `core@1.2.3.tar.gz`.
+fn is_version(domain: &[u8]) -> bool {
+    let mut labels = domain.split(|b| *b == b'.');
+    let mut number = || {
+        labels
+            .next()
+            .is_some_and(|l| l.iter().all(u8::is_ascii_digit))
+    };
+    number() && number()
+}
+
 /// Verifies the address around the `@` at `at`.
 pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
     let floor = std::mem::replace(done, at + 1);
@@ -40,7 +54,9 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
         .unwrap_or_default();
     let valid = !NOT_DOMAINS
         .iter()
-        .any(|name| top.eq_ignore_ascii_case(name));
+        .any(|name| top.eq_ignore_ascii_case(name))
+        && !SERVICES.contains(&&i.text[start..at])
+        && !is_version(&i.text[at + 1..end]);
     i.report(Id::Email, start, end, valid);
 }
 

@@ -77,7 +77,21 @@ const PLACES: &[&[u8]] = &[
 /// in front of it, by `key`.
 pub(super) fn is_identifier(text: &[u8], key: &[u8], start: usize) -> bool {
     let word = word(text, key, start);
-    IDENTIFIERS.iter().any(|name| ends_with(word, name))
+    IDENTIFIERS.iter().any(|name| ends_with(word, name)) || is_glued(text, word, start)
+}
+
+/// Whether the name in front of a sign ends like one of an identifier: `eventid=`, `logver=`.
+fn is_glued(text: &[u8], word: &[u8], start: usize) -> bool {
+    const ENDS: &[&[u8]] = &[
+        b"id", b"ver", b"time", b"hash", b"seq", b"code", b"size", b"len", b"count", b"version",
+    ];
+    let joint = &text[start.saturating_sub(GAP)..start];
+    let signed = memchr::memchr2(b'=', b':', joint).is_some();
+    let ends = |end: &&[u8]| {
+        let last = word.len().checked_sub(end.len());
+        last.is_some_and(|last| word[last..].eq_ignore_ascii_case(end))
+    };
+    signed && word.len() > 4 && ENDS.iter().any(ends)
 }
 
 /// Whether the number at `start` is that of a suite, a flat or the like.
@@ -144,5 +158,7 @@ mod tests {
         assert!(named("0123", "order_id"));
         assert!(named("\"0123\"", "order_id"));
         assert!(!named("at 0123", "order_id"));
+        assert!(named("eventid=0123", "") && named("\"logver\":\"0123", ""));
+        assert!(!named("paid 0123", ""));
     }
 }

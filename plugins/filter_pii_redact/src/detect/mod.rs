@@ -23,6 +23,7 @@ use crate::keywords::{Context, Keywords};
 use crate::name::{class_of_name, NameClass};
 use crate::rules::UserRule;
 use crate::scan::{Cursor, Gate, Kind, Runs, Shapes, RUN};
+use crate::text::{self, Views};
 
 pub(crate) use assignment::{credentials, each_cookie, is_secret_value, Place};
 pub(crate) use card::TEST_CARDS;
@@ -130,6 +131,7 @@ pub(crate) struct Finder {
     text_shapes: Shapes,
     context: Context,
     groups: Vec<row::Group>,
+    views: Views,
     done: Done,
     /// Whether prefixes of tokens are to be looked for in the string, and whether they were.
     tokens: bool,
@@ -159,6 +161,7 @@ impl Finder {
             text_shapes,
             context: Context::default(),
             groups: Vec::new(),
+            views: Views::default(),
             done: Done::default(),
             tokens: false,
             encoded: false,
@@ -192,6 +195,7 @@ impl Finder {
             Kind::Mac => self.done.mac,
             Kind::Number | Kind::Phone => self.done.number,
             Kind::Assign => self.done.assign,
+            Kind::Escape => self.done.escape,
             _ => 0,
         };
         at < done
@@ -210,6 +214,7 @@ impl Finder {
             Kind::At => !url::or_email_plausible(chunk, at),
             Kind::Mac => !network::mac_plausible(chunk, at),
             Kind::Assign => assignment::is_ruled_out(chunk, at),
+            Kind::Escape => !text::is_escape(chunk, at),
             Kind::Token | Kind::Long => {
                 // The length of the text may look like a part of its first run.
                 let before = at.checked_sub(RUN + HEADER).map(|from| &chunk[from..at]);
@@ -235,7 +240,7 @@ impl Finder {
         match kind {
             Kind::At => url::or_email_plausible(text, at),
             Kind::Assign => assignment::plausible(text, at),
-            Kind::Escape => crate::text::is_escape(text, at),
+            Kind::Escape => text::is_escape(text, at),
             Kind::Number => number::plausible(text, at),
             Kind::Long => coin::plausible(text, at),
             Kind::Code => code::plausible(text, at),
@@ -249,9 +254,15 @@ impl Finder {
 
     /// Whether a text, the value of the field `key`, has anything in it.
     pub(crate) fn finds_any(&mut self, text: &[u8], key: &[u8]) -> bool {
+        self.finds(text, key, 0)
+    }
+
+    /// The same; escapes in front of `seen` are left alone.
+    fn finds(&mut self, text: &[u8], key: &[u8], seen: usize) -> bool {
         let mut cursor = Cursor::new(self.gate, self.text_shapes);
         let mut any = false;
         self.start();
+        self.done.escape = seen;
         self.budget.look(text.len());
         while let Some(candidate) = cursor.next(text) {
             if self.is_done(candidate) || !self.is_plausible(text, candidate, || cursor.runs(0)) {
@@ -295,12 +306,34 @@ impl Finder {
     /// one string come in ascending order, behind one of [`Finder::start`]. A candidate that only all
     /// of the text can tell about is taken for a match.
     pub(crate) fn confirms(&mut self, text: &[u8], key: &[u8], candidate: (Kind, usize)) -> bool {
-        if matches!(candidate.0, Kind::Escape | Kind::Int) {
-            return true;
+        match candidate.0 {
+            Kind::Int => return true,
+            // JSON with texts in it: what its members are called counts.
+            Kind::Escape if !text::is_plain_escape(text, candidate.1) || is_container(text) => {
+                return true;
+            }
+            Kind::Escape => return self.confirms_view(text, key),
+            _ => {}
         }
         self.verify(text, key, candidate);
         self.find_tokens(text, key);
         !self.found.is_empty()
+    }
+
+    /// Whether there is a match in a view of `text`. What is found in the text itself stays.
+    fn confirms_view(&mut self, text: &[u8], key: &[u8]) -> bool {
+        let done = std::mem::replace(&mut self.done.escape, text.len());
+        if done > 0 {
+            return false;
+        }
+        let mut views = std::mem::take(&mut self.views);
+        // Each view has those behind it taken off already.
+        let count = views.decode(text, &self.budget);
+        let found = (0..count).any(|n| self.finds(views.text(n), key, usize::MAX));
+        self.views = views;
+        // The text itself is looked at from the start.
+        self.done.escape = text.len();
+        found
     }
 
     /// Looks for prefixes of tokens in the string, if it may have some.
@@ -334,7 +367,7 @@ impl Finder {
             if self.budget.is_spent() {
                 return;
             }
-            self.encoded |= candidate.0 == Kind::Escape;
+            self.encoded |= candidate.0 == Kind::Escape && text::is_escape(text, candidate.1);
             if !self.is_done(candidate) && self.is_plausible(text, candidate, || cursor.runs(0)) {
                 self.verify(text, key, candidate);
                 cursor.pass_numbers(self.done.number);
@@ -407,6 +440,15 @@ pub(crate) fn is_number_plausible(n: u64, key: &[u8]) -> bool {
     }
 }
 
+/// Whether a text may be an object or an array of JSON.
+fn is_container(text: &[u8]) -> bool {
+    let text = text.trim_ascii();
+    matches!(
+        (text.first(), text.last()),
+        (Some(b'{'), Some(b'}')) | (Some(b'['), Some(b']'))
+    )
+}
+
 /// The digits of an integer.
 pub(crate) fn digits_of(n: u64, buffer: &mut [u8; 20]) -> &[u8] {
     let mut first = buffer.len();
@@ -429,6 +471,8 @@ struct Done {
     assign: usize,
     ip: usize,
     mac: usize,
+    /// All of the string, once its views were looked at.
+    escape: usize,
 }
 
 fn shapes_of(set: Set) -> Shapes {

@@ -228,8 +228,24 @@ fn is_version(text: &[u8], key: &[u8], start: usize, end: usize) -> bool {
     match joint {
         b"/" => !word.is_empty() && (text[..end].ends_with(b".0.0.0") || is(PROGRAMS)),
         b":" if word.eq_ignore_ascii_case(b"rv") => true,
+        b" " if is_product(word) && is_small(&text[start..end]) => true,
         _ => is(VERSIONS),
     }
+}
+
+/// Whether a word is written as the name of a program is: `OpenSSL`, `PostgreSQL`.
+fn is_product(word: &[u8]) -> bool {
+    let capitals = word.iter().filter(|b| b.is_ascii_uppercase()).count();
+    let host = [&b"IP"[..], b"Addr", b"Host"]
+        .iter()
+        .any(|end| word.ends_with(end));
+    capitals > 1 && capitals < word.len() && word[0].is_ascii_uppercase() && !host
+}
+
+/// Whether every number of an address is one that versions have.
+fn is_small(address: &[u8]) -> bool {
+    let mut numbers = address.split(|b| *b == b'.');
+    numbers.all(|n| n.len() == 1 || n.len() == 2 && n[0] < b'4')
 }
 
 /// The MAC address around the separator at `at`: in six pairs, whose fifth separator it is, or in

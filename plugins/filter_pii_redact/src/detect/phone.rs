@@ -54,7 +54,8 @@ pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) {
             && row.group(1).is_some_and(|g| g.len() > 2)
             && national::clear(i, row))
         || (national_too && national::of_country(i, row))
-        || (lead == b'0' && national::trunk(i, row))
+        // "+0100 12345" is the offset of a zone.
+        || (lead == b'0' && before != b'+' && national::trunk(i, row))
         || ((before == b'(' || i.may_be_near(first.start, PHONE | CALL))
             && announced::find(i, row));
 }

@@ -268,8 +268,8 @@ impl Inspector {
         let view = View::decode_json(inner);
         let flow = self.inspect(&view.text, key, depth + 1, &mut own);
         for edit in own {
-            let from = start + view.source_of(edit.start);
-            let to = start + view.source_of(edit.end);
+            let (from, to) = view.source_of(edit.start, edit.end);
+            let (from, to) = (start + from, start + to);
             let plain = self.arena[edit.new].to_vec();
             let new = self.arena.len();
             text::escape_json(&plain, &mut self.arena);

@@ -8,7 +8,6 @@ use crate::detect::Finder;
 use crate::inspect::Inspector;
 use crate::name::{class_of_name, is_argument};
 use crate::scan::{Cursor, Kind};
-use crate::text::has_backslash_escape;
 
 /// How many bytes a record's candidates may cost to find their strings: so many times its length, and
 /// so many.
@@ -23,8 +22,6 @@ pub(super) struct Candidates {
     next: Option<(Kind, usize)>,
     /// The string whose candidates were looked at last.
     place: Place,
-    /// Whether a backslash escape is in it, once that was asked.
-    escaped: Option<bool>,
 }
 
 impl Candidates {
@@ -33,7 +30,6 @@ impl Candidates {
             cursor: finder.cursor(),
             next: None,
             place: Place::default(),
-            escaped: None,
         }
     }
 
@@ -122,7 +118,6 @@ impl Candidates {
                     None => return true,
                 }
                 inspector.finder.start();
-                self.escaped = None;
             }
             if self.is_confirmed(&mut inspector.finder, chunk, next) {
                 // The look at the record counts again what was refused in this string.
@@ -162,10 +157,6 @@ impl Candidates {
         }
         let confirmed = finder.confirms(text, key, candidate);
         self.cursor.pass_numbers(start + finder.numbers_done());
-        // What a backslash hides, only a decoded text shows.
         confirmed
-            || *self
-                .escaped
-                .get_or_insert_with(|| has_backslash_escape(text))
     }
 }

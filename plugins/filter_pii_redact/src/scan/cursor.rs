@@ -99,6 +99,7 @@ impl Cursor {
         match buf[at] {
             b'@' => shapes.at.then_some((Kind::At, at)),
             b'~' => shapes.token.then_some((Kind::Token, at)),
+            b'+' if shapes.escape && crate::text::is_escape(buf, at) => Some((Kind::Escape, at)),
             b'+' => {
                 let number = match buf.get(at + 1) {
                     Some(b'(') => buf.get(at + 2).is_some_and(u8::is_ascii_digit),

@@ -176,7 +176,7 @@ impl<V: Vector> Windows<'_, V> {
         v.maps([v.integers(a), v.integers(b), v.integers(c), v.integers(d)])
     }
 
-    /// `@`, `%`, `+`, backslashes and tildes.
+    /// `@`, `%`, `&`, `+`, backslashes, tildes and escapes.
     #[inline(always)]
     fn rare(self) -> V::Maps {
         let (v, [a, b, c, d]) = (self.0, self.all());
@@ -237,6 +237,24 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
     if !behind.is_empty() {
         let ascii = !(high | letter);
         hits.rare = hits.rare | (behind & (ascii << 3 | high << 3 & ascii << 4));
+    }
+    // Characters of other scripts, several in a row.
+    let row = high & high << 1;
+    let row = row & row << 2;
+    if !row.is_empty() {
+        hits.rare = hits.rare | row;
+    }
+    // Groups of four digits with a line break between, `""`, "=40" and "=3D".
+    let four = digit & digit << 1;
+    let four = four & four << 2;
+    if shapes.escape {
+        let end = windows.equal(b'\n') | windows.equal(b'>');
+        hits.rare =
+            hits.rare | (digit & end << 1 & (four << 2 | four << 5 | four << 6 | four << 7));
+        let quote = windows.equal(b'"');
+        hits.rare = hits.rare | (quote & quote << 1);
+        let printable = windows.equal(b'0') | windows.equal(b'D');
+        hits.rare = hits.rare | (printable & digit << 1 & windows.equal(b'=') << 2);
     }
     let pair = hyphen & hyphen << 1;
     // Colons, equals signs, and what ends the name of an element.

@@ -47,14 +47,16 @@ pub(super) trait Vector: Copy {
     fn integers(self, bytes: Self::Bytes) -> Self::Mask {
         self.any_of(self.set(bytes, 1), [0xcf, 0xd3])
     }
-    /// `@`, `%`, `+`, backslashes and tildes.
+    /// `@`, `%`, `&`, `+`, backslashes, tildes and escapes.
     #[inline(always)]
     fn rare(self, bytes: Self::Bytes) -> Self::Mask {
         let first = self.or(
             self.any_of(bytes, [b'@', b'~']),
-            self.any_of(bytes, [b'%', b'\\']),
+            self.any_of(bytes, [0x1b, b'\\']),
         );
-        self.or(first, self.equal(bytes, b'+'))
+        // The percent sign and the ampersand are neighbours.
+        let more = self.or(self.within(bytes, b'%', b'&'), self.equal(bytes, b'+'));
+        self.or(first, more)
     }
     /// Quotes, blanks, backslashes and closing brackets.
     #[inline(always)]

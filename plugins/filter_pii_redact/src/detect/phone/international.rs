@@ -46,7 +46,9 @@ impl Prefix {
                 text[..first.start].ends_with(b"(+") && text.get(first.end) == Some(&b')');
             let start = first.start - sign - usize::from(bracket);
             // A sign behind a digit starts a number only if that is grouped: "667946+43 20 667946".
+            // That of a version does not: "4.9+20161219-1".
             let glued = start > 0 && text[start - 1].is_ascii_digit();
+            let glued = glued && !text[..start - 1].ends_with(b".");
             let free = bounds::left(text, start) == Join::Free || glued && row.group(1).is_some();
             return (free && text[first.start] != b'0').then_some(Prefix {
                 start,

@@ -219,6 +219,7 @@ pub(super) fn aws(text: &Text<'_>, start: usize, body: usize) -> Option<(usize, 
         return None;
     }
     let valid = key.iter().all(|b| matches!(b, b'A'..=b'Z' | b'2'..=b'7'))
+        && !key.ends_with(b"EXAMPLE")
         && starts(text, start)
         && entropy(text, body, end) >= 2.0;
     Some((start, end, valid))
