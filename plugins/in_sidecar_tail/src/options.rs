@@ -594,7 +594,8 @@ fn check_journal_mode(settings: &Settings) -> Result<(), ConfigError> {
 
 #[cfg(test)]
 mod tests {
-    use super::OPTIONS;
+    use super::*;
+    use flb_sidecar_sdk::fake::FakeHost;
 
     #[test]
     fn the_readme_lists_every_option_with_its_default() {
@@ -613,5 +614,24 @@ mod tests {
             .map(|o| (o.name.to_owned(), o.default.unwrap_or_default().to_owned()))
             .collect();
         assert_eq!(rows, declared);
+    }
+
+    #[test]
+    fn times_have_their_unit() {
+        let given = [
+            ("path", "/x"),
+            ("refresh_interval", "5m"),
+            ("docker_mode", "on"),
+            ("docker_mode_flush", "5m"),
+        ];
+        let settings = Settings::new("t.0", OPTIONS, given).unwrap();
+        let options = Options::read(&settings, &FakeHost::default()).unwrap();
+        let five = Duration::from_secs(300);
+        assert_eq!(options.refresh_interval, five);
+        let flush = match options.join {
+            Some(Join::Docker { flush, .. }) => flush,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(flush, five);
     }
 }
