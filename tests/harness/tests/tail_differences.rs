@@ -358,7 +358,9 @@ fn times_that_are_none(host: &Host) {
 }
 
 fn positions_of_other_files(host: &Host) {
-    for (plugin, again) in [("tail", true), (TAIL, false)] {
+    // Older ones keep it.
+    let forgets = host.since(5, 1, 0);
+    for (plugin, again) in [("tail", forgets), (TAIL, false)] {
         let folder = Pipeline::bare(host);
         let (one, other) = (
             folder.file("one.log", "first\n"),
