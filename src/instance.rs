@@ -181,6 +181,7 @@ impl Core {
 
     /// The host destroys its metrics with the instance: nothing may touch them afterwards.
     pub(crate) fn forget_metrics(&self) {
+        log::on_host_thread(&self.span, &self.log, || self.log.tell_left_out(true));
         self.host_metrics
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -5,6 +5,9 @@
 //! The host's logger works only on the host's own threads, so lines from others wait in the
 //! instance's queue for its next callback or timer.
 
+mod limit;
+mod plain;
+
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::ffi::{c_int, CString};
@@ -12,15 +15,18 @@ use std::fmt::{self, Write as _};
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::time::Instant;
 
+use tracing::callsite::Identifier;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Interest;
 use tracing::{Event, Level, Metadata, Span, Subscriber};
 use tracing_core::span::Current;
 
-/// Longest line handed to the host, which has a limit of its own a little above.
-const MAX_LINE: usize = 4000;
+use limit::Limits;
+use plain::plain;
+
 /// Most lines that wait for a callback; what comes on top is counted.
 const MAX_WAITING: usize = 256;
 
@@ -36,6 +42,9 @@ pub(crate) struct InstanceLog {
     has_waiting: AtomicBool,
     dropped: AtomicU64,
     panics: AtomicU64,
+    limits: Mutex<Limits>,
+    /// Lines were left out, and that is not told yet.
+    owes: AtomicBool,
 }
 
 impl InstanceLog {
@@ -56,21 +65,16 @@ impl InstanceLog {
             has_waiting: AtomicBool::new(false),
             dropped: AtomicU64::new(0),
             panics: AtomicU64::new(0),
+            limits: Mutex::new(Limits::default()),
+            owes: AtomicBool::new(false),
         })
     }
 
     fn line(&self, level: c_int, text: &str) {
+        let text = plain(text);
         let mut line = String::with_capacity(self.prefix.len() + text.len());
         line.push_str(&self.prefix);
-        line.push_str(text);
-        if line.len() > MAX_LINE {
-            let cut = (0..=MAX_LINE)
-                .rev()
-                .find(|at| line.is_char_boundary(*at))
-                .unwrap_or(0);
-            line.truncate(cut);
-            line.push_str("...");
-        }
+        line.push_str(&text);
         if ON_HOST_THREAD.get() {
             self.deliver_waiting();
             (self.print)(level, &line);
@@ -83,6 +87,38 @@ impl InstanceLog {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
         self.has_waiting.store(true, Ordering::Release);
+    }
+
+    /// An event of the kind that comes from this place.
+    fn event(&self, level: c_int, kind: Identifier, text: &str) {
+        if level > INFO {
+            return self.line(level, text);
+        }
+        let said = lock(&self.limits).may_say(kind, level, text, Instant::now());
+        match said {
+            None => self.owes.store(true, Ordering::Release),
+            Some(0) => self.line(level, text),
+            Some(before) => self.line(level, &format!("{text} ({before} such lines left out)")),
+        }
+    }
+
+    /// Tells what was left out, if it may be by now, or `all` of it.
+    pub(crate) fn tell_left_out(&self, all: bool) {
+        if !self.owes.load(Ordering::Acquire) {
+            return;
+        }
+        let told = {
+            let mut limits = lock(&self.limits);
+            let told = limits.left_out(all, Instant::now());
+            self.owes.store(limits.owes(), Ordering::Release);
+            told
+        };
+        for (level, number, example) in told {
+            self.line(
+                level,
+                &format!("{number} lines left out such as: {example}"),
+            );
+        }
     }
 
     /// Hands over what other threads wrote. To be called on a thread of the host.
@@ -139,12 +175,13 @@ impl InstanceLog {
 
 const ERROR: c_int = 1;
 const WARN: c_int = 2;
+const INFO: c_int = 3;
 
 fn number(level: Level) -> c_int {
     match level {
         Level::ERROR => ERROR,
         Level::WARN => WARN,
-        Level::INFO => 3,
+        Level::INFO => INFO,
         Level::DEBUG => 4,
         Level::TRACE => 5,
     }
@@ -168,7 +205,7 @@ fn to_stderr(line: &str) {
 
 /// Writes a line where no instance exists yet.
 pub(crate) fn before_any_instance(line: &str) {
-    to_stderr(&format!("[flb-sidecar] {line}"));
+    to_stderr(&format!("[flb-sidecar] {}", plain(line)));
 }
 
 thread_local! {
@@ -193,6 +230,7 @@ pub(crate) fn on_host_thread<R>(span: &Span, log: &InstanceLog, body: impl FnOnc
     }
     let _restore = Restore(ON_HOST_THREAD.replace(true));
     log.deliver_waiting();
+    log.tell_left_out(false);
     span.in_scope(body)
 }
 
@@ -299,7 +337,12 @@ impl Subscriber for ToHost {
         };
         let mut text = Text::default();
         event.record(&mut text);
-        log.line(number(*event.metadata().level()), &text.finish());
+        let metadata = event.metadata();
+        log.event(
+            number(*metadata.level()),
+            metadata.callsite(),
+            &text.finish(),
+        );
     }
 
     fn enter(&self, span: &Id) {

@@ -5,7 +5,7 @@
 use std::ffi::{c_void, CString};
 
 use flb_sidecar_sdk::event::Timestamp;
-use flb_sidecar_sdk::{ParsedTime, Parser, Parsers};
+use flb_sidecar_sdk::{depth, ParsedTime, Parser, Parsers};
 
 use crate::abi::bindings::host_config;
 use crate::host::Host;
@@ -76,6 +76,7 @@ impl Parser for HostParser {
         if out.is_null() {
             return None;
         }
+        let start = fields.len();
         if code >= 0 {
             // SAFETY: a successful parse gives this many bytes of msgpack.
             fields.extend_from_slice(unsafe {
@@ -84,7 +85,12 @@ impl Parser for HostParser {
         }
         // SAFETY: allocated by the host with the same malloc, and ours to free.
         unsafe { libc::free(out) };
-        (code >= 0).then(|| match (time.tv_sec, time.tv_nsec) {
+        // What the host can make it cannot always read again: it would lose what stands behind.
+        let fits = code >= 0 && depth::fits(fields, start, depth::MAX_BODY);
+        if !fits {
+            fields.truncate(start);
+        }
+        fits.then(|| match (time.tv_sec, time.tv_nsec) {
             (0, 0) => ParsedTime::Absent,
             (seconds, nanos) => ParsedTime::At(Timestamp {
                 seconds: u32::try_from(seconds).unwrap_or(0),

@@ -1,9 +1,8 @@
 //! The options, declared once, and the configuration read from them.
 
-use std::fs;
 use std::time::Duration;
 
-use flb_sidecar_sdk::{ConfigError, Kind, OptionSpec, Settings};
+use flb_sidecar_sdk::{foreign_file, ConfigError, Kind, OptionSpec, Settings};
 use regex::bytes::RegexSet;
 
 use crate::action::{self, Action, HmacKey};
@@ -346,6 +345,9 @@ fn allow(settings: &Settings) -> Result<Allow, ConfigError> {
     })
 }
 
+/// Bytes of a key at most: more than any is worth.
+const LONGEST_KEY: u64 = 64 << 10;
+
 fn hmac_key(settings: &Settings) -> Result<Option<HmacKey>, ConfigError> {
     let file = settings.string("hmac_key_file").filter(|v| !v.is_empty());
     let variable = settings.string("hmac_key_env").filter(|v| !v.is_empty());
@@ -356,7 +358,7 @@ fn hmac_key(settings: &Settings) -> Result<Option<HmacKey>, ConfigError> {
             ))
         }
         (Some(path), None) => {
-            let mut key = fs::read(path).map_err(|error| {
+            let mut key = foreign_file::read(path.as_ref(), LONGEST_KEY).map_err(|error| {
                 ConfigError::value("hmac_key_file", path, format!("a readable file ({error})"))
             })?;
             while key.last().is_some_and(|b| matches!(b, b'\n' | b'\r')) {

@@ -63,6 +63,7 @@ pub(crate) struct Counters {
     pub(crate) long_lines_skipped: Metric,
     pub(crate) empty_lines_skipped: Metric,
     pub(crate) undecoded_lines: Metric,
+    pub(crate) deep_lines: Metric,
     pub(crate) invalid: Metric,
     pub(crate) nul_bytes: Metric,
     pub(crate) removed: Metric,
@@ -107,6 +108,11 @@ impl Counters {
             undecoded_lines: metrics.counter(
                 "undecoded_lines_total",
                 "lines that the format or parser does not match, passed on as text",
+                &[],
+            ),
+            deep_lines: metrics.counter(
+                "deep_lines_total",
+                "lines nested deeper than a host reads, passed on as text",
                 &[],
             ),
             invalid: metrics.counter(

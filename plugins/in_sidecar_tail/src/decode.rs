@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use flb_sidecar_sdk::event::Timestamp;
-use flb_sidecar_sdk::msgpack;
+use flb_sidecar_sdk::{depth, msgpack};
 
 use crate::clock::Clock;
 use crate::docker_line::{self, Others};
@@ -92,6 +92,8 @@ pub(crate) enum Decoded {
     Waits,
     /// It is not in this format; nothing was written.
     Foreign,
+    /// It is nested deeper than a host reads; nothing was written.
+    TooDeep,
 }
 
 /// A piece of a container's line, or all of it.
@@ -113,6 +115,9 @@ impl Decoder {
         offset: u64,
         line: &[u8],
     ) -> Decoded {
+        if self.is_too_deep(line) {
+            return Decoded::TooDeep;
+        }
         let start = out.len();
         let decoded = match self.format {
             Format::Json => self.json(out, offset, line),
@@ -124,6 +129,14 @@ impl Decoder {
             out.truncate(start);
             Decoded::Foreign
         })
+    }
+
+    /// Whether its record would take those behind it with it: the host reads no further then.
+    fn is_too_deep(&self, line: &[u8]) -> bool {
+        let nests = matches!(self.format, Format::Json | Format::Docker);
+        nests
+            && !depth::json_fits(line, depth::MAX_BODY)
+            && line.trim_ascii_start().starts_with(b"{")
     }
 
     /// What still waits, since its last piece never came.

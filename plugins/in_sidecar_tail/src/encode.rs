@@ -16,6 +16,9 @@ use crate::json_line;
 use crate::lines::Piece;
 use crate::options::Options;
 
+/// Marks lines that stay text since they are nested deeper than a host reads.
+const TOO_DEEP: &str = "nested_too_deep";
+
 /// How far into a file the records of a batch reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reach {
@@ -219,6 +222,15 @@ impl Encoder {
                 batch.events.truncate(start);
                 counters.undecoded_lines.add(1);
                 self.line(batch, offset, first, second);
+            }
+            Decoded::TooDeep => {
+                counters.deep_lines.add(1);
+                let out = &mut batch.events;
+                msgpack::write_str(out, &self.key);
+                msgpack::write_bytes_as_str(out, line);
+                msgpack::write_str(out, TOO_DEEP);
+                msgpack::write_bool(out, true);
+                self.close(batch, offset, (start, map), 2, None);
             }
         }
     }

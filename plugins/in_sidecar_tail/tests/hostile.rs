@@ -9,7 +9,8 @@ use std::path::Path;
 
 use rustix::fs::{mknodat, FileType, Mode, CWD};
 
-use common::{append, Setup};
+use common::{append, Rig, Setup};
+use flb_sidecar_sdk::{depth, event};
 
 const OUTSIDE: &[u8] = b"a token of somebody else";
 const NAMES: [&str; 5] = [
@@ -112,4 +113,60 @@ fn a_folder_behind_a_strangers_link_keeps_no_positions_but_lines_are_read() {
     assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
     fs::remove_file(setup.state.path()).unwrap();
     fs::create_dir(setup.state.path()).unwrap();
+}
+
+#[test]
+fn what_is_nested_too_deep_stays_text_and_leaves_its_neighbours_alone() {
+    let nest = |open: &str, close: &str, depth: usize| {
+        format!("{}1{}", open.repeat(depth), close.repeat(depth))
+    };
+    for format in ["json", "docker"] {
+        for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("[{\"[\":", "}]")] {
+            let setup = Setup::new("*.log");
+            let depths = [1, 13, 14, 26, 27, 31, 32, 63, 64, 100, 127, 128, 129, 5000];
+            let levels = open.matches(['[', '{']).count() - open.matches("\"[").count();
+            let mut text = String::new();
+            for depth in depths {
+                let nested = nest(open, close, depth);
+                text +=
+                    &format!("{{\"log\":\"deep\\n\",\"d\":{nested}}}\n{{\"log\":\"good\\n\"}}\n");
+            }
+            append(&setup.file("a.log"), &text);
+            let path = setup.file("*.log");
+            let mut rig = Rig::start(&[
+                ("path", path.to_str().unwrap()),
+                ("format", format),
+                ("buffer_max_size", "256k"),
+            ]);
+            let all = depths.len() as u64 * 2;
+            rig.until("every line", |rig| rig.metric("lines_total") == all);
+            rig.drain();
+            let too_deep = |depth: usize| depth * levels + 1 > depth::MAX_BODY;
+            let count = depths.iter().filter(|depth| too_deep(**depth)).count();
+            assert_eq!(
+                rig.metric("deep_lines_total"),
+                count as u64,
+                "{format} {open}"
+            );
+            assert_eq!(rig.metric("undecoded_lines_total"), 0);
+            let bodies = rig.host.bodies();
+            assert_eq!(bodies.len() as u64, all);
+            for (pair, depth) in bodies.chunks(2).zip(depths) {
+                assert_eq!(pair[1]["log"].as_str().unwrap().trim(), "good");
+                assert_eq!(
+                    pair[0]["nested_too_deep"] == true,
+                    too_deep(depth),
+                    "{depth}"
+                );
+                let text = pair[0]["log"].as_str().unwrap().trim();
+                assert_eq!(text != "deep", too_deep(depth), "{format} {open} {depth}");
+            }
+            for (_, events) in &rig.host.appended {
+                for record in event::records(events) {
+                    let body = record.expect("whole records").body;
+                    assert!(depth::fits(events, body, depth::MAX_BODY));
+                }
+            }
+        }
+    }
 }

@@ -116,6 +116,19 @@ pub struct ClientOptions {
     pub timeout: Duration,
 }
 
+impl ClientOptions {
+    /// What gives the token to somebody else than the API, if anything does.
+    fn risk(&self) -> Option<&'static str> {
+        if self.url.starts_with("http:") {
+            Some("the token of the service account goes over a connection without TLS, readable for anybody on the way")
+        } else if !self.verify {
+            Some("tls.verify is off, so the token of the service account goes to whoever answers")
+        } else {
+            None
+        }
+    }
+}
+
 /// Breaks off a call that is under way.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt(Arc<Mutex<(bool, Option<Agent>)>>);
@@ -159,6 +172,9 @@ pub struct Client {
 impl Client {
     /// Calls nothing yet.
     pub fn new(options: &ClientOptions) -> Self {
+        if let Some(risk) = options.risk() {
+            tracing::warn!("{}: {risk}", options.url);
+        }
         Client {
             options: options.clone(),
             interrupt: Interrupt::default(),
@@ -276,5 +292,31 @@ fn failure(error: &ureq::Error) -> Failure {
         ureq::Error::Io(io) if io.kind() == io::ErrorKind::TimedOut => Failure::Timeout,
         ureq::Error::BodyExceedsLimit(_) => Failure::TooLarge,
         other => Failure::Connection(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_for_anybody_on_the_way_is_a_risk() {
+        for (url, verify, risk) in [
+            ("https://api", true, None),
+            ("https://api", false, Some("tls.verify")),
+            ("http://api", true, Some("without TLS")),
+            ("http://api", false, Some("without TLS")),
+        ] {
+            let options = ClientOptions {
+                url: url.to_owned(),
+                ca_file: PathBuf::new(),
+                token_file: PathBuf::new(),
+                verify,
+                timeout: Duration::ZERO,
+            };
+            let said = options.risk();
+            assert_eq!(said.is_some(), risk.is_some(), "{url} {verify}");
+            assert!(said.unwrap_or_default().contains(risk.unwrap_or_default()));
+        }
     }
 }

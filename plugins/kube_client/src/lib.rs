@@ -56,18 +56,10 @@ pub fn is_name(text: &str) -> bool {
     !text.is_empty() && text.len() <= 253 && text.bytes().all(allowed) && !text.starts_with('.')
 }
 
-/// Reads a file of at most 4 MiB.
+/// Reads a plain file of at most 4 MiB, without waiting for anybody.
 ///
 /// # Errors
 /// As of the file system, and for a larger file.
 pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    use std::io::Read as _;
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?
-        .take(MAX_FILE + 1)
-        .read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(io::Error::other("the file is larger than 4 MiB"));
-    }
-    Ok(bytes)
+    flb_sidecar_sdk::foreign_file::read(path, MAX_FILE)
 }

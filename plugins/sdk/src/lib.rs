@@ -13,6 +13,7 @@ pub mod depth;
 pub mod drain;
 pub mod event;
 pub mod fake;
+pub mod foreign_file;
 pub mod json;
 pub mod metrics;
 pub mod msgpack;

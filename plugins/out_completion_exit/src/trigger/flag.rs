@@ -15,6 +15,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use glob::Pattern;
 use rustix::fs::{AtFlags, StatxFlags, CWD};
 
+use flb_sidecar_sdk::foreign_file;
+
 use crate::config::{self, FlagConfig, Mode, Stale};
 use crate::trigger::{Fired, Trigger};
 
@@ -294,17 +296,17 @@ enum Code {
 fn read_code(path: &Path) -> Code {
     let read = || -> io::Result<String> {
         // Only regular files: opening a pipe would wait for its writer.
-        if !fs::metadata(path)?.is_file() {
-            return Err(io::Error::other("not a regular file"));
-        }
         let mut text = Vec::new();
-        File::open(path)?.take(64).read_to_end(&mut text)?;
+        foreign_file::open(path)?.take(64).read_to_end(&mut text)?;
         Ok(String::from_utf8_lossy(&text).trim().to_owned())
     };
     match read() {
         Ok(text) if text.is_empty() => Code::Empty,
-        Ok(text) => config::status(&text)
-            .map_or_else(|| Code::Unreadable(format!("'{text}'")), Code::Status),
+        // What it holds instead may be anybody's secret: the flag can be a link to it.
+        Ok(text) => config::status(&text).map_or_else(
+            || Code::Unreadable("it holds no status from 0 to 255".to_owned()),
+            Code::Status,
+        ),
         Err(error) => Code::Unreadable(error.to_string()),
     }
 }

@@ -168,6 +168,24 @@ fn a_flag_that_is_a_pipe_is_not_opened() {
 }
 
 #[test]
+fn what_a_flag_holds_is_not_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let secret = dir.path().join("token");
+    let flag = dir.path().join("flag");
+    std::os::unix::fs::symlink(&secret, &flag).unwrap();
+    for text in ["a-token", "256", "-1", "12 34", "\x1b[2J"] {
+        fs::write(&secret, text).unwrap();
+        let Code::Unreadable(why) = read_code(&flag) else {
+            panic!("{text} is no status");
+        };
+        assert!(
+            !why.contains(text.trim_start_matches('-')) || text == "-1",
+            "{why}"
+        );
+    }
+}
+
+#[test]
 fn the_pod_is_as_old_as_the_file_that_the_kubelet_made() {
     let dir = tempfile::tempdir().unwrap();
     let hosts = dir.path().join("hosts");

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use flb_sidecar_sdk::foreign_file;
 use glob::Pattern;
 use rustix::process::{pidfd_open, Pid, PidfdFlags};
 
@@ -306,11 +307,8 @@ fn cgroup(proc: &Path, pid: u32) -> Vec<String> {
 }
 
 fn read_pid(path: &Path) -> Option<u32> {
-    let meta = fs::metadata(path).ok()?;
-    if !meta.is_file() || meta.len() > 64 {
-        return None;
-    }
-    fs::read_to_string(path).ok()?.trim().parse().ok()
+    let text = foreign_file::read(path, 64).ok()?;
+    std::str::from_utf8(&text).ok()?.trim().parse().ok()
 }
 
 #[cfg(test)]
