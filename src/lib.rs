@@ -21,6 +21,7 @@ mod process_end;
 mod regex;
 mod signals;
 mod sqlite;
+mod stack;
 mod wake;
 
 /// The table of exported plugins: kind, exported symbol, file that the host loads, type.

@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_int, c_void};
 use std::sync::Mutex;
 
 use flb_sidecar_sdk::metrics::Metrics;
-use flb_sidecar_sdk::{Chunk, Filter, FilterHost, Parsers, Verdict};
+use flb_sidecar_sdk::{Chunk, ConfigError, Filter, FilterHost, Parsers, Verdict};
 
 use super::{lock, OurName, Timer, INIT_FAILED, INIT_OK};
 use crate::abi::bindings::{host_config, host_filter, host_input};
@@ -12,6 +12,7 @@ use crate::abi::layouts::FilterCallbacks;
 use crate::host::Section;
 use crate::instance::Core;
 use crate::parsers::HostParsers;
+use crate::stack::Stack;
 
 /// `FLB_FILTER_MODIFIED` and `FLB_FILTER_NOTOUCH`.
 const MODIFIED: c_int = 1;
@@ -38,6 +39,8 @@ struct Context<P> {
 struct State<P> {
     plugin: Option<P>,
     out: Vec<u8>,
+    /// Where the plugin runs: the caller's stack may be that of a coroutine.
+    stack: Stack,
 }
 
 /// Callbacks of `P`.
@@ -79,9 +82,11 @@ fn start<P: FilterPlugin>(instance: *mut c_void, config: *mut host_config) -> c_
     let core = opened.core;
     let host = core.host;
     let made = super::make(&core, opened.settings, |settings| {
-        P::init(settings, &mut Handle(&core))
+        let stack = Stack::new()
+            .map_err(|error| ConfigError::other(format!("no memory for a stack: {error}")))?;
+        Ok((P::init(settings, &mut Handle(&core))?, stack))
     });
-    let Some(plugin) = made else {
+    let Some((plugin, stack)) = made else {
         return INIT_FAILED;
     };
     let context = Box::into_raw(Box::new(Context {
@@ -90,6 +95,7 @@ fn start<P: FilterPlugin>(instance: *mut c_void, config: *mut host_config) -> c_
         state: Mutex::new(State {
             plugin: Some(plugin),
             out: Vec::new(),
+            stack,
         }),
     }));
     let timer = Timer::start(host, TIMER_MS, on_timer::<P>, context.cast());
@@ -174,30 +180,16 @@ unsafe fn filter<P: FilterPlugin>(
     let State {
         plugin: Some(plugin),
         out: buffer,
+        stack,
     } = &mut *state
     else {
         return NOT_TOUCHED;
     };
-    buffer.clear();
-    let verdict = context
-        .core
-        .run(|| plugin.filter(chunk, buffer))
-        .or_else(|| {
-            buffer.clear();
-            context.core.run(|| plugin.recover(chunk, buffer))
-        });
-    let verdict = match verdict {
-        Some(verdict) => verdict,
-        // Even the way out failed: what may hold secrets does not go on.
-        None if context.core.sensitive => {
-            buffer.clear();
-            context.core.run(|| {
-                tracing::error!("a batch of {bytes} bytes was dropped: it could not be checked");
-            });
-            Verdict::Replaced
-        }
-        None => Verdict::Unchanged,
-    };
+    let core = &context.core;
+    let verdict = stack
+        .run(|| judge(core, plugin, chunk, buffer))
+        // Even what tells of a panic failed.
+        .unwrap_or_else(|| without_verdict(core, buffer));
     let answer = match verdict {
         Verdict::Unchanged => NOT_TOUCHED,
         Verdict::Replaced => {
@@ -214,6 +206,43 @@ unsafe fn filter<P: FilterPlugin>(
         *buffer = Vec::new();
     }
     answer
+}
+
+/// What the plugin makes of a batch.
+fn judge<P: Filter>(
+    core: &Core,
+    plugin: &mut P,
+    chunk: Chunk<'_>,
+    buffer: &mut Vec<u8>,
+) -> Verdict {
+    buffer.clear();
+    core.run(|| plugin.filter(chunk, buffer))
+        .or_else(|| {
+            buffer.clear();
+            core.run(|| plugin.recover(chunk, buffer))
+        })
+        .unwrap_or_else(|| {
+            let verdict = without_verdict(core, buffer);
+            if verdict == Verdict::Replaced {
+                let bytes = chunk.data.len();
+                core.run(|| {
+                    tracing::error!(
+                        "a batch of {bytes} bytes was dropped: it could not be checked"
+                    );
+                });
+            }
+            verdict
+        })
+}
+
+/// What becomes of a batch when even the way out failed: what may hold secrets does not go on.
+fn without_verdict(core: &Core, buffer: &mut Vec<u8>) -> Verdict {
+    buffer.clear();
+    if core.sensitive {
+        Verdict::Replaced
+    } else {
+        Verdict::Unchanged
+    }
 }
 
 /// A copy that the host frees with its own `free`; (NULL, 0) for nothing.

@@ -40,10 +40,36 @@ struct task {
     size_t delivery_count;
 };
 
-/* A flush callback on its coroutine. */
-struct flush {
+/* A stack with a guard page that the host's coroutines do not have. */
+struct stack {
     ucontext_t caller;
     ucontext_t self;
+    char *memory;
+    size_t page;
+    size_t size;
+    unsigned valgrind;
+};
+
+/* A filter callback on a coroutine, as inputs that run as coroutines call it. */
+struct filtering {
+    struct stack stack;
+    struct instance *filter;
+    struct instance *input;
+    const char *tag;
+    size_t tag_length;
+    const char *data;
+    size_t size;
+    void *out;
+    size_t out_size;
+    int result;
+};
+
+/* Less than any host gives its coroutines. */
+#define FILTER_STACK_SIZE 16384u
+
+/* A flush callback on its coroutine. */
+struct flush {
+    struct stack stack;
     struct instance *output;
     struct instance *input;
     void *event_chunk;
@@ -84,7 +110,9 @@ static struct {
     pthread_mutex_t start_lock;
     pthread_cond_t start_signal;
     struct flush *current;
+    struct filtering *filtering;
     size_t deepest_flush;
+    size_t deepest_filter;
 } engine;
 
 #define CALLBACK(type, base, offset) ((type) (uintptr_t) PTR_AT(base, offset))
@@ -241,30 +269,90 @@ static void pause_all(void)
     }
 }
 
+/* ---- small stacks ---- */
+
+static void stack_start(struct stack *stack, size_t size, void (*entry)(void))
+{
+    stack->page = (size_t) sysconf(_SC_PAGESIZE);
+    stack->size = size;
+    stack->memory = mmap(NULL, stack->page + size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (stack->memory == MAP_FAILED || mprotect(stack->memory, stack->page, PROT_NONE) != 0) {
+        fail("no stack: %s", strerror(errno));
+    }
+    stack->valgrind =
+        VALGRIND_STACK_REGISTER(stack->memory + stack->page, stack->memory + stack->page + size);
+    getcontext(&stack->self);
+    stack->self.uc_stack.ss_sp = stack->memory + stack->page;
+    stack->self.uc_stack.ss_size = size;
+    stack->self.uc_link = NULL;
+    makecontext(&stack->self, entry, 0);
+    swapcontext(&stack->caller, &stack->self);
+}
+
+/* Back to where the stack was started. */
+static void stack_leave(struct stack *stack)
+{
+    swapcontext(&stack->self, &stack->caller);
+}
+
+/* Gives it back; the largest number of bytes of it that were written to goes to `deepest`. */
+static void stack_end(struct stack *stack, size_t *deepest)
+{
+    const char *bytes = stack->memory + stack->page;
+    size_t untouched = 0;
+#if defined(__SANITIZE_ADDRESS__)
+    __asan_unpoison_memory_region(bytes, stack->size);
+#endif
+    VALGRIND_STACK_DEREGISTER(stack->valgrind);
+    (void) VALGRIND_MAKE_MEM_DEFINED(bytes, stack->size);
+    while (untouched < stack->size && bytes[untouched] == 0) {
+        untouched++;
+    }
+    if (stack->size - untouched > *deepest) {
+        *deepest = stack->size - untouched;
+    }
+    munmap(stack->memory, stack->page + stack->size);
+}
+
 /* ---- records: append, filter, dispatch ---- */
+
+static void filter_entry(void)
+{
+    struct filtering *f = engine.filtering;
+    void *copy = f->filter->plugin->copy;
+#if HOST_FILTER_NINE_ARGUMENTS
+    f->result = CALLBACK(filter_callback, copy, gen.filter_plugin->cb_filter)(
+        f->data, f->size, f->tag, (int) f->tag_length, &f->out, &f->out_size, f->filter->raw,
+        instance_context(f->filter), host.config);
+#else
+    f->result = CALLBACK(filter_callback, copy, gen.filter_plugin->cb_filter)(
+        f->data, f->size, f->tag, (int) f->tag_length, &f->out, &f->out_size, f->filter->raw, f->input->raw,
+        instance_context(f->filter), host.config);
+#endif
+    stack_leave(&f->stack);
+}
 
 /* The result of a filter, or what it was given. */
 static char *run_filter(struct instance *filter, struct instance *input, const char *tag, size_t tag_length,
                         char *data, size_t *size)
 {
-    void *copy = filter->plugin->copy;
-    void *out = NULL;
-    size_t out_size = 0;
+    void *out;
+    size_t out_size;
     /* Exactly as long as it is, without a NUL: processors do not promise one. */
     char *exact_tag = host_copy(tag, tag_length);
     char *before = host_copy(data, *size);
+    struct filtering f = {.filter = filter, .input = input, .tag = exact_tag, .tag_length = tag_length,
+                          .data = data, .size = *size};
+    struct filtering *outer = engine.filtering;
     int result;
 
-#if HOST_FILTER_NINE_ARGUMENTS
-    (void) input;
-    result = CALLBACK(filter_callback, copy, gen.filter_plugin->cb_filter)(
-        data, *size, exact_tag, (int) tag_length, &out, &out_size, filter->raw, instance_context(filter),
-        host.config);
-#else
-    result = CALLBACK(filter_callback, copy, gen.filter_plugin->cb_filter)(
-        data, *size, exact_tag, (int) tag_length, &out, &out_size, filter->raw, input->raw,
-        instance_context(filter), host.config);
-#endif
+    engine.filtering = &f;
+    stack_start(&f.stack, FILTER_STACK_SIZE, filter_entry);
+    engine.filtering = outer;
+    stack_end(&f.stack, &engine.deepest_filter);
+    out = f.out;
+    out_size = f.out_size;
+    result = f.result;
     free(exact_tag);
     if (memcmp(before, data, *size) != 0) {
         fail("filter %s wrote into its input", instance_name(filter));
@@ -420,50 +508,20 @@ void flush_done(int result)
     }
     flush->ended = true;
     flush->result = result;
-    swapcontext(&flush->self, &flush->caller);
+    stack_leave(&flush->stack);
     fail("a flush goes on after its end");
 }
 
-/* Bytes of a fresh stack that were written to. */
-static size_t stack_used(const char *stack)
-{
-    size_t untouched = 0;
-    while (untouched < STACK_SIZE && stack[untouched] == 0) {
-        untouched++;
-    }
-    return STACK_SIZE - untouched;
-}
-
-/* Runs cb_flush on a stack as small as the host's, with a guard page that the host does not have. */
+/* Runs cb_flush on a stack as small as the host's. */
 static int run_flush(struct instance *output, struct instance *input, void *event_chunk)
 {
-    long page = sysconf(_SC_PAGESIZE);
-    size_t mapped = STACK_SIZE + (size_t) page;
     struct flush flush = {.output = output, .input = input, .event_chunk = event_chunk};
     struct flush *outer = engine.current;
-    char *stack = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    unsigned valgrind_stack;
-    if (stack == MAP_FAILED || mprotect(stack, (size_t) page, PROT_NONE) != 0) {
-        fail("no stack: %s", strerror(errno));
-    }
-    valgrind_stack = VALGRIND_STACK_REGISTER(stack + page, stack + mapped);
-    getcontext(&flush.self);
-    flush.self.uc_stack.ss_sp = stack + page;
-    flush.self.uc_stack.ss_size = STACK_SIZE;
-    flush.self.uc_link = NULL;
-    makecontext(&flush.self, flush_entry, 0);
+
     engine.current = &flush;
-    swapcontext(&flush.caller, &flush.self);
+    stack_start(&flush.stack, STACK_SIZE, flush_entry);
     engine.current = outer;
-#if defined(__SANITIZE_ADDRESS__)
-    __asan_unpoison_memory_region(stack + page, STACK_SIZE);
-#endif
-    VALGRIND_STACK_DEREGISTER(valgrind_stack);
-    (void) VALGRIND_MAKE_MEM_DEFINED(stack + page, STACK_SIZE);
-    if (stack_used(stack + page) > engine.deepest_flush) {
-        engine.deepest_flush = stack_used(stack + page);
-    }
-    munmap(stack, mapped);
+    stack_end(&flush.stack, &engine.deepest_flush);
     if (!flush.ended) {
         fail("cb_flush of %s did not end", instance_name(output));
     }
@@ -1010,6 +1068,10 @@ static void *engine_main(void *unused)
     if (engine.deepest_flush > 0) {
         flb_log_print(FLB_LOG_INFO, NULL, 0, "[testhost] cb_flush used at most %zu of %u bytes of stack",
                       engine.deepest_flush, STACK_SIZE);
+    }
+    if (engine.deepest_filter > 0) {
+        flb_log_print(FLB_LOG_INFO, NULL, 0, "[testhost] cb_filter used at most %zu of %u bytes of stack",
+                      engine.deepest_filter, FILTER_STACK_SIZE);
     }
     release();
     pthread_mutex_unlock(&engine.lock);
