@@ -72,6 +72,11 @@ pub(crate) struct HmacKey {
 }
 
 impl HmacKey {
+    /// Its name.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
     /// A key of any length; `None` is not returned for HMAC, whose keys are hashed if long.
     pub(crate) fn new(key: &[u8], id: &str) -> Option<Self> {
         Some(HmacKey {
@@ -87,8 +92,33 @@ impl fmt::Debug for HmacKey {
     }
 }
 
+/// Longest name of a key.
+pub(crate) const MAX_KEY_ID: usize = 32;
+
 /// Hexadecimal digits of a token: 128 bits of the MAC.
-pub(crate) const TOKEN_DIGITS: usize = 32;
+const TOKEN_DIGITS: usize = 32;
+
+/// The key's name of a token whose label ends in front of `rest`, and how long the rest of the token
+/// is: `:k1:`, as many small hexadecimal digits as one has, a letter among them, `]`. What else stands
+/// behind a label is somebody's text and protects nothing.
+pub(crate) fn rest_of_token(rest: &[u8]) -> Option<(&[u8], usize)> {
+    let inner = rest.strip_prefix(b":")?;
+    let id = inner.iter().take(MAX_KEY_ID + 1).position(|b| *b == b':')?;
+    let behind = &inner[id + 1..];
+    let (digest, end) = behind.split_at_checked(TOKEN_DIGITS)?;
+    let right = digest
+        .iter()
+        .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        && digest.iter().any(u8::is_ascii_alphabetic)
+        && end.first() == Some(&b']');
+    right.then_some((&inner[..id], id + TOKEN_DIGITS + 3))
+}
+
+/// Whether a token may have this name of a key without being ours: `k1` to `k999`, as others number
+/// theirs. A longer one could be what the token pretends to hide.
+pub(crate) fn is_key_number(id: &[u8]) -> bool {
+    matches!(id, [b'k', digits @ ..] if (1..=3).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit))
+}
 
 /// Appends what `value` becomes. `name` is the placeholder without brackets.
 pub(crate) fn render(

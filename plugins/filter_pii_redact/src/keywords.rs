@@ -294,13 +294,14 @@ fn is_word(text: &[u8], start: usize, len: usize) -> bool {
 fn is_placeholder(text: &[u8], start: usize, len: usize) -> bool {
     let label = |b: &u8| b.is_ascii_uppercase() || *b == b'_';
     let before = text[..start].iter().rev().take(24);
-    let after = text[start + len..].iter().take(24);
-    text[start..start + len].iter().all(label)
-        && before.skip_while(|b| label(b)).take(1).eq([&b'['])
-        && after
-            .skip_while(|b| label(b))
-            .take(1)
-            .any(|b| matches!(b, b']' | b':'))
+    let after = &text[start + len..];
+    if !(text[start..start + len].iter().all(label)
+        && before.skip_while(|b| label(b)).take(1).eq([&b'[']))
+    {
+        return false;
+    }
+    let rest = &after[after.iter().take(24).take_while(|b| label(b)).count()..];
+    rest.first() == Some(&b']') || crate::action::rest_of_token(rest).is_some()
 }
 
 /// The keywords of one string, found on demand; hardly a byte is looked at twice.
@@ -528,7 +529,8 @@ mod tests {
             ("martin", 0),
             ("classname", 0),
             ("[PHONE]", 0),
-            ("[DE_TAX_ID:k1:0123]", 0),
+            ("[DE_TAX_ID:k1:0123456789abcdef0123456789abcdef]", 0),
+            ("[PHONE: 5551234]", PHONE),
             ("[phone]", PHONE),
         ] {
             assert_eq!(groups(text), expected, "{text}");

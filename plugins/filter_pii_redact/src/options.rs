@@ -382,7 +382,7 @@ fn hmac_key(settings: &Settings) -> Result<Option<HmacKey>, ConfigError> {
     }
     let id = settings.string("hmac_key_id").unwrap_or_default().trim();
     let named = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
-    if id.is_empty() || id.len() > 32 || !id.bytes().all(named) {
+    if id.is_empty() || id.len() > action::MAX_KEY_ID || !id.bytes().all(named) {
         return Err(ConfigError::value(
             "hmac_key_id",
             id,

@@ -120,3 +120,41 @@ fn the_time_ends_within_one_string() {
     let looked = bench.count("looked_bytes_total", "");
     assert!(looked < 8 * text.len() as u64, "{looked}");
 }
+
+#[test]
+fn what_only_looks_like_a_token_of_ours_protects_nothing() {
+    let digest = "0123456789abcdef0123456789abcdef";
+    let card = "4111111111111111";
+    let mut bench = Bench::new(&[("preset", "all")]);
+    for text in [
+        format!("[CARD:{card}:{digest}]"),
+        format!("[EMAIL:{MAIL}:{digest}]"),
+        format!("[SSN:123-45-6789:{digest}]"),
+        format!("[CARD:k1:{card}]"),
+        format!("[CARD:k1:{digest}:{card}]"),
+        format!("[CARD {card}]"),
+        format!("[TOO_LARGE:{card}:{digest}]"),
+        format!("[PHONE: 555-123-4567 {digest}]"),
+        format!("[CARD:k1:{card}:]"),
+    ] {
+        let found = bench.text(&text);
+        for secret in [card, MAIL, "123-45-6789", "555-123-4567"] {
+            assert!(!found.contains(secret), "{text} became {found}");
+        }
+        // And that stays.
+        assert_eq!(bench.text(&found), found);
+    }
+    for token in [
+        "[CARD]".to_owned(),
+        format!("[CARD:k1:{digest}]"),
+        format!("[SECRET:k42:{digest}]"),
+    ] {
+        for text in [
+            token.clone(),
+            format!("password={token}"),
+            format!("\"token\": \"{token}\""),
+        ] {
+            assert_eq!(bench.text(&text), text);
+        }
+    }
+}

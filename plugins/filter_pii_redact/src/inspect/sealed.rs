@@ -1,7 +1,7 @@
 //! What an earlier pass left in place of a match, which is never matched again.
 
 use super::Inspector;
-use crate::action::TOKEN_DIGITS;
+use crate::action;
 
 /// What a value over the size limit becomes.
 pub(crate) const TOO_LARGE: &str = "TOO_LARGE";
@@ -20,27 +20,30 @@ impl Inspector {
         let Some(close) = text.get(open..limit).and_then(|t| memchr::memchr(b']', t)) else {
             return false;
         };
-        end <= open + close + 1 && self.is_placeholder(&text[open + 1..open + close])
+        end <= open + close + 1 && self.is_placeholder(&text[open + 1..=open + close])
     }
 
     pub(super) fn is_sealed_whole(&self, value: &[u8]) -> bool {
-        let inner = value.strip_prefix(b"[").and_then(|v| v.strip_suffix(b"]"));
-        inner.is_some_and(|inner| self.is_placeholder(inner))
+        value
+            .strip_prefix(b"[")
+            .is_some_and(|inner| inner.ends_with(b"]") && self.is_placeholder(inner))
     }
 
-    /// `CARD`, or `CARD:k1:` and as many hexadecimal digits as a token has.
+    /// `CARD]`, or `CARD:k1:` and the rest of a token, with the name of our own key or a number of
+    /// one. Nobody can tell whose digest it is; but nothing else fits into such a token.
     fn is_placeholder(&self, inner: &[u8]) -> bool {
-        let mut parts = inner.split(|b| *b == b':');
-        let name = parts.next().unwrap_or_default();
-        let known =
-            self.rules.iter().any(|r| r.label.as_bytes() == name) || name == TOO_LARGE.as_bytes();
-        let token = match (parts.next(), parts.next(), parts.next()) {
-            (None, ..) => true,
-            (Some(_), Some(hex), None) => {
-                hex.len() == TOKEN_DIGITS && hex.iter().all(u8::is_ascii_hexdigit)
-            }
-            _ => false,
+        let Some(label) = inner.iter().position(|b| matches!(b, b':' | b']')) else {
+            return false;
         };
-        known && token
+        let (name, rest) = inner.split_at(label);
+        let known = name == TOO_LARGE.as_bytes()
+            || self.rules.iter().any(|rule| rule.label.as_bytes() == name);
+        if !known || rest == b"]" {
+            return known;
+        }
+        action::rest_of_token(rest).is_some_and(|(id, len)| {
+            let ours = self.hmac.as_ref().map(|key| key.id().as_bytes());
+            len == rest.len() && (ours == Some(id) || action::is_key_number(id))
+        })
     }
 }
