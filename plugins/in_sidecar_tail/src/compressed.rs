@@ -213,7 +213,7 @@ impl Worker {
             path: path.clone(),
             identity,
             size: seen.size,
-            since: Instant::now(),
+            since: self.time.now(),
         });
         self.compressed.insert(identity, LeftAlone { path, seen });
     }
@@ -264,9 +264,9 @@ impl Worker {
             }
             if metadata.len() != file.size {
                 file.size = metadata.len();
-                file.since = Instant::now();
+                file.since = self.time.now();
             }
-            if now || file.since.elapsed() >= COMPLETE {
+            if now || self.time.since(file.since) >= COMPLETE {
                 let text = "it is compressed (gzip), so it is not read";
                 self.trouble(Trouble::Compressed, &file.path, text);
             } else {
@@ -450,7 +450,9 @@ mod tests {
             worker.scan();
             worker.read_turn();
             let id = *worker.files.keys().next().unwrap();
-            worker.shared.confirm([((id, 0), 13 * lines)].into());
+            worker
+                .shared
+                .confirm([((id, 0), 13 * lines)].into_iter().collect());
             worker.save(true);
             drop(worker);
 

@@ -2,11 +2,11 @@
 
 use std::fs::{self, File, Metadata};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tracing::{debug, info, warn};
 
-use crate::followed::{self, pieces_to_advise, Continued, FileId, Followed, Held};
+use crate::followed::{self, pieces_to_advise, Continued, FileId, Followed, Held, Rare};
 use crate::identity::{read_full, Clue, Head, Identity, Print, Tail, HEAD};
 use crate::lines::Splitter;
 use crate::worker::Worker;
@@ -42,7 +42,7 @@ impl Worker {
         info!("{} begins anew", name.display());
         if let Some(file) = self.files.get_mut(&id) {
             self.carried -= file.offset - file.lines.start();
-            file.begin_anew();
+            file.begin_anew(self.time.now());
             self.changed(id);
         }
     }
@@ -56,7 +56,7 @@ impl Worker {
             return false;
         }
         let name = file.name.clone();
-        let unread = file.seen.size.saturating_sub(file.offset.max(size));
+        let unread = file.ahead().min(file.seen.size.saturating_sub(size));
         info!("{} lost its end behind byte {size}", name.display());
         if size < file.head.len() as u64 {
             // What follows need not be what was there.
@@ -78,6 +78,9 @@ impl Worker {
             }
             if file.checkpoint > size {
                 file.checkpoint = size;
+                if let Some(rare) = &mut file.rare {
+                    rare.before_checkpoint = None;
+                }
                 file.checkpoint_tail = Print::of(file.tail.bytes());
             }
             self.changed(id);
@@ -105,7 +108,7 @@ impl Worker {
             return None;
         }
         let mut copies: Vec<(PathBuf, File, Metadata)> = paths
-            .filter(|path| path != name)
+            .filter(|path| is_rotated_form(name, path))
             .filter_map(|path| {
                 let metadata = fs::metadata(&path).ok()?;
                 let known = self.followed(&Identity::of(&metadata));
@@ -162,10 +165,13 @@ impl Worker {
             copy.tail = file.tail;
             copy.checkpoint = file.checkpoint;
             copy.checkpoint_tail = file.checkpoint_tail;
-            copy.continues = Some(Box::new(Continued {
-                file: original,
-                epoch: file.epoch,
-                parts_of: file.parts_of(),
+            copy.rare = Some(Box::new(Rare {
+                continues: Some(Continued {
+                    file: original,
+                    epoch: file.epoch,
+                    parts_of: file.parts_of(),
+                }),
+                ..file.rare.as_deref().copied().unwrap_or_default()
             }));
         }
         copy.held = false;
@@ -231,7 +237,7 @@ impl Worker {
         });
         if let Some(original) = original {
             debug!("{} may be a copy, not read yet", path.display());
-            let now = Instant::now();
+            let now = self.time.now();
             if let Some(file) = self.files.get_mut(&id) {
                 file.held = true;
                 let held = Held {
@@ -253,8 +259,8 @@ impl Worker {
                 let original = self.files.get(&held.original);
                 let file = self.files.get(id);
                 let both = file.zip(original).filter(|(f, o)| begins_like(f, o));
-                held.grown.elapsed() >= HOLD
-                    || both.is_none_or(|(_, o)| held.since.elapsed() >= longest_hold(o))
+                self.time.since(held.grown) >= HOLD
+                    || both.is_none_or(|(_, o)| self.time.since(held.since) >= longest_hold(o))
             })
             .map(|(id, _)| *id)
             .collect();
@@ -324,6 +330,11 @@ fn originals(path: &Path) -> Vec<PathBuf> {
     }
     originals.retain(|original| original != path);
     originals
+}
+
+/// Whether the file at `path` may be a rotated form of the one at `original`, as its name tells.
+pub(crate) fn is_rotated_form(original: &Path, path: &Path) -> bool {
+    originals(path).iter().any(|other| other == original)
 }
 
 /// Whether a name looks like a rotated one of `original`: they share what is before the first dot.

@@ -1,12 +1,14 @@
 //! Which of the appended records have left the host. Runs on the host's thread.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::{InputHost, Pending};
 
 use crate::encode::Reach;
 use crate::followed::FileId;
+use crate::map::HashMap;
+use crate::time::Time;
 
 /// How far files reach, in each of their epochs.
 pub(crate) type Reaches = HashMap<(FileId, u32), u64>;
@@ -21,6 +23,7 @@ pub(crate) type Reaches = HashMap<(FileId, u32), u64>;
 /// when it has waited for too long.
 #[derive(Debug, Default)]
 pub(crate) struct Tracker {
+    time: Time,
     appended: Reaches,
     /// What was appended before this moment, and may be in no chunk yet.
     hidden: Option<(Instant, Reaches)>,
@@ -45,6 +48,13 @@ const PATIENCE: u32 = 20;
 const HOLD: u32 = 4;
 
 impl Tracker {
+    pub(crate) fn new(time: Time) -> Self {
+        Tracker {
+            time,
+            ..Tracker::default()
+        }
+    }
+
     /// The host took records that reach this far.
     pub(crate) fn appended(&mut self, reaches: &[Reach]) {
         for reach in reaches {
@@ -60,13 +70,13 @@ impl Tracker {
 
     /// What has become safe since the last time; at every tick, and in between if it is time.
     pub(crate) fn confirmed(&mut self, host: &dyn InputHost, tick: bool) -> Option<Reaches> {
-        let now = Instant::now();
+        let now = self.time.now();
         if !self.is_waiting() || !tick && self.next_look.is_some_and(|at| now < at) {
             return None;
         }
         self.waiting += u32::from(tick);
         let confirmed = self.look(host, now);
-        self.next_look = Some(now + LOOK.max(now.elapsed() * SHARE));
+        self.next_look = Some(now + LOOK.max(self.time.since(now) * SHARE));
         confirmed
     }
 

@@ -1,6 +1,5 @@
 //! Which files the instance follows: shell patterns, and the folders they look into.
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -11,6 +10,9 @@ use std::time::{Duration, SystemTime};
 
 use flb_sidecar_sdk::ConfigError;
 use glob::{MatchOptions, Pattern};
+
+use crate::map::HashMap;
+use crate::time::Time;
 
 /// As the shell and glob(3) match: wildcards match neither a slash nor a leading dot.
 const IN_PATH: MatchOptions = MatchOptions {
@@ -75,7 +77,10 @@ pub(crate) trait Visitor {
 
 /// Folders whose listing has not changed since: not listed again.
 #[derive(Debug, Default)]
-pub(crate) struct Listings(HashMap<ListingKey, Listing>);
+pub(crate) struct Listings {
+    known: HashMap<ListingKey, Listing>,
+    time: Time,
+}
 
 /// Folder, pattern and depth: several patterns may look into one folder for different names.
 type ListingKey = (PathBuf, usize, usize);
@@ -91,52 +96,59 @@ struct Listing {
 const CLOCK_STEP: Duration = Duration::from_secs(2);
 
 impl Listings {
+    pub(crate) fn new(time: Time) -> Self {
+        Listings {
+            known: HashMap::default(),
+            time,
+        }
+    }
+
     /// Forgets everything: the next scan lists every folder.
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        self.known.clear();
     }
 
     /// Forgets folders other than these.
     pub(crate) fn retain(&mut self, keep: impl Fn(&Path) -> bool) {
-        self.0.retain(|(folder, ..), _| keep(folder));
+        self.known.retain(|(folder, ..), _| keep(folder));
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.known.len()
     }
 
     /// Whether the folder must be listed again.
     fn is_changed(&self, key: &ListingKey, metadata: &fs::Metadata) -> bool {
-        self.0.get(key).is_none_or(|listing| {
+        self.known.get(key).is_none_or(|listing| {
             listing.identity != (metadata.dev(), metadata.ino())
                 || metadata.modified().ok() != Some(listing.modified)
         })
     }
 
     fn forget(&mut self, key: &ListingKey) {
-        self.0.remove(key);
+        self.known.remove(key);
     }
 
     fn subfolders(&self, key: &ListingKey) -> impl Iterator<Item = PathBuf> + '_ {
-        let listing = self.0.get(key).into_iter();
+        let listing = self.known.get(key).into_iter();
         listing.flat_map(|listing| listing.subfolders.iter().cloned())
     }
 
     /// Remembers the listing, if the folder has been quiet for long enough to trust its change time.
     fn put(&mut self, key: ListingKey, metadata: &fs::Metadata, subfolders: Vec<PathBuf>) {
-        let quiet = metadata
-            .modified()
-            .ok()
-            .filter(|time| time.elapsed().is_ok_and(|since| since > CLOCK_STEP));
+        let quiet = metadata.modified().ok().filter(|modified| {
+            let since = self.time.wall().duration_since(*modified);
+            since.is_ok_and(|since| since > CLOCK_STEP)
+        });
         if let Some(modified) = quiet {
             let listing = Listing {
                 identity: (metadata.dev(), metadata.ino()),
                 modified,
                 subfolders,
             };
-            self.0.insert(key, listing);
+            self.known.insert(key, listing);
         } else {
-            self.0.remove(&key);
+            self.known.remove(&key);
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Instant;
 
 use tracing::debug;
 
@@ -72,7 +71,7 @@ impl Worker {
                 Change::Overflow => {
                     debug!("events were lost: every file is looked at");
                     self.listings.clear();
-                    self.next_scan = Instant::now();
+                    self.next_scan = self.time.now();
                     self.to_check = self.files.keys().copied().collect();
                     self.check_batch(usize::MAX);
                 }

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use tracing::{debug, info, warn};
 
 use crate::counters::Trouble;
-use crate::followed::{FileId, Followed, Seen};
+use crate::followed::{self, FileId, Followed, Seen};
 use crate::handles::{is_missing, none_left};
+use crate::holes::written_end;
 use crate::identity::{Identity, Print, Tail};
 use crate::limit::MOST_PATHS;
 use crate::tag;
@@ -93,7 +94,7 @@ impl Worker {
         let Some(limit) = self.options.ignore_older else {
             return false;
         };
-        let now = flb_sidecar_sdk::event::Timestamp::now().seconds;
+        let now = self.time.timestamp().seconds;
         i64::from(now) - modified > limit.as_secs() as i64
     }
 
@@ -134,6 +135,12 @@ impl Worker {
             if !self.is_told(path) {
                 self.try_later(path);
             }
+            if !self.scanned && !self.options.read_from_head {
+                let end = followed::open(path)
+                    .and_then(|(handle, metadata)| written_end(&handle, metadata.len()));
+                self.left_out
+                    .insert(identity.number(), end.unwrap_or(metadata.len()));
+            }
             return true;
         }
         if self.is_full() {
@@ -158,6 +165,7 @@ impl Worker {
                     }
                     let (offset, name) = self.position_of(path, &identity, &handle, &metadata);
                     let plain = self.options.globs.name_of(path);
+                    let offset = offset.or_else(|| self.end_at_the_start(&identity, &metadata));
                     let rotated = name.as_ref().is_some_and(|name| **name != *plain);
                     let name = name.or_else(|| named.map(Arc::from));
                     let id = self.follow(path, identity, handle, &metadata, offset, name);
@@ -175,6 +183,13 @@ impl Worker {
         if self.retry.len() < MOST_PATHS {
             self.retry.insert(path.to_owned());
         }
+    }
+
+    /// Where a file ended at the start that was too old to be followed then and is to be read from
+    /// its end. It may have begun anew since.
+    fn end_at_the_start(&mut self, identity: &Identity, metadata: &Metadata) -> Option<u64> {
+        let end = self.left_out.remove(&identity.number())?;
+        Some(if metadata.len() < end { 0 } else { end })
     }
 
     /// Looks again at what could not be followed.
@@ -240,21 +255,20 @@ impl Worker {
         name: Option<Arc<Path>>,
     ) -> FileId {
         self.gone(path, false);
-        let from_head = if self.scanned {
-            self.options.read_new_from_head
-        } else {
-            self.options.read_from_head
-        };
+        // As in the stock tail, new files are read from their head if the first ones are.
+        let from_head =
+            self.options.read_from_head || self.scanned && self.options.read_new_from_head;
         let offset = match position {
             Some(offset) => offset,
             None if from_head => 0,
-            None => metadata.len(),
+            // A log may have been made longer than what is written.
+            None => written_end(&handle, metadata.len()).unwrap_or(metadata.len()),
         };
         let id = FileId(self.next_id);
         self.next_id += 1;
         let same = name.as_ref().filter(|name| ***name == *path);
         let shared: Arc<Path> = same.map_or_else(|| path.into(), Arc::clone);
-        let mut file = Followed::new(identity, shared.clone(), offset);
+        let mut file = Followed::new(identity, shared.clone(), offset, self.time.now());
         if let Some(name) = name {
             file.name = name;
         }

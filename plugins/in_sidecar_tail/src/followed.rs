@@ -1,6 +1,5 @@
 //! One followed file: where it is, how far it is read, and how it is known again.
 
-use std::collections::HashMap;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::ops::Range;
@@ -11,8 +10,10 @@ use std::time::Instant;
 
 use crate::decode::Joined;
 use crate::encoding::{detect, Code, Source};
+use crate::holes::next_text;
 use crate::identity::{read_full, Clue, Head, Identity, Print, Tail, HEAD};
-use crate::lines::Splitter;
+use crate::lines::{CutLine, Splitter};
+use crate::map::HashMap;
 
 /// Number of a followed file within one instance; never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -101,6 +102,8 @@ pub(crate) struct Followed {
     pub(crate) checkpoint: u64,
     /// The bytes before the checkpoint.
     pub(crate) checkpoint_tail: Print,
+    /// Nothing is written behind `offset`: as far as it was seen, there are only NULs.
+    pub(crate) blank: bool,
     /// Skip NUL bytes at the head: a writer went on at its old position after a truncation.
     pub(crate) hollow: bool,
     /// Looks like a copy of another file, so it is not read before this is settled.
@@ -118,8 +121,8 @@ pub(crate) struct Followed {
     pub(crate) fresh: bool,
     /// Whether it is a copy of another file has been looked into.
     pub(crate) compared: bool,
-    /// What it goes on with, if it is the copy of a truncated file.
-    pub(crate) continues: Option<Box<Continued>>,
+    /// What few files have.
+    pub(crate) rare: Option<Box<Rare>>,
     /// It cannot be opened or read, and that was said.
     pub(crate) failing: bool,
     /// Read to the end and let go; kept until that has left the host.
@@ -127,6 +130,9 @@ pub(crate) struct Followed {
     /// Bytes read into records since the start, for the report.
     pub(crate) read: u64,
 }
+
+/// Bytes that are looked at to see whether something is written now.
+const BLANK: usize = 1024;
 
 /// Bytes of a file after which the kernel is told that they need not stay in its cache.
 const ADVISE: u64 = 1 << 20;
@@ -151,6 +157,17 @@ pub(crate) enum Block {
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(size_of::<Followed>() <= 320);
 
+/// What few files have.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Rare {
+    /// What it goes on with, if it is the copy of a truncated file.
+    pub(crate) continues: Option<Continued>,
+    /// The line that the checkpoint is in, if its beginning was passed on.
+    pub(crate) before_checkpoint: Option<CutLine>,
+    /// Where a drain cut a line that was not complete, and that line.
+    pub(crate) cut: Option<(u64, CutLine)>,
+}
+
 /// A file whose text goes on in a copy.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Continued {
@@ -171,7 +188,7 @@ pub(crate) struct Held {
 }
 
 impl Followed {
-    pub(crate) fn new(identity: Identity, path: Arc<Path>, offset: u64) -> Self {
+    pub(crate) fn new(identity: Identity, path: Arc<Path>, offset: u64, now: Instant) -> Self {
         Followed {
             identity,
             name: path.clone(),
@@ -191,35 +208,65 @@ impl Followed {
             epoch: 0,
             checkpoint: offset,
             checkpoint_tail: Print::default(),
+            blank: false,
             hollow: false,
             held: false,
             queued: false,
             drains: false,
-            since: Instant::now(),
+            since: now,
             advised: pieces_to_advise(offset),
             fresh: false,
             compared: false,
-            continues: None,
+            rare: None,
             failing: false,
             retired: false,
             read: 0,
         }
     }
 
+    /// What it goes on with, if it is the copy of a truncated file.
+    pub(crate) fn continues(&self) -> Option<&Continued> {
+        self.rare.as_ref()?.continues.as_ref()
+    }
+
+    /// The line that the checkpoint is in, if its beginning was passed on.
+    pub(crate) fn cut_line(&self) -> Option<CutLine> {
+        self.rare.as_ref()?.before_checkpoint
+    }
+
+    pub(crate) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
     /// What the parts of its over-long lines are named after.
     pub(crate) fn parts_of(&self) -> Identity {
-        let continued = self.continues.as_ref();
+        let continued = self.continues();
         continued.map_or(self.identity, |continued| continued.parts_of)
     }
 
     /// Bytes that are known to be there and were not read.
     pub(crate) fn ahead(&self) -> u64 {
-        self.seen.size.saturating_sub(self.offset)
+        let ahead = self.seen.size.saturating_sub(self.offset);
+        if self.blank {
+            0
+        } else {
+            ahead
+        }
+    }
+
+    /// Whether nothing is written where nothing was. Without a handle nobody can tell.
+    pub(crate) fn is_still_blank(&self) -> bool {
+        let mut start = [0; BLANK];
+        let start = self.handle.as_ref().map(|handle| {
+            let length = read_full(handle, &mut start, self.offset);
+            length.is_ok_and(|length| start[..length].iter().all(|byte| *byte == 0))
+        });
+        self.ahead() == 0 && start.unwrap_or(true)
     }
 
     /// Bytes that are known to be there and that no record stands for.
     pub(crate) fn unread(&self) -> u64 {
-        self.seen.size.max(self.offset) - self.lines.start()
+        self.offset - self.lines.start() + self.ahead()
     }
 
     /// Reads the next block into `buffer`, behind what was read last: the same call tells whether
@@ -282,7 +329,9 @@ impl Followed {
 
     /// Whether the file, now `size` bytes long, is shorter than it was, or not what was read.
     pub(crate) fn is_rewritten(&self, size: u64) -> bool {
-        let shrunk = size < self.seen.size.max(self.offset);
+        // What was never written may go as it came.
+        let written = if self.ahead() == 0 { 0 } else { self.seen.size };
+        let shrunk = size < written.max(self.offset);
         self.handle.is_some() && (shrunk || !self.holds_what_was_read().unwrap_or(true))
     }
 
@@ -318,10 +367,25 @@ impl Followed {
             let length = read_full(handle, &mut head, 0)?;
             // It may have been truncated this very moment.
             if length > known && self.head.begins_like(&head[..length]) {
-                self.head = Head::of(&head[..length]);
+                // What is not written yet is none of it.
+                let written = head[..length].iter().rposition(|byte| *byte != 0);
+                let written = match written {
+                    Some(last) => last + 1,
+                    // A hole is, as soon as there is something behind it.
+                    None => self.hole_ends(handle).map_or(0, |()| length),
+                };
+                let read = usize::try_from(self.offset).unwrap_or(HEAD).min(length);
+                self.head = Head::of(&head[..written.max(read).max(known)]);
             }
         }
         Ok(())
+    }
+
+    /// `None`: nothing is written behind the head, as far as that is looked into.
+    fn hole_ends(&self, handle: &File) -> Option<()> {
+        let mut block = vec![0; BLANK];
+        let text = next_text(handle, HEAD as u64, self.seen.size, &mut block);
+        text.ok()?.ok().map(|_| ())
     }
 
     /// Tells the kernel that what was read need not stay in its cache, if it is much.
@@ -350,6 +414,10 @@ impl Followed {
     /// Everything before `offset` has left the host.
     pub(crate) fn confirm(&mut self, offset: u64) {
         self.checkpoint = offset;
+        if let Some(rare) = &mut self.rare {
+            let cut = rare.cut.filter(|(at, _)| *at == offset);
+            rare.before_checkpoint = cut.map(|(_, line)| line);
+        }
         let tail = if offset == self.offset {
             Some(self.tail)
         } else {
@@ -361,9 +429,10 @@ impl Followed {
     }
 
     /// The file begins anew: nothing of it has been read.
-    pub(crate) fn begin_anew(&mut self) {
+    pub(crate) fn begin_anew(&mut self, now: Instant) {
         self.offset = 0;
         self.advised = 0;
+        self.blank = false;
         self.lines = Splitter::at(0);
         self.joined = None;
         self.head = Head::default();
@@ -371,8 +440,9 @@ impl Followed {
         self.epoch += 1;
         self.checkpoint = 0;
         self.checkpoint_tail = Print::default();
+        self.rare = None;
         self.hollow = true;
-        self.since = Instant::now();
+        self.since = now;
     }
 }
 

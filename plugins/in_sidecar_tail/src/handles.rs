@@ -193,7 +193,7 @@ impl Worker {
         let mut idle: Vec<(Instant, FileId)> = Vec::new();
         let mut deleted: Vec<(Instant, FileId)> = Vec::new();
         for (id, file) in &self.files {
-            let at_end = !file.queued && !file.held && file.seen.size <= file.offset;
+            let at_end = !file.queued && !file.held && file.ahead() == 0;
             if at_end && file.handle.is_some() {
                 let list = match file.path {
                     Some(_) => &mut idle,

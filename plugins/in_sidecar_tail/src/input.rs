@@ -17,8 +17,9 @@ use crate::host_multiline::{HostMultiline, Join};
 use crate::host_parser::HostParser;
 use crate::location::Location;
 use crate::options::{Options, OPTIONS};
-use crate::queue::{Item, Shared};
+use crate::queue::{Item, Purpose, Shared};
 use crate::takeover;
+use crate::time::Time;
 use crate::worker::Worker;
 
 /// Bytes handed over in one call, so that other inputs of the engine have their turn.
@@ -58,6 +59,15 @@ enum AtEnd {
     Exit(u64),
 }
 
+/// The engine stops, and what is left is handed over.
+#[derive(Debug)]
+pub(crate) struct Stop {
+    until: Instant,
+    request: u64,
+    /// Batches that the host took.
+    taken: usize,
+}
+
 /// How a delivery ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Delivery {
@@ -70,6 +80,96 @@ enum Delivery {
 }
 
 impl SidecarTail {
+    /// An instance, and the worker that is to run on a thread of its own.
+    pub(crate) fn made(
+        settings: &Settings,
+        host: &mut dyn InputHost,
+        time: Time,
+    ) -> Result<(Self, Worker), ConfigError> {
+        let mut options = Options::read(settings, host)?;
+        let shared = Arc::new(Shared::new(time).map_err(|error| {
+            ConfigError::other(format!("cannot create an event descriptor: {error}"))
+        })?);
+        let counters = Counters::new(host.metrics());
+        let mut taken_over = Vec::new();
+        if let Some(db) = options.db.take() {
+            let strangers = counters.errors_of(Trouble::InTheWay);
+            let location = Location::beside(&db, options.max_files, &strangers);
+            match location.check() {
+                Ok(()) => {
+                    let lines = options.source.has_newlines();
+                    taken_over = takeover::positions(&db, &location, lines, host);
+                    if host.pending().is_none() {
+                        warn!("this host does not tell what is delivered: positions are not kept");
+                    }
+                    options.db = Some(db);
+                }
+                // Whoever put it there must not keep the lines from being read.
+                Err(error) if is_in_the_way(&error) => {
+                    error!("positions are not kept, and the next start reads anew: {error}");
+                }
+                Err(error) => {
+                    return Err(ConfigError::value(
+                        "db",
+                        &db.to_string_lossy(),
+                        format_args!("a path in a folder where state can be kept ({error})"),
+                    ));
+                }
+            }
+        }
+        let multiline = match options.join.clone() {
+            Some(join) => Some(HostMultiline::new(&options, join, host)?),
+            None => None,
+        };
+        if let Some(join) = &options.join {
+            let unused = options.parser.take();
+            if unused.is_some() && !matches!(join, Join::Docker { .. }) {
+                warn!("lines are joined, so parser is not used");
+            }
+        }
+        let parser = options
+            .parser
+            .as_deref()
+            .map(|name| HostParser::new(name, &options.key, host))
+            .transpose()?
+            .flatten();
+        if options.parser.is_some() && options.format.is_some() {
+            return Err(ConfigError::other(
+                "options 'parser' and 'format' are both given: allowed is one of them",
+            ));
+        }
+        let at_end = if options.exit_on_eof {
+            AtEnd::Drain
+        } else {
+            AtEnd::ReadOn
+        };
+        let keeps_positions = options.db.is_some() || options.remove_after.is_some();
+        let time = shared.time();
+        let mut worker = Worker::new(
+            options,
+            host.tag(),
+            host.record_format(),
+            shared.clone(),
+            counters.clone(),
+        );
+        if let Some(saving) = &mut worker.saving {
+            saving.taken_over = taken_over;
+        }
+        let tail = SidecarTail {
+            shared,
+            worker: None,
+            tracker: Tracker::new(time),
+            counters,
+            parser,
+            multiline,
+            undispatched: 0,
+            at_end,
+            keeps_positions,
+            finished: false,
+        };
+        Ok((tail, worker))
+    }
+
     /// Appends up to `limit` bytes; also says how many batches the host took.
     fn deliver(&mut self, host: &mut dyn InputHost, limit: usize) -> (Delivery, usize) {
         let mut batches = 0;
@@ -148,7 +248,8 @@ impl SidecarTail {
             AtEnd::Drain => {
                 let status = self.shared.status();
                 if status.files > 0 || status.records > 0 {
-                    self.at_end = AtEnd::Exit(self.shared.start_drain(Duration::MAX));
+                    self.at_end =
+                        AtEnd::Exit(self.shared.start_drain(Duration::MAX, Purpose::Completion));
                 }
             }
             AtEnd::Exit(drain) => {
@@ -157,6 +258,55 @@ impl SidecarTail {
                     self.at_end = AtEnd::ReadOn;
                 }
             }
+        }
+    }
+
+    /// The host pauses this input. If it does so since the engine stops, everything that is there is
+    /// to be handed over now: the collectors are stopped, so what is not handed over here never is.
+    pub(crate) fn begin_stop(&mut self, host: &mut dyn InputHost) -> Option<Stop> {
+        self.confirm(host, true);
+        if !host.is_stopping() || self.finished {
+            return None;
+        }
+        self.finished = true;
+        // Not every host says after this whether it has delivered what it takes now.
+        if self.keeps_positions && self.shared.drain_is_over() {
+            self.shared.freeze();
+            return None;
+        }
+        Some(Stop {
+            until: self.shared.time().now() + AT_STOP,
+            request: self.shared.start_drain(AT_STOP, Purpose::Stop),
+            taken: 0,
+        })
+    }
+
+    /// Hands over what the worker has read. `true`: wait for more.
+    pub(crate) fn stop_step(&mut self, stop: &mut Stop, host: &mut dyn InputHost) -> bool {
+        loop {
+            let (delivery, batches) = self.deliver(host, PER_CALL);
+            stop.taken += batches;
+            if delivery == Delivery::Refused {
+                warn!("the host takes no more records: what is unread stays unread");
+                return false;
+            }
+            if self.shared.drain_done() >= stop.request {
+                return false;
+            }
+            if self.shared.time().now() >= stop.until {
+                warn!("the engine stops before every file is read to its end");
+                return false;
+            }
+            if delivery == Delivery::All {
+                return true;
+            }
+        }
+    }
+
+    pub(crate) fn end_stop(&mut self, stop: Stop, host: &mut dyn InputHost) {
+        self.shared.freeze();
+        if stop.taken > 0 {
+            host.flush();
         }
     }
 
@@ -179,88 +329,11 @@ impl Input for SidecarTail {
     const TICK: Duration = Duration::from_millis(250);
 
     fn init(settings: &Settings, host: &mut dyn InputHost) -> Result<Self, ConfigError> {
-        let mut options = Options::read(settings, host)?;
-        let shared = Arc::new(Shared::new().map_err(|error| {
-            ConfigError::other(format!("cannot create an event descriptor: {error}"))
-        })?);
-        let counters = Counters::new(host.metrics());
-        let mut taken_over = Vec::new();
-        if let Some(db) = options.db.take() {
-            let strangers = counters.errors_of(Trouble::InTheWay);
-            let location = Location::beside(&db, options.max_files, &strangers);
-            match location.check() {
-                Ok(()) => {
-                    let lines = options.source.has_newlines();
-                    taken_over = takeover::positions(&db, &location, lines, host);
-                    if host.pending().is_none() {
-                        warn!("this host does not tell what is delivered: positions are not kept");
-                    }
-                    options.db = Some(db);
-                }
-                // Whoever put it there must not keep the lines from being read.
-                Err(error) if is_in_the_way(&error) => {
-                    error!("positions are not kept, and the next start reads anew: {error}");
-                }
-                Err(error) => {
-                    return Err(ConfigError::value(
-                        "db",
-                        &db.to_string_lossy(),
-                        format_args!("a path in a folder where state can be kept ({error})"),
-                    ));
-                }
-            }
-        }
-        let multiline = match options.join.clone() {
-            Some(join) => Some(HostMultiline::new(&options, join, host)?),
-            None => None,
-        };
-        if let Some(join) = &options.join {
-            let unused = options.parser.take();
-            if unused.is_some() && !matches!(join, Join::Docker { .. }) {
-                warn!("lines are joined, so parser is not used");
-            }
-        }
-        let parser = options
-            .parser
-            .as_deref()
-            .map(|name| HostParser::new(name, &options.key, host))
-            .transpose()?
-            .flatten();
-        if options.parser.is_some() && options.format.is_some() {
-            return Err(ConfigError::other(
-                "options 'parser' and 'format' are both given: allowed is one of them",
-            ));
-        }
-        let at_end = if options.exit_on_eof {
-            AtEnd::Drain
-        } else {
-            AtEnd::ReadOn
-        };
-        let keeps_positions = options.db.is_some() || options.remove_after.is_some();
-        let mut worker = Worker::new(
-            options,
-            host.tag(),
-            host.record_format(),
-            shared.clone(),
-            counters.clone(),
-        );
-        if let Some(saving) = &mut worker.saving {
-            saving.taken_over = taken_over;
-        }
+        let (mut tail, worker) = SidecarTail::made(settings, host, Time::default())?;
         let worker = worker::spawn("flb-sc-tail", move || worker.run())
             .map_err(|error| ConfigError::other(format!("cannot start a thread: {error}")))?;
-        Ok(SidecarTail {
-            shared,
-            worker: Some(worker),
-            tracker: Tracker::default(),
-            counters,
-            parser,
-            multiline,
-            undispatched: 0,
-            at_end,
-            keeps_positions,
-            finished: false,
-        })
+        tail.worker = Some(worker);
+        Ok(tail)
     }
 
     fn wake_fd(&self) -> Option<BorrowedFd<'_>> {
@@ -299,42 +372,13 @@ impl Input for SidecarTail {
     }
 
     fn pause(&mut self, host: &mut dyn InputHost) {
-        self.confirm(host, true);
-        if !host.is_stopping() || self.finished {
+        let Some(mut stop) = self.begin_stop(host) else {
             return;
+        };
+        while self.stop_step(&mut stop, host) {
+            self.shared.wait_for_item(stop.until);
         }
-        self.finished = true;
-        // Not every host says after this whether it has delivered what it takes now.
-        if self.keeps_positions && self.shared.drain_is_over() {
-            self.shared.freeze();
-            return;
-        }
-        // The collectors are stopped: what is not handed over here never is.
-        let until = Instant::now() + AT_STOP;
-        let request = self.shared.start_drain(AT_STOP);
-        let mut taken = 0;
-        loop {
-            let (delivery, batches) = self.deliver(host, PER_CALL);
-            taken += batches;
-            if delivery == Delivery::Refused {
-                warn!("the host takes no more records: what is unread stays unread");
-                break;
-            }
-            if self.shared.drain_done() >= request {
-                break;
-            }
-            if Instant::now() >= until {
-                warn!("the engine stops before every file is read to its end");
-                break;
-            }
-            if delivery == Delivery::All {
-                self.shared.wait_for_item(until);
-            }
-        }
-        self.shared.freeze();
-        if taken > 0 {
-            host.flush();
-        }
+        self.end_stop(stop, host);
     }
 
     fn resume(&mut self, host: &mut dyn InputHost) {

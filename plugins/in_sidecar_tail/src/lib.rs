@@ -27,6 +27,7 @@ mod followed;
 #[doc(hidden)]
 pub mod fuzzing;
 mod handles;
+mod holes;
 mod host_multiline;
 mod host_parser;
 mod identity;
@@ -38,6 +39,7 @@ mod lines;
 mod load;
 mod location;
 mod made_of;
+mod map;
 mod mend;
 mod options;
 mod pace;
@@ -48,12 +50,15 @@ mod removal;
 mod rotation;
 mod saving;
 mod scans;
+#[cfg(test)]
+mod sim;
 mod state;
 #[cfg(test)]
 mod steps;
 mod strays;
 mod tag;
 mod takeover;
+mod time;
 mod watch;
 mod worker;
 

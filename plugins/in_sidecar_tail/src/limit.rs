@@ -1,12 +1,12 @@
 //! How much is kept at most, whatever somebody puts into the folders.
 
-use std::collections::HashSet;
 use std::path::Path;
 
 use tracing::{info, warn};
 
 use crate::counters::Trouble;
 use crate::identity::Identity;
+use crate::map::HashSet;
 use crate::worker::Worker;
 
 /// Paths in trouble that are kept in mind, so that each is said once; beyond that they are counted.

@@ -26,6 +26,14 @@ pub(crate) struct Limits {
     pub(crate) code: Code,
 }
 
+/// A line of which parts were passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CutLine {
+    /// Offset of its first byte.
+    pub(crate) start: u64,
+    pub(crate) parts: u32,
+}
+
 /// What the splitter found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
@@ -72,6 +80,48 @@ impl Splitter {
             line_start: offset,
             ..Splitter::default()
         }
+    }
+
+    /// A splitter for the rest of a line whose beginning was passed on in parts.
+    pub(crate) fn inside(line: CutLine, offset: u64) -> Self {
+        Splitter {
+            start: offset,
+            line_start: line.start,
+            parts: line.parts,
+            ..Splitter::default()
+        }
+    }
+
+    /// Passes on what is carried of a line that is not complete, as a part of it; what the line is
+    /// then. `None`: there is nothing of a line, or it is left out.
+    pub(crate) fn cut(
+        &mut self,
+        code: Code,
+        mut piece: impl FnMut(Piece, u64, &[u8], &[u8]),
+    ) -> Option<CutLine> {
+        // Half of a character waits for its other half.
+        let end = match code {
+            Code::Utf16(_) => self.carry.len() & !1,
+            code => code.boundary(&self.carry, &[], self.carry.len()),
+        };
+        if self.skipping || end == 0 && self.parts == 0 {
+            return None;
+        }
+        if end > 0 {
+            self.parts = self.parts.saturating_add(1);
+            let part = Piece::Part {
+                ordinal: self.parts,
+                last: false,
+                line: self.line_start,
+            };
+            piece(part, self.start, &self.carry[..end], &[]);
+            self.carry.drain(..end);
+            self.start += end as u64;
+        }
+        Some(CutLine {
+            start: self.line_start,
+            parts: self.parts,
+        })
     }
 
     /// Offset of the first byte of the line that is not complete: all before is in pieces.

@@ -3,7 +3,6 @@
 //! A document is taken in row by row, up to so many rows and bytes; what is behind that is left out
 //! and said to be. A row that never ends is damage.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -12,6 +11,7 @@ use serde::Deserialize;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::identity::Identity;
+use crate::map::HashMap;
 use crate::state::{Entry, Unusable, VERSION};
 
 /// Bytes of one row at most: a path has 4,096, and at worst six letters stand for each.
@@ -117,7 +117,7 @@ pub(crate) fn read(
 
 /// What the journal of this number has changed.
 fn changes(journal: impl Read, number: u64, limits: Limits) -> HashMap<Identity, Option<Entry>> {
-    let mut newer: HashMap<Identity, Option<Entry>> = HashMap::new();
+    let mut newer: HashMap<Identity, Option<Entry>> = HashMap::default();
     let mut journal = BufReader::new(journal.take(limits.journal()));
     let mut line = Vec::new();
     while newer.len() <= limits.rows {

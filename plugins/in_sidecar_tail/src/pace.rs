@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::time::Time;
+
 /// At most this part of the time is spent on it by either thread.
 pub(crate) const SHARE: u32 = 200;
 
@@ -16,6 +18,7 @@ pub(crate) struct Pace {
     began: Instant,
     next: Instant,
     costs: Costs,
+    time: Time,
 }
 
 /// Nanoseconds of a processor that the newest one took the thread that carries it out.
@@ -30,13 +33,14 @@ impl Costs {
 }
 
 impl Pace {
-    pub(crate) fn new(interval: Duration) -> Self {
-        let now = Instant::now();
+    pub(crate) fn new(interval: Duration, time: &Time) -> Self {
+        let now = time.now();
         Pace {
             interval,
             began: now,
             next: now,
             costs: Costs::default(),
+            time: time.clone(),
         }
     }
 
@@ -46,7 +50,7 @@ impl Pace {
 
     pub(crate) fn next(&self) -> Instant {
         let cost = Duration::from_nanos(self.costs.0.load(Ordering::Acquire));
-        self.next.max(self.began + cost * SHARE)
+        self.next.max(self.began + self.time.cost(cost) * SHARE)
     }
 
     /// Not before `next`, whatever it costs.
@@ -57,7 +61,7 @@ impl Pace {
     /// One that was begun at `began` is handed over now.
     pub(crate) fn handed_over(&mut self, began: Instant) {
         self.began = began;
-        self.next = began + self.interval.max(began.elapsed() * SHARE);
+        self.next = began + self.interval.max(self.time.since(began) * SHARE);
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the worker and the host's thread share: a bounded queue of batches, wake-ups both ways,
 //! and how far a drain is.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -15,6 +15,8 @@ use rustix::event::{eventfd, EventfdFlags};
 use crate::delivery::Reaches;
 use crate::encode::Batch;
 use crate::followed::FileId;
+use crate::map::HashMap;
+use crate::time::Time;
 
 /// The worker reads on while the queue holds fewer bytes than this.
 const MAX_BYTES: usize = 1 << 20;
@@ -32,6 +34,16 @@ pub(crate) enum Item {
     DrainEnd(u64),
     /// The text of this file ends here; only where the host joins lines.
     FileEnd(FileId),
+}
+
+/// Why everything is to be handed over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// The engine stops, and goes on later where it was.
+    #[default]
+    Stop,
+    /// What is there is all there will be, as far as anybody knows.
+    Completion,
 }
 
 /// What a file has given, for the report.
@@ -52,6 +64,7 @@ struct State {
     worker_waits: bool,
     stop: bool,
     freeze: bool,
+    purpose: Purpose,
     /// Number of the newest drain request; 0: none yet.
     drain_asked: u64,
     /// Number of the newest request whose end the host's thread has reached.
@@ -74,6 +87,7 @@ struct State {
 /// Shared by the worker, the host's thread and whoever drains.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    time: Time,
     state: Mutex<State>,
     /// Told of every new item and of the worker's end.
     changed: Condvar,
@@ -84,15 +98,20 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new() -> io::Result<Self> {
+    pub(crate) fn new(time: Time) -> io::Result<Self> {
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
         Ok(Shared {
+            time,
             state: Mutex::default(),
             changed: Condvar::new(),
             host_wake: eventfd(0, flags)?,
             worker_wake: eventfd(0, flags)?,
             unconfirmed: AtomicBool::new(false),
         })
+    }
+
+    pub(crate) fn time(&self) -> Time {
+        self.time.clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -148,6 +167,10 @@ impl Shared {
     pub(crate) fn drain_asked(&self) -> (u64, Option<Instant>) {
         let state = self.lock();
         (state.drain_asked, state.deadline)
+    }
+
+    pub(crate) fn drain_purpose(&self) -> Purpose {
+        self.lock().purpose
     }
 
     /// The worker says where it is; all that is not handed to the host, what is queued included.
@@ -276,10 +299,14 @@ impl Shared {
     }
 
     /// Asks for a drain of its own, whatever was asked before.
-    pub(crate) fn start_drain(&self, deadline: Duration) -> u64 {
+    pub(crate) fn start_drain(&self, deadline: Duration, purpose: Purpose) -> u64 {
         let mut state = self.lock();
+        // A completion stays one when the engine stops before its end.
+        if purpose == Purpose::Completion {
+            state.purpose = purpose;
+        }
         state.drain_asked += 1;
-        state.deadline = Instant::now().checked_add(deadline);
+        state.deadline = self.time.now().checked_add(deadline);
         state.gave_up = false;
         signal(&self.worker_wake);
         state.drain_asked
@@ -303,7 +330,7 @@ impl Shared {
     /// Waits until there is an item, the worker has stopped, or `until` has passed.
     pub(crate) fn wait_for_item(&self, until: Instant) {
         let state = self.lock();
-        let left = until.saturating_duration_since(Instant::now());
+        let left = until.saturating_duration_since(self.time.now());
         // A timeout needs no answer: the caller looks at the clock itself.
         drop(
             self.changed
@@ -328,8 +355,9 @@ impl Shared {
 impl Drain for Shared {
     fn request(&self, deadline: Duration) {
         let mut state = self.lock();
-        state.deadline = Instant::now().checked_add(deadline);
+        state.deadline = self.time.now().checked_add(deadline);
         state.gave_up = false;
+        state.purpose = Purpose::Completion;
         if state.drain_asked == 0 {
             state.drain_asked = 1;
         }
@@ -340,7 +368,7 @@ impl Drain for Shared {
         let mut state = self.lock();
         let empty = state.items.is_empty() && state.bytes == 0;
         let drained = state.drain_done == state.drain_asked && empty && state.idle;
-        let late = state.deadline.is_some_and(|at| Instant::now() >= at);
+        let late = state.deadline.is_some_and(|at| self.time.now() >= at);
         let drain = if state.drain_asked == 0 {
             DrainState::Idle
         } else if drained && !state.gave_up {
@@ -364,7 +392,7 @@ impl Drain for Shared {
 
     fn report(&self) -> String {
         let state = self.lock();
-        let mut queued: HashMap<FileId, u64> = HashMap::new();
+        let mut queued: HashMap<FileId, u64> = HashMap::default();
         for item in &state.items {
             if let Item::Batch(batch) = item {
                 for reach in &batch.reaches {

@@ -1,18 +1,22 @@
 //! Reading files, turn by turn, into batches of records.
 
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use flb_sidecar_sdk::event::Timestamp;
 use tracing::{info, warn};
 
 use crate::counters::Trouble;
 use crate::decode::Joined;
 use crate::encode::Batch;
+use crate::encoding::Code;
 use crate::followed::{Block, FileId, Followed};
+use crate::holes::{begins, next_text, Begins, Least};
+use crate::identity::{Identity, Tail};
 use crate::lines::Limits;
 use crate::options::Options;
-use crate::queue::{Item, Shared};
+use crate::queue::{Item, Purpose, Shared};
+use crate::saving::list;
 use crate::worker::Worker;
 
 /// How long pieces of a container's line wait for the next one: as long as in the host's multiline
@@ -22,13 +26,24 @@ const PIECES_WAIT: Duration = Duration::from_secs(4);
 /// A batch goes to the queue when it is this long.
 const BATCH: usize = 192 << 10;
 
+/// What reading a block came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Read {
+    /// There may be more.
+    More,
+    /// There is more, for the next turn.
+    Later,
+    /// There is nothing more at the moment.
+    End,
+}
+
 impl Worker {
     /// Puts a file into the row of those that are read.
     pub(crate) fn give_turn(&mut self, id: FileId) {
         if let Some(file) = self.files.get_mut(&id) {
             if !file.queued && !file.held && !file.retired {
                 file.queued = true;
-                file.since = Instant::now();
+                file.since = self.time.now();
                 self.turns.push_back(id);
             }
         }
@@ -48,18 +63,23 @@ impl Worker {
         } else if let Some(file) = self.files.get_mut(&id) {
             file.queued = false;
             self.none_idle = false;
-            file.since = Instant::now();
+            file.since = self.time.now();
             if self.options.advise_cache {
                 file.advise();
             }
             self.drain_left -= usize::from(std::mem::take(&mut file.drains));
+            // What was written into a rotated file may end in a last line, whenever it was.
+            let unfinished = file.lines.start() < file.offset || file.joined.is_some();
+            if file.rotated && unfinished && !self.rotating.contains(&id) {
+                self.rotating.push(id);
+            }
         }
         true
     }
 
     /// Reads until the file's end (`false`) or the end of its turn (`true`).
     fn read_file(&mut self, id: FileId) -> bool {
-        let Some(file) = self.files.get_mut(&id) else {
+        let Some(file) = self.files.get(&id) else {
             return false;
         };
         begin_batch(&self.shared, &mut self.batch, id, file, &self.options);
@@ -69,109 +89,193 @@ impl Worker {
             self.options.static_turn
         };
         let turn_end = file.offset.saturating_add(turn);
-        while file.offset < turn_end {
-            let place = match file.read(&mut self.block) {
-                Ok(Block::Text(place)) => place,
-                Ok(Block::End) => return false,
-                // A network filesystem's answer may be older than what was read.
-                Ok(Block::Rewritten) if file.remote => return false,
-                Ok(Block::Rewritten) => {
-                    self.look(id, true);
-                    return true;
-                }
-                Err(error) => {
-                    if !file.failing {
-                        self.counters.error(Trouble::Read);
-                        warn!("cannot read {}: {error}", file.name.display());
-                    }
-                    file.failing = true;
-                    return false;
-                }
-            };
-            if file.failing {
-                info!("{} can be read again", file.name.display());
-                file.failing = false;
-            }
-            let Worker {
-                encoder,
-                batch,
-                counters,
-                options,
-                block,
-                shared,
-                ..
-            } = self;
-            let full = place.end == block.len();
-            let mut text = &block[place];
-            let length = text.len();
-            let (code, recode) = file.recognise(options.source);
-            file.offset += length as u64;
-            file.seen.size = file.seen.size.max(file.offset);
-            file.tail.push(text);
-            self.carried += length as u64;
-            let before = file.lines.start();
-            if file.hollow && before == file.lines.line_start() {
-                let nuls = text.iter().take_while(|byte| **byte == 0).count();
-                // Not half of a character.
-                let nuls = nuls / code.width() * code.width();
-                file.lines.leave_out(nuls as u64);
-                counters.nul_bytes.add(nuls as u64);
-                text = &text[nuls..];
-                file.hollow = text.is_empty();
-            }
-            encoder.begin(file.name.as_os_str().as_bytes(), Timestamp::now());
-            begin_batch(shared, batch, id, file, options);
-            let records = batch.records;
-            let parts_of = file.parts_of();
-            let Followed {
-                lines,
-                epoch,
-                joined,
-                ..
-            } = &mut **file;
-            let line_start = lines.line_start();
-            let mut pieces = joined.take().map_or_else(Joined::default, |pieces| *pieces);
-            let limits = Limits {
-                length: options.longest_line,
-                long: options.long_lines,
-                code,
-            };
-            let mut piece = |piece, offset, first: &[u8], second: &[u8]| {
-                let file = (&parts_of, code, &mut pieces);
-                encoder.piece(batch, counters, file, (piece, offset), (first, second));
-            };
-            if recode {
-                let carry = lines.take_carry();
-                lines.split(&carry, limits, &mut piece);
-            }
-            lines.split(text, limits, &mut piece);
-            let consumed = lines.start() - before;
-            self.carried -= consumed;
-            let made = (batch.records - records) as u64;
-            counters.bytes.add(consumed);
-            counters.lines.add(made);
-            if lines.line_start() > line_start || consumed > 0 {
-                // A line that goes on in later ones is read again from its beginning.
-                let whole = pieces.start().unwrap_or(u64::MAX).min(lines.line_start());
-                batch.reached(id, *epoch, whole, consumed);
-            }
-            *joined = (!pieces.is_empty()).then(|| Box::new(pieces));
-            if joined.is_some() {
-                self.in_pieces.insert(id);
-            }
-            file.read += consumed;
-            if self.batch.events.len() >= BATCH {
-                send(&self.shared, &mut self.batch);
-                if !self.shared.has_room() {
-                    return true;
-                }
-            }
-            if !full && self.draining.is_none() {
-                // The end, as far as the kernel said; a later write is a change of its own.
-                return false;
+        loop {
+            match self.read_block(id) {
+                Read::More if self.files.get(&id).is_some_and(|f| f.offset < turn_end) => {}
+                Read::More | Read::Later => return true,
+                Read::End => return false,
             }
         }
-        true
+    }
+
+    /// Reads the next block of a file.
+    fn read_block(&mut self, id: FileId) -> Read {
+        let Some(file) = self.files.get_mut(&id) else {
+            return Read::End;
+        };
+        let place = match file.read(&mut self.block) {
+            Ok(Block::Text(place)) => place,
+            Ok(Block::End) => return Read::End,
+            // A network filesystem's answer may be older than what was read.
+            Ok(Block::Rewritten) if file.remote => return Read::End,
+            Ok(Block::Rewritten) => {
+                self.look(id, true);
+                return Read::Later;
+            }
+            Err(error) => {
+                if !file.failing {
+                    self.counters.error(Trouble::Read);
+                    warn!("cannot read {}: {error}", file.name.display());
+                }
+                file.failing = true;
+                return Read::End;
+            }
+        };
+        if file.failing {
+            info!("{} can be read again", file.name.display());
+            file.failing = false;
+        }
+        let full = place.end == self.block.len();
+        let (code, recode) = file.recognise(self.options.source);
+        let inside = file.lines.line_start() != file.offset;
+        let least = if inside {
+            Least::InsideLine
+        } else if file.hollow {
+            Least::AtTruncation
+        } else if file.offset == 0 {
+            Least::AtHead
+        } else {
+            Least::BetweenLines
+        };
+        let block = &self.block[place];
+        let (text, rest) = match begins(block, file.offset, code, least) {
+            Begins::Text(length) => block.split_at(length),
+            Begins::Hole(length) => {
+                let end = file.offset + length as u64;
+                self.skip_hole(id, end);
+                return Read::More;
+            }
+            Begins::Blank => {
+                let end = file.offset + block.len() as u64;
+                if full {
+                    return self.search_hole(id, end, code);
+                }
+                file.blank = true;
+                return Read::End;
+            }
+        };
+        let Worker {
+            encoder,
+            batch,
+            counters,
+            options,
+            shared,
+            ..
+        } = self;
+        let length = text.len();
+        file.offset += length as u64;
+        file.seen.size = file.seen.size.max(file.offset);
+        file.tail.push(text);
+        self.carried += length as u64;
+        let before = file.lines.start();
+        file.hollow = false;
+        encoder.begin(file.name.as_os_str().as_bytes(), self.time.timestamp());
+        begin_batch(shared, batch, id, file, options);
+        let records = batch.records;
+        let parts_of = file.parts_of();
+        let Followed {
+            lines,
+            epoch,
+            joined,
+            ..
+        } = &mut **file;
+        let line_start = lines.line_start();
+        let mut pieces = joined.take().map_or_else(Joined::default, |pieces| *pieces);
+        let limits = Limits {
+            length: options.longest_line,
+            long: options.long_lines,
+            code,
+        };
+        let mut piece = |piece, offset, first: &[u8], second: &[u8]| {
+            let file = (&parts_of, code, &mut pieces);
+            encoder.piece(batch, counters, file, (piece, offset), (first, second));
+        };
+        if recode {
+            let carry = lines.take_carry();
+            lines.split(&carry, limits, &mut piece);
+        }
+        lines.split(text, limits, &mut piece);
+        let consumed = lines.start() - before;
+        self.carried -= consumed;
+        let made = (batch.records - records) as u64;
+        counters.bytes.add(consumed);
+        counters.lines.add(made);
+        if lines.line_start() > line_start || consumed > 0 {
+            // A line that goes on in later ones is read again from its beginning.
+            let whole = pieces.start().unwrap_or(u64::MAX).min(lines.line_start());
+            batch.reached(id, *epoch, whole, consumed);
+        }
+        *joined = (!pieces.is_empty()).then(|| Box::new(pieces));
+        if joined.is_some() {
+            self.in_pieces.insert(id);
+        }
+        file.read += consumed;
+        let blank = !rest.is_empty() && rest.iter().all(|byte| *byte == 0);
+        file.blank = blank && !full;
+        let at_end = !full && (blank || rest.is_empty() && self.draining.is_none());
+        if self.batch.events.len() >= BATCH {
+            send(&self.shared, &mut self.batch);
+            if !self.shared.has_room() {
+                return Read::Later;
+            }
+        }
+        if at_end {
+            // The end, as far as the kernel said; a later write is a change of its own.
+            Read::End
+        } else {
+            Read::More
+        }
+    }
+
+    /// Looks behind a block in which nothing is written, whose end is at `end`.
+    fn search_hole(&mut self, id: FileId, end: u64, code: Code) -> Read {
+        let handle = self.files.get(&id).and_then(|file| file.handle.as_ref());
+        let Some(handle) = handle else {
+            return Read::End;
+        };
+        let from = self.holes.remove(&id).unwrap_or(end).max(end);
+        let found = handle
+            .metadata()
+            .and_then(|m| Ok((m.len(), next_text(handle, from, m.len(), &mut self.block)?)));
+        match found {
+            Ok((_, Ok(text))) => {
+                // Not half of a character.
+                self.skip_hole(id, text - text % code.width() as u64);
+                Read::More
+            }
+            Ok((size, Err(nothing))) if nothing < size => {
+                self.holes.insert(id, nothing);
+                Read::Later
+            }
+            Ok(_) => {
+                if let Some(file) = self.files.get_mut(&id) {
+                    file.blank = true;
+                }
+                Read::End
+            }
+            // The next read says so.
+            Err(_) => Read::Later,
+        }
+    }
+
+    /// Goes on behind bytes that nobody wrote.
+    fn skip_hole(&mut self, id: FileId, end: u64) {
+        // What is before them has no more to come.
+        self.finish_line(id);
+        let Some(file) = self.files.get_mut(&id) else {
+            return;
+        };
+        let nuls = end - file.offset;
+        file.lines.leave_out(nuls);
+        self.counters.nul_bytes.add(nuls);
+        file.offset = end;
+        file.seen.size = file.seen.size.max(end);
+        file.hollow = false;
+        file.blank = false;
+        let tail = file.handle.as_ref().map(|handle| Tail::read(handle, end));
+        file.tail = tail.and_then(Result::ok).unwrap_or_default();
+        // The next read tells if it cannot be read.
+        let _ = file.grow_head();
     }
 
     /// Makes records of pieces whose next one does not come.
@@ -182,7 +286,7 @@ impl Worker {
                 self.in_pieces.remove(&id);
                 continue;
             };
-            if file.joined.is_some() && (file.queued || file.since.elapsed() < PIECES_WAIT) {
+            if file.joined.is_some() && (file.queued || self.time.since(file.since) < PIECES_WAIT) {
                 continue;
             }
             self.in_pieces.remove(&id);
@@ -191,7 +295,7 @@ impl Worker {
             };
             begin_batch(&self.shared, &mut self.batch, id, file, &self.options);
             let name = file.name.as_os_str().as_bytes();
-            self.encoder.begin(name, Timestamp::now());
+            self.encoder.begin(name, self.time.timestamp());
             let records = self.batch.records;
             self.encoder.rest(&mut self.batch, &mut pieces);
             self.counters
@@ -200,6 +304,60 @@ impl Worker {
             let start = file.lines.line_start();
             self.batch.reached(id, file.epoch, start, 0);
         }
+    }
+
+    /// What becomes of a line that is not complete at the end of a drain. With positions it can go on
+    /// after a restart.
+    pub(crate) fn end_unfinished(&mut self, id: FileId) {
+        let comes_back =
+            self.saving.is_some() && self.files.get(&id).is_some_and(|file| is_found_again(file));
+        match self.shared.drain_purpose() {
+            _ if !comes_back => self.finish_line(id),
+            // The position is before it.
+            Purpose::Stop => {}
+            // What the host joins has no parts.
+            Purpose::Completion if self.options.join.is_some() => self.finish_line(id),
+            Purpose::Completion => self.cut_line(id),
+        }
+    }
+
+    /// Makes a part of a line of what is there of one that is not complete.
+    fn cut_line(&mut self, id: FileId) {
+        let Some(file) = self.files.get_mut(&id) else {
+            return;
+        };
+        if file.joined.is_some() || file.lines.line_start() == file.offset {
+            return self.finish_line(id);
+        }
+        begin_batch(&self.shared, &mut self.batch, id, file, &self.options);
+        let Worker {
+            encoder,
+            batch,
+            counters,
+            ..
+        } = self;
+        encoder.begin(file.name.as_os_str().as_bytes(), self.time.timestamp());
+        let records = batch.records;
+        let before = file.lines.start();
+        let (code, _) = file.recognise(self.options.source);
+        let parts_of = file.parts_of();
+        let mut pieces = Joined::default();
+        let cut = file.lines.cut(code, |piece, offset, first, second| {
+            let file = (&parts_of, code, &mut pieces);
+            encoder.piece(batch, counters, file, (piece, offset), (first, second));
+        });
+        let Some(line) = cut else {
+            return;
+        };
+        let at = file.lines.start();
+        file.rare().cut = Some((at, line));
+        let consumed = at - before;
+        let made = (batch.records - records) as u64;
+        batch.reached(id, file.epoch, at, consumed);
+        counters.bytes.add(consumed);
+        counters.lines.add(made);
+        file.read += consumed;
+        self.carried -= consumed;
     }
 
     /// Makes a record of a last line that has no newline.
@@ -218,7 +376,7 @@ impl Worker {
             counters,
             ..
         } = self;
-        encoder.begin(file.name.as_os_str().as_bytes(), Timestamp::now());
+        encoder.begin(file.name.as_os_str().as_bytes(), self.time.timestamp());
         let records = batch.records;
         let before = file.lines.start();
         let (code, _) = file.recognise(self.options.source);
@@ -258,6 +416,17 @@ impl Worker {
             send(&self.shared, &mut self.batch);
         }
     }
+}
+
+/// Whether the next start will find a file: it is at its path, or where it is looked for.
+fn is_found_again(file: &Followed) -> bool {
+    file.path.is_some()
+        || file.lines.line_start() < file.offset
+            && file.name.parent().is_some_and(|folder| {
+                let path = list(folder).remove(&file.identity.inode);
+                let metadata = path.and_then(|path| fs::metadata(path).ok());
+                metadata.is_some_and(|metadata| Identity::of(&metadata) == file.identity)
+            })
 }
 
 /// Has the batch be one for this file.

@@ -1,12 +1,13 @@
 //! Files that were let go and may come back: under another name, written to again, or compressed.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::followed::{FileId, Followed};
 use crate::identity::{Clue, Identity};
+use crate::map::HashMap;
 use crate::worker::Worker;
 
 /// Files that are known again, at most.
@@ -15,9 +16,11 @@ const REMEMBERED: usize = 10_000;
 /// Files that were let go, by their identity's number.
 #[derive(Debug, Default)]
 pub(crate) struct Remembered {
-    files: HashMap<u64, LetGo>,
-    /// The oldest first.
-    order: VecDeque<u64>,
+    files: HashMap<u64, (u64, LetGo)>,
+    /// Their numbers in the order in which they were let go, the oldest first.
+    order: BTreeMap<u64, u64>,
+    /// How many were ever let go.
+    count: u64,
 }
 
 /// A file that was let go, and how far it was read.
@@ -29,18 +32,33 @@ pub(crate) struct LetGo {
 
 impl Remembered {
     fn insert(&mut self, identity: &Identity, file: LetGo) {
+        self.insert_up_to(identity, file, REMEMBERED);
+    }
+
+    fn insert_up_to(&mut self, identity: &Identity, file: LetGo, most: usize) {
         let number = identity.number();
-        if self.files.insert(number, file).is_none() {
-            self.order.push_back(number);
-        }
-        if self.order.len() > REMEMBERED {
-            let oldest = self.order.pop_front();
-            oldest.map(|oldest| self.files.remove(&oldest));
+        self.take(number);
+        self.count += 1;
+        self.order.insert(self.count, number);
+        self.files.insert(number, (self.count, file));
+        if self.files.len() > most {
+            let oldest = self.order.pop_first();
+            oldest.map(|(_, number)| self.files.remove(&number));
         }
     }
 
+    fn get(&self, number: u64) -> Option<&LetGo> {
+        self.files.get(&number).map(|(_, file)| file)
+    }
+
+    fn take(&mut self, number: u64) -> Option<LetGo> {
+        let (order, file) = self.files.remove(&number)?;
+        self.order.remove(&order);
+        Some(file)
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &LetGo> {
-        self.files.values()
+        self.files.values().map(|(_, file)| file)
     }
 }
 
@@ -71,9 +89,9 @@ impl Worker {
         metadata: &Metadata,
     ) -> Option<LetGo> {
         let number = identity.number();
-        let file = self.remembered.files.get(&number)?;
+        let file = self.remembered.get(number)?;
         let same = is_same(identity, &file.clue, handle, metadata);
-        same.then(|| self.remembered.files.remove(&number))?
+        same.then(|| self.remembered.take(number))?
     }
 
     /// Goes on with a file that was let go before all of it has left the host.
@@ -98,5 +116,54 @@ impl Worker {
         let id = self.by_identity.get(identity)?;
         let file = self.files.get(&id)?;
         (!file.retired).then_some(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn identity(inode: u64) -> Identity {
+        Identity {
+            device: 1,
+            inode,
+            birth: None,
+        }
+    }
+
+    fn let_go() -> LetGo {
+        LetGo {
+            name: Path::new("a.log").into(),
+            clue: Clue::default(),
+        }
+    }
+
+    proptest! {
+        /// However often files come back and go again, the newest are known and no more is kept.
+        #[test]
+        fn the_newest_are_known_again(steps in proptest::collection::vec((0u64..40, any::<bool>()), 1..300)) {
+            let mut remembered = Remembered::default();
+            let most = 20;
+            let mut model: Vec<u64> = Vec::new();
+            for (inode, comes_back) in steps {
+                model.retain(|known| *known != inode);
+                if comes_back {
+                    remembered.take(identity(inode).number());
+                } else {
+                    remembered.insert_up_to(&identity(inode), let_go(), most);
+                    model.push(inode);
+                    if model.len() > most {
+                        model.remove(0);
+                    }
+                }
+                let known = (0..40).filter(|inode| remembered.get(identity(*inode).number()).is_some());
+                let mut expected = model.clone();
+                expected.sort_unstable();
+                prop_assert_eq!(known.collect::<Vec<_>>(), expected);
+                prop_assert_eq!(remembered.order.len(), model.len());
+            }
+        }
     }
 }

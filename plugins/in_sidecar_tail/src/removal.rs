@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use flb_sidecar_sdk::event::Timestamp;
 use tracing::info;
 
 use crate::counters::Trouble;
@@ -23,14 +24,16 @@ impl Worker {
         let Some(age) = self.options.remove_after else {
             return;
         };
+        let now = self.time.timestamp();
         let old: Vec<FileId> = self
             .files
             .iter()
             .filter(|(_, file)| {
                 self.awaits_removal(file)
                     && !file.queued
-                    && file.checkpoint >= file.seen.size
-                    && is_old(&file.seen, age)
+                    && file.checkpoint >= file.offset
+                    && file.ahead() == 0
+                    && is_old(&file.seen, age, now)
             })
             .map(|(id, _)| *id)
             .collect();
@@ -62,8 +65,8 @@ impl Worker {
         if self
             .files
             .get(&id)
-            .is_none_or(|file| seen.size != file.checkpoint)
-            || !is_old(&seen, age)
+            .is_none_or(|file| seen.size != file.seen.size)
+            || !is_old(&seen, age, self.time.timestamp())
         {
             return;
         }
@@ -84,9 +87,9 @@ impl Worker {
     }
 }
 
-fn is_old(seen: &Seen, age: Duration) -> bool {
-    let now = i64::from(flb_sidecar_sdk::event::Timestamp::now().seconds);
-    now - seen.modified_second() >= i64::try_from(age.as_secs()).unwrap_or(i64::MAX)
+fn is_old(seen: &Seen, age: Duration, now: Timestamp) -> bool {
+    i64::from(now.seconds) - seen.modified_second()
+        >= i64::try_from(age.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// Whether the path is still a symbolic link to the file: only the link was renamed.

@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tracing::debug;
 
@@ -49,7 +49,7 @@ impl Worker {
             return;
         };
         if !told && seen == file.seen {
-            let more = seen.size > file.offset;
+            let more = seen.size > file.offset && !file.is_still_blank();
             self.shrunk.remove(&id);
             if more {
                 self.give_turn(id);
@@ -66,8 +66,9 @@ impl Worker {
         let mut rewritten = file.is_rewritten(seen.size);
         if rewritten && file.remote {
             // A network filesystem's answer may be older than what was read.
-            let since = *self.shrunk.entry(id).or_insert_with(Instant::now);
-            let second = since.elapsed() >= SECOND_LOOK;
+            let now = self.time.now();
+            let since = *self.shrunk.entry(id).or_insert(now);
+            let second = self.time.since(since) >= SECOND_LOOK;
             if file.path.is_none() {
                 if second {
                     // Some answer for the new file of that name.
@@ -108,9 +109,10 @@ impl Worker {
         self.shrunk.remove(&id);
         if file.held && size > file.seen.size {
             if let Some(held) = self.held.get_mut(&id) {
-                held.grown = Instant::now();
+                held.grown = self.time.now();
             }
         }
+        file.blank &= seen.size == file.seen.size;
         file.seen = seen;
         if file.grow_head().is_err() {
             debug!("{}: cannot read its head", file.name.display());
@@ -123,7 +125,8 @@ impl Worker {
             file.compared = true;
             self.hold_if_copy(id);
         }
-        if self.files.get(&id).is_some_and(|file| size > file.offset) {
+        let more = |file: &Followed| size > file.offset && !file.is_still_blank();
+        if self.files.get(&id).is_some_and(|file| more(file)) {
             self.give_turn(id);
             self.close_until_its_turn(id);
         }
@@ -201,8 +204,18 @@ impl Worker {
         }
     }
 
+    /// The file has left its place, and its writer need not know that yet: however long there was
+    /// nothing new in it before, `rotate_wait` counts from now.
+    fn wait_for_more(&mut self, id: FileId) {
+        let now = self.time.now();
+        if let Some(file) = self.files.get_mut(&id).filter(|file| !file.queued) {
+            file.since = now;
+        }
+    }
+
     /// The last line of the file will be complete when nothing comes any more.
     pub(crate) fn rotated(&mut self, id: FileId) {
+        self.wait_for_more(id);
         if let Some(file) = self.files.get_mut(&id) {
             file.rotated = true;
             if !self.rotating.contains(&id) {
@@ -223,11 +236,16 @@ impl Worker {
         };
         file.path = None;
         file.matched = false;
+        self.wait_for_more(id);
         if !self.detached.contains(&id) {
             self.detached.push(id);
         }
         self.counters.rotations.add(1);
-        if file.handle.is_some() {
+        let open = self
+            .files
+            .get(&id)
+            .is_some_and(|file| file.handle.is_some());
+        if open {
             self.look(id, true);
         } else {
             // The link was, not what it points to.
@@ -254,7 +272,7 @@ impl Worker {
             let Some(file) = self.files.get(&id).filter(|file| !file.retired) else {
                 continue;
             };
-            let quiet = file.since.elapsed() >= wait;
+            let quiet = self.time.since(file.since) >= wait;
             if quiet && !file.queued && !file.held {
                 self.end_text(id);
             } else {
@@ -267,7 +285,7 @@ impl Worker {
             .filter(|id| {
                 self.files.get(id).is_some_and(|file| {
                     let stray = file.path.is_none() && file.handle.is_none();
-                    let quiet = file.since.elapsed() >= wait;
+                    let quiet = self.time.since(file.since) >= wait;
                     !file.queued && !file.held && quiet && !stray
                 })
             })
@@ -310,6 +328,7 @@ impl Worker {
         self.held.remove(&id);
         self.shrunk.remove(&id);
         self.polled.remove(&id);
+        self.holes.remove(&id);
         self.forget_target(id);
         let Some(file) = self.files.get_mut(&id) else {
             return;

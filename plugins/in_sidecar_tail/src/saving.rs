@@ -1,6 +1,5 @@
 //! Keeping positions: what has left the host goes into the state file, and is found again.
 
-use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, Metadata};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirEntryExt;
@@ -11,18 +10,20 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use flb_sidecar_sdk::event::Timestamp;
 use flb_sidecar_sdk::worker;
 use tracing::{error, info, warn};
 
-use crate::copies::{related, stem};
+use crate::copies::{is_rotated_form, stem};
 use crate::counters::{Counters, Trouble};
 use crate::followed::{self, FileId, Followed};
 use crate::identity::{Clue, Identity};
+use crate::lines::Splitter;
 use crate::location::{Journal, Location, Lock};
+use crate::map::{HashMap, HashSet};
 use crate::options::{Options, Sync};
-use crate::pace::{Pace, Stopwatch};
+use crate::pace::{Costs, Pace, Stopwatch};
 use crate::state::{Changes, Entry, Unclaimed};
+use crate::time::Time;
 use crate::worker::Worker;
 
 /// How often all positions are written at most.
@@ -47,6 +48,8 @@ pub(crate) struct Saving {
     /// Positions of the stock tail, for a first start.
     pub(crate) taken_over: Vec<Entry>,
     unclaimed: Unclaimed,
+    /// What was in folders at the start, until it is over.
+    folders: HashMap<PathBuf, Folder>,
     unsaved: bool,
     documents: Pace,
     /// Number of the newest document's journal; 0: none has been written yet.
@@ -66,75 +69,156 @@ enum Job {
     Changes(Changes, u64),
 }
 
-/// The thread that writes, since much takes its time and a sync may, too.
+/// Writes the state.
 #[derive(Debug)]
-struct Writer {
-    jobs: Sender<Job>,
-    busy: Arc<AtomicBool>,
+struct Scribe {
+    location: Location,
+    sync: Sync,
+    counters: Counters,
+    documents: Costs,
+    lines: Costs,
+    /// None after a failure, until the next document: a line may be there in part.
+    journal: Option<Journal>,
+    failing: bool,
     /// What was handed over last could not be written.
     failed: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
+}
+
+impl Scribe {
+    fn write(&mut self, job: Job) {
+        let watch = Stopwatch::start();
+        let (done, costs) = match job {
+            Job::Document(entries, number) => {
+                let saved = self.location.save(&entries, number, self.sync);
+                let begun = saved.and_then(|()| self.location.begin_journal());
+                (begun.map(|b| self.journal = Some(b)), &self.documents)
+            }
+            Job::Changes(changes, number) => {
+                let open = self.journal.as_mut();
+                let added = open.map(|j| j.append(&changes, number, self.sync));
+                (added.unwrap_or(Ok(())), &self.lines)
+            }
+        };
+        costs.cost(watch.spent());
+        match done {
+            Ok(()) if self.failing && self.journal.is_some() => {
+                self.failing = false;
+                info!("{}: can be written again", self.location.state().display());
+            }
+            Ok(()) => {}
+            Err(error) => {
+                self.journal = None;
+                if !self.failing {
+                    let path = self.location.state().display();
+                    error!("{path}: cannot be written: {error}; positions are not kept");
+                    self.counters.error(Trouble::State);
+                }
+                self.failing = true;
+                self.failed.store(true, Ordering::Release);
+            }
+        }
+    }
+}
+
+/// Who writes, since much takes its time and a sync may, too.
+#[derive(Debug)]
+enum Writer {
+    Thread {
+        jobs: Sender<Job>,
+        busy: Arc<AtomicBool>,
+        failed: Arc<AtomicBool>,
+        thread: JoinHandle<()>,
+    },
+    /// The worker itself, at once: a simulation has one thread.
+    #[cfg(test)]
+    AtOnce(Box<std::sync::Mutex<Scribe>>),
 }
 
 impl Writer {
-    fn start(saving: &Saving, counters: Counters) -> std::io::Result<Self> {
-        let (location, sync) = (saving.location.clone(), saving.sync);
+    fn start(saving: &Saving, counters: Counters, time: &Time) -> std::io::Result<Self> {
+        let failed = Arc::new(AtomicBool::new(false));
+        let mut scribe = Scribe {
+            location: saving.location.clone(),
+            sync: saving.sync,
+            counters,
+            documents: saving.documents.costs(),
+            lines: saving.lines.costs(),
+            journal: None,
+            failing: false,
+            failed: failed.clone(),
+        };
+        #[cfg(test)]
+        if time.is_simulated() {
+            return Ok(Writer::AtOnce(Box::new(scribe.into())));
+        }
+        let _ = time;
         let (jobs, next) = mpsc::channel::<Job>();
         let busy = Arc::new(AtomicBool::new(false));
-        let failed = Arc::new(AtomicBool::new(false));
-        let (writing, not_written) = (busy.clone(), failed.clone());
-        let documents = saving.documents.costs();
-        let lines = saving.lines.costs();
+        let writing = busy.clone();
         let thread = worker::spawn("flb-sc-state", move || {
-            let mut failing = false;
-            // None after a failure, until the next document: a line may be there in part.
-            let mut journal: Option<Journal> = None;
             while let Ok(job) = next.recv() {
-                let watch = Stopwatch::start();
-                let (done, pace) = match job {
-                    Job::Document(entries, number) => {
-                        let saved = location.save(&entries, number, sync);
-                        let begun = saved.and_then(|()| location.begin_journal());
-                        (begun.map(|b| journal = Some(b)), &documents)
-                    }
-                    Job::Changes(changes, number) => {
-                        let open = journal.as_mut();
-                        let added = open.map(|j| j.append(&changes, number, sync));
-                        (added.unwrap_or(Ok(())), &lines)
-                    }
-                };
-                pace.cost(watch.spent());
-                match done {
-                    Ok(()) if failing && journal.is_some() => {
-                        failing = false;
-                        info!("{}: can be written again", location.state().display());
-                    }
-                    Ok(()) => {}
-                    Err(error) => {
-                        journal = None;
-                        if !failing {
-                            let path = location.state().display();
-                            error!("{path}: cannot be written: {error}; positions are not kept");
-                            counters.error(Trouble::State);
-                        }
-                        failing = true;
-                        not_written.store(true, Ordering::Release);
-                    }
-                }
+                scribe.write(job);
                 writing.store(false, Ordering::Release);
             }
         })?;
-        Ok(Writer {
+        Ok(Writer::Thread {
             jobs,
             busy,
             failed,
             thread,
         })
     }
+
+    /// Whether it has nothing to do.
+    fn is_free(&self) -> bool {
+        match self {
+            Writer::Thread { busy, .. } => !busy.load(Ordering::Acquire),
+            #[cfg(test)]
+            Writer::AtOnce(_) => true,
+        }
+    }
+
+    /// Whether something that was handed over could not be written since the last time.
+    fn has_failed(&self) -> bool {
+        match self {
+            Writer::Thread { failed, .. } => failed.swap(false, Ordering::AcqRel),
+            #[cfg(test)]
+            Writer::AtOnce(scribe) => {
+                let scribe = scribe.lock().unwrap();
+                scribe.failed.swap(false, Ordering::AcqRel)
+            }
+        }
+    }
+
+    fn write(&self, job: Job) {
+        match self {
+            Writer::Thread { jobs, busy, .. } => {
+                busy.store(true, Ordering::Release);
+                // The thread ends only after this end of the channel.
+                let _ = jobs.send(job);
+            }
+            #[cfg(test)]
+            Writer::AtOnce(scribe) => scribe.lock().unwrap().write(job),
+        }
+    }
+
+    /// Waits until all is written.
+    fn end(self) {
+        match self {
+            Writer::Thread { jobs, thread, .. } => {
+                drop(jobs);
+                if thread.join().is_err() {
+                    error!("the thread that writes the state has panicked");
+                }
+            }
+            #[cfg(test)]
+            Writer::AtOnce(_) => {}
+        }
+    }
 }
 
 impl Saving {
-    pub(crate) fn new(options: &Options, counters: &Counters) -> Option<Self> {
+    pub(crate) fn new(options: &Options, counters: &Counters, time: &Time) -> Option<Self> {
         options.db.as_deref().map(|db| Saving {
             location: Location::beside(
                 db,
@@ -146,12 +230,13 @@ impl Saving {
             lock: None,
             taken_over: Vec::new(),
             unclaimed: Unclaimed::default(),
+            folders: HashMap::default(),
             unsaved: false,
-            documents: Pace::new(INTERVAL),
+            documents: Pace::new(INTERVAL, time),
             journal: 0,
-            changed: HashSet::new(),
+            changed: HashSet::default(),
             gone: Vec::new(),
-            lines: Pace::new(CHANGES_INTERVAL),
+            lines: Pace::new(CHANGES_INTERVAL, time),
             writer: None,
         })
     }
@@ -163,23 +248,20 @@ impl Saving {
     /// Whether the thread that writes has nothing to do.
     fn is_free(&self) -> bool {
         let writer = self.writer.as_ref();
-        writer.is_some_and(|writer| !writer.busy.load(Ordering::Acquire))
+        writer.is_some_and(Writer::is_free)
     }
 
     /// Whether something that was handed over has not been written, or, if this is the `last` time
     /// to ask, may not be.
     fn is_owed(&self, last: bool) -> bool {
         let writer = self.writer.as_ref();
-        writer.is_some_and(|writer| writer.failed.swap(false, Ordering::AcqRel))
-            || last && !self.is_free()
+        writer.is_some_and(Writer::has_failed) || last && !self.is_free()
     }
 
     /// Hands a job to the thread that writes.
     fn write(&self, job: Job) {
         if let Some(writer) = &self.writer {
-            writer.busy.store(true, Ordering::Release);
-            // The thread ends only after this end of the channel.
-            let _ = writer.jobs.send(job);
+            writer.write(job);
         }
     }
 }
@@ -211,7 +293,7 @@ impl Worker {
                 }
             }
             if saving.lock.is_none() {
-                self.wait(Instant::now() + LOCK_INTERVAL);
+                self.wait(self.time.now() + LOCK_INTERVAL);
             }
         }
         if said {
@@ -232,7 +314,7 @@ impl Worker {
         };
         saving.unclaimed = Unclaimed::new(entries);
         let counters = self.counters.clone();
-        match Writer::start(&saving, counters) {
+        match Writer::start(&saving, counters, &self.time) {
             Ok(writer) => saving.writer = Some(writer),
             Err(error) => error!("no thread to write the state: {error}"),
         }
@@ -261,7 +343,7 @@ impl Worker {
 
     /// A file that is there is not followed any longer, but may be again.
     pub(crate) fn keep_position(&mut self, file: &Followed) {
-        let seen = u64::from(Timestamp::now().seconds);
+        let seen = u64::from(self.time.timestamp().seconds);
         if let Some((saving, entry)) = self.saving.as_mut().zip(entry_of(file, seen)) {
             saving.unclaimed.add(entry, saving.location.limits().rows);
             saving.unsaved = true;
@@ -269,7 +351,7 @@ impl Worker {
     }
 
     pub(crate) fn next_save(&self) -> Instant {
-        let far = Instant::now() + Duration::from_secs(3600);
+        let far = self.time.now() + Duration::from_secs(3600);
         match &self.saving {
             Some(saving) if saving.has_changes() => {
                 saving.documents.next().min(saving.lines.next())
@@ -287,7 +369,7 @@ impl Worker {
         let Some(mut saving) = self.saving.take() else {
             return;
         };
-        let now = Instant::now();
+        let now = self.time.now();
         saving.unsaved |= saving.is_owed(last);
         if saving.unsaved && (last || now >= saving.documents.next()) {
             if last || saving.is_free() {
@@ -303,16 +385,13 @@ impl Worker {
             }
         }
         if let Some(writer) = saving.writer.take_if(|_| last) {
-            drop(writer.jobs);
-            if writer.thread.join().is_err() {
-                error!("the thread that writes the state has panicked");
-            }
+            writer.end();
         }
         self.saving = Some(saving);
     }
 
     fn save_all(&self, saving: &mut Saving, now: Instant) {
-        let time = Timestamp::now();
+        let time = self.time.timestamp();
         let seen = u64::from(time.seconds);
         saving
             .unclaimed
@@ -338,7 +417,7 @@ impl Worker {
     }
 
     fn save_changes(&self, saving: &mut Saving, now: Instant) {
-        let seen = u64::from(Timestamp::now().seconds);
+        let seen = u64::from(self.time.timestamp().seconds);
         let changed = std::mem::take(&mut saving.changed);
         let mut files = Vec::with_capacity(changed.len());
         let live = changed.iter().filter_map(|id| self.files.get(id));
@@ -355,7 +434,7 @@ impl Worker {
         } else {
             // The text went on in a copy.
             let mut copies = self.files.iter().filter(|(_, file)| {
-                let continued = file.continues.as_ref();
+                let continued = file.continues();
                 continued.is_some_and(|of| of.file == id && of.epoch == epoch)
             });
             match copies.next() {
@@ -413,6 +492,10 @@ impl Worker {
         let id = self.follow(path, identity, handle, metadata, Some(offset), Some(name));
         if let Some(file) = self.files.get_mut(&id) {
             file.checkpoint_tail = entry.clue.tail;
+            if let Some(line) = entry.cut {
+                file.lines = Splitter::inside(line, offset);
+                file.rare().before_checkpoint = Some(line);
+            }
         }
         if entry.rotated || *entry.path != *path {
             self.rotated(id);
@@ -465,13 +548,15 @@ impl Worker {
             return (None, None);
         }
         // The copy of a file that was truncated while nobody was reading.
-        let Some(saving) = &mut self.saving else {
+        let Some(saving) = self.saving.as_mut().filter(|saving| !saving.by_name) else {
             return (None, None);
         };
-        let is_copy = |entry: &Entry| {
+        let folders = &mut saving.folders;
+        let mut is_copy = |entry: &Entry| {
             *entry.path != *path
                 && entry.path.parent() == path.parent()
-                && related(&entry.path, path)
+                && is_rotated_form(&entry.path, path)
+                && is_there(entry, folders)
                 && entry.clue.head.length > 0
                 && entry.clue.fits(handle, metadata.len()).unwrap_or(false)
         };
@@ -486,18 +571,21 @@ impl Worker {
     /// Looks for files with known positions that no pattern matches any more: rotated while
     /// nobody was reading.
     pub(crate) fn recover_unclaimed(&mut self) {
-        let Some(saving) = &self.saving else {
+        let Some(saving) = &mut self.saving else {
             return;
         };
+        let by_name = saving.by_name;
         // Some of them are files that wait until others end.
         let room = self.options.max_files.saturating_sub(self.files.len());
-        let entries: Vec<Entry> = saving.unclaimed.iter().take(room).cloned().collect();
-        let mut listings: HashMap<PathBuf, Folder> = HashMap::new();
+        let entries = saving.unclaimed.iter().filter(|_| !by_name);
+        let entries: Vec<Entry> = entries.take(room).cloned().collect();
+        let mut folders = std::mem::take(&mut saving.folders);
         for entry in entries {
             let Some(folder) = entry.path.parent() else {
                 continue;
             };
-            let listing = listings
+            let in_place = is_there(&entry, &mut folders);
+            let listing = folders
                 .entry(folder.to_owned())
                 .or_insert_with(|| Folder::list(folder));
             let renamed = listing.by_inode.get(&entry.identity.inode).cloned();
@@ -513,7 +601,7 @@ impl Worker {
                     fits.then_some((path, handle, metadata))
                 })
                 .or_else(|| {
-                    let paths = related.iter().cloned();
+                    let paths = related.iter().filter(|_| in_place).cloned();
                     self.find_copy(paths, &entry.path, &entry.clue, None)
                 });
             let Some((path, handle, metadata)) = found else {
@@ -547,6 +635,7 @@ impl Worker {
 }
 
 /// What is in a folder: there may be thousands of files in it, and as many are looked for.
+#[derive(Debug)]
 struct Folder {
     by_inode: HashMap<u64, PathBuf>,
     /// In the order of their bytes.
@@ -576,6 +665,27 @@ impl Folder {
     }
 }
 
+/// Whether the file is there, whatever it holds: a truncated one stays where it is or is renamed
+/// later, so what has come in the place of one that is gone is no copy of it.
+fn is_there(entry: &Entry, folders: &mut HashMap<PathBuf, Folder>) -> bool {
+    let is_it = |path: &Path| {
+        fs::metadata(path).is_ok_and(|metadata| {
+            let identity = Identity::of(&metadata);
+            identity.device == entry.identity.device && identity.compatible(&entry.identity)
+        })
+    };
+    let Some(folder) = entry.path.parent() else {
+        return false;
+    };
+    is_it(&entry.path) || {
+        let folder = folders
+            .entry(folder.to_owned())
+            .or_insert_with(|| Folder::list(folder));
+        let renamed = folder.by_inode.get(&entry.identity.inode);
+        renamed.is_some_and(|path| is_it(path))
+    }
+}
+
 /// Paths in a folder by the inodes of their names.
 pub(crate) fn list(folder: &Path) -> HashMap<u64, PathBuf> {
     fs::read_dir(folder)
@@ -597,6 +707,7 @@ fn entry_of(file: &Followed, seen: u64) -> Option<Entry> {
             tail: file.checkpoint_tail,
         },
         rotated: file.rotated,
+        cut: file.cut_line(),
         seen,
     })
 }
@@ -604,6 +715,7 @@ fn entry_of(file: &Followed, seen: u64) -> Option<Entry> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::copies::related;
 
     const NAMES: [&str; 12] = [
         "app",
@@ -649,6 +761,7 @@ mod tests {
             identity,
             clue: Clue::default(),
             rotated: false,
+            cut: None,
             seen: 0,
         };
         let entries: Vec<_> = NAMES.iter().map(entry).collect();

@@ -3,7 +3,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 
 use rustix::fs::{statfs, FsWord};
 use tracing::info;
@@ -64,7 +63,7 @@ impl Worker {
         self.take_more();
         let watch = Stopwatch::start();
         let found = self.find(None);
-        let cost = watch.spent();
+        let cost = self.time.cost(watch.spent());
         let mut later = Vec::new();
         for (path, inode) in found {
             let known = self
@@ -97,7 +96,7 @@ impl Worker {
         self.sweep();
         self.scanned = true;
         self.shared.set_scanned();
-        let now = Instant::now();
+        let now = self.time.now();
         self.scan_allowed = now + cost * SHARE_IF_TOLD;
         let share = if self.polled_folders.is_empty() {
             SHARE

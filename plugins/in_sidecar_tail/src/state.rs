@@ -24,6 +24,7 @@ use xxhash_rust::xxh3::{xxh3_64, Xxh3};
 
 use crate::copies::stem;
 use crate::identity::{Clue, Identity, Print};
+use crate::lines::CutLine;
 
 /// Version of the document that this build writes, and the newest that it reads.
 pub(crate) const VERSION: u32 = 1;
@@ -37,6 +38,8 @@ pub(crate) struct Entry {
     pub(crate) clue: Clue,
     /// It had been renamed: a last line without a newline is complete.
     pub(crate) rotated: bool,
+    /// The line that the position is in, if its beginning was passed on.
+    pub(crate) cut: Option<CutLine>,
     /// When a file was last seen for it, in seconds since 1970.
     pub(crate) seen: u64,
 }
@@ -68,7 +71,16 @@ struct Row<'a> {
     tail_hash: u64,
     #[serde(default)]
     rotated: bool,
+    /// Where the line began that the offset is in, and how many parts of it are before that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cut_line: Option<u64>,
+    #[serde(default, skip_serializing_if = "is_none")]
+    cut_parts: u32,
     seen: u64,
+}
+
+fn is_none(count: &u32) -> bool {
+    *count == 0
 }
 
 /// A path need not be UTF-8.
@@ -95,6 +107,8 @@ impl<'a> From<&'a Entry> for Row<'a> {
             tail_length: entry.clue.tail.length,
             tail_hash: entry.clue.tail.hash(),
             rotated: entry.rotated,
+            cut_line: entry.cut.map(|line| line.start),
+            cut_parts: entry.cut.map_or(0, |line| line.parts),
             seen: entry.seen,
         }
     }
@@ -118,6 +132,10 @@ impl From<Row<'_>> for Entry {
                 tail: Print::kept(row.tail_length, row.tail_hash),
             },
             rotated: row.rotated,
+            cut: row.cut_line.map(|start| CutLine {
+                start,
+                parts: row.cut_parts,
+            }),
             seen: row.seen,
         }
     }
@@ -323,6 +341,7 @@ mod tests {
                 tail: Print::of(b"tail"),
             },
             rotated: false,
+            cut: None,
             seen: 1_700_000_000,
         }
     }

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::counters::Trouble;
 use crate::queue::Item;
+use crate::time::Time;
 use crate::worker::Worker;
 
 pub(crate) struct Steps {
@@ -38,8 +39,10 @@ impl Steps {
         prepare(&dir);
         let path = dir.path().join(pattern);
         let path = ("path", path.to_str().unwrap());
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let time = Time::simulated(now.unwrap());
         let mut steps = Steps {
-            worker: Worker::with(&[&[path], options].concat()),
+            worker: Worker::at(&[&[path], options].concat(), time),
             dir,
             lines: Vec::new(),
         };
@@ -125,13 +128,7 @@ impl Steps {
 
     /// A round, `time` after the last thing that happened.
     pub(crate) fn round_after(&mut self, time: Duration) {
-        for file in self.worker.files.values_mut() {
-            file.since -= time;
-        }
-        for held in self.worker.held.values_mut() {
-            held.since -= time;
-            held.grown -= time;
-        }
+        self.worker.time.advance(time);
         self.round();
     }
 

@@ -4,7 +4,6 @@
 //! A file that is closed is known by its path alone. The kernel tells of renames in order, but
 //! what is found at a path may be further than what it has told so far.
 
-use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +13,7 @@ use crate::counters::Trouble;
 use crate::followed::FileId;
 use crate::identity::Identity;
 use crate::limit::MOST_PATHS;
+use crate::map::{HashMap, HashSet};
 use crate::saving::list;
 use crate::worker::Worker;
 
@@ -108,7 +108,7 @@ impl Worker {
     /// Looks for files where they may have been renamed to; `scanned`: deleted ones have had their
     /// chance, too.
     pub(crate) fn find_strays(&mut self, scanned: bool) {
-        let mut listings = HashMap::new();
+        let mut listings = HashMap::default();
         for stray in std::mem::take(&mut self.strays) {
             let Some(file) = self.files.get(&stray.id) else {
                 continue;

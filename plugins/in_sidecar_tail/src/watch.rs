@@ -1,6 +1,5 @@
 //! Folder watches: one inotify watch per folder tells of every file in it.
 
-use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io;
 use std::mem::MaybeUninit;
@@ -10,6 +9,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
+
+use crate::map::HashMap;
 
 /// What happened in a watched folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,8 +47,8 @@ impl Watches {
     pub(crate) fn new() -> io::Result<Self> {
         Ok(Watches {
             fd: inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?,
-            folders: HashMap::new(),
-            by_path: HashMap::new(),
+            folders: HashMap::default(),
+            by_path: HashMap::default(),
             buffer: vec![MaybeUninit::uninit(); 64 << 10],
         })
     }

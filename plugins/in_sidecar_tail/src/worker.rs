@@ -5,7 +5,7 @@
 //! [`crate::copies`] and [`crate::strays`], how they are read in [`crate::handles`] and
 //! [`crate::reading`], and how positions are kept in [`crate::saving`].
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,12 +23,14 @@ use crate::followed::{ByIdentity, FileId, Followed, Held};
 use crate::handles::Share;
 use crate::identity::{Identity, TAIL};
 use crate::limit::Beyond;
+use crate::map::{HashMap, HashSet};
 use crate::options::Options;
 use crate::queue::{Item, Row, Shared};
 use crate::remembered::Remembered;
 use crate::saving::Saving;
 use crate::scans::SWEEP_AT;
 use crate::strays::{Stray, Unseen};
+use crate::time::Time;
 use crate::watch::Watches;
 
 /// How often files are looked at of whose changes nobody tells.
@@ -42,9 +44,21 @@ const NAMED_UNREAD: usize = 20;
 /// Finished files kept for the report; the others are summed up.
 const REPORTED: usize = 1000;
 
+/// What a turn of the worker came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// There is more to do at once.
+    More,
+    /// Nothing to do before this moment, unless something happens.
+    Until(Instant),
+    /// The same, and nothing is read any more.
+    Frozen(Instant),
+}
+
 /// The worker of one instance.
 #[derive(Debug)]
 pub(crate) struct Worker {
+    pub(crate) time: Time,
     pub(crate) options: Options,
     /// The instance's tag, if it is made from the path.
     pub(crate) tag_template: Option<String>,
@@ -81,6 +95,8 @@ pub(crate) struct Worker {
     pub(crate) held: HashMap<FileId, Held>,
     /// When files were first seen to be shorter than what was read; on network filesystems only.
     pub(crate) shrunk: HashMap<FileId, Instant>,
+    /// How far holes have been searched whose end is not found yet.
+    pub(crate) holes: HashMap<FileId, u64>,
     /// Files that must be looked at often.
     pub(crate) polled: HashSet<FileId>,
     /// Files still to be looked at in this round of checks.
@@ -92,6 +108,9 @@ pub(crate) struct Worker {
     /// Files with known positions whose compressed form is looked for.
     pub(crate) searches: VecDeque<Search>,
     pub(crate) remembered: Remembered,
+    /// Sizes of files that were too old at the start, by their identities' numbers; only if what was
+    /// there then is not to be read.
+    pub(crate) left_out: HashMap<u64, u64>,
     /// Paths that match and could not be followed so far, for a reason that may pass unnoticed.
     pub(crate) retry: HashSet<PathBuf>,
     /// What is there and not followed, since there is too much.
@@ -148,24 +167,26 @@ impl Worker {
             .ok()
         });
         let has_pattern = |t: &&str| options.tag_regex.is_some() || t.contains('*');
-        let now = Instant::now();
+        let time = shared.time();
+        let now = time.now();
         Worker {
+            time: time.clone(),
             encoder: Encoder::new(&options, format),
             tag_template: tag.filter(has_pattern).map(str::to_owned),
-            saving: Saving::new(&options, &counters),
+            saving: Saving::new(&options, &counters, &time),
             block: vec![0; TAIL + options.block],
             options,
             shared,
             counters,
             watches,
-            listings: Listings::default(),
-            polled_folders: HashSet::new(),
-            remote_folders: HashMap::new(),
-            files: HashMap::new(),
+            listings: Listings::new(time),
+            polled_folders: HashSet::default(),
+            remote_folders: HashMap::default(),
+            files: HashMap::default(),
             by_identity: ByIdentity::default(),
-            by_path: HashMap::new(),
-            by_target: HashMap::new(),
-            targets: HashMap::new(),
+            by_path: HashMap::default(),
+            by_target: HashMap::default(),
+            targets: HashMap::default(),
             next_id: 0,
             share: Share::new(),
             none_idle: false,
@@ -173,18 +194,20 @@ impl Worker {
             strays: Vec::new(),
             unseen: Unseen::default(),
             rotating: Vec::new(),
-            in_pieces: HashSet::new(),
-            held: HashMap::new(),
-            shrunk: HashMap::new(),
-            polled: HashSet::new(),
+            in_pieces: HashSet::default(),
+            held: HashMap::default(),
+            shrunk: HashMap::default(),
+            holes: HashMap::default(),
+            polled: HashSet::default(),
             to_check: Vec::new(),
-            compressed: HashMap::new(),
+            compressed: HashMap::default(),
             unsettled: Vec::new(),
             searches: VecDeque::new(),
             remembered: Remembered::default(),
-            retry: HashSet::new(),
+            left_out: HashMap::default(),
+            retry: HashSet::default(),
             beyond: Beyond::default(),
-            troubles: HashSet::new(),
+            troubles: HashSet::default(),
             sweep_at: SWEEP_AT,
             turns: VecDeque::new(),
             carried: 0,
@@ -215,39 +238,54 @@ impl Worker {
             return;
         }
         while !self.shared.stopped() {
-            self.ask_host();
-            if self.shared.frozen() {
-                self.save(false);
-                self.wait_for_wake(self.next_save().min(self.next_question()));
-                continue;
-            }
-            self.changes();
-            let now = Instant::now();
-            let (asked, deadline) = self.shared.drain_asked();
-            if asked > self.drain_seen {
-                self.begin_drain(asked);
-            } else if now >= self.next_scan {
-                self.scan();
-            }
-            self.timers(now);
-            let more = self.read_turn() | self.search_on();
-            self.end_drain();
-            if deadline.is_some_and(|at| now >= at) {
-                self.say_unread();
-            }
-            self.publish(!more);
-            self.save(false);
-            if !more {
-                self.wait(self.next_timer());
+            match self.turn() {
+                Turn::More => {}
+                Turn::Until(next) => self.wait(next),
+                Turn::Frozen(next) => self.wait_for_wake(next),
             }
         }
-        self.publish_now(Instant::now());
+        self.end();
+    }
+
+    /// Does what there is to do now.
+    pub(crate) fn turn(&mut self) -> Turn {
+        self.ask_host();
+        if self.shared.frozen() {
+            self.save(false);
+            return Turn::Frozen(self.next_save().min(self.next_question()));
+        }
+        self.changes();
+        let now = self.time.now();
+        let (asked, deadline) = self.shared.drain_asked();
+        if asked > self.drain_seen {
+            self.begin_drain(asked);
+        } else if now >= self.next_scan {
+            self.scan();
+        }
+        self.timers(now);
+        let more = self.read_turn() | self.search_on();
+        self.end_drain();
+        if deadline.is_some_and(|at| now >= at) {
+            self.say_unread();
+        }
+        self.publish(!more);
+        self.save(false);
+        if more {
+            Turn::More
+        } else {
+            Turn::Until(self.next_timer())
+        }
+    }
+
+    /// Keeps what is to be kept when the instance ends.
+    pub(crate) fn end(&mut self) {
+        self.publish_now(self.time.now());
         self.save(true);
     }
 
     /// Waits for a change, a wake-up or until `until`.
     pub(crate) fn wait(&self, until: Instant) {
-        let timeout = timeout(until);
+        let timeout = timeout(until.saturating_duration_since(self.time.now()));
         let wake = PollFd::from_borrowed_fd(self.shared.worker_fd(), PollFlags::IN);
         // An interrupted wait only means to look around earlier.
         let _ = match &self.watches {
@@ -263,7 +301,8 @@ impl Worker {
     /// Waits for a wake-up or until `until`.
     fn wait_for_wake(&self, until: Instant) {
         let wake = PollFd::from_borrowed_fd(self.shared.worker_fd(), PollFlags::IN);
-        let _ = poll(&mut [wake], Some(&timeout(until)));
+        let left = until.saturating_duration_since(self.time.now());
+        let _ = poll(&mut [wake], Some(&timeout(left)));
         self.shared.clear_worker_wake();
     }
 
@@ -293,13 +332,13 @@ impl Worker {
         if self.shared.unconfirmed() {
             self.next_question
         } else {
-            Instant::now() + Duration::from_secs(3600)
+            self.time.now() + Duration::from_secs(3600)
         }
     }
 
     /// Has the host's thread look for what has left the host, soon after it has.
     fn ask_host(&mut self) {
-        let now = Instant::now();
+        let now = self.time.now();
         if now >= self.next_question && self.shared.unconfirmed() {
             self.next_question = now + LOOK;
             self.shared.wake_host();
@@ -325,7 +364,7 @@ impl Worker {
 
     /// Says where the worker is, if it is time; while it is busy, only so often.
     fn publish(&mut self, waits: bool) {
-        let now = Instant::now();
+        let now = self.time.now();
         self.unpublished = now < self.publish_allowed || !waits && now < self.next_publish;
         if !self.unpublished {
             self.publish_now(now);
@@ -365,7 +404,7 @@ impl Worker {
             self.reported = reported;
             self.set_report();
         }
-        self.publish_allowed = now + now.elapsed() * PUBLISH_SHARE;
+        self.publish_allowed = now + self.time.since(now) * PUBLISH_SHARE;
     }
 
     // Draining.
@@ -374,6 +413,11 @@ impl Worker {
         self.drain_seen = request;
         self.said_unread = false;
         self.scan();
+        // A copy is told from a new file by its original.
+        let originals: Vec<FileId> = self.held.values().map(|held| held.original).collect();
+        for id in originals {
+            self.look(id, true);
+        }
         self.release_held();
         self.settle_compressed(true);
         self.draining = Some(request);
@@ -406,7 +450,7 @@ impl Worker {
         self.settle_compressed(true);
         let ids: Vec<FileId> = self.files.keys().copied().collect();
         for id in ids {
-            self.finish_line(id);
+            self.end_unfinished(id);
         }
         self.flush();
         self.set_report();
@@ -470,8 +514,7 @@ impl Worker {
     }
 }
 
-fn timeout(until: Instant) -> Timespec {
-    let left = until.saturating_duration_since(Instant::now());
+fn timeout(left: Duration) -> Timespec {
     Timespec {
         tv_sec: left.as_secs() as i64,
         tv_nsec: i64::from(left.subsec_nanos()),
@@ -490,6 +533,11 @@ fn report_row(id: FileId, file: &Followed) -> Row {
 impl Worker {
     /// One that is driven by a test, step by step.
     pub(crate) fn with(options: &[(&str, &str)]) -> Self {
+        Worker::at(options, Time::default())
+    }
+
+    /// The same with these clocks.
+    pub(crate) fn at(options: &[(&str, &str)], time: Time) -> Self {
         use crate::options::OPTIONS;
         use flb_sidecar_sdk::{fake::FakeHost, metrics::Metrics, Settings};
         let settings = Settings::new("tail", OPTIONS, options.iter().copied()).unwrap();
@@ -497,7 +545,7 @@ impl Worker {
             Options::read(&settings, &FakeHost::default()).unwrap(),
             None,
             RecordFormat::WithMetadata,
-            Arc::new(Shared::new().unwrap()),
+            Arc::new(Shared::new(time).unwrap()),
             Counters::new(&Metrics::default()),
         )
     }

@@ -156,16 +156,20 @@ impl Script {
                 }
                 text = self.parts.remove(&id).unwrap();
             }
-            for token in text.split_whitespace() {
-                let Some(token) = token.strip_prefix('t').and_then(|t| t.split('.').next()) else {
-                    continue;
-                };
-                let token: u64 = token.parse().unwrap();
-                *self.seen.entry(token).or_default() += 1;
-                self.session.push(token);
-                if stuck {
-                    self.undelivered.push(token);
-                }
+            self.take_tokens(&text, stuck);
+        }
+    }
+
+    fn take_tokens(&mut self, text: &str, stuck: bool) {
+        for token in text.split_whitespace() {
+            let Some(token) = token.strip_prefix('t').and_then(|t| t.split('.').next()) else {
+                continue;
+            };
+            let token: u64 = token.parse().unwrap();
+            *self.seen.entry(token).or_default() += 1;
+            self.session.push(token);
+            if stuck {
+                self.undelivered.push(token);
             }
         }
     }
@@ -446,15 +450,14 @@ impl Script {
         rig.pause();
         rig.pause();
         self.take();
-        // The open line came as it was.
+        // The open line waits for its end.
         for token in &self.open {
             assert!(
-                self.seen.contains_key(token),
+                !self.seen.contains_key(token),
                 "open line {token}: {}",
                 self.report()
             );
         }
-        self.whole.append(&mut self.open);
     }
 
     fn check(&mut self) {
@@ -467,6 +470,10 @@ impl Script {
             handle.status().state == flb_sidecar_sdk::drain::DrainState::Drained
         });
         self.take();
+        // A line that the drain has cut has its beginning in parts.
+        for text in std::mem::take(&mut self.parts).into_values() {
+            self.take_tokens(&text, false);
+        }
         for token in 1..=self.token {
             let seen = self.seen.get(&token).copied().unwrap_or(0);
             let most = 1 + self.repeatable.get(&token).copied().unwrap_or(0);

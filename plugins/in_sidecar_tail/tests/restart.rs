@@ -141,14 +141,146 @@ fn an_orderly_stop_saves_what_was_delivered_last() {
     rig.host.stopping = true;
     rig.host.pending = stuck().pending;
     rig.pause();
-    assert_eq!(rig.lines(), ["one", "two", "last"]);
+    assert_eq!(rig.lines(), ["one", "two"]);
     // The engine has delivered it and pauses once more at its very end.
     rig.host.pending = delivering().pending;
     rig.pause();
     rig.exit();
     append(&file, " line\n");
     let mut rig = setup.start();
-    rig.wait_for(&[" line"]);
+    rig.wait_for(&["last line"]);
+}
+
+/// What a record is, with the fields that mark a part.
+fn parts(rig: &Rig) -> Vec<(String, Option<[String; 3]>)> {
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let bodies = rig.host.bodies();
+    let part = |body: &serde_json::Value| {
+        body.get("partial_message")?;
+        let names = ["partial_id", "partial_ordinal", "partial_last"];
+        Some(names.map(|name| text(&body[name])))
+    };
+    let all = bodies.iter();
+    all.map(|body| (text(&body["log"]), part(body))).collect()
+}
+
+#[test]
+fn a_line_that_a_drain_cuts_goes_on_as_its_next_part() {
+    let setup = Setup::new("*.log");
+    let file = setup.file("a.log");
+    append(&file, "one\nhalf");
+    let ended = |rig: &mut Rig| {
+        rig.drain();
+        rig.host.stopping = true;
+        rig.pause();
+        rig.pause();
+        rig.exit();
+    };
+    let mut rig = setup.start();
+    ended(&mut rig);
+    let first = parts(&rig);
+    let id = match &first[..] {
+        [(one, None), (half, Some([id, ordinal, last]))] => {
+            let got = [one, half, ordinal, last].map(String::as_str);
+            assert_eq!(got, ["one", "half", "1", "false"]);
+            id.clone()
+        }
+        other => panic!("{other:?}"),
+    };
+    // Nothing comes twice, and nothing is made up.
+    let mut rig = setup.start();
+    ended(&mut rig);
+    assert_eq!(parts(&rig), []);
+    append(&file, " and half");
+    let mut rig = setup.start();
+    ended(&mut rig);
+    let part = |text: &str, ordinal: &str, last: &str| {
+        let marks = [id.clone(), ordinal.to_owned(), last.to_owned()];
+        (text.to_owned(), Some(marks))
+    };
+    assert_eq!(parts(&rig), [part(" and half", "2", "false")]);
+    append(&file, " end\ntwo\n");
+    let mut rig = setup.start();
+    rig.until("all", |rig| rig.lines().len() == 2);
+    assert_eq!(
+        parts(&rig),
+        [part(" end", "3", "true"), ("two".to_owned(), None)]
+    );
+}
+
+#[test]
+fn a_rotated_file_ends_its_last_line_after_a_stop() {
+    let setup = Setup::new("a.log");
+    let (file, mut rig) = setup.one_is_read();
+    append(&file, "last");
+    fs::rename(&file, setup.file("a.log.1")).unwrap();
+    rig.host.stopping = true;
+    rig.pause();
+    let mut lines = rig.lines().split_off(1);
+    rig.exit();
+    let mut rig = setup.start();
+    rig.until("once", |rig| rig.lines().len() + lines.len() == 1);
+    rig.drain();
+    lines.extend(rig.lines());
+    assert_eq!(lines, ["last"]);
+}
+
+#[test]
+fn without_positions_a_stop_hands_over_the_last_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.log");
+    append(&file, "one\nlast");
+    let mut rig = Rig::follow(&file);
+    rig.wait_for(&["one"]);
+    rig.host.stopping = true;
+    rig.pause();
+    assert_eq!(rig.lines(), ["one", "last"]);
+}
+
+#[test]
+fn what_comes_in_the_place_of_a_file_that_is_gone_is_no_copy_of_it() {
+    let header = "a header that every file has\n".repeat(20);
+    for pattern in ["app*.log", "app.log"] {
+        let setup = Setup::new(pattern);
+        let first = if pattern == "app.log" {
+            "app.log"
+        } else {
+            "app.2026-11-28.log"
+        };
+        let file = setup.file(first);
+        append(&file, &header);
+        let mut rig = setup.start();
+        rig.until("read", |rig| rig.lines().len() == 20);
+        setup.saved(&mut rig, &file, header.len() as u64);
+        rig.exit();
+        fs::rename(&file, setup.state.path().join("moved away")).unwrap();
+        append(&setup.file("app.2026-11-29.log"), &format!("{header}two\n"));
+        append(&setup.file("apple.txt"), &format!("{header}three\n"));
+        let mut rig = setup.start();
+        rig.drain();
+        let expected = if pattern == "app.log" { 0 } else { 21 };
+        assert_eq!(rig.lines().len(), expected, "{pattern}");
+    }
+}
+
+#[test]
+fn a_position_is_for_files_of_the_same_name_only_if_that_is_wanted() {
+    let setup = Setup::new("*.log");
+    let (pattern, db) = (setup.file(setup.pattern), setup.db());
+    let options = [
+        ("path", pattern.to_str().unwrap()),
+        ("db", db.to_str().unwrap()),
+        ("db.compare_filename", "on"),
+    ];
+    let file = setup.file("a.log");
+    append(&file, "one\n");
+    let mut rig = Rig::try_start(&options, delivering()).unwrap();
+    rig.wait_for(&["one"]);
+    setup.saved(&mut rig, &file, 4);
+    rig.exit();
+    fs::rename(&file, setup.file("a_moved.log")).unwrap();
+    let mut rig = Rig::try_start(&options, delivering()).unwrap();
+    rig.wait_for(&["one"]);
 }
 
 #[test]

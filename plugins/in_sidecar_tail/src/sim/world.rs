@@ -1,0 +1,672 @@
+//! The files of a simulation, the one who writes them, and an oracle that knows every word of them.
+
+use std::fs::{self, File, FileTimes, OpenOptions};
+use std::os::unix::fs::{symlink, FileExt as _};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::schedule::{Mode, Scheme, Setting};
+use crate::time::Time;
+
+/// `rotate_wait` of the instance, and how much earlier the oracle ceases to rely on it.
+const ROTATE_WAIT: u64 = 5_000;
+const MARGIN: u64 = 700;
+/// Bytes by which a file is made longer in advance.
+const PREALLOCATED: u64 = 4096;
+/// Bytes of a word.
+const WORD: usize = 8;
+const HEADER_LINES: u64 = 6;
+
+/// A file, wherever it is.
+#[derive(Debug)]
+struct Log {
+    /// `None`: where nobody looks.
+    path: Option<PathBuf>,
+    /// The patterns match it there.
+    matched: bool,
+    /// Since when it is rotated, and when there was last a byte in it.
+    rotated: Option<u64>,
+    /// The instance knew it then, so it knows that its last line is complete.
+    seen_rotated: bool,
+    written: u64,
+    /// The instance had the opportunity to see it since it began; and to keep its position.
+    known: bool,
+    saved: bool,
+    /// It was rotated and quiet for so long that the instance need not read it any more.
+    let_go: bool,
+    has_header: bool,
+}
+
+/// A line, made of words that no other line has.
+#[derive(Debug)]
+struct Line {
+    log: usize,
+    words: u64,
+    /// Its newline is written, too.
+    ended: bool,
+    /// Words before which it may be cut.
+    cuts: Vec<u64>,
+    /// How often each word came, and how often it may.
+    came: Vec<u64>,
+    most: u64,
+    duty: Duty,
+    /// The instance had the opportunity to read it while it was there.
+    offered: bool,
+    /// It came, and the host could say so in time.
+    safe: bool,
+}
+
+/// What is to become of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Duty {
+    Must,
+    May,
+    Never,
+}
+
+#[derive(Debug)]
+pub(super) struct World {
+    setting: Setting,
+    time: Time,
+    began: std::time::Instant,
+    dir: TempDir,
+    logs: Vec<Log>,
+    lines: Vec<Line>,
+    /// The one that is written to, and the one at the path.
+    current: usize,
+    at_path: Option<usize>,
+    writer: File,
+    position: u64,
+    reserved: u64,
+    /// The last line of the current file is open.
+    open: Option<usize>,
+    names: u64,
+    headers: u64,
+    headers_most: u64,
+    pub(super) failure: Option<String>,
+}
+
+impl World {
+    pub(super) fn new(setting: Setting, time: Time) -> Self {
+        let base = Path::new("/dev/shm");
+        let dir = if base.is_dir() {
+            tempfile::tempdir_in(base).unwrap()
+        } else {
+            tempfile::tempdir().unwrap()
+        };
+        for folder in ["logs", "real", "away", "state"] {
+            fs::create_dir(dir.path().join(folder)).unwrap();
+        }
+        let writer = tempfile::tempfile().unwrap();
+        let mut world = World {
+            setting,
+            began: time.now(),
+            time,
+            dir,
+            logs: Vec::new(),
+            lines: Vec::new(),
+            current: 0,
+            at_path: None,
+            writer,
+            position: 0,
+            reserved: 0,
+            open: None,
+            names: 0,
+            headers: 0,
+            headers_most: 0,
+            failure: None,
+        };
+        world.begin_file();
+        world
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Milliseconds since the simulation began.
+    fn now(&self) -> u64 {
+        self.time.since(self.began).as_millis() as u64
+    }
+
+    fn fail(&mut self, text: String) {
+        self.failure.get_or_insert(text);
+    }
+
+    fn linked(&self) -> bool {
+        matches!(self.setting.scheme, Scheme::LinkTarget | Scheme::LinkSwap)
+    }
+
+    fn matches(&self, path: &Path) -> bool {
+        let pattern = self.path("logs").join(self.setting.pattern);
+        let pattern = glob::Pattern::new(pattern.to_str().unwrap()).unwrap();
+        pattern.matches_path(path)
+    }
+
+    /// Files and folders changed now, by the simulated clock.
+    fn touch(&self, paths: &[&Path]) {
+        let times = FileTimes::new().set_modified(self.time.wall());
+        for path in paths {
+            for path in [Some(*path), path.parent()].into_iter().flatten() {
+                if let Ok(file) = File::open(path) {
+                    file.set_times(times).unwrap();
+                }
+            }
+        }
+    }
+
+    // What the writer does.
+
+    /// Where the writer's file is.
+    fn place(&self) -> PathBuf {
+        match self.setting.scheme {
+            Scheme::Rename | Scheme::HardLink => self.path("logs/app.log"),
+            Scheme::Dated => self.path(&format!("logs/app-{:04}.log", self.names)),
+            Scheme::LinkTarget => self.path("real/0.log"),
+            Scheme::LinkSwap => self.path(&format!("real/{}.log", self.names)),
+        }
+    }
+
+    fn begin_file(&mut self) {
+        self.names += 1;
+        let path = self.place();
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(true);
+        if self.setting.mode == Mode::Append {
+            options.append(true).truncate(false);
+        }
+        self.writer = options.open(&path).unwrap();
+        self.touch(&[&path]);
+        self.position = 0;
+        self.reserved = 0;
+        self.open = None;
+        let matched = self.linked() || self.matches(&path);
+        self.current = self.logs.len();
+        self.at_path = Some(self.current);
+        self.logs.push(Log {
+            path: Some(path.clone()),
+            matched,
+            rotated: None,
+            seen_rotated: false,
+            written: self.now(),
+            known: false,
+            saved: false,
+            let_go: false,
+            has_header: self.setting.header,
+        });
+        if self.linked() {
+            let link = self.path("logs/app.log");
+            let swap = self.path("logs/swap");
+            symlink(&path, &swap).unwrap();
+            fs::rename(&swap, &link).unwrap();
+            self.touch(&[&swap]);
+        }
+        if self.setting.header {
+            self.put_header();
+        }
+    }
+
+    fn put_header(&mut self) {
+        let line = format!("{}\n", "#".repeat(59));
+        self.put(line.repeat(HEADER_LINES as usize).as_bytes());
+        self.headers_most += HEADER_LINES;
+    }
+
+    /// Bytes come into the current file.
+    fn put(&mut self, text: &[u8]) {
+        if self.setting.mode == Mode::Preallocated {
+            while self.position + text.len() as u64 > self.reserved {
+                self.reserved += PREALLOCATED;
+                self.writer.set_len(self.reserved).unwrap();
+            }
+        }
+        self.writer
+            .write_all_at_or_append(text, self.position, self.setting.mode);
+        self.position += text.len() as u64;
+        let times = FileTimes::new().set_modified(self.time.wall());
+        self.writer.set_times(times).unwrap();
+    }
+
+    pub(super) fn write(&mut self, lines: u64, open: bool, running: bool) {
+        let now = self.now();
+        self.settle_rotated(running);
+        for n in 0..lines {
+            let line = self.open.take().unwrap_or_else(|| {
+                self.lines.push(Line {
+                    log: self.current,
+                    words: 0,
+                    ended: false,
+                    cuts: Vec::new(),
+                    came: Vec::new(),
+                    most: 1,
+                    duty: Duty::Must,
+                    offered: false,
+                    safe: false,
+                });
+                self.lines.len() - 1
+            });
+            let words = 1 + (line as u64 * 7 + n) % 5;
+            let ended = !(open && n + 1 == lines);
+            let mut text = String::new();
+            let entry = &mut self.lines[line];
+            for word in entry.words..entry.words + words {
+                text += &format!("t{line:05}{word:02}");
+            }
+            entry.words += words;
+            entry.came.resize(entry.words as usize, 0);
+            entry.offered = false;
+            entry.safe = false;
+            entry.ended = ended;
+            let log = &self.logs[self.current];
+            if log.let_go || (!log.matched && log.rotated.is_some() && !log.known) {
+                entry.duty = Duty::May;
+            }
+            if ended {
+                text.push('\n');
+            } else {
+                self.open = Some(line);
+            }
+            self.put(text.as_bytes());
+        }
+        self.logs[self.current].written = now;
+    }
+
+    /// Rotated files that were quiet for long need not be read any more, and their last lines are
+    /// complete.
+    fn settle_rotated(&mut self, running: bool) {
+        let now = self.now();
+        for (at, log) in self.logs.iter_mut().enumerate() {
+            let Some(rotated) = log.rotated.filter(|_| running) else {
+                continue;
+            };
+            if now - rotated.max(log.written) < ROTATE_WAIT - MARGIN {
+                continue;
+            }
+            log.let_go |= !log.matched;
+            for line in self.lines.iter_mut().filter(|l| l.log == at && !l.ended) {
+                line.cuts.push(line.words);
+            }
+        }
+    }
+
+    pub(super) fn rotate(&mut self, running: bool) {
+        let Some(at) = self.at_path else {
+            return;
+        };
+        let from = self.place();
+        let to = from.with_file_name(format!(
+            "{}.{}",
+            from.file_name().unwrap().to_str().unwrap(),
+            self.logs.len() + 1000
+        ));
+        match self.setting.scheme {
+            Scheme::Rename | Scheme::LinkTarget => fs::rename(&from, &to).unwrap(),
+            Scheme::HardLink => {
+                fs::hard_link(&from, &to).unwrap();
+                fs::remove_file(&from).unwrap();
+            }
+            // The writer does it itself.
+            Scheme::Dated => {
+                self.begin_file();
+                return;
+            }
+            Scheme::LinkSwap => {
+                self.logs[at].rotated = Some(self.now());
+                self.logs[at].matched = false;
+                // Nobody looks into the folders that a link led to.
+                self.logs[at].let_go |= !running;
+                self.forget_unoffered(at, !running);
+                self.begin_file();
+                return;
+            }
+        }
+        self.touch(&[&to]);
+        self.at_path = None;
+        let matched = self.matches(&to);
+        let now = self.now();
+        let log = &mut self.logs[at];
+        log.seen_rotated = log.known;
+        log.path = Some(to);
+        log.rotated = Some(now);
+        log.matched = matched;
+        if !matched {
+            let unseen = !running && self.linked();
+            self.logs[at].let_go |= unseen;
+            self.forget_unoffered(at, unseen);
+        }
+    }
+
+    /// A file is where the instance need not find it: what it had no opportunity to read is nobody's
+    /// duty; `all`: and neither is all that has not come.
+    fn forget_unoffered(&mut self, at: usize, all: bool) {
+        let known = self.logs[at].known && !all;
+        for line in self.lines.iter_mut().filter(|line| line.log == at) {
+            let came = line.came.iter().all(|came| *came > 0);
+            let taken = all || !known || self.logs[at].path.is_none();
+            if taken && !(came || line.offered && !all) && line.duty == Duty::Must {
+                line.duty = Duty::May;
+                line.cuts.extend(0..=line.words);
+            }
+        }
+    }
+
+    pub(super) fn reopen(&mut self) {
+        if self.at_path.is_none() {
+            self.begin_file();
+        }
+    }
+
+    pub(super) fn copy_truncate(&mut self, running: bool) {
+        let plain = matches!(self.setting.scheme, Scheme::Rename | Scheme::HardLink);
+        let Some(at) = self.at_path.filter(|at| plain && *at == self.current) else {
+            return;
+        };
+        self.names += 1;
+        let path = self.place();
+        let to = path.with_file_name(format!("app.log.{}", self.names));
+        fs::copy(&path, &to).unwrap();
+        self.touch(&[&to]);
+        let truncated = OpenOptions::new().write(true).open(&path).unwrap();
+        truncated.set_len(0).unwrap();
+        self.touch(&[&path]);
+        let matched = self.matches(&to);
+        let now = self.now();
+        let known = self.logs[at].known && (running || self.logs[at].saved);
+        let copy = self.logs.len();
+        let log = &mut self.logs[at];
+        let has_header = std::mem::take(&mut log.has_header);
+        let has_head = has_header || self.lines.iter().any(|l| l.log == at && l.offered);
+        let known = known && has_head;
+        let (was_known, was_saved) = (known, log.saved && has_head);
+        log.known = false;
+        log.saved = false;
+        self.logs.push(Log {
+            path: Some(to),
+            matched,
+            rotated: Some(now),
+            seen_rotated: known,
+            written: now,
+            known: was_known,
+            saved: was_saved,
+            let_go: false,
+            has_header,
+        });
+        for line in self.lines.iter_mut().filter(|line| line.log == at) {
+            line.log = copy;
+            if !line.ended {
+                // Its rest begins the truncated file.
+                line.cuts.push(line.words);
+                line.duty = Duty::May;
+            }
+            let came = line.came.iter().all(|came| *came > 0);
+            if !known && !matched && !came && line.duty == Duty::Must {
+                line.duty = Duty::May;
+            }
+            if !was_saved && has_header && line.duty == Duty::Must {
+                // It cannot be told from a file that begins alike.
+                line.duty = Duty::May;
+            }
+        }
+        if has_header && !was_saved {
+            self.headers_most += HEADER_LINES;
+        }
+        if let Some(open) = self.open {
+            // What follows belongs to the truncated file.
+            self.lines[open].log = at;
+        }
+        self.reserved = 0;
+    }
+
+    /// The oldest rotated file is taken away.
+    pub(super) fn archive(&mut self, running: bool) {
+        let rotated = |log: &Log| log.path.is_some() && log.rotated.is_some();
+        let dated = self.setting.scheme == Scheme::Dated;
+        let Some(at) = (0..self.logs.len()).find(|at| {
+            *at != self.current
+                && (rotated(&self.logs[*at]) || dated && self.logs[*at].path.is_some())
+        }) else {
+            return;
+        };
+        let path = self.logs[at].path.take().unwrap();
+        let to = self.path(&format!("away/{at}"));
+        fs::rename(&path, &to).unwrap();
+        self.touch(&[&path]);
+        self.logs[at].matched = false;
+        self.logs[at]
+            .rotated
+            .get_or_insert(self.time.since(self.began).as_millis() as u64);
+        self.forget_unoffered(at, !running);
+        self.logs[at].let_go = true;
+        if !running {
+            // Without its original a copy is not known.
+            (0..self.logs.len()).for_each(|at| self.forget_unoffered(at, true));
+        }
+    }
+
+    /// A new file whose name begins alike, with lines of its own.
+    pub(super) fn stranger(&mut self) {
+        self.names += 1;
+        let path = self.path(&format!("logs/apple-{}.log", self.names));
+        let matched = self.matches(&path);
+        let log = self.logs.len();
+        self.logs.push(Log {
+            path: Some(path.clone()),
+            matched,
+            rotated: None,
+            seen_rotated: false,
+            written: self.now(),
+            known: false,
+            saved: false,
+            let_go: false,
+            has_header: self.setting.header,
+        });
+        let mut text = String::new();
+        if self.setting.header {
+            text += &format!("{}\n", "#".repeat(59)).repeat(HEADER_LINES as usize);
+            self.headers_most += if matched { HEADER_LINES } else { 0 };
+        }
+        for _ in 0..3 {
+            let line = self.lines.len();
+            text += &format!("t{line:05}00\n");
+            self.lines.push(Line {
+                log,
+                words: 1,
+                ended: true,
+                cuts: Vec::new(),
+                came: vec![0],
+                most: 1,
+                duty: if matched { Duty::Must } else { Duty::Never },
+                offered: false,
+                safe: false,
+            });
+        }
+        fs::write(&path, text).unwrap();
+        self.touch(&[&path]);
+    }
+
+    // What the instance does.
+
+    /// The instance starts: what it finds without a position may count as read.
+    pub(super) fn started(&mut self) {
+        let now = self.now();
+        let hour = 3_600_000;
+        for at in 0..self.logs.len() {
+            let log = &mut self.logs[at];
+            if let Some(rotated) = &mut log.rotated {
+                *rotated = now;
+            }
+            let old = self.setting.ignores_old && now - log.written > hour;
+            let saved = log.saved;
+            let skipped = !saved && !self.setting.from_head;
+            if !saved && !log.matched {
+                log.let_go = true;
+            }
+            let gone = log.let_go || log.path.is_none();
+            for line in self.lines.iter_mut().filter(|line| line.log == at) {
+                let came = line.came.iter().all(|came| *came > 0);
+                if line.duty == Duty::Must && !came && (skipped || gone || old && !saved) {
+                    line.duty = Duty::May;
+                }
+                if skipped && !line.ended {
+                    // It is read from here on.
+                    line.cuts.push(line.words);
+                }
+            }
+        }
+    }
+
+    /// The engine stops: the last lines of files that no start finds again come as they are.
+    pub(super) fn stops(&mut self) {
+        let swapped = self.setting.scheme == Scheme::LinkSwap;
+        for line in self.lines.iter_mut().filter(|line| !line.ended) {
+            let log = &self.logs[line.log];
+            if log.path.is_none() || swapped && log.rotated.is_some() {
+                line.cuts.push(line.words);
+            }
+        }
+    }
+
+    /// The instance ends without a word, or the host has not delivered what it took.
+    pub(super) fn crashed(&mut self) {
+        let linked = self.linked();
+        for line in &mut self.lines {
+            let log = &self.logs[line.log];
+            if line.safe {
+                continue;
+            }
+            line.most += 1;
+            // Nobody looks into the folders that a link led to.
+            let unseen = linked && log.rotated.is_some();
+            let gone = unseen || log.path.is_none() || log.let_go || !log.matched && !log.saved;
+            if gone && line.duty == Duty::Must {
+                line.duty = Duty::May;
+            }
+        }
+        self.headers_most *= 2;
+        for log in &mut self.logs {
+            log.let_go |= linked && log.rotated.is_some();
+            log.known &= log.saved;
+        }
+    }
+
+    /// The instance has been running for so long, and handed over what it had (`delivers`), and the
+    /// host has told that it has delivered it (`confirms`).
+    pub(super) fn ran(&mut self, millis: u64, delivers: bool, confirms: bool) {
+        self.settle_rotated(true);
+        let enough = if self.setting.inotify { 0 } else { 3_000 };
+        if millis < enough || !delivers {
+            return;
+        }
+        let keeps = confirms && millis >= 3_000;
+        for log in &mut self.logs {
+            let there = log.path.is_some() && log.matched;
+            log.saved |= log.known && keeps;
+            log.known |= there;
+            log.saved |= log.known && keeps;
+        }
+        for line in &mut self.lines {
+            let log = &self.logs[line.log];
+            let came = line.came.iter().all(|came| *came > 0);
+            line.offered |= log.known;
+            line.safe |= came && keeps && line.ended;
+        }
+    }
+
+    /// A record came.
+    pub(super) fn came(&mut self, body: &Value) {
+        let text = body["log"].as_str().unwrap().to_owned();
+        if text.is_empty() && body.get("partial_last").is_some_and(|last| last == "true") {
+            // Of a line that was cut nothing more came.
+            return;
+        }
+        if text.starts_with('#') {
+            self.headers += 1;
+            if self.headers > self.headers_most {
+                self.fail("the header of a file came twice".into());
+            }
+            return;
+        }
+        if text.contains('\0') {
+            self.fail(format!("a record of {} bytes with NULs", text.len()));
+            return;
+        }
+        let words: Option<Vec<(usize, u64)>> = text
+            .as_bytes()
+            .chunks(WORD)
+            .map(|word| {
+                let word = std::str::from_utf8(word).ok()?.strip_prefix('t')?;
+                Some((word.get(..5)?.parse().ok()?, word.get(5..)?.parse().ok()?))
+            })
+            .collect();
+        let words = words.filter(|words| {
+            let mut expected = words.first().copied();
+            words.iter().all(|word| {
+                let same = expected == Some(*word);
+                expected = expected.map(|(line, word)| (line, word + 1));
+                same
+            })
+        });
+        let Some([(line, first), ..]) = words.as_deref() else {
+            self.fail(format!("{text:?} is no line nor a part of one"));
+            return;
+        };
+        let (line, first, count) = (*line, *first, text.len() / WORD);
+        self.settle_rotated(true);
+        let end = first + count as u64;
+        let entry = &mut self.lines[line];
+        let part = body.get("partial_message").is_some();
+        let begins = part || first == 0 || entry.cuts.contains(&first);
+        let ends = part || entry.ended && end == entry.words || entry.cuts.contains(&end);
+        for came in &mut entry.came[first as usize..end as usize] {
+            *came += 1;
+        }
+        let most = entry.came.iter().max().copied().unwrap_or(0);
+        let (allowed, duty) = (entry.most, entry.duty);
+        if !begins || !ends {
+            self.fail(format!(
+                "line {line} came in pieces: words {first} to {end}"
+            ));
+        } else if most > allowed {
+            self.fail(format!("line {line} came {most} times"));
+        } else if duty == Duty::Never {
+            self.fail(format!("line {line} came, which no pattern matches"));
+        }
+    }
+
+    /// Everything has had its time: all that must come has.
+    pub(super) fn check(&mut self) {
+        let late: Vec<usize> = (0..self.lines.len())
+            .filter(|at| {
+                let line = &self.lines[*at];
+                let log = &self.logs[line.log];
+                let over = line.ended || log.seen_rotated && !log.let_go;
+                let came = line.came.iter().all(|came| *came > 0);
+                line.duty == Duty::Must && over && !came
+            })
+            .collect();
+        if let Some(first) = late.first() {
+            let line = &self.lines[*first];
+            self.fail(format!(
+                "{} lines did not come, the first is {first}: {line:?} of {:?}",
+                late.len(),
+                self.logs[line.log]
+            ));
+        }
+    }
+}
+
+/// Writing in one of the modes.
+trait Put {
+    fn write_all_at_or_append(&self, text: &[u8], position: u64, mode: Mode);
+}
+
+impl Put for File {
+    fn write_all_at_or_append(&self, text: &[u8], position: u64, mode: Mode) {
+        match mode {
+            Mode::Append => std::io::Write::write_all(&mut &*self, text).unwrap(),
+            Mode::Position | Mode::Preallocated => self.write_all_at(text, position).unwrap(),
+        }
+    }
+}
