@@ -301,7 +301,7 @@ fn allow(settings: &Settings) -> Result<Allow, ConfigError> {
     };
     let patterns = settings.all("allow_regex");
     for pattern in &patterns {
-        rules::compile("allow_regex", pattern)?;
+        rules::compile("allow_regex", "", pattern)?;
     }
     let regexes = RegexSet::new(&patterns).map_err(|_| {
         ConfigError::other("option 'allow_regex': the expressions are too large together")

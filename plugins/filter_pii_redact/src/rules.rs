@@ -89,7 +89,7 @@ impl UserRule {
         Ok(UserRule {
             name: name.to_ascii_lowercase(),
             action,
-            regex: compile("rule", pattern)?,
+            regex: compile("rule", &format!("{name} "), pattern)?,
             validator,
         })
     }
@@ -118,8 +118,9 @@ fn split_regex(body: &str) -> Option<(&str, &str)> {
     None
 }
 
-/// Compiles a regex of the configuration. Linear time: no back-references, no look-around.
-pub(crate) fn compile(option: &str, pattern: &str) -> Result<Regex, ConfigError> {
+/// Compiles a regex of the configuration, with what stands before it in the option's value. Linear
+/// time: no back-references, no look-around.
+pub(crate) fn compile(option: &str, before: &str, pattern: &str) -> Result<Regex, ConfigError> {
     let pattern = pattern.replace("\\/", "/");
     RegexBuilder::new(&pattern)
         .size_limit(MAX_REGEX)
@@ -127,8 +128,8 @@ pub(crate) fn compile(option: &str, pattern: &str) -> Result<Regex, ConfigError>
         .map_err(|error| {
             ConfigError::value(
                 option,
-                &pattern,
-                format!("a regular expression: {}", reason(&pattern, &error)),
+                &format!("{before}/{pattern}/"),
+                format!("a regular expression ({})", reason(&pattern, &error)),
             )
         })
 }
@@ -188,6 +189,12 @@ mod tests {
             text("x /(?=a)/").contains("look-around"),
             "{}",
             text("x /(?=a)/")
+        );
+        // Of several rules the wrong one is named.
+        let wrong = text("order-id /a(b/ keep_last:2");
+        assert!(
+            wrong.contains("'order-id /a(b/'") && wrong.contains("allowed: a regular expression ("),
+            "{wrong}"
         );
         assert!(text("x").contains("there is no regex"));
         assert!(text("x a+").contains("starts with '/'"));

@@ -37,6 +37,8 @@ pub(crate) struct Globs {
 
 #[derive(Debug)]
 struct PathPattern {
+    /// As it was written.
+    text: String,
     root: PathBuf,
     /// The root is where the host was started, and the pattern does not say so.
     bare: bool,
@@ -275,6 +277,23 @@ impl Globs {
                 .any(|p| p.file.matches(name.as_bytes()) && p.is_folder(folder))
     }
 
+    /// The patterns that find none of these files.
+    pub(crate) fn without_files<P: AsRef<Path>>(
+        &self,
+        files: impl Iterator<Item = P> + Clone,
+    ) -> impl Iterator<Item = &str> {
+        let finds = move |pattern: &PathPattern| {
+            files.clone().any(|path| {
+                let path = path.as_ref();
+                let (folder, name) = (path.parent(), path.file_name());
+                folder.is_some_and(|folder| pattern.is_folder(folder))
+                    && name.is_some_and(|name| pattern.file.matches(name.as_bytes()))
+            })
+        };
+        let none = self.paths.iter().filter(move |pattern| !finds(pattern));
+        none.map(|pattern| pattern.text.as_str())
+    }
+
     /// The name of a file at `path`, as the pattern that finds it has it.
     pub(crate) fn name_of<'a>(&self, path: &'a Path) -> &'a Path {
         match path.strip_prefix(HERE) {
@@ -335,6 +354,7 @@ impl PathPattern {
         };
         Ok(PathPattern {
             root: root.into(),
+            text,
             bare,
             folders: parts,
             file,
@@ -556,6 +576,27 @@ mod tests {
         assert_eq!(find(&["[![:upper:]b].log"], &[]), ["a.log"]);
         assert_eq!(find(&["missing.log"], &[]), ["missing.log"]);
         assert_eq!(find(&["nowhere/*.log"], &[]), [""; 0]);
+    }
+
+    #[test]
+    fn patterns_that_find_nothing_are_known() {
+        let paths = [
+            "/logs/*.log",
+            "/logs/app/*.txt",
+            "/logs/other.log",
+            "/*/x.log",
+        ];
+        let globs = Globs::parse(&paths, &[]).expect("they are patterns");
+        let none = |files: &[&str]| -> Vec<String> {
+            let without = globs.without_files(files.iter());
+            without.map(str::to_owned).collect()
+        };
+        assert_eq!(none(&[]), paths);
+        assert_eq!(none(&["/logs/a.log"]), paths[1..]);
+        assert_eq!(
+            none(&["/logs/x.log", "/logs/app/a.txt", "/logs/other.log"]),
+            [""; 0]
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use flb_sidecar_sdk::event::{self, RecordFormat, Timestamp};
 use flb_sidecar_sdk::msgpack;
+use tracing::warn;
 
 use crate::counters::Counters;
 use crate::decode::{Decoded, Decoder, Joined};
@@ -91,6 +92,8 @@ pub(crate) struct Encoder {
     /// The line's key, when an offset stands between it and the head.
     line_key: Vec<u8>,
     skip_empty_lines: bool,
+    /// That a line was left out for its length has been said.
+    skipping_said: bool,
     transcoder: Transcoder,
 }
 
@@ -121,6 +124,7 @@ impl Encoder {
             scratch: Vec::new(),
             line_key: Vec::new(),
             skip_empty_lines: options.skip_empty_lines,
+            skipping_said: false,
             transcoder: Transcoder::default(),
         }
     }
@@ -319,6 +323,10 @@ impl Encoder {
             Piece::Rest { cut } => {
                 if !cut {
                     counters.long_lines_skipped.add(1);
+                    if !self.skipping_said {
+                        self.skipping_said = true;
+                        warn!("a line longer than buffer_max_size is left out (skip_long_lines on); long_lines_total counts them");
+                    }
                 }
             }
             Piece::Part {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use flb_sidecar_sdk::Why;
 use tracing::debug;
 
 use crate::counters::Trouble;
@@ -129,7 +130,7 @@ impl Worker {
                 self.consider(path);
             }
             Err(error) if !is_missing(&error) => {
-                self.trouble(Trouble::Open, path, &error.to_string());
+                self.trouble(Trouble::Open, path, &Why(&error).to_string());
             }
             _ => self.gone(path, deleted),
         }

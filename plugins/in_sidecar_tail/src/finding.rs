@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use flb_sidecar_sdk::Why;
 use tracing::{debug, info, warn};
 
 use crate::counters::Trouble;
@@ -208,7 +209,7 @@ impl Worker {
         // That may change without any change of its folder; a link may lead somewhere later.
         self.try_later(path);
         if !missing && !none_left(error) {
-            self.trouble(Trouble::Open, path, &error.to_string());
+            self.trouble(Trouble::Open, path, &Why(error).to_string());
         }
         true
     }

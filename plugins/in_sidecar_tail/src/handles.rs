@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use flb_sidecar_sdk::Why;
 use rustix::io::Errno;
 use rustix::process::{getrlimit, Resource};
 use tracing::{info, warn};
@@ -141,7 +142,7 @@ impl Worker {
             }
             Err(error) if !is_missing(&error) => {
                 if !none_left(&error) {
-                    self.trouble(Trouble::Open, &path, &error.to_string());
+                    self.trouble(Trouble::Open, &path, &Why(&error).to_string());
                 }
                 false
             }

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
+use flb_sidecar_sdk::Why;
 use tracing::{info, warn};
 
 use crate::counters::Trouble;
@@ -115,7 +116,7 @@ impl Worker {
             Err(error) => {
                 if !file.failing {
                     self.counters.error(Trouble::Read);
-                    warn!("cannot read {}: {error}", file.name.display());
+                    warn!("cannot read {}: {}", file.name.display(), Why(&error));
                 }
                 file.failing = true;
                 return Read::End;

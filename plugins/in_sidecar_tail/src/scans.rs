@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use flb_sidecar_sdk::Why;
 use rustix::fs::{statfs, FsWord};
 use tracing::info;
 
@@ -94,6 +95,12 @@ impl Worker {
         self.settle_compressed(false);
         self.tell_beyond();
         self.sweep();
+        if !self.scanned {
+            let files = self.by_path.keys();
+            for pattern in self.options.globs.without_files(files) {
+                info!("{pattern} matches no file yet; one that comes is found");
+            }
+        }
         self.scanned = true;
         self.shared.set_scanned();
         let now = self.time.now();
@@ -163,7 +170,7 @@ impl Worker {
             if none_left(&error) {
                 self.say_none_left(&error);
             } else {
-                self.trouble(Trouble::Open, &folder, &error.to_string());
+                self.trouble(Trouble::Open, &folder, &Why(&error).to_string());
             }
         }
         found.files

@@ -20,6 +20,7 @@ pub mod msgpack;
 mod options;
 pub mod own_file;
 mod plugin;
+mod why;
 pub mod worker;
 
 pub use options::{ConfigError, Kind, OptionSpec, Settings};
@@ -28,3 +29,4 @@ pub use plugin::{
     Multiline, Output, OutputInfo, ParsedTime, Parser, Parsers, Pending, PluginInfo, ProcessEnd,
     Refused, RegexError, RetryLimit, StockPosition, Verdict, Wake,
 };
+pub use why::Why;

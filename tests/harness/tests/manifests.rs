@@ -15,6 +15,7 @@ use serde_json::Value as Json;
 const IMAGES: &[&str] = &[
     "registry.example.com/fluent-bit-sidecar:5.1.1",
     "fluent/fluent-bit:5.1.1",
+    "registry.example.com/shop/sidecar:1",
 ];
 
 /// Oldest Kubernetes with native sidecars, and the newest whose schemas there are.

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use flb_sidecar_tests::build::{self, root};
+use flb_sidecar_tests::host::real_hosts;
 use flb_sidecar_tests::port::free_port;
 use flb_sidecar_tests::sidecar::form;
-use flb_sidecar_tests::{each_real_host_where, http, wait_until, Host, Pipeline, DEADLINE};
+use flb_sidecar_tests::{each_real_host_where, http, say, wait_until, Host, Pipeline, DEADLINE};
 use serde_json::Value as Json;
 
 fn read(name: &str) -> String {
@@ -107,51 +109,217 @@ fn the_dashboard_has_what_grafana_needs() {
     }
 }
 
-/// All sources of the library as one text, with string literals that go over lines joined.
-fn sources(folder: &Path, all: &mut String) {
+/// The string literals of a source: continued lines joined, what is filled in as `…`.
+fn literals(text: &str, all: &mut Vec<String>) {
+    let mut signs = text.chars().peekable();
+    let mut open: Option<String> = None;
+    let mut depth = 0;
+    while let Some(sign) = signs.next() {
+        let Some(literal) = &mut open else {
+            match sign {
+                '"' => open = Some(String::new()),
+                // A quote as a character, and a comment, begin no literal.
+                '\'' if signs.peek() == Some(&'"') => _ = signs.next(),
+                '/' if signs.peek() == Some(&'/') => _ = signs.by_ref().find(|&c| c == '\n'),
+                _ => {}
+            }
+            continue;
+        };
+        match sign {
+            '"' => {
+                all.extend(open.take());
+                depth = 0;
+            }
+            '\\' if signs.peek() == Some(&'\n') => {
+                while signs.next_if(|c| c.is_whitespace()).is_some() {}
+            }
+            '\\' => literal.extend(signs.next()),
+            '{' if signs.next_if_eq(&'{').is_some() => literal.push('{'),
+            '{' => {
+                depth += 1;
+                literal.push('…');
+            }
+            '}' if depth > 0 => depth -= 1,
+            _ if depth > 0 => {}
+            _ => literal.push(sign),
+        }
+    }
+}
+
+fn sources(folder: &Path, all: &mut Vec<String>) {
     for entry in fs::read_dir(folder).expect("a source folder") {
         let path = entry.expect("a folder can be read").path();
         if path.is_dir() {
             sources(&path, all);
         } else if path.extension().is_some_and(|e| e == "rs") {
-            let text = fs::read_to_string(&path).expect("a source");
-            for line in text.lines() {
-                match line.trim_end().strip_suffix('\\') {
-                    Some(part) => all.push_str(part.trim_start()),
-                    None => {
-                        all.push_str(line.trim_start());
-                        all.push('\n');
-                    }
-                }
-            }
+            literals(&fs::read_to_string(&path).expect("a source"), all);
         }
     }
 }
 
+/// Messages in the tables of the page: those of the host, and ours.
+fn messages() -> (Vec<String>, Vec<String>) {
+    let page = read("troubleshooting.md");
+    let (mut hosts, mut ours) = (Vec::new(), Vec::new());
+    for part in page.split("\n## ") {
+        let own = !part
+            .lines()
+            .next()
+            .is_some_and(|title| title.ends_with("itself"));
+        let found = part.lines().filter_map(|line| {
+            let rest = line.strip_prefix("| `")?;
+            rest.split('`').next().map(str::to_owned)
+        });
+        if own {
+            ours.extend(found);
+        } else {
+            hosts.extend(found);
+        }
+    }
+    (hosts, ours)
+}
+
+/// Each message stands in the code as a whole, in one literal, not only its pieces somewhere.
 #[test]
 fn every_message_of_the_troubleshooting_page_is_in_the_code() {
-    let mut code = String::new();
+    let mut code = Vec::new();
     sources(&root().join("src"), &mut code);
-    let plugins = fs::read_dir(root().join("plugins")).expect("plugins/ is there");
-    for plugin in plugins {
+    for plugin in fs::read_dir(root().join("plugins")).expect("plugins/ is there") {
         let folder = plugin.expect("a folder can be read").path().join("src");
         sources(&folder, &mut code);
     }
-    let mut checked = 0;
-    for line in read("troubleshooting.md").lines() {
-        let Some(message) = line
-            .strip_prefix("| `")
-            .and_then(|rest| rest.split('`').next())
-        else {
-            continue;
+    let (_, ours) = messages();
+    for message in &ours {
+        // Whose it is, and the reason behind it, may be put around it elsewhere.
+        let whole = message.strip_prefix("…: ").unwrap_or(message);
+        let whole = whole.strip_suffix(": …").unwrap_or(whole).trim();
+        let known = code.iter().any(|literal| literal.contains(whole));
+        assert!(known, "{message:?} is not in the code");
+    }
+    assert!(ours.len() > 20, "{}", ours.len());
+}
+
+/// What the host says when its configuration is wrong, in the cases that the page explains.
+#[test]
+fn every_message_of_the_host_is_one() {
+    let input = "[INPUT]\n    Name sidecar_tail\n    Path /nowhere/*.log\n";
+    let output = "[OUTPUT]\n    Name null\n    Match *\n";
+    let (hosts, _) = messages();
+    let all = real_hosts();
+    if all.is_empty() {
+        return say("SKIPPED messages of the host: no Fluent Bit found");
+    }
+    let mut seen = String::new();
+    for host in all {
+        let run = |name: &str, text: String, more: &[&str]| {
+            let mut pipeline = Pipeline::bare(&host);
+            build::link_plugins(pipeline.folder(), &build::library(), build::PLUGINS);
+            let file = pipeline.file(name, text.replace("HERE", &pipeline.path("")));
+            pipeline.file(
+                "good.conf",
+                format!(
+                    "[PLUGINS]\n    Path {}\n",
+                    pipeline.path("flb-in_sidecar_tail.so")
+                ),
+            );
+            pipeline.arg("-c").arg(file);
+            for argument in more {
+                pipeline.arg(*argument);
+            }
+            let ended = pipeline.run();
+            format!("{}{}", ended.stdout, ended.stderr)
         };
-        for part in message.split('…').filter(|part| part.trim().len() >= 4) {
+        let list = |path: &str| format!("[SERVICE]\n    Plugins_File {path}\n{input}{output}");
+        seen += &run("a.conf", list("/nowhere/plugins.conf"), &[]);
+        seen += &run("b.conf", format!("{input}{output}"), &[]);
+        seen += &run("c.conf", list("HERE/good.conf"), &["--dry-run"]);
+        let wrong = ["-e", "/nowhere/flb-in_sidecar_tail.so"];
+        seen += &run("d.conf", format!("{input}{output}"), &wrong);
+        if host.since(3, 2, 3) {
+            let glued =
+                "plugins:\n  - HERE/flb-in_sidecar_tail.so\n    HERE/flb-out_completion_exit.so\n";
+            let said = run("e.yaml", glued.to_owned(), &[]);
             assert!(
-                code.contains(part.trim()),
-                "{part:?} of {message:?} is not in the code"
+                said.contains("cannot open shared object file"),
+                "{host}: {said}"
             );
         }
-        checked += 1;
     }
-    assert!(checked > 15, "{checked}");
+    for message in &hosts {
+        assert!(
+            seen.contains(message.as_str()),
+            "{message:?} is not in\n{seen}"
+        );
+    }
+    assert!(hosts.len() >= 5, "{hosts:?}");
+}
+
+/// The rules of the operator are those of the file, which promtool knows.
+#[test]
+fn the_operator_gets_the_same_rules() {
+    let rules = read("kubernetes/rules.yaml");
+    let (_, rules) = rules.split_once("spec:\n").expect("it has a spec");
+    let alerts = read("alerts.yaml");
+    let (_, alerts) = alerts.split_once("groups:\n").expect("there are groups");
+    let inner = |line: &str| line.strip_prefix("  ").unwrap_or(line).to_owned();
+    let rules: Vec<String> = rules.lines().map(inner).collect();
+    let alerts: Vec<String> = format!("groups:\n{alerts}")
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(rules, alerts);
+    assert!(read("kubernetes/pod-monitor.yaml").contains("- port: flb-metrics\n"));
+}
+
+#[test]
+fn every_alert_has_a_chapter_that_is_there() {
+    let alerts = read("alerts.yaml");
+    let page = read("troubleshooting.md");
+    let anchors: BTreeSet<String> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("## "))
+        .map(|title| {
+            let kept = title
+                .chars()
+                .filter(|c| c.is_alphanumeric() || "- ".contains(*c));
+            kept.collect::<String>().to_lowercase().replace(' ', "-")
+        })
+        .collect();
+    let named: Vec<&str> = alerts
+        .lines()
+        .filter_map(|line| {
+            line.trim()
+                .strip_prefix("runbook_url: \"troubleshooting.md#")
+        })
+        .filter_map(|rest| rest.strip_suffix('"'))
+        .collect();
+    assert_eq!(named.len(), alerts.matches("- alert:").count());
+    for name in named {
+        assert!(anchors.contains(name), "{name} is not in {anchors:?}");
+    }
+}
+
+#[test]
+fn promtool_finds_every_alert_firing_when_it_should() {
+    let folder = root().join("conf/observability");
+    for arguments in [
+        ["check", "rules", "alerts.yaml"],
+        ["test", "rules", "alerts_test.yaml"],
+    ] {
+        let output = Command::new("promtool")
+            .args(arguments)
+            .current_dir(&folder)
+            .output();
+        let Ok(output) = output else {
+            return say("SKIPPED promtool: not installed (Debian's package prometheus has it)");
+        };
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(output.status.success(), "{said}");
+    }
+    let tests = read("alerts_test.yaml");
+    for line in read("alerts.yaml").lines() {
+        if let Some(name) = line.trim().strip_prefix("- alert: ") {
+            assert!(tests.contains(name), "{name} has no test");
+        }
+    }
 }
