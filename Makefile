@@ -83,6 +83,63 @@ dist-panics: dist ## panics in every callback, with plugins that misbehave in a 
 	FLB_SIDECAR_PROBE_LIBRARY=$(TARGET)/dist/$(TRIPLE)/release/libflb_sidecar.so \
 		$(CARGO) test -p flb-sidecar-tests --test scenarios --test real_host -- panic workers
 
+# Images over a stock one: $(IMAGES)/sidecar, plugins, installer (see docker/), and the collector of make e2e.
+IMAGES ?= localhost/flb-sidecar
+BASE ?= fluent/fluent-bit:5.1.1
+TAG ?= $(lastword $(subst :, ,$(BASE)))
+STAGES := sidecar plugins installer
+.PHONY: images
+images: dist ## images over BASE as IMAGES/sidecar:TAG, plugins, installer, and the collector of make e2e
+	for stage in $(STAGES); do \
+		docker build -f docker/Dockerfile --target $$stage --build-arg BASE=$(BASE) -t $(IMAGES)/$$stage:$(TAG) .; done
+	mkdir -p $(TARGET)/collector
+	rustc --edition 2021 --target $(TARGET_ARCH)-unknown-linux-musl -C linker=rust-lld -C linker-flavor=ld.lld \
+		-C opt-level=s -o $(TARGET)/collector/collector tests/harness/src/bin/collector.rs
+	docker build -f tests/collector.dockerfile -t $(IMAGES)/collector:$(TAG) $(TARGET)/collector
+
+.PHONY: images-push
+images-push: ## the same for both processors, pushed under one name
+	$(MAKE) dist
+	$(MAKE) dist TARGET_ARCH=aarch64
+	for stage in $(STAGES); do \
+		docker buildx build -f docker/Dockerfile --target $$stage --build-arg BASE=$(BASE) \
+			--platform linux/amd64 --push -t $(IMAGES)/$$stage:$(TAG)-amd64 .; \
+		docker buildx build -f docker/Dockerfile --target $$stage --build-arg BASE=$(BASE) --build-arg DIST=dist-aarch64 \
+			--platform linux/arm64 --push -t $(IMAGES)/$$stage:$(TAG)-arm64 .; \
+		docker buildx imagetools create -t $(IMAGES)/$$stage:$(TAG) \
+			$(IMAGES)/$$stage:$(TAG)-amd64 $(IMAGES)/$$stage:$(TAG)-arm64; done
+
+# What a release consists of, beside the images.
+RELEASE := $(TARGET)/release-files
+.PHONY: release
+release: ## the released files of both processors as archives, with checksums and a list of packages
+	$(MAKE) dist
+	$(MAKE) dist TARGET_ARCH=aarch64
+	rm -rf $(RELEASE) && mkdir -p $(RELEASE)
+	for arch in x86_64 aarch64; do \
+		tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -czf $(RELEASE)/flb-sidecar-$$arch.tar.gz \
+			-C $(CURDIR)/dist$$([ $$arch = x86_64 ] || echo -$$arch) .; done
+	command -v cargo-cyclonedx >/dev/null || $(CARGO) install --locked cargo-cyclonedx
+	$(CARGO) cyclonedx --format json --override-filename sbom && mv sbom.json $(RELEASE)/flb-sidecar.cdx.json
+	find plugins tests -name sbom.json -delete
+	cd $(RELEASE) && sha256sum * > SHA256SUMS && cat SHA256SUMS
+
+# Real hosts from images, for make test; see tests/hosts.sh.
+HOSTS ?= fluent/fluent-bit:1.9.10 fluent/fluent-bit:2.1.0 fluent/fluent-bit:3.2.10 fluent/fluent-bit:4.2.0 fluent/fluent-bit:5.1.1
+HOSTS_FOLDER ?= /opt
+.PHONY: hosts
+hosts: tools ## real hosts from the images HOSTS into HOSTS_FOLDER, where the tests find them
+	tests/hosts.sh $(HOSTS_FOLDER) $(HOSTS)
+
+.PHONY: e2e-cluster
+e2e-cluster: ## a cluster of kind with the images, for make e2e
+	kind create cluster --name flb-sidecar --wait 120s
+	for image in sidecar collector; do kind load docker-image --name flb-sidecar $(IMAGES)/$$image:$(TAG); done
+
+.PHONY: e2e
+e2e: ## in the cluster of KUBECONFIG with the images IMAGES/…:TAG: triggers, destinations, deletes, policies, rights
+	$(CARGO) run --quiet -p flb-sidecar-tests --bin e2e -- $(IMAGES) $(TAG)
+
 .PHONY: tools
 tools:
 	@tests/tools.sh $(TOOLS)

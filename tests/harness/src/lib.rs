@@ -8,6 +8,7 @@ pub mod build;
 pub mod case;
 pub mod compare;
 pub mod destination;
+pub mod e2e;
 pub mod forward;
 pub mod freezer;
 pub mod host;

@@ -179,6 +179,119 @@ fn default() {
     }
 }
 
+/// As a process: printed instead of sent to AWS, but for the check of the file as it is.
+#[test]
+fn ecs() {
+    for (host, file) in hosts("conf/ecs") {
+        say(&format!("conf/ecs/{file} on {host}"));
+        let task = [
+            ("TASK_FAMILY", "payments"),
+            ("CLUSTER", "shop"),
+            ("AWS_REGION", "eu-central-1"),
+            ("LOG_GROUP", "/shop/payments"),
+            ("LOG_STREAM_PREFIX", "app-"),
+        ];
+        let task = task.map(|(name, value)| (name, value.to_owned()));
+        Sidecar::new(&host, "ecs", file, &task).check();
+        let text = fs::read_to_string(root().join("conf/ecs").join(file)).expect("it is there");
+        let place = tempfile::tempdir().expect("a temporary folder");
+        for folder in ["logs", "state"] {
+            fs::create_dir(place.path().join(folder)).expect("a fresh folder takes folders");
+        }
+        let configuration = place.path().join(file);
+        fs::write(&configuration, printed(&text)).expect("it takes files");
+        let library = library();
+        let sidecar = Sidecar::beside(place.path(), &host, &library, &configuration, &task);
+        let running = sidecar.start();
+        // The application's last lines: ECS stops the sidecar right behind it.
+        sidecar.write("app.log", lines(0..9, MAIL));
+        let ended = sidecar.stop(running);
+        let records = json_lines(&ended.stdout);
+        ended.check("nine lines", texts(&records) == lines(0..9, REDACTED));
+        for record in &records {
+            assert_eq!(record["ecs_task_family"], "payments", "{record}");
+            assert_eq!(record["ecs_cluster"], "shop", "{record}");
+        }
+    }
+}
+
+/// The configuration with `stdout` in the place of `cloudwatch_logs`.
+fn printed(text: &str) -> String {
+    let of_aws = [
+        "region",
+        "log_group_name",
+        "log_stream_prefix",
+        "auto_create_group",
+    ];
+    let kept = text.lines().filter(|line| {
+        let key = line.trim().split([' ', ':']).next().unwrap_or_default();
+        !of_aws.contains(&key)
+    });
+    let text: String = kept.map(|line| format!("{line}\n")).collect();
+    let format = if text.contains("[OUTPUT]") {
+        "stdout\n    Format             json_lines"
+    } else {
+        "stdout\n      format: json_lines"
+    };
+    text.replace("cloudwatch_logs", format)
+}
+
+#[test]
+fn the_task_definition_is_one() {
+    let python = root().join("target/tools/bin/python");
+    if !python.exists() {
+        return say("SKIPPED conf/ecs/task-definition.json: no botocore, see tests/tools.txt");
+    }
+    let folder = root().join("conf/ecs");
+    let check = |file: &Path| {
+        let script = root().join("tests/ecs.py");
+        let output = Command::new(&python).arg(script).arg(file).output();
+        let output = output.expect("Python starts");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.success(), said)
+    };
+    let file = folder.join("task-definition.json");
+    let (good, said) = check(&file);
+    assert!(good, "{said}");
+    let text = fs::read_to_string(&file).expect("it is there");
+    let wrong = tempfile::NamedTempFile::new().expect("a temporary file");
+    fs::write(wrong.path(), text.replace("stopTimeout", "stopTime")).expect("it takes text");
+    let (good, said) = check(wrong.path());
+    assert!(!good && said.contains("stopTime"), "{said}");
+
+    // What the configuration takes from the environment is in the task, and what it says of time fits.
+    let task: Json = serde_json::from_str(&text).expect("it is JSON");
+    let containers = task["containerDefinitions"].as_array().expect("a list");
+    let find = |name: &str| {
+        containers
+            .iter()
+            .find(|c| c["name"] == name)
+            .expect("it is there")
+    };
+    let sidecar = find("logs");
+    let has = |name: &str| {
+        let all = sidecar["environment"].as_array().expect("a list");
+        all.iter().any(|entry| entry["name"] == name)
+    };
+    let text = fs::read_to_string(folder.join("fluent-bit.conf")).expect("it is there");
+    let (_, body) = text.split_once("[SERVICE]").expect("there is a section");
+    for name in variables(body).filter(|name| *name != "PLUGIN_DIR") {
+        assert!(has(name), "{name} is not in the task");
+    }
+    let deadline = body
+        .split("Deadline")
+        .nth(1)
+        .and_then(|rest| rest.trim().parse().ok());
+    let deadline: u64 = deadline.expect("a number of seconds");
+    assert!(deadline + 10 <= sidecar["stopTimeout"].as_u64().expect("a number"));
+    // Stopped first, and started only once SIGTERM is taken over.
+    let depends = &find("payments")["dependsOn"][0];
+    assert_eq!(
+        (&depends["containerName"], &depends["condition"]),
+        (&"logs".into(), &"HEALTHY".into())
+    );
+}
+
 #[test]
 fn nginx() {
     for (host, file) in hosts("conf/nginx") {

@@ -1,0 +1,167 @@
+//! The destination of `make e2e`: takes HTTP, and answers, refuses, hangs, drips or resets on demand.
+//! The standard library alone, so that `rustc` makes a static program of this one file.
+//!
+//! ```text
+//! POST /lines          the body is kept, answered as the mood says
+//! GET  /lines          everything that was kept, one body a line
+//! PUT  /mood/NAME      ok, refuse (503), hang, drip, reset; the connections that are open stay as they are
+//! DELETE /lines        forgets everything
+//! ```
+#![forbid(unsafe_code)]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// How the destination answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mood {
+    Ok,
+    Refuse,
+    Hang,
+    Drip,
+    Reset,
+}
+
+impl Mood {
+    fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "ok" => Mood::Ok,
+            "refuse" => Mood::Refuse,
+            "hang" => Mood::Hang,
+            "drip" => Mood::Drip,
+            "reset" => Mood::Reset,
+            _ => return None,
+        })
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    mood: Mood,
+    /// Bodies that were answered with 200 or were to be.
+    bodies: Vec<Vec<u8>>,
+}
+
+/// Longest body that is read.
+const LONGEST: usize = 64 << 20;
+
+struct Request {
+    method: String,
+    path: String,
+    body: Vec<u8>,
+}
+
+/// The next request; `None` when there is none that can be understood.
+fn read(from: &mut BufReader<TcpStream>) -> Option<Request> {
+    let mut line = String::new();
+    from.read_line(&mut line).ok().filter(|n| *n > 0)?;
+    let mut words = line.split_whitespace();
+    let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let mut length = 0;
+    loop {
+        let mut header = String::new();
+        from.read_line(&mut header).ok().filter(|n| *n > 0)?;
+        let header = header.trim();
+        if header.is_empty() {
+            break;
+        }
+        let (name, value) = header.split_once(':')?;
+        if name.eq_ignore_ascii_case("content-length") {
+            length = value.trim().parse().ok().filter(|n| *n <= LONGEST)?;
+        }
+    }
+    let mut body = vec![0; length];
+    from.read_exact(&mut body).ok()?;
+    Some(Request { method, path, body })
+}
+
+fn answer(to: &mut TcpStream, status: &str, body: &[u8]) -> Option<()> {
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    to.write_all(head.as_bytes()).ok()?;
+    to.write_all(body).ok()
+}
+
+/// Serves one connection to its end.
+fn serve(stream: TcpStream, state: &Mutex<State>) -> Option<()> {
+    let mut to = stream.try_clone().ok()?;
+    let mut from = BufReader::new(stream);
+    while let Some(request) = read(&mut from) {
+        let lock = || state.lock().unwrap_or_else(PoisonError::into_inner);
+        match (request.method.as_str(), request.path.as_str()) {
+            ("GET", "/lines") => {
+                let all = lock().bodies.join(&b'\n');
+                answer(&mut to, "200 OK", &all)?;
+            }
+            ("DELETE", "/lines") => {
+                lock().bodies.clear();
+                answer(&mut to, "200 OK", b"")?;
+            }
+            ("PUT", path) => {
+                let mood = path.strip_prefix("/mood/").and_then(Mood::parse);
+                if let Some(mood) = mood {
+                    lock().mood = mood;
+                }
+                let status = if mood.is_some() {
+                    "200 OK"
+                } else {
+                    "400 Bad Request"
+                };
+                answer(&mut to, status, b"")?;
+            }
+            ("POST", _) => {
+                let mood = lock().mood;
+                match mood {
+                    Mood::Refuse => answer(&mut to, "503 Service Unavailable", b"")?,
+                    Mood::Hang => thread::sleep(Duration::from_secs(3600)),
+                    // An answer that was begun is no delivery: the sender does not know of it.
+                    Mood::Drip => {
+                        for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" {
+                            to.write_all(&[*byte]).ok()?;
+                            thread::sleep(Duration::from_secs(1));
+                        }
+                        lock().bodies.push(request.body);
+                    }
+                    // Unread data makes the kernel send a reset.
+                    Mood::Reset => return None,
+                    Mood::Ok => {
+                        lock().bodies.push(request.body);
+                        answer(&mut to, "200 OK", b"")?;
+                    }
+                }
+            }
+            _ => answer(&mut to, "404 Not Found", b"")?,
+        }
+    }
+    Some(())
+}
+
+fn main() -> ExitCode {
+    let address = std::env::args().nth(1).unwrap_or_default();
+    let listener = match TcpListener::bind(&address) {
+        Ok(listener) => listener,
+        Err(error) => {
+            // Nobody reads what cannot be written; the status says it all.
+            let _ = writeln!(std::io::stderr(), "collector ADDRESS: {address}: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    if let Ok(address) = listener.local_addr() {
+        let _ = writeln!(std::io::stdout(), "listening at {address}");
+    }
+    let state = Arc::new(Mutex::new(State {
+        mood: Mood::Ok,
+        bodies: Vec::new(),
+    }));
+    for stream in listener.incoming().flatten() {
+        let state = state.clone();
+        thread::spawn(move || serve(stream, &state));
+    }
+    ExitCode::SUCCESS
+}

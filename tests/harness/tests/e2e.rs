@@ -1,0 +1,202 @@
+//! What `make e2e` is made of, without a cluster: its objects are valid, its account adds up, and the
+//! collector answers as it is told.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use flb_sidecar_tests::build::root;
+use flb_sidecar_tests::e2e::{account, matrix, Account, Collector, Table, Verdict, LINES};
+use flb_sidecar_tests::say;
+use serde_json::{json, Value as Json};
+
+#[test]
+fn every_object_is_valid() {
+    let python = root().join("target/tools/bin/python");
+    if !python.exists() {
+        return say("SKIPPED objects of make e2e: no kubernetes-validate, see tests/tools.txt");
+    }
+    let all = matrix("sidecar:1", 100);
+    assert_eq!(all.len(), 4 * 5 + 1);
+    let mut objects: Vec<Json> = Collector::objects("collector:1");
+    objects.extend(all.into_iter().flat_map(|attempt| attempt.objects));
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("all.yaml");
+    let text: String = objects
+        .iter()
+        .map(|object| format!("---\n{object}\n"))
+        .collect();
+    std::fs::write(&file, text).expect("it takes files");
+    for release in ["1.29", "1.37"] {
+        let output = Command::new(&python)
+            .arg(root().join("tests/manifests.py"))
+            .arg(release)
+            .arg(&file)
+            .output()
+            .expect("Python starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{release}: {said}");
+    }
+}
+
+#[test]
+fn the_account_adds_up() {
+    let record = |pod: &str, log: &str| json!({"log": log, "kubernetes": {"pod_name": pod}});
+    let lines = |pod: &str, range: std::ops::Range<usize>| -> Json {
+        range
+            .map(|n| record(pod, &format!("line {n} of [EMAIL]")))
+            .collect()
+    };
+    let whole = format!(
+        "{}\n{}\n",
+        lines("flag-ok-x", 0..7),
+        lines("flag-ok-x", 7..LINES)
+    );
+    let good = Account {
+        pods: 1,
+        ..Account::default()
+    };
+    assert_eq!(account(&whole, "flag-ok"), good);
+    // Another Job's pods do not count, nor what is cut.
+    let other = format!("{whole}{}\n[{{\"log\":", lines("flag-hangs-x", 0..2));
+    assert_eq!(account(&other, "flag-ok"), good);
+    assert_eq!(account(&other, "flag-hangs").lost, LINES - 2);
+    let twice = format!("{whole}{}\n", lines("flag-ok-x", 3..5));
+    assert_eq!(account(&twice, "flag-ok").twice, 2);
+    let plain = format!(
+        "{whole}{}\n",
+        json!([record("flag-ok-x", "line 1 of user1@example.com")])
+    );
+    assert_eq!(account(&plain, "flag-ok").plain, 1);
+}
+
+#[test]
+fn a_skipped_row_is_no_failure_and_a_failed_one_is() {
+    let mut table = Table::default();
+    table.add("a", 1.0, Verdict::Ok);
+    table.add("b", 0.0, Verdict::Skipped("no such thing here".into()));
+    assert!(table.is_good());
+    table.add("c", 2.5, Verdict::Failed("why".into()));
+    assert!(!table.is_good());
+    assert!(
+        table.to_string().contains("| c | 2.5 | FAILED: why |"),
+        "{table}"
+    );
+}
+
+#[test]
+fn without_a_cluster_it_says_so() {
+    let output = Command::new(env!("CARGO_BIN_EXE_e2e"))
+        .args(["localhost/x", "1"])
+        .env_remove("KUBECONFIG")
+        .output()
+        .expect("it starts");
+    assert!(output.status.success());
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.starts_with("SKIPPED make e2e: KUBECONFIG"), "{said}");
+}
+
+/// A collector of its own, killed at the end.
+struct Destination {
+    child: Child,
+    address: String,
+}
+
+impl Destination {
+    fn start() -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_collector"))
+            .arg("127.0.0.1:0")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let mut line = String::new();
+        let out = child.stdout.take().expect("it is piped");
+        BufReader::new(out)
+            .read_line(&mut line)
+            .expect("it says where");
+        let address = line
+            .trim()
+            .rsplit(' ')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        Destination { child, address }
+    }
+
+    fn send(&self, request: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(&self.address).expect("it listens");
+        stream
+            .write_all(request.as_bytes())
+            .expect("it takes bytes");
+        stream
+    }
+
+    /// The answer to one request; what was read before the end of the connection or of `limit`.
+    fn ask(&self, method: &str, path: &str, body: &str, limit: Duration) -> String {
+        let length = body.len();
+        let mut stream = self.send(&format!(
+            "{method} {path} HTTP/1.1\r\ncontent-length: {length}\r\n\r\n{body}"
+        ));
+        stream
+            .set_read_timeout(Some(limit))
+            .expect("a timeout can be set");
+        let mut answer = Vec::new();
+        let mut block = [0; 4096];
+        loop {
+            match stream.read(&mut block) {
+                Ok(0) | Err(_) => break,
+                Ok(count) => answer.extend_from_slice(&block[..count]),
+            }
+            let text = String::from_utf8_lossy(&answer);
+            if let Some((head, body)) = text.split_once("\r\n\r\n") {
+                let length = head
+                    .split("Content-Length: ")
+                    .nth(1)
+                    .and_then(|n| n.trim().parse().ok());
+                if Some(body.len()) == length {
+                    break;
+                }
+            }
+        }
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+}
+
+impl Drop for Destination {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn the_collector_answers_as_it_is_told_and_keeps_what_it_took() {
+    let destination = Destination::start();
+    let long = Duration::from_secs(20);
+    let post = |body: &str, limit| destination.ask("POST", "/lines", body, limit);
+    let mood = |name: &str| destination.ask("PUT", &format!("/mood/{name}"), "", long);
+    assert!(post("[1]", long).starts_with("HTTP/1.1 200"));
+    assert!(mood("refuse").starts_with("HTTP/1.1 200"));
+    assert!(post("[2]", long).starts_with("HTTP/1.1 503"));
+    assert!(mood("sulk").starts_with("HTTP/1.1 400"));
+    mood("reset");
+    assert_eq!(post("[3]", long), "");
+    mood("hang");
+    assert_eq!(post("[4]", Duration::from_millis(200)), "");
+    mood("drip");
+    let begun = post("[5]", Duration::from_millis(300));
+    assert!(!begun.contains("200 OK"), "{begun}");
+    mood("ok");
+    post("[6]", long);
+    let kept = destination.ask("GET", "/lines", "", long);
+    assert!(kept.ends_with("[1]\n[6]"), "{kept}");
+    destination.ask("DELETE", "/lines", "", long);
+    assert!(destination
+        .ask("GET", "/lines", "", long)
+        .ends_with("\r\n\r\n"));
+    assert!(destination
+        .ask("GET", "/other", "", long)
+        .starts_with("HTTP/1.1 404"));
+}
