@@ -245,6 +245,8 @@ fn every_kustomization_renders_to_restricted_pods_with_one_sidecar() {
         let files: Vec<PathBuf> = all
             .iter()
             .filter(|file| !(*release == RELEASES[0] && is_newer(file)))
+            // Kinds of the Prometheus operator, which have no published schema here.
+            .filter(|file| !file.starts_with(folder.path().join("observability")))
             .cloned()
             .collect();
         for (file, document) in validated(&python, release, &files) {
