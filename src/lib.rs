@@ -22,6 +22,7 @@ mod regex;
 mod signals;
 mod sqlite;
 mod stack;
+mod tasks;
 mod wake;
 
 /// The table of exported plugins: kind, exported symbol, file that the host loads, type.

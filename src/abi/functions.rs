@@ -214,6 +214,12 @@ host_functions! {
     /// Sets a property of the service section.
     service_property = c"flb_config_set_property":
         unsafe extern "C" fn(*mut host_config, *const c_char, *const c_char) -> c_int;
+    /// Takes the request of a retry out of the scheduler; 0: there was one.
+    forget_request = c"flb_sched_request_invalidate":
+        unsafe extern "C" fn(*mut host_config, *mut c_void) -> c_int;
+    /// Delivers a retry now.
+    dispatch_retry = c"flb_engine_dispatch_retry":
+        unsafe extern "C" fn(*mut c_void, *mut host_config) -> c_int;
     running_tasks = c"flb_task_running_count": unsafe extern "C" fn(*mut host_config) -> c_int;
     /// Since 4.0.3.
     storage_chunks = c"flb_storage_chunk_count":

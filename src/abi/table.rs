@@ -12,7 +12,7 @@ use flb_sidecar_sdk::event::RecordFormat;
 use host_abi::layout::{
     Chunkio, Config, EventChunk, FilterInstance, FilterPlugin, InputInstance, InputPlugin, Layout,
     ListNode, Metrics, OptionEntry, OutputInstance, OutputPlugin, Places, Property, Ring,
-    RingBuffer, Storage,
+    RingBuffer, Storage, Task, TaskRetry,
 };
 
 use super::bindings as abi;
@@ -342,6 +342,21 @@ const V1_9_0: Generation = Generation {
             size: Some(16),
             read: Some(24),
             write: Some(32),
+        },
+        task: Task {
+            bytes: 0,
+            routes: Some(48),
+            retries: Some(64),
+            node: Some(80),
+            input: Some(96),
+            config: Some(104),
+        },
+        retry: TaskRetry {
+            bytes: 0,
+            attempts: Some(0),
+            output: Some(8),
+            task: Some(16),
+            node: Some(24),
         },
         metrics: Metrics {
             bytes: 0,

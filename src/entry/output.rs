@@ -9,7 +9,7 @@ use std::time::Duration;
 use flb_sidecar_sdk::metrics::Metrics;
 use flb_sidecar_sdk::{
     ConfigError, EngineHost, FlushCounts, InputInfo, Output, OutputInfo, Pending, ProcessEnd,
-    RetryLimit,
+    RetryLimit, TaskInfo,
 };
 use host_abi::Layout;
 
@@ -26,6 +26,7 @@ use crate::link::Remote;
 use crate::metrics;
 use crate::process_end::End;
 use crate::signals::{self, Keeper};
+use crate::tasks::{self, Destination};
 use crate::wake::EngineThread;
 
 /// An output of this library: its type, and where its name was registered.
@@ -275,6 +276,30 @@ impl Handle<'_> {
         })
     }
 
+    /// The same for what leads to them.
+    fn destinations(&self, memory: &mut Memory) -> Option<Vec<Destination>> {
+        let host = self.core.host;
+        let outputs = self.outputs_of_engine(memory)?;
+        let describe = |instance| {
+            let object = instance as *mut c_void;
+            Some(Destination {
+                instance,
+                name: host::instance_name(host, Section::Output, object)?,
+                limit: self.retry_limit(memory, instance),
+            })
+        };
+        outputs.into_iter().map(describe).collect()
+    }
+
+    fn retry_limit(&self, memory: &mut Memory, instance: usize) -> RetryLimit {
+        let at = self.core.layout.output.retry_limit;
+        match at.and_then(|at| memory.int(instance.checked_add(at)?)) {
+            Some(-1) => RetryLimit::Unlimited,
+            Some(times) => u32::try_from(times).map_or(RetryLimit::Unknown, RetryLimit::Times),
+            None => RetryLimit::Unknown,
+        }
+    }
+
     fn describe_output(&self, memory: &mut Memory, instance: usize) -> Option<OutputInfo> {
         let layout = self.core.layout;
         let plugin = memory.word(instance.checked_add(layout.output.plugin?)?)?;
@@ -293,15 +318,7 @@ impl Handle<'_> {
             delivered_records: value("fluentbit_output_proc_records_total"),
             retries: value("fluentbit_output_retries_total"),
             dropped_records: value("fluentbit_output_dropped_records_total"),
-            retry_limit: match layout
-                .output
-                .retry_limit
-                .and_then(|at| memory.int(instance.checked_add(at)?))
-            {
-                Some(-1) => RetryLimit::Unlimited,
-                Some(times) => u32::try_from(times).map_or(RetryLimit::Unknown, RetryLimit::Times),
-                None => RetryLimit::Unknown,
-            },
+            retry_limit: self.retry_limit(memory, instance),
         })
     }
 
@@ -383,6 +400,35 @@ impl EngineHost for Handle<'_> {
         let count = self.core.host.functions.running_tasks?;
         // SAFETY: the host's own config, on the engine's thread.
         usize::try_from(unsafe { count(self.core.config) }).ok()
+    }
+
+    fn tasks(&self) -> Option<Vec<TaskInfo>> {
+        let mut memory = Memory::open()?;
+        let destinations = self.destinations(&mut memory)?;
+        let layout = self.core.layout;
+        let offset = layout.input.tasks?;
+        let mut all = Vec::new();
+        for input in self.instances() {
+            let input = input as usize;
+            let nodes = memory.list(input + offset)?;
+            let config = self.core.config as usize;
+            let tasks = tasks::of_input(&mut memory, layout, input, config, &nodes, &destinations)?;
+            all.extend(tasks);
+        }
+        Some(all)
+    }
+
+    fn retry_now(&mut self, retries: &[u64]) -> Option<usize> {
+        let functions = &self.core.host.functions;
+        functions
+            .forget_request
+            .and(functions.dispatch_retry.map(drop))?;
+        let (host, config) = (self.core.host, self.core.config);
+        // SAFETY: the host's own config, on the engine's thread; no list is being walked.
+        let sent = retries
+            .iter()
+            .filter(|key| unsafe { tasks::retry_now(host, config, **key) });
+        Some(sent.count())
     }
 
     fn storage_chunks(&self) -> Option<(usize, usize)> {

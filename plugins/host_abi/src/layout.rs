@@ -506,6 +506,30 @@ wanted! {
         /// Where is written next.
         write: optional "w" = Holds::Word;
     }
+    /// What is being delivered: a chunk on its way to its outputs.
+    task: Task = "flb_task" by "flb_task_destroy" {
+        /// The outputs that it goes to.
+        routes: optional "routes" = Holds::List;
+        /// Those that have failed to take it.
+        retries: optional "retries" = Holds::List;
+        /// The node in its input's list.
+        node: optional "_head" = Holds::List;
+        /// Its input.
+        input: optional "i_ins" = Holds::Pointer;
+        /// The engine's configuration.
+        config: optional "config" = Holds::Pointer;
+    }
+    /// A delivery that is to be tried again.
+    retry: TaskRetry = "flb_task_retry" by "flb_task_retry_create" {
+        /// How often it was tried.
+        attempts: optional "attempts" = Holds::Int;
+        /// Its output.
+        output: optional "o_ins" = Holds::Pointer;
+        /// Its task.
+        task: optional "parent" = Holds::Pointer;
+        /// The node in its task's list.
+        node: optional "_head" = Holds::List;
+    }
     /// A metrics context.
     metrics: Metrics = "cmt" by "cmt_create" {
         /// The list of counters.

@@ -6,6 +6,7 @@
 //! cannot be asked hold records where the host does not show them, so nothing may come for a
 //! while either; how long depends on the input ([`source`]).
 
+pub(crate) mod retries;
 pub(crate) mod source;
 
 use std::time::Duration;

@@ -2,6 +2,7 @@
 //!
 //! - `options` declares what can be set, `config` reads it,
 //! - `trigger` knows what may start the drain and whether enough of that has happened,
+//! - `delivery` knows what the outputs have done of late,
 //! - `drain` decides at each tick what to do next, without clock or I/O,
 //! - `stop` sees to it that a host that stops by itself comes to an end,
 //! - `guard` sees to it that the process ends, whatever the host waits for,
@@ -10,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod delivery;
 mod drain;
 mod files;
 mod guard;
@@ -29,6 +31,8 @@ use flb_sidecar_sdk::{
 };
 
 use config::{Config, Mode};
+use delivery::Deliveries;
+use drain::retries::Retries;
 use drain::{Action, Cause, End, Facts, Machine, Phase};
 use files::Files;
 use guard::{Alarm, Guard, Setup, Will};
@@ -51,6 +55,8 @@ const REPORT_WAIT: Duration = Duration::from_millis(250);
 const LAST_GRACE: Duration = Duration::from_secs(1);
 /// How often what is to be reported is kept ready, should the engine hang.
 const WILL_EVERY: Duration = Duration::from_millis(500);
+/// How often the outputs' counters are looked at.
+const DELIVERIES_EVERY: Duration = Duration::from_secs(1);
 /// How often silence is measured.
 const IDLE_EVERY: Duration = Duration::from_millis(250);
 /// How often a writer that was found is looked for again.
@@ -115,6 +121,9 @@ pub struct CompletionExit {
     files: Option<Files>,
     guard: Option<Guard>,
     next_will: Duration,
+    deliveries: Deliveries,
+    next_deliveries: Duration,
+    retries: Retries,
 }
 
 impl Output for CompletionExit {
@@ -188,6 +197,9 @@ impl Output for CompletionExit {
             files,
             guard,
             next_will: Duration::ZERO,
+            deliveries: Deliveries::default(),
+            next_deliveries: Duration::ZERO,
+            retries: Retries::default(),
         };
         // A run that was killed may have left it behind.
         plugin.not_ready();
@@ -222,6 +234,7 @@ impl CompletionExit {
         self.look_for_sigterm(now, host);
         if self.machine.phase() == Phase::Waiting {
             self.look_if_ready(host);
+            self.look_at_outputs(now, host);
             self.look_for_news(now);
             self.look_at_counters(now, host);
             self.look_at_silence(now, host);
@@ -240,7 +253,7 @@ impl CompletionExit {
     }
 
     /// The first tick comes when every input and output is initialised and collects.
-    fn first_tick(&self, host: &dyn EngineHost) {
+    fn first_tick(&self, host: &mut dyn EngineHost) {
         let outputs = host.outputs();
         for output in &outputs {
             if let Some(warning) = retry_warning(output) {
@@ -251,6 +264,12 @@ impl CompletionExit {
             tracing::warn!(
                 "this host does not tell what its outputs drop: no drain will be called complete, \
                  and loss_exit_code does not see dropped records"
+            );
+        }
+        if host.tasks().is_none() || host.retry_now(&[]).is_none() {
+            tracing::warn!(
+                "this host does not let a drain send what waits for its retry: set scheduler.base 1 \
+                 and scheduler.cap 5 in its service section, so that nothing waits for long"
             );
         }
         if let Some(time) = self.config.idle_time {
@@ -429,6 +448,29 @@ impl CompletionExit {
         }
     }
 
+    fn look_at_outputs(&mut self, now: Duration, host: &dyn EngineHost) {
+        if now >= self.next_deliveries {
+            self.next_deliveries = now + DELIVERIES_EVERY;
+            self.deliveries.observe(now, &host.outputs());
+        }
+    }
+
+    /// Sends what waits to be tried again.
+    fn retry(&mut self, now: Duration, host: &mut dyn EngineHost) {
+        if !self.retries.wants_look(now) {
+            return;
+        }
+        let Some(tasks) = host.tasks().filter(|tasks| !tasks.is_empty()) else {
+            return;
+        };
+        self.deliveries.observe(now, &host.outputs());
+        let deadline = self.machine.deadline();
+        let due = self.retries.due(now, deadline, &self.deliveries, &tasks);
+        if !due.is_empty() {
+            host.retry_now(&due);
+        }
+    }
+
     fn look_at_silence(&mut self, now: Duration, host: &dyn EngineHost) {
         let Some(limit) = self.config.idle_time else {
             return;
@@ -504,6 +546,7 @@ impl CompletionExit {
             }
         }
         if self.machine.phase() == Phase::Draining {
+            self.retry(now, host);
             self.make_will(now, self.machine.at_deadline(&facts), host);
         }
     }

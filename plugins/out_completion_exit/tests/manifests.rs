@@ -13,7 +13,8 @@ fn section(text: &str) -> Vec<(String, String)> {
         .skip_while(|line| *line != "Name          completion_exit")
         .skip(1)
         .take_while(|line| !line.is_empty() && *line != "---")
-        .filter(|line| !line.starts_with('#'))
+        // Match is the host's own.
+        .filter(|line| !line.starts_with('#') && !line.starts_with("Match"))
         .filter_map(|line| line.split_once(' '))
         .map(|(key, value)| (key.to_owned(), value.trim().to_owned()))
         .collect()

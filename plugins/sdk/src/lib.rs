@@ -27,6 +27,6 @@ pub use options::{ConfigError, Kind, OptionSpec, Settings};
 pub use plugin::{
     Chunk, EngineHost, Filter, FilterHost, FlushCounts, HostRegex, Input, InputHost, InputInfo,
     Multiline, Output, OutputInfo, ParsedTime, Parser, Parsers, Pending, PluginInfo, ProcessEnd,
-    Refused, RegexError, RetryLimit, StockPosition, Verdict, Wake,
+    Refused, RegexError, Retry, RetryLimit, StockPosition, TaskInfo, Verdict, Wake,
 };
 pub use why::Why;

@@ -392,6 +392,28 @@ pub struct OutputInfo {
     pub dropped_records: Option<u64>,
 }
 
+/// A chunk that is being delivered or waits to be tried again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TaskInfo {
+    /// Tells it apart from the others of one moment. A later task may have it again.
+    pub key: u64,
+    /// Names of the outputs that it goes or went to.
+    pub outputs: Vec<String>,
+    /// The outputs that have failed to take it and will be tried again, or are right now.
+    pub retries: Vec<Retry>,
+}
+
+/// A delivery that has failed before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Retry {
+    /// For [`EngineHost::retry_now`].
+    pub key: u64,
+    /// Name of the output.
+    pub output: String,
+    /// If the next attempt fails as well, the host drops the chunk.
+    pub is_last: bool,
+}
+
 /// How often an output tries a chunk again (`Retry_Limit`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RetryLimit {
@@ -427,6 +449,17 @@ pub trait EngineHost {
 
     /// Tasks being delivered (on hosts before 2.0.0 without those that wait for a retry).
     fn running_tasks(&self) -> Option<usize>;
+
+    /// The tasks of every input; `None`: this host does not tell.
+    fn tasks(&self) -> Option<Vec<TaskInfo>> {
+        None
+    }
+
+    /// Tries again at once what waits for it; how many of `retries` that were. `None`: this host
+    /// has no safe way.
+    fn retry_now(&mut self, _retries: &[u64]) -> Option<usize> {
+        None
+    }
 
     /// Chunks in memory and on the filesystem; `None` before 4.0.3.
     fn storage_chunks(&self) -> Option<(usize, usize)>;
