@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Command, ExitStatus};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -128,13 +129,23 @@ pub struct Outcome {
 struct Destination {
     port: u16,
     _held: Vec<TcpStream>,
-    _listener: Option<Arc<TcpListener>>,
+    over: Arc<AtomicBool>,
+}
+
+impl Drop for Destination {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        // The one who accepts looks at it then.
+        let _ = TcpStream::connect_timeout(&self.address(), LOOK);
+    }
 }
 
 /// Exit status of a loss in these Jobs.
 pub const LOSS: i32 = 9;
 /// How many lines they have.
 const LINES: usize = 20;
+/// How often it is looked whether a Job is over.
+const LOOK: Duration = Duration::from_millis(200);
 /// What the sockets on both sides do not hold.
 const MUCH: usize = 24 << 20;
 /// How long after the deadline a process counts as hung.
@@ -146,27 +157,44 @@ impl Destination {
             return Destination {
                 port: free_port(),
                 _held: Vec::new(),
-                _listener: None,
+                over: Arc::default(),
             };
         }
-        let listener = Arc::new(TcpListener::bind("127.0.0.1:0").expect("a free port"));
+        let over = Arc::<AtomicBool>::default();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("a bound socket");
-        let held = if way == Way::Unreachable {
-            fill(address)
-        } else {
-            let listener = listener.clone();
-            std::thread::spawn(move || {
-                for stream in listener.incoming().flatten() {
-                    std::thread::spawn(move || be_stuck(way, stream));
-                }
-            });
-            Vec::new()
-        };
+        let mut held = Vec::new();
+        if way == Way::Unreachable {
+            held = fill(address);
+        }
+        std::thread::spawn({
+            let over = over.clone();
+            move || accept(way, &listener, &over)
+        });
         Destination {
             port: address.port(),
             _held: held,
-            _listener: Some(listener),
+            over,
         }
+    }
+
+    fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+}
+
+/// Holds every connection until it is over.
+fn accept(way: Way, listener: &TcpListener, over: &Arc<AtomicBool>) {
+    while way == Way::Unreachable && !over.load(Ordering::Relaxed) {
+        std::thread::sleep(LOOK);
+    }
+    while !over.load(Ordering::Relaxed) {
+        let Ok((stream, _)) = listener.accept() else {
+            std::thread::sleep(LOOK);
+            continue;
+        };
+        let over = over.clone();
+        std::thread::spawn(move || be_stuck(way, stream, &over));
     }
 }
 
@@ -179,7 +207,7 @@ fn fill(address: SocketAddr) -> Vec<TcpStream> {
     held
 }
 
-fn be_stuck(way: Way, mut stream: TcpStream) {
+fn be_stuck(way: Way, mut stream: TcpStream, over: &AtomicBool) {
     let mut some = vec![0; 1 << 16];
     match way {
         Way::Reads => while stream.read(&mut some).is_ok_and(|n| n > 0) {},
@@ -190,15 +218,14 @@ fn be_stuck(way: Way, mut stream: TcpStream) {
         Way::Drip => {
             let _ = stream.read(&mut some);
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nX-Slow: ");
-            while stream.write_all(b"a").is_ok() {
+            while !over.load(Ordering::Relaxed) && stream.write_all(b"a").is_ok() {
                 std::thread::sleep(Duration::from_secs(1));
             }
         }
         _ => {}
     }
-    // Open until this process ends; there are few of them.
-    loop {
-        std::thread::park();
+    while !over.load(Ordering::Relaxed) {
+        std::thread::sleep(LOOK);
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use flb_sidecar_tests::host::{real_hosts, Host};
 use flb_sidecar_tests::side_by_side;
 use flb_sidecar_tests::stuck::{Play, Trigger, Way, OUTPUTS};
+use rustix::process::{getrlimit, setrlimit, Resource};
 
 const DEADLINE: Duration = Duration::from_secs(4);
 
@@ -40,6 +41,14 @@ fn plays(hosts: &[Host]) -> Vec<(Host, Play)> {
     plays
 }
 
+/// A queue of connections is full with 128 of them.
+fn allow_many_descriptors() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Where that is not allowed, a destination may be less stuck than it should be.
+    let _ = setrlimit(Resource::Nofile, limit);
+}
+
 fn main() -> ExitCode {
     let number = |index| {
         let text = std::env::args().nth(index);
@@ -47,6 +56,7 @@ fn main() -> ExitCode {
     };
     let at_once = number(1).unwrap_or(12);
     let part = number(2).unwrap_or(1).max(1);
+    allow_many_descriptors();
     let hosts = real_hosts();
     // Every so many of them, so that a part has some of everything.
     let plays: Vec<_> = plays(&hosts).into_iter().step_by(part).collect();
