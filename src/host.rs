@@ -99,6 +99,11 @@ impl Host {
         (self.keep(layout), vec!["everything: no descriptor is left"])
     }
 
+    /// Whether the table was wrong about instances and the host's debug information is used.
+    pub(crate) fn looked_closer(&self) -> bool {
+        matches!(self.closer.get(), Some(Ok(_)))
+    }
+
     /// Why a closer look did not help, if there was one.
     pub(crate) fn closer_failure(&self) -> Option<&str> {
         self.closer.get()?.as_ref().err().map(String::as_str)

@@ -149,6 +149,16 @@ fn say_what_is_not_used(host: &Host, failed: &[&str]) {
             );
         }
     });
+    static LOOKED_CLOSER: Once = Once::new();
+    if host.looked_closer() {
+        LOOKED_CLOSER.call_once(|| {
+            tracing::info!(
+                "this Fluent Bit is not laid out as {} have it: how it is, is known from its debug \
+                 information",
+                host.origin
+            );
+        });
+    }
     if !failed.is_empty() {
         let closer = host.closer_failure();
         tracing::warn!(

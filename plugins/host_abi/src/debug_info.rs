@@ -145,15 +145,19 @@ fn collect(
             |unit| dwarf::collect(unit, &tables, &sought, facts).map_err(|error| error.to_string()),
         )?;
     }
-    sought.structs.retain(|name, _| {
-        let wanted = WANTED.iter().find(|wanted| wanted.name == *name);
-        let worth = wanted.is_some_and(|w| w.need() == Need::Needed || exported(w.anchor));
-        worth && !facts.structs.contains_key(*name) && !facts.conflicts.iter().any(|c| c == name)
-    });
-    sought.functions.retain(|name| {
-        !facts.functions.contains_key(*name) && !facts.conflicts.iter().any(|c| c == name)
-    });
-    if sought.structs.is_empty() && sought.functions.is_empty() {
+    let unknown = |facts: &Facts, name: &str| {
+        !facts.structs.contains_key(name)
+            && !facts.functions.contains_key(name)
+            && !facts.conflicts.iter().any(|conflict| conflict == name)
+    };
+    sought.structs.retain(|name, _| unknown(facts, name));
+    sought.functions.retain(|name| unknown(facts, name));
+    // A struct whose functions the host does not have is none of its own.
+    let worth = WANTED
+        .iter()
+        .filter(|wanted| sought.structs.contains_key(wanted.name))
+        .any(|wanted| wanted.need() == Need::Needed || exported(wanted.anchor));
+    if !worth && sought.functions.is_empty() && !first.is_empty() {
         return Ok(());
     }
     each_unit(
