@@ -180,8 +180,8 @@ fn from_facts(facts: &Facts, origin: Origin) -> Result<Abi, String> {
     let missing = functions.missing();
     if !missing.is_empty() {
         return Err(format!(
-            "this Fluent Bit lacks functions that every plugin here needs, or has them otherwise: \
-             {} ({})",
+            "by {from} this Fluent Bit lacks functions that every plugin here needs, or has them \
+             otherwise: {} ({})",
             missing.join(", "),
             unproven.join("; ")
         ));

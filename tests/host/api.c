@@ -659,13 +659,22 @@ struct metric {
     bool counter;
 };
 
+/* As in all releases up to the list of counters, which stays empty here. */
 struct cmt {
+    int log_level;
+    void (*log_cb)(void *, int, const char *, int, const char *);
+    void *internal_metadata;
+    void *external_metadata;
+    void *static_labels;
+    struct mk_list counters;
     struct metric *metrics;
 };
 
 struct cmt *metrics_new(void)
 {
-    return host_alloc(sizeof(struct cmt));
+    struct cmt *cmt = host_alloc(sizeof(struct cmt));
+    list_init(&cmt->counters);
+    return cmt;
 }
 
 static void free_texts(char **texts, int count)

@@ -14,6 +14,9 @@ static const struct input_plugin_layout input_plugin_rows[] = {
     {30200, 160, 16, 24, 32, 40, 48, 56, 64, 96, 104, -1, -1, 120, 128, 144},
     {30203, 208, 16, 24, 32, 40, 48, 56, 64, 96, 104, -1, -1, 120, 128, 192},
     {50100, 232, 16, 24, 32, 40, 48, 56, 64, 96, 104, 112, 120, 144, 152, 216},
+#ifdef HOST_LAYOUT
+    INPUT_PLUGIN_ROW,
+#endif
 };
 
 /* since, bytes, name, description, config_map, cb_pre_run, cb_init, cb_filter, cb_exit, head */
@@ -21,6 +24,9 @@ static const struct filter_plugin_layout filter_plugin_rows[] = {
     {10815, 72, 8, 16, 24, -1, 32, 40, 48, 56},
     {20200, 80, 8, 16, 24, 32, 40, 48, 56, 64},
     {30200, 88, 8, 16, 24, 32, 40, 48, 56, 72},
+#ifdef HOST_LAYOUT
+    FILTER_PLUGIN_ROW,
+#endif
 };
 
 /* since, bytes, name, description, config_map, cb_init, cb_pre_run, cb_flush, cb_exit, cb_destroy, workers, head */
@@ -30,18 +36,27 @@ static const struct output_plugin_layout output_plugin_rows[] = {
     {30200, 232, 24, 32, 40, 96, 104, 112, 120, 128, 136, 216},
     {30202, 280, 24, 32, 40, 96, 104, 112, 120, 128, 136, 264},
     {50100, 288, 24, 32, 40, 96, 104, 112, 120, 128, 136, 272},
+#ifdef HOST_LAYOUT
+    OUTPUT_PLUGIN_ROW,
+#endif
 };
 
 /* since, bytes, type, name, def_value, flags, set_property, desc */
 static const struct config_map_layout config_map_rows[] = {
     {10815, 96, 0, 8, 16, 24, 28, 40},
     {50003, 104, 0, 8, 16, 24, 28, 40},
+#ifdef HOST_LAYOUT
+    CONFIG_MAP_ROW,
+#endif
 };
 
 /* since, bytes, type, tag, data, size, total_events */
 static const struct event_chunk_layout event_chunk_rows[] = {
     {10900, 40, 0, 8, 16, 24, 32},
     {20200, 48, 0, 8, 16, 24, 32},
+#ifdef HOST_LAYOUT
+    EVENT_CHUNK_ROW,
+#endif
 };
 
 /* since, bytes, id, flags, log_level, name, alias, context, p, tag, tag_len, mem_chunks_size, mem_buf_limit, mem_buf_status, storage_buf_status, head, properties, collectors, chunks, tasks, is_threaded, cmt, config */
@@ -83,6 +98,9 @@ static const struct input_instance_layout input_instance_rows[] = {
     {50003, 1376, 84, 80, 136, 156, 192, 208, 224, 232, 240, 320, 336, 344, 348, 368, 416, 432, 448, 496, 608, 680, 1368},
     {50100, 1552, 84, 80, 136, 156, 192, 208, 224, 232, 240, 328, 344, 352, 356, 376, 424, 440, 456, 504, 616, 688, 1544},
 #endif
+#ifdef HOST_LAYOUT
+    INPUT_ROW,
+#endif
 };
 
 /* since, bytes, id, log_level, name, alias, context, p, match, head, properties, cmt, config */
@@ -92,6 +110,9 @@ static const struct filter_instance_layout filter_instance_rows[] = {
     {20100, 192, 4, 8, 16, 48, 72, 88, 56, 120, 96, 136, 184},
     {20104, 200, 4, 8, 16, 48, 80, 96, 56, 128, 104, 144, 192},
     {30200, 216, 4, 8, 16, 48, 80, 96, 56, 128, 104, 144, 208},
+#ifdef HOST_LAYOUT
+    FILTER_ROW,
+#endif
 };
 
 /* since, bytes, id, log_level, name, alias, context, p, match, head, properties, cmt, config */
@@ -115,6 +136,9 @@ static const struct output_instance_layout output_instance_rows[] = {
     {50000, 928, 84, 88, 96, 128, 160, 152, 176, 568, 352, 584, 920},
     {50003, 936, 84, 88, 96, 128, 160, 152, 184, 576, 360, 592, 928},
     {50100, 968, 84, 88, 96, 128, 160, 152, 184, 600, 384, 616, 960},
+#ifdef HOST_LAYOUT
+    OUTPUT_ROW,
+#endif
 };
 
 /* since, bytes, is_running, is_ingestion_active, is_shutting_down, flush, grace, exit_status_code, evl, sched, in_plugins, filter_plugins, out_plugins, inputs, filters, outputs */
@@ -153,6 +177,9 @@ static const struct config_layout config_rows[] = {
     {40200, 2400, 84, 76, 80, 88, 96, 904, 816, 2344, 648, 680, 696, 728, 800, 784},
     {50006, 2408, 84, 76, 80, 88, 96, 904, 816, 2352, 648, 680, 696, 728, 800, 784},
     {50100, 2568, 84, 76, 80, 88, 176, 984, 896, 2512, 728, 760, 776, 808, 880, 864},
+#endif
+#ifdef HOST_LAYOUT
+    CONFIG_ROW,
 #endif
 };
 

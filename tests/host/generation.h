@@ -17,6 +17,11 @@
 #define HOST_MARKERS HOST_VERSION
 #endif
 
+/* A layout of random places: sizes here, rows in generation.c, structs in layout.c. */
+#ifdef HOST_LAYOUT
+#include HOST_LAYOUT
+#endif
+
 /* Sizes of the host's own plugin objects in its dynamic symbol table. */
 #ifndef HOST_INPUT_SIZE
 #if HOST_VERSION >= 50100

@@ -194,7 +194,8 @@ macro_rules! wanted {
     };
     (@show places $value:expr) => { format!("Places::at(&{:?})", $value.iter().collect::<Vec<_>>()) };
     (@differ needed $mine:expr, $other:expr) => { $mine != $other };
-    (@differ optional $mine:expr, $other:expr) => { $mine != $other };
+    // What a row does not say is not used.
+    (@differ optional $mine:expr, $other:expr) => { $mine.is_some() && $mine != $other };
     (@map needed $value:expr, $to:ident) => { $to($value) };
     (@map optional $value:expr, $to:ident) => { $value.map(&$to) };
     (@map places $value:expr, $to:ident) => { $value.map(&$to) };
@@ -280,7 +281,8 @@ macro_rules! wanted {
                 let mut all = Vec::new();
                 $( $(
                     let (mine, other) = (self.$group.$field, found.$group.$field);
-                    if wanted!(@differ $need mine, other) {
+                    // A struct that the host does not have at all is not looked at there.
+                    if found.$group.bytes > 0 && wanted!(@differ $need mine, other) {
                         all.push(format!(
                             "{}.{}: {} instead of {}",
                             $struct,

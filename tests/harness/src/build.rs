@@ -82,6 +82,37 @@ pub fn probe_library() -> PathBuf {
         .clone()
 }
 
+/// The program that writes a host's layouts to a file: beside the library under test, or built here.
+///
+/// # Panics
+/// When it does not build.
+pub fn abi_program() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT
+        .get_or_init(|| {
+            let beside = library().with_file_name("flb-sidecar-abi");
+            if beside.exists() {
+                return beside;
+            }
+            let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+            let status = Command::new(cargo)
+                .current_dir(root())
+                .args([
+                    "build",
+                    "--quiet",
+                    "--bin",
+                    "flb-sidecar-abi",
+                    "--target-dir",
+                ])
+                .arg(target_folder())
+                .status()
+                .expect("cargo runs");
+            assert!(status.success(), "flb-sidecar-abi does not build");
+            target_folder().join("debug/flb-sidecar-abi")
+        })
+        .clone()
+}
+
 /// Makes `flb-<name>.so` links to `library` in `folder`.
 pub fn link_plugins(folder: &Path, library: &Path, names: &[&str]) {
     for name in names {
@@ -160,6 +191,7 @@ fn host_sources() -> Vec<PathBuf> {
         "engine",
         "generation",
         "instance",
+        "layout",
         "main",
         "memory",
         "pack",
@@ -179,6 +211,20 @@ pub fn test_host(version: Version, check: Check, variant: &str, flags: &[&str]) 
         name.push_str("-asan");
     }
     compile(&name, &host_sources(), &all)
+}
+
+/// A test host with every field in a random place, and debug information that says where.
+///
+/// # Panics
+/// When its header cannot be written.
+pub fn random_host(seed: u64) -> PathBuf {
+    let header = target_folder().join(format!("testhost/random-{seed}.h"));
+    fs::create_dir_all(header.parent().unwrap_or(&header)).expect("target takes folders");
+    fs::write(&header, crate::random_layout::header(seed)).expect("target takes files");
+    let define = format!("-DHOST_LAYOUT=\"{}\"", header.display());
+    let keep = "-fno-eliminate-unused-debug-types";
+    let variant = format!("-random-{seed}");
+    test_host(Version(5, 1, 0), Check::None, &variant, &[&define, keep])
 }
 
 /// A program that is no Fluent Bit.

@@ -21,6 +21,7 @@ pub mod pods;
 pub mod port;
 pub mod process;
 pub mod random;
+pub mod random_layout;
 pub mod short_job;
 pub mod sidecar;
 pub mod sink;

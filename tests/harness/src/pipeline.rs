@@ -155,6 +155,10 @@ impl Pipeline {
         if let Some(path) = std::env::var_os("PATH") {
             command.env("PATH", path);
         }
+        // So that a whole run of the tests can be made with layouts that are not from the table.
+        if let Some(abi) = std::env::var_os("FLB_SIDECAR_ABI") {
+            command.env("FLB_SIDECAR_ABI", abi);
+        }
         command.envs(self.environment.iter().map(|(k, v)| (k, v)));
         command.current_dir(self.folder.path());
         command

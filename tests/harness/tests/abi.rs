@@ -1,0 +1,216 @@
+//! Hosts that are in no table: their layouts come from debug information or from a file.
+
+use std::path::Path;
+use std::process::Command;
+
+use flb_sidecar_tests::build;
+use flb_sidecar_tests::{each_real_host, random, say, Ended, Host, Pipeline, Version};
+
+/// Seeds of the layouts that every run sees; one more is of the clock.
+const SEEDS: &[u64] = &[1, 2, 3, 4, 5];
+
+/// Every plugin, options that repeat, an end by a flag file, metrics.
+fn everything(host: &Host) -> Pipeline {
+    let mut pipeline = Pipeline::new(host);
+    let log = pipeline.file("a.log", "one bob@example.com\ntwo 4012888888881881\nthree");
+    let flag = pipeline.file("flag", "");
+    pipeline
+        .input("sidecar_tail", &[("path", log.as_str()), ("tag", "a.log")])
+        .filter(
+            "pii_redact",
+            "*",
+            &[("rule", "first /one/"), ("rule", "last /three/")],
+        )
+        .filter(
+            "kube_metadata",
+            "*",
+            &[("pod_name", "web-0"), ("namespace_name", "shop")],
+        )
+        .print()
+        .output("completion_exit", "*", &[("flag_file", &flag)]);
+    pipeline
+}
+
+fn check(ended: &Ended, how: Option<&str>) {
+    ended.check_status(0);
+    let logs: Vec<String> = ended
+        .records()
+        .iter()
+        .filter_map(|record| record["log"].as_str().map(str::to_owned))
+        .collect();
+    ended.check("three lines, redacted", logs.len() == 3);
+    ended.check(
+        "no card, no address",
+        !ended.output().contains("4012888888881881"),
+    );
+    for unwanted in [
+        "not laid out",
+        "first value only",
+        "does not find this input",
+    ] {
+        ended.check(unwanted, !ended.output().contains(unwanted));
+    }
+    if let Some(how) = how {
+        ended.check(&format!("'{how}' is said"), ended.output().contains(how));
+    }
+}
+
+/// The same host without symbols and debug information, in `folder`.
+fn stripped(host: &Host, folder: &Path) -> Host {
+    let program = folder.join("stripped");
+    let status = Command::new("strip")
+        .arg("-o")
+        .args([&program, &host.program])
+        .status()
+        .expect("binutils are installed");
+    assert!(status.success(), "strip");
+    Host {
+        program,
+        ..host.clone()
+    }
+}
+
+/// What `flb-sidecar-abi` writes about a host.
+fn written(host: &Host) -> String {
+    let output = Command::new(build::abi_program())
+        .arg(&host.program)
+        .output()
+        .expect("flb-sidecar-abi starts");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    String::from_utf8(output.stdout).expect("the file is text")
+}
+
+fn check_refused(ended: &Ended, parts: &[&str]) {
+    ended.check_status(1);
+    ended.check("one line says why", ended.stderr.lines().count() == 1);
+    for part in parts {
+        ended.check(&format!("it names '{part}'"), ended.stderr.contains(part));
+    }
+}
+
+fn random_hosts() -> Vec<(u64, Host)> {
+    let fresh = random::seed() % 1_000_000;
+    let host = |seed| Host {
+        version: Version(5, 1, 0),
+        program: build::random_host(seed),
+        real: false,
+    };
+    SEEDS
+        .iter()
+        .copied()
+        .chain([fresh])
+        .map(|seed| (seed, host(seed)))
+        .collect()
+}
+
+#[test]
+fn fields_in_random_places_are_found_in_debug_information() {
+    for (seed, host) in random_hosts() {
+        say(&format!("random layout of seed {seed}"));
+        check(&everything(&host).run(), Some("its debug information"));
+    }
+}
+
+#[test]
+fn a_stripped_host_is_known_from_a_file_or_refused_with_the_way_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, host) = random_hosts().remove(0);
+    let stripped = stripped(&host, folder.path());
+    let way_out = [
+        "this library does not know",
+        "no debug information",
+        "FLB_SIDECAR_ABI=FILE",
+    ];
+    check_refused(&everything(&stripped).run(), &way_out);
+
+    let with_file = |text: &str| {
+        let mut pipeline = everything(&stripped);
+        let file = pipeline.file("host.abi", text);
+        pipeline.env("FLB_SIDECAR_ABI", &file);
+        pipeline.run()
+    };
+    let good = written(&host);
+    check(&with_file(&good), Some("FLB_SIDECAR_ABI="));
+
+    // Checked in the same way as debug information is.
+    let replaced = |from: &str, to: &str| {
+        assert!(good.contains(from), "{from}");
+        good.replacen(from, to, 1)
+    };
+    let line = |name: &str| {
+        let start = good
+            .find(&format!("  {name} "))
+            .expect("the field is there");
+        good[start..].lines().next().expect("a line").to_owned()
+    };
+    for (wrong, part) in [
+        (String::from("something else"), "line 1"),
+        (replaced("build-id ", "build-id 00"), "runs here"),
+        (replaced(&line("cb_init"), "  cb_init 0 pointer"), "cb_init"),
+        (
+            replaced(&line("cb_collect"), ""),
+            "no flb_input_plugin.cb_collect",
+        ),
+        (
+            replaced(
+                "function flb_log_print void(",
+                "function flb_log_print int4(",
+            ),
+            "flb_log_print",
+        ),
+        (
+            replaced(
+                &line("_head"),
+                &line("_head").replace(" struct ", " something "),
+            ),
+            "line ",
+        ),
+    ] {
+        check_refused(&with_file(&wrong), &["FLB_SIDECAR_ABI", part]);
+    }
+    let mut pipeline = everything(&stripped);
+    pipeline.env("FLB_SIDECAR_ABI", "/nowhere/host.abi");
+    check_refused(
+        &pipeline.run(),
+        &["/nowhere/host.abi", "allowed: 'discover'"],
+    );
+}
+
+/// The way of everything above on real hosts, and what it costs.
+#[test]
+fn real_hosts_are_known_from_their_debug_information() {
+    each_real_host("layouts from debug information", |host| {
+        let mut pipeline = everything(host);
+        pipeline.env("FLB_SIDECAR_ABI", "discover");
+        let ended = pipeline.run();
+        if ended.stderr.contains("has no debug information") {
+            say(&format!(
+                "SKIPPED layouts from debug information: {host} has none"
+            ));
+            return;
+        }
+        check(&ended, Some("its debug information, read in"));
+        let took = ended.output();
+        let took = took
+            .split("read in ")
+            .nth(1)
+            .and_then(|rest| rest.split(' ').next());
+        say(&format!(
+            "layouts from debug information: {host}: {} ms",
+            took.unwrap_or("?")
+        ));
+    });
+}
+
+#[test]
+fn real_hosts_are_known_from_a_file() {
+    each_real_host("layouts from a file", |host| {
+        let folder = tempfile::tempdir().unwrap();
+        let stripped = stripped(host, folder.path());
+        let mut pipeline = everything(&stripped);
+        let file = pipeline.file("host.abi", written(host));
+        pipeline.env("FLB_SIDECAR_ABI", &file);
+        check(&pipeline.run(), Some("FLB_SIDECAR_ABI="));
+    });
+}
