@@ -42,28 +42,27 @@ impl Worker {
         for change in changes {
             match change {
                 Change::Written(path) => {
-                    let known = self.by_path.get(path.as_path());
-                    let id = known.or(self.by_target.get(path.as_path()));
-                    match id.copied() {
+                    match self.by_path.get(path.as_path()).copied() {
                         Some(id) => self.look(id, true),
                         None if self.options.globs.matches(&path) => {
                             self.consider(&path);
                         }
                         None => {}
                     }
+                    self.target_changed(&path);
                 }
                 Change::Appeared(path) => {
-                    self.recheck_target(&path);
+                    self.target_changed(&path);
                     self.appeared(&path);
                 }
                 Change::Gone { path, deleted } => {
                     self.recheck(&path, deleted);
-                    self.recheck_target(&path);
+                    self.target_changed(&path);
                 }
                 Change::Renamed(from, to) => {
                     self.renamed(&from, &to);
-                    self.recheck_target(&from);
-                    self.recheck_target(&to);
+                    self.target_changed(&from);
+                    self.target_changed(&to);
                 }
                 Change::Folder(path) => {
                     self.scan_folder(&path);
@@ -136,14 +135,19 @@ impl Worker {
         }
     }
 
-    /// The same for a file behind a symbolic link.
-    fn recheck_target(&mut self, target: &Path) {
-        let link = self
-            .by_target
-            .get(target)
-            .and_then(|id| self.files.get(id)?.path.clone());
-        if let Some(link) = link {
-            self.recheck(&link, false);
+    /// Something happened where links lead.
+    fn target_changed(&mut self, target: &Path) {
+        for link in self.links.to(target).to_vec() {
+            self.look_behind(&link);
+        }
+    }
+
+    /// Looks at the file behind a link, which may be a new one.
+    pub(crate) fn look_behind(&mut self, link: &Path) {
+        if self.by_path.contains_key(link) {
+            self.recheck(link, false);
+        } else {
+            self.consider(link);
         }
     }
 }

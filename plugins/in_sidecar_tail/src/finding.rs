@@ -60,9 +60,13 @@ impl Worker {
     }
 
     pub(crate) fn check_links(&mut self) {
-        let ids: Vec<FileId> = self.by_target.values().copied().collect();
-        for id in ids {
-            self.check(id);
+        let links: Vec<Arc<Path>> = self.links.all().cloned().collect();
+        for link in links {
+            if let Some(id) = self.by_path.get(&link).copied() {
+                self.check(id);
+            } else if !self.consider(&link) {
+                self.links.remove(&link);
+            }
         }
     }
 
@@ -122,6 +126,7 @@ impl Worker {
             return true;
         }
         self.trouble_over(Trouble::NotAFile, path);
+        self.note_link(path);
         let identity = Identity::of(&metadata);
         if let Some(id) = self.followed(&identity) {
             self.moved(id, path);
@@ -285,6 +290,13 @@ impl Worker {
         file.compared = !self.scanned || offset > 0;
         file.handle = Some(handle);
         file.seen.size = offset;
+        let target = self
+            .links
+            .target_of(path)
+            .and_then(|target| target.parent());
+        if target.is_some_and(|folder| self.polled_folders.contains(folder)) {
+            self.polled.insert(id);
+        }
         if let Some(folder) = path.parent() {
             if self.polled_folders.contains(folder) {
                 self.polled.insert(id);
@@ -301,28 +313,22 @@ impl Worker {
         self.files.insert(id, Box::new(file));
         self.by_identity.insert(&identity, id);
         self.by_path.insert(shared, id);
-        self.follow_link(id, path);
         self.changed(id);
         self.look(id, true);
         self.bound_handles();
         id
     }
 
-    /// Watches where a symbolic link points to.
-    fn follow_link(&mut self, id: FileId, path: &Path) {
-        if !fs::symlink_metadata(path).is_ok_and(|m| m.is_symlink()) {
+    /// Keeps in mind where a path leads if it is a symbolic link, and watches the folder there.
+    pub(crate) fn note_link(&mut self, path: &Path) {
+        if !path.is_symlink() {
             return;
         }
         if let Ok(target) = fs::canonicalize(path) {
             if let Some(folder) = target.parent() {
                 self.watch_folder(folder);
-                if self.polled_folders.contains(folder) {
-                    self.polled.insert(id);
-                }
             }
-            let target: Arc<Path> = target.into();
-            self.targets.insert(id, target.clone());
-            self.by_target.insert(target, id);
+            self.links.insert(path.into(), target.into());
         }
     }
 
@@ -448,6 +454,34 @@ mod tests {
             steps.append(name, "two\n");
             steps.round();
             assert_eq!(steps.lines, ["one", "two"], "{name}, inotify {inotify}");
+        }
+    }
+
+    #[test]
+    fn of_a_file_left_out_at_the_start_only_what_is_new_is_read() {
+        let options = [("ignore_older", "1h"), ("read_from_head", "off")];
+        let mut steps = Steps::prepared("*.log", &options, |dir| {
+            fs::write(dir.path().join("a.log"), "one\n").unwrap();
+            age(&dir.path().join("a.log"));
+        });
+        steps.round();
+        steps.append("a.log", "two\n");
+        steps.round();
+        assert_eq!(steps.lines, ["two"]);
+    }
+
+    #[test]
+    fn new_files_are_read_from_their_head_if_the_first_ones_are() {
+        for (head, new, lines) in [("on", "off", 1), ("off", "off", 0), ("off", "on", 1)] {
+            let options = [
+                ("read_from_head", head),
+                ("read_newly_discovered_files_from_head", new),
+            ];
+            let mut steps = Steps::prepared("*.log", &options, |_| {});
+            steps.append("new", "one\n");
+            steps.rename("new", "a.log");
+            steps.round();
+            assert_eq!(steps.lines.len(), lines, "{head} {new}");
         }
     }
 }

@@ -36,6 +36,7 @@ mod json_line;
 mod legacy_join;
 mod limit;
 mod lines;
+mod links;
 mod load;
 mod location;
 mod made_of;

@@ -230,7 +230,10 @@ impl Worker {
         let Some(id) = self.by_path.remove(path) else {
             return;
         };
-        let target = self.forget_target(id);
+        let target = self.links.target_of(path).cloned();
+        if !path.is_symlink() {
+            self.links.remove(path);
+        }
         let Some(file) = self.files.get_mut(&id) else {
             return;
         };
@@ -253,15 +256,6 @@ impl Worker {
             let place = target.as_deref().unwrap_or(path).to_owned();
             self.stray(id, place, deleted);
         }
-    }
-
-    /// Its path is no symbolic link to it any more; where that pointed to.
-    fn forget_target(&mut self, id: FileId) -> Option<Arc<Path>> {
-        let target = self.targets.remove(&id)?;
-        if self.by_target.get(&target) == Some(&id) {
-            self.by_target.remove(&target);
-        }
-        Some(target)
     }
 
     /// Lets go of files that left their path and had nothing new for `rotate_wait`.
@@ -329,7 +323,6 @@ impl Worker {
         self.shrunk.remove(&id);
         self.polled.remove(&id);
         self.holes.remove(&id);
-        self.forget_target(id);
         let Some(file) = self.files.get_mut(&id) else {
             return;
         };
@@ -407,6 +400,85 @@ mod tests {
         assert_eq!(steps.lines, ["one", "three", "two"]);
         assert_eq!(steps.worker.counters.truncations.get(), 1);
         assert_eq!(steps.lost(), 0);
+    }
+
+    #[test]
+    fn what_is_written_behind_the_rename_of_an_idle_file_is_read() {
+        for (pattern, inotify) in [("a.log", "on"), ("a.log", "off"), ("a.log*", "on")] {
+            let options = [("inotify_watcher", inotify)];
+            let mut steps = Steps::prepared(pattern, &options, |_| {});
+            steps.append("a.log", "one\n");
+            steps.round();
+            steps.round_after(Duration::from_secs(3600));
+            steps.rename("a.log", "a.log.1");
+            for (time, text) in [(0, "two\n"), (4, "thr"), (4, "ee\n"), (4, "four")] {
+                steps.round_after(Duration::from_secs(time));
+                steps.append("a.log.1", text);
+                steps.round();
+            }
+            steps.round_after(Duration::from_secs(5));
+            let all = ["one", "two", "three", "four"];
+            assert_eq!(steps.lines, all, "{pattern}, inotify {inotify}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_written_yet_is_no_line() {
+        use std::os::unix::fs::FileExt as _;
+        for closed in [false, true] {
+            let mut steps = Steps::prepared("a.log*", &[], |dir| {
+                let log = File::create(dir.path().join("a.log")).unwrap();
+                log.set_len(1 << 20).unwrap();
+            });
+            let log = File::options()
+                .write(true)
+                .open(steps.path("a.log"))
+                .unwrap();
+            let mut at = 0;
+            let mut all = Vec::new();
+            for n in 0..30 {
+                steps.round_after(Duration::from_secs(2));
+                if closed {
+                    steps.close_all();
+                }
+                // Longer than the head, in all.
+                let line = format!("line {n} of a log that is written in place");
+                log.write_all_at(format!("{line}\n").as_bytes(), at)
+                    .unwrap();
+                at += line.len() as u64 + 1;
+                all.push(line);
+                steps.round();
+            }
+            assert_eq!(steps.lines, all);
+            // It is cut to what is written, and goes on as any other.
+            log.set_len(at).unwrap();
+            steps.round();
+            steps.append("a.log", "the end\n");
+            steps.rename("a.log", "a.log.1");
+            steps.round();
+            steps.round_after(Duration::from_secs(60));
+            all.push("the end".to_owned());
+            assert_eq!(steps.lines, all);
+            assert_eq!(steps.worker.counters.truncations.get(), 0);
+            assert_eq!(steps.lost(), 0);
+        }
+    }
+
+    #[test]
+    fn nuls_at_the_head_of_a_new_file_are_no_text() {
+        let mut steps = Steps::new("*.log");
+        let hole = 300 << 20;
+        steps.append("a.log", "");
+        let log = File::options()
+            .write(true)
+            .open(steps.path("a.log"))
+            .unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&log, b"one\n", hole).unwrap();
+        steps.round();
+        steps.append("a.log", "two\n");
+        steps.round();
+        assert_eq!(steps.lines, ["one", "two"]);
+        assert_eq!(steps.worker.counters.nul_bytes.get(), hole);
     }
 
     /// A worker that has read the file at `path`, as if that were on a network filesystem.

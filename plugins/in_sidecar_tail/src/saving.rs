@@ -474,6 +474,7 @@ impl Worker {
             return false;
         };
         let name = self.name_of(&entry, path);
+        self.note_link(path);
         self.follow_claimed(path, handle, &metadata, entry, name);
         true
     }

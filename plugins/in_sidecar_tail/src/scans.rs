@@ -132,6 +132,7 @@ impl Worker {
         self.troubles
             .retain(|(_, path)| path.as_os_str() == EVERY_FILE || is_there(path));
         self.compressed.retain(|_, file| is_there(&file.path));
+        self.links.retain(Path::is_symlink);
         self.sweep_at = (2 * self.kept_of_paths()).max(SWEEP_AT);
     }
 
@@ -141,6 +142,7 @@ impl Worker {
             + self.polled_folders.len()
             + self.troubles.len()
             + self.compressed.len()
+            + self.links.len()
     }
 
     /// Files in all folders that patterns look into, or in a new one and below it.
@@ -213,7 +215,8 @@ impl Worker {
     fn poll_no_more(&mut self, folder: &Path) {
         for id in self.files_in(folder) {
             let path = self.files.get(&id).and_then(|file| file.path.as_ref());
-            let mut folders = path.into_iter().chain(self.targets.get(&id));
+            let target = path.and_then(|path| self.links.target_of(path));
+            let mut folders = path.into_iter().chain(target);
             let polled = |path: &Arc<Path>| {
                 let folder = path.parent();
                 folder.is_some_and(|folder| self.polled_folders.contains(folder))
@@ -226,11 +229,11 @@ impl Worker {
 
     /// Files whose paths are in a folder, or what these point to.
     fn files_in(&self, folder: &Path) -> Vec<FileId> {
-        let paths = self.by_path.iter().chain(&self.by_target);
-        paths
-            .filter(|(path, _)| path.parent() == Some(folder))
-            .map(|(_, id)| *id)
-            .collect()
+        let paths = self.by_path.iter();
+        let there = paths.filter(|(path, _)| path.parent() == Some(folder));
+        let links = self.links.into_folder(folder);
+        let behind = links.filter_map(|link| self.by_path.get(link));
+        there.map(|(_, id)| id).chain(behind).copied().collect()
     }
 
     /// Has the kernel tell of changes in a folder, else its files are looked at often. `true`: it does
@@ -375,6 +378,7 @@ mod tests {
                     worker.polled_folders.len(),
                     worker.troubles.len(),
                     worker.compressed.len(),
+                    worker.links.len(),
                 ]
             };
             let before = kept(&steps);

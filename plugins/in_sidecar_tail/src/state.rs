@@ -132,10 +132,13 @@ impl From<Row<'_>> for Entry {
                 tail: Print::kept(row.tail_length, row.tail_hash),
             },
             rotated: row.rotated,
-            cut: row.cut_line.map(|start| CutLine {
-                start,
-                parts: row.cut_parts,
-            }),
+            cut: row
+                .cut_line
+                .filter(|start| *start <= row.offset && row.cut_parts > 0)
+                .map(|start| CutLine {
+                    start,
+                    parts: row.cut_parts,
+                }),
             seen: row.seen,
         }
     }

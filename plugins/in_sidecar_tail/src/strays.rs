@@ -171,7 +171,7 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::time::Duration;
 
-    use crate::steps::Steps;
+    use crate::steps::{age, Steps};
 
     #[test]
     fn a_closed_file_is_read_on_wherever_it_was_renamed_to() {
@@ -263,6 +263,38 @@ mod tests {
         steps.round();
         steps.lines.sort();
         assert_eq!(steps.lines, ["late", "one", "two"]);
+    }
+
+    /// As the kubelet rotates the log of a container, to which `/var/log/containers` links.
+    #[test]
+    fn a_link_whose_target_is_rotated_leads_to_the_new_file() {
+        for inotify in ["on", "off"] {
+            let options = [("inotify_watcher", inotify)];
+            let mut steps = Steps::prepared("*.log", &options, |dir| {
+                fs::create_dir(dir.path().join("pod")).unwrap();
+                fs::write(dir.path().join("pod/0"), "one\n").unwrap();
+                symlink("pod/0", dir.path().join("a.log")).unwrap();
+                symlink("pod/0", dir.path().join("b.log")).unwrap();
+                age(dir.path());
+            });
+            steps.round();
+            let mut all = vec!["one".to_owned()];
+            for n in 1..4 {
+                steps.append("pod/0", &format!("late {n}\n"));
+                steps.rename("pod/0", &format!("pod/0.{n}"));
+                steps.round_after(Duration::from_secs(4));
+                steps.append(&format!("pod/0.{n}"), &format!("later {n}\n"));
+                steps.append("pod/0", &format!("new {n}\n"));
+                steps.round();
+                steps.worker.check_links();
+                steps.read();
+                all.extend(["late", "later", "new"].map(|text| format!("{text} {n}")));
+            }
+            all.sort();
+            steps.lines.sort();
+            assert_eq!(steps.lines, all, "inotify {inotify}");
+            assert_eq!((steps.lost(), steps.missed()), (0, 0));
+        }
     }
 
     #[test]

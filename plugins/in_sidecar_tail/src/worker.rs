@@ -23,6 +23,7 @@ use crate::followed::{ByIdentity, FileId, Followed, Held};
 use crate::handles::Share;
 use crate::identity::{Identity, TAIL};
 use crate::limit::Beyond;
+use crate::links::Links;
 use crate::map::{HashMap, HashSet};
 use crate::options::Options;
 use crate::queue::{Item, Row, Shared};
@@ -74,10 +75,7 @@ pub(crate) struct Worker {
     pub(crate) files: HashMap<FileId, Box<Followed>>,
     pub(crate) by_identity: ByIdentity,
     pub(crate) by_path: HashMap<Arc<Path>, FileId>,
-    /// Targets of symbolic links.
-    pub(crate) by_target: HashMap<Arc<Path>, FileId>,
-    /// What the paths of files point to that are symbolic links.
-    pub(crate) targets: HashMap<FileId, Arc<Path>>,
+    pub(crate) links: Links,
     pub(crate) next_id: u64,
     pub(crate) share: Share,
     /// No open file was read to its end when it was last looked for one, nor since.
@@ -185,8 +183,7 @@ impl Worker {
             files: HashMap::default(),
             by_identity: ByIdentity::default(),
             by_path: HashMap::default(),
-            by_target: HashMap::default(),
-            targets: HashMap::default(),
+            links: Links::default(),
             next_id: 0,
             share: Share::new(),
             none_idle: false,
@@ -315,7 +312,7 @@ impl Worker {
 
     fn next_timer(&self) -> Instant {
         let mut next = self.next_scan.min(self.next_check);
-        if !self.by_target.is_empty() {
+        if !self.links.is_empty() {
             next = next.min(self.next_link_check);
         }
         if self.needs_poll() {
