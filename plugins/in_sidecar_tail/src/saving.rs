@@ -18,6 +18,7 @@ use crate::counters::{Counters, Trouble};
 use crate::followed::{self, FileId, Followed};
 use crate::identity::{Clue, Identity};
 use crate::lines::Splitter;
+use crate::links::Links;
 use crate::location::{Journal, Location, Lock};
 use crate::map::{HashMap, HashSet};
 use crate::options::{Options, Sync};
@@ -344,7 +345,7 @@ impl Worker {
     /// A file that is there is not followed any longer, but may be again.
     pub(crate) fn keep_position(&mut self, file: &Followed) {
         let seen = u64::from(self.time.timestamp().seconds);
-        if let Some((saving, entry)) = self.saving.as_mut().zip(entry_of(file, seen)) {
+        if let Some((saving, entry)) = self.saving.as_mut().zip(entry_of(file, seen, &self.links)) {
             saving.unclaimed.add(entry, saving.location.limits().rows);
             saving.unsaved = true;
         }
@@ -398,7 +399,10 @@ impl Worker {
             .remove(|entry| entry.seen.saturating_add(KEEP) < seen);
         // Never used before, whoever wrote the document that was found here.
         saving.journal = (saving.journal + 1).max(seen * 1_000_000_000 + u64::from(time.nanos));
-        let live = self.files.values().filter_map(|file| entry_of(file, seen));
+        let live = self
+            .files
+            .values()
+            .filter_map(|file| entry_of(file, seen, &self.links));
         let all = live.chain(saving.unclaimed.iter().cloned());
         let mut entries = saving.location.limits().of_these(all).peekable();
         let mut pieces = Vec::new();
@@ -421,7 +425,7 @@ impl Worker {
         let changed = std::mem::take(&mut saving.changed);
         let mut files = Vec::with_capacity(changed.len());
         let live = changed.iter().filter_map(|id| self.files.get(id));
-        files.extend(live.filter_map(|file| entry_of(file, seen)));
+        files.extend(live.filter_map(|file| entry_of(file, seen, &self.links)));
         let gone = std::mem::take(&mut saving.gone);
         saving.write(Job::Changes(Changes { files, gone }, saving.journal));
         saving.lines.handed_over(now);
@@ -586,10 +590,20 @@ impl Worker {
                 continue;
             };
             let in_place = is_there(&entry, &mut folders);
+            // A link stays where it is when what it led to is renamed.
+            let behind = entry.target.as_deref().and_then(Path::parent);
+            let renamed = [Some(folder), behind]
+                .into_iter()
+                .flatten()
+                .find_map(|folder| {
+                    let listing = folders
+                        .entry(folder.to_owned())
+                        .or_insert_with(|| Folder::list(folder));
+                    listing.by_inode.get(&entry.identity.inode).cloned()
+                });
             let listing = folders
                 .entry(folder.to_owned())
                 .or_insert_with(|| Folder::list(folder));
-            let renamed = listing.by_inode.get(&entry.identity.inode).cloned();
             let related = listing.related(&entry.path);
             let found = renamed
                 .and_then(|path| {
@@ -698,7 +712,7 @@ pub(crate) fn list(folder: &Path) -> HashMap<u64, PathBuf> {
 }
 
 /// What is kept of a file; `None`: there is nothing to keep.
-fn entry_of(file: &Followed, seen: u64) -> Option<Entry> {
+fn entry_of(file: &Followed, seen: u64, links: &Links) -> Option<Entry> {
     (!file.held).then(|| Entry {
         path: file.path.as_ref().unwrap_or(&file.name).clone(),
         identity: file.identity,
@@ -708,6 +722,11 @@ fn entry_of(file: &Followed, seen: u64) -> Option<Entry> {
             tail: file.checkpoint_tail,
         },
         rotated: file.rotated,
+        target: file
+            .path
+            .as_ref()
+            .and_then(|path| links.target_of(path))
+            .cloned(),
         cut: file.cut_line(),
         seen,
     })
@@ -762,6 +781,7 @@ mod tests {
             identity,
             clue: Clue::default(),
             rotated: false,
+            target: None,
             cut: None,
             seen: 0,
         };

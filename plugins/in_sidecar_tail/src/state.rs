@@ -38,6 +38,8 @@ pub(crate) struct Entry {
     pub(crate) clue: Clue,
     /// It had been renamed: a last line without a newline is complete.
     pub(crate) rotated: bool,
+    /// Where the path led, if it was a symbolic link.
+    pub(crate) target: Option<Arc<Path>>,
     /// The line that the position is in, if its beginning was passed on.
     pub(crate) cut: Option<CutLine>,
     /// When a file was last seen for it, in seconds since 1970.
@@ -71,6 +73,8 @@ struct Row<'a> {
     tail_hash: u64,
     #[serde(default)]
     rotated: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    target: Option<Text<'a>>,
     /// Where the line began that the offset is in, and how many parts of it are before that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cut_line: Option<u64>,
@@ -91,13 +95,26 @@ enum Text<'a> {
     Bytes(Cow<'a, [u8]>),
 }
 
+fn text_of(path: &Path) -> Text<'_> {
+    match path.to_str() {
+        Some(text) => Text::Utf8(text.into()),
+        None => Text::Bytes(path.as_os_str().as_bytes().into()),
+    }
+}
+
+impl From<Text<'_>> for Arc<Path> {
+    fn from(text: Text<'_>) -> Self {
+        match text {
+            Text::Utf8(text) => Path::new(&*text).into(),
+            Text::Bytes(bytes) => Path::new(OsStr::from_bytes(&bytes)).into(),
+        }
+    }
+}
+
 impl<'a> From<&'a Entry> for Row<'a> {
     fn from(entry: &'a Entry) -> Self {
         Row {
-            path: match entry.path.to_str() {
-                Some(text) => Text::Utf8(text.into()),
-                None => Text::Bytes(entry.path.as_os_str().as_bytes().into()),
-            },
+            path: text_of(&entry.path),
             device: entry.identity.device,
             inode: entry.identity.inode,
             birth: entry.identity.birth,
@@ -107,6 +124,7 @@ impl<'a> From<&'a Entry> for Row<'a> {
             tail_length: entry.clue.tail.length,
             tail_hash: entry.clue.tail.hash(),
             rotated: entry.rotated,
+            target: entry.target.as_deref().map(text_of),
             cut_line: entry.cut.map(|line| line.start),
             cut_parts: entry.cut.map_or(0, |line| line.parts),
             seen: entry.seen,
@@ -117,10 +135,8 @@ impl<'a> From<&'a Entry> for Row<'a> {
 impl From<Row<'_>> for Entry {
     fn from(row: Row<'_>) -> Self {
         Entry {
-            path: match row.path {
-                Text::Utf8(text) => Path::new(&*text).into(),
-                Text::Bytes(bytes) => Path::new(OsStr::from_bytes(&bytes)).into(),
-            },
+            path: row.path.into(),
+            target: row.target.map(Text::into),
             identity: Identity {
                 device: row.device,
                 inode: row.inode,
@@ -344,6 +360,7 @@ mod tests {
                 tail: Print::of(b"tail"),
             },
             rotated: false,
+            target: None,
             cut: None,
             seen: 1_700_000_000,
         }

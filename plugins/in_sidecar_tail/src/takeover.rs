@@ -108,6 +108,7 @@ fn entry(row: StockPosition, lines: bool) -> Entry {
             ..Clue::default()
         },
         rotated: false,
+        target: None,
         cut: None,
         seen: u64::from(Timestamp::now().seconds),
     }

@@ -204,7 +204,7 @@ impl Simulation {
         match step {
             Step::Write { lines, open } => self.world.write(lines, open, running),
             Step::Wait(millis) => self.wait(millis),
-            Step::Rotate => self.world.rotate(running),
+            Step::Rotate => self.world.rotate(),
             Step::Reopen => self.world.reopen(),
             Step::CopyTruncate => self.world.copy_truncate(running),
             Step::Archive => self.world.archive(running),

@@ -291,7 +291,7 @@ impl World {
         }
     }
 
-    pub(super) fn rotate(&mut self, running: bool) {
+    pub(super) fn rotate(&mut self) {
         let Some(at) = self.at_path else {
             return;
         };
@@ -315,9 +315,7 @@ impl World {
             Scheme::LinkSwap => {
                 self.logs[at].rotated = Some(self.now());
                 self.logs[at].matched = false;
-                // Nobody looks into the folders that a link led to.
-                self.logs[at].let_go |= !running;
-                self.forget_unoffered(at, !running);
+                self.forget_unoffered(at, false);
                 self.begin_file();
                 return;
             }
@@ -332,9 +330,7 @@ impl World {
         log.rotated = Some(now);
         log.matched = matched;
         if !matched {
-            let unseen = !running && self.linked();
-            self.logs[at].let_go |= unseen;
-            self.forget_unoffered(at, unseen);
+            self.forget_unoffered(at, false);
         }
     }
 
@@ -519,10 +515,10 @@ impl World {
 
     /// The engine stops: the last lines of files that no start finds again come as they are.
     pub(super) fn stops(&mut self) {
-        let swapped = self.setting.scheme == Scheme::LinkSwap;
+        let linked = self.linked();
         for line in self.lines.iter_mut().filter(|line| !line.ended) {
             let log = &self.logs[line.log];
-            if log.path.is_none() || swapped && log.rotated.is_some() {
+            if log.path.is_none() || linked && log.rotated.is_some() {
                 line.cuts.push(line.words);
             }
         }
