@@ -134,6 +134,7 @@ impl Worker {
             Ok((handle, metadata)) if self.is_file(id, &metadata) => {
                 if let Some(file) = self.files.get_mut(&id) {
                     file.handle = Some(handle);
+                    self.none_idle &= file.queued;
                     self.share.opened();
                 }
                 self.trouble_over(Trouble::Open, &path);

@@ -53,7 +53,7 @@ impl Links {
     }
 
     /// Links that lead into a folder.
-    pub(crate) fn into_folder<'a>(
+    pub(crate) fn leading_to<'a>(
         &'a self,
         folder: &'a Path,
     ) -> impl Iterator<Item = &'a Arc<Path>> + 'a {
@@ -95,7 +95,7 @@ mod tests {
         assert_eq!(links.to(Path::new("/real/1")).len(), 2);
         links.insert(path("/logs/a"), path("/real/2"));
         assert_eq!(links.to(Path::new("/real/1")), [path("/logs/b")]);
-        assert_eq!(links.into_folder(Path::new("/real")).count(), 2);
+        assert_eq!(links.leading_to(Path::new("/real")).count(), 2);
         assert_eq!(links.remove(Path::new("/logs/a")), Some(path("/real/2")));
         links.retain(|_| false);
         assert!(links.is_empty() && links.by_target.is_empty());

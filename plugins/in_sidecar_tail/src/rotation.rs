@@ -262,7 +262,9 @@ impl Worker {
     pub(crate) fn retire(&mut self) {
         let wait = self.options.rotate_wait;
         for id in std::mem::take(&mut self.rotating) {
-            self.look(id, true);
+            // One that was closed at its end has grown if its size has.
+            let open = self.files.get(&id).is_some_and(|f| f.handle.is_some());
+            self.look(id, open);
             let Some(file) = self.files.get(&id).filter(|file| !file.retired) else {
                 continue;
             };

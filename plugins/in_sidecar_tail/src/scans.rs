@@ -231,7 +231,7 @@ impl Worker {
     fn files_in(&self, folder: &Path) -> Vec<FileId> {
         let paths = self.by_path.iter();
         let there = paths.filter(|(path, _)| path.parent() == Some(folder));
-        let links = self.links.into_folder(folder);
+        let links = self.links.leading_to(folder);
         let behind = links.filter_map(|link| self.by_path.get(link));
         there.map(|(_, id)| id).chain(behind).copied().collect()
     }
