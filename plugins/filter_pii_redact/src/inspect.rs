@@ -13,6 +13,7 @@ use crate::detect::{self, Finder};
 use crate::name::{class_of_name, NameClass};
 use crate::options::{Config, KeyRule};
 use crate::path::KeyPattern;
+use crate::rules_file::FileRules;
 use crate::text::Views;
 
 use quote::Quote;
@@ -133,7 +134,16 @@ impl Inspector {
 
     /// Records must be walked even if the gate finds nothing in them.
     pub(crate) fn needs_every_record(&self) -> bool {
-        !self.keys.is_empty() || !self.finder.settings().user_rules.is_empty()
+        let settings = self.finder.settings();
+        let file = settings.file_rules.as_ref();
+        !self.keys.is_empty()
+            || !settings.user_rules.is_empty()
+            || file.is_some_and(FileRules::needs_every_string)
+    }
+
+    /// Whether there are rules that the gate knows nothing of.
+    pub(crate) fn has_file_rules(&self) -> bool {
+        self.finder.settings().file_rules.is_some()
     }
 
     /// Says whether the texts that follow were inspected before, so that what stays in them is not
@@ -255,16 +265,20 @@ impl Inspector {
             !hits.is_empty() || !self.keys.is_empty() || memchr::memchr(b'\\', text).is_some();
         let flow = if worth && depth < self.json_depth && self.is_json(text) {
             // What only the whole text shows: names and values that are members apart.
-            hits.retain(|hit| hit.rule == Id::Password as u16 || hit.rule == Id::Secret as u16);
+            hits.retain(|hit| {
+                hit.rule == Id::Password as u16
+                    || hit.rule == Id::Secret as u16
+                    || self.finder.is_of_file(hit.rule)
+            });
             json::retain_in_strings(text, &mut hits, |hit| (hit.start, hit.end));
             let mark = edits.len();
             let within = json::Within::new(text, key, depth);
             let flow = self.inspect_json(within, 0, b"", edits).1;
+            let inner = &edits[mark..];
             hits.retain(|hit| {
-                let inner = edits[mark..].iter();
-                inner
-                    .clone()
-                    .all(|e| e.end <= hit.start || e.start >= hit.end)
+                // They are in order and do not overlap.
+                let next = inner.partition_point(|edit| edit.end <= hit.start);
+                inner.get(next).is_none_or(|edit| edit.start >= hit.end)
             });
             if hits.is_empty() {
                 self.hits = hits;

@@ -22,6 +22,7 @@ mod options;
 mod path;
 mod record;
 mod rules;
+mod rules_file;
 mod scan;
 mod text;
 

@@ -12,6 +12,7 @@ use crate::detect::{self, Plan, TEST_CARDS};
 use crate::inspect::Rule;
 use crate::path::{KeyPattern, Path, Scope};
 use crate::rules::{self, UserRule};
+use crate::rules_file::FileRules;
 
 /// Every option of the filter.
 pub(crate) const OPTIONS: &[OptionSpec] = &[
@@ -23,6 +24,7 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
         .default("placeholder"),
     OptionSpec::new("action_", Kind::Prefix, "Action of one detector or rule, such as action_card keep_last:4."),
     OptionSpec::new("rule", Kind::String, "Rule of your own: NAME /regex/ [action] [validator].").repeatable(),
+    OptionSpec::new("rules_file", Kind::String, "File of rules in the TOML form of gitleaks, for the strings that have one of their keywords."),
     OptionSpec::new("remove_key", Kind::CommaList, "Keys that are removed wherever they are; * and ? are wildcards, case does not matter.")
         .repeatable(),
     OptionSpec::new("redact_key", Kind::CommaList, "Keys whose values are redacted wherever they are; wildcards as in remove_key.")
@@ -102,7 +104,12 @@ impl Config {
         // The order of the options does not matter.
         user_rules.sort_by(|a, b| a.name.cmp(&b.name));
         check_names(&user_rules)?;
-        let rules = rules(settings, &user_rules)?;
+        let file = settings.string("rules_file").map(str::trim);
+        let file_rules = file
+            .filter(|path| !path.is_empty())
+            .map(|path| FileRules::open("rules_file", path))
+            .transpose()?;
+        let rules = rules(settings, &user_rules, file_rules.as_ref())?;
         let hmac = hmac_key(settings)?;
         if hmac.is_none() && rules.iter().any(|r| r.action == Action::Hmac) {
             return Err(ConfigError::missing(
@@ -132,6 +139,7 @@ impl Config {
             phone,
             reserved_ips: settings.boolean("reserved_ips"),
             user_rules,
+            file_rules,
         };
         let config = Config {
             rules,
@@ -213,7 +221,11 @@ fn parse_action(option: &str, text: &str) -> Result<Action, ConfigError> {
     Action::parse(text).ok_or_else(|| ConfigError::value(option, text, action::ALLOWED))
 }
 
-fn rules(settings: &Settings, user_rules: &[UserRule]) -> Result<Vec<Rule>, ConfigError> {
+fn rules(
+    settings: &Settings,
+    user_rules: &[UserRule],
+    file_rules: Option<&FileRules>,
+) -> Result<Vec<Rule>, ConfigError> {
     let general = parse_action("action", settings.string("action").unwrap_or_default())?;
     let key_action = parse_action(
         "key_action",
@@ -233,6 +245,18 @@ fn rules(settings: &Settings, user_rules: &[UserRule]) -> Result<Vec<Rule>, Conf
             name: rule.name.clone(),
             label: rule.name.to_ascii_uppercase(),
             action: rule.action.unwrap_or(general),
+            form: Form::Verbatim,
+        });
+    }
+    for rule in file_rules.into_iter().flat_map(FileRules::rules) {
+        let id = rule.id.to_ascii_lowercase();
+        // Others may have the name: a file from elsewhere knows nothing of ours.
+        let taken = id == KEY_RULE || rules.iter().any(|rule| rule.name == id);
+        let name = if taken { format!("file_{id}") } else { id };
+        rules.push(Rule {
+            label: name.to_ascii_uppercase(),
+            name,
+            action: general,
             form: Form::Verbatim,
         });
     }

@@ -104,7 +104,7 @@ impl Rewriter {
             self.inspector.needs_every_record() || chunk.len() > self.config.max_value_size;
         if !self.every {
             self.candidates.start(chunk);
-            if self.candidates.is_empty() {
+            if self.candidates.is_empty() && !self.inspector.has_file_rules() {
                 return outcome;
             }
         }
@@ -115,7 +115,7 @@ impl Rewriter {
         self.inspector.finder.budget.start(chunk.len(), time);
         let mut copied = 0;
         for record in event::records(chunk) {
-            if !self.every && self.candidates.is_empty() {
+            if !self.every && self.candidates.is_empty() && !self.inspector.has_file_rules() {
                 break;
             }
             let Ok(record) = record else {
@@ -123,7 +123,13 @@ impl Rewriter {
                 break;
             };
             // What has no candidate is passed by without a look.
-            if !self.every && !self.candidates.any_before(record.end) {
+            if !self.every
+                && !self.candidates.any_before(record.end)
+                && !self
+                    .inspector
+                    .finder
+                    .may_be_of_file(&chunk[record.body..record.end])
+            {
                 continue;
             }
             if record.kind == RecordKind::Log {
@@ -165,6 +171,7 @@ impl Rewriter {
             && !self
                 .candidates
                 .any_in(&self.inspector.finder, place.chunk, end - text.len(), end)
+            && !self.inspector.finder.may_be_of_file(text)
     }
 
     /// Whether a further pass over `text`, the new value of `key`, cannot find anything: what is said

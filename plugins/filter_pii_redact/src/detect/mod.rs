@@ -22,6 +22,7 @@ use crate::catalog::{Id, Set};
 use crate::keywords::{Context, Keywords};
 use crate::name::{class_of_name, NameClass};
 use crate::rules::UserRule;
+use crate::rules_file::FileRules;
 use crate::scan::{Cursor, Gate, Kind, Runs, Shapes, RUN};
 use crate::text::{self, Views};
 
@@ -55,6 +56,8 @@ pub(crate) struct Settings {
     /// Addresses of private, loopback and other special ranges count as well.
     pub(crate) reserved_ips: bool,
     pub(crate) user_rules: Vec<UserRule>,
+    /// Those of `rules_file`.
+    pub(crate) file_rules: Option<FileRules>,
 }
 
 /// One string under inspection.
@@ -151,7 +154,11 @@ impl Finder {
     pub(crate) fn new(settings: Settings) -> Option<Self> {
         let set = settings.set;
         let text_shapes = shapes_of(set);
-        let rules = Id::Secret as usize + 1 + settings.user_rules.len();
+        let of_file = settings
+            .file_rules
+            .as_ref()
+            .map_or(0, |file| file.rules().len());
+        let rules = Id::Secret as usize + 1 + settings.user_rules.len() + of_file;
         let gate = Gate::new();
         Some(Finder {
             budget: Budget::default(),
@@ -274,8 +281,41 @@ impl Finder {
             }
             cursor.pass_numbers(self.done.number);
         }
+        if !any && seen == 0 {
+            any = self.finds_of_file(text);
+        }
         self.start();
         any
+    }
+
+    /// Whether a record may have something that a rule of the file finds.
+    pub(crate) fn may_be_of_file(&self, record: &[u8]) -> bool {
+        let file = self.settings.file_rules.as_ref();
+        file.is_some_and(|file| {
+            self.budget.look(record.len());
+            file.may_match(record)
+        })
+    }
+
+    /// Whether a rule of the file finds something in a text. What it refuses is counted.
+    pub(crate) fn finds_of_file(&mut self, text: &[u8]) -> bool {
+        let first = Id::Secret as usize + 1 + self.settings.user_rules.len();
+        let mut any = false;
+        if let Some(file) = &mut self.settings.file_rules {
+            file.find(text, &self.budget, |number, _, valid| {
+                any |= valid;
+                if !valid {
+                    self.rejected[first + number] += 1;
+                    self.any_rejected = true;
+                }
+            });
+        }
+        any
+    }
+
+    /// Whether a match is that of a rule of the file.
+    pub(crate) fn is_of_file(&self, rule: u16) -> bool {
+        usize::from(rule) > Id::Secret as usize + self.settings.user_rules.len()
     }
 
     /// Whether an integer, the value of the field `key`, is anything.
@@ -390,6 +430,22 @@ impl Finder {
                     self.any_rejected = true;
                 }
                 !self.budget.is_spent()
+            });
+        }
+        let first = Id::Secret as usize + 1 + self.settings.user_rules.len();
+        if let Some(file) = &mut self.settings.file_rules {
+            file.find(text, &self.budget, |number, (start, end), valid| {
+                let id = first + number;
+                if valid {
+                    self.found.push(Match {
+                        start,
+                        end,
+                        rule: id as u16,
+                    });
+                } else {
+                    self.rejected[id] += 1;
+                    self.any_rejected = true;
+                }
             });
         }
     }

@@ -1,7 +1,7 @@
 //! The candidates of the gate in a batch, and which of them are worth a look at the whole record.
 
 use flb_sidecar_sdk::event::Record;
-use flb_sidecar_sdk::msgpack::Value;
+use flb_sidecar_sdk::msgpack::{self, Value};
 
 use super::place::{place_at, Place};
 use crate::detect::Finder;
@@ -127,7 +127,7 @@ impl Candidates {
             }
             self.advance(chunk);
         }
-        false
+        of_file(inspector, chunk, record)
     }
 
     fn is_confirmed(
@@ -159,4 +159,31 @@ impl Candidates {
         self.cursor.pass_numbers(start + finder.numbers_done());
         confirmed
     }
+}
+
+/// Whether a rule of the file finds something in a string of the record. Nesting does not matter.
+fn of_file(inspector: &mut Inspector, chunk: &[u8], record: &Record) -> bool {
+    if !inspector
+        .finder
+        .may_be_of_file(&chunk[record.body..record.end])
+    {
+        return false;
+    }
+    let mut at = record.body;
+    while at < record.end {
+        let Some((value, next)) = msgpack::read(chunk, at) else {
+            return false;
+        };
+        if let Value::String { start, end } | Value::Binary { start, end } = value {
+            let any = inspector.finder.finds_of_file(&chunk[start..end]);
+            if any {
+                // The look at the record counts again what was refused.
+                inspector.finder.start();
+                return true;
+            }
+            inspector.count_rejected();
+        }
+        at = next;
+    }
+    false
 }

@@ -1,0 +1,274 @@
+//! `rules_file`: rules in the TOML form of gitleaks.
+//!
+//! A rule is tried only on a string that has one of its keywords; all keywords of all rules are looked
+//! for in one pass. The secret is the group that the rule names, else the first group that matched,
+//! else the match.
+
+mod read;
+mod syntax;
+
+use std::path::Path;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use flb_sidecar_sdk::{foreign_file, ConfigError};
+use memchr::memmem;
+use regex::bytes::Regex;
+
+use crate::budget::Budget;
+use crate::checksum::entropy;
+
+/// Longest file.
+const MAX_FILE: u64 = 4 << 20;
+/// What counts for a match: the search for the next one may go far.
+const MATCH: usize = 1024;
+
+/// One rule of the file.
+#[derive(Debug)]
+pub(crate) struct FileRule {
+    pub(crate) id: String,
+    regex: Regex,
+    /// 0: the first that matched, or the match.
+    group: usize,
+    /// The secret has more bits a byte than this; 0: however many.
+    entropy: f32,
+    keywords: Vec<String>,
+    allow: Vec<Allowlist>,
+}
+
+/// What makes a match none.
+#[derive(Clone, Debug)]
+struct Allowlist {
+    /// Regexes and stop words must both be found.
+    all: bool,
+    target: Target,
+    regexes: Vec<Regex>,
+    /// In small letters.
+    stopwords: Vec<Vec<u8>>,
+}
+
+/// What the regexes of an allowlist look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    Secret,
+    Match,
+    Line,
+}
+
+/// A match of a rule.
+struct Found<'a> {
+    text: &'a [u8],
+    whole: (usize, usize),
+    secret: (usize, usize),
+}
+
+impl Allowlist {
+    fn allows(&self, found: &Found<'_>) -> bool {
+        let secret = &found.text[found.secret.0..found.secret.1];
+        let (start, end) = match self.target {
+            Target::Secret => found.secret,
+            Target::Match => found.whole,
+            Target::Line => line(found.text, found.whole),
+        };
+        let target = &found.text[start..end];
+        let by_regex = || self.regexes.iter().any(|regex| regex.is_match(target));
+        let by_word = || {
+            let small = secret.to_ascii_lowercase();
+            self.stopwords
+                .iter()
+                .any(|word| memmem::find(&small, word).is_some())
+        };
+        match (self.all, self.regexes.is_empty(), self.stopwords.is_empty()) {
+            (true, false, false) => by_regex() && by_word(),
+            _ => !self.regexes.is_empty() && by_regex() || !self.stopwords.is_empty() && by_word(),
+        }
+    }
+}
+
+/// The line that `start..end` is in, cut to what is near.
+fn line(text: &[u8], (start, end): (usize, usize)) -> (usize, usize) {
+    const NEAR: usize = 1024;
+    let floor = start.saturating_sub(NEAR);
+    let first = memchr::memrchr(b'\n', &text[floor..start]).map_or(floor, |n| floor + n + 1);
+    let ceiling = text.len().min(end + NEAR);
+    let last = memchr::memchr(b'\n', &text[end..ceiling]).map_or(ceiling, |n| end + n);
+    (first, last)
+}
+
+/// The rules of a file; its buffer is kept from string to string.
+#[derive(Debug)]
+pub(crate) struct FileRules {
+    rules: Vec<FileRule>,
+    keywords: AhoCorasick,
+    /// The rules of each keyword.
+    of_keyword: Vec<Vec<u16>>,
+    /// Rules without a keyword.
+    always: Vec<u16>,
+    /// Rules that are to be tried on a string.
+    wanted: Vec<bool>,
+}
+
+impl FileRules {
+    /// Reads the file of the option; says what of it has no meaning for logs.
+    pub(crate) fn open(option: &str, path: &str) -> Result<Self, ConfigError> {
+        let bytes = foreign_file::read(Path::new(path), MAX_FILE).map_err(|error| {
+            ConfigError::value(
+                option,
+                path,
+                format!("a readable file of at most 4 MiB ({error})"),
+            )
+        })?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| ConfigError::value(option, path, "a file in UTF-8"))?;
+        let contents = read::read(&text).map_err(|refused| {
+            ConfigError::value(option, path, format!("a file of rules: {refused}"))
+        })?;
+        for notice in &contents.notices {
+            tracing::info!("{option}: {notice}");
+        }
+        Self::new(contents.rules).ok_or_else(|| {
+            ConfigError::value(
+                option,
+                path,
+                "a file whose keywords can be compiled together",
+            )
+        })
+    }
+
+    fn new(rules: Vec<FileRule>) -> Option<Self> {
+        let mut words: Vec<&str> = Vec::new();
+        let mut of_keyword: Vec<Vec<u16>> = Vec::new();
+        let mut always = Vec::new();
+        for (number, rule) in (0..).zip(&rules) {
+            if rule.keywords.is_empty() {
+                always.push(number);
+            }
+            for word in &rule.keywords {
+                match words.iter().position(|known| known == word) {
+                    Some(index) => of_keyword[index].push(number),
+                    None => {
+                        words.push(word);
+                        of_keyword.push(vec![number]);
+                    }
+                }
+            }
+        }
+        let keywords = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .match_kind(MatchKind::Standard)
+            .kind(Some(AhoCorasickKind::DFA))
+            .build(&words)
+            .ok()?;
+        Some(FileRules {
+            wanted: vec![false; rules.len()],
+            rules,
+            keywords,
+            of_keyword,
+            always,
+        })
+    }
+
+    /// The rules in the order of their numbers.
+    pub(crate) fn rules(&self) -> &[FileRule] {
+        &self.rules
+    }
+
+    /// Whether a rule has no keyword, so that every string must be looked at.
+    pub(crate) fn needs_every_string(&self) -> bool {
+        !self.always.is_empty()
+    }
+
+    /// Whether a rule is to be tried on a string in `text`.
+    pub(crate) fn may_match(&self, text: &[u8]) -> bool {
+        !self.always.is_empty() || self.keywords.is_match(text)
+    }
+
+    /// Calls `report` with the number of the rule, the secret and whether it is one, for every match
+    /// in `text`, until the work is up.
+    pub(crate) fn find(
+        &mut self,
+        text: &[u8],
+        budget: &Budget,
+        mut report: impl FnMut(usize, (usize, usize), bool),
+    ) {
+        budget.look(text.len());
+        let mut any = !self.always.is_empty();
+        for found in self.keywords.find_overlapping_iter(text) {
+            any = true;
+            for rule in &self.of_keyword[found.pattern().as_usize()] {
+                self.wanted[usize::from(*rule)] = true;
+            }
+        }
+        if !any {
+            return;
+        }
+        for rule in &self.always {
+            self.wanted[usize::from(*rule)] = true;
+        }
+        for (number, rule) in self.rules.iter().enumerate() {
+            if !std::mem::take(&mut self.wanted[number]) || budget.is_spent() {
+                continue;
+            }
+            budget.look(text.len());
+            rule.find(text, budget, |secret, valid| report(number, secret, valid));
+        }
+    }
+}
+
+impl FileRule {
+    fn find(&self, text: &[u8], budget: &Budget, mut report: impl FnMut((usize, usize), bool)) {
+        let mut at = 0;
+        while let Some(whole) = self.regex.find_at(text, at) {
+            budget.look(MATCH);
+            if budget.is_spent() {
+                return;
+            }
+            // Line ends around a match are no part of it.
+            let trimmed = whole.as_bytes();
+            let front = trimmed.iter().take_while(|b| **b == b'\n').count();
+            let back = trimmed[front..]
+                .iter()
+                .rev()
+                .take_while(|b| **b == b'\n')
+                .count();
+            let span = (whole.start() + front, whole.end() - back);
+            at = whole.end().max(at + 1);
+            let secret = self.secret(text, whole.start()).unwrap_or(span);
+            if secret.1 > secret.0 {
+                let found = Found {
+                    text,
+                    whole: span,
+                    secret,
+                };
+                let value = &text[secret.0..secret.1];
+                let random = self.entropy == 0.0 || entropy(value) > self.entropy;
+                report(
+                    secret,
+                    random && !self.allow.iter().any(|list| list.allows(&found)),
+                );
+            }
+            if at > text.len() {
+                return;
+            }
+        }
+    }
+
+    /// The group of the match at `start` that is the secret.
+    fn secret(&self, text: &[u8], start: usize) -> Option<(usize, usize)> {
+        if self.regex.captures_len() < 2 {
+            return None;
+        }
+        let captures = self.regex.captures_at(text, start)?;
+        let group = match self.group {
+            0 => captures
+                .iter()
+                .skip(1)
+                .flatten()
+                .find(|group| !group.is_empty()),
+            group => captures.get(group),
+        };
+        group.map(|group| (group.start(), group.end()))
+    }
+}
+
+#[cfg(test)]
+mod tests;
