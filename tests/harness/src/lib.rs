@@ -26,6 +26,7 @@ pub mod short_job;
 pub mod sidecar;
 pub mod sink;
 pub mod site;
+pub mod steps;
 pub mod stuck;
 pub mod upgrade;
 

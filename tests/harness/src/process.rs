@@ -35,6 +35,11 @@ impl Output {
     pub fn stderr(&self) -> String {
         text(&self.stderr)
     }
+
+    /// The records that `-o stdout -p format=json_lines` has printed so far.
+    pub fn records(&self) -> Vec<serde_json::Value> {
+        json_lines(&self.stdout())
+    }
 }
 
 impl std::fmt::Display for Output {
