@@ -162,6 +162,17 @@ ACCURACY ?= --notes
 accuracy: deps ## how many labelled cases of pii_redact come out right: CASES='folder/*.jsonl'
 	$(CARGO) run --quiet --release -p filter_pii_redact --example accuracy -- $(ACCURACY) $(CASES)
 
+.PHONY: catalogue
+catalogue: deps ## the page of what pii_redact finds, from its catalogue
+	FLB_SIDECAR_WRITE_CATALOGUE=1 $(CARGO) test --quiet -p filter_pii_redact --lib the_page_for_users
+
+# How many records, and the seed of the first.
+SOAK_RECORDS ?= 1000000
+.PHONY: soak-redact
+soak-redact: deps ## records of the catalogue's examples in every view: the gate of pii_redact passes nothing by
+	SOAK=$(SOAK_RECORDS) SOAK_SEED=$(SOAK_SEED) \
+	$(CARGO) test --release -p filter_pii_redact --lib the_gate_passes_nothing_by -- --nocapture
+
 # How long each target runs; which ones. What breaks one goes into its corpus.
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?= $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs)))

@@ -12,6 +12,8 @@ mod action;
 mod allow;
 mod budget;
 mod catalog;
+#[cfg(test)]
+mod catalogue_tests;
 mod checksum;
 mod detect;
 mod inspect;
@@ -25,6 +27,10 @@ mod rules;
 mod rules_file;
 mod scan;
 mod text;
+
+// What tests and examples share names the crate.
+#[cfg(test)]
+extern crate self as filter_pii_redact;
 
 use flb_sidecar_sdk::metrics::{Metric, Metrics};
 use flb_sidecar_sdk::{Chunk, ConfigError, Filter, FilterHost, PluginInfo, Settings, Verdict};

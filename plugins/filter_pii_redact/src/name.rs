@@ -97,6 +97,24 @@ static TABLES: [[u64; 64]; 2] = {
     tables
 };
 
+/// The last three bytes of each word as a number, and the word, in ascending order.
+static LAST: [(u32, u16); WORDS.len()] = {
+    let mut last = [(0, 0); WORDS.len()];
+    let mut n = 0;
+    while n < last.len() {
+        let ([first, second, third], _) = ENDS[n];
+        let end = u32::from_le_bytes([first, second, third, 0]);
+        let mut place = n;
+        while place > 0 && last[place - 1].0 > end {
+            last[place] = last[place - 1];
+            place -= 1;
+        }
+        last[place] = (end, n as u16);
+        n += 1;
+    }
+    last
+};
+
 /// Whether a name ends like one of the lexicon. Digits at its end do not count.
 #[inline(always)]
 fn may_end(name: &[u8], bare: bool) -> bool {
@@ -310,10 +328,21 @@ impl Squeezed {
 
     /// The longest word that the name ends in.
     fn word(&self) -> Option<&'static Word> {
-        let last = *self.text().last()?;
-        WORDS
-            .iter()
-            .filter(|word| word.text.as_bytes().last() == Some(&last) && self.fits(word))
+        let [first, second, third] = match *self.text() {
+            [.., first, second, third] => [first, second, third],
+            [second, third] => [0, second, third],
+            _ => return None,
+        };
+        let ends = [
+            u32::from_le_bytes([first, second, third, 0]),
+            u32::from_le_bytes([0, second, third, 0]),
+        ];
+        let rows = ends.into_iter().flat_map(|end| {
+            let from = LAST.partition_point(|row| row.0 < end);
+            LAST[from..].iter().take_while(move |row| row.0 == end)
+        });
+        rows.map(|row| &WORDS[usize::from(row.1)])
+            .filter(|word| self.fits(word))
             .max_by_key(|word| word.text.len())
     }
 }

@@ -236,6 +236,10 @@ impl Rewriter {
             Value::Unsigned(n) if place.is_in() && self.config.scan_integers && n > 999 => {
                 Some((next, self.integer(place, at, n, next)))
             }
+            Value::Float(bits) if place.is_in() && self.config.scan_integers => {
+                let flow = detect::whole(bits).map(|n| self.integer(place, at, n, next));
+                Some((next, flow.unwrap_or_default()))
+            }
             Value::Array(_) | Value::Map(_) if place.depth == depth::MAX_WALK => {
                 let end = msgpack::skip(place.chunk, at)?;
                 Some((end, self.too_deep(at, end)))

@@ -32,7 +32,7 @@ pub(crate) enum Kind {
     Code,
     /// The [`RUN`]th alphanumeric byte of a run.
     Long,
-    /// The same of a run of letters, digits, underscores and hyphens, the fifth of a run of hyphens,
+    /// The same of a run of letters, digits, underscores and hyphens, the fourth of a run of hyphens,
     /// or a tilde behind `Q`.
     Token,
     /// A `:` or `=` behind a name, or the byte behind a msgpack key.

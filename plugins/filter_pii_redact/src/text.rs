@@ -183,6 +183,29 @@ pub(crate) fn escape_json(text: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// What is written, and how it reads.
+#[cfg(test)]
+pub(crate) const WRITTEN: &[(&str, &str)] = &[
+    ("\u{1b}[36mtoken\u{1b}[0m=\u{1b}[1;35mx\u{1b}[0m", "token=x"),
+    ("\\u001b[35mx\\u001b[0m", "x"),
+    ("\\033[35mx\\e[0m", "x"),
+    ("jo%2540example.org", "jo@example.org"),
+    ("&quot;a&quot;&#61;&#x40;&amp;lt;", "\"a\"=@<"),
+    ("card=4111+1111+1111+1111", "card=4111 1111 1111 1111"),
+    ("a=Bearer+x1", "a=Bearer x1"),
+    ("\u{ff14}\u{ff11}1\u{ff1a}\u{662}\u{661}\u{669}", "411:219"),
+    ("pass\u{200b}word", "password"),
+    (
+        "\"{\"\"password\"\": \"\"x\"\"}\"",
+        "\"{\"password\": \"x\"}\"",
+    ),
+    ("a=\"\" b=\"\"", "a=\"\" b=\"\""),
+    ("To: jo.do=40example.org=3B", "To: jo.do@example.org;"),
+    ("size=404 n=4096", "size=404 n=4096"),
+    ("4111\n1111<br>1111\n1111", "4111 1111 1111 1111"),
+    ("mysql:\\/\\/a:b@c", "mysql://a:b@c"),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,27 +241,8 @@ mod tests {
 
     #[test]
     fn every_way_of_writing_has_its_view() {
-        for (written, plain) in [
-            ("\u{1b}[36mtoken\u{1b}[0m=\u{1b}[1;35mx\u{1b}[0m", "token=x"),
-            ("\\u001b[35mx\\u001b[0m", "x"),
-            ("\\033[35mx\\e[0m", "x"),
-            ("jo%2540example.org", "jo@example.org"),
-            ("&quot;a&quot;&#61;&#x40;&amp;lt;", "\"a\"=@<"),
-            ("card=4111+1111+1111+1111", "card=4111 1111 1111 1111"),
-            ("a=Bearer+x1", "a=Bearer x1"),
-            ("\u{ff14}\u{ff11}1\u{ff1a}\u{662}\u{661}\u{669}", "411:219"),
-            ("pass\u{200b}word", "password"),
-            (
-                "\"{\"\"password\"\": \"\"x\"\"}\"",
-                "\"{\"password\": \"x\"}\"",
-            ),
-            ("a=\"\" b=\"\"", "a=\"\" b=\"\""),
-            ("To: jo.do=40example.org=3B", "To: jo.do@example.org;"),
-            ("size=404 n=4096", "size=404 n=4096"),
-            ("4111\n1111<br>1111\n1111", "4111 1111 1111 1111"),
-            ("mysql:\\/\\/a:b@c", "mysql://a:b@c"),
-        ] {
-            assert_eq!(last(written), plain, "{written}");
+        for (written, plain) in WRITTEN {
+            assert_eq!(last(written), *plain, "{written}");
         }
     }
 

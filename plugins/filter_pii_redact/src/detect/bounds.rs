@@ -32,9 +32,22 @@ pub(super) fn left(text: &[u8], start: usize) -> Join {
         b'n' | b'r' | b't' if before == Some(b'\\') => Join::Free,
         // The start of the first track of a card (ISO/IEC 7813).
         b'B' if before == Some(b'%') => Join::Free,
+        previous if previous.is_ascii_alphabetic() && is_glued(text, start) => Join::Loose,
         previous if previous.is_ascii_alphanumeric() => Join::Tight,
         _ => Join::Free,
     }
+}
+
+/// Whether the word that a number is glued to announces it: `card4111…`.
+pub(super) fn is_glued(text: &[u8], start: usize) -> bool {
+    const WORDS: &[&[u8]] = &[
+        b"card", b"cc", b"mc", b"visa", b"amex", b"pan", b"ccn", b"iban", b"ssn",
+    ];
+    let letters = text[..start].iter().rev().take(6);
+    let len = letters.take_while(|b| b.is_ascii_alphabetic()).count();
+    let word = &text[start - len..start];
+    let alone = !text[..start - len].last().is_some_and(u8::is_ascii_digit);
+    alone && WORDS.iter().any(|w| w.eq_ignore_ascii_case(word))
 }
 
 /// What is behind `end`.

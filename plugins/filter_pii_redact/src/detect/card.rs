@@ -80,7 +80,23 @@ pub(super) fn find_bare(i: &mut Inspection<'_>, row: &Row<'_>) {
     let Some(digits) = Digits::of(&i.text[start..end]) else {
         return;
     };
-    let join = bounds::both(i.text, start, end);
+    let mut join = bounds::both(i.text, start, end);
+    // "card4111111111111111end", and the second track: a `D` and when the card expires.
+    let glued = bounds::is_glued(i.text, start);
+    let track = i.text[end..].starts_with(b"D")
+        && i.text[end + 1..]
+            .iter()
+            .take(7)
+            .filter(|b| b.is_ascii_digit())
+            .count()
+            == 7;
+    if glued || track {
+        join = if glued {
+            Join::Loose
+        } else {
+            bounds::left(i.text, start)
+        };
+    }
     let speaks = match issuer {
         Issuer::Known => true,
         Issuer::Wide => !is_identifier(i.text, i.key, start) && !is_field(i.text, start, end),

@@ -29,6 +29,8 @@ use crate::text::{self, Views};
 pub(crate) use assignment::{credentials, each_cookie, is_secret_value, Place};
 pub(crate) use card::TEST_CARDS;
 pub(crate) use phone::Plan;
+#[cfg(test)]
+pub(crate) use token::{rows as token_rows, Row as TokenRow};
 
 /// Bytes that are looked at around a candidate, about.
 const CANDIDATE: usize = 16;
@@ -503,6 +505,14 @@ fn is_container(text: &[u8]) -> bool {
         (text.first(), text.last()),
         (Some(b'{'), Some(b'}')) | (Some(b'['), Some(b']'))
     )
+}
+
+/// The number that a float is, if it is whole and as long as numbers are that somebody has: spreadsheets
+/// and JSON make such of cards.
+pub(crate) fn whole(bits: u64) -> Option<u64> {
+    let float = f64::from_bits(bits);
+    let long = (1e7..1e17).contains(&float);
+    (long && float.fract() == 0.0).then_some(float as u64)
 }
 
 /// The digits of an integer.

@@ -1,117 +1,43 @@
 //! Tokens with a fixed prefix: cloud keys, access tokens, JWT, private key blocks.
 
 mod form;
+mod hash;
+mod rows;
 mod vendor;
 
 use aho_corasick::packed;
 use aho_corasick::{AhoCorasick, MatchKind};
 
 use super::{Inspection, CANDIDATE};
-use crate::catalog::{Id, Set};
+use crate::catalog::Set;
 use crate::scan::{Runs, RUN, WINDOW};
 
-use form::Form::{self, AtLeast, Exactly, Own};
-use form::{
-    aws, azure_client_secret, azure_shared_key, crc_token, github_pat, gitlab, is_alnum,
-    is_alnum_or_hyphen, is_base64, is_hex, is_word_or_hyphen, jwt, openai, private_key, pypi,
-    slack, slack_webhook, stripe, url_signature, Text, STRIPE,
-};
-use vendor::{databricks, digital_ocean, sendgrid, sentry, shopify, square, telegram};
+use form::{is_alnum, is_word_or_hyphen, Form, Part, Text};
+pub(crate) use rows::{all as rows, Row};
 
 /// Length of the shortest run that tokens have.
 const SHORTEST: usize = 20;
 /// How far in front of the gate's candidate a token may start.
-const BEFORE: usize = 64;
+const BEFORE: usize = 160;
 /// How far behind it is searched; a longer run is taken for plausible.
 const BEHIND: usize = 512;
-/// At most 64, a bit each; Teddy takes no more.
-const PREFIXES: &[(&[u8], Id, Form)] = &[
-    (b"-----BEGIN ", Id::PrivateKey, Own(private_key)),
-    (b"eyJ", Id::Jwt, Own(jwt)),
-    (b"AKIA", Id::AwsKey, Own(aws)),
-    (b"ASIA", Id::AwsKey, Own(aws)),
-    (b"ABIA", Id::AwsKey, Own(aws)),
-    (b"ACCA", Id::AwsKey, Own(aws)),
-    (b"AIza", Id::GcpKey, Exactly(35, is_word_or_hyphen)),
-    (b"ya29.", Id::GcpKey, AtLeast(20, is_word_or_hyphen)),
-    (b"GOCSPX-", Id::GcpKey, Exactly(28, is_word_or_hyphen)),
-    (b"AccountKey=", Id::AzureKey, Own(azure_shared_key)),
-    (b"SharedAccessKey=", Id::AzureKey, Own(azure_shared_key)),
-    (b"-Signature=", Id::Secret, Own(url_signature)),
-    (b"Q~", Id::AzureKey, Own(azure_client_secret)),
-    (b"ghp_", Id::GithubToken, Own(crc_token)),
-    (b"gho_", Id::GithubToken, Own(crc_token)),
-    (b"ghu_", Id::GithubToken, Own(crc_token)),
-    (b"ghs_", Id::GithubToken, Own(crc_token)),
-    (b"ghr_", Id::GithubToken, Own(crc_token)),
-    (b"github_pat_", Id::GithubToken, Own(github_pat)),
-    (b"glpat-", Id::GitlabToken, Own(gitlab)),
-    (b"gldt-", Id::GitlabToken, Own(gitlab)),
-    (b"glrt-", Id::GitlabToken, Own(gitlab)),
-    (b"glptt-", Id::GitlabToken, Own(gitlab)),
-    (b"glft-", Id::GitlabToken, Own(gitlab)),
-    (b"glcbt-", Id::GitlabToken, Own(gitlab)),
-    (b"gloas-", Id::GitlabToken, Own(gitlab)),
-    (b"glimt-", Id::GitlabToken, Own(gitlab)),
-    (b"glsoat-", Id::GitlabToken, Own(gitlab)),
-    (b"glagent-", Id::GitlabToken, Own(gitlab)),
-    (b"xox", Id::SlackToken, Own(slack)),
-    (b"xapp-", Id::SlackToken, AtLeast(30, is_alnum_or_hyphen)),
-    (b"hooks.slack.com/", Id::SlackToken, Own(slack_webhook)),
-    (b"k_live_", Id::StripeKey, Own(stripe)),
-    (b"k_test_", Id::StripeKey, Own(stripe)),
-    (b"whsec_", Id::StripeKey, AtLeast(24, is_base64)),
-    (b"npm_", Id::NpmToken, Own(crc_token)),
-    (b"pypi-AgE", Id::PypiToken, Own(pypi)),
-    (b"sk-", Id::OpenaiKey, Own(openai)),
-    // Anthropic and OpenAI are above; Hugging Face, Groq, xAI, Perplexity, Replicate.
-    (b"hf_", Id::VendorToken, Exactly(34, is_alnum)),
-    (b"gsk_", Id::VendorToken, AtLeast(48, is_alnum)),
-    (b"xai-", Id::VendorToken, AtLeast(60, is_alnum)),
-    (b"pplx-", Id::VendorToken, AtLeast(40, is_alnum)),
-    (b"r8_", Id::VendorToken, Exactly(37, is_alnum)),
-    // DigitalOcean, Databricks, HashiCorp Vault, Pulumi, Docker, Tailscale, Alibaba, Heroku.
-    (b"_v1_", Id::VendorToken, Own(digital_ocean)),
-    (b"dapi", Id::VendorToken, Own(databricks)),
-    (b"hvs.", Id::VendorToken, AtLeast(24, is_word_or_hyphen)),
-    (b"hvb.", Id::VendorToken, AtLeast(100, is_word_or_hyphen)),
-    (b"pul-", Id::VendorToken, Exactly(40, is_hex)),
-    (
-        b"dckr_pat_",
-        Id::VendorToken,
-        AtLeast(24, is_word_or_hyphen),
-    ),
-    (b"tskey-", Id::VendorToken, AtLeast(20, is_alnum_or_hyphen)),
-    (b"LTAI", Id::VendorToken, Exactly(20, is_alnum)),
-    (b"HRKU-", Id::VendorToken, AtLeast(36, is_word_or_hyphen)),
-    // SendGrid, Shopify, Square, Telegram.
-    (b"SG.", Id::VendorToken, Own(sendgrid)),
-    (b"shp", Id::VendorToken, Own(shopify)),
-    (b"sq0", Id::VendorToken, Own(square)),
-    (b":AA", Id::VendorToken, Own(telegram)),
-    // Grafana, Sentry, Linear, Notion, Figma, RubyGems, Atlassian, age.
-    (b"glsa_", Id::VendorToken, Exactly(41, is_word_or_hyphen)),
-    (b"sntry", Id::VendorToken, Own(sentry)),
-    (b"lin_api_", Id::VendorToken, Exactly(40, is_alnum)),
-    (b"ntn_", Id::VendorToken, Exactly(46, is_alnum)),
-    (b"figd_", Id::VendorToken, AtLeast(36, is_word_or_hyphen)),
-    (b"rubygems_", Id::VendorToken, Exactly(48, is_hex)),
-    (b"ATATT3", Id::VendorToken, AtLeast(100, is_word_or_hyphen)),
-    (b"AGE-SECRET-KEY-1", Id::VendorToken, Exactly(58, is_alnum)),
-];
+/// So many bytes behind a prefix tell whether a closer look is worth it.
+const NEAR: usize = 16;
+/// A run so long may have a mark within.
+const MARKED: usize = 72;
 
 /// Whether any detector of `set` is one of these.
 pub(super) fn wanted(set: Set) -> bool {
-    PREFIXES.iter().any(|(_, id, _)| set.has(*id))
+    rows().any(|row| set.has(row.id))
 }
 
 /// Searches for all prefixes at once: the vectorised Teddy of `aho-corasick` where the processor
 /// has it, its automaton elsewhere.
 #[derive(Debug)]
 pub(super) struct Prefixes {
-    wanted: Vec<&'static (&'static [u8], Id, Form)>,
-    /// For each byte, which of these may start with it.
-    firsts: Box<[u64; 256]>,
+    wanted: Vec<&'static Row>,
+    /// For each byte, which of these start with it.
+    firsts: Box<[Vec<u16>; 256]>,
     /// A bit for what the first three bytes of a token hash to.
     starts: Box<[u64; 64]>,
     searcher: Option<Searcher>,
@@ -139,8 +65,8 @@ impl Searcher {
 impl Prefixes {
     /// `None` if the fixed table cannot be compiled.
     pub(super) fn new(set: Set) -> Option<Self> {
-        let wanted: Vec<_> = PREFIXES.iter().filter(|p| set.has(p.1)).collect();
-        let patterns = wanted.iter().map(|p| p.0);
+        let wanted: Vec<_> = rows().filter(|row| set.has(row.id)).collect();
+        let patterns = wanted.iter().map(|row| row.prefix.as_bytes());
         let searcher = if wanted.is_empty() {
             None
         } else if let Some(packed) = packed::Config::new()
@@ -156,19 +82,18 @@ impl Prefixes {
                 .ok()?;
             Some(Searcher::Automaton(automaton))
         };
-        let mut firsts = Box::new([0; 256]);
+        let mut firsts = Box::new([const { Vec::new() }; 256]);
         let mut starts = Box::new([0; 64]);
-        for (n, (prefix, ..)) in wanted.iter().enumerate() {
+        for (n, row) in (0..).zip(&wanted) {
             let mut add = |start: [u8; 3]| {
-                firsts[usize::from(start[0])] |= 1 << n;
                 let hash = hash(start);
                 starts[hash / 64] |= 1 << (hash % 64);
             };
+            let prefix = row.prefix.as_bytes();
+            firsts[usize::from(prefix[0])].push(n);
             match *prefix {
-                b"_v1_" => b"por".iter().for_each(|kind| add([b'd', b'o', *kind])),
-                [b'k', b'_', ..] => STRIPE.iter().for_each(|kind| add([*kind, b'k', b'_'])),
-                [first, second, third, ..] => add([*first, *second, *third]),
-                // "7Q~", which the tilde tells
+                [first, second, third, ..] => add([first, second, third]),
+                [first, second] => (0..128).for_each(|third| add([first, second, third])),
                 _ => {}
             }
         }
@@ -187,9 +112,17 @@ impl Prefixes {
         }
         if text[at] == b'-' {
             let hyphens = text[at..].iter().take_while(|b| **b == b'-').count();
-            if text[at + hyphens..].starts_with(b"BEGIN ") {
+            let rest = &text[at + hyphens..];
+            if rest
+                .strip_prefix(b" ")
+                .unwrap_or(rest)
+                .starts_with(b"BEGIN ")
+            {
                 return true;
             }
+        }
+        if text[at] == b'$' {
+            return hash::plausible(text, at);
         }
         let Runs {
             window,
@@ -238,29 +171,32 @@ impl Prefixes {
             }
         }
         // The part of a token in front of the run, where a dot, slash or sign joins them.
-        let Some((joint, before)) = text[at.saturating_sub(BEFORE)..start].split_last() else {
+        let long = first + len >= runs.len && word_run(text, start, MARKED) >= MARKED;
+        long || self.is_prefix_in_front(text, start)
+    }
+
+    /// Whether a prefix stands in front of the run that begins at `start`, joined by dots, slashes and
+    /// other signs.
+    fn is_prefix_in_front(&self, text: &[u8], start: usize) -> bool {
+        let Some(joint) = start.checked_sub(1).map(|n| text[n]) else {
             return false;
         };
-        match joint {
-            b'.' => {
-                matches!(
-                    before,
-                    [.., b'y', b'a', b'2', b'9'] | [.., b'S', b'G'] | [.., b'h', b'v', b's' | b'b']
-                ) || before.windows(3).any(|w| w == b"eyJ")
-            }
-            b':' => {
-                before
-                    .last_chunk::<8>()
-                    .is_some_and(|id| id.iter().all(u8::is_ascii_digit))
-                    && text[start..].starts_with(b"AA")
-            }
-            b'=' => before.ends_with(b"Key") || before.ends_with(b"-Signature"),
-            // In front of the secret of a webhook is "B0…", or the number of a workflow.
-            b'/' => before.rsplit(|b| *b == b'/').next().is_some_and(|part| {
-                part.starts_with(b"B") || part.len() > 11 && part.iter().all(u8::is_ascii_digit)
-            }),
-            _ => false,
+        if joint == b'"' || joint == b' ' {
+            // A private key as JSON (RFC 7517).
+            return text[..start].ends_with(b"\"d\":\"") || text[..start].ends_with(b"\"d\": \"");
         }
+        if !is_joint(joint) {
+            return false;
+        }
+        let floor = start.saturating_sub(BEFORE);
+        let part = |at: usize| is_joint(text[at]) || is_word_or_hyphen(text[at]);
+        let alnum = |at: usize| text[at].is_ascii_alphanumeric();
+        // In raw msgpack the length of the text may look like a letter, behind a byte that does not.
+        let header = |at: usize| [2, 3].iter().any(|n| at >= *n && text[at - n] >= 0x80);
+        (floor..start).rev().take_while(|at| part(*at)).any(|at| {
+            let begins = at == 0 || !alnum(at) || !alnum(at - 1) || header(at);
+            begins && self.is_prefix(text, at)
+        })
     }
 
     /// Whether a prefix starts at `start`, where a word does.
@@ -275,16 +211,11 @@ impl Prefixes {
 
     #[inline(never)]
     fn is_whole_prefix(&self, text: &[u8], start: usize) -> bool {
-        let mut left = self.firsts[usize::from(text[start])];
-        while left != 0 {
-            let (prefix, ..) = self.wanted[left.trailing_zeros() as usize];
-            let rest = text.get(start + lead(prefix)..).unwrap_or_default();
-            if rest.starts_with(prefix) && plausible(text, start + lead(prefix), prefix) {
-                return true;
-            }
-            left &= left - 1;
-        }
-        false
+        let rows = &self.firsts[usize::from(text[start])];
+        rows.iter().any(|n| {
+            let row = self.wanted[usize::from(*n)];
+            text[start..].starts_with(row.prefix.as_bytes()) && plausible(text, start, row)
+        })
     }
 
     /// Verifies every prefix in the string.
@@ -296,13 +227,16 @@ impl Prefixes {
         let mut at = 0;
         i.budget.look(text.len());
         while let Some((pattern, start)) = searcher.find(&text, at, text.len()) {
-            let (prefix, id, form) = self.wanted[pattern];
+            let row = self.wanted[pattern];
+            let Row {
+                prefix, id, form, ..
+            } = row;
             at = start + 1;
             i.budget.look(CANDIDATE);
             if i.budget.is_spent() {
                 break;
             }
-            if !plausible(&text, start, prefix) {
+            if !plausible(&text, start, row) {
                 continue;
             }
             if let Some((from, end, valid)) = form.verify(&text, start, start + prefix.len()) {
@@ -321,31 +255,31 @@ fn hash([first, second, third]: [u8; 3]) -> usize {
     (bytes.wrapping_mul(0x9e37_79b1) >> 20) as usize
 }
 
-/// What follows a short prefix.
-fn plausible(text: &[u8], start: usize, prefix: &[u8]) -> bool {
-    match prefix {
-        b"sk-" | b"eyJ" => text
-            .get(start + 3..start + 11)
-            .is_some_and(|body| body.iter().all(|b| is_word_or_hyphen(*b))),
-        _ => true,
-    }
+/// Whether what follows a prefix may be of its token: so many bytes of the class.
+fn plausible(text: &[u8], start: usize, row: &Row) -> bool {
+    let body = start + row.prefix.len();
+    let (len, class) = match row.form {
+        Form::Exactly(len, class) | Form::AtLeast(len, class) => (len.min(NEAR), class),
+        Form::Parts([Part::Run(len, _, class), ..]) => ((*len).min(NEAR), *class),
+        Form::Own(_) | Form::Parts(_) => match row.prefix.as_bytes() {
+            b"sk-" | b"eyJ" => (8, is_word_or_hyphen as fn(u8) -> bool),
+            b"00" => (40, is_word_or_hyphen as fn(u8) -> bool),
+            [_, _] if row.prefix != "s." && row.prefix != "Q~" => (20, is_alnum as fn(u8) -> bool),
+            b"s." => (24, is_alnum as fn(u8) -> bool),
+            _ => return true,
+        },
+    };
+    text.get(body..body + len)
+        .is_some_and(|body| body.iter().all(|b| class(*b)))
 }
 
-/// Bytes of a token in front of its prefix: the kind of key of Stripe and DigitalOcean.
-fn lead(prefix: &[u8]) -> usize {
-    match prefix {
-        [b'k', b'_', ..] => 1,
-        b"_v1_" => 3,
-        _ => 0,
-    }
+/// What joins the parts of a token.
+fn is_joint(byte: u8) -> bool {
+    b"./:=~$@!+%".contains(&byte)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn prefixes_are_few_enough_for_a_word_of_bits_and_for_teddy() {
-        assert!(PREFIXES.len() <= 64);
-    }
+/// Length of the run at `start`, up to `most`.
+fn word_run(text: &[u8], start: usize, most: usize) -> usize {
+    let rest = text[start..].iter().take(most);
+    rest.take_while(|b| is_word_or_hyphen(**b)).count()
 }

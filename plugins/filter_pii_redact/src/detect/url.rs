@@ -3,8 +3,12 @@
 use super::Inspection;
 use crate::catalog::Id;
 
-/// Longest user information looked at.
-const MAX: usize = 256;
+/// Longest user information looked at: registries of clouds have tokens of two kilobytes in it.
+const MAX: usize = 4096;
+/// What stands behind the `@` in names of data sources of Go.
+const NETWORKS: &[&[u8]] = &[b"tcp(", b"unix(", b"udp(", b"tcp6("];
+/// What stands in front of `user/password@` in URLs of Oracle.
+const THIN: &[u8] = b":thin:";
 
 /// Whether the `@` stands in front of a domain, or behind `scheme://user:`.
 pub(super) fn or_email_plausible(text: &[u8], at: usize) -> bool {
@@ -26,19 +30,50 @@ pub(super) fn or_email_plausible(text: &[u8], at: usize) -> bool {
     if domain {
         return true;
     }
+    if is_network(host) {
+        return true;
+    }
     // There is no slash in user information.
     let floor = at.saturating_sub(MAX);
-    let Some(slash) = memchr::memrchr(b'/', &text[floor..at]) else {
+    let Some(mark) = memchr::memrchr2(b'/', b'@', &text[floor..at]) else {
         return false;
     };
-    let user = &text[floor + slash + 1..at];
+    let mark = floor + mark;
+    let user = &text[mark + 1..at];
     // In front of another `@` all was looked at for that one.
-    let user = memchr::memrchr(b'@', user).map_or(user, |before| &user[before + 1..]);
-    text[..floor + slash].ends_with(b":/") && user.iter().all(|b| is_user_info(*b))
+    let begins = text[mark] == b'@' || text[..mark].ends_with(b":/") || is_thin(&text[..mark]);
+    begins && user.iter().all(|b| is_user_info(*b))
 }
 
 fn is_host_start(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'[' || byte >= 0x80
+    byte.is_ascii_alphanumeric() || matches!(byte, b'[' | b'/' | b'(') || byte >= 0x80
+}
+
+/// Whether what is behind an `@` is the network of a data source: `app:pw@tcp(db:3306)/shop`.
+fn is_network(host: &[u8]) -> bool {
+    NETWORKS.iter().any(|network| host.starts_with(network))
+}
+
+/// Whether the user of a URL of Oracle ends a text: `jdbc:oracle:thin:app`.
+fn is_thin(before: &[u8]) -> bool {
+    let name = before
+        .iter()
+        .rev()
+        .take(64)
+        .take_while(|b| b.is_ascii_alphanumeric() || **b == b'_');
+    let name = name.count();
+    name > 0 && before[..before.len() - name].ends_with(THIN)
+}
+
+/// Whether a user without a password is a token: `https://token@host`.
+fn is_token(user: &[u8]) -> bool {
+    user.len() >= 16
+        && user.iter().any(u8::is_ascii_digit)
+        && user.iter().any(u8::is_ascii_alphabetic)
+        && user
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        && crate::checksum::entropy(user) >= 3.0
 }
 
 /// Verifies the user information in front of the `@` at `at`, which a password may hold, too. `done`
@@ -54,7 +89,10 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut (usize, Option<
         start -= 1;
     }
     let mut found = None;
-    if start > 2 && &text[start - 3..start] == b"://" {
+    let url = start > 2 && &text[start - 3..start] == b"://";
+    let named = is_network(&text[at + 1..]) && !text[start..at].contains(&b'@');
+    let thin = start > 0 && text[start - 1] == b'/' && is_thin(&text[..start - 1]);
+    if url || named || thin {
         found = Some(start);
     } else if start == done.0 {
         found = done.1;
@@ -63,13 +101,10 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut (usize, Option<
     let Some(start) = found else {
         return;
     };
-    let colon = memchr::memchr(b':', &text[start..at]);
-    i.report(
-        Id::UrlCredentials,
-        start,
-        at,
-        colon.is_some_and(|n| start + n + 1 < at),
-    );
+    let user = &text[start..at];
+    let password = memchr::memchr(b':', user).is_some_and(|n| n + 1 < user.len());
+    let valid = password || thin && !user.is_empty() || url && is_token(user);
+    i.report(Id::UrlCredentials, start, at, valid);
 }
 
 fn is_user_info(byte: u8) -> bool {

@@ -80,13 +80,14 @@ impl Inspector {
             Some(_) => {
                 let end = scalar_end(text, at);
                 let token = &text[at..end];
+                let digits = without_fraction(token);
                 let mut flow = Flow::default();
-                if token.len() >= 4 && token.iter().all(u8::is_ascii_digit) {
+                if token.len() >= 4 && digits.iter().all(u8::is_ascii_digit) {
                     let mut own = Vec::new();
-                    flow = self.inspect_number(token, name, true, &mut own);
+                    flow = self.inspect_number(digits, name, true, &mut own);
                     edits.extend(own.into_iter().map(|e| Edit {
                         start: e.start + at,
-                        end: e.end + at,
+                        end,
                         new: e.new,
                     }));
                 }
@@ -313,6 +314,15 @@ pub(super) fn retain_in_strings<T>(
         let escaped = slashes.take_while(|b| **b == b'\\').count() % 2 == 1;
         string.0 <= start && !escaped
     });
+}
+
+/// A number without a fraction of zeros.
+fn without_fraction(token: &[u8]) -> &[u8] {
+    let whole = token.iter().rposition(|b| *b != b'0').map(|n| &token[..n]);
+    match whole {
+        Some(whole) if token[whole.len()] == b'.' && whole.len() + 1 < token.len() => whole,
+        _ => token,
+    }
 }
 
 fn skip_blanks(text: &[u8], at: usize) -> usize {

@@ -4,7 +4,7 @@ use flb_sidecar_sdk::event::Record;
 use flb_sidecar_sdk::msgpack::{self, Value};
 
 use super::place::{place_at, Place};
-use crate::detect::Finder;
+use crate::detect::{whole, Finder};
 use crate::inspect::Inspector;
 use crate::name::{class_of_name, is_argument};
 use crate::scan::{Cursor, Kind};
@@ -143,6 +143,9 @@ impl Candidates {
                 (start, end)
             }
             Value::Unsigned(n) if kind == Kind::Int => return finder.finds_number(n, key),
+            Value::Float(bits) if kind == Kind::Int => {
+                return whole(bits).is_some_and(|n| finder.finds_number(n, key));
+            }
             // The header of what stands under a key.
             _ => {
                 let named = class_of_name(key).is_secret() || is_argument(chunk, at);

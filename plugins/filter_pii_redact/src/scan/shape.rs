@@ -169,14 +169,14 @@ impl<V: Vector> Windows<'_, V> {
         v.maps([v.has_case(a), v.has_case(b), v.has_case(c), v.has_case(d)])
     }
 
-    /// Headers of 32- and 64-bit integers: 0xce, 0xcf, 0xd2, 0xd3.
+    /// Headers of 32- and 64-bit integers and floats.
     #[inline(always)]
     fn integers(self) -> V::Maps {
         let (v, [a, b, c, d]) = (self.0, self.all());
         v.maps([v.integers(a), v.integers(b), v.integers(c), v.integers(d)])
     }
 
-    /// `@`, `%`, `&`, `+`, backslashes, tildes and escapes.
+    /// `@`, `%`, `&`, `+`, `$`, `<`, backslashes, tildes, escapes and new lines.
     #[inline(always)]
     fn rare(self) -> V::Maps {
         let (v, [a, b, c, d]) = (self.0, self.all());
@@ -188,6 +188,12 @@ impl<V: Vector> Windows<'_, V> {
     fn quotes(self) -> V::Maps {
         let (v, [a, b, c, d]) = (self.0, self.all());
         v.maps([v.quotes(a), v.quotes(b), v.quotes(c), v.quotes(d)])
+    }
+
+    /// Commas and bars.
+    #[inline(always)]
+    fn commas(self) -> V::Maps {
+        self.any_of([b',', b'|'])
     }
 
     /// The last letter of what may be a name that says something of its value, and of one that says it
@@ -225,13 +231,31 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
     let dot = windows.equal(b'.');
     let colon = windows.equal(b':');
     let mut hits = Hits::new(v.map([0; LANES]));
+    let underscore = windows.equal(b'_');
+    let four = digit & digit << 1;
+    let four = four & four << 2;
     hits.rare = windows.rare();
     if !hits.rare.is_empty() {
         // An "@" counts only in front of a host. What is behind the window is not known.
-        let host = digit | letter | high | windows.equal(b'[');
+        let slash = windows.equal(b'/') | windows.equal(b'(');
+        let host = digit | letter | high | windows.equal(b'[') | slash;
         let last = v.map([1 << (WINDOW - 1); LANES]);
-        hits.rare = hits.rare & !(windows.equal(b'@') & !(host >> 1 | last));
+        let no_address = windows.equal(b'@') & !(host >> 1 | last);
+        // A line break only between groups of four digits.
+        let breaks = windows.equal(b'\n') | windows.equal(b'<');
+        let no_break = breaks & !(four << 1 & (digit >> 1 | windows.equal(b'b') >> 1 | last));
+        let dollar = windows.equal(b'$');
+        if shapes.token && !dollar.is_empty() {
+            // "$2b$", "$argon2id$"
+            let near = dollar << 2 | dollar << 3 | dollar << 5 | dollar << 7;
+            let far = dollar << 8 | dollar << 9 | dollar << 14;
+            hits.token = dollar & (near | far);
+        }
+        hits.rare = hits.rare & !(no_address | no_break | dollar);
     }
+    // "4111_1111"
+    let joined = digit & underscore << 1 & digit << 2;
+    hits.rare = hits.rare | joined;
     // A digit behind a character of two or three bytes, which may be a blank or a hyphen.
     let behind = digit & high << 1 & high << 2;
     if !behind.is_empty() {
@@ -244,18 +268,6 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
     if !row.is_empty() {
         hits.rare = hits.rare | row;
     }
-    // Groups of four digits with a line break between, `""`, "=40" and "=3D".
-    let four = digit & digit << 1;
-    let four = four & four << 2;
-    if shapes.escape {
-        let end = windows.equal(b'\n') | windows.equal(b'>');
-        hits.rare =
-            hits.rare | (digit & end << 1 & (four << 2 | four << 5 | four << 6 | four << 7));
-        let quote = windows.equal(b'"');
-        hits.rare = hits.rare | (quote & quote << 1);
-        let printable = windows.equal(b'0') | windows.equal(b'D');
-        hits.rare = hits.rare | (printable & digit << 1 & windows.equal(b'=') << 2);
-    }
     let pair = hyphen & hyphen << 1;
     // Colons, equals signs, and what ends the name of an element.
     let sign = colon | windows.within(b'=', b'>');
@@ -265,15 +277,17 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
         // two hyphens.
         let (quote, [name, bare]) = (windows.quotes(), windows.name_ends());
         // "password1", and names that are no ASCII.
-        let name = name | (digit & (name | digit & name << 1) << 1) | high | high << 1;
+        let name = name | (digit & (name | digit & name << 1) << 1);
+        let other = high << 1 & (high | letter & high << 1);
+        let name = name | other;
         let ends = name | (quote & (name | quote) << 1);
         let signed = sign & ends << 1;
         let blank = windows.equal(b' ');
-        let comma = windows.equal(b',');
+        let comma = windows.commas();
         // "password hunter2", "BY 'x'", "-p", and a quoted name in a list.
-        let alone = (blank | comma | windows.equal(b'|')) & bare << 1;
+        let alone = (blank | comma) & bare << 1;
         let quoted = quote & blank << 1 & name << 2;
-        let option = letter & hyphen << 1 & (blank | windows.equal(b'"')) << 2;
+        let option = letter & hyphen << 1 & quote << 2;
         let listed = comma & quote << 1 & (name | quote) << 2;
         hits.assign = signed
             | (high & name << 1)
@@ -284,6 +298,19 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
             | quoted
             | option
             | listed;
+        if shapes.escape {
+            // `""`, where quotes follow each other, and "=40".
+            let doubled = quote & quote << 1 & !(blank | blank << 1);
+            if !doubled.is_empty() {
+                let quote = windows.equal(b'"');
+                hits.rare = hits.rare | (quote & quote << 1);
+            }
+            let number = digit & (sign & !colon) << 1;
+            if !number.is_empty() {
+                let printable = windows.equal(b'0') | windows.equal(b'D');
+                hits.rare = hits.rare | (printable & number << 1);
+            }
+        }
     }
     if shapes.int && !high.is_empty() {
         hits.int = windows.integers();
@@ -326,7 +353,7 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
     }
     if shapes.token || shapes.long {
         hits.alnum = digit | letter;
-        hits.word = hits.alnum | hyphen | windows.equal(b'_');
+        hits.word = hits.alnum | hyphen | underscore;
     }
     if shapes.long {
         // 26 bytes at least, as far as they are in the window.
@@ -334,9 +361,11 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
         hits.long = runs(hits.alnum) & !(end | end >> 4 | end >> 6);
     }
     if shapes.token {
-        let five = pair & pair << 2 & hyphen << 4;
+        // The fourth of four hyphens or more.
+        let hyphens = pair & pair << 2;
         // 20 bytes at least, as far as they are in the window.
-        hits.token = (runs(hits.word) & !ahead_4(!hits.word)) | (five & !(five << 1));
+        hits.token =
+            hits.token | (runs(hits.word) & !ahead_4(!hits.word)) | (hyphens & !(hyphens << 1));
     }
     if shapes.mac || shapes.ip {
         if shapes.mac {

@@ -42,21 +42,23 @@ pub(super) trait Vector: Copy {
     fn letters(self, bytes: Self::Bytes) -> Self::Mask {
         self.within(self.set(bytes, CASE), b'a', b'z')
     }
-    /// Headers of 32- and 64-bit msgpack integers: 0xce, 0xcf, 0xd2, 0xd3.
+    /// Headers of 32- and 64-bit msgpack integers and floats: 0xca, 0xcb, 0xce, 0xcf, 0xd2, 0xd3.
     #[inline(always)]
     fn integers(self, bytes: Self::Bytes) -> Self::Mask {
-        self.any_of(self.set(bytes, 1), [0xcf, 0xd3])
+        let odd = self.set(bytes, 1);
+        self.or(self.any_of(odd, [0xcf, 0xd3]), self.equal(odd, 0xcb))
     }
-    /// `@`, `%`, `&`, `+`, backslashes, tildes and escapes.
+    /// `@`, `%`, `&`, `+`, `$`, `<`, backslashes, tildes, escapes and new lines.
     #[inline(always)]
     fn rare(self, bytes: Self::Bytes) -> Self::Mask {
         let first = self.or(
             self.any_of(bytes, [b'@', b'~']),
             self.any_of(bytes, [0x1b, b'\\']),
         );
-        // The percent sign and the ampersand are neighbours.
-        let more = self.or(self.within(bytes, b'%', b'&'), self.equal(bytes, b'+'));
-        self.or(first, more)
+        // The dollar, the percent sign and the ampersand are neighbours.
+        let more = self.or(self.within(bytes, b'$', b'&'), self.equal(bytes, b'+'));
+        let breaks = self.any_of(bytes, [b'\n', b'<']);
+        self.or(self.or(first, more), breaks)
     }
     /// Quotes, blanks, backslashes and closing brackets.
     #[inline(always)]
@@ -102,36 +104,87 @@ pub(super) struct Ends {
 /// The groups of ends that need no sign.
 const BARE: u8 = 0b111;
 
+/// Halves of bytes, a bit each.
+#[derive(Clone, Copy)]
+struct Group {
+    first: u16,
+    second: u16,
+    low: u16,
+    high: u16,
+}
+
+impl Group {
+    /// With one more end. Of a wildcard, every half counts; of a letter, that of its capital as well.
+    const fn with(self, [first, second, third]: [u8; 3]) -> Self {
+        let capital = if third.is_ascii_lowercase() {
+            1 << (third >> 4 ^ 2)
+        } else {
+            0
+        };
+        Group {
+            first: self.first
+                | if first == 0 {
+                    u16::MAX
+                } else {
+                    1 << (first & 15)
+                },
+            second: self.second | 1 << (second & 15),
+            low: self.low | 1 << (third & 15),
+            high: self.high | 1 << (third >> 4) | capital,
+        }
+    }
+
+    /// How many ends look like one of it.
+    const fn size(self) -> u32 {
+        self.first.count_ones()
+            * self.second.count_ones()
+            * self.low.count_ones()
+            * self.high.count_ones()
+    }
+}
+
 const ENDS: Ends = {
+    let none = Group {
+        first: 0,
+        second: 0,
+        low: 0,
+        high: 0,
+    };
+    let mut groups = [none; 8];
+    let mut n = 0;
+    while n < NAME_ENDS.len() {
+        let (end, bare) = NAME_ENDS[n];
+        // Where it adds least to what looks like an end.
+        let (mut place, most) = if bare { (0, 3) } else { (3, 8) };
+        let (mut best, mut least) = (place, u32::MAX);
+        while place < most {
+            let more = groups[place].with(end).size() - groups[place].size();
+            if more < least {
+                (best, least) = (place, more);
+            }
+            place += 1;
+        }
+        groups[best] = groups[best].with(end);
+        n += 1;
+    }
     let mut ends = Ends {
         first: [0; 16],
         second: [0; 16],
         low: [0; 16],
         high: [0; 16],
     };
-    let mut n = 0;
-    while n < NAME_ENDS.len() {
-        let ([first, second, third], bare) = NAME_ENDS[n];
-        // By their last letters, so that those of a group have these in common.
-        let place = if bare { third % 3 } else { 3 + third % 5 };
-        let bit = 1u8 << place;
-        if first == 0 {
-            let mut half = 0;
-            while half < 16 {
-                ends.first[half] |= bit;
-                half += 1;
-            }
-        } else {
-            ends.first[(first & 15) as usize] |= bit;
+    let mut place = 0;
+    while place < 8 {
+        let group = groups[place];
+        let mut half = 0;
+        while half < 16 {
+            ends.first[half] |= ((group.first >> half & 1) as u8) << place;
+            ends.second[half] |= ((group.second >> half & 1) as u8) << place;
+            ends.low[half] |= ((group.low >> half & 1) as u8) << place;
+            ends.high[half] |= ((group.high >> half & 1) as u8) << place;
+            half += 1;
         }
-        ends.second[(second & 15) as usize] |= bit;
-        ends.low[(third & 15) as usize] |= bit;
-        ends.high[(third >> 4) as usize] |= bit;
-        // Capitals.
-        if third.is_ascii_lowercase() {
-            ends.high[(third >> 4 ^ 2) as usize] |= bit;
-        }
-        n += 1;
+        place += 1;
     }
     ends
 };
@@ -272,17 +325,23 @@ mod x86 {
         #[inline(always)]
         fn name_end(self, first: __m256i, second: __m256i, third: __m256i) -> __m256i {
             let avx2 = self.0.avx2;
-            let table = |table: [u8; 16]| -> __m256i { pulp::cast([table; 2]) };
+            // No closures here: they would not be inlined.
+            let tables: [__m256i; 4] = [
+                pulp::cast([ENDS.first; 2]),
+                pulp::cast([ENDS.second; 2]),
+                pulp::cast([ENDS.low; 2]),
+                pulp::cast([ENDS.high; 2]),
+            ];
             // A shuffle takes the low half of bytes below 0x80, and makes others zero.
             let upper = avx2._mm256_srli_epi16::<4>(third);
             let upper = avx2._mm256_and_si256(upper, self.all(0x0f));
             let last = avx2._mm256_and_si256(
-                avx2._mm256_shuffle_epi8(table(ENDS.low), third),
-                avx2._mm256_shuffle_epi8(table(ENDS.high), upper),
+                avx2._mm256_shuffle_epi8(tables[2], third),
+                avx2._mm256_shuffle_epi8(tables[3], upper),
             );
             let front = avx2._mm256_and_si256(
-                avx2._mm256_shuffle_epi8(table(ENDS.first), first),
-                avx2._mm256_shuffle_epi8(table(ENDS.second), second),
+                avx2._mm256_shuffle_epi8(tables[0], first),
+                avx2._mm256_shuffle_epi8(tables[1], second),
             );
             avx2._mm256_and_si256(front, last)
         }

@@ -43,7 +43,7 @@ fn number(digits: &[u8]) -> Option<u32> {
 pub(super) fn may_start(byte: u8) -> bool {
     matches!(
         byte,
-        b'%' | b'\\' | b'&' | b'+' | b'"' | b'=' | b'\n' | b'<' | 0x1b | 0xc2..
+        b'%' | b'\\' | b'&' | b'+' | b'"' | b'=' | b'\n' | b'<' | b'_' | 0x1b | 0xc2..
     )
 }
 
@@ -61,6 +61,7 @@ pub(super) fn at(text: &[u8], at: usize, decoded: &[u8]) -> Option<Unit> {
         b'"' if is_doubled(text, at) => unit(b"\"", 2),
         b'=' => quoted_printable(text, at),
         b'\n' | b'<' => line_break(rest, decoded),
+        b'_' if is_grouped(text, at) => unit(b"-", 1),
         0x1b => sequence(rest).and_then(|len| unit(b"", len)),
         0xc2.. => separator(rest, decoded).or_else(|| other_script(rest)),
         _ => None,
@@ -232,6 +233,14 @@ fn is_quoted_printable(rest: &[u8]) -> bool {
     }
 }
 
+/// Whether an underscore stands between two groups of a card, or of a number as `219_09_9999`.
+fn is_grouped(text: &[u8], at: usize) -> bool {
+    let digits = |b: &&u8| b.is_ascii_digit();
+    let before = text[..at].iter().rev().take(5).take_while(digits).count();
+    let behind = text[at + 1..].iter().take(5).take_while(digits).count();
+    matches!((before, behind), (4, 4) | (3, 2) | (2, 4))
+}
+
 /// A new line, in whatever way, between two groups of four digits.
 fn line_break(rest: &[u8], decoded: &[u8]) -> Option<Unit> {
     let len = match rest {
@@ -313,15 +322,8 @@ pub(crate) fn is_escape(buf: &[u8], at: usize) -> bool {
         b'0'..=b'9' if at > 0 && buf[at - 1] >= 0x80 => is_separated(buf, at),
         // "=40", "=3D", seen at their ends.
         b'0' | b'D' if at > 1 && buf[at - 2] == b'=' => is_quoted_printable(&buf[at - 2..]),
-        b'0'..=b'9' => {
-            let from = buf[..at].iter().rev().take(8);
-            let digits = |b: &&u8| b.is_ascii_digit();
-            let break_ = from.take_while(|b| !b.is_ascii_digit()).count();
-            let before = &buf[..at - break_];
-            break_ > 0
-                && line_break(&buf[at - break_..], before).is_some()
-                && rest.iter().take_while(digits).count() >= 4
-        }
+        b'0'..=b'9' if at > 0 && buf[at - 1] == b'_' => is_grouped(buf, at - 1),
+        b'\n' | b'<' => line_break(rest, &buf[..at]).is_some(),
         b'%' => rest.get(1..3).and_then(number).is_some(),
         b'\\' => backslash(rest).is_some(),
         b'&' => entity(rest).is_some(),

@@ -62,7 +62,12 @@ pub(crate) enum Place {
 
 /// Whether `value` under a name of `class` is a secret and no placeholder for one.
 pub(crate) fn is_secret_value(class: NameClass, value: &[u8], place: Place) -> bool {
-    let value = value.trim_ascii();
+    let mut value = value.trim_ascii();
+    if class.is_random() {
+        // What has a quote within is told by what is in front of it.
+        let quote = value.iter().position(|b| matches!(b, b'"' | b'\\'));
+        value = &value[..quote.filter(|n| *n >= MIN_RANDOM).unwrap_or(value.len())];
+    }
     if value.len() < 3 || is_mask(value) || is_reference(value) {
         return false;
     }

@@ -84,6 +84,8 @@ pub(super) fn entropy(text: &Text<'_>, from: usize, end: usize) -> f32 {
 }
 /// Bits a byte that random letters and digits of these lengths do not fall below.
 pub(super) const RANDOM: f32 = 3.0;
+/// The same of short ones, and of numbers in them.
+const LOW: f32 = 2.5;
 
 /// End of the token whose prefix is at `start` and ends at `body`, and whether it is valid.
 /// `None`: nothing that looks like one.
@@ -97,9 +99,33 @@ pub(super) enum Form {
     Exactly(usize, fn(u8) -> bool),
     /// So many or more.
     AtLeast(usize, fn(u8) -> bool),
+    /// These, one behind the other.
+    Parts(&'static [Part]),
     /// What the function says.
     Own(Verify),
 }
+
+/// A part of a token.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Part {
+    /// These bytes.
+    Sign(&'static str),
+    /// From so many to so many bytes of the class.
+    Run(usize, usize, fn(u8) -> bool),
+}
+
+/// Hexadecimal digits as in a UUID.
+pub(super) const UUID: &[Part] = &[
+    Part::Run(8, 8, is_hex),
+    Part::Sign("-"),
+    Part::Run(4, 4, is_hex),
+    Part::Sign("-"),
+    Part::Run(4, 4, is_hex),
+    Part::Sign("-"),
+    Part::Run(4, 4, is_hex),
+    Part::Sign("-"),
+    Part::Run(12, 12, is_hex),
+];
 
 impl Form {
     pub(super) fn verify(
@@ -110,6 +136,23 @@ impl Form {
     ) -> Option<(usize, usize, bool)> {
         let (len, class) = match self {
             Form::Own(verify) => return verify(text, start, body),
+            Form::Parts(parts) => {
+                let mut end = body;
+                for part in parts {
+                    end = match *part {
+                        Part::Sign(sign) => {
+                            let found = text.get(end..)?.starts_with(sign.as_bytes());
+                            found.then_some(end + sign.len())?
+                        }
+                        Part::Run(least, most, class) => {
+                            let to = run(text, end, class);
+                            (least..=most).contains(&(to - end)).then_some(to)?
+                        }
+                    };
+                }
+                let valid = starts(text, start) && entropy(text, body, end) >= LOW;
+                return Some((start, end, valid));
+            }
             Form::Exactly(len, class) | Form::AtLeast(len, class) => (len, class),
         };
         let end = run(text, body, class);
@@ -117,6 +160,20 @@ impl Form {
         let valid = right && starts(text, start) && entropy(text, body, end) >= RANDOM;
         (end - body >= len).then_some((start, end, valid))
     }
+}
+
+/// Percent-encoding as well.
+pub(super) fn is_percent(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'%'
+}
+
+/// Capitals and digits.
+pub(super) fn is_upper(byte: u8) -> bool {
+    byte.is_ascii_uppercase() || byte.is_ascii_digit()
+}
+
+pub(super) fn is_digit(byte: u8) -> bool {
+    byte.is_ascii_digit()
 }
 
 fn is_word(byte: u8) -> bool {
@@ -165,7 +222,12 @@ pub(super) fn private_key(
     let window = &text[body..text.len().min(body + 64)];
     let dashes = memmem::find(window, b"-----")?;
     let label = &window[..dashes];
-    if !(label.ends_with(b"PRIVATE KEY") || label.ends_with(b"PRIVATE KEY BLOCK")) {
+    let ends = [
+        &b"PRIVATE KEY"[..],
+        b"PRIVATE KEY BLOCK",
+        b"OpenVPN Static key V1",
+    ];
+    if !ends.iter().any(|end| label.ends_with(end)) {
         return None;
     }
     let rest = &text[body + dashes..];
@@ -366,17 +428,6 @@ pub(super) fn slack_webhook(
     (end - body >= 30).then_some((start, end, valid))
 }
 
-/// First letters of Stripe's keys: secret, restricted and publishable.
-pub(super) const STRIPE: &[u8] = b"srp";
-
-/// The letter in front is part of the key.
-pub(super) fn stripe(text: &Text<'_>, start: usize, body: usize) -> Option<(usize, usize, bool)> {
-    let first = start
-        .checked_sub(1)
-        .filter(|n| STRIPE.contains(&text[*n]))?;
-    Form::AtLeast(16, |b| b.is_ascii_alphanumeric()).verify(text, first, body)
-}
-
 /// A macaroon in base64: version, and the location `pypi.org` or `test.pypi.org`.
 pub(super) fn pypi(text: &Text<'_>, start: usize, body: usize) -> Option<(usize, usize, bool)> {
     let end = run(text, body, is_word_or_hyphen);
@@ -407,7 +458,9 @@ pub(super) fn openai(text: &Text<'_>, start: usize, body: usize) -> Option<(usiz
     .any(|v| key.starts_with(v));
     let marked = memmem::find(key, b"T3BlbkFJ").is_some();
     let mixed = key.iter().any(u8::is_ascii_digit) && key.iter().any(u8::is_ascii_alphabetic);
-    let enough = if vendor || marked { RANDOM } else { 3.8 };
+    // Keys of 32 hexadecimal digits are less mixed.
+    let hex = key.len() == 32 && key.iter().all(u8::is_ascii_hexdigit);
+    let enough = if vendor || marked || hex { RANDOM } else { 3.8 };
     let valid = mixed && entropy(text, body, end) >= enough;
     (key.len() >= 32).then_some((start, end, valid))
 }

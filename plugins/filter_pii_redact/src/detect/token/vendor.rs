@@ -1,17 +1,8 @@
 //! Tokens of single services whose form is more than a prefix and a length.
 
-use super::form::{entropy, is_alnum, is_hex, is_word_or_hyphen, run, starts, Form, Text, RANDOM};
-
-/// `dop_v1_`, `doo_v1_` or `dor_v1_` and 64 hexadecimal digits.
-pub(super) fn digital_ocean(
-    text: &Text<'_>,
-    start: usize,
-    body: usize,
-) -> Option<(usize, usize, bool)> {
-    let first = start.checked_sub(3)?;
-    matches!(&text[first..start], [b'd', b'o', b'p' | b'o' | b'r'])
-        .then(|| Form::Exactly(64, is_hex).verify(text, first, body))?
-}
+use super::form::{
+    entropy, is_alnum, is_hex, is_word_or_hyphen, run, starts, Form, Text, RANDOM, UUID,
+};
 
 /// `dapi`, 32 hexadecimal digits, and at times a hyphen and a digit.
 pub(super) fn databricks(
@@ -73,4 +64,144 @@ pub(super) fn sentry(text: &Text<'_>, start: usize, body: usize) -> Option<(usiz
         .verify(text, start, body + 2),
         _ => None,
     }
+}
+
+/// What is in a base64 part of a token.
+type Found = Option<(usize, usize, bool)>;
+
+/// `MTA….abcdef.…`: an identifier in base64, a time, a signature.
+pub(super) fn discord_bot(text: &Text<'_>, start: usize, _body: usize) -> Found {
+    let first = run(text, start, is_alnum);
+    if !(24..=28).contains(&(first - start)) || text.get(first) != Some(&b'.') {
+        return None;
+    }
+    let second = run(text, first + 1, is_word_or_hyphen);
+    if second - first != 7 || text.get(second) != Some(&b'.') {
+        return None;
+    }
+    let end = run(text, second + 1, is_word_or_hyphen);
+    (end - second > 27).then(|| (start, end, starts(text, start)))
+}
+
+/// A path with secrets in it, of webhooks: at least so many bytes.
+fn path(text: &Text<'_>, start: usize, body: usize, least: usize) -> Found {
+    let end = run(text, body, |b| {
+        is_word_or_hyphen(b) || matches!(b, b'/' | b'@')
+    });
+    let mixed = entropy(text, body, end) >= RANDOM;
+    (end - body >= least).then_some((start, end, mixed))
+}
+
+pub(super) fn discord_webhook(text: &Text<'_>, start: usize, body: usize) -> Found {
+    path(text, start, body, 70)
+}
+
+pub(super) fn teams_webhook(text: &Text<'_>, start: usize, body: usize) -> Found {
+    path(text, start, body, 60)
+}
+
+/// `00D…!…`: the organisation, then a session.
+pub(super) fn salesforce(text: &Text<'_>, start: usize, body: usize) -> Found {
+    let sign = run(text, body, is_alnum);
+    if !(9..=15).contains(&(sign - body)) || text.get(sign) != Some(&b'!') {
+        return None;
+    }
+    let end = run(text, sign + 1, |b| is_word_or_hyphen(b) || b == b'.');
+    (end - sign > 60).then(|| (start, end, starts(text, start)))
+}
+
+/// `00` and 40 characters of both cases, with digits.
+pub(super) fn okta(text: &Text<'_>, start: usize, body: usize) -> Found {
+    let end = run(text, body, is_word_or_hyphen);
+    let key = &text[body..end];
+    let mixed = key.iter().any(u8::is_ascii_uppercase)
+        && key.iter().any(u8::is_ascii_lowercase)
+        && key.iter().any(u8::is_ascii_digit)
+        && entropy(text, body, end) >= 4.0;
+    (key.len() == 40 && mixed).then(|| (start, end, starts(text, start)))
+}
+
+/// 14 characters, `.atlasv1.`, 60 and more.
+pub(super) fn terraform(text: &Text<'_>, start: usize, body: usize) -> Found {
+    let before = text[..start].iter().rev().skip(1).take(15);
+    let len = before.take_while(|b| b.is_ascii_alphanumeric()).count();
+    let end = run(text, body, is_word_or_hyphen);
+    (len == 14 && end - body >= 60).then(|| (start - 15, end, starts(text, start - 15)))
+}
+
+/// 52 characters, the mark `JQQJ99`, 26 more.
+pub(super) fn azure_devops(text: &Text<'_>, start: usize, body: usize) -> Found {
+    let first = start.checked_sub(52)?;
+    let end = run(text, body, is_alnum);
+    let before = text[first..start].iter().all(u8::is_ascii_alphanumeric);
+    (before && (20..=30).contains(&(end - body))).then(|| (first, end, starts(text, first)))
+}
+
+/// 32 hexadecimal digits and the data centre: `…-us12`.
+pub(super) fn mailchimp(text: &Text<'_>, start: usize, body: usize) -> Found {
+    let first = start.checked_sub(33)?;
+    let hex = text[first..start - 1].iter().all(u8::is_ascii_hexdigit);
+    let end = run(text, body, |b| b.is_ascii_digit());
+    (hex && text[start - 1] == b'-' && end - body < 2).then(|| (first, end, starts(text, first)))
+}
+
+/// `Private-Lines` of a key of PuTTY, up to the line of its MAC.
+pub(super) fn putty(text: &Text<'_>, start: usize, body: usize) -> Found {
+    let rest = &text[body..];
+    let lines = memchr::memmem::find(rest, b"Private-Lines:")?;
+    let end =
+        memchr::memmem::find(&rest[lines..], b"Private-MAC:").map_or(rest.len(), |n| lines + n);
+    let _ = start;
+    Some((body + lines, body + end, true))
+}
+
+/// The private part of a key as JSON (RFC 7517), if that says what kind of key it is.
+pub(super) fn jwk(text: &Text<'_>, _start: usize, body: usize) -> Found {
+    let end = run(text, body, is_word_or_hyphen);
+    let around = &text[body.saturating_sub(2048)..text.len().min(end + 2048)];
+    let key = memchr::memmem::find(around, b"\"kty\"").is_some();
+    (key && end - body >= 40).then_some((body, end, true))
+}
+
+/// `s.` and 24 characters of both cases, with digits.
+pub(super) fn vault(text: &Text<'_>, start: usize, body: usize) -> Found {
+    let end = run(text, body, is_alnum);
+    let key = &text[body..end];
+    let mixed = key.iter().any(u8::is_ascii_uppercase)
+        && key.iter().any(u8::is_ascii_lowercase)
+        && key.iter().any(u8::is_ascii_digit);
+    let free = starts(text, start) && !text[..start].ends_with(b".");
+    (key.len() == 24 && mixed && free).then_some((start, end, true))
+}
+
+/// `dp.st.`, at times the name of a configuration, 40 and more.
+pub(super) fn doppler(text: &Text<'_>, start: usize, body: usize) -> Found {
+    let first = run(text, body, is_word_or_hyphen);
+    let end = match text.get(first) {
+        Some(b'.') => run(text, first + 1, is_alnum),
+        _ => first,
+    };
+    (end - body >= 40).then(|| (start, end, starts(text, start)))
+}
+
+/// `pat.`, account, identifier, secret.
+pub(super) fn harness(text: &Text<'_>, start: usize, body: usize) -> Found {
+    let first = run(text, body, is_word_or_hyphen);
+    let second = run(text, (first + 1).min(text.len()), is_alnum);
+    let end = run(text, (second + 1).min(text.len()), is_alnum);
+    let dots = text.get(first) == Some(&b'.') && text.get(second) == Some(&b'.');
+    let shaped = first - body >= 20 && second - first >= 21 && end - second >= 19;
+    (dots && shaped).then(|| (start, end, starts(text, start)))
+}
+
+/// `pat-na1-` and a UUID.
+pub(super) fn hubspot(text: &Text<'_>, start: usize, body: usize) -> Found {
+    let (_, end, valid) = Form::Parts(UUID).verify(text, start, run(text, body, is_alnum) + 1)?;
+    Some((start, end, valid))
+}
+
+/// The whole key, up to the line that ends it.
+pub(super) fn ssh2(text: &Text<'_>, start: usize, body: usize) -> Found {
+    let end = memchr::memmem::find(&text[body..], b"---- END SSH2");
+    Some((start, end.map_or(text.len(), |n| body + n), true))
 }
