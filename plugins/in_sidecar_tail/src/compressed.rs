@@ -12,9 +12,10 @@ use flate2::read::MultiGzDecoder;
 use flb_sidecar_sdk::own_file::OwnFile;
 use tracing::{debug, info, warn};
 
+use crate::confine::Confine;
 use crate::copies::related;
 use crate::counters::Trouble;
-use crate::followed::{self, FileId, Seen};
+use crate::followed::{FileId, Seen};
 use crate::identity::{read_full, Clue, Identity, Print, Tail, HEAD};
 use crate::state::Entry;
 use crate::worker::Worker;
@@ -127,9 +128,9 @@ fn size_of(handle: &File) -> io::Result<u32> {
 
 impl Search {
     /// Goes on with the next file that begins like the one that is looked for. `false`: no more.
-    fn next(&mut self) -> bool {
+    fn next(&mut self, confine: &Confine) -> bool {
         while let Some(path) = self.paths.pop() {
-            let opened = followed::open(&path).ok().filter(|(_, m)| m.is_file());
+            let opened = confine.open(&path).ok().filter(|(_, m)| m.is_file());
             let Some((handle, metadata)) = opened else {
                 continue;
             };
@@ -228,7 +229,10 @@ impl Worker {
             return true;
         }
         let mut start = MAGIC;
-        let read = followed::open(path).and_then(|(handle, _)| read_full(&handle, &mut start, 0));
+        let read = self
+            .confine
+            .open(path)
+            .and_then(|(handle, _)| read_full(&handle, &mut start, 0));
         match read {
             Ok(length) if start[..length] != MAGIC => {
                 self.compressed.remove(identity);
@@ -250,7 +254,7 @@ impl Worker {
             return;
         }
         for mut file in std::mem::take(&mut self.unsettled) {
-            let opened = followed::open(&file.path);
+            let opened = self.confine.open(&file.path);
             let Some((handle, metadata)) = opened
                 .ok()
                 .filter(|(_, metadata)| Identity::of(metadata) == file.identity)
@@ -324,7 +328,7 @@ impl Worker {
         let Some((mut search, place)) = self.searches.pop_front().zip(place) else {
             return false;
         };
-        if search.current.is_none() && !search.next() {
+        if search.current.is_none() && !search.next(&self.confine) {
             return true;
         }
         let Some(mut current) = search.current.take() else {

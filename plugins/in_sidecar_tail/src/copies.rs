@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tracing::{debug, info, warn};
 
-use crate::followed::{self, pieces_to_advise, Continued, FileId, Followed, Held, Rare};
+use crate::followed::{pieces_to_advise, Continued, FileId, Followed, Held, Rare};
 use crate::identity::{read_full, Clue, Head, Identity, Print, Tail, HEAD};
 use crate::lines::Splitter;
 use crate::worker::Worker;
@@ -120,7 +120,7 @@ impl Worker {
                 if !free || !metadata.is_file() || metadata.len() < clue.offset {
                     return None;
                 }
-                let (handle, metadata) = followed::open(&path).ok()?;
+                let (handle, metadata) = self.confine.open(&path).ok()?;
                 let fits = metadata.is_file() && clue.fits(&handle, metadata.len()).ok()?;
                 fits.then_some((path, handle, metadata))
             })

@@ -66,6 +66,8 @@ const HERE: &str = ".";
 
 /// What a scan comes by.
 pub(crate) trait Visitor {
+    /// Whether a folder that a link leads to is looked into.
+    fn enters(&mut self, folder: &Path) -> bool;
     /// A folder whose entries matter: changes in it change what the patterns match.
     fn folder(&mut self, path: &Path);
     /// A folder that does not hold yet what a pattern looks into.
@@ -170,6 +172,11 @@ impl Globs {
         })
     }
 
+    /// The folders that the patterns name.
+    pub(crate) fn roots(&self) -> impl Iterator<Item = &Path> {
+        self.paths.iter().map(|pattern| pattern.root.as_path())
+    }
+
     /// Walks the folders that the patterns look into. Folders that `listings` knows to be
     /// unchanged are not listed, and their files not offered again.
     pub(crate) fn scan(&self, listings: &mut Listings, visitor: &mut dyn Visitor) {
@@ -210,6 +217,14 @@ impl Globs {
             }
             return;
         }
+        let enters = if depth > 0 {
+            may_enter(&folder, visitor)
+        } else {
+            visitor.enters(&folder)
+        };
+        if !enters {
+            return;
+        }
         let mut folders = vec![folder];
         for (depth, part) in pattern.folders.iter().enumerate().skip(depth) {
             let mut below = Vec::new();
@@ -217,7 +232,7 @@ impl Globs {
                 match part {
                     Part::Literal(name) => {
                         let path = folder.join(name);
-                        if is_there(&path, visitor) {
+                        if is_there(&path, visitor) && may_enter(&path, visitor) {
                             below.push(path);
                         } else {
                             visitor.waits(folder);
@@ -380,6 +395,11 @@ impl PathPattern {
     }
 }
 
+fn may_enter(folder: &Path, visitor: &mut dyn Visitor) -> bool {
+    let link = fs::symlink_metadata(folder).is_ok_and(|metadata| metadata.is_symlink());
+    !link || visitor.enters(folder)
+}
+
 /// Whether there is such a folder.
 fn is_there(folder: &Path, visitor: &mut dyn Visitor) -> bool {
     match fs::metadata(folder) {
@@ -410,10 +430,11 @@ fn subfolders(
     let mut links = false;
     let listed = entries(folder, part, |entry| {
         let path = folder.join(entry.file_name());
-        if path.is_dir() {
+        let link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+        if path.is_dir() && (!link || visitor.enters(&path)) {
             found.push(path);
         } else {
-            links |= entry.file_type().is_ok_and(|kind| kind.is_symlink());
+            links |= link;
         }
     });
     below.extend_from_slice(&found);
@@ -506,6 +527,9 @@ mod tests {
     }
 
     impl Visitor for Seen {
+        fn enters(&mut self, _: &Path) -> bool {
+            true
+        }
         fn folder(&mut self, path: &Path) {
             self.folders.push(path.to_owned());
         }

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use flb_sidecar_sdk::Why;
 use tracing::{debug, info, warn};
 
+use crate::confine::is_refused;
 use crate::counters::Trouble;
-use crate::followed::{self, FileId, Followed, Seen};
+use crate::followed::{FileId, Followed, Seen};
 use crate::handles::{is_missing, none_left};
 use crate::holes::written_end;
 use crate::identity::{Identity, Print, Tail};
@@ -142,7 +143,9 @@ impl Worker {
                 self.try_later(path);
             }
             if !self.scanned && !self.options.read_from_head {
-                let end = followed::open(path)
+                let end = self
+                    .confine
+                    .open(path)
                     .and_then(|(handle, metadata)| written_end(&handle, metadata.len()));
                 self.left_out
                     .insert(identity.number(), end.unwrap_or(metadata.len()));
@@ -159,6 +162,7 @@ impl Worker {
                 let identity = Identity::of(&metadata);
                 if metadata.is_file() && self.followed(&identity).is_none() {
                     self.trouble_over(Trouble::Open, path);
+                    self.trouble_over(Trouble::Link, path);
                     if let Some(id) = self.same_but_renumbered(path, &handle, &metadata) {
                         self.renumbered(id, identity, handle);
                         self.look(id, true);
@@ -213,7 +217,7 @@ impl Worker {
         }
         // That may change without any change of its folder; a link may lead somewhere later.
         self.try_later(path);
-        if !missing && !none_left(error) {
+        if !missing && !none_left(error) && !is_refused(error) {
             self.trouble(Trouble::Open, path, &Why(error).to_string());
         }
         true

@@ -1,9 +1,9 @@
 //! One followed file: where it is, how far it is read, and how it is known again.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, Metadata};
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -444,15 +444,4 @@ impl Followed {
         self.hollow = true;
         self.since = now;
     }
-}
-
-/// Opens `path` for reading, without ever waiting for a FIFO's writer.
-pub(crate) fn open(path: &Path) -> io::Result<(File, Metadata)> {
-    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
-    let handle = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits() as i32)
-        .open(path)?;
-    let metadata = handle.metadata()?;
-    Ok((handle, metadata))
 }

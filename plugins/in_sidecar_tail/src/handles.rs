@@ -11,8 +11,9 @@ use rustix::io::Errno;
 use rustix::process::{getrlimit, Resource};
 use tracing::{info, warn};
 
+use crate::confine::is_refused;
 use crate::counters::Trouble;
-use crate::followed::{self, FileId, Followed};
+use crate::followed::{FileId, Followed};
 use crate::limit::MOST_TROUBLES;
 use crate::worker::Worker;
 
@@ -101,12 +102,15 @@ impl Drop for Share {
 impl Worker {
     /// Opens a file, if a descriptor is left for it.
     pub(crate) fn open(&mut self, path: &Path) -> io::Result<(File, Metadata)> {
-        let opened = match followed::open(path) {
-            Err(error) if none_left(&error) && self.make_room() => followed::open(path),
+        let opened = match self.confine.open(path) {
+            Err(error) if none_left(&error) && self.make_room() => self.confine.open(path),
             opened => opened,
         };
         match &opened {
             Err(error) if none_left(error) => self.say_none_left(error),
+            Err(error) if is_refused(error) => {
+                self.trouble(Trouble::Link, path, &error.to_string());
+            }
             Err(_) => {}
             Ok(_) => self.trouble_over(Trouble::Open, Path::new(EVERY_FILE)),
         }
@@ -142,7 +146,7 @@ impl Worker {
                 true
             }
             Err(error) if !is_missing(&error) => {
-                if !none_left(&error) {
+                if !none_left(&error) && !is_refused(&error) {
                     self.trouble(Trouble::Open, &path, &Why(&error).to_string());
                 }
                 false

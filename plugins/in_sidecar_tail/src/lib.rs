@@ -12,6 +12,7 @@
 
 mod clock;
 mod compressed;
+mod confine;
 mod copies;
 mod counters;
 mod decode;

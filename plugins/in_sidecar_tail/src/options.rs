@@ -8,6 +8,7 @@ use flb_sidecar_sdk::{ConfigError, InputHost, Kind, OptionSpec, Settings};
 use tracing::warn;
 
 use crate::clock::Clock;
+use crate::confine::Follow;
 use crate::decode::{Decoder, Format};
 use crate::discovery::Globs;
 use crate::encoding::{self, Code, Source};
@@ -247,6 +248,12 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
         "Delete rotated files that are fully read, delivered and were last written longer ago than this.",
     ),
     OptionSpec::new(
+        "follow_links",
+        Kind::String,
+        "Symbolic links that are followed: inside (to below a folder that path names), on (all) or off (none).",
+    )
+    .default("inside"),
+    OptionSpec::new(
         "max_files",
         Kind::Integer,
         "Files that are followed at a time; others wait until one of them ends.",
@@ -323,6 +330,7 @@ pub(crate) struct Options {
     pub(crate) clock: Clock,
     pub(crate) time_keep: bool,
     pub(crate) remove_after: Option<Duration>,
+    pub(crate) follow_links: Follow,
     pub(crate) max_files: usize,
     pub(crate) db: Option<PathBuf>,
     pub(crate) sync: Sync,
@@ -411,6 +419,7 @@ impl Options {
             },
             time_keep: settings.boolean("time_keep"),
             remove_after: settings.time("remove_after"),
+            follow_links: Follow::read(settings.string("follow_links").unwrap_or("inside"))?,
             max_files: max_files(settings)?,
             db: text("db").map(PathBuf::from),
             sync: sync(settings),

@@ -1,14 +1,16 @@
 //! `remove_after`: deletes rotated files that are fully read, delivered and old.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use flb_sidecar_sdk::event::Timestamp;
+use rustix::fs::{openat, statat, unlinkat, AtFlags, FileType, Mode, OFlags, Stat, CWD};
 use tracing::info;
 
 use crate::counters::Trouble;
-use crate::followed::{FileId, Followed, Seen};
+use crate::followed::{FileId, Followed};
 use crate::identity::Identity;
 use crate::saving::list;
 use crate::worker::Worker;
@@ -33,7 +35,7 @@ impl Worker {
                     && !file.queued
                     && file.checkpoint >= file.offset
                     && file.ahead() == 0
-                    && is_old(&file.seen, age, now)
+                    && is_old(file.seen.modified_second(), age, now)
             })
             .map(|(id, _)| *id)
             .collect();
@@ -58,20 +60,18 @@ impl Worker {
             self.forget_gone(id);
             return;
         };
-        let Ok(metadata) = fs::metadata(&path) else {
+        let Some(file) = self.files.get(&id) else {
             return;
         };
-        let seen = Seen::of(&metadata);
-        if self
-            .files
-            .get(&id)
-            .is_none_or(|file| seen.size != file.seen.size)
-            || !is_old(&seen, age, self.time.timestamp())
-        {
-            return;
-        }
-        match fs::remove_file(&path) {
-            Ok(()) => {
+        let now = self.time.timestamp();
+        let read = |stat: &Stat| {
+            let modified = stat.st_mtime;
+            let whole = u64::try_from(stat.st_size) == Ok(file.seen.size);
+            whole && is_old(modified, age, now)
+        };
+        match unlink(&path, &file.identity, read) {
+            Ok(false) => {}
+            Ok(true) => {
                 info!(
                     "{}: read, delivered and old, so it is removed",
                     path.display()
@@ -87,9 +87,26 @@ impl Worker {
     }
 }
 
-fn is_old(seen: &Seen, age: Duration, now: Timestamp) -> bool {
-    i64::from(now.seconds) - seen.modified_second()
-        >= i64::try_from(age.as_secs()).unwrap_or(i64::MAX)
+/// Removes the file of this identity from its folder, if nothing has happened to it since it was `read`:
+/// by the folder's handle, since its path may lead elsewhere at any moment.
+fn unlink(path: &Path, identity: &Identity, read: impl Fn(&Stat) -> bool) -> io::Result<bool> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return Ok(false);
+    };
+    let place = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = openat(CWD, folder, place, Mode::empty())?;
+    let stat = statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    let same = (stat.st_dev, stat.st_ino) == (identity.device, identity.inode);
+    let plain = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+    if !same || !plain || !read(&stat) {
+        return Ok(false);
+    }
+    unlinkat(&folder, name, AtFlags::empty())?;
+    Ok(true)
+}
+
+fn is_old(modified: i64, age: Duration, now: Timestamp) -> bool {
+    i64::from(now.seconds) - modified >= i64::try_from(age.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// Whether the path is still a symbolic link to the file: only the link was renamed.
@@ -122,6 +139,35 @@ mod tests {
 
     use super::*;
     use crate::steps::{age, Steps};
+
+    #[test]
+    fn only_what_was_read_is_removed_whatever_its_path_leads_to() {
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("a.log"), "one\n").unwrap();
+        age(&outside.path().join("a.log"));
+        let mut steps = Steps::prepared("*/a.log", &[("remove_after", "1h")], |dir| {
+            fs::create_dir(dir.path().join("x")).unwrap();
+            fs::write(dir.path().join("x/a.log"), "one\n").unwrap();
+            age(&dir.path().join("x/a.log"));
+        });
+        steps.round();
+        let id = *steps.worker.files.keys().next().unwrap();
+        let identity = steps.worker.files[&id].identity;
+        let path = steps.path("x/a.log");
+        // The folder has become a link between the look and the removal.
+        fs::rename(steps.path("x"), steps.path("y")).unwrap();
+        symlink(outside.path(), steps.path("x")).unwrap();
+        assert!(!unlink(&path, &identity, |_| true).unwrap());
+        // And the name one to the file itself.
+        fs::remove_file(steps.path("x")).unwrap();
+        fs::create_dir(steps.path("x")).unwrap();
+        symlink("../y/a.log", &path).unwrap();
+        assert!(!unlink(&path, &identity, |_| true).unwrap());
+        assert!(!unlink(&steps.path("y/a.log"), &identity, |_| false).unwrap());
+        assert!(unlink(&steps.path("y/a.log"), &identity, |_| true).unwrap());
+        assert!(outside.path().join("a.log").exists());
+        assert!(!steps.path("y/a.log").exists());
+    }
 
     #[test]
     fn what_is_behind_a_renamed_link_is_neither_removed_nor_read_again() {

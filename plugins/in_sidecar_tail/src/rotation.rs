@@ -9,7 +9,7 @@ use std::time::Duration;
 use tracing::debug;
 
 use crate::compressed::MAGIC;
-use crate::followed::{self, FileId, Followed, Seen};
+use crate::followed::{FileId, Followed, Seen};
 use crate::identity::Identity;
 use crate::worker::Worker;
 
@@ -139,7 +139,7 @@ impl Worker {
         else {
             return Reopened::Not;
         };
-        match followed::open(&path) {
+        match self.confine.open(&path) {
             Ok((_, metadata)) if Identity::of(&metadata) != file.identity => {
                 Reopened::Replaced(path)
             }

@@ -15,7 +15,7 @@ use tracing::{error, info, warn};
 
 use crate::copies::{is_rotated_form, stem};
 use crate::counters::{Counters, Trouble};
-use crate::followed::{self, FileId, Followed};
+use crate::followed::{FileId, Followed};
 use crate::identity::{Clue, Identity};
 use crate::lines::Splitter;
 use crate::links::Links;
@@ -467,7 +467,7 @@ impl Worker {
         if self.is_full() || self.saving.as_ref().is_none_or(|s| s.unclaimed.is_empty()) {
             return false;
         }
-        let Ok((handle, metadata)) = followed::open(path) else {
+        let Ok((handle, metadata)) = self.confine.open(path) else {
             return false;
         };
         let identity = Identity::of(&metadata);
@@ -607,7 +607,7 @@ impl Worker {
             let related = listing.related(&entry.path);
             let found = renamed
                 .and_then(|path| {
-                    let (handle, metadata) = followed::open(&path).ok()?;
+                    let (handle, metadata) = self.confine.open(&path).ok()?;
                     let identity = Identity::of(&metadata);
                     let fits = metadata.is_file()
                         && !self.by_identity.contains(&identity)

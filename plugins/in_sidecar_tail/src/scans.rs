@@ -8,6 +8,7 @@ use flb_sidecar_sdk::Why;
 use rustix::fs::{statfs, FsWord};
 use tracing::info;
 
+use crate::confine::Confine;
 use crate::counters::Trouble;
 use crate::discovery::{Listings, Visitor};
 use crate::followed::FileId;
@@ -35,8 +36,9 @@ const REMOTE: [FsWord; 9] = [
     0x0bd0_0bd0, // Lustre
 ];
 
-#[derive(Default)]
 struct Found {
+    confine: Arc<Confine>,
+    refused: Vec<PathBuf>,
     folders: Vec<PathBuf>,
     waits: Vec<PathBuf>,
     unreadable: Vec<(PathBuf, io::Error)>,
@@ -44,6 +46,13 @@ struct Found {
 }
 
 impl Visitor for Found {
+    fn enters(&mut self, folder: &Path) -> bool {
+        let enters = self.confine.enters(folder);
+        if !enters {
+            self.refused.push(folder.to_owned());
+        }
+        enters
+    }
     fn folder(&mut self, path: &Path) {
         self.folders.push(path.to_owned());
     }
@@ -168,6 +177,10 @@ impl Worker {
                 }
             }
         }
+        for folder in found.refused {
+            let text = self.confine.why_refused();
+            self.trouble(Trouble::Link, &folder, &text);
+        }
         for (folder, error) in found.unreadable {
             if none_left(&error) {
                 self.say_none_left(&error);
@@ -179,7 +192,15 @@ impl Worker {
     }
 
     fn walk(&mut self, new: Option<&Path>) -> Found {
-        let mut found = Found::default();
+        self.confine = Arc::new(self.confine.again());
+        let mut found = Found {
+            confine: self.confine.clone(),
+            refused: Vec::new(),
+            folders: Vec::new(),
+            waits: Vec::new(),
+            unreadable: Vec::new(),
+            files: Vec::new(),
+        };
         let globs = &self.options.globs;
         match new {
             None => globs.scan(&mut self.listings, &mut found),

@@ -15,6 +15,7 @@ use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use tracing::{info, warn};
 
 use crate::compressed::{LeftAlone, Search, Unsettled};
+use crate::confine::Confine;
 use crate::counters::{Counters, Trouble};
 use crate::delivery::LOOK;
 use crate::discovery::Listings;
@@ -61,6 +62,7 @@ pub(crate) enum Turn {
 pub(crate) struct Worker {
     pub(crate) time: Time,
     pub(crate) options: Options,
+    pub(crate) confine: Arc<Confine>,
     /// The instance's tag, if it is made from the path.
     pub(crate) tag_template: Option<String>,
     pub(crate) shared: Arc<Shared>,
@@ -173,6 +175,7 @@ impl Worker {
             tag_template: tag.filter(has_pattern).map(str::to_owned),
             saving: Saving::new(&options, &counters, &time),
             block: vec![0; TAIL + options.block],
+            confine: Arc::new(Confine::new(options.follow_links, options.globs.roots())),
             options,
             shared,
             counters,

@@ -235,7 +235,8 @@ fn a_swapped_symbolic_link_is_followed() {
     let link = dir.path().join("a.log");
     append(&real.path().join("1/x"), "one\n");
     symlink(real.path().join("1/x"), &link).unwrap();
-    let mut rig = Rig::follow(&link);
+    let path = link.to_str().unwrap();
+    let mut rig = Rig::start(&[("path", path), ("follow_links", "on")]);
     rig.wait_for(&["one"]);
     append(&real.path().join("1/x"), "two\n");
     rig.wait_for(&["one", "two"]);

@@ -71,6 +71,8 @@ impl Simulation {
             ("path", path.to_str().unwrap()),
             ("db", db.to_str().unwrap()),
             ("db.sync", "off"),
+            // The links of its world lead out of the folder of logs.
+            ("follow_links", "on"),
             ("buffer_chunk_size", "1024"),
             ("inotify_watcher", on(self.setting.inotify)),
             ("read_from_head", on(self.setting.from_head)),
