@@ -329,8 +329,11 @@ impl Worker {
             return;
         }
         if let Ok(target) = fs::canonicalize(path) {
-            if let Some(folder) = target.parent() {
+            // What happens where it must not lead is nobody's business here.
+            if let Some(folder) = target.parent().filter(|f| self.confine.enters(f)) {
                 self.watch_folder(folder);
+            } else {
+                return;
             }
             self.links.insert(path.into(), target.into());
         }
