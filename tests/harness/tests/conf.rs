@@ -509,19 +509,22 @@ fn shared_volume() {
     }
 }
 
-/// A configuration of conf/migration on every host that reads classic lists.
+/// A configuration of conf/migration, what comes after in both forms.
 fn migrate(from: &str, steps: impl Fn(&Migration<'_>)) {
     for (host, file) in hosts(&format!("conf/migration/{from}")) {
-        if file != "fluent-bit.conf" {
-            continue;
-        }
-        say(&format!("conf/migration/{from} on {host}"));
+        let after = if file == "fluent-bit.conf" {
+            "after.conf"
+        } else {
+            "after.yaml"
+        };
+        say(&format!("conf/migration/{from}/{after} on {host}"));
         let place = tempfile::tempdir().expect("a temporary folder");
         for folder in ["logs", "state"] {
             fs::create_dir(place.path().join(folder)).expect("a fresh folder takes folders");
         }
         steps(&Migration {
             host: &host,
+            after,
             folder: root().join("conf/migration").join(from),
             volumes: place.path(),
         });
@@ -530,17 +533,24 @@ fn migrate(from: &str, steps: impl Fn(&Migration<'_>)) {
 
 struct Migration<'a> {
     host: &'a Host,
+    /// The new configuration, in the form that the host reads.
+    after: &'static str,
     folder: PathBuf,
     volumes: &'a Path,
 }
 
 impl Migration<'_> {
     fn sidecar(&self, file: &str) -> Sidecar {
+        self.sidecar_with(file, &[])
+    }
+
+    fn sidecar_with(&self, file: &str, more: &[(&str, String)]) -> Sidecar {
         let folder = |name: &str| self.folder.join(name).to_string_lossy().into_owned();
-        let environment = [
+        let mut environment = vec![
             ("SCRIPT_DIR", folder("")),
             ("PARSERS_FILE", folder("parsers.conf")),
         ];
+        environment.extend_from_slice(more);
         let configuration = self.folder.join(file);
         let sidecar = Sidecar::beside(
             self.volumes,
@@ -584,9 +594,33 @@ fn migration_from_tail() {
         migration.write(&["one", "two"]);
         assert_eq!(texts(&migration.run("before.conf", 2)), ["one", "two"]);
         migration.write(&["three"]);
-        assert_eq!(texts(&migration.run("after.conf", 1)), ["three"]);
+        assert_eq!(texts(&migration.run(migration.after, 1)), ["three"]);
         // The way back repeats what was read since.
         assert_eq!(texts(&migration.run("before.conf", 1)), ["three"]);
+    });
+}
+
+/// There and back again: each line comes once, redacted the same way.
+#[test]
+fn migration_of_a_complete_sidecar() {
+    migrate("complete", |migration| {
+        let destination = Destination::start("http", &[]);
+        let collector = collector(&destination);
+        let line = |n: u32| format!("order {n} of {MAIL} with 4111 1111 1111 1111");
+        let mut wanted = Vec::new();
+        let run = |file: &str, range: std::ops::Range<u32>, wanted: &mut Vec<String>| {
+            let lines: Vec<String> = range.clone().map(line).collect();
+            migration.write(&lines.iter().map(String::as_str).collect::<Vec<_>>());
+            let sidecar = migration.sidecar_with(file, &collector);
+            let mut running = sidecar.pipeline.start();
+            let last = format!("order {} of [EMAIL] with [CARD]", range.end - 1);
+            running.wait_for("the last line", |_| destination.has(&last));
+            running.terminate().check_status(0);
+            wanted.extend(range.map(|n| format!("order {n} of [EMAIL] with [CARD]")));
+        };
+        run("before.conf", 0..5, &mut wanted);
+        run(migration.after, 5..10, &mut wanted);
+        destination.expect("log", wanted);
     });
 }
 
@@ -596,7 +630,7 @@ fn migration_from_kubernetes() {
         migration.write(&[r#"{"order":1}"#]);
         // It would ask the API; that it is taken is all that can be seen here.
         migration.sidecar("before.conf");
-        let records = migration.run("after.conf", 1);
+        let records = migration.run(migration.after, 1);
         assert_eq!(records[0]["order"], 1, "{records:?}");
         assert_eq!(records[0]["kubernetes"]["pod_name"], "web-7", "{records:?}");
         assert!(records[0].get("log").is_none(), "{records:?}");
@@ -613,7 +647,7 @@ fn migration_from_a_script() {
         let redacted = "[EMAIL] pays with [CARD]";
         let before = migration.run("before.conf", 2);
         assert_eq!(texts(&before), [redacted, "shipment [CARD]"]);
-        let after = migration.run("after.conf", 2);
+        let after = migration.run(migration.after, 2);
         // No card: its check digit is wrong.
         assert_eq!(texts(&after), [redacted, "shipment 1234 5678 1234 5678"]);
     });
@@ -623,7 +657,7 @@ fn migration_from_a_script() {
 fn migration_from_filebeat() {
     migrate("filebeat", |migration| {
         migration.write(&["[error] broken", "  at line 1", "[info] whole"]);
-        let records = migration.run("after.conf", 2);
+        let records = migration.run(migration.after, 2);
         let texts: Vec<&str> = texts(&records).iter().map(|text| text.trim_end()).collect();
         assert_eq!(texts, ["[error] broken\n  at line 1", "[info] whole"]);
         for record in &records {
@@ -640,7 +674,7 @@ fn migration_from_the_shell_loop() {
     migrate("shell-loop", |migration| {
         migration.write(&["one", "two"]);
         fs::write(migration.volumes.join("logs/completion-flag"), "").expect("it takes files");
-        let ended = migration.sidecar("after.conf").pipeline.run();
+        let ended = migration.sidecar(migration.after).pipeline.run();
         ended.check_status(0);
         assert_eq!(texts(&ended.records()), ["one", "two"]);
     });
