@@ -1,6 +1,7 @@
 //! The options as read.
 
 mod pod;
+mod told;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use flb_sidecar_sdk::{ConfigError, Settings};
 use glob::Pattern;
 
 pub(crate) use pod::PodConfig;
+pub(crate) use told::waits_for;
 
 /// Whether one is enough or all are needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

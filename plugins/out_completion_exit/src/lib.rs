@@ -203,6 +203,7 @@ impl Output for CompletionExit {
         };
         // A run that was killed may have left it behind.
         plugin.not_ready();
+        tracing::info!("{}", config::waits_for(&plugin.config, sigterm));
         Ok(plugin)
     }
 

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use glob::Pattern;
 use rustix::fs::{AtFlags, StatxFlags, CWD};
 
-use flb_sidecar_sdk::foreign_file;
+use flb_sidecar_sdk::{foreign_file, Why};
 
 use crate::config::{self, FlagConfig, Mode, Stale};
 use crate::trigger::{Fired, Trigger};
@@ -118,6 +118,11 @@ impl Flags {
     pub(crate) fn look(&mut self, now: Instant) -> Look {
         let first = !self.looked;
         self.looked = true;
+        if first {
+            for why in self.wanted.iter().filter_map(Wanted::blind) {
+                tracing::warn!("{why}");
+            }
+        }
         let mut found: Vec<PathBuf> = Vec::new();
         let mut missing = false;
         for index in 0..self.wanted.len() {
@@ -188,6 +193,27 @@ impl Flags {
 }
 
 impl Wanted {
+    /// Why this flag would not be seen now.
+    fn blind(&self) -> Option<String> {
+        let (folder, text) = (self.folder(), &self.text);
+        let seen = if self.glob {
+            fs::read_dir(folder).map(drop)
+        } else {
+            fs::symlink_metadata(&self.path).map(drop)
+        };
+        let error = seen.err()?;
+        if error.kind() != io::ErrorKind::NotFound {
+            return Some(format!(
+                "flag file {text} cannot be looked for: {}",
+                Why(&error)
+            ));
+        }
+        let folder = Some(folder).filter(|folder| !folder.exists())?.display();
+        Some(format!(
+            "flag file {text}: the folder {folder} is not there yet"
+        ))
+    }
+
     fn new(text: &str) -> Self {
         let path = PathBuf::from(text);
         let name = path.file_name().unwrap_or_default().to_string_lossy();

@@ -217,3 +217,20 @@ fn events_are_sorted_by_name_and_folders_have_no_wildcards() {
     let folders: Vec<&Path> = flags.folders().collect();
     assert_eq!(folders, [Path::new("/a"), Path::new(".")]);
 }
+
+#[test]
+fn a_flag_that_cannot_be_seen_is_known_at_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = |name: &str| dir.path().join(name).to_string_lossy().into_owned();
+    let blind = |text: &str| Wanted::new(text).blind();
+    assert_eq!(blind(&place("flag")), None, "it only is not there yet");
+    assert_eq!(blind(&place("*.flag")), None);
+    let said = blind(&place("folder/flag")).unwrap();
+    assert!(said.contains("/folder is not there yet"), "{said}");
+    let said = blind(&place("folder/*.flag")).unwrap();
+    assert!(said.contains("/folder is not there yet"), "{said}");
+    // A file in the place of the folder, as root may enter every folder.
+    fs::write(dir.path().join("file"), "").unwrap();
+    let said = blind(&place("file/flag")).unwrap();
+    assert!(said.contains("cannot be looked for"), "{said}");
+}
