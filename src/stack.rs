@@ -13,7 +13,11 @@ use crate::guard;
 
 /// Bytes that a plugin's body has. Only the pages that were used take memory. Without optimisation a
 /// single frame of a filter has had 831 KiB.
-const SIZE: usize = if cfg!(debug_assertions) { 8 << 20 } else { 1 << 20 };
+const SIZE: usize = if cfg!(debug_assertions) {
+    8 << 20
+} else {
+    1 << 20
+};
 
 /// The stack of an instance.
 #[derive(Debug)]
