@@ -28,6 +28,15 @@ const COMPLETE: Duration = Duration::from_secs(1);
 const BLOCK: usize = 64 << 10;
 /// How often that is done between two looks at everything else: a few milliseconds.
 const BLOCKS_AT_ONCE: usize = 16;
+/// Compressed bytes read between two such looks, and at most for one head: members of a few bytes
+/// that hold nothing cost as much time as text.
+const INPUT_AT_ONCE: usize = 64 << 10;
+/// Compressed bytes that give nothing: no log has as many empty members.
+const EMPTY_INPUT: u64 = 1 << 20;
+/// How many times as large as its file an original may be, and a size that is always allowed: no log
+/// is packed like this, and what is made to be must not fill the disk of the state.
+const LARGEST_RATIO: u64 = 100;
+const ALWAYS_ALLOWED: u64 = 16 << 20;
 
 /// A compressed file that is not read.
 #[derive(Debug)]
@@ -68,6 +77,8 @@ struct Unpacking {
     tail: Tail,
     /// From the position on.
     rest: Option<Rest>,
+    /// Compressed bytes read when it last gave something.
+    gave_at: u64,
 }
 
 /// What a compressed file has behind a position.
@@ -95,18 +106,29 @@ enum Step {
 struct FromHead {
     handle: File,
     at: u64,
+    /// What may be read until somebody else has had their turn.
+    left: usize,
 }
 
 impl Read for FromHead {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.handle.read_at(buffer, self.at)?;
+        if self.left == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let most = buffer.len().min(self.left);
+        let length = self.handle.read_at(&mut buffer[..most], self.at)?;
         self.at += length as u64;
+        self.left -= length;
         Ok(length)
     }
 }
 
 fn decompress(handle: File) -> MultiGzDecoder<FromHead> {
-    MultiGzDecoder::new(FromHead { handle, at: 0 })
+    MultiGzDecoder::new(FromHead {
+        handle,
+        at: 0,
+        left: INPUT_AT_ONCE,
+    })
 }
 
 /// The first bytes of the original, up to [`HEAD`].
@@ -144,6 +166,7 @@ impl Search {
                         offset: 0,
                         tail: Tail::default(),
                         rest: None,
+                        gave_at: 0,
                     });
                     return true;
                 }
@@ -159,32 +182,63 @@ impl Unpacking {
     /// Decompresses some more. `place` is where a file may be made for the rest.
     fn step(&mut self, clue: &Clue, place: &OwnFile) -> io::Result<Step> {
         let mut block = vec![0; BLOCK];
+        self.original.get_mut().left = INPUT_AT_ONCE;
         for _ in 0..BLOCKS_AT_ONCE {
-            if let Some(rest) = &mut self.rest {
-                let length = self.original.read(&mut block)?;
-                if length == 0 {
-                    return Ok(Step::Done);
+            let before = self.given();
+            match self.some(clue, place, &mut block) {
+                Ok(Step::More) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if self.original.get_ref().at - self.gave_at > EMPTY_INPUT {
+                        return Ok(Step::Foreign);
+                    }
+                    return Ok(Step::More);
                 }
-                rest.bytes += length as u64;
-                // When there is no room, the bytes are counted all the same.
-                let written = rest.file.as_mut().map(|f| f.write_all(&block[..length]));
-                if let Ok(Err(error)) = written {
-                    rest.file = Err(error);
-                }
-            } else if self.offset < clue.offset {
-                let most = BLOCK.min((clue.offset - self.offset).try_into().unwrap_or(BLOCK));
-                let length = self.original.read(&mut block[..most])?;
-                if length == 0 {
-                    return Ok(Step::Foreign);
-                }
-                self.tail.push(&block[..length]);
-                self.offset += length as u64;
-            } else if clue.tail.is_end_of(self.tail.bytes()) {
-                let file = self.begin_rest(place);
-                self.rest = Some(Rest { bytes: 0, file });
-            } else {
+                other => return other,
+            }
+            if self.given() > before {
+                self.gave_at = self.original.get_ref().at;
+            }
+        }
+        Ok(Step::More)
+    }
+
+    /// How many bytes of the original there are so far.
+    fn given(&self) -> u64 {
+        self.offset + self.rest.as_ref().map_or(0, |rest| rest.bytes)
+    }
+
+    /// Decompresses a block.
+    fn some(&mut self, clue: &Clue, place: &OwnFile, block: &mut [u8]) -> io::Result<Step> {
+        if let Some(rest) = &mut self.rest {
+            let length = self.original.read(block)?;
+            if length == 0 {
+                return Ok(Step::Done);
+            }
+            rest.bytes += length as u64;
+            let most = self.original.get_ref().at.saturating_mul(LARGEST_RATIO);
+            if rest.bytes > most.max(ALWAYS_ALLOWED) {
+                let text = "its original is more than a hundred times as large";
+                rest.file = Err(io::Error::other(text));
+                return Ok(Step::Done);
+            }
+            // When there is no room, the bytes are counted all the same.
+            let written = rest.file.as_mut().map(|f| f.write_all(&block[..length]));
+            if let Ok(Err(error)) = written {
+                rest.file = Err(error);
+            }
+        } else if self.offset < clue.offset {
+            let most = BLOCK.min((clue.offset - self.offset).try_into().unwrap_or(BLOCK));
+            let length = self.original.read(&mut block[..most])?;
+            if length == 0 {
                 return Ok(Step::Foreign);
             }
+            self.tail.push(&block[..length]);
+            self.offset += length as u64;
+        } else if clue.tail.is_end_of(self.tail.bytes()) {
+            let file = self.begin_rest(place);
+            self.rest = Some(Rest { bytes: 0, file });
+        } else {
+            return Ok(Step::Foreign);
         }
         Ok(Step::More)
     }
@@ -381,7 +435,7 @@ impl Worker {
                 self.drain_too(id);
             }
             Err(error) => {
-                warn!("{name}: {bytes} bytes are lost, since there is no room to decompress them beside the state: {error}");
+                warn!("{name}: {bytes} bytes are lost, since they cannot be decompressed beside the state: {error}");
                 self.counters.lost_bytes.add(bytes);
             }
         }

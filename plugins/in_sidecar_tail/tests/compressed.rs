@@ -156,3 +156,42 @@ fn a_broken_compressed_file_is_left_alone() {
     rig.until("it is said", |rig| rig.errors("compressed") == 1);
     assert_eq!(rig.lines(), ["new"]);
 }
+
+#[test]
+fn empty_members_without_end_keep_nobody_from_being_read() {
+    let setup = Setup::new("a.log*");
+    rotated_meanwhile(&setup, "one\n", "two\n");
+    let compressed = setup.file("a.log.1.gz");
+    let whole = fs::read(&compressed).unwrap();
+    let empty = GzEncoder::new(Vec::new(), Compression::fast())
+        .finish()
+        .unwrap();
+    let mut bomb = whole.clone();
+    bomb.extend_from_slice(&empty.repeat(300_000));
+    fs::write(&compressed, bomb).unwrap();
+    // And one that begins with them.
+    fs::write(setup.file("a.log.2.gz"), empty.repeat(300_000)).unwrap();
+    let mut rig = setup.start();
+    rig.wait_for(&["new"]);
+    rig.drain();
+    assert_eq!(rig.lines(), ["new"]);
+}
+
+#[test]
+fn what_is_packed_to_fill_the_disk_does_not() {
+    let setup = Setup::new("a.log");
+    let unread = "x".repeat(63) + "\n";
+    rotated_meanwhile(&setup, "one\n", "two\n");
+    let mut packed = GzEncoder::new(Vec::new(), Compression::best());
+    packed.write_all(b"one\n").unwrap();
+    packed.write_all(unread.repeat(1 << 20).as_bytes()).unwrap();
+    let packed = packed.finish().unwrap();
+    assert!(packed.len() * 100 < 64 << 20, "{}", packed.len());
+    fs::write(setup.file("a.log.1.gz"), packed).unwrap();
+    let mut rig = setup.start();
+    rig.wait_for(&["new"]);
+    rig.drain();
+    assert_eq!(rig.lines(), ["new"]);
+    assert!(rig.metric("lost_bytes_total") > 16 << 20);
+    assert!(rig.metric("lost_bytes_total") < 17 << 20);
+}
