@@ -128,6 +128,11 @@ impl Holder {
 
     /// Whether its ring holds something; `None`: there is none, or it cannot be told.
     pub(crate) fn ring_holds_something(&self, memory: &mut Memory) -> Option<bool> {
+        Some(self.ring_holds(memory)? > 0)
+    }
+
+    /// How many appends its ring holds; `None`: there is none, or it cannot be told.
+    pub(crate) fn ring_holds(&self, memory: &mut Memory) -> Option<u64> {
         let ring = memory
             .word(self.field(self.layout.input.ring)?)
             .filter(|ring| *ring != 0)?;
@@ -142,7 +147,7 @@ impl Holder {
             let [data, size, read, write] = words;
             // The size is that of pointers and one byte more.
             let plausible = data != 0 && size % 8 == 1 && read < size && write < size;
-            plausible.then_some(read != write)
+            plausible.then(|| ((write + size - read) % size / 8) as u64)
         })
     }
 

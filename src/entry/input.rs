@@ -335,6 +335,8 @@ unsafe extern "C" fn exit<P: InputPlugin>(
     }
     // SAFETY: made by Box::into_raw in `start`; the host calls exit once, after every other call.
     let mut context = unsafe { Box::from_raw(context.cast::<Context<P>>()) };
+    // Not every host calls at its very end, and the instance is still whole.
+    context.call(|plugin, host| plugin.ending(host));
     let plugin = context
         .plugin
         .get_mut()
@@ -552,7 +554,7 @@ impl InputHost for Handle<'_> {
     }
 
     fn undelivered(&self, chunks: &mut Vec<u64>) -> bool {
-        if self.seen.threaded {
+        if self.on_their_way().is_none() {
             return false;
         }
         // A chunk is numbered by where it is.
@@ -561,6 +563,14 @@ impl InputHost for Handle<'_> {
         let nodes = held.into_iter().flat_map(|held| held.chunks);
         chunks.extend(nodes.map(|node| node as u64));
         known
+    }
+
+    fn on_their_way(&self) -> Option<u64> {
+        if !self.seen.threaded {
+            return Some(0);
+        }
+        let mut memory = self.memory()?;
+        self.holder().ring_holds(&mut memory)
     }
 
     fn delay(&self) -> Option<Duration> {

@@ -25,8 +25,9 @@ pub(crate) type Reaches = HashMap<(FileId, u32), u64>;
 pub(crate) struct Tracker {
     time: Time,
     appended: Reaches,
-    /// What was appended before this moment, and may be in no chunk yet.
-    hidden: Option<(Instant, Reaches)>,
+    /// How often something was appended.
+    appends: u64,
+    hidden: Option<Hidden>,
     /// What was appended before the host had these chunks, the oldest first.
     moments: VecDeque<(Vec<u64>, Reaches)>,
     next_look: Option<Instant>,
@@ -34,6 +35,16 @@ pub(crate) struct Tracker {
     waiting: u32,
     /// Ticks for which appending has been held back.
     held: u32,
+}
+
+/// What was appended up to a moment, and may be in no chunk yet.
+#[derive(Debug)]
+struct Hidden {
+    /// How often something had been appended then.
+    appends: u64,
+    /// Since when all of that is with the engine.
+    since: Option<Instant>,
+    reaches: Reaches,
 }
 
 /// How often the host is asked between two ticks.
@@ -55,8 +66,9 @@ impl Tracker {
         }
     }
 
-    /// The host took records that reach this far.
-    pub(crate) fn appended(&mut self, reaches: &[Reach]) {
+    /// The host took records that reach this far, in so many appends.
+    pub(crate) fn appended(&mut self, reaches: &[Reach], appends: u64) {
+        self.appends += appends;
         for reach in reaches {
             self.appended
                 .insert((reach.file, reach.epoch), reach.offset);
@@ -92,13 +104,22 @@ impl Tracker {
         chunks.sort_unstable();
         self.waiting = 0;
         let delay = host.delay();
-        let (since, hidden) = self
-            .hidden
-            .take()
-            .unwrap_or_else(|| (now, std::mem::take(&mut self.appended)));
-        // While nobody can tell, the time does not count.
-        let since = delay.map_or(now, |_| since);
-        let settled = delay.is_some_and(|delay| now.duration_since(since) >= delay);
+        let mut hidden = self.hidden.take().unwrap_or_else(|| Hidden {
+            appends: self.appends,
+            since: None,
+            reaches: std::mem::take(&mut self.appended),
+        });
+        let on_their_way = host.on_their_way();
+        let come = on_their_way.is_some_and(|n| self.appends.saturating_sub(n) >= hidden.appends);
+        // While nobody can tell how long it takes from there, the time does not count.
+        hidden.since = hidden
+            .since
+            .or(come.then_some(now))
+            .filter(|_| delay.is_some());
+        let settled = hidden
+            .since
+            .zip(delay)
+            .is_some_and(|(since, delay)| now.saturating_duration_since(since) >= delay);
         let is_there = |chunk: &u64| chunks.binary_search(chunk).is_ok();
         let is_gone = |(then, _): &(Vec<u64>, Reaches)| !then.iter().any(is_there);
         let gone = self.moments.iter().take_while(|m| is_gone(m)).count();
@@ -106,13 +127,14 @@ impl Tracker {
             let moments = self.moments.drain(..gone);
             merged(moments.map(|(_, reaches)| reaches))
         });
-        if hidden.is_empty() {
+        if hidden.reaches.is_empty() {
             return confirmed;
         }
         if !settled {
-            self.hidden = Some((since, hidden));
+            self.hidden = Some(hidden);
             return confirmed;
         }
+        let hidden = hidden.reaches;
         let full = self.moments.len() >= MOMENTS;
         match self.moments.back_mut() {
             Some((then, reaches)) if full || *then == chunks => {
@@ -132,7 +154,7 @@ impl Tracker {
         self.waiting = 0;
         self.held = 0;
         let moments = self.moments.drain(..).map(|(_, reaches)| reaches);
-        let hidden = self.hidden.take().map(|(_, reaches)| reaches);
+        let hidden = self.hidden.take().map(|hidden| hidden.reaches);
         let appended = std::mem::take(&mut self.appended);
         Some(merged(moments.chain(hidden).chain([appended])))
     }
@@ -160,4 +182,63 @@ fn merged(reaches: impl Iterator<Item = Reaches>) -> Reaches {
         all
     };
     reaches.reduce(newer).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use flb_sidecar_sdk::fake::FakeHost;
+
+    use super::*;
+
+    /// A line every 200 ms that the engine takes from a ring every 250 ms and delivers once a second:
+    /// there is never a moment without one that is on its way.
+    #[test]
+    fn a_stream_through_a_ring_that_never_pauses_is_confirmed() {
+        let time = Time::simulated(Duration::from_secs(1));
+        let mut tracker = Tracker::new(time.clone());
+        let mut host = FakeHost {
+            pending: Some(Pending {
+                chunks: 1,
+                tasks: 0,
+            }),
+            delay: Some(Duration::from_millis(250)),
+            ..FakeHost::default()
+        };
+        let (mut appended, mut confirmed) = (0u64, 0u64);
+        // When each one is in a chunk, and when that is gone.
+        let taken = |n: u64| (n * 200).next_multiple_of(250);
+        let gone = |n: u64| taken(n).next_multiple_of(1000) + 10;
+        for now in (0..20_000u64).step_by(50) {
+            if now.is_multiple_of(200) {
+                appended += 1;
+                let reach = Reach {
+                    file: FileId(1),
+                    epoch: 0,
+                    offset: appended,
+                    bytes: 1,
+                };
+                tracker.appended(&[reach], 1);
+            }
+            let all = 0..appended;
+            host.on_their_way = all.clone().filter(|n| taken(*n) >= now).count() as u64;
+            let there = all.filter(|n| taken(*n) < now && now < gone(*n));
+            let mut chunks: Vec<u64> = there.map(|n| gone(n)).collect();
+            chunks.dedup();
+            host.undelivered = Some(chunks);
+            for reach in tracker
+                .confirmed(&host, now.is_multiple_of(250))
+                .into_iter()
+                .flatten()
+            {
+                confirmed = reach.1;
+                assert!(
+                    gone(confirmed - 1) <= now,
+                    "{confirmed} is not delivered at {now}"
+                );
+            }
+            let late = appended - confirmed;
+            assert!(late <= 20, "{late} are not confirmed at {now}");
+            time.advance(Duration::from_millis(50));
+        }
+    }
 }

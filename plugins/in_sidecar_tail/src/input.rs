@@ -208,6 +208,7 @@ impl SidecarTail {
                     if let Some(reaches) = self.tracker.all_delivered(host) {
                         self.shared.confirm(reaches);
                     }
+                    let appends = u64::from(batch.records > 0);
                     // A batch of skipped lines has nothing for the host, only how far it reaches.
                     if batch.records > 0 {
                         let tag = batch.tag.as_deref();
@@ -224,7 +225,7 @@ impl SidecarTail {
                         }
                     }
                     if self.keeps_positions {
-                        self.tracker.appended(&batch.reaches);
+                        self.tracker.appended(&batch.reaches, appends);
                         self.shared.set_unconfirmed(true);
                     }
                     self.shared.delivered(batch);
@@ -387,6 +388,10 @@ impl Input for SidecarTail {
 
     fn drain_handle(&self) -> Option<Arc<dyn Drain>> {
         Some(self.shared.clone())
+    }
+
+    fn ending(&mut self, host: &mut dyn InputHost) {
+        self.confirm(host, true);
     }
 
     fn exit(mut self) {

@@ -53,6 +53,8 @@ pub struct FakeHost {
     pub exits: Vec<i32>,
     /// Answer to [`InputHost::undelivered`].
     pub undelivered: Option<Vec<u64>>,
+    /// What [`InputHost::on_their_way`] says.
+    pub on_their_way: u64,
     /// Answer to [`InputHost::delay`].
     pub delay: Option<Duration>,
     /// Answer to [`InputHost::stock_positions`].
@@ -84,6 +86,7 @@ impl Default for FakeHost {
             about_to_stop: false,
             exits: Vec::new(),
             undelivered: None,
+            on_their_way: 0,
             delay: Some(Duration::ZERO),
             stock: None,
             metrics: Metrics::default(),
@@ -165,6 +168,10 @@ impl InputHost for FakeHost {
     fn undelivered(&self, chunks: &mut Vec<u64>) -> bool {
         chunks.extend(self.undelivered.iter().flatten());
         self.undelivered.is_some()
+    }
+
+    fn on_their_way(&self) -> Option<u64> {
+        Some(self.on_their_way)
     }
 
     fn delay(&self) -> Option<Duration> {

@@ -109,6 +109,12 @@ pub trait InputHost {
         false
     }
 
+    /// How many of the newest appends have not come to the engine, where that has a thread of its own;
+    /// `None`: this host does not tell.
+    fn on_their_way(&self) -> Option<u64> {
+        Some(0)
+    }
+
     /// How long after an append its records may be in no chunk yet: where filters hold them back.
     /// `None`: longer than anybody can tell now.
     fn delay(&self) -> Option<Duration> {
@@ -166,6 +172,10 @@ pub trait Input: Sized + 'static {
     fn drain_handle(&self) -> Option<Arc<dyn Drain>> {
         None
     }
+
+    /// The instance is about to end: the engine has delivered what it could, and can be asked for the
+    /// last time.
+    fn ending(&mut self, _host: &mut dyn InputHost) {}
 
     /// The instance ends: join threads, give back everything.
     fn exit(self);

@@ -188,8 +188,7 @@ impl Simulation {
         }
         let came = host.bodies();
         host.appended.clear();
-        // What it does at its very end, when it has delivered what it could.
-        tail.pause(host);
+        tail.ending(host);
         worker.end();
         for body in &came {
             self.world.came(body);
