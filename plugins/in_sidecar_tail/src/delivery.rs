@@ -222,7 +222,7 @@ mod tests {
             let all = 0..appended;
             host.on_their_way = all.clone().filter(|n| taken(*n) >= now).count() as u64;
             let there = all.filter(|n| taken(*n) < now && now < gone(*n));
-            let mut chunks: Vec<u64> = there.map(|n| gone(n)).collect();
+            let mut chunks: Vec<u64> = there.map(gone).collect();
             chunks.dedup();
             host.undelivered = Some(chunks);
             for reach in tracker
