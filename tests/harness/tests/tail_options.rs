@@ -268,6 +268,11 @@ fn tag_regex_is_the_hosts_own() {
     each_real_host("tag_regex as in tail", |host| {
         for (pattern, tag) in [
             (r"(?<pod>[a-z]+)_(?<space>[^_]+)\.log$", "web.shop7"),
+            // Plain groups inside of named ones, as configurations for GKE have them.
+            (
+                r"(?<pod>[a-z]([-a-z0-9]*[a-z0-9])?(\.[a-z]+)*)_(?<space>[^_]+)\.log$",
+                "web.shop7",
+            ),
             // Between slashes, a hexadecimal digit, lookahead and a possessive quantifier.
             (r"/(?<pod>[a-z]++)_(?<space>(?!x)\w++)\.log$/", "web.shop7"),
             (
