@@ -6,8 +6,10 @@
 #![forbid(unsafe_code)]
 
 mod redact;
+mod redact_cost;
 
 pub use redact::redact_chunk;
+pub use redact_cost::redact_cost;
 
 /// A target: takes any bytes, and panics when it finds a defect.
 pub type Target = fn(&[u8]);
@@ -15,6 +17,7 @@ pub type Target = fn(&[u8]);
 /// Every target by the name of its program and of its corpus.
 pub static TARGETS: &[(&str, Target)] = &[
     ("redact_chunk", redact_chunk),
+    ("redact_cost", redact_cost),
     ("tail_lines", tail_lines),
     ("tail_state", tail_state),
 ];
