@@ -40,7 +40,7 @@ define zigbuild
 	SOURCE_DATE_EPOCH=0 CARGO_INCREMENTAL=0 \
 	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/flb-sidecar --remap-path-prefix=$(CARGO_HOME)=/cargo" \
 	CFLAGS="-ffile-prefix-map=$(CURDIR)=/flb-sidecar -ffile-prefix-map=$(CARGO_HOME)=/cargo" \
-	$(CARGO) zigbuild --release --locked --package flb-sidecar --lib \
+	$(CARGO) zigbuild --release --locked --package flb-sidecar --lib --bin flb-sidecar-abi \
 		--target $(TRIPLE).$(GLIBC) --target-dir $(TARGET)/dist
 endef
 
@@ -61,12 +61,13 @@ dist: deps tools ## the released files in dist/, for glibc 2.17 and later; TARGE
 	$(zigbuild)
 	@mkdir -p $(DIST)
 	install -m 755 $(TARGET)/dist/$(TRIPLE)/release/libflb_sidecar.so $(DIST)/libflb_sidecar.so
+	install -m 755 $(TARGET)/dist/$(TRIPLE)/release/flb-sidecar-abi $(DIST)/flb-sidecar-abi
 	@$(call lists,$(DIST),$(PLUGINS),$(INSTALLED))
 	for program in $(PROGRAMS); do \
 		rustc --edition 2021 --target $(TARGET_ARCH)-unknown-linux-musl -C linker=rust-lld -C linker-flavor=ld.lld \
 			-C opt-level=z -C lto=fat -C panic=abort -C strip=symbols --remap-path-prefix=$(CURDIR)=/flb-sidecar \
 			-o $(DIST)/$$program plugins/out_completion_exit/src/bin/$$program.rs; done
-	cd $(DIST) && sha256sum *.so $(PROGRAMS) plugins.conf plugins.yaml > SHA256SUMS && cat SHA256SUMS
+	cd $(DIST) && sha256sum *.so flb-sidecar-abi $(PROGRAMS) plugins.conf plugins.yaml > SHA256SUMS && cat SHA256SUMS
 
 .PHONY: dist-check
 dist-check: dist dist-panics ## a build in another folder has the same bytes; no panic reaches a host
@@ -74,14 +75,16 @@ dist-check: dist dist-panics ## a build in another folder has the same bytes; no
 	mkdir -p $(TARGET)/elsewhere/a/longer/path
 	tar -c --exclude=./target --exclude="./dist*" --exclude=./.git . | tar -x -C $(TARGET)/elsewhere/a/longer/path
 	$(MAKE) -C $(TARGET)/elsewhere/a/longer/path dist TOOLS=$(TOOLS)
-	diff -r $(DIST) $(TARGET)/elsewhere/a/longer/path/dist
+	diff -r $(DIST) $(TARGET)/elsewhere/a/longer/path/$(notdir $(DIST))
 	@echo "two builds, same bytes"
 
 .PHONY: dist-panics
 dist-panics: dist ## panics in every callback, with plugins that misbehave in a library built as the released one
 	$(zigbuild) --features probe
-	FLB_SIDECAR_PROBE_LIBRARY=$(TARGET)/dist/$(TRIPLE)/release/libflb_sidecar.so \
-		$(CARGO) test -p flb-sidecar-tests --test scenarios --test real_host -- panic workers
+	@if [ $(TARGET_ARCH) = $$(uname -m) ]; then \
+		FLB_SIDECAR_PROBE_LIBRARY=$(TARGET)/dist/$(TRIPLE)/release/libflb_sidecar.so \
+			$(CARGO) test -p flb-sidecar-tests --test scenarios --test real_host -- panic workers; \
+	else echo "SKIPPED panics in the library for $(TARGET_ARCH): this machine is $$(uname -m)"; fi
 
 # Images over a stock one: $(IMAGES)/sidecar, plugins, installer (see docker/), and the collector of make e2e.
 IMAGES ?= localhost/flb-sidecar
