@@ -157,6 +157,13 @@ test: build build-probe ## everything that proves it
 	@if tests/tools.sh $(TOOLS); then $(MAKE) --no-print-directory dist; \
 	else echo "SKIPPED make dist and what is tested on it: no packages from PyPI (see tests/tools.txt)"; fi
 	$(CARGO) test --workspace --no-fail-fast
+	@tests/aarch64.sh $(TOOLS) $(TARGET)
+
+# A Fluent Bit built for aarch64; without it the C test host's generations.
+HOST ?=
+.PHONY: test-aarch64
+test-aarch64: deps tools ## scenarios for aarch64 under qemu: the C test host's, or with HOST=… those of a real host
+	tests/aarch64.sh $(TOOLS) $(TARGET) $(HOST)
 
 # Labelled cases in JSON lines, as in tests/cases/redaction; ACCURACY takes --wrong and --notes.
 CASES ?= tests/cases/redaction/*.jsonl

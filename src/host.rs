@@ -84,7 +84,7 @@ impl Host {
         instance: prove::Instance,
     ) -> (&'static Layout, Vec<&'static str>) {
         let (mut layout, mut failed) = prove::instance(memory, self.layout(), instance);
-        if !failed.is_empty() && matches!(self.origin, Origin::Table(_)) {
+        if !failed.is_empty() && self.is_in_table() {
             // A fork, or a build with other options than the table is of.
             if self.closer.get_or_init(discover::look_closer).is_ok() {
                 (layout, failed) = prove::instance(memory, self.layout(), instance);
@@ -97,6 +97,11 @@ impl Host {
     pub(crate) fn nothing_proven(&self) -> (&'static Layout, Vec<&'static str>) {
         let layout = prove::without_instances(self.layout());
         (self.keep(layout), vec!["everything: no descriptor is left"])
+    }
+
+    /// Whether a row of the table vouches for the host.
+    pub(crate) fn is_in_table(&self) -> bool {
+        matches!(self.origin, Origin::Table(_))
     }
 
     /// Whether the table was wrong about instances and the host's debug information is used.

@@ -10,7 +10,6 @@ use host_abi::Layout;
 use tracing::Span;
 
 use crate::abi::bindings::host_config;
-use crate::abi::discover::Origin;
 use crate::abi::functions::Instance;
 use crate::abi::memory::Memory;
 use crate::abi::prove;
@@ -135,7 +134,7 @@ pub(crate) fn open(
 fn say_what_is_not_used(host: &Host, failed: &[&str]) {
     static SAID: Once = Once::new();
     SAID.call_once(|| {
-        if !matches!(host.origin, Origin::Table(_)) {
+        if !host.is_in_table() {
             tracing::info!(
                 "how this Fluent Bit is laid out is known from {}",
                 host.origin

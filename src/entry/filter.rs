@@ -1,8 +1,10 @@
 //! Entry points of a filter.
 
 use std::ffi::{c_char, c_int, c_void};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Mutex;
 
+use flb_sidecar_sdk::event;
 use flb_sidecar_sdk::metrics::Metrics;
 use flb_sidecar_sdk::{Chunk, ConfigError, Filter, FilterHost, Parsers, Verdict};
 
@@ -33,7 +35,29 @@ pub(crate) trait FilterPlugin: Filter {
 struct Context<P> {
     core: Core,
     timer: Option<Timer>,
+    /// A batch has come.
+    seen_records: AtomicBool,
     state: Mutex<State<P>>,
+}
+
+impl<P> Context<P> {
+    /// The first batch on a host that no table vouches for: says so if it holds no records as every
+    /// known release has them. What the plugin does with it, is the same on every host.
+    fn look_at_first(&self, data: &[u8]) {
+        self.seen_records.store(true, Ordering::Relaxed);
+        let first = event::records(data).next();
+        if matches!(first, Some(Ok(_))) || self.core.host.is_in_table() {
+            return;
+        }
+        self.core.run(|| {
+            tracing::error!(
+                "this Fluent Bit hands filters something else than msgpack records: {} bytes, \
+                 which begin with 0x{:02x}; no table of this library knows this release",
+                data.len(),
+                data.first().copied().unwrap_or(0)
+            );
+        });
+    }
 }
 
 struct State<P> {
@@ -92,6 +116,7 @@ fn start<P: FilterPlugin>(instance: *mut c_void, config: *mut host_config) -> c_
     let context = Box::into_raw(Box::new(Context {
         core,
         timer: None,
+        seen_records: AtomicBool::new(false),
         state: Mutex::new(State {
             plugin: Some(plugin),
             out: Vec::new(),
@@ -176,6 +201,9 @@ unsafe fn filter<P: FilterPlugin>(
             _ => &[],
         },
     };
+    if !context.seen_records.load(Ordering::Relaxed) {
+        context.look_at_first(chunk.data);
+    }
     let mut state = lock(&context.state);
     let State {
         plugin: Some(plugin),

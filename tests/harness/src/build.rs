@@ -121,6 +121,25 @@ pub fn link_plugins(folder: &Path, library: &Path, names: &[&str]) {
     }
 }
 
+/// What runs a host that is of another machine, from `FLB_SIDECAR_RUNNER`: a program and arguments.
+pub fn runner() -> Vec<String> {
+    let words = std::env::var("FLB_SIDECAR_RUNNER").unwrap_or_default();
+    words.split_whitespace().map(str::to_owned).collect()
+}
+
+/// The command that starts a host.
+pub fn host_command(program: &Path) -> Command {
+    let runner = runner();
+    match runner.split_first() {
+        None => Command::new(program),
+        Some((first, rest)) => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(program);
+            command
+        }
+    }
+}
+
 /// How a C program is checked while it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check {
@@ -145,7 +164,9 @@ fn compile(name: &str, sources: &[PathBuf], flags: &[String]) -> PathBuf {
     let _guard = ONE
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
-    let folder = target_folder().join("testhost");
+    // Programs of another machine do not replace those of this one.
+    let machine = if runner().is_empty() { "" } else { "-other" };
+    let folder = target_folder().join(format!("testhost{machine}"));
     fs::create_dir_all(&folder).expect("target takes folders");
     let program = folder.join(name);
     let all: Vec<PathBuf> = fs::read_dir(root().join("tests/host"))

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Instant;
 
 use crate::build::{self, Check};
@@ -92,7 +91,10 @@ impl fmt::Display for Host {
 }
 
 fn real_host(program: &Path) -> Option<Host> {
-    let output = Command::new(program).arg("--version").output().ok()?;
+    let output = build::host_command(program)
+        .arg("--version")
+        .output()
+        .ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let version = text.lines().next()?.strip_prefix("Fluent Bit v")?;
     Some(Host {

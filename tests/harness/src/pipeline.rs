@@ -150,7 +150,7 @@ impl Pipeline {
 
     /// The command that starts it.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(&self.host.program);
+        let mut command = build::host_command(&self.host.program);
         command.args(&self.arguments).env_clear();
         if let Some(path) = std::env::var_os("PATH") {
             command.env("PATH", path);

@@ -249,7 +249,11 @@ fn place(layout: &Struct, random: &mut Random) -> (String, String, usize) {
     let mut at: usize = 0;
     for index in order {
         let field = &layout.fields[index];
-        let align = field.bytes().min(8);
+        let align = if field.0.contains("[32]") {
+            1
+        } else {
+            field.bytes().min(8)
+        };
         at = at.next_multiple_of(align);
         let gap = random.below(3) as usize * align;
         if gap > 0 {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use flb_sidecar_tests::build;
-use flb_sidecar_tests::{each_real_host, random, say, Ended, Host, Pipeline, Version};
+use flb_sidecar_tests::{each_real_host, random, say, Ended, Host, Pipeline, Version, NO_OPTIONS};
 
 /// Seeds of the layouts that every run sees; one more is of the clock.
 const SEEDS: &[u64] = &[1, 2, 3, 4, 5];
@@ -174,6 +174,30 @@ fn a_stripped_host_is_known_from_a_file_or_refused_with_the_way_out() {
     check_refused(
         &pipeline.run(),
         &["/nowhere/host.abi", "allowed: 'discover'"],
+    );
+}
+
+/// A later release may hand filters something of its own.
+#[test]
+fn batches_that_are_no_records_are_noticed() {
+    let (_, host) = random_hosts().remove(0);
+    let run = |bytes: &[u8]| {
+        let mut pipeline = Pipeline::new(&host);
+        let chunk = pipeline.file("chunk", bytes);
+        pipeline
+            .arg("--once")
+            .input("raw_chunk", &[("path", chunk.as_str())])
+            .filter("pii_redact", "*", NO_OPTIONS)
+            .print();
+        pipeline.run()
+    };
+    let noticed = "something else than msgpack records: 9 bytes, which begin with 0xc1";
+    let native = run(b"\xc1native\x00\x01");
+    native.check("it is said", native.output().contains(noticed));
+    let records = run(b"\x92\x01\x81\xa3log\xa3one");
+    records.check(
+        "it is not said",
+        !records.output().contains("something else"),
     );
 }
 
