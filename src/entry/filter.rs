@@ -201,9 +201,6 @@ unsafe fn filter<P: FilterPlugin>(
             _ => &[],
         },
     };
-    if !context.seen_records.load(Ordering::Relaxed) {
-        context.look_at_first(chunk.data);
-    }
     let mut state = lock(&context.state);
     let State {
         plugin: Some(plugin),
@@ -215,7 +212,13 @@ unsafe fn filter<P: FilterPlugin>(
     };
     let core = &context.core;
     let verdict = stack
-        .run(|| judge(core, plugin, chunk, buffer))
+        .run(|| {
+            // On the stack that has room for it, as all that says something.
+            if !context.seen_records.load(Ordering::Relaxed) {
+                context.look_at_first(chunk.data);
+            }
+            judge(core, plugin, chunk, buffer)
+        })
         // Even what tells of a panic failed.
         .unwrap_or_else(|| without_verdict(core, buffer));
     let answer = match verdict {
