@@ -103,23 +103,18 @@ impl Memory {
         text.chars().all(printable).then_some(text)
     }
 
-    /// The bytes up to a NUL, which must be among the first `most`.
+    /// The bytes up to a NUL, which must be among the first `most`. One at a time: what stands behind
+    /// the NUL is another object's, and sanitizers object to a look at it.
     fn c_string(&mut self, address: usize, most: usize) -> Option<Vec<u8>> {
         let mut text = Vec::new();
         while text.len() < most {
-            let at = address.checked_add(text.len())?;
-            // Up to the end of its page: the next one may not be mapped.
-            let room = (PIECE - at % PIECE).min(64);
-            let mut piece = [0; 64];
-            if !self.read(at, &mut piece[..room]) {
+            let mut byte = [0];
+            if !self.read(address.checked_add(text.len())?, &mut byte) {
                 return None;
             }
-            match piece[..room].iter().position(|byte| *byte == 0) {
-                Some(end) => {
-                    text.extend_from_slice(&piece[..end]);
-                    return (text.len() < most).then_some(text);
-                }
-                None => text.extend_from_slice(&piece[..room]),
+            match byte {
+                [0] => return Some(text),
+                [byte] => text.push(byte),
             }
         }
         None

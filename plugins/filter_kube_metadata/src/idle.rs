@@ -70,11 +70,16 @@ const DNS: &str =
     "the API is asked in the background, and again after a failure; nothing waits for it";
 const AWS: &str = "the association of pods with services belongs to an agent for the whole node";
 
-/// Says for each that is set why it does nothing.
+/// Says which of those that are set do nothing, a line for each reason.
 pub(crate) fn tell(settings: &Settings) {
-    for (name, reason) in IDLE {
-        if settings.is_set(name) {
-            info!("option '{name}' does nothing here: {reason}");
+    let mut told: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (name, reason) in IDLE.iter().filter(|(name, _)| settings.is_set(name)) {
+        match told.iter_mut().find(|(other, _)| other == reason) {
+            Some((_, names)) => names.push(name),
+            None => told.push((reason, vec![name])),
         }
+    }
+    for (reason, names) in told {
+        info!("nothing is done here with {}: {reason}", names.join(", "));
     }
 }
