@@ -9,7 +9,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use rustix::time::{clock_gettime, ClockId};
+use cpu_time::ThreadTime;
 
 /// Bytes looked at between two looks at the clock.
 const STEP: u64 = 1 << 14;
@@ -32,11 +32,7 @@ pub(crate) struct Budget {
 }
 
 fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(
-        u64::try_from(time.tv_sec).unwrap_or(0),
-        u32::try_from(time.tv_nsec).unwrap_or(0),
-    )
+    ThreadTime::now().as_duration()
 }
 
 impl Budget {
