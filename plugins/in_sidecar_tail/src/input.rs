@@ -97,6 +97,14 @@ impl SidecarTail {
             let location = Location::beside(&db, options.max_files, &strangers);
             match location.check() {
                 Ok(()) => {
+                    let alone = location.number().map(|state| shared.is_alone_with(state));
+                    if matches!(alone, Ok(false)) {
+                        return Err(ConfigError::value(
+                            "db",
+                            &db.to_string_lossy(),
+                            "a path of its own for each instance: another one keeps its positions there",
+                        ));
+                    }
                     let lines = options.source.has_newlines();
                     taken_over = takeover::positions(&db, &location, lines, host);
                     if host.pending().is_none() {

@@ -76,6 +76,12 @@ impl Location {
         Ok(())
     }
 
+    /// What tells the state from others, by whatever path it is found.
+    pub(crate) fn number(&self) -> io::Result<(u64, u64)> {
+        let lock = self.lock.open_or_make()?.metadata()?;
+        Ok((lock.dev(), lock.ino()))
+    }
+
     /// `Ok(None)`: another instance has it.
     pub(crate) fn try_lock(&self) -> io::Result<Option<Lock>> {
         let file = self.lock.open_or_make()?;

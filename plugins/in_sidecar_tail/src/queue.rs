@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::drain::{Drain, DrainState, DrainStatus};
@@ -45,6 +45,9 @@ pub(crate) enum Purpose {
     /// What is there is all there will be, as far as anybody knows.
     Completion,
 }
+
+/// The states of this process's instances.
+static STATES: Mutex<Vec<((u64, u64), Weak<Shared>)>> = Mutex::new(Vec::new());
 
 /// What a file has given, for the report.
 #[derive(Clone, Debug)]
@@ -117,6 +120,21 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         // No change of the state is left half-done by a panic: each is a plain assignment.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether no other instance of this process that reads on has this state; from now on this one
+    /// has. One that is ending gives it up soon.
+    pub(crate) fn is_alone_with(self: &Arc<Self>, state: (u64, u64)) -> bool {
+        let mut states = STATES.lock().unwrap_or_else(PoisonError::into_inner);
+        states.retain(|(_, owner)| {
+            let owner = owner.upgrade();
+            owner.is_some_and(|owner| !owner.stopped() && !owner.frozen())
+        });
+        let alone = states.iter().all(|(other, _)| *other != state);
+        if alone {
+            states.push((state, Arc::downgrade(self)));
+        }
+        alone
     }
 
     // The worker's side.

@@ -393,21 +393,46 @@ fn a_file_that_was_let_go_undelivered_is_found_again() {
 }
 
 #[test]
-fn a_second_reader_waits() {
+fn a_reader_in_another_process_is_waited_for() {
     let setup = Setup::new("*.log");
-    let file = setup.file("a.log");
-    append(&file, "one\n");
-    let mut first = setup.start();
-    first.wait_for(&["one"]);
-    setup.saved(&mut first, &file, 4);
-    let mut second = setup.start();
-    for _ in 0..5 {
-        second.turn();
-    }
-    assert!(second.lines().is_empty());
-    first.exit();
+    let (file, mut rig) = setup.one_is_read();
+    rig.exit();
     append(&file, "two\n");
-    second.wait_for(&["two"]);
+    let lock = File::open(setup.state.path().join("tail.db.sidecar.lock")).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let mut rig = setup.start();
+    for _ in 0..5 {
+        rig.turn();
+    }
+    assert!(rig.lines().is_empty());
+    drop(lock);
+    rig.wait_for(&["two"]);
+}
+
+#[test]
+fn two_instances_of_a_process_do_not_share_a_state() {
+    let setup = Setup::new("*.log");
+    let (_, mut first) = setup.one_is_read();
+    let pattern = setup.file("*.log");
+    // The same one by another path.
+    let folder = setup.state.path();
+    let name = folder.file_name().unwrap();
+    let db = folder.join("..").join(name).join("tail.db");
+    let options = [
+        ("path", pattern.to_str().unwrap()),
+        ("db", db.to_str().unwrap()),
+    ];
+    let error = Rig::try_start(&options, delivering()).err().unwrap();
+    let error = error.to_string();
+    assert!(
+        error.contains("'db'") && error.contains("tail.db"),
+        "{error}"
+    );
+    // One that ends does not count, as at a hot reload.
+    first.host.stopping = true;
+    first.pause();
+    drop(Rig::try_start(&options, delivering()).unwrap());
+    first.exit();
 }
 
 #[test]
