@@ -11,6 +11,7 @@ use rustix::fs::{flock, FlockOperation};
 
 use crate::load::{self, Limits, Loaded};
 use crate::options::Sync;
+use crate::queue::StateNumber;
 use crate::state::{write_changes, write_document, Changes, Entry, Unusable, VERSION};
 
 /// Bytes that are written at once.
@@ -77,7 +78,7 @@ impl Location {
     }
 
     /// What tells the state from others, by whatever path it is found.
-    pub(crate) fn number(&self) -> io::Result<(u64, u64)> {
+    pub(crate) fn number(&self) -> io::Result<StateNumber> {
         let lock = self.lock.open_or_make()?.metadata()?;
         Ok((lock.dev(), lock.ino()))
     }

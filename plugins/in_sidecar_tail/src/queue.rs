@@ -46,8 +46,11 @@ pub(crate) enum Purpose {
     Completion,
 }
 
+/// Device and inode of what stands for a state.
+pub(crate) type StateNumber = (u64, u64);
+
 /// The states of this process's instances.
-static STATES: Mutex<Vec<((u64, u64), Weak<Shared>)>> = Mutex::new(Vec::new());
+static STATES: Mutex<Vec<(StateNumber, Weak<Shared>)>> = Mutex::new(Vec::new());
 
 /// What a file has given, for the report.
 #[derive(Clone, Debug)]
@@ -124,7 +127,7 @@ impl Shared {
 
     /// Whether no other instance of this process that reads on has this state; from now on this one
     /// has. One that is ending gives it up soon.
-    pub(crate) fn is_alone_with(self: &Arc<Self>, state: (u64, u64)) -> bool {
+    pub(crate) fn is_alone_with(self: &Arc<Self>, state: StateNumber) -> bool {
         let mut states = STATES.lock().unwrap_or_else(PoisonError::into_inner);
         states.retain(|(_, owner)| {
             let owner = owner.upgrade();
