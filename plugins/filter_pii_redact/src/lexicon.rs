@@ -417,7 +417,7 @@ pub(crate) const FRONTS: &[&str] = &[
 /// without a sign, and others. A word of two letters stands with the wildcard 0 in front.
 pub(crate) const ENDS: [([u8; 3], bool); WORDS.len() + TAILS.len() + 2] = {
     // "IDENTIFIED BY 'x'", "phone_no"
-    let mut ends = [(*b" by", false); WORDS.len() + TAILS.len() + 2];
+    let mut ends = [(*b" by", true); WORDS.len() + TAILS.len() + 2];
     ends[WORDS.len() + TAILS.len()] = (*b"_no", false);
     let mut n = 0;
     while n < WORDS.len() + TAILS.len() {

@@ -75,10 +75,14 @@ impl NameClass {
     }
 }
 
-/// Twelve bits of three bytes (Knuth's multiplicative hash).
-const fn hash(bytes: [u8; 3]) -> usize {
-    let bytes = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], 0]);
-    (bytes.wrapping_mul(0x9e37_79b1) >> 20) as usize
+/// Twelve bits of three bytes in whatever case (Knuth's multiplicative hash).
+const fn hash(bytes: u32) -> usize {
+    ((bytes | 0x0020_2020).wrapping_mul(0x9e37_79b1) >> 20) as usize
+}
+
+/// Three bytes as a number.
+const fn three([first, second, third]: [u8; 3]) -> u32 {
+    u32::from_le_bytes([first, second, third, 0])
 }
 
 /// A bit for what the ends of names hash to, those of bare words and all.
@@ -87,7 +91,7 @@ static TABLES: [[u64; 64]; 2] = {
     let mut n = 0;
     while n < ENDS.len() {
         let (end, bare) = ENDS[n];
-        let bit = hash(end);
+        let bit = hash(three(end));
         tables[1][bit / 64] |= 1 << (bit % 64);
         if bare {
             tables[0][bit / 64] |= 1 << (bit % 64);
@@ -124,18 +128,20 @@ fn may_end(name: &[u8], bare: bool) -> bool {
         end -= 1;
         digits += 1;
     }
+    ends_like(&name[..end], bare) || digits > 0 && ends_like(name, bare)
+}
+
+#[inline(always)]
+fn ends_like(name: &[u8], bare: bool) -> bool {
     let table = &TABLES[usize::from(!bare)];
-    let has = |bytes: [u8; 3]| {
-        let bit = hash(bytes);
-        table[bit / 64] >> (bit % 64) & 1 != 0
+    let end = match *name {
+        [.., first, second, third] => three([first, second, third]),
+        [second, third] => three([0, second, third]),
+        _ => return false,
     };
-    let ends = |end: usize| {
-        let lower = |n: usize| name[n].to_ascii_lowercase();
-        end >= 2
-            && (has([0, lower(end - 2), lower(end - 1)])
-                || end >= 3 && has([lower(end - 3), lower(end - 2), lower(end - 1)]))
-    };
-    ends(end) || digits > 0 && ends(name.len())
+    let has = |end: u32| table[hash(end) / 64] >> (hash(end) % 64) & 1 != 0;
+    // A word of two letters has any byte in front.
+    has(end) || has(end & 0x00ff_ff00)
 }
 
 /// Where a name in front of the sign at `at` ends: quotes and blanks may stand between them.

@@ -149,9 +149,11 @@ fn argument(text: &[u8], at: usize) -> Range<usize> {
 pub(super) fn is_ruled_out(chunk: &[u8], at: usize) -> bool {
     match chunk[at] {
         b':' | b'=' | b'>' => !may_be_named(chunk, at),
-        b' ' | b'|' => !may_be_bare(chunk, at),
+        b' ' | b'|' => {
+            !may_be_bare(chunk, at)
+                || chunk[..at].ends_with(b"by") && !announced::may_be_quoted(chunk, at)
+        }
         b',' => !(may_be_bare(chunk, at) || may_be_named(chunk, at)),
-        b'"' | b'\'' => !announced::may_be_quoted(chunk, at),
         b';' | b'<' => true,
         0x80.. => !may_be_named(chunk, at),
         _ => false,
@@ -164,9 +166,11 @@ pub(super) fn is_ruled_out(chunk: &[u8], at: usize) -> bool {
 pub(super) fn plausible(text: &[u8], at: usize) -> bool {
     match text[at] {
         b':' | b'=' | b'>' => may_be_named(text, at) && Named::at(text, at).is_some(),
-        b' ' | b'|' => may_be_bare(text, at) && Named::at(text, at).is_some(),
+        b' ' | b'|' => {
+            may_be_bare(text, at)
+                && (announced::may_be_quoted(text, at) || Named::at(text, at).is_some())
+        }
         b',' => Named::at(text, at).is_some(),
-        b'"' | b'\'' => announced::may_be_quoted(text, at),
         letter if letter.is_ascii_alphabetic() => {
             shell::plausible(text, at) || Named::at(text, at).is_some()
         }
@@ -181,8 +185,8 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) -> bool 
         return false;
     }
     match text[at] {
-        b'"' | b'\'' => {
-            if let Some((start, end)) = announced::by(text, at) {
+        b' ' if announced::may_be_quoted(text, at) => {
+            if let Some((start, end)) = announced::by(text, at + 1) {
                 report(i, NameClass::Password, (start, end), Place::Text, done);
             }
             return false;

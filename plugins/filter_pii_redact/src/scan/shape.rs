@@ -278,7 +278,7 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
         let (quote, [name, bare]) = (windows.quotes(), windows.name_ends());
         // "password1", and names that are no ASCII.
         let name = name | (digit & (name | digit & name << 1) << 1);
-        let other = high << 1 & (high | letter & high << 1);
+        let other = (high | letter) & high << 1 & high << 2;
         let name = name | other;
         let ends = name | (quote & (name | quote) << 1);
         let signed = sign & ends << 1;
@@ -286,7 +286,6 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
         let comma = windows.commas();
         // "password hunter2", "BY 'x'", "-p", and a quoted name in a list.
         let alone = (blank | comma) & bare << 1;
-        let quoted = quote & blank << 1 & name << 2;
         let option = letter & hyphen << 1 & quote << 2;
         let listed = comma & quote << 1 & (name | quote) << 2;
         hits.assign = signed
@@ -295,7 +294,6 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
             | (high & letter << 1 & letter << 2 & high << 3)
             | (letter & pair << 1)
             | alone
-            | quoted
             | option
             | listed;
         if shapes.escape {

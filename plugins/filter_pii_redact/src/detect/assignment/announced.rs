@@ -13,14 +13,11 @@ const FAR: usize = 96;
 /// Words in front of a name that say what follows: any value counts.
 const COMMANDS: &[&[u8]] = &[b"setenv", b"env", b"export", b"login", b"define"];
 
-/// Whether the quote at `at` stands behind a word such as `BY`, and a blank.
+/// Whether the blank at `at` stands behind the word `BY`, and a quote behind it.
 pub(super) fn may_be_quoted(text: &[u8], at: usize) -> bool {
-    let Some([before @ .., b' ']) = text.get(..at) else {
-        return false;
-    };
-    before
-        .last_chunk::<3>()
-        .is_some_and(|end| end.eq_ignore_ascii_case(b" by"))
+    let quoted = text.get(at + 1).is_some_and(|b| is_quote(*b));
+    let before = text[..at].last_chunk::<3>();
+    quoted && before.is_some_and(|end| end.eq_ignore_ascii_case(b" by"))
 }
 
 /// What is in the quotes at `at` behind `IDENTIFIED BY`, `IDENTIFIED WITH plugin BY`.
@@ -32,7 +29,7 @@ pub(super) fn by(text: &[u8], at: usize) -> Option<(usize, usize)> {
         .any(|w| w.eq_ignore_ascii_case(word));
     let start = at + 1;
     let end = start + quoted(&text[start..], text[at], false);
-    (found && may_be_quoted(text, at) && end > start).then_some((start, end))
+    (found && end > start).then_some((start, end))
 }
 
 /// The word that ends in front of `at` and blanks.
