@@ -142,7 +142,6 @@ const WORDS: &[(&str, u32)] = &[
     ("landline", PHONE),
     ("call", CALL),
     ("calling", CALL),
-    ("callback", CALL),
     ("caller", CALL),
     ("dial", CALL),
     ("sms", CALL),

@@ -98,6 +98,8 @@ pub(super) fn find_bare(i: &mut Inspection<'_>, row: &Row<'_>) {
         };
     }
     let speaks = match issuer {
+        // Identifiers are as long.
+        _ if end - start > 16 => false,
         Issuer::Known => true,
         Issuer::Wide => !is_identifier(i.text, i.key, start) && !is_field(i.text, start, end),
         Issuer::Rare | Issuer::None => false,

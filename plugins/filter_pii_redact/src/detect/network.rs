@@ -70,6 +70,16 @@ pub(super) fn find_ipv4(i: &mut Inspection<'_>, fourth: usize, done: &mut usize)
     let right = match text.get(end) {
         Some(b'.') => !text.get(end + 1).is_some_and(u8::is_ascii_alphanumeric),
         Some(b'_') => false,
+        Some(b'-') => ![
+            &b"-rc"[..],
+            b"-alpha",
+            b"-beta",
+            b"-dev",
+            b"-pre",
+            b"-SNAPSHOT",
+        ]
+        .iter()
+        .any(|release| text[end..].starts_with(release)),
         Some(b) => !b.is_ascii_alphanumeric(),
         None => true,
     };
@@ -228,7 +238,7 @@ fn is_version(text: &[u8], key: &[u8], start: usize, end: usize) -> bool {
     match joint {
         b"/" => !word.is_empty() && (text[..end].ends_with(b".0.0.0") || is(PROGRAMS)),
         b":" if word.eq_ignore_ascii_case(b"rv") => true,
-        b" " if is_product(word) && is_small(&text[start..end]) => true,
+        b" " if is_small(&text[start..end]) && is_program(word, &text[start..end]) => true,
         _ => is(VERSIONS),
     }
 }
@@ -240,6 +250,43 @@ fn is_product(word: &[u8]) -> bool {
         .iter()
         .any(|end| word.ends_with(end));
     capitals > 1 && capitals < word.len() && word[0].is_ascii_uppercase() && !host
+}
+
+/// The same of a word with one capital, unless it is one that goes with addresses: `Firmware 2.1.0.7`.
+fn is_program(word: &[u8], address: &[u8]) -> bool {
+    const HOSTS: &[&[u8]] = &[
+        b"Client",
+        b"Server",
+        b"Host",
+        b"From",
+        b"To",
+        b"At",
+        b"Via",
+        b"Peer",
+        b"Remote",
+        b"Source",
+        b"Destination",
+        b"Address",
+        b"Addr",
+        b"Ip",
+        b"IP",
+        b"Node",
+        b"Gateway",
+        b"Router",
+        b"Dns",
+        b"DNS",
+        b"Nameserver",
+        b"Connected",
+        b"Connecting",
+        b"Pinging",
+        b"User",
+        b"By",
+        b"For",
+        b"On",
+    ];
+    let capital = word.first().is_some_and(u8::is_ascii_uppercase);
+    let private = address.starts_with(b"10.");
+    is_product(word) || capital && word.len() > 2 && !private && !HOSTS.contains(&word)
 }
 
 /// Whether every number of an address is one that versions have.
