@@ -122,15 +122,22 @@ fn has_both(value: &[u8]) -> bool {
 }
 
 /// A name of something, as a member that is called "secret" has at times: `db-credentials`,
-/// `app/tls`, or a sentence about it.
+/// `app/tls`; what a parser calls a token: `StringLiteral`, `EOF`; or a sentence about it: `not set`.
 fn is_label(value: &[u8]) -> bool {
     let lower = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let joint = |b: &u8| matches!(b, b'-' | b'/' | b'.' | b'_' | b':');
     let words = value.split(joint);
-    value.iter().any(joint)
+    let name = value.iter().any(joint)
         && words
             .into_iter()
-            .all(|word| !word.is_empty() && word.iter().all(lower))
+            .all(|word| !word.is_empty() && word.iter().all(lower));
+    let class = value[0].is_ascii_uppercase()
+        && value.iter().all(u8::is_ascii_alphabetic)
+        && (value.len() < 8 && value.iter().all(u8::is_ascii_uppercase) || is_wordy(value));
+    let first = value.split(|b| *b == b' ').next().unwrap_or_default();
+    let sentence = first.len() < value.len() && is_word(first, Place::Text);
+    name || class
+        || sentence
         || value.starts_with(b"/")
         || memchr::memmem::find(value, b"://").is_some()
 }
