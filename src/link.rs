@@ -16,7 +16,7 @@ use crate::abi::memory::Memory;
 /// "flb-side" and a terminator that no text has.
 const MAGIC: [u8; 16] = *b"flb-sidecar\xffdrn\x00";
 /// Raised with every change of [`DrainLink`] or [`RawStatus`].
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// [`DrainStatus`] as C sees it.
 #[repr(C)]
@@ -28,6 +28,7 @@ struct RawStatus {
     read_bytes: u64,
     unread_bytes: u64,
     records: u64,
+    missed_files: u64,
 }
 
 type Request = unsafe extern "C" fn(*const c_void, u64);
@@ -72,6 +73,7 @@ unsafe extern "C" fn status(handle: *const c_void, out: *mut RawStatus) {
         read_bytes: status.read_bytes,
         unread_bytes: status.unread_bytes,
         records: status.records,
+        missed_files: status.missed_files,
     };
     // SAFETY: the caller gives a valid place of this type: same version, same size.
     unsafe { out.write(raw) };
@@ -166,6 +168,7 @@ impl Remote {
             read_bytes: raw.read_bytes,
             unread_bytes: raw.unread_bytes,
             records: raw.records,
+            missed_files: raw.missed_files,
         }
     }
 
@@ -205,6 +208,7 @@ mod tests {
                 read_bytes: 2,
                 unread_bytes: 3,
                 records: 4,
+                missed_files: 5,
             }
         }
 

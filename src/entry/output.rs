@@ -318,6 +318,9 @@ impl Handle<'_> {
             delivered_records: value("fluentbit_output_proc_records_total"),
             retries: value("fluentbit_output_retries_total"),
             dropped_records: value("fluentbit_output_dropped_records_total"),
+            failures: value("fluentbit_output_errors_total")
+                .zip(value("fluentbit_output_retries_failed_total"))
+                .map(|(errors, failed)| errors.saturating_add(failed)),
             retry_limit: self.retry_limit(memory, instance),
         })
     }
@@ -414,6 +417,19 @@ impl EngineHost for Handle<'_> {
             let config = self.core.config as usize;
             let tasks = tasks::of_input(&mut memory, layout, input, config, &nodes, &destinations)?;
             all.extend(tasks);
+        }
+        Some(all)
+    }
+
+    fn chunks(&self) -> Option<Vec<u64>> {
+        let mut memory = Memory::open()?;
+        let offset = self.core.layout.input.chunks?;
+        let mut all = Vec::new();
+        for input in self.instances() {
+            if self.remote(&mut memory, input).is_some() {
+                let nodes = memory.list((input as usize).checked_add(offset)?)?;
+                all.extend(nodes.into_iter().map(|node| node as u64));
+            }
         }
         Some(all)
     }

@@ -82,6 +82,7 @@ struct State {
     /// The first scan is over.
     scanned: bool,
     files: u64,
+    missed_files: u64,
     unread_bytes: u64,
     read_bytes: u64,
     records: u64,
@@ -195,8 +196,14 @@ impl Shared {
     }
 
     /// The worker says where it is; all that is not handed to the host, what is queued included.
-    pub(crate) fn publish(&self, idle: bool, files: u64, unread_bytes: u64) -> u64 {
+    pub(crate) fn publish(
+        &self,
+        idle: bool,
+        (files, missed): (u64, u64),
+        unread_bytes: u64,
+    ) -> u64 {
         let mut state = self.lock();
+        state.missed_files = missed;
         state.idle = idle;
         state.files = files;
         state.unread_bytes = unread_bytes;
@@ -408,6 +415,7 @@ impl Drain for Shared {
             read_bytes: state.read_bytes,
             unread_bytes: state.unread_bytes + queued_bytes(&state),
             records: state.records,
+            missed_files: state.missed_files,
         }
     }
 

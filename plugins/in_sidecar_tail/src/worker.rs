@@ -396,7 +396,11 @@ impl Worker {
         self.counters.files_open.set(self.share.open() as u64);
         self.counters.lag_seconds.set(oldest.unwrap_or(0));
         let files = self.files.len() as u64;
-        let lag = self.shared.publish(idle, files, unread);
+        let unreadable =
+            |(trouble, _): &&(Trouble, PathBuf)| matches!(trouble, Trouble::Open | Trouble::Read);
+        let unreadable = self.troubles.iter().filter(unreadable).count() as u64;
+        let missed = unreadable + self.counters.errors_of(Trouble::Missed).get();
+        let lag = self.shared.publish(idle, (files, missed), unread);
         self.counters.lag_bytes.set(lag);
         // Before a drain only paths matter, so what is read makes no new report.
         let reported = (self.next_id, self.files.len(), self.finished.len());

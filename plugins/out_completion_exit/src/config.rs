@@ -27,6 +27,13 @@ pub(crate) enum Stale {
     Honour,
 }
 
+/// What the ready file waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReadyAfter {
+    Watching,
+    FirstDelivery,
+}
+
 /// The exit status of a drain that lost nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ExitCode {
@@ -73,7 +80,8 @@ pub(crate) struct Config {
     pub(crate) idle_time: Option<Duration>,
     pub(crate) limits: Limits,
     pub(crate) sigterm: bool,
-    pub(crate) sigterm_wait: Duration,
+    /// `None`: as long as somebody writes.
+    pub(crate) sigterm_wait: Option<Duration>,
     pub(crate) trigger_mode: Mode,
     pub(crate) deadline: Option<Duration>,
     pub(crate) quiet_time: Option<Duration>,
@@ -81,6 +89,9 @@ pub(crate) struct Config {
     pub(crate) loss_exit_code: Option<u8>,
     pub(crate) report_file: Option<PathBuf>,
     pub(crate) ready_file: Option<PathBuf>,
+    pub(crate) ready_after: ReadyAfter,
+    pub(crate) healthy_file: Option<PathBuf>,
+    pub(crate) unhealthy_after: Duration,
 }
 
 impl Config {
@@ -101,7 +112,7 @@ impl Config {
                 time: count(settings, "time_count")?.map(Duration::from_secs),
             },
             sigterm: settings.boolean("sigterm"),
-            sigterm_wait: settings.time("sigterm_wait").unwrap_or_default(),
+            sigterm_wait: sigterm_wait(settings)?,
             trigger_mode: mode(settings, "trigger_mode")?,
             deadline: settings.time("deadline"),
             quiet_time: settings.time("quiet_time"),
@@ -114,6 +125,16 @@ impl Config {
             },
             report_file: path(settings, "report_file"),
             ready_file: path(settings, "ready_file"),
+            ready_after: match word(settings, "ready_after").as_str() {
+                "watching" => ReadyAfter::Watching,
+                "first_delivery" => ReadyAfter::FirstDelivery,
+                other => {
+                    let allowed = "watching or first_delivery";
+                    return Err(ConfigError::value("ready_after", other, allowed));
+                }
+            },
+            healthy_file: path(settings, "healthy_file"),
+            unhealthy_after: above_zero(settings, "unhealthy_after")?.unwrap_or_default(),
         };
         if !config.sigterm && !config.has_trigger() {
             return Err(no_trigger());
@@ -147,6 +168,17 @@ pub(crate) fn no_trigger() -> ConfigError {
          process_cgroup, api_container, idle_time, flush_count, record_count, time_count, or \
          sigterm on where the host allows it",
     )
+}
+
+fn sigterm_wait(settings: &Settings) -> Result<Option<Duration>, ConfigError> {
+    if word(settings, "sigterm_wait") == "auto" {
+        return Ok(None);
+    }
+    let time = settings.time("sigterm_wait").ok_or_else(|| {
+        let value = settings.string("sigterm_wait").unwrap_or_default();
+        ConfigError::value("sigterm_wait", value, "auto, or seconds such as 15 or 15s")
+    })?;
+    Ok(Some(time))
 }
 
 fn flags(settings: &Settings, code: ExitCode) -> Result<Option<FlagConfig>, ConfigError> {
@@ -305,6 +337,9 @@ mod tests {
             ("flush_count", "0"),
             ("record_count", "-2"),
             ("idle_time", "0"),
+            ("sigterm_wait", "later"),
+            ("ready_after", "start"),
+            ("unhealthy_after", "0"),
             ("api_interval", "0"),
             ("kube_url", "kubernetes"),
             ("flag_file", "a[b"),

@@ -55,6 +55,8 @@ pub(crate) struct Left {
     pub(crate) inputs: usize,
     /// Bytes seen in files but not read.
     pub(crate) unread_bytes: u64,
+    /// Files that are known and could not be read.
+    pub(crate) missed_files: u64,
     /// Chunks not delivered.
     pub(crate) chunks: usize,
     /// Tasks that run or wait for a retry.
@@ -73,6 +75,7 @@ impl Left {
             if let Some(drain) = &input.drain {
                 left.inputs += usize::from(drain.state != DrainState::Drained);
                 left.unread_bytes = left.unread_bytes.saturating_add(drain.unread_bytes);
+                left.missed_files = left.missed_files.saturating_add(drain.missed_files);
             }
             left.unseen |= input.pending.is_none();
             let pending = input.pending.unwrap_or_default();
@@ -93,7 +96,7 @@ impl Left {
 
     /// Nothing that can be seen was left behind.
     pub(crate) fn is_nothing(&self) -> bool {
-        self.delivered() && self.inputs == 0 && self.unread_bytes == 0
+        self.delivered() && self.inputs == 0 && self.unread_bytes == 0 && self.missed_files == 0
     }
 }
 

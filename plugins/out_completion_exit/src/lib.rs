@@ -10,13 +10,16 @@
 //! - this file connects them with the engine.
 #![forbid(unsafe_code)]
 
+mod account;
 mod config;
 mod delivery;
 mod drain;
 mod files;
 mod guard;
+mod health;
 mod options;
 mod report;
+mod settle;
 mod stop;
 #[cfg(test)]
 mod tests;
@@ -30,14 +33,17 @@ use flb_sidecar_sdk::{
     ConfigError, EngineHost, Output, OutputInfo, PluginInfo, RetryLimit, Settings,
 };
 
-use config::{Config, Mode};
-use delivery::Deliveries;
+use account::Account;
+use config::{Config, Mode, ReadyAfter};
+use delivery::{believed, Deliveries};
 use drain::retries::Retries;
 use drain::{Action, Cause, End, Facts, Machine, Phase};
 use files::Files;
 use guard::{Alarm, Guard, Setup, Will};
+use health::Health;
 use options::OPTIONS;
 use report::Report;
+use settle::Arrivals;
 use stop::Stop;
 use trigger::idle::Idle;
 use trigger::pod_status::PodStatus;
@@ -57,6 +63,8 @@ const LAST_GRACE: Duration = Duration::from_secs(1);
 const WILL_EVERY: Duration = Duration::from_millis(500);
 /// How often the outputs' counters are looked at.
 const DELIVERIES_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked whether something has come.
+const ARRIVALS_EVERY: Duration = Duration::from_millis(100);
 /// How often silence is measured.
 const IDLE_EVERY: Duration = Duration::from_millis(250);
 /// How often a writer that was found is looked for again.
@@ -76,6 +84,7 @@ const LOCAL_OUTPUTS: &[&str] = &[
 /// SIGTERM has come.
 #[derive(Clone, Copy, Debug)]
 struct Terminated {
+    at: Duration,
     /// The drain starts then if no other trigger started it before.
     drain_at: Duration,
     /// The host exits then whatever is left.
@@ -124,6 +133,14 @@ pub struct CompletionExit {
     deliveries: Deliveries,
     next_deliveries: Duration,
     retries: Retries,
+    account: Account,
+    health: Health,
+    /// What the healthy file says, once it was asked for.
+    healthy: Option<bool>,
+    arrivals: Arrivals,
+    next_arrivals: Duration,
+    /// Somebody was seen to write after SIGTERM.
+    writer_seen: bool,
 }
 
 impl Output for CompletionExit {
@@ -146,7 +163,12 @@ impl Output for CompletionExit {
         }
         let no_thread =
             |error: std::io::Error| ConfigError::other(format!("cannot start a thread: {error}"));
-        let files = if config.report_file.is_some() || config.ready_file.is_some() {
+        let own = [
+            &config.report_file,
+            &config.ready_file,
+            &config.healthy_file,
+        ];
+        let files = if own.iter().any(|file| file.is_some()) {
             Some(Files::start().map_err(no_thread)?)
         } else {
             None
@@ -165,7 +187,8 @@ impl Output for CompletionExit {
             _ => Alarm::silent(),
         };
         let watched = config.flags.is_some() || config.processes.is_some();
-        let watch = if watched || config.idle_time.is_some() {
+        let settles = sigterm && config.sigterm_wait.is_none();
+        let watch = if watched || config.idle_time.is_some() || settles {
             let (flags, processes) = (config.flags.clone(), config.processes.clone());
             Some(Watch::start(flags, processes, alarm.clone()).map_err(no_thread)?)
         } else {
@@ -200,10 +223,17 @@ impl Output for CompletionExit {
             deliveries: Deliveries::default(),
             next_deliveries: Duration::ZERO,
             retries: Retries::default(),
+            account: Account::default(),
+            health: Health::default(),
+            healthy: None,
+            arrivals: Arrivals::default(),
+            next_arrivals: Duration::ZERO,
+            writer_seen: false,
         };
         // A run that was killed may have left it behind.
         plugin.not_ready();
         tracing::info!("{}", config::waits_for(&plugin.config, sigterm));
+        plugin.not_healthy();
         Ok(plugin)
     }
 
@@ -215,6 +245,7 @@ impl Output for CompletionExit {
         if self.machine.phase() == Phase::Waiting {
             self.not_ready();
         }
+        self.not_healthy();
     }
 }
 
@@ -233,12 +264,13 @@ impl CompletionExit {
             return;
         }
         self.look_for_sigterm(now, host);
+        self.look_at_outputs(now, host);
         if self.machine.phase() == Phase::Waiting {
             self.look_if_ready(host);
-            self.look_at_outputs(now, host);
             self.look_for_news(now);
             self.look_at_counters(now, host);
             self.look_at_silence(now, host);
+            self.settle(now, host);
             if !host.is_stopping() {
                 self.begin_if_due(now);
             } else if let Some(left) = self.time_left(now) {
@@ -284,7 +316,9 @@ impl CompletionExit {
 
     /// Every input watches: those of the host from the first tick on, others once they say so.
     fn look_if_ready(&mut self, host: &dyn EngineHost) {
-        if self.ready {
+        let early = self.config.ready_after == ReadyAfter::FirstDelivery
+            && self.deliveries.successes() == 0;
+        if self.ready || early {
             return;
         }
         let (Some(files), Some(path)) = (&self.files, &self.config.ready_file) else {
@@ -306,6 +340,12 @@ impl CompletionExit {
         }
     }
 
+    fn not_healthy(&self) {
+        if let (Some(files), Some(path)) = (&self.files, &self.config.healthy_file) {
+            files.remove("healthy_file", path);
+        }
+    }
+
     fn fire(&mut self, fired: Fired) {
         let line = fired.to_string();
         if self.triggers.fire(fired) {
@@ -322,18 +362,23 @@ impl CompletionExit {
             return;
         };
         let deadline = self.config.deadline.unwrap_or(SIGTERM_DEADLINE);
+        let wait = self.config.sigterm_wait;
+        let wait = wait.unwrap_or_else(|| settle::at_latest(deadline));
         let terminated = Terminated {
-            drain_at: now + self.config.sigterm_wait.saturating_sub(ago),
+            at: now.saturating_sub(ago),
+            drain_at: now + wait.saturating_sub(ago),
             end_at: now + deadline.saturating_sub(ago),
         };
         self.terminated = Some(terminated);
         self.fire(Fired::new(Trigger::Sigterm, "received"));
         match self.machine.phase() {
             Phase::Draining => self.machine.begin(now, terminated.end_at - now),
-            Phase::Waiting if terminated.drain_at > now => tracing::info!(
-                "reading on for up to {} s",
-                report::seconds(terminated.drain_at - now)
-            ),
+            Phase::Waiting if terminated.drain_at > now => {
+                let most = report::seconds(terminated.drain_at - now);
+                tracing::info!("reading on for up to {most} s");
+                // Whoever was found before may have ended.
+                self.next_writers = Some(now);
+            }
             Phase::Waiting => {}
             Phase::Ended => {
                 self.stop.end_by(terminated.end_at);
@@ -452,7 +497,65 @@ impl CompletionExit {
     fn look_at_outputs(&mut self, now: Duration, host: &dyn EngineHost) {
         if now >= self.next_deliveries {
             self.next_deliveries = now + DELIVERIES_EVERY;
-            self.deliveries.observe(now, &host.outputs());
+            let outputs = believed(host.outputs());
+            self.deliveries.observe(now, &outputs);
+            if let Some(chunks) = host.chunks() {
+                let before = self.account.evicted();
+                self.account.observe(chunks, &outputs);
+                if before == 0 && self.account.evicted() > 0 {
+                    tracing::warn!(
+                        "the host throws chunks away for lack of room (storage.total_limit_size): \
+                         what was in them is lost, and the report counts them"
+                    );
+                }
+            }
+            self.look_at_health(now, host);
+        }
+    }
+
+    fn look_at_health(&mut self, now: Duration, host: &dyn EngineHost) {
+        let (Some(files), Some(path)) = (&self.files, &self.config.healthy_file) else {
+            return;
+        };
+        let limit = self.config.unhealthy_after;
+        let tasks = host.tasks().unwrap_or_default();
+        let healthy = self.health.observe(now, limit, &tasks, &self.deliveries);
+        if self.healthy == Some(healthy) {
+            return;
+        }
+        if healthy {
+            if self.healthy.is_some() {
+                tracing::info!("healthy again: an output has delivered what was due");
+            }
+            files.write("healthy_file", path, b"healthy\n".to_vec());
+        } else {
+            let limit = limit.as_secs_f64();
+            tracing::warn!("unhealthy: something has waited for {limit} s and its output has delivered nothing");
+            files.remove("healthy_file", path);
+        }
+        self.healthy = Some(healthy);
+    }
+
+    /// After SIGTERM with `sigterm_wait auto`: begins the drain once nobody writes any more.
+    fn settle(&mut self, now: Duration, host: &dyn EngineHost) {
+        if !self.sigterm || self.config.sigterm_wait.is_some() || now < self.next_arrivals {
+            return;
+        }
+        self.next_arrivals = now + ARRIVALS_EVERY;
+        let silent = self.arrivals.observe(now, &host.inputs());
+        let Some(terminated) = self.terminated.filter(|t| now < t.drain_at) else {
+            return;
+        };
+        if let (Some(watch), true) = (&self.watch, self.next_writers.is_some_and(|at| now >= at)) {
+            self.next_writers = None;
+            watch.ask_for_writers(paths(&host.drain_reports()));
+        }
+        let after = now.saturating_sub(terminated.at);
+        if settle::is_settled(after, silent, self.writer_seen) {
+            self.terminated = Some(Terminated {
+                drain_at: now,
+                ..terminated
+            });
         }
     }
 
@@ -464,7 +567,8 @@ impl CompletionExit {
         let Some(tasks) = host.tasks().filter(|tasks| !tasks.is_empty()) else {
             return;
         };
-        self.deliveries.observe(now, &host.outputs());
+        let outputs = believed(host.outputs());
+        self.deliveries.observe(now, &outputs);
         let deadline = self.machine.deadline();
         let due = self.retries.due(now, deadline, &self.deliveries, &tasks);
         if !due.is_empty() {
@@ -499,6 +603,7 @@ impl CompletionExit {
     /// The answer to the question that silence raised.
     fn judge_writers(&mut self, now: Duration, writers: &Writers) {
         self.next_writers = Some(now + WRITERS_EVERY);
+        self.writer_seen = writers.found.is_some();
         let Some(limit) = self.config.idle_time else {
             return;
         };
@@ -603,7 +708,8 @@ impl CompletionExit {
 
     fn report(&self, end: End, host: &dyn EngineHost) -> Report {
         let code = self.triggers.code();
-        Report::new(self.triggers.fired(), code, end, self.began, host)
+        let evicted = self.account.evicted();
+        Report::new(self.triggers.fired(), code, end, self.began, evicted, host)
     }
 
     fn say(&self, report: &Report) {

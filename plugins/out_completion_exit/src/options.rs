@@ -37,11 +37,11 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     .default("on"),
     OptionSpec::new(
         "sigterm_wait",
-        Kind::Time,
-        "How long to read on after SIGTERM before draining, unless another trigger fires: for \
-         containers that get SIGTERM together with the main one.",
+        Kind::String,
+        "How long to read on after SIGTERM before draining, unless another trigger fires: auto, or \
+         a time. auto: until nobody is seen to write and nothing has come for 2 s.",
     )
-    .default("0"),
+    .default("auto"),
     OptionSpec::new(
         "process_pid_file",
         Kind::CommaList,
@@ -188,6 +188,23 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
         "File that is there while the inputs watch: made at the start, removed when draining \
          starts.",
     ),
+    OptionSpec::new(
+        "ready_after",
+        Kind::String,
+        "What ready_file waits for: watching, or first_delivery of any output.",
+    )
+    .default("watching"),
+    OptionSpec::new(
+        "healthy_file",
+        Kind::String,
+        "File that is there while what is due is delivered.",
+    ),
+    OptionSpec::new(
+        "unhealthy_after",
+        Kind::Time,
+        "How long something may wait, and its output deliver nothing, until healthy_file goes.",
+    )
+    .default("60"),
 ];
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use std::time::Duration;
 use flb_sidecar_sdk::{EngineHost, InputInfo, OutputInfo};
 use serde_json::{json, Map, Value};
 
-use crate::drain::{Cause, End};
+use crate::delivery::believed;
+use crate::drain::{Cause, End, Left};
 use crate::trigger::Fired;
 
 /// The kubelet keeps this much of a termination message.
@@ -28,6 +29,8 @@ pub(crate) struct Report {
     pub(crate) waited: Duration,
     pub(crate) inputs: Vec<InputInfo>,
     pub(crate) outputs: Vec<OutputInfo>,
+    /// Chunks that the host threw away.
+    pub(crate) evicted: u64,
     /// JSON arrays of objects, one per input.
     pub(crate) files: Vec<(String, String)>,
 }
@@ -75,6 +78,7 @@ impl Report {
         code: Option<u8>,
         end: End,
         waited: Duration,
+        evicted: u64,
         host: &dyn EngineHost,
     ) -> Self {
         Report {
@@ -84,14 +88,15 @@ impl Report {
             end,
             waited,
             inputs: host.inputs(),
-            outputs: host.outputs(),
+            outputs: believed(host.outputs()),
+            evicted,
             files: host.drain_reports(),
         }
     }
 
     /// Something is known to be left behind or dropped.
     pub(crate) fn has_loss(&self) -> bool {
-        !self.end.left.is_nothing() || dropped(&self.outputs).unwrap_or(0) > 0
+        !self.end.left.is_nothing() || dropped(&self.outputs).unwrap_or(0) > 0 || self.evicted > 0
     }
 
     /// Whether everything was delivered; `None`: no loss is known, but the host does not tell all.
@@ -182,11 +187,13 @@ impl Report {
             "retries".to_owned(),
             json!(sum(self.outputs.iter().map(|output| output.retries))),
         );
+        head.insert("evicted_chunks".to_owned(), json!(self.evicted));
         head.insert(
             "left".to_owned(),
             json!({
                 "inputs": left.inputs,
                 "unread_bytes": left.unread_bytes,
+                "missed_files": left.missed_files,
                 "chunks": left.chunks,
                 "tasks": left.tasks,
             }),
@@ -232,9 +239,17 @@ impl fmt::Display for Report {
             _ if !tells_drops(&self.outputs) => f.write_str(", drops unknown")?,
             _ => {}
         }
-        if left.is_nothing() && left.unseen {
+        if self.evicted > 0 {
+            let n = self.evicted;
+            write!(f, ", {n} chunks thrown away by the host for lack of room")?;
+        }
+        if left.missed_files > 0 {
+            write!(f, ", {} files could not be read", left.missed_files)?;
+        }
+        let only_missed = drain_left_nothing(left);
+        if only_missed && left.unseen {
             f.write_str(", nothing left as far as the host shows")?;
-        } else if left.is_nothing() {
+        } else if only_missed {
             f.write_str(", nothing left")?;
         } else {
             write!(
@@ -248,6 +263,16 @@ impl fmt::Display for Report {
             None => f.write_str("; the host ends by itself"),
         }
     }
+}
+
+/// Besides files that could not be read, which are said.
+fn drain_left_nothing(left: &Left) -> bool {
+    let missed_files = 0;
+    Left {
+        missed_files,
+        ..*left
+    }
+    .is_nothing()
 }
 
 fn input_entry(input: &InputInfo) -> Value {

@@ -28,6 +28,7 @@ fn report() -> Report {
                 files: 2,
                 read_bytes: 100,
                 unread_bytes: 0,
+                missed_files: 0,
                 records: 10,
             }),
             ..InputInfo::default()
@@ -39,6 +40,7 @@ fn report() -> Report {
             dropped_records: Some(0),
             ..OutputInfo::default()
         }],
+        evicted: 0,
         files: vec![(
             "sidecar_tail.0".to_owned(),
             r#"[{"path":"/logs/a.log","read_bytes":100,"unread_bytes":0}]"#.to_owned(),
@@ -60,12 +62,33 @@ fn the_json_has_every_key() {
             "seconds": {"waited": 12.345, "drain": 0.08},
             "records": {"in": 10, "out": 10, "dropped": 0},
             "retries": 2,
-            "left": {"inputs": 0, "unread_bytes": 0, "chunks": 0, "tasks": 0},
+            "evicted_chunks": 0,
+            "left": {"inputs": 0, "unread_bytes": 0, "missed_files": 0, "chunks": 0, "tasks": 0},
             "inputs": [{"name": "sidecar_tail.0", "files": 2, "read_bytes": 100,
                         "unread_bytes": 0, "records": 10}],
             "files": [{"path": "/logs/a.log", "read_bytes": 100, "unread_bytes": 0}],
         })
     );
+}
+
+#[test]
+fn what_was_thrown_away_or_could_not_be_read_is_a_loss() {
+    let mut evicted = report();
+    evicted.evicted = 3;
+    assert!(evicted.has_loss());
+    assert!(
+        evicted.to_string().contains("3 chunks thrown away"),
+        "{evicted}"
+    );
+    let mut missed = report();
+    missed.end.left.missed_files = 1;
+    assert!(missed.has_loss());
+    assert!(
+        missed.to_string().contains("1 files could not be read"),
+        "{missed}"
+    );
+    let json: Value = serde_json::from_str(&missed.json()).unwrap();
+    assert_eq!(json["complete"], false);
 }
 
 #[test]
@@ -80,6 +103,7 @@ fn the_summary_is_one_line_with_what_was_left() {
     report.end.left = Left {
         inputs: 1,
         unread_bytes: 5,
+        missed_files: 0,
         chunks: 2,
         tasks: 1,
         unseen: false,

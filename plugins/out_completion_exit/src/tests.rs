@@ -5,7 +5,11 @@ use flb_sidecar_sdk::{InputInfo, OutputInfo, Pending};
 use std::fs;
 
 fn start(host: &mut FakeHost, options: &[(&str, &str)]) -> Result<CompletionExit, ConfigError> {
-    let settings = Settings::new("completion_exit.0", OPTIONS, options.iter().copied())?;
+    // At once, unless a test is about that.
+    let at_once = [("sigterm_wait", "0")];
+    let given = options.iter().any(|(name, _)| *name == "sigterm_wait");
+    let options = at_once.iter().filter(|_| !given).chain(options);
+    let settings = Settings::new("completion_exit.0", OPTIONS, options.copied())?;
     CompletionExit::init(&settings, host)
 }
 

@@ -35,6 +35,8 @@ pub struct DrainStatus {
     pub unread_bytes: u64,
     /// Records handed to the host since the start.
     pub records: u64,
+    /// Files that are known and cannot be read, or were gone before they could be.
+    pub missed_files: u64,
 }
 
 /// An input that can be drained. Callable from any thread, never blocking.

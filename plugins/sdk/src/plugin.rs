@@ -400,6 +400,8 @@ pub struct OutputInfo {
     pub retries: Option<u64>,
     /// Records given up since the start; `None`: this host does not tell.
     pub dropped_records: Option<u64>,
+    /// Deliveries that ended in an error or used up their retries; `None`: this host does not tell.
+    pub failures: Option<u64>,
 }
 
 /// A chunk that is being delivered or waits to be tried again.
@@ -462,6 +464,12 @@ pub trait EngineHost {
 
     /// The tasks of every input; `None`: this host does not tell.
     fn tasks(&self) -> Option<Vec<TaskInfo>> {
+        None
+    }
+
+    /// The chunks of the inputs that can be drained, by numbers that later chunks may have again;
+    /// `None`: this host does not tell.
+    fn chunks(&self) -> Option<Vec<u64>> {
         None
     }
 

@@ -1,0 +1,141 @@
+//! What `completion_exit` says of losses is what the destination and the files say, on real hosts.
+
+use std::fs;
+use std::path::Path;
+
+use flb_sidecar_tests::destination::{Destination, Mood};
+use flb_sidecar_tests::sidecar::append;
+use flb_sidecar_tests::{each_real_host, Host, Pipeline, Running};
+use serde_json::Value as Json;
+
+/// About half of what all portions take.
+const ROOM: &str = "2M";
+/// Each makes a chunk of its own.
+const PORTIONS: usize = 20;
+const LINES: usize = 1000;
+
+/// A Job with one log that goes to an `http` output.
+struct Job {
+    pipeline: Pipeline,
+    destination: Destination,
+}
+
+impl Job {
+    fn new(host: &Host, mood: Mood, more: &[(&str, &str)]) -> Self {
+        let destination = Destination::new(mood);
+        let mut pipeline = Pipeline::new(host);
+        let storage = pipeline.path("storage");
+        let service = format!("[SERVICE]\n    storage.path {storage}\n");
+        let service = pipeline.file("service.conf", service);
+        let log = pipeline.file("logs/app.log", "");
+        let (flag, report) = (pipeline.path("flag"), pipeline.path("report"));
+        let input = [("path", log), ("storage.type", "filesystem".to_owned())];
+        let exit = [
+            ("flag_file", flag),
+            ("report_file", report),
+            ("loss_exit_code", "9".to_owned()),
+        ];
+        pipeline
+            .arg("-c")
+            .arg(service)
+            .input("sidecar_tail", &input)
+            .output("http", "*", &destination.options())
+            .options(&[("retry_limit", "no_limits")])
+            .options(more)
+            .output("completion_exit", "nothing", &exit);
+        Job {
+            pipeline,
+            destination,
+        }
+    }
+
+    /// Writes portion by portion, each after the one before was refused once more.
+    fn write(&self, running: &mut Running) {
+        let log = self.pipeline.path("logs/app.log");
+        for portion in 0..PORTIONS {
+            let refused = self.destination.refused();
+            let lines = (0..LINES).map(|n| format!("line {portion} {n} {}", "x".repeat(200)));
+            append(Path::new(&log), lines);
+            running.wait_for("a refusal", |_| self.destination.refused() > refused);
+        }
+    }
+
+    /// The flag, the end: the status, and what the report says.
+    fn end(&self, mut running: Running) -> (Option<i32>, Json) {
+        fs::write(self.pipeline.path("flag"), "").expect("a flag can be set");
+        let status = running.wait_for_end().code();
+        let report = fs::read_to_string(self.pipeline.path("report")).unwrap_or_default();
+        (status, serde_json::from_str(&report).unwrap_or_default())
+    }
+}
+
+/// Releases before 2.2 count what they throw away nowhere.
+#[test]
+fn chunks_that_the_host_throws_away_are_a_loss() {
+    each_real_host("storage.total_limit_size", |host| {
+        let room = [("storage.total_limit_size", ROOM)];
+        let job = Job::new(host, Mood::Shut, &room);
+        let mut running = job.pipeline.start();
+        job.write(&mut running);
+        if !host.since(2, 2, 0) {
+            running.wait_for("word of it", |out| {
+                out.stderr().contains("throws chunks away")
+            });
+        }
+        job.destination.open();
+        let (status, report) = job.end(running);
+        let lost = (PORTIONS * LINES) as u64 - job.destination.count();
+        assert!(lost > 0, "the host had room for all: {report}");
+        let said = report["evicted_chunks"].as_u64() > Some(0)
+            || report["records"]["dropped"].as_u64() > Some(0);
+        assert!(said && report["complete"] == false, "{lost} lost: {report}");
+        assert_eq!(status, Some(9), "{report}");
+    });
+}
+
+#[test]
+fn a_destination_that_was_down_and_lost_nothing_is_complete() {
+    each_real_host("an outage without a loss", |host| {
+        let job = Job::new(host, Mood::Shut, &[]);
+        let mut running = job.pipeline.start();
+        job.write(&mut running);
+        job.destination.open();
+        let (status, report) = job.end(running);
+        let right = report["complete"] == true && report["evicted_chunks"] == 0;
+        assert!(
+            right && job.destination.count() == (PORTIONS * LINES) as u64,
+            "{report}"
+        );
+        assert_eq!(status, Some(0), "{report}");
+    });
+}
+
+/// 2.1.0 counts what it prints without a format as dropped.
+#[test]
+fn what_stdout_prints_is_no_loss() {
+    each_real_host("stdout without a format", |host| {
+        let mut pipeline = Pipeline::new(host);
+        let log = pipeline.file("logs/app.log", "one\ntwo\n");
+        let (flag, report) = (pipeline.file("flag", ""), pipeline.path("report"));
+        let none: &[(&str, &str)] = &[];
+        let exit = [
+            ("flag_file", flag),
+            ("flag_stale", "honour".to_owned()),
+            ("report_file", report.clone()),
+            ("loss_exit_code", "9".to_owned()),
+        ];
+        pipeline
+            .input("sidecar_tail", &[("path", &log)])
+            .output("stdout", "*", none)
+            .output("completion_exit", "nothing", &exit);
+        let ended = pipeline.run();
+        let report: Json = serde_json::from_str(&fs::read_to_string(report).unwrap_or_default())
+            .unwrap_or_default();
+        ended.check(&format!("complete: {report}"), report["complete"] == true);
+        ended.check(
+            &format!("both counted: {report}"),
+            report["records"]["out"] == 2,
+        );
+        ended.check_status(0);
+    });
+}
