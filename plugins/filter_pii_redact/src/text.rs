@@ -8,7 +8,9 @@ use unit::Unit;
 pub(crate) use unit::{is_escape, is_plain_escape};
 
 /// Most views of one text, each over the one before.
-const MAX_ROUNDS: usize = 8;
+const MAX_ROUNDS: usize = 7;
+/// So many of a text without backslashes.
+const FEW_ROUNDS: usize = 3;
 
 /// A part of a view: bytes from `decoded` on come from `source` on. They are copied, or stand for the
 /// `written` bytes there.
@@ -146,6 +148,10 @@ impl Views {
             }
             let (before, layer) = self.layers.split_at_mut(self.len);
             let source = before.last().map_or(text, |view| &view.text);
+            // Only strings of JSON within strings go deeper.
+            if self.len >= FEW_ROUNDS && memchr::memchr(b'\\', source).is_none() {
+                break;
+            }
             budget.look(source.len());
             if !layer[0].decode(source) {
                 break;
