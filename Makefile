@@ -250,6 +250,14 @@ soak-tail: build ## random scripts against the model of sidecar_tail, and its la
 	$(CARGO) test --release -p in_sidecar_tail --test model -- --nocapture
 	$(CARGO) run --quiet -p flb-sidecar-tests --bin latency -- $(TARGET)/plugins
 
+# How many hostile folders, and the seed of the first.
+HOSTILE_FOLDERS ?= 1000
+HOSTILE_SEED ?= $(shell date +%s)
+.PHONY: soak-hostile
+soak-hostile: deps ## random hostile folders: links, FIFOs, sockets, states, gz, deep and long lines, watched from outside
+	HOSTILE_FOLDERS=$(HOSTILE_FOLDERS) HOSTILE_SEED=$(HOSTILE_SEED) \
+	$(CARGO) test --release -p in_sidecar_tail --test hostile_folders -- --nocapture
+
 .PHONY: soak-flag
 soak-flag: build ## only the time from the flag to the end of the process
 	$(CARGO) run --quiet -p flb-sidecar-tests --bin soak -- $(TARGET)/plugins $(SOAK_JOBS) $(SOAK_AT_ONCE) flag
@@ -264,9 +272,12 @@ lint: deps ## formatting and clippy
 	$(CARGO) clippy --workspace --all-targets -- $(if $(CI),-D warnings)
 
 .PHONY: deny
-deny: ## licences and sources of every dependency
+deny: ## licences, sources and known weaknesses of every dependency
 	command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
 	$(CARGO) deny check licenses bans sources
+	@$(CARGO) deny fetch db >/dev/null 2>&1 || [ -n "$$(ls -d $(CARGO_HOME)/advisory-db* 2>/dev/null)" ] || { \
+		echo "SKIPPED advisories: the database of RustSec cannot be had, and none is cached"; exit 0; }; \
+	$(CARGO) deny --offline check advisories
 
 .PHONY: deps
 deps:
