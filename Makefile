@@ -157,7 +157,6 @@ test: build build-probe ## everything that proves it
 	@if tests/tools.sh $(TOOLS); then $(MAKE) --no-print-directory dist; \
 	else echo "SKIPPED make dist and what is tested on it: no packages from PyPI (see tests/tools.txt)"; fi
 	$(CARGO) test --workspace --no-fail-fast
-	@tests/aarch64.sh $(TOOLS) $(TARGET)
 
 # A Fluent Bit built for aarch64; without it the C test host's generations.
 HOST ?=

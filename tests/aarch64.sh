@@ -39,7 +39,7 @@ chmod +x "$target/aarch64/cc"
 export FLB_SIDECAR_LIBRARY=$target/aarch64/$triple/debug/libflb_sidecar.so
 # -L for the loader, LD_LIBRARY_PATH for what is loaded later: both must be the same libc.
 export FLB_SIDECAR_RUNNER="qemu-aarch64-static -L $root -E LD_LIBRARY_PATH=$root/lib"
-export CC=$target/aarch64/cc FLUENT_BIT_ONLY=1 FLUENT_BIT_BINARY=$host
+export FLB_SIDECAR_CC=$target/aarch64/cc FLUENT_BIT_ONLY=1 FLUENT_BIT_BINARY=$host
 if [ -n "$host" ]; then
     # Left out: memory, which is that of the emulator, and panics, whose probe is of this machine.
     cargo test --package flb-sidecar-tests --test scenarios --test golden -- \

@@ -10,6 +10,8 @@
 
 mod cursor;
 mod shape;
+// The ends of names are looked for with AVX2 only.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 mod vector;
 
 use shape::{BYTES, LOOK, REACH, STEP};

@@ -180,7 +180,10 @@ fn compile(name: &str, sources: &[PathBuf], flags: &[String]) -> PathBuf {
     }
     // Written aside and renamed: another test process may be about to run the old one.
     let fresh = folder.join(format!("{name}.{}", std::process::id()));
-    let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
+    // One for hosts alone: CC is also what crates are built with.
+    let compiler = std::env::var_os("FLB_SIDECAR_CC")
+        .or_else(|| std::env::var_os("CC"))
+        .unwrap_or_else(|| "cc".into());
     let output = Command::new(compiler)
         .args([
             "-std=c11",
