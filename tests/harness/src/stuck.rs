@@ -306,6 +306,7 @@ impl Play {
             ("ready_file", ready),
             ("deadline", self.deadline.as_secs().to_string()),
             ("loss_exit_code", LOSS.to_string()),
+            ("sigterm_wait", "0".to_owned()),
         ];
         pipeline.output("completion_exit", "nothing", &options);
         pipeline

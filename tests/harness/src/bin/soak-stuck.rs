@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "a soak talks")]
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -19,6 +19,11 @@ const DEADLINE: Duration = Duration::from_secs(4);
 fn plays(hosts: &[Host]) -> Vec<(Host, Play)> {
     let mut plays = Vec::new();
     for host in hosts {
+        let help = Command::new(&host.program).arg("-h").output();
+        let help = help.map_or_else(|_| Vec::new(), |output| output.stdout);
+        let help = String::from_utf8_lossy(&help).into_owned();
+        // Not every build has all of them.
+        let has = |output: &str| help.lines().any(|l| l.trim_start().starts_with(output));
         for way in Way::ALL {
             for output in OUTPUTS {
                 for workers in 0..3 {
@@ -30,7 +35,7 @@ fn plays(hosts: &[Host]) -> Vec<(Host, Play)> {
                             trigger,
                             deadline: DEADLINE,
                         };
-                        if play.is_possible() {
+                        if play.is_possible() && has(output) {
                             plays.push((host.clone(), play));
                         }
                     }
