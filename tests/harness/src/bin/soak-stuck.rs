@@ -23,7 +23,10 @@ fn plays(hosts: &[Host]) -> Vec<(Host, Play)> {
         let help = help.map_or_else(|_| Vec::new(), |output| output.stdout);
         let help = String::from_utf8_lossy(&help).into_owned();
         // Not every build has all of them.
-        let has = |output: &str| help.lines().any(|l| l.trim_start().starts_with(output));
+        let has = |output: &str| {
+            help.lines()
+                .any(|line| line.split_whitespace().next() == Some(output))
+        };
         for way in Way::ALL {
             for output in OUTPUTS {
                 for workers in 0..3 {
