@@ -164,6 +164,14 @@ HOST ?=
 test-aarch64: deps tools ## scenarios for aarch64 under qemu: the C test host's, or with HOST=… those of a real host
 	tests/aarch64.sh $(TOOLS) $(TARGET) $(HOST)
 
+# A new release's program with debug information; BEFORE, one of the release before it.
+BEFORE ?=
+.PHONY: generation
+generation: deps ## what the table of host generations needs to know a new release: HOST=…/bin/fluent-bit
+	@[ -x "$(HOST)" ] || { echo "make generation HOST=…/bin/fluent-bit [BEFORE=…/bin/fluent-bit]" >&2; exit 2; }
+	@$(CARGO) run --quiet -p flb-sidecar --bin flb-sidecar-abi -- --row \
+		"$$($(HOST) --version | sed -n 's/^Fluent Bit v\([0-9.]*\).*/\1/p')" $(HOST) $(BEFORE)
+
 # Labelled cases in JSON lines, as in tests/cases/redaction; ACCURACY takes --wrong and --notes.
 CASES ?= tests/cases/redaction/*.jsonl
 ACCURACY ?= --notes

@@ -1,7 +1,7 @@
 //! A host that the table does not know, or that must not be looked up in it: its layouts from its
 //! own debug information, or from a file that was made of another copy of it.
 
-use std::ffi::OsString;
+use std::ffi::{CStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -18,9 +18,9 @@ use super::prove;
 use super::table::{Generation, InputShift};
 
 /// Names where layouts come from: `discover`, or a file.
-const VARIABLE: &str = "FLB_SIDECAR_ABI";
+pub(super) const VARIABLE: &str = "FLB_SIDECAR_ABI";
 /// Its value for: from debug information, whatever the table says.
-const DISCOVER: &str = "discover";
+pub(super) const DISCOVER: &str = "discover";
 /// Largest file that is read: those that are written have less than 64 KiB.
 const MAX_FILE: u64 = 4 << 20;
 
@@ -186,7 +186,7 @@ fn from_facts(facts: &Facts, origin: Origin) -> Result<Abi, String> {
             unproven.join("; ")
         ));
     }
-    let behaviour = behaviour(facts, &layout);
+    let behaviour = behaviour(facts, &layout, |name| observe::symbol(name).is_some());
     if behaviour.append == AppendCall::Log {
         // Its later form has other arguments, and is never called.
         unproven.retain(|why| !why.starts_with("flb_input_chunk_append_raw"));
@@ -200,9 +200,13 @@ fn from_facts(facts: &Facts, origin: Origin) -> Result<Abi, String> {
     })
 }
 
-/// What the layout does not show, from what marks the releases that changed it.
-fn behaviour(facts: &Facts, layout: &Layout) -> Behaviour {
-    let has = |name| observe::symbol(name).is_some();
+/// What the layout does not show, from what marks the releases that changed it; `has` tells whether
+/// the host exports a symbol.
+pub(super) fn behaviour(
+    facts: &Facts,
+    layout: &Layout,
+    has: impl Fn(&'static CStr) -> bool,
+) -> Behaviour {
     let filter = |field| facts.structs.get("flb_filter_plugin")?.fields.get(field);
     let arguments = match filter("cb_filter").map(|field| &field.kind) {
         Some(Kind::Function(signature)) => signature.arguments.len(),

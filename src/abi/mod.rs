@@ -19,6 +19,7 @@ pub mod generations;
 pub(crate) mod layouts;
 pub(crate) mod maps;
 pub(crate) mod memory;
+pub mod next_row;
 pub(crate) mod observe;
 pub(crate) mod prove;
 pub(crate) mod signatures;

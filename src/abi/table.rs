@@ -28,7 +28,7 @@ pub struct Generation {
     /// Symbols that this range does not have.
     pub absent: &'static [&'static CStr],
     /// Where everything is, on x86_64 and in a host with chunk tracing.
-    layout: Layout,
+    pub(super) layout: Layout,
     /// What the layout does not show.
     pub behaviour: Behaviour,
     /// The input instance holds a mutex (larger on aarch64 with glibc) and, where the host is
@@ -77,6 +77,16 @@ impl Generation {
                 .moved(|at| at + shift.mutex_extra - shift.tracing_bytes);
         }
         layout
+    }
+
+    /// As a row says it, what was `found` in a host with this shift.
+    pub(super) fn unshifted(&self, mut found: Layout, shift: InputShift) -> Layout {
+        if self.input_has_mutex {
+            found.input = found
+                .input
+                .moved(|at| (at + shift.tracing_bytes).saturating_sub(shift.mutex_extra));
+        }
+        found
     }
 }
 

@@ -102,6 +102,15 @@ pub fn read(program: &Path, folder: &Path, functions: &[&str]) -> Result<Facts, 
     Ok(facts)
 }
 
+/// The functions and data that a program exports.
+///
+/// # Errors
+/// It is no program.
+pub fn exported(program: &Path) -> Result<BTreeSet<String>, String> {
+    let image = Image::open(program, |_| true)?;
+    Ok(image.symbols.into_keys().collect())
+}
+
 /// The build id of a program, in hexadecimal digits, if it has one.
 pub fn build_id(program: &Path) -> Option<String> {
     Image::open(program, |_| false).ok()?.build_id

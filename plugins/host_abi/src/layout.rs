@@ -295,6 +295,27 @@ macro_rules! wanted {
                 all
             }
 
+            /// What a row would say of a host that `found` was read from, where this is the row before
+            /// it: what still holds stays as it is.
+            #[must_use]
+            pub fn updated(&self, found: &Layout) -> Layout {
+                let mut wanted = WANTED.iter();
+                Layout {
+                    $( $group: {
+                        let there = found.$group.bytes > 0;
+                        // Only what we fill in has to be known whole.
+                        let whole = wanted.next().is_some_and(|group| group.need() == Need::Needed);
+                        $type {
+                            bytes: if there && whole { found.$group.bytes } else { self.$group.bytes },
+                            $( $field: {
+                                let (mine, other) = (self.$group.$field, found.$group.$field);
+                                if there && wanted!(@differ $need mine, other) { other } else { mine }
+                            }, )*
+                        }
+                    }, )*
+                }
+            }
+
             /// Every value as it stands in a row of the table: group, field, text.
             pub fn values(&self) -> Vec<(&'static str, &'static str, String)> {
                 vec![ $(
