@@ -143,7 +143,9 @@ impl InstanceLog {
     /// Writes what waits to stderr, as far as that takes it at once: the process is about to end,
     /// and the host's logger may hang with the host.
     pub(crate) fn deliver_to_stderr(&self) {
-        for (level, line) in std::mem::take(&mut *self.lock()) {
+        // Not under the lock: whoever logs would wait for stderr, too.
+        let lines = std::mem::take(&mut *self.lock());
+        for (level, line) in lines {
             let level = match level {
                 ERROR => "error",
                 WARN => " warn",

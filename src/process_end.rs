@@ -16,15 +16,19 @@ impl ProcessEnd for End {
         signals::requested()
     }
 
-    fn end(&self, status: i32) {
+    fn last_words(&self) {
         self.0.deliver_to_stderr();
+    }
+
+    fn end(&self, status: i32) {
         // SAFETY: ends every thread at once. Nothing of the host is called, so whatever state its
         // threads are in does not matter; what it holds is as after a kill.
         unsafe { libc::_exit(status) }
     }
 }
 
-/// `false`: it would have to wait.
+/// `false`: it would have to wait. Waits all the same if it is a file on a filesystem that hangs, or
+/// if somebody else fills the pipe in between.
 pub(crate) fn write_to_stderr(text: &str) -> bool {
     let mut stderr = libc::pollfd {
         fd: libc::STDERR_FILENO,

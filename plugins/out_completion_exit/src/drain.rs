@@ -122,6 +122,21 @@ pub(crate) struct End {
     pub(crate) took: Duration,
 }
 
+impl End {
+    /// The host stops before a drain has begun: nobody has read all there is, or waited for what is
+    /// not shown.
+    pub(crate) fn without_drain(facts: &Facts<'_>) -> Self {
+        End {
+            cause: Cause::Host,
+            left: Left {
+                unseen: true,
+                ..Left::of(facts)
+            },
+            took: Duration::ZERO,
+        }
+    }
+}
+
 /// Where a drain is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Phase {

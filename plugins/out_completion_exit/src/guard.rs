@@ -5,10 +5,14 @@
 //! once there is an end to come, the process is gone shortly after the deadline, with the status
 //! that was decided, or else with the one for a loss. What the countdown does is a pure function
 //! ([`Countdown`]); the thread outlives the instance, because the host may hang behind our exit.
+//!
+//! Report and last log lines are other threads' work, so that a full pipe or a filesystem that
+//! hangs costs them and not the end: from the deadline on the guard does nothing that may wait.
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::mpsc::{channel, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -18,11 +22,11 @@ use flb_sidecar_sdk::ProcessEnd;
 use crate::files::Scribe;
 
 /// How long after the deadline the host may still end by itself.
-const MERCY: Duration = Duration::from_millis(600);
+const MERCY: Duration = Duration::from_millis(500);
 /// What a reload may take behind the deadline, until new instances say that the host lives.
 const RELOAD: Duration = Duration::from_secs(4);
-/// How long the report may take then; a file system may hang.
-const LAST_WORDS: Duration = Duration::from_millis(250);
+/// How long the report and the log may take then; a file system or who reads the log may hang.
+const LAST_WORDS: Duration = Duration::from_millis(150);
 /// Time between two looks at whether it is written.
 const LOOK: Duration = Duration::from_millis(5);
 /// How often SIGTERM is looked for, since an engine that hangs does not tell of it.
@@ -48,7 +52,7 @@ pub(crate) struct Will {
 enum Order {
     /// Wait for this long at most.
     Wait(Duration),
-    /// Have the report written.
+    /// Have the report and the log written.
     Write,
     /// End the process.
     End,
@@ -58,7 +62,7 @@ enum Order {
 #[derive(Debug, Default)]
 struct Countdown {
     due: Option<Duration>,
-    /// The report is being written since.
+    /// The report and the log are being written since.
     writing: Option<Duration>,
 }
 
@@ -179,7 +183,7 @@ impl Guard {
         let after_trigger = setup.after_trigger;
         let thread = flb_sidecar_sdk::worker::spawn("flb-sc-guard", {
             let shared = shared.clone();
-            move || watch(&shared, &setup, &*end)
+            move || watch(&shared, &setup, &end)
         })?;
         Ok(Guard {
             shared,
@@ -233,7 +237,9 @@ impl Drop for Guard {
     }
 }
 
-fn watch(shared: &Shared, setup: &Setup, end: &dyn ProcessEnd) {
+fn watch(shared: &Shared, setup: &Setup, end: &Arc<dyn ProcessEnd>) {
+    let mut words = None;
+    let mut status = setup.will.status;
     let mut state = lock(&shared.state);
     while !state.stop {
         let now = shared.start.elapsed();
@@ -241,34 +247,98 @@ fn watch(shared: &Shared, setup: &Setup, end: &dyn ProcessEnd) {
             let deadline = now.saturating_add(after.saturating_sub(ago));
             state.countdown.end_by(deadline);
         }
-        let written = setup
-            .report
-            .as_ref()
-            .is_none_or(|(files, _)| files.synced());
+        if state.countdown.due.is_some() && words.is_none() {
+            // While all is well: a process that hangs may have no thread left.
+            drop(state);
+            words = Some(LastWords::prepare(end.clone()));
+            state = lock(&shared.state);
+            continue;
+        }
+        let reported = setup.report.as_ref();
+        let written = reported.is_none_or(|(files, _)| files.synced())
+            && words.as_ref().is_none_or(LastWords::said);
         match state.countdown.step(now, written) {
             Order::Wait(time) => {
                 let waited = shared.changed.wait_timeout(state, time);
                 state = waited.unwrap_or_else(PoisonError::into_inner).0;
             }
             Order::Write => {
+                let decided = DECIDED.load(Ordering::Acquire);
+                status = if decided == UNDECIDED {
+                    state.will.status
+                } else {
+                    decided
+                };
+                if let Some(words) = &words {
+                    words.say(status);
+                }
                 let report = state.will.report.take();
                 if let (Some((files, path)), Some(report)) = (&setup.report, report) {
                     files.write("report_file", path, report);
                 }
             }
             Order::End => {
-                let decided = DECIDED.load(Ordering::Acquire);
-                let status = if decided == UNDECIDED {
-                    state.will.status
-                } else {
-                    decided
-                };
-                tracing::warn!(
-                    "the host has not ended by itself: the process ends now with status {status}"
-                );
                 end.end(status);
                 return;
             }
+        }
+    }
+}
+
+/// A thread that writes the last log lines, and may hang with who reads them.
+struct LastWords {
+    /// Closed when the guard has ended without an end of the process: then the thread ends.
+    status: Option<Sender<i32>>,
+    open: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl LastWords {
+    /// Without a thread they stay unsaid.
+    fn prepare(end: Arc<dyn ProcessEnd>) -> Self {
+        let (status, said) = channel();
+        let open = Arc::new(AtomicBool::new(false));
+        let thread = flb_sidecar_sdk::worker::spawn("flb-sc-words", {
+            let open = open.clone();
+            move || {
+                if let Ok(status) = said.recv() {
+                    tracing::warn!(
+                        "the host has not ended by itself: the process ends now with status {status}"
+                    );
+                    end.last_words();
+                    open.store(false, Ordering::Release);
+                }
+            }
+        });
+        LastWords {
+            status: Some(status),
+            open,
+            thread: thread
+                .inspect_err(|error| tracing::warn!("no thread for the last log lines: {error}"))
+                .ok(),
+        }
+    }
+
+    fn say(&self, status: i32) {
+        self.open.store(true, Ordering::Release);
+        let sent = self.status.as_ref().map(|thread| thread.send(status));
+        if !matches!(sent, Some(Ok(()))) {
+            self.open.store(false, Ordering::Release);
+        }
+    }
+
+    fn said(&self) -> bool {
+        !self.open.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for LastWords {
+    fn drop(&mut self) {
+        self.status = None;
+        // One that is still at it may never end.
+        if let Some(thread) = self.thread.take().filter(|_| self.said()) {
+            // A panic of it was logged by the hook.
+            let _ = thread.join();
         }
     }
 }

@@ -92,11 +92,19 @@ struct Process {
     terminated: Mutex<Option<Duration>>,
     status: AtomicI32,
     ended: AtomicBool,
+    /// Whoever reads stderr has hung.
+    mute: bool,
 }
 
 impl ProcessEnd for Process {
     fn terminated(&self) -> Option<Duration> {
         *lock(&self.terminated)
+    }
+
+    fn last_words(&self) {
+        while self.mute && !self.ended.load(Ordering::SeqCst) {
+            std::thread::sleep(MS);
+        }
     }
 
     fn end(&self, status: i32) {
@@ -162,6 +170,16 @@ fn the_threads_end_the_process_with_the_right_status() {
     guard.end_by(SECOND);
     drop(guard);
     assert_eq!(process.status_at_end(), 3);
+
+    // Nobody reads stderr.
+    let process = Arc::new(Process {
+        mute: true,
+        ..Process::default()
+    });
+    let guard = Guard::start(setup(SECOND), process.clone()).unwrap();
+    guard.end_by(SECOND);
+    assert_eq!(process.status_at_end(), 9);
+    drop(guard);
 
     // A new instance says that the host lives: the old guard is called off.
     let old = Arc::new(Process::default());

@@ -30,7 +30,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::{
-    ConfigError, EngineHost, Output, OutputInfo, PluginInfo, RetryLimit, Settings,
+    ConfigError, EngineHost, InputInfo, Output, OutputInfo, PluginInfo, RetryLimit, Settings,
 };
 
 use account::Account;
@@ -117,6 +117,8 @@ pub struct CompletionExit {
     stop: Stop,
     /// It does so without a trigger of ours.
     stopping: bool,
+    /// What was last reported of that.
+    stop_reported: Option<String>,
     triggers: Triggers,
     machine: Machine,
     began: Duration,
@@ -210,6 +212,7 @@ impl Output for CompletionExit {
             leaving: None,
             stop: Stop::default(),
             stopping: false,
+            stop_reported: None,
             began: Duration::ZERO,
             idle: Idle::default(),
             next_idle: Duration::ZERO,
@@ -271,13 +274,10 @@ impl CompletionExit {
             self.look_at_counters(now, host);
             self.look_at_silence(now, host);
             self.settle(now, host);
-            if !host.is_stopping() {
+            if host.is_stopping() {
+                self.stop_without_drain(now, host);
+            } else {
                 self.begin_if_due(now);
-            } else if let Some(left) = self.time_left(now) {
-                self.stop_by(now + left, host);
-                self.stop.look(now, host);
-            } else if !host.may_reload() {
-                self.guard_against_hang(now);
             }
         }
         if self.machine.phase() == Phase::Draining {
@@ -438,12 +438,51 @@ impl CompletionExit {
         self.stop.end_by(by);
     }
 
-    /// The host stops without any trigger of ours, and may hang as well.
-    fn guard_against_hang(&mut self, now: Duration) {
+    /// The host stops by itself: at a second SIGTERM, another signal, for another plugin, or for a
+    /// reload.
+    fn stop_without_drain(&mut self, now: Duration, host: &mut dyn EngineHost) {
+        if let Some(left) = self.time_left(now) {
+            self.stop_by(now + left, host);
+            self.stop.look(now, host);
+        }
+        if host.may_reload() {
+            return;
+        }
+        // It may hang as well.
         if !self.stopping {
             self.stopping = true;
+            self.began = now;
+            self.not_ready();
             self.guard_end_by(now + self.config.deadline.unwrap_or(SIGTERM_DEADLINE));
         }
+        self.report_stop(now, host);
+    }
+
+    /// Reports a stop without a drain, again and again, since nobody knows which tick is the last.
+    fn report_stop(&mut self, now: Duration, host: &dyn EngineHost) {
+        if now < self.next_will {
+            return;
+        }
+        let inputs = host.inputs();
+        let end = End::without_drain(&facts(now, &inputs, host));
+        let expired = End {
+            cause: Cause::Deadline,
+            ..end
+        };
+        self.make_will(now, expired, host);
+        self.next_will = now + WILL_EVERY;
+        let report = self.report(end, host);
+        let json = report.json();
+        if self.stop_reported.as_ref() == Some(&json) {
+            return;
+        }
+        if self.stop_reported.is_none() {
+            log(&report);
+        }
+        if let (Some(files), Some(path)) = (&self.files, &self.config.report_file) {
+            files.write("report_file", path, json.clone().into_bytes());
+        }
+        self.stop_reported = Some(json);
     }
 
     /// Keeps ready what is to be reported, should the engine hang before it decides.
@@ -632,13 +671,7 @@ impl CompletionExit {
 
     fn drain(&mut self, now: Duration, host: &mut dyn EngineHost) {
         let inputs = host.inputs();
-        let facts = Facts {
-            now,
-            inputs: &inputs,
-            tasks: host.running_tasks(),
-            storage: host.storage_chunks(),
-            stopping: host.is_stopping(),
-        };
+        let facts = facts(now, &inputs, host);
         let actions = self.machine.step(&facts);
         for action in actions {
             match action {
@@ -706,21 +739,42 @@ impl CompletionExit {
         }
     }
 
-    fn report(&self, end: End, host: &dyn EngineHost) -> Report {
+    fn report(&self, mut end: End, host: &dyn EngineHost) -> Report {
+        // Whoever wrote when the wait for them was over may have written since.
+        end.left.unseen |= self.terminated.is_some() && self.writer_seen;
         let code = self.triggers.code();
         let evicted = self.account.evicted();
         Report::new(self.triggers.fired(), code, end, self.began, evicted, host)
     }
 
     fn say(&self, report: &Report) {
-        if report.has_loss() {
-            tracing::warn!("{report}");
-        } else {
-            tracing::info!("{report}");
-        }
+        log(report);
         if let (Some(files), Some(path)) = (&self.files, &self.config.report_file) {
-            files.write("report_file", path, report.json().into_bytes());
+            let json = report.json().into_bytes();
+            // The deadline comes before the disk.
+            match report.end.cause {
+                Cause::Drained => files.write_synced("report_file", path, json),
+                Cause::Deadline | Cause::Host => files.write("report_file", path, json),
+            }
         }
+    }
+}
+
+fn log(report: &Report) {
+    if report.has_loss() {
+        tracing::warn!("{report}");
+    } else {
+        tracing::info!("{report}");
+    }
+}
+
+fn facts<'a>(now: Duration, inputs: &'a [InputInfo], host: &dyn EngineHost) -> Facts<'a> {
+    Facts {
+        now,
+        inputs,
+        tasks: host.running_tasks(),
+        storage: host.storage_chunks(),
+        stopping: host.is_stopping(),
     }
 }
 

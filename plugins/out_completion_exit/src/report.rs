@@ -123,6 +123,9 @@ impl Report {
     }
 
     fn reason(&self) -> String {
+        if self.fired.is_empty() {
+            return "the host stopped before anything had said that the Job is done".to_owned();
+        }
         let reasons: Vec<String> = self.fired.iter().map(ToString::to_string).collect();
         cut(&reasons.join("; "))
     }
@@ -165,7 +168,8 @@ impl Report {
             .iter()
             .map(|fired| fired.trigger.name())
             .collect();
-        head.insert("trigger".to_owned(), json!(kinds.join("+")));
+        let kinds = (!kinds.is_empty()).then(|| kinds.join("+"));
+        head.insert("trigger".to_owned(), json!(kinds));
         head.insert("reason".to_owned(), json!(self.reason()));
         head.insert("trigger_code".to_owned(), json!(self.code));
         head.insert("status".to_owned(), json!(self.status));

@@ -352,6 +352,38 @@ fn a_host_that_stops_in_a_drain_leaves_a_report() {
     );
 }
 
+/// A second SIGTERM within `sigterm_wait`, SIGINT, the end that another plugin asked for.
+#[test]
+fn a_host_that_stops_before_a_drain_leaves_a_report() {
+    for (terminated, trigger) in [(true, "sigterm".into()), (false, serde_json::Value::Null)] {
+        let dir = tempfile::tempdir().unwrap();
+        let report = dir.path().join("report");
+        let options = [
+            ("report_file", report.to_str().unwrap()),
+            ("sigterm_wait", "auto"),
+        ];
+        let mut host = sigterm_host(DrainState::Idle);
+        let mut plugin = start(&mut host, &options).unwrap();
+        plugin.tick_at(SECOND, &mut host);
+        host.terminated = terminated.then_some(Duration::ZERO);
+        plugin.tick_at(SECOND * 2, &mut host);
+        host.stopping = true;
+        plugin.tick_at(SECOND * 2 + CompletionExit::TICK, &mut host);
+        // Nothing is left that can be seen, which proves nothing.
+        host.inputs[0].drain = None;
+        plugin.tick_at(SECOND * 3, &mut host);
+        plugin.exit();
+        assert!(host.drains.is_empty() && host.exits.is_empty());
+        let text = fs::read_to_string(&report).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            (&json["ended_by"], &json["trigger"]),
+            (&"stopped".into(), &trigger)
+        );
+        assert_ne!(json["complete"], true);
+    }
+}
+
 #[test]
 fn the_second_instance_leaves_an_engine_that_ends_alone() {
     let mut host = host(DrainState::Drained);

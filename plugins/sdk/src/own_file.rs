@@ -313,12 +313,17 @@ impl OwnFile {
     }
 
     /// Replaces it by `content`. Where nothing can be put in its place, since it is a mount of its
-    /// own such as `/dev/termination-log`, or its folder is read-only, it is written over.
+    /// own such as `/dev/termination-log`, or its folder is read-only, it is written over. Returns
+    /// what it wrote to, for who wants to have that synced.
     ///
     /// # Errors
     /// As [`replace`](OwnFile::replace).
-    pub fn write(&self, mode: u32, content: &[u8]) -> io::Result<()> {
-        match self.replace(mode, Durability::None, |file| file.write_all(content)) {
+    pub fn write(&self, mode: u32, content: &[u8]) -> io::Result<File> {
+        let write = |file: &mut File| {
+            file.write_all(content)?;
+            file.try_clone()
+        };
+        match self.replace(mode, Durability::None, write) {
             Err(error) if is_fixed(&error) => self.write_over(content).map_err(|second| {
                 // That it is not there says less than why it cannot be made.
                 let missing = second.kind() == io::ErrorKind::NotFound;
@@ -459,7 +464,7 @@ impl OwnFile {
         }
     }
 
-    fn write_over(&self, content: &[u8]) -> io::Result<()> {
+    fn write_over(&self, content: &[u8]) -> io::Result<File> {
         let (folder, name) = self.folder()?;
         let (mut file, stat) = folder.open_file(&name, OFlags::WRONLY)?;
         // Whose it is does not matter: a runtime mounts it for us.
@@ -467,7 +472,8 @@ impl OwnFile {
             return Err(in_the_way("it is no file of its own".to_owned()));
         }
         file.set_len(0)?;
-        file.write_all(content)
+        file.write_all(content)?;
+        Ok(file)
     }
 
     fn contested(&self) -> io::Error {

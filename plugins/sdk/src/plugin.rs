@@ -443,8 +443,11 @@ pub trait ProcessEnd: Send + Sync {
     /// How long ago the first SIGTERM came that was kept from the host.
     fn terminated(&self) -> Option<Duration>;
 
-    /// Writes the instance's log lines that wait, then ends the process with `status`. Nothing of
-    /// the host or of ours is cleaned up. Never waits for anything.
+    /// Writes the instance's log lines that wait. That may take for ever, if nobody reads them.
+    fn last_words(&self);
+
+    /// Ends the process with `status`. Nothing of the host or of ours is cleaned up. Never waits for
+    /// anything.
     fn end(&self, status: i32);
 }
 

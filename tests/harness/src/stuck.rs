@@ -68,16 +68,19 @@ pub enum Trigger {
     Sigterm,
     /// SIGTERM, and once more a second later.
     Twice,
+    /// SIGTERM twice before a drain has begun: the plugin still waits for the main container.
+    AtOnce,
     /// SIGINT, which the plugin leaves to the host.
     Sigint,
 }
 
 impl Trigger {
     /// Each of them.
-    pub const ALL: [Trigger; 4] = [
+    pub const ALL: [Trigger; 5] = [
         Trigger::Flag,
         Trigger::Sigterm,
         Trigger::Twice,
+        Trigger::AtOnce,
         Trigger::Sigint,
     ];
 }
@@ -300,13 +303,18 @@ impl Play {
             options.push(("tls.verify", "off".to_owned()));
         }
         pipeline.output(self.output, "*", &options);
+        let wait = if self.trigger == Trigger::AtOnce {
+            "auto"
+        } else {
+            "0"
+        };
         let options = [
             ("flag_file", flag),
             ("report_file", report),
             ("ready_file", ready),
             ("deadline", self.deadline.as_secs().to_string()),
             ("loss_exit_code", LOSS.to_string()),
-            ("sigterm_wait", "0".to_owned()),
+            ("sigterm_wait", wait.to_owned()),
         ];
         pipeline.output("completion_exit", "nothing", &options);
         pipeline
@@ -335,6 +343,11 @@ impl Play {
             Trigger::Twice => {
                 running.signal(Signal::TERM);
                 std::thread::sleep(Duration::from_secs(1));
+                running.signal(Signal::TERM);
+            }
+            Trigger::AtOnce => {
+                running.signal(Signal::TERM);
+                std::thread::sleep(Duration::from_millis(500));
                 running.signal(Signal::TERM);
             }
             Trigger::Sigint => running.signal(Signal::INT),
@@ -399,10 +412,11 @@ impl Outcome {
             Some(_) => {}
         }
         // A host that stops by itself at a signal ends with its own status if it can.
-        let hosts_own = matches!(play.trigger, Trigger::Twice | Trigger::Sigint);
+        let before_drain = matches!(play.trigger, Trigger::AtOnce | Trigger::Sigint);
+        let hosts_own = before_drain || play.trigger == Trigger::Twice;
         let counts_all = play.counts_all();
         let right = match self.status {
-            Some(LOSS) => !counts_all || play.trigger == Trigger::Sigint,
+            Some(LOSS) => !counts_all || before_drain,
             Some(0) => counts_all || hosts_own,
             _ => false,
         };
@@ -410,9 +424,14 @@ impl Outcome {
             faults.push(format!("status {:?}", self.status));
         }
         let report = &self.report;
-        let reported = counts_all && report["complete"] == true
-            || !counts_all && report["complete"] == false && report["left"]["chunks"] != 0;
-        if play.trigger != Trigger::Sigint && !reported {
+        let reported = match report["complete"].as_bool() {
+            // Nothing is proven without a drain.
+            Some(complete) if before_drain => !complete,
+            Some(true) => counts_all,
+            Some(false) => !counts_all && report["left"]["chunks"] != 0,
+            None => before_drain && counts_all,
+        };
+        if !reported {
             faults.push(format!("report {report}"));
         }
         if !play.takes_sent_for_delivered() && !self.reads_again {

@@ -2,11 +2,19 @@
 //! second after the deadline at most, with the right status and report, and no line counts as
 //! delivered. All ways to be stuck with all outputs: `make soak-stuck`.
 
+use std::fs::{self, OpenOptions};
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::process::Stdio;
 use std::time::Duration;
 
 use flb_sidecar_tests::each_real_host;
+use flb_sidecar_tests::pipeline::Pipeline;
 use flb_sidecar_tests::side_by_side;
 use flb_sidecar_tests::stuck::{Play, Trigger, Way};
+use flb_sidecar_tests::wait_until;
 
 #[test]
 fn a_stuck_destination_does_not_keep_the_process() {
@@ -23,6 +31,7 @@ fn a_stuck_destination_does_not_keep_the_process() {
             play("forward", Way::Silent, 2, Trigger::Sigterm),
             play("tcp", Way::Full, 0, Trigger::Twice),
             play("http", Way::Drip, 2, Trigger::Sigint),
+            play("http", Way::HalfAnswer, 1, Trigger::AtOnce),
         ];
         side_by_side(plays, |play| {
             let outcome = play.run(host);
@@ -31,5 +40,66 @@ fn a_stuck_destination_does_not_keep_the_process() {
             faults.retain(|fault| !fault.ends_with("late"));
             assert!(faults.is_empty(), "{play}: {faults:?}\n{}", outcome.said);
         });
+    });
+}
+
+/// Whoever read the log has hung, and the pipe is full: every line from now on waits for ever.
+#[test]
+fn a_log_that_nobody_reads_does_not_keep_the_process() {
+    each_real_host("a log that nobody reads", |host| {
+        let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = silent
+            .local_addr()
+            .expect("a bound socket")
+            .port()
+            .to_string();
+        let mut pipeline = Pipeline::new(host);
+        let log = pipeline.file("logs/app.log", "one\ntwo\n");
+        let (report, ready) = (pipeline.path("report"), pipeline.path("ready"));
+        let http = [
+            ("host", "127.0.0.1"),
+            ("port", &port),
+            ("retry_limit", "no_limits"),
+        ];
+        let end = [
+            ("report_file", report.as_str()),
+            ("ready_file", &ready),
+            ("deadline", "3"),
+            ("loss_exit_code", "9"),
+            ("sigterm_wait", "0"),
+        ];
+        pipeline
+            .input("sidecar_tail", &[("path", &log)])
+            .output("http", "*", &http)
+            .output("completion_exit", "nothing", &end);
+        let (mut reader, writer) = std::io::pipe().expect("a pipe");
+        // A handle of its own: the host's stays one that waits.
+        let mut filler = OpenOptions::new()
+            .write(true)
+            .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+            .open(format!("/proc/self/fd/{}", writer.as_raw_fd()))
+            .expect("the pipe opens");
+        let mut child = pipeline
+            .command()
+            .stdout(Stdio::null())
+            .stderr(writer)
+            .spawn()
+            .expect("the host starts");
+        let is_ready = || fs::metadata(&ready).ok();
+        wait_until(Duration::from_secs(60), is_ready).expect("the host is ready");
+        while filler.write(&[b'x'; 512]).is_ok() {}
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it lives");
+        let ended = wait_until(Duration::from_secs(30), || child.try_wait().ok().flatten());
+        if ended.is_none() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        assert_eq!(ended.and_then(|ended| ended.code()), Some(9), "{host}");
+        let text = fs::read_to_string(&report).expect("a report");
+        assert!(text.contains("\"complete\":false"), "{text}");
+        drop(filler);
+        let mut said = Vec::new();
+        let _ = reader.read_to_end(&mut said);
     });
 }

@@ -1,6 +1,6 @@
 //! `make soak-stuck`: a Job for every way in which a destination may be stuck, every output, 0 to 2
-//! workers, every trigger, on every real host. Arguments: how many at once, and which part of them
-//! (1 of that many; all by default).
+//! workers, every trigger, on every real host. Arguments: how many at once, which part of them (1 of
+//! that many; all by default), and words that their names must have.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "a soak talks")]
 
@@ -38,7 +38,9 @@ fn plays(hosts: &[Host]) -> Vec<(Host, Play)> {
                             trigger,
                             deadline: DEADLINE,
                         };
-                        if play.is_possible() && has(output) {
+                        let name = play.to_string();
+                        let is_asked = std::env::args().skip(3).all(|word| name.contains(&word));
+                        if play.is_possible() && has(output) && is_asked {
                             plays.push((host.clone(), play));
                         }
                     }
