@@ -11,20 +11,17 @@
 //! stop or reload comes to nothing from then on, and where the host has heard such a signal before,
 //! we do not tell.
 
-use std::ffi::CStr;
-use std::mem::MaybeUninit;
+mod taken;
+
+use std::ffi::{c_void, CStr};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::abi::observe;
+use libc::siginfo_t;
 
-/// A signal that the host handles, and its handler as an address; 0 while there is none.
-struct Taken {
-    signal: libc::c_int,
-    host: AtomicUsize,
-    ours: extern "C" fn(libc::c_int),
-}
+use self::taken::{Place, Taken};
+use crate::abi::observe;
 
 static SIGTERM: Taken = Taken::new(libc::SIGTERM, on_terminate);
 /// With these the host installs all its handlers again.
@@ -166,82 +163,6 @@ fn put_in_front() -> bool {
     }
 }
 
-enum Place {
-    Refused,
-    Kept,
-    TakenBack,
-}
-
-/// Everything here but `new` may be called by a handler.
-impl Taken {
-    const fn new(signal: libc::c_int, ours: extern "C" fn(libc::c_int)) -> Self {
-        Taken {
-            signal,
-            host: AtomicUsize::new(0),
-            ours,
-        }
-    }
-
-    fn put_in_front(&self) -> Place {
-        match self.current() {
-            None => Place::Refused,
-            Some(handler) if handler == self.ours as usize => Place::Kept,
-            Some(handler) => {
-                self.host.store(handler, Ordering::Release);
-                if self.set(self.ours as usize) {
-                    Place::TakenBack
-                } else {
-                    Place::Refused
-                }
-            }
-        }
-    }
-
-    fn give_back(&self) {
-        if self.current() == Some(self.ours as usize) {
-            self.set(self.host.load(Ordering::Acquire));
-        }
-    }
-
-    fn current(&self) -> Option<usize> {
-        let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-        // SAFETY: asks for the action of a valid signal into a place of ours.
-        let asked = unsafe { libc::sigaction(self.signal, std::ptr::null(), action.as_mut_ptr()) };
-        // SAFETY: zeroed is a valid sigaction, and the call filled it.
-        (asked == 0).then(|| unsafe { action.assume_init() }.sa_sigaction)
-    }
-
-    fn set(&self, handler: usize) -> bool {
-        let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-        // SAFETY: a zeroed sigaction is valid: no flags, an empty mask.
-        let action = unsafe { action.assume_init_mut() };
-        action.sa_sigaction = handler;
-        action.sa_flags = libc::SA_RESTART;
-        // SAFETY: the handler is ours, or the one that sigaction gave before; both are of the kind
-        // that takes the signal's number only.
-        unsafe { libc::sigaction(self.signal, action, std::ptr::null_mut()) == 0 }
-    }
-
-    /// What would have happened without us.
-    fn call_host(&self) {
-        match self.host.load(Ordering::Acquire) {
-            libc::SIG_IGN => {}
-            // Stopped processes go on without a handler.
-            libc::SIG_DFL if self.signal == libc::SIGCONT => {}
-            libc::SIG_DFL => {
-                // SAFETY: ends the process as the signal would have; allowed in handlers.
-                unsafe { libc::_exit(128 + self.signal) }
-            }
-            handler => {
-                // SAFETY: sigaction gave this address as the handler of this signal; the host's
-                // takes one int.
-                let handler: extern "C" fn(libc::c_int) = unsafe { std::mem::transmute(handler) };
-                handler(self.signal);
-            }
-        }
-    }
-}
-
 fn now() -> u64 {
     let mut time = libc::timespec {
         tv_sec: 0,
@@ -260,14 +181,14 @@ fn handle(body: impl FnOnce(bool)) {
     RUNNING.fetch_sub(1, Ordering::SeqCst);
 }
 
-fn pass_on(taken: &[Taken], signal: libc::c_int) {
+fn pass_on(taken: &[Taken], signal: libc::c_int, info: *mut siginfo_t, context: *mut c_void) {
     if let Some(taken) = taken.iter().find(|taken| taken.signal == signal) {
-        taken.call_host();
+        taken.call_host(info, context);
     }
 }
 
 /// Only atomics and clock_gettime here, and the host's own handler.
-extern "C" fn on_terminate(_signal: libc::c_int) {
+extern "C" fn on_terminate(_signal: libc::c_int, info: *mut siginfo_t, context: *mut c_void) {
     handle(|open| {
         let kept = KEPT.load(Ordering::Acquire) > 0;
         let first = || {
@@ -276,13 +197,13 @@ extern "C" fn on_terminate(_signal: libc::c_int) {
                 .is_ok()
         };
         if !(kept && first()) && open {
-            SIGTERM.call_host();
+            SIGTERM.call_host(info, context);
         }
     });
 }
 
 /// Only atomics and sigaction here, and the host's own handler.
-extern "C" fn on_reinstall(signal: libc::c_int) {
+extern "C" fn on_reinstall(signal: libc::c_int, info: *mut siginfo_t, context: *mut c_void) {
     handle(|open| {
         if !open {
             return;
@@ -290,7 +211,7 @@ extern "C" fn on_reinstall(signal: libc::c_int) {
         if signal == libc::SIGHUP {
             RELOAD_ASKED.store(true, Ordering::Release);
         }
-        pass_on(&REINSTALLING, signal);
+        pass_on(&REINSTALLING, signal, info, context);
         if KEPT.load(Ordering::Acquire) > 0 {
             put_in_front();
         }
@@ -298,10 +219,10 @@ extern "C" fn on_reinstall(signal: libc::c_int) {
 }
 
 /// Only atomics here, and the host's own handler.
-extern "C" fn on_stop(signal: libc::c_int) {
+extern "C" fn on_stop(signal: libc::c_int, info: *mut siginfo_t, context: *mut c_void) {
     handle(|open| {
         if open {
-            pass_on(&STOPPING, signal);
+            pass_on(&STOPPING, signal, info, context);
         }
     });
 }
