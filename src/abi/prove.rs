@@ -3,6 +3,9 @@
 //! At the start the host's own plugins are looked at through it; later every instance of ours,
 //! before its fields are read. Nothing here follows an address that the kernel has not checked.
 
+#[cfg(test)]
+mod tests;
+
 use std::ffi::c_char;
 
 use host_abi::layout::{FilterInstance, InputInstance, Layout, OutputInstance, Places};

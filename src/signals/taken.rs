@@ -207,10 +207,8 @@ mod tests {
             ss_size: STACK_BYTES,
         };
         // SAFETY: the memory stays; only this thread uses it.
-        assert_eq!(
-            unsafe { libc::sigaltstack(&other, std::ptr::null_mut()) },
-            0
-        );
+        let set = unsafe { libc::sigaltstack(&other, std::ptr::null_mut()) };
+        assert_eq!(set, 0);
         let own = 1u64 << (libc::SIGUSR1 - 1);
         let masks = [0, 1 << (libc::SIGUSR2 - 1), 1 << (libc::SIGTERM - 1) | 1];
         let flags = [
@@ -275,6 +273,7 @@ mod tests {
             ..other
         };
         // SAFETY: no handler runs on it now.
-        assert_eq!(unsafe { libc::sigaltstack(&none, std::ptr::null_mut()) }, 0);
+        let unset = unsafe { libc::sigaltstack(&none, std::ptr::null_mut()) };
+        assert_eq!(unset, 0);
     }
 }

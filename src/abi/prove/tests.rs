@@ -1,0 +1,103 @@
+//! Instances that are not what their row says.
+
+use super::super::table::GENERATIONS;
+use super::*;
+
+/// Memory that plays an input of 1.9: the row's releases have their metrics behind a build option.
+struct Input {
+    words: Vec<usize>,
+    plugin: Vec<usize>,
+    name: Box<c_char>,
+    layout: Layout,
+}
+
+impl Input {
+    fn new() -> Self {
+        let layout = GENERATIONS[0].layout;
+        let mut input = Input {
+            words: vec![0; 256],
+            plugin: vec![0; 64],
+            name: Box::new(0),
+            layout,
+        };
+        let name = input.our_name() as usize;
+        input.plugin[layout.input_plugin.name / 8] = name;
+        let plugin = input.plugin.as_ptr() as usize;
+        input.words[layout.input.plugin.unwrap() / 8] = plugin;
+        input
+    }
+
+    fn our_name(&mut self) -> *mut c_char {
+        &mut *self.name
+    }
+
+    /// With this where its metrics should be.
+    fn prove(&mut self, metrics: usize, needs_metrics: bool) -> (Option<usize>, bool) {
+        self.words[self.layout.input.metrics.unwrap() / 8] = metrics;
+        let instance = Instance {
+            section: Section::Input,
+            address: self.words.as_ptr() as usize,
+            config: self.words.as_ptr() as usize,
+            our_name: self.our_name(),
+            needs_metrics,
+        };
+        let mut memory = Memory::open().unwrap();
+        let (proven, failed) = super::instance(&mut memory, &self.layout, instance);
+        assert_eq!(proven.input.plugin, self.layout.input.plugin);
+        (proven.input.metrics, failed.contains(&"metrics"))
+    }
+}
+
+#[test]
+fn metrics_of_a_row_are_used_only_if_they_are_there() {
+    let mut input = Input::new();
+    let known = input.layout.input.metrics;
+    let counters = input.layout.metrics.counters.unwrap() / 8;
+
+    let mut context = [0usize; 32];
+    let list = &raw const context[counters] as usize;
+    context[counters] = list;
+    context[counters + 1] = list;
+    let context = std::hint::black_box(context.as_ptr() as usize);
+    assert_eq!(input.prove(context, true), (known, false));
+
+    let text = [0x6161_6161_6161_6161_usize; 32];
+    let zeroes = [0usize; 32];
+    let others = [
+        ("nothing", 0),
+        ("a small number", 8),
+        ("text", text.as_ptr() as usize),
+        ("zeroes", zeroes.as_ptr() as usize),
+        ("no address of a program", usize::MAX - 7),
+        (
+            "code",
+            metrics_of_a_row_are_used_only_if_they_are_there as fn() as usize,
+        ),
+    ];
+    for (what, word) in others {
+        assert_eq!(input.prove(word, true), (None, true), "{what}");
+        // A host with a function for it is asked, and its field not looked at.
+        assert_eq!(input.prove(word, false), (known, false), "{what}");
+    }
+}
+
+/// Before its plugin is found in it, nothing of an instance is believed.
+#[test]
+fn an_instance_without_our_plugin_is_not_looked_at() {
+    let mut input = Input::new();
+    let plugin = input.layout.input.plugin.unwrap() / 8;
+    for word in [0, 8, input.words.as_ptr() as usize, usize::MAX - 7] {
+        input.words[plugin] = word;
+        let instance = Instance {
+            section: Section::Input,
+            address: input.words.as_ptr() as usize,
+            config: input.words.as_ptr() as usize,
+            our_name: input.our_name(),
+            needs_metrics: true,
+        };
+        let mut memory = Memory::open().unwrap();
+        let (proven, failed) = super::instance(&mut memory, &input.layout, instance);
+        assert_eq!(proven.input, NO_INPUT, "{word:#x}");
+        assert_eq!(failed, ["its plugin"], "{word:#x}");
+    }
+}
