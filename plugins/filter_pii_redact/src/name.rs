@@ -101,22 +101,69 @@ static TABLES: [[u64; 64]; 2] = {
     tables
 };
 
-/// The last three bytes of each word as a number, and the word, in ascending order.
-static LAST: [(u32, u16); WORDS.len()] = {
-    let mut last = [(0, 0); WORDS.len()];
+/// The last eight letters of a word or tail as a number, the last one lowest; which bits of it count; and
+/// which it is, tails behind words.
+#[derive(Clone, Copy)]
+struct Row {
+    letters: u64,
+    mask: u64,
+    number: usize,
+}
+
+/// Bits of a hash that [`FIRST`] is asked with.
+const SLOT: usize = 10;
+
+/// The slot of a number's last three letters.
+const fn slot(letters: u64) -> usize {
+    let [third, second, first, ..] = letters.to_le_bytes();
+    hash(three([first, second, third])) >> (12 - SLOT)
+}
+
+/// All words and tails, those of a slot behind each other.
+static ROWS: [Row; WORDS.len() + TAILS.len()] = {
+    let none = Row {
+        letters: 0,
+        mask: 0,
+        number: 0,
+    };
+    let mut rows = [none; WORDS.len() + TAILS.len()];
     let mut n = 0;
-    while n < last.len() {
-        let ([first, second, third], _) = ENDS[n];
-        let end = u32::from_le_bytes([first, second, third, 0]);
+    while n < rows.len() {
+        let text = if n < WORDS.len() {
+            WORDS[n].text.as_bytes()
+        } else {
+            TAILS[n - WORDS.len()].as_bytes()
+        };
+        let mut row = Row { number: n, ..none };
+        let mut back = 0;
+        while back < text.len() && back < 8 {
+            row.letters |= (text[text.len() - 1 - back] as u64) << (8 * back);
+            row.mask |= 0xff << (8 * back);
+            back += 1;
+        }
         let mut place = n;
-        while place > 0 && last[place - 1].0 > end {
-            last[place] = last[place - 1];
+        while place > 0 && slot(rows[place - 1].letters) > slot(row.letters) {
+            rows[place] = rows[place - 1];
             place -= 1;
         }
-        last[place] = (end, n as u16);
+        rows[place] = row;
         n += 1;
     }
-    last
+    rows
+};
+
+/// The first of [`ROWS`] in this slot or behind it.
+static FIRST: [u16; (1 << SLOT) + 1] = {
+    let mut first = [0; (1 << SLOT) + 1];
+    let (mut n, mut place) = (0, 0);
+    while place < first.len() {
+        while n < ROWS.len() && slot(ROWS[n].letters) < place {
+            n += 1;
+        }
+        first[place] = n as u16;
+        place += 1;
+    }
+    first
 };
 
 /// Whether a name ends like one of the lexicon. Digits at its end do not count.
@@ -245,126 +292,181 @@ pub(crate) fn name_start(buf: &[u8], end: usize) -> usize {
     start
 }
 
-/// A name without what stands between its words.
-struct Squeezed {
-    letters: [u8; MAX_NAME],
-    len: usize,
-    /// A bit for each letter that starts a word.
-    starts: u64,
+/// Whether a byte is of a word, and does not stand between two.
+fn is_of_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte >= 0x80
 }
 
-impl Squeezed {
-    /// `None`: no name is so long.
-    fn new(name: &[u8]) -> Option<Self> {
-        let mut this = Squeezed {
-            letters: [0; MAX_NAME],
-            len: 0,
-            starts: 0,
-        };
-        let mut before = 0u8;
-        for (n, byte) in name.iter().enumerate() {
-            let part = byte.is_ascii_alphanumeric() || *byte >= 0x80;
-            if part {
-                let slot = this.letters.get_mut(this.len)?;
-                *slot = byte.to_ascii_lowercase();
-                // "dbPassword", "DBPassword"
-                let next = name.get(n + 1).is_some_and(u8::is_ascii_lowercase);
-                let hump = byte.is_ascii_uppercase()
-                    && (before.is_ascii_lowercase() || before.is_ascii_uppercase() && next);
-                let letter = before.is_ascii_alphabetic() || before >= 0x80;
-                if hump || !letter || byte.is_ascii_digit() {
-                    this.starts |= 1 << this.len;
-                }
-                this.len += 1;
+/// A name, read from its end without what stands between its words, and without a copy of it.
+#[derive(Clone, Copy)]
+struct Words<'a>(&'a [u8]);
+
+impl<'a> Words<'a> {
+    /// The bytes of its words from the last to the first, in small letters, and where they are.
+    fn letters(self) -> impl Iterator<Item = (usize, u8)> + use<'a> {
+        let bytes = self.0.iter().enumerate().rev();
+        bytes
+            .filter(|(_, byte)| is_of_word(**byte))
+            .map(|(at, byte)| (at, byte.to_ascii_lowercase()))
+    }
+
+    /// Where the letters of `text` begin that it ends in.
+    fn front_of(self, text: &str) -> Option<usize> {
+        let mut letters = self.letters();
+        let mut first = None;
+        for byte in text.bytes().rev() {
+            let (at, letter) = letters.next()?;
+            if letter != byte {
+                return None;
             }
-            before = *byte;
+            first = Some(at);
         }
-        Some(this)
+        first
     }
 
-    fn is_start(&self, at: usize) -> bool {
-        self.starts >> at & 1 != 0
+    /// Whether the letter at `at` starts a word: `dbPassword`, `DBPassword`.
+    fn is_start(self, at: usize) -> bool {
+        let byte = self.0[at];
+        let before = at.checked_sub(1).map_or(0, |n| self.0[n]);
+        let next = self.0.get(at + 1).is_some_and(u8::is_ascii_lowercase);
+        let hump = byte.is_ascii_uppercase()
+            && (before.is_ascii_lowercase() || before.is_ascii_uppercase() && next);
+        hump || !(before.is_ascii_alphabetic() || before >= 0x80) || byte.is_ascii_digit()
     }
 
-    fn text(&self) -> &[u8] {
-        &self.letters[..self.len]
+    /// What is in front of `at`.
+    fn before(self, at: usize) -> Self {
+        Words(&self.0[..at])
     }
 
-    /// Drops digits and what leaves a name what it is from the end.
-    fn drop_tail(&mut self) -> bool {
-        let digits = self.text().iter().rev().take_while(|b| b.is_ascii_digit());
-        let digits = digits.count();
-        if digits > 0 && digits < self.len {
-            self.len -= digits;
-            return true;
-        }
-        let tail = TAILS.iter().find(|tail| {
-            self.len > tail.len()
-                && self.text().ends_with(tail.as_bytes())
-                && self.is_start(self.len - tail.len())
-        });
-        match tail {
-            Some(tail) => self.len -= tail.len(),
-            None => return false,
-        }
-        true
+    fn is_empty(self) -> bool {
+        self.letters().next().is_none()
     }
 
-    fn fits(&self, word: &Word) -> bool {
-        let text = self.text();
-        if !text.ends_with(word.text.as_bytes()) {
+    fn fits(self, word: &Word) -> bool {
+        let Some(first) = self.front_of(word.text) else {
             return false;
-        }
-        let first = text.len() - word.text.len();
+        };
         match word.fit {
             Fit::Any => true,
-            Fit::Whole => first == 0,
+            Fit::Whole => self.before(first).is_empty(),
             Fit::Part => self.is_start(first),
-            Fit::Behind => first > 0 && self.is_start(first),
+            Fit::Behind => self.is_start(first) && !self.before(first).is_empty(),
             Fit::Glued => self.is_start(first) || self.is_glued(first),
         }
     }
 
     /// Whether the part of a word in front of `first` is one that others are glued to.
-    fn is_glued(&self, first: usize) -> bool {
-        let start = (0..first).rev().find(|n| self.is_start(*n)).unwrap_or(0);
-        let front = &self.letters[start..first];
-        FRONTS.iter().any(|f| f.as_bytes() == front)
+    fn is_glued(self, first: usize) -> bool {
+        let mut front = [0; MAX_FRONT];
+        let mut from = MAX_FRONT;
+        for (at, letter) in self.before(first).letters() {
+            let Some(next) = from.checked_sub(1) else {
+                return false;
+            };
+            from = next;
+            front[from] = letter;
+            if self.is_start(at) {
+                break;
+            }
+        }
+        let front = &front[from..];
+        !front.is_empty()
+            && IS_FRONT[slot_of_front(front)]
+            && FRONTS.iter().any(|f| f.as_bytes() == front)
     }
 
-    /// The longest word that the name ends in.
-    fn word(&self) -> Option<&'static Word> {
-        let [first, second, third] = match *self.text() {
-            [.., first, second, third] => [first, second, third],
-            [second, third] => [0, second, third],
-            _ => return None,
-        };
-        let ends = [
-            u32::from_le_bytes([first, second, third, 0]),
-            u32::from_le_bytes([0, second, third, 0]),
-        ];
-        let rows = ends.into_iter().flat_map(|end| {
-            let from = LAST.partition_point(|row| row.0 < end);
-            LAST[from..].iter().take_while(move |row| row.0 == end)
-        });
-        rows.map(|row| &WORDS[usize::from(row.1)])
-            .filter(|word| self.fits(word))
-            .max_by_key(|word| word.text.len())
+    /// Its last eight letters as a number, the last one lowest.
+    fn end(self) -> u64 {
+        let (mut number, mut shift) = (0, 0);
+        for byte in self.0.iter().rev() {
+            if is_of_word(*byte) {
+                number |= u64::from(byte.to_ascii_lowercase()) << shift;
+                shift += 8;
+                if shift == u64::BITS {
+                    break;
+                }
+            }
+        }
+        number
+    }
+
+    /// The longest word that it ends in; else what is left of it without its tail, if it has one.
+    fn last(self) -> Result<&'static Word, Option<Self>> {
+        let end = self.end();
+        let (mut longest, mut tail): (Option<&'static Word>, _) = (None, None);
+        // A word of two letters has any byte in front.
+        for end_or_short in [end, end & 0xffff] {
+            let slot = slot(end_or_short);
+            for row in &ROWS[usize::from(FIRST[slot])..usize::from(FIRST[slot + 1])] {
+                if end & row.mask != row.letters {
+                    continue;
+                }
+                if let Some(word) = WORDS.get(row.number) {
+                    let longer = longest.is_none_or(|other| word.text.len() > other.text.len());
+                    if longer && self.fits(word) {
+                        longest = Some(word);
+                    }
+                } else if let Some(text) = TAILS.get(row.number - WORDS.len()) {
+                    tail = tail.or(self.front_of(text).filter(|at| self.is_start(*at)));
+                }
+            }
+        }
+        if let Some(word) = longest {
+            return Ok(word);
+        }
+        if (end as u8).is_ascii_digit() {
+            let digits = self.letters().take_while(|(_, b)| b.is_ascii_digit());
+            tail = digits.last().map(|(at, _)| at);
+        }
+        Err(tail
+            .map(|at| self.before(at))
+            .filter(|name| !name.is_empty()))
     }
 }
+
+/// The longest of [`FRONTS`].
+const MAX_FRONT: usize = {
+    let (mut most, mut n) = (0, 0);
+    while n < FRONTS.len() {
+        if FRONTS[n].len() > most {
+            most = FRONTS[n].len();
+        }
+        n += 1;
+    }
+    most
+};
+
+/// A number below 1024 for what may be glued to a word.
+const fn slot_of_front(front: &[u8]) -> usize {
+    let (first, last) = (front[0] as usize, front[front.len() - 1] as usize);
+    (first & 31) << 5 ^ (last & 31) ^ front.len() << 3 & 0x3ff
+}
+
+/// Whether one of [`FRONTS`] has such a number.
+static IS_FRONT: [bool; 1024] = {
+    let mut is_front = [false; 1024];
+    let mut n = 0;
+    while n < FRONTS.len() {
+        is_front[slot_of_front(FRONTS[n].as_bytes())] = true;
+        n += 1;
+    }
+    is_front
+};
 
 /// The word of the lexicon that a name ends in.
 fn word_of_name(name: &[u8]) -> Option<&'static Word> {
     if !may_end(name, false) {
         return None;
     }
-    let mut name = Squeezed::new(name)?;
+    let mut words = Words(name);
+    if name.len() > MAX_NAME && words.letters().count() > MAX_NAME {
+        return None;
+    }
     for _ in 0..4 {
-        if let Some(word) = name.word() {
-            return Some(word);
-        }
-        if !name.drop_tail() {
-            return None;
+        match words.last() {
+            Ok(word) => return Some(word),
+            Err(rest) => words = rest?,
         }
     }
     None

@@ -11,6 +11,7 @@ mod value;
 use std::ops::Range;
 
 use super::Inspection;
+use crate::budget::Budget;
 use crate::name::{
     class_of_bare, class_of_name, is_name, may_be_bare, may_be_named, name_before, name_start,
     NameClass,
@@ -19,6 +20,9 @@ use crate::name::{
 pub(crate) use cookie::each as each_cookie;
 pub(crate) use scheme::credentials;
 pub(crate) use value::{is_secret_value, Place};
+
+/// What the look at a name counts for: it is read to its start, and its end is looked up.
+const NAME: usize = 32;
 
 /// What a name says of its value.
 struct Named {
@@ -151,6 +155,7 @@ pub(super) fn is_ruled_out(chunk: &[u8], at: usize) -> bool {
         b':' | b'=' | b'>' => !may_be_named(chunk, at),
         b' ' | b'|' => {
             !may_be_bare(chunk, at)
+                || announced::is_prose(chunk, at)
                 || chunk[..at].ends_with(b"by") && !announced::may_be_quoted(chunk, at)
         }
         b',' => !(may_be_bare(chunk, at) || may_be_named(chunk, at)),
@@ -163,14 +168,15 @@ pub(super) fn is_ruled_out(chunk: &[u8], at: usize) -> bool {
 /// Whether the name in front of the sign at `at`, or that of the argument that starts there, says that
 /// its value is secret.
 #[inline(always)]
-pub(super) fn plausible(text: &[u8], at: usize) -> bool {
+pub(super) fn plausible(text: &[u8], at: usize, budget: &Budget) -> bool {
     match text[at] {
         // What the name is, is asked once, when its value is looked at.
         b':' | b'=' | b'>' => may_be_named(text, at),
-        b' ' | b'|' => may_be_bare(text, at),
+        b' ' | b'|' => may_be_bare(text, at) && !announced::is_prose(text, at),
         b',' => may_be_bare(text, at) || may_be_named(text, at),
         letter if letter.is_ascii_alphabetic() => {
-            shell::plausible(text, at) || Named::at(text, at).is_some()
+            let name = argument(text, at);
+            !name.is_empty() && may_be_named(text, name.end) || shell::plausible(text, at, budget)
         }
         _ => false,
     }
@@ -190,13 +196,14 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) -> bool 
             return false;
         }
         letter if letter.is_ascii_alphabetic() => {
-            if let Some((start, end)) = shell::option(text, at) {
+            if let Some((start, end)) = shell::option(text, at, i.budget) {
                 report(i, NameClass::Password, (start, end), Place::Text, done);
                 return false;
             }
         }
         _ => {}
     }
+    i.budget.look(NAME);
     let Some(mut named) = Named::at(text, at) else {
         return false;
     };
@@ -285,7 +292,8 @@ mod tests {
                 _ => word.text.to_owned(),
             };
             let text = format!("{name}=abcdefghijkl");
-            assert!(plausible(text.as_bytes(), name.len()), "{name}");
+            let budget = Budget::default();
+            assert!(plausible(text.as_bytes(), name.len(), &budget), "{name}");
         }
     }
 }

@@ -248,7 +248,7 @@ impl Finder {
     ) -> bool {
         match kind {
             Kind::At => url::or_email_plausible(text, at),
-            Kind::Assign => assignment::plausible(text, at),
+            Kind::Assign => assignment::plausible(text, at, &self.budget),
             Kind::Escape => text::is_escape(text, at),
             Kind::Number => number::plausible(text, at),
             Kind::Long => coin::plausible(text, at),
@@ -409,7 +409,11 @@ impl Finder {
             if self.budget.is_spent() {
                 return;
             }
-            self.encoded |= candidate.0 == Kind::Escape && text::is_escape(text, candidate.1);
+            if candidate.0 == Kind::Escape {
+                // One is enough for a look at the views.
+                self.encoded = self.encoded || text::is_escape(text, candidate.1);
+                continue;
+            }
             if !self.is_done(candidate) && self.is_plausible(text, candidate, || cursor.runs(0)) {
                 self.verify(text, key, candidate);
                 cursor.pass_numbers(self.done.number);

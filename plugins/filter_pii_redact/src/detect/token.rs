@@ -40,6 +40,8 @@ pub(super) struct Prefixes {
     firsts: Box<[Vec<u16>; 256]>,
     /// A bit for what the first three bytes of a token hash to.
     starts: Box<[u64; 64]>,
+    /// The same for the first two of those whose prefix is no longer.
+    pairs: Box<[u64; 64]>,
     searcher: Option<Searcher>,
 }
 
@@ -83,24 +85,22 @@ impl Prefixes {
             Some(Searcher::Automaton(automaton))
         };
         let mut firsts = Box::new([const { Vec::new() }; 256]);
-        let mut starts = Box::new([0; 64]);
+        let (mut starts, mut pairs) = (Box::new([0; 64]), Box::new([0; 64]));
         for (n, row) in (0..).zip(&wanted) {
-            let mut add = |start: [u8; 3]| {
-                let hash = hash(start);
-                starts[hash / 64] |= 1 << (hash % 64);
-            };
             let prefix = row.prefix.as_bytes();
             firsts[usize::from(prefix[0])].push(n);
-            match *prefix {
-                [first, second, third, ..] => add([first, second, third]),
-                [first, second] => (0..128).for_each(|third| add([first, second, third])),
-                _ => {}
-            }
+            let (table, hash) = match *prefix {
+                [first, second, third, ..] => (&mut starts, hash([first, second, third])),
+                [first, second] => (&mut pairs, hash([first, second, 0])),
+                _ => continue,
+            };
+            table[hash / 64] |= 1 << (hash % 64);
         }
         Some(Prefixes {
             wanted,
             firsts,
             starts,
+            pairs,
             searcher,
         })
     }
@@ -157,21 +157,28 @@ impl Prefixes {
             }
             starts &= starts - 1;
         }
+        let mut end = window + first + len;
         if first + len >= runs.len {
-            let end = window + runs.len;
-            let rest = text.get(end..).unwrap_or_default();
-            for (n, byte) in rest.iter().enumerate() {
-                if !is_word_or_hyphen(*byte) {
-                    break;
-                }
-                let joint = matches!(text[end - 1 + n], b'-' | b'_');
-                if n > BEHIND || (joint && self.is_prefix(text, end + n)) {
-                    return true;
-                }
+            let behind = window + runs.len;
+            let rest = text.get(behind..).unwrap_or_default();
+            let more = rest
+                .iter()
+                .take_while(|b| is_word_or_hyphen(**b))
+                .take(BEHIND + 1);
+            end = behind + more.count();
+            if end - behind > BEHIND {
+                return true;
+            }
+            let joint = |at: &usize| matches!(text[at - 1], b'-' | b'_');
+            if (behind..end)
+                .filter(joint)
+                .any(|at| self.is_prefix(text, at))
+            {
+                return true;
             }
         }
         // The part of a token in front of the run, where a dot, slash or sign joins them.
-        let long = first + len >= runs.len && word_run(text, start, MARKED) >= MARKED;
+        let long = end - start >= MARKED;
         long || self.is_prefix_in_front(text, start)
     }
 
@@ -205,8 +212,9 @@ impl Prefixes {
         let Some(first) = text.get(start..).and_then(|rest| rest.first_chunk::<3>()) else {
             return false;
         };
-        let hash = hash(*first);
-        self.starts[hash / 64] >> (hash % 64) & 1 != 0 && self.is_whole_prefix(text, start)
+        let (long, short) = (hash(*first), hash([first[0], first[1], 0]));
+        let has = self.starts[long / 64] >> (long % 64) | self.pairs[short / 64] >> (short % 64);
+        has & 1 != 0 && self.is_whole_prefix(text, start)
     }
 
     #[inline(never)]
@@ -276,10 +284,4 @@ fn plausible(text: &[u8], start: usize, row: &Row) -> bool {
 /// What joins the parts of a token.
 fn is_joint(byte: u8) -> bool {
     b"./:=~$@!+%".contains(&byte)
-}
-
-/// Length of the run at `start`, up to `most`.
-fn word_run(text: &[u8], start: usize, most: usize) -> usize {
-    let rest = text[start..].iter().take(most);
-    rest.take_while(|b| is_word_or_hyphen(**b)).count()
 }

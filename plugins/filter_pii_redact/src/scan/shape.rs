@@ -176,24 +176,23 @@ impl<V: Vector> Windows<'_, V> {
         v.maps([v.integers(a), v.integers(b), v.integers(c), v.integers(d)])
     }
 
-    /// `@`, `%`, `&`, `+`, `$`, `<`, backslashes, tildes, escapes and new lines.
+    /// `@`, `%`, `&`, `+`, `$`, `<`, backslashes, tildes, escapes and new lines; and quotes, blanks and
+    /// what else may stand between a name and its sign.
     #[inline(always)]
-    fn rare(self) -> V::Maps {
+    fn marks(self) -> [V::Maps; 2] {
         let (v, [a, b, c, d]) = (self.0, self.all());
-        v.maps([v.rare(a), v.rare(b), v.rare(c), v.rare(d)])
+        let (a, b, c, d) = (v.marks(a), v.marks(b), v.marks(c), v.marks(d));
+        [
+            v.maps([a[0], b[0], c[0], d[0]]),
+            v.maps([a[1], b[1], c[1], d[1]]),
+        ]
     }
 
-    /// Quotes, blanks and what else may stand between a name and its sign.
+    /// Blanks, commas and bars.
     #[inline(always)]
-    fn quotes(self) -> V::Maps {
+    fn gaps(self) -> V::Maps {
         let (v, [a, b, c, d]) = (self.0, self.all());
-        v.maps([v.quotes(a), v.quotes(b), v.quotes(c), v.quotes(d)])
-    }
-
-    /// Commas and bars.
-    #[inline(always)]
-    fn commas(self) -> V::Maps {
-        self.any_of([b',', b'|'])
+        v.maps([v.gaps(a), v.gaps(b), v.gaps(c), v.gaps(d)])
     }
 
     /// The last letter of what may be a name that says something of its value, and of one that says it
@@ -234,16 +233,23 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
     let underscore = windows.equal(b'_');
     let four = digit & digit << 1;
     let four = four & four << 2;
-    hits.rare = windows.rare();
-    if !hits.rare.is_empty() {
+    let last = v.map([1 << (WINDOW - 1); LANES]);
+    let [rare, quote] = windows.marks();
+    hits.rare = rare;
+    if !rare.is_empty() {
         // An "@" counts only in front of a host. What is behind the window is not known.
-        let slash = windows.equal(b'/') | windows.equal(b'(');
-        let host = digit | letter | high | windows.equal(b'[') | slash;
-        let last = v.map([1 << (WINDOW - 1); LANES]);
-        let no_address = windows.equal(b'@') & !(host >> 1 | last);
+        let at = windows.equal(b'@');
+        if !at.is_empty() {
+            let slash = windows.any_of([b'/', b'(']);
+            let host = digit | letter | high | windows.equal(b'[') | slash;
+            hits.rare = hits.rare & !(at & !(host >> 1 | last));
+        }
         // A line break only between groups of four digits.
-        let breaks = windows.equal(b'\n') | windows.equal(b'<');
-        let no_break = breaks & !(four << 1 & (digit >> 1 | windows.equal(b'b') >> 1 | last));
+        let breaks = windows.any_of([b'\n', b'<']);
+        if !breaks.is_empty() {
+            let behind = digit >> 1 | windows.equal(b'b') >> 1 | last;
+            hits.rare = hits.rare & !(breaks & !(four << 1 & behind));
+        }
         let dollar = windows.equal(b'$');
         if shapes.token && !dollar.is_empty() {
             // "$2b$", "$argon2id$"
@@ -251,11 +257,18 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
             let far = dollar << 8 | dollar << 9 | dollar << 14;
             hits.token = dollar & (near | far);
         }
-        hits.rare = hits.rare & !(no_address | no_break | dollar);
+        hits.rare = hits.rare & !dollar;
     }
-    // "4111_1111"
-    let joined = digit & underscore << 1 & digit << 2;
-    hits.rare = hits.rare | joined;
+    // "4111_1111", "219_09_9999": groups of two to four digits, two of them only in front of four. What
+    // is behind the window is not known.
+    let joined = digit & underscore << 1 & digit << 2 & digit << 3;
+    if !joined.is_empty() {
+        let unknown = v.map([0b111 << (WINDOW - 3); LANES]);
+        let some = unknown | digit >> 1;
+        let many = unknown | digit >> 1 & digit >> 2 & digit >> 3;
+        let wide = digit << 4 & !(digit << 5 & digit << 6);
+        hits.rare = hits.rare | (joined & (wide & some | !(digit << 4) & many));
+    }
     // A digit behind a character of two or three bytes, which may be a blank or a hyphen.
     let behind = digit & high << 1 & high << 2;
     if !behind.is_empty() {
@@ -271,21 +284,24 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
     let pair = hyphen & hyphen << 1;
     // Colons, equals signs, and what ends the name of an element.
     let sign = colon | windows.within(b'=', b'>');
+    let gap = windows.gaps();
+    let mut blank = v.map([0; LANES]);
     if shapes.assign {
         // A quote or two may stand behind a name; the rest is looked at later. A msgpack key is
         // followed by a header byte, which has the high bit. The name of an argument stands behind
         // two hyphens.
-        let (quote, [name, bare]) = (windows.quotes(), windows.name_ends());
+        let [name, bare] = windows.name_ends();
         // "password1", and names that are no ASCII.
         let name = name | (digit & (name | digit & name << 1) << 1);
         let other = (high | letter) & high << 1 & high << 2;
         let name = name | other;
         let ends = name | (quote & (name | quote) << 1);
         let signed = sign & ends << 1;
-        let blank = windows.equal(b' ');
-        let comma = windows.commas();
+        // Blanks are among the quotes.
+        blank = gap & quote;
+        let comma = gap & !quote;
         // "password hunter2", "BY 'x'", "-p", and a quoted name in a list.
-        let alone = (blank | comma) & bare << 1;
+        let alone = gap & bare << 1;
         let option = letter & hyphen << 1 & quote << 2;
         let listed = comma & quote << 1 & (name | quote) << 2;
         hits.assign = signed
@@ -297,16 +313,17 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
             | option
             | listed;
         if shapes.escape {
-            // `""`, where quotes follow each other, and "=40".
+            // `""` at a word, where quotes follow each other, and "=40".
             let doubled = quote & quote << 1 & !(blank | blank << 1);
             if !doubled.is_empty() {
                 let quote = windows.equal(b'"');
-                hits.rare = hits.rare | (quote & quote << 1);
+                let word = digit | letter | underscore;
+                let near = word << 2 | word >> 1 | last;
+                hits.rare = hits.rare | (quote & quote << 1 & near);
             }
             let number = digit & (sign & !colon) << 1;
             if !number.is_empty() {
-                let printable = windows.equal(b'0') | windows.equal(b'D');
-                hits.rare = hits.rare | (printable & number << 1);
+                hits.rare = hits.rare | (windows.any_of([b'0', b'D']) & number << 1);
             }
         }
     }
@@ -316,7 +333,9 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
     let two = digit & digit << 1;
     // The second digit of a code may be in the next window.
     if !(two | digit >> (WINDOW as i32 - 1)).is_empty() && (shapes.number || shapes.code) {
-        let blank = windows.equal(b' ');
+        if !shapes.assign {
+            blank = windows.equal(b' ');
+        }
         let paren = windows.within(b'(', b')');
         let separator = blank | paren | hyphen | dot | windows.equal(b'/');
         let headers = Headers([windows.any_of([0xc4, 0xd9]), windows.any_of([0xc5, 0xda])]);

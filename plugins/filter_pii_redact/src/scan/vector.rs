@@ -67,6 +67,16 @@ pub(super) trait Vector: Copy {
         let first = self.or(self.any_of(bytes, [b'"', b'\'']), self.equal(bytes, b' '));
         self.or(first, self.within(bytes, b'\\', b']'))
     }
+    /// The rare ones and the quotes.
+    #[inline(always)]
+    fn marks(self, bytes: Self::Bytes) -> [Self::Mask; 2] {
+        [self.rare(bytes), self.quotes(bytes)]
+    }
+    /// Blanks, commas and bars.
+    #[inline(always)]
+    fn gaps(self, bytes: Self::Bytes) -> Self::Mask {
+        self.or(self.any_of(bytes, [b',', b'|']), self.equal(bytes, b' '))
+    }
     /// Bytes that with the two behind them may be the last three of a name of a secret, and of one that
     /// needs no sign.
     fn name_ends(self, bytes: [Self::Bytes; 3]) -> [Self::Mask; 2];
@@ -91,103 +101,166 @@ pub(crate) trait Maps:
     fn windows(self) -> [u64; LANES];
 }
 
-/// What [`crate::lexicon::ENDS`] and the like have in common: eight groups of ends, a bit each, the first
-/// three of names that need no sign. Which of them have a first, second and third byte with this low half,
-/// and a third byte with this high half. Other bytes may be taken for one of them.
-pub(super) struct Ends {
-    first: [u8; 16],
-    second: [u8; 16],
-    low: [u8; 16],
-    high: [u8; 16],
-}
+/// What [`crate::lexicon::ENDS`] have in common: eight groups of ends, a bit each, the last of names that
+/// need no sign. Which of them have a first, second and third byte with this low half and with this high
+/// half. Other bytes may be taken for one of them; those that are no ASCII are none.
+pub(super) struct Ends([[[u8; 16]; 2]; 3]);
 
-/// The groups of ends that need no sign.
-const BARE: u8 = 0b111;
+/// The groups of ends that need no sign are from this one on.
+const BARE: u32 = 6;
 
-/// Halves of bytes, a bit each.
+/// Ends of words, behind which a sign or a blank is everywhere in logs: these are kept out of the groups
+/// as far as that goes.
+const ORDINARY: &[&[u8; 3]] = &[
+    b"log", b"age", b"ime", b"vel", b"nfo", b"der", b"ter", b"tor", b"tus", b"len", b"ger", b"ler",
+    b"ved", b"msg", b"ost", b"eam", b"out", b"ess", b"ent", b"ion", b"url", b"uri", b"ath", b"hod",
+    b"ize", b"ype", b"ame", b"ver", b"bug", b"ror", b"arn", b"ing", b"ted", b"lue", b"unt", b"mit",
+    b"ait", b"oot", b"ser", b"cpu", b"bel", b"ace", b"ode", b"not", b"and", b"the", b"for", b"one",
+    b"ale", b"ule", b"irt", b"end", b"iew", b"ers", b"ult", b"ead", b"ask", b"hed", b"dle", b"ery",
+    b"ond", b"nse", b"est", b"ate", b"our", b"ute", b"ten", b"ced", b"rce", b"zed", b"led", b"ned",
+    b"red", b"her", b"ull", b"rue", b"lse", b"ogs", b"ies", b"son", b"ory", b"ine", b"ndo", b"era",
+    b"via", b"all", b"per", b"app", b"pod", b"iod", b"ose", b"ave", b"\"ts", b"\"id", b":00",
+    b":12", b":23", b":34", b":45", b":56", b":47", b":58", b":19", b"012", b"234", b"345", b"469",
+    b"780", b"195",
+];
+/// What one of them weighs, against ends that nothing is known of.
+const WEIGHT: u32 = 200;
+
+/// Halves of bytes, a bit each: of the first, second and third byte, the low and the high.
 #[derive(Clone, Copy)]
-struct Group {
-    first: u16,
-    second: u16,
-    low: u16,
-    high: u16,
-}
+struct Group([[u16; 2]; 3]);
 
 impl Group {
     /// With one more end. Of a wildcard, every half counts; of a letter, that of its capital as well.
-    const fn with(self, [first, second, third]: [u8; 3]) -> Self {
-        let capital = if third.is_ascii_lowercase() {
-            1 << (third >> 4 ^ 2)
-        } else {
-            0
-        };
-        Group {
-            first: self.first
-                | if first == 0 {
-                    u16::MAX
-                } else {
-                    1 << (first & 15)
-                },
-            second: self.second | 1 << (second & 15),
-            low: self.low | 1 << (third & 15),
-            high: self.high | 1 << (third >> 4) | capital,
+    const fn with(self, end: [u8; 3]) -> Self {
+        let Group(mut halves) = self;
+        let mut n = 0;
+        while n < 3 {
+            let byte = end[n];
+            let capital = byte ^ if byte.is_ascii_lowercase() { 0x20 } else { 0 };
+            if byte == 0 {
+                halves[n] = [u16::MAX; 2];
+            } else {
+                halves[n][0] |= 1 << (byte & 15);
+                halves[n][1] |= 1 << (byte >> 4) | 1 << (capital >> 4);
+            }
+            n += 1;
         }
+        Group(halves)
     }
 
-    /// How many ends look like one of it.
+    const fn has(self, end: &[u8; 3]) -> bool {
+        let mut n = 0;
+        while n < 3 {
+            let [low, high] = self.0[n];
+            if low >> (end[n] & 15) & 1 == 0 || high >> (end[n] >> 4) & 1 == 0 {
+                return false;
+            }
+            n += 1;
+        }
+        true
+    }
+
+    /// How many ends look like one of it; ordinary ones weigh more.
     const fn size(self) -> u32 {
-        self.first.count_ones()
-            * self.second.count_ones()
-            * self.low.count_ones()
-            * self.high.count_ones()
+        let mut size = 1;
+        let mut n = 0;
+        while n < 3 {
+            size *= self.0[n][0].count_ones() * self.0[n][1].count_ones();
+            n += 1;
+        }
+        let mut n = 0;
+        while n < ORDINARY.len() {
+            if self.has(ORDINARY[n]) {
+                size += WEIGHT;
+            }
+            n += 1;
+        }
+        size
     }
 }
 
+// A few million steps: so many ends, each in every group.
+#[allow(long_running_const_eval)]
 const ENDS: Ends = {
-    let none = Group {
-        first: 0,
-        second: 0,
-        low: 0,
-        high: 0,
-    };
-    let mut groups = [none; 8];
+    let mut groups = [Group([[0; 2]; 3]); 8];
+    let mut sizes = [0; 8];
     let mut n = 0;
     while n < NAME_ENDS.len() {
         let (end, bare) = NAME_ENDS[n];
+        n += 1;
+        if !end[0].is_ascii() || !end[1].is_ascii() || !end[2].is_ascii() {
+            continue;
+        }
         // Where it adds least to what looks like an end.
-        let (mut place, most) = if bare { (0, 3) } else { (3, 8) };
-        let (mut best, mut least) = (place, u32::MAX);
-        while place < most {
-            let more = groups[place].with(end).size() - groups[place].size();
+        let (mut place, most) = if bare {
+            (BARE as usize, 8)
+        } else {
+            (0, BARE as usize)
+        };
+        let (mut best, mut least, mut known) = (place, u32::MAX, false);
+        while place < most && !known {
+            known = groups[place].has(&end) && end[0] != 0;
+            let more = if known {
+                0
+            } else {
+                groups[place].with(end).size() - sizes[place]
+            };
             if more < least {
                 (best, least) = (place, more);
             }
             place += 1;
         }
+        // Its capitals may be new.
         groups[best] = groups[best].with(end);
-        n += 1;
+        sizes[best] = groups[best].size();
     }
-    let mut ends = Ends {
-        first: [0; 16],
-        second: [0; 16],
-        low: [0; 16],
-        high: [0; 16],
-    };
+    let mut ends = [[[0; 16]; 2]; 3];
     let mut place = 0;
     while place < 8 {
-        let group = groups[place];
-        let mut half = 0;
-        while half < 16 {
-            ends.first[half] |= ((group.first >> half & 1) as u8) << place;
-            ends.second[half] |= ((group.second >> half & 1) as u8) << place;
-            ends.low[half] |= ((group.low >> half & 1) as u8) << place;
-            ends.high[half] |= ((group.high >> half & 1) as u8) << place;
-            half += 1;
+        let mut n = 0;
+        while n < 6 * 16 {
+            let (byte, part, half) = (n / 32, n / 16 % 2, n % 16);
+            let has = groups[place].0[byte][part] >> half & 1;
+            ends[byte][part][half] |= (has as u8) << place;
+            n += 1;
         }
         place += 1;
     }
-    ends
+    Ends(ends)
 };
+
+/// The bytes of [`Vector::rare`] and [`Vector::quotes`] by their halves: six groups of the first, a bit
+/// each, and from [`QUOTES`] on two of the others. The bytes of a group are all that have a low half and a
+/// high half of it.
+const MARKS: [[u8; 16]; 2] = {
+    const GROUPS: [(u8, &[u8]); 8] = [
+        (0, b"$%&+"),
+        (1, b"<\\"),
+        (2, b"@"),
+        (3, b"~"),
+        (4, b"\x1b"),
+        (5, b"\n"),
+        (6, b" \"'"),
+        (7, b"\\]"),
+    ];
+    let (mut low, mut high) = ([0; 16], [0; 16]);
+    let mut n = 0;
+    while n < GROUPS.len() {
+        let (place, bytes) = GROUPS[n];
+        let mut at = 0;
+        while at < bytes.len() {
+            low[(bytes[at] & 15) as usize] |= 1 << place;
+            high[(bytes[at] >> 4) as usize] |= 1 << place;
+            at += 1;
+        }
+        n += 1;
+    }
+    [low, high]
+};
+
+/// The first group of quotes among the [`MARKS`].
+const QUOTES: u32 = 6;
 
 /// Four times sixteen bytes.
 #[derive(Clone, Copy, Debug)]
@@ -290,7 +363,7 @@ mod x86 {
 
     use pulp::x86::V3;
 
-    use super::{Maps, Vector, BARE, ENDS, LANES, WINDOW};
+    use super::{Ends, Maps, Vector, BARE, ENDS, LANES, MARKS, QUOTES, WINDOW};
 
     /// Twice thirty-two bytes.
     #[derive(Clone, Copy, Debug)]
@@ -321,36 +394,34 @@ mod x86 {
             self.0.avx._mm256_set1_epi8(byte as i8)
         }
 
-        /// The groups of ends of names that three bytes are in, as bits.
+        /// The groups that bytes are in by their low and by their high halves, as bits.
+        #[inline(always)]
+        fn groups(self, [low, high]: [[u8; 16]; 2], bytes: __m256i) -> __m256i {
+            let avx2 = self.0.avx2;
+            // A shuffle takes the low half of bytes below 0x80, and makes others zero.
+            let upper = avx2._mm256_srli_epi16::<4>(bytes);
+            let upper = avx2._mm256_and_si256(upper, self.all(0x0f));
+            let (low, high) = (pulp::cast([low; 2]), pulp::cast([high; 2]));
+            avx2._mm256_and_si256(
+                avx2._mm256_shuffle_epi8(low, bytes),
+                avx2._mm256_shuffle_epi8(high, upper),
+            )
+        }
+
+        /// The groups of ends of names that three bytes are in.
         #[inline(always)]
         fn name_end(self, first: __m256i, second: __m256i, third: __m256i) -> __m256i {
             let avx2 = self.0.avx2;
-            // No closures here: they would not be inlined.
-            let tables: [__m256i; 4] = [
-                pulp::cast([ENDS.first; 2]),
-                pulp::cast([ENDS.second; 2]),
-                pulp::cast([ENDS.low; 2]),
-                pulp::cast([ENDS.high; 2]),
-            ];
-            // A shuffle takes the low half of bytes below 0x80, and makes others zero.
-            let upper = avx2._mm256_srli_epi16::<4>(third);
-            let upper = avx2._mm256_and_si256(upper, self.all(0x0f));
-            let last = avx2._mm256_and_si256(
-                avx2._mm256_shuffle_epi8(tables[2], third),
-                avx2._mm256_shuffle_epi8(tables[3], upper),
-            );
-            let front = avx2._mm256_and_si256(
-                avx2._mm256_shuffle_epi8(tables[0], first),
-                avx2._mm256_shuffle_epi8(tables[1], second),
-            );
-            avx2._mm256_and_si256(front, last)
+            let Ends([a, b, c]) = ENDS;
+            let front = avx2._mm256_and_si256(self.groups(a, first), self.groups(b, second));
+            avx2._mm256_and_si256(front, self.groups(c, third))
         }
 
+        /// Whether a byte has a bit of `least` or a higher one. What counts in a mask is the high bit,
+        /// which the sum reaches then.
         #[inline(always)]
-        fn is_any(self, groups: __m256i) -> __m256i {
-            let avx2 = self.0.avx2;
-            let none = avx2._mm256_cmpeq_epi8(groups, self.all(0));
-            avx2._mm256_xor_si256(none, self.all(0xff))
+        fn reaches(self, groups: __m256i, least: u8) -> __m256i {
+            self.0.avx2._mm256_adds_epu8(groups, self.all(0x80 - least))
         }
     }
 
@@ -417,18 +488,29 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn name_ends(self, [first, second, third]: [[__m256i; 2]; 3]) -> [[__m256i; 2]; 2] {
+        fn marks(self, [a, b]: [__m256i; 2]) -> [[__m256i; 2]; 2] {
             let avx2 = self.0.avx2;
+            let (a, b) = (self.groups(MARKS, a), self.groups(MARKS, b));
+            let rare = self.all((1 << QUOTES) - 1);
+            let [c, d] = [
+                avx2._mm256_and_si256(a, rare),
+                avx2._mm256_and_si256(b, rare),
+            ];
+            let quote = 1 << QUOTES;
+            [
+                [self.reaches(c, 1), self.reaches(d, 1)],
+                [self.reaches(a, quote), self.reaches(b, quote)],
+            ]
+        }
+
+        #[inline(always)]
+        fn name_ends(self, [first, second, third]: [[__m256i; 2]; 3]) -> [[__m256i; 2]; 2] {
             let a = self.name_end(first[0], second[0], third[0]);
             let b = self.name_end(first[1], second[1], third[1]);
-            let bare = self.all(BARE);
-            let [c, d] = [
-                avx2._mm256_and_si256(a, bare),
-                avx2._mm256_and_si256(b, bare),
-            ];
+            let bare = 1 << BARE;
             [
-                [self.is_any(a), self.is_any(b)],
-                [self.is_any(c), self.is_any(d)],
+                [self.reaches(a, 1), self.reaches(b, 1)],
+                [self.reaches(a, bare), self.reaches(b, bare)],
             ]
         }
 
@@ -441,19 +523,10 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn maps(self, [[a, b], [c, d], [e, f], [g, h]]: [[__m256i; 2]; LANES]) -> Maps256 {
-            let bits = self.0.avx2;
-            let halves = [
-                bits._mm256_movemask_epi8(a),
-                bits._mm256_movemask_epi8(b),
-                bits._mm256_movemask_epi8(c),
-                bits._mm256_movemask_epi8(d),
-                bits._mm256_movemask_epi8(e),
-                bits._mm256_movemask_epi8(f),
-                bits._mm256_movemask_epi8(g),
-                bits._mm256_movemask_epi8(h),
-            ];
-            Maps256(self.0, pulp::cast(halves))
+        fn maps(self, [a, b, c, d]: [[__m256i; 2]; LANES]) -> Maps256 {
+            // A window in one register each: putting halves into a vector is what costs most.
+            let windows = [self.bits(a), self.bits(b), self.bits(c), self.bits(d)];
+            Maps256(self.0, pulp::cast(windows))
         }
 
         #[inline(always)]

@@ -20,6 +20,21 @@ pub(super) fn may_be_quoted(text: &[u8], at: usize) -> bool {
     quoted && before.is_some_and(|end| end.eq_ignore_ascii_case(b" by"))
 }
 
+/// Whether no value follows the name that ends at the blank at `at`, told by the first bytes behind it:
+/// "Failed password for root", and a sign with a blank behind it, which is looked at by itself.
+pub(super) fn is_prose(buf: &[u8], at: usize) -> bool {
+    match buf.get(at + 1..).unwrap_or_default() {
+        [b'=' | b':', b' ', ..] => true,
+        [b'f', b'o', b'r', b' ', ..] => {
+            // "SET PASSWORD FOR", and the name of an element.
+            let before = &buf[..name_start(buf, at)];
+            let set = before.trim_ascii_end().last_chunk::<3>();
+            before.ends_with(b" ") && !set.is_some_and(|end| end.eq_ignore_ascii_case(b"set"))
+        }
+        _ => false,
+    }
+}
+
 /// What is in the quotes at `at` behind `IDENTIFIED BY`, `IDENTIFIED WITH plugin BY`.
 pub(super) fn by(text: &[u8], at: usize) -> Option<(usize, usize)> {
     let before = &text[at.saturating_sub(FAR)..at];

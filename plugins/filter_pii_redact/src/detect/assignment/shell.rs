@@ -2,6 +2,7 @@
 
 use super::is_quote;
 use super::layout::{quoted, word_len};
+use crate::budget::Budget;
 
 /// How the password stands behind its option.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -52,7 +53,7 @@ const OPTIONS: &[(&[u8], &[u8], Kind)] = &[
 const FAR: usize = 256;
 
 /// The option that starts at `at` behind one or two hyphens, and the span behind it.
-fn row(text: &[u8], at: usize) -> Option<(&'static [u8], Kind)> {
+fn row(text: &[u8], at: usize, budget: &Budget) -> Option<(&'static [u8], Kind)> {
     let hyphens = text[..at].iter().rev().take(3).take_while(|b| **b == b'-');
     let hyphens = hyphens.count();
     let blank = text[..at - hyphens].last();
@@ -73,6 +74,7 @@ fn row(text: &[u8], at: usize) -> Option<(&'static [u8], Kind)> {
         return None;
     }
     let line = &text[at.saturating_sub(FAR)..at];
+    budget.look(line.len());
     let from = line
         .iter()
         .rposition(|b| matches!(b, b'\n' | b'|' | b';'))
@@ -84,13 +86,13 @@ fn row(text: &[u8], at: usize) -> Option<(&'static [u8], Kind)> {
 }
 
 /// Whether an option with a password may start at `at`.
-pub(super) fn plausible(text: &[u8], at: usize) -> bool {
-    row(text, at).is_some()
+pub(super) fn plausible(text: &[u8], at: usize, budget: &Budget) -> bool {
+    row(text, at, budget).is_some()
 }
 
 /// Span of the password of the option that starts at `at`.
-pub(super) fn option(text: &[u8], at: usize) -> Option<(usize, usize)> {
-    let (name, kind) = row(text, at)?;
+pub(super) fn option(text: &[u8], at: usize, budget: &Budget) -> Option<(usize, usize)> {
+    let (name, kind) = row(text, at, budget)?;
     let mut start = at + name.len();
     if kind != Glued {
         start += text[start..].iter().take_while(|b| **b == b' ').count();
@@ -133,7 +135,7 @@ mod tests {
             let text = line.as_bytes();
             let found = (1..text.len())
                 .filter(|at| text[at - 1] == b'-' && text[*at].is_ascii_alphabetic())
-                .find_map(|at| option(text, at));
+                .find_map(|at| option(text, at, &Budget::default()));
             assert_eq!(found.map(|(from, to)| &line[from..to]), expected, "{line}");
         }
     }
