@@ -7,6 +7,7 @@ use std::time::Duration;
 use tracing::{debug, info, warn};
 
 use crate::followed::{pieces_to_advise, Continued, FileId, Followed, Held, Rare};
+use crate::handles::none_left;
 use crate::identity::{read_full, Clue, Head, Identity, Print, Tail, HEAD};
 use crate::lines::Splitter;
 use crate::worker::Worker;
@@ -195,19 +196,20 @@ impl Worker {
             .filter(|id| {
                 self.files
                     .get(id)
-                    .is_some_and(|file| file.seen.size <= other.offset && begins_like(file, other))
+                    .is_some_and(|file| file.seen.size <= other.offset && self.begins_like(file, other))
             })
             .collect();
         for id in &copies {
             let id = *id;
             self.held.remove(&id);
+            let handle = self.files.get(&id).map(|file| self.at_hand(file));
             if let Some(file) = self.files.get_mut(&id) {
                 info!("{} is a copy of what was read", file.name.display());
                 file.held = false;
                 file.offset = file.seen.size;
                 file.lines = Splitter::at(file.offset);
                 file.checkpoint = file.offset;
-                let tail = file.handle.as_ref().map(|h| Tail::read(h, file.offset));
+                let tail = handle.and_then(Result::ok).map(|h| Tail::read(&h, file.offset));
                 file.tail = tail.and_then(Result::ok).unwrap_or_default();
                 file.checkpoint_tail = Print::of(file.tail.bytes());
                 self.changed(id);
@@ -233,7 +235,7 @@ impl Worker {
                 .copied()
                 .filter(|o| *o != id)?;
             let other = self.files.get(&original)?;
-            (begins_like(file, other) && !other.held).then_some(original)
+            (!other.held && self.begins_like(file, other)).then_some(original)
         });
         if let Some(original) = original {
             debug!("{} may be a copy, not read yet", path.display());
@@ -258,7 +260,7 @@ impl Worker {
             .filter(|(id, held)| {
                 let original = self.files.get(&held.original);
                 let file = self.files.get(id);
-                let both = file.zip(original).filter(|(f, o)| begins_like(f, o));
+                let both = file.zip(original).filter(|(f, o)| self.begins_like(f, o));
                 self.time.since(held.grown) >= HOLD
                     || both.is_none_or(|(_, o)| self.time.since(held.since) >= longest_hold(o))
             })
@@ -285,30 +287,35 @@ impl Worker {
             self.give_turn(id);
         }
     }
+
+    /// Whether both have the same first bytes, as far as the shorter one goes, and the copy holds no
+    /// more than the original may have had.
+    fn begins_like(&self, copy: &Followed, original: &Followed) -> bool {
+        if original.head.is_empty() {
+            return false;
+        }
+        let handle = match self.at_hand(copy) {
+            Ok(handle) => handle,
+            // Nobody can tell now.
+            Err(error) => return none_left(&error),
+        };
+        let mut head = [0; HEAD];
+        let length = read_full(&handle, &mut head, 0).unwrap_or(0);
+        if length == 0 || !original.head.begins_like(&head[..length]) {
+            return false;
+        }
+        // What was written to the original last may be known from the copy first.
+        copy.seen.size <= original.seen.size
+            || original
+                .clue()
+                .fits(&handle, copy.seen.size)
+                .unwrap_or(false)
+    }
 }
 
 /// How long copying it may take.
 fn longest_hold(original: &Followed) -> Duration {
     LONGEST_HOLD + Duration::from_secs(original.seen.size / SLOWEST_COPY)
-}
-
-/// Whether both have the same first bytes, as far as the shorter one goes, and the copy holds no
-/// more than the original may have had.
-fn begins_like(copy: &Followed, original: &Followed) -> bool {
-    let Some(handle) = copy.handle.as_ref().filter(|_| !original.head.is_empty()) else {
-        return false;
-    };
-    let mut head = [0; HEAD];
-    let length = read_full(handle, &mut head, 0).unwrap_or(0);
-    if length == 0 || !original.head.begins_like(&head[..length]) {
-        return false;
-    }
-    // What was written to the original last may be known from the copy first.
-    copy.seen.size <= original.seen.size
-        || original
-            .clue()
-            .fits(handle, copy.seen.size)
-            .unwrap_or(false)
 }
 
 /// Paths of which the file at `path` might be a rotated copy: `app.log.1`, `app.log-20240101`

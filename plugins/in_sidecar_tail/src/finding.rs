@@ -292,7 +292,6 @@ impl Worker {
         file.matched = self.options.globs.matches(path);
         file.fresh = self.scanned;
         file.compared = !self.scanned || offset > 0;
-        file.handle = Some(handle);
         file.seen.size = offset;
         let target = self
             .links
@@ -310,16 +309,13 @@ impl Worker {
         if !file.matched {
             self.detached.push(id);
         }
-        self.share.opened();
-        // Now, while the new file is not among those that may be closed: it may soon be deleted.
-        self.bound_handles();
+        self.new_handle(id, &mut file, handle);
         debug!("following {} from byte {offset}", path.display());
         self.files.insert(id, Box::new(file));
         self.by_identity.insert(&identity, id);
         self.by_path.insert(shared, id);
         self.changed(id);
         self.look(id, true);
-        self.bound_handles();
         id
     }
 

@@ -14,11 +14,15 @@ use tracing::{info, warn};
 use crate::confine::is_refused;
 use crate::counters::Trouble;
 use crate::followed::{FileId, Followed};
+use crate::identity::Identity;
+use crate::map::HashSet;
 use crate::limit::MOST_TROUBLES;
 use crate::worker::Worker;
 
-/// Handles kept open by all instances together; beyond that, files that are read to their end are
-/// closed and watched.
+/// Handles kept open by all instances together. Room is made before a file is opened, by closing
+/// those that are read to their end; where that is not enough, whoever opened a file closes it again
+/// when he is done with it. So a file that cannot be opened again keeps its handle, and there are
+/// never more of these than were open.
 const MAX_OPEN: usize = 400;
 
 /// What is in trouble when there is no descriptor left: no file more than others.
@@ -48,7 +52,7 @@ static ALL: All = All::new();
 pub(crate) struct Share {
     all: &'static All,
     most: usize,
-    open: usize,
+    open: HashSet<FileId>,
 }
 
 impl Share {
@@ -62,40 +66,48 @@ impl Share {
 
     fn of(all: &'static All, most: usize) -> Self {
         all.instances.fetch_add(1, Ordering::Relaxed);
-        Share { all, most, open: 0 }
+        Share {
+            all,
+            most,
+            open: HashSet::default(),
+        }
     }
 
     /// Handles that the instance has open.
     pub(crate) fn open(&self) -> usize {
-        self.open
+        self.open.len()
     }
 
-    pub(crate) fn opened(&mut self) {
-        self.open += 1;
-        self.all.open.fetch_add(1, Ordering::Relaxed);
+    fn opened(&mut self, id: FileId) {
+        if self.open.insert(id) {
+            self.all.open.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
-    fn closed(&mut self) {
-        self.open -= 1;
-        self.all.open.fetch_sub(1, Ordering::Relaxed);
+    fn closed(&mut self, id: FileId) {
+        if self.open.remove(&id) {
+            self.all.open.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
-    /// How many handles are too many: of all, and more than what is left for each.
-    fn excess(&self) -> usize {
-        let all = self
-            .all
-            .open
-            .load(Ordering::Relaxed)
-            .saturating_sub(self.most);
+    /// How many handles are too many, with these in addition: of all, and more than what is left for
+    /// each.
+    fn excess_with(&self, more: usize) -> usize {
+        let all = self.all.open.load(Ordering::Relaxed) + more;
         let fair = self.most / self.all.instances.load(Ordering::Relaxed).max(1);
-        all.min(self.open.saturating_sub(fair))
+        let own = (self.open.len() + more).saturating_sub(fair);
+        own.min(all.saturating_sub(self.most))
+    }
+
+    fn excess(&self) -> usize {
+        self.excess_with(0)
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
         self.all.instances.fetch_sub(1, Ordering::Relaxed);
-        self.all.open.fetch_sub(self.open, Ordering::Relaxed);
+        self.all.open.fetch_sub(self.open.len(), Ordering::Relaxed);
     }
 }
 
@@ -123,7 +135,8 @@ impl Worker {
         self.trouble(Trouble::Open, Path::new(EVERY_FILE), &text);
     }
 
-    /// Opens a file that was closed at its end. `false`: it cannot be read now.
+    /// Opens a file that was closed. `false`: it cannot be read now. Who calls this closes it with
+    /// [`Worker::done_with`].
     pub(crate) fn ensure_open(&mut self, id: FileId) -> bool {
         let Some(file) = self.files.get(&id) else {
             return false;
@@ -134,15 +147,15 @@ impl Worker {
         let Some(path) = file.path.clone() else {
             return false;
         };
+        self.make_way();
         match self.open(&path) {
             Ok((handle, metadata)) if self.is_file(id, &metadata) => {
                 if let Some(file) = self.files.get_mut(&id) {
                     file.handle = Some(handle);
                     self.none_idle &= file.queued;
-                    self.share.opened();
+                    self.share.opened(id);
                 }
                 self.trouble_over(Trouble::Open, &path);
-                self.bound_handles();
                 true
             }
             Err(error) if !is_missing(&error) => {
@@ -159,35 +172,64 @@ impl Worker {
         }
     }
 
-    /// Closes files that have been at their end for longest, if too many are open.
+    /// A handle of the file for a moment.
+    pub(crate) fn at_hand(&self, file: &Followed) -> io::Result<File> {
+        match (&file.handle, &file.path) {
+            (Some(handle), _) => handle.try_clone(),
+            (None, Some(path)) => {
+                let (handle, metadata) = self.confine.open(path)?;
+                let same = Identity::of(&metadata) == file.identity;
+                same.then_some(handle)
+                    .ok_or_else(|| io::ErrorKind::NotFound.into())
+            }
+            (None, None) => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    /// A new file keeps the handle it was found with.
+    pub(crate) fn new_handle(&mut self, id: FileId, file: &mut Followed, handle: File) {
+        // Now, while the new file is not among those that may be closed: it may soon be deleted.
+        self.make_way();
+        file.handle = Some(handle);
+        self.share.opened(id);
+    }
+
+    /// Makes room for one more, as far as files have been read to their end.
+    fn make_way(&mut self) {
+        let excess = self.share.excess_with(1);
+        if excess > 0 {
+            // Some more, since looking for them takes its time.
+            self.close_idle(excess.max(self.share.open() / 4));
+        }
+    }
+
+    /// Gives up what has become too much since others need their share.
     pub(crate) fn bound_handles(&mut self) {
         let excess = self.share.excess();
         if excess == 0 {
             return;
         }
-        // Some more, since looking for them takes its time.
-        self.close_idle(excess.max(self.share.open() / 4));
-        if self.share.excess() > 0 {
-            // All have something unread: the newest is opened again when it has its turn, or, if
-            // that is held and must be at hand to be told from its original, another one is.
-            let newest = FileId(self.next_id - 1);
-            let held = self.held.contains_key(&newest);
-            let mut waiting = self.turns.iter().filter(|_| held).copied();
-            let closed = waiting
-                .find(|id| self.can_be_opened_again(*id))
-                .unwrap_or(newest);
-            if self.can_be_opened_again(closed) {
-                self.close(closed);
-            }
+        self.close_idle(excess);
+        let open: Vec<FileId> = self.share.open.iter().copied().collect();
+        for id in open {
+            self.done_with(id);
+        }
+    }
+
+    /// A file that was opened has been looked at or read. Beyond the limit it is closed, and opened
+    /// again when it has its turn.
+    pub(crate) fn done_with(&mut self, id: FileId) {
+        if self.share.excess() > 0 && self.can_be_opened_again(id) {
+            self.close(id);
         }
     }
 
     fn can_be_opened_again(&self, id: FileId) -> bool {
         let file = self.files.get(&id);
-        file.is_some_and(|file| file.handle.is_some() && file.path.is_some() && !file.held)
+        file.is_some_and(|file| file.handle.is_some() && file.path.is_some())
     }
 
-    /// Closes files that have been at their end for longest. If there are none, deleted ones are let
+    /// Closes files that have been at their end for longest. If these are too few, deleted ones are let
     /// go: they cannot be opened again, and neither can a new file that is deleted before its turn.
     /// `false`: there is nothing to close.
     fn close_idle(&mut self, most: usize) -> bool {
@@ -198,9 +240,12 @@ impl Worker {
         let before = self.share.open();
         let mut idle: Vec<(Instant, FileId)> = Vec::new();
         let mut deleted: Vec<(Instant, FileId)> = Vec::new();
-        for (id, file) in &self.files {
+        for id in &self.share.open {
+            let Some(file) = self.files.get(id) else {
+                continue;
+            };
             let at_end = !file.queued && !file.held && file.ahead() == 0;
-            if at_end && file.handle.is_some() {
+            if at_end {
                 let list = match file.path {
                     Some(_) => &mut idle,
                     None => &mut deleted,
@@ -209,9 +254,10 @@ impl Worker {
             }
         }
         self.none_idle = idle.is_empty() && deleted.is_empty();
-        if idle.is_empty() {
+        let excess = self.share.excess_with(1);
+        if idle.is_empty() || excess > idle.len() {
             deleted.sort_unstable();
-            let most = self.share.excess().max(before / 16).max(1);
+            let most = excess.saturating_sub(idle.len()).max(before / 16).max(1);
             for (_, id) in deleted.into_iter().take(most) {
                 self.look(id, true);
                 if self.files.get(&id).is_some_and(|file| !file.queued) {
@@ -239,18 +285,10 @@ impl Worker {
         !waiting.is_empty()
     }
 
-    /// Many files may change at once: beyond the limit each is opened again when it is read.
-    pub(crate) fn close_until_its_turn(&mut self, id: FileId) {
-        let can_be_opened = |file: &Followed| file.path.is_some() && file.queued;
-        if self.share.excess() > 0 && self.files.get(&id).is_some_and(|f| can_be_opened(f)) {
-            self.close(id);
-        }
-    }
-
     pub(crate) fn close(&mut self, id: FileId) {
         if let Some(file) = self.files.get_mut(&id) {
             if file.handle.take().is_some() {
-                self.share.closed();
+                self.share.closed(id);
             }
         }
     }

@@ -75,6 +75,7 @@ impl Worker {
                 self.rotating.push(id);
             }
         }
+        self.done_with(id);
         true
     }
 

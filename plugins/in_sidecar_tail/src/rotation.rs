@@ -41,6 +41,7 @@ impl Worker {
             return;
         };
         self.looked(id, told, Seen::of(&metadata));
+        self.done_with(id);
     }
 
     /// Goes by what was seen of a file.
@@ -128,7 +129,6 @@ impl Worker {
         let more = |file: &Followed| size > file.offset && !file.is_still_blank();
         if self.files.get(&id).is_some_and(|file| more(file)) {
             self.give_turn(id);
-            self.close_until_its_turn(id);
         }
     }
 

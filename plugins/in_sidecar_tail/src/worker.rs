@@ -254,6 +254,7 @@ impl Worker {
             self.save(false);
             return Turn::Frozen(self.next_save().min(self.next_question()));
         }
+        self.bound_handles();
         self.changes();
         let now = self.time.now();
         let (asked, deadline) = self.shared.drain_asked();
