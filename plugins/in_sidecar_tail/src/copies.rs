@@ -194,9 +194,9 @@ impl Worker {
         let copies: Vec<FileId> = held_for_it
             .map(|(id, _)| *id)
             .filter(|id| {
-                self.files
-                    .get(id)
-                    .is_some_and(|file| file.seen.size <= other.offset && self.begins_like(file, other))
+                self.files.get(id).is_some_and(|file| {
+                    file.seen.size <= other.offset && self.begins_like(file, other)
+                })
             })
             .collect();
         for id in &copies {
@@ -209,7 +209,9 @@ impl Worker {
                 file.offset = file.seen.size;
                 file.lines = Splitter::at(file.offset);
                 file.checkpoint = file.offset;
-                let tail = handle.and_then(Result::ok).map(|h| Tail::read(&h, file.offset));
+                let tail = handle
+                    .and_then(Result::ok)
+                    .map(|h| Tail::read(&h, file.offset));
                 file.tail = tail.and_then(Result::ok).unwrap_or_default();
                 file.checkpoint_tail = Print::of(file.tail.bytes());
                 self.changed(id);

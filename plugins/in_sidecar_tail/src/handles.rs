@@ -15,8 +15,8 @@ use crate::confine::is_refused;
 use crate::counters::Trouble;
 use crate::followed::{FileId, Followed};
 use crate::identity::Identity;
-use crate::map::HashSet;
 use crate::limit::MOST_TROUBLES;
+use crate::map::HashSet;
 use crate::worker::Worker;
 
 /// Handles kept open by all instances together. Room is made before a file is opened, by closing
@@ -71,6 +71,12 @@ impl Share {
             most,
             open: HashSet::default(),
         }
+    }
+
+    /// Of a process of its own, which may have `most` files open.
+    #[cfg(test)]
+    pub(crate) fn apart(most: usize) -> Self {
+        Share::of(Box::leak(Box::new(All::new())), most)
     }
 
     /// Handles that the instance has open.
@@ -345,7 +351,7 @@ mod tests {
     /// Steps in a process of their own, which may have `most` files open.
     fn steps(pattern: &str, most: usize) -> Steps {
         let mut steps = Steps::new(pattern);
-        steps.worker.share = Share::of(Box::leak(Box::new(All::new())), most);
+        steps.worker.share = Share::apart(most);
         steps
     }
 

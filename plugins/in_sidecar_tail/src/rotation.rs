@@ -57,8 +57,8 @@ impl Worker {
             }
             return;
         }
-        // A file without a handle and without growth: only its path was checked.
-        if (seen.size != file.offset || told) && file.handle.is_none() && !self.ensure_open(id) {
+        // Something was written: what is there now may be as long as what was.
+        if file.handle.is_none() && !self.ensure_open(id) {
             return;
         }
         let Some(file) = self.files.get_mut(&id) else {
@@ -102,6 +102,10 @@ impl Worker {
                 seen = Seen::of(&metadata);
             }
             self.rewritten(id, seen.size);
+            // It may have been closed to make room for its copy.
+            if !self.ensure_open(id) {
+                return;
+            }
         }
         let size = seen.size;
         let Some(file) = self.files.get_mut(&id) else {
@@ -402,6 +406,23 @@ mod tests {
         assert_eq!(steps.lines, ["one", "three", "two"]);
         assert_eq!(steps.worker.counters.truncations.get(), 1);
         assert_eq!(steps.lost(), 0);
+    }
+
+    #[test]
+    fn a_closed_file_that_is_as_long_as_before_may_have_been_rewritten() {
+        for inotify in ["on", "off"] {
+            let options = [("inotify_watcher", inotify)];
+            let mut steps = Steps::prepared("a.log*", &options, |_| {});
+            steps.append("a.log", "one\n");
+            steps.round();
+            steps.close_all();
+            steps.copy("a.log", "a.log.1");
+            steps.cut("a.log", 0);
+            steps.append("a.log", "two\n");
+            steps.round();
+            steps.round_after(Duration::from_secs(60));
+            assert_eq!(steps.lines, ["one", "two"], "inotify {inotify}");
+        }
     }
 
     #[test]

@@ -95,17 +95,20 @@ impl Steps {
 
     /// Reads all that is known to be there.
     pub(crate) fn read(&mut self) {
-        let mut more = true;
-        while more {
-            more = self.worker.read_turn();
-            while let Some(item) = self.worker.shared.pop() {
-                more = true;
-                if let Item::Batch(batch) = item {
-                    self.take(&batch.events);
-                    self.worker.shared.delivered(batch);
-                }
+        while self.read_once() {}
+    }
+
+    /// Reads one file for one turn, if there is something to read.
+    pub(crate) fn read_once(&mut self) -> bool {
+        let mut more = self.worker.read_turn();
+        while let Some(item) = self.worker.shared.pop() {
+            more = true;
+            if let Item::Batch(batch) = item {
+                self.take(&batch.events);
+                self.worker.shared.delivered(batch);
             }
         }
+        more
     }
 
     fn take(&mut self, events: &[u8]) {
