@@ -172,7 +172,8 @@ impl Worker {
                     epoch: file.epoch,
                     parts_of: file.parts_of(),
                 }),
-                ..file.rare.as_deref().copied().unwrap_or_default()
+                target: copy.target().cloned(),
+                ..file.rare.as_deref().cloned().unwrap_or_default()
             }));
         }
         copy.held = false;

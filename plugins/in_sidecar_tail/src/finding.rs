@@ -293,10 +293,11 @@ impl Worker {
         file.fresh = self.scanned;
         file.compared = !self.scanned || offset > 0;
         file.seen.size = offset;
-        let target = self
-            .links
-            .target_of(path)
-            .and_then(|target| target.parent());
+        let target = self.links.target_of(path).cloned();
+        if target.is_some() {
+            file.rare().target.clone_from(&target);
+        }
+        let target = target.as_deref().and_then(Path::parent);
         if target.is_some_and(|folder| self.polled_folders.contains(folder)) {
             self.polled.insert(id);
         }

@@ -158,8 +158,11 @@ pub(crate) enum Block {
 const _: () = assert!(size_of::<Followed>() <= 320);
 
 /// What few files have.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Rare {
+    /// Where its path led, if that was a symbolic link; it may be there when the link is gone or leads
+    /// elsewhere.
+    pub(crate) target: Option<Arc<Path>>,
     /// What it goes on with, if it is the copy of a truncated file.
     pub(crate) continues: Option<Continued>,
     /// The line that the checkpoint is in, if its beginning was passed on.
@@ -232,6 +235,11 @@ impl Followed {
     /// The line that the checkpoint is in, if its beginning was passed on.
     pub(crate) fn cut_line(&self) -> Option<CutLine> {
         self.rare.as_ref()?.before_checkpoint
+    }
+
+    /// Where its path led, if that was a symbolic link.
+    pub(crate) fn target(&self) -> Option<&Arc<Path>> {
+        self.rare.as_ref()?.target.as_ref()
     }
 
     pub(crate) fn rare(&mut self) -> &mut Rare {
@@ -440,7 +448,12 @@ impl Followed {
         self.epoch += 1;
         self.checkpoint = 0;
         self.checkpoint_tail = Print::default();
-        self.rare = None;
+        self.rare = self.target().cloned().map(|target| {
+            Box::new(Rare {
+                target: Some(target),
+                ..Rare::default()
+            })
+        });
         self.hollow = true;
         self.since = now;
     }

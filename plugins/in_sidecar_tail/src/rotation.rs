@@ -175,6 +175,7 @@ impl Worker {
     /// The file `id` is at `path` now.
     pub(crate) fn moved(&mut self, id: FileId, path: &Path) {
         if self.by_path.get(path) == Some(&id) {
+            self.note_target(id, path);
             return;
         }
         let matched = self.options.globs.matches(path);
@@ -201,10 +202,22 @@ impl Worker {
         file.path = Some(path.clone());
         file.matched = matched;
         self.rotated(id);
-        self.by_path.insert(path, id);
+        self.by_path.insert(path.clone(), id);
         self.detached.retain(|other| *other != id);
         if !matched {
             self.detached.push(id);
+        }
+        self.note_target(id, &path);
+    }
+
+    /// The file is where this path leads, if that is a link.
+    fn note_target(&mut self, id: FileId, path: &Path) {
+        if let Some(file) = self.files.get_mut(&id) {
+            let target = self.links.target_of(path);
+            if file.target() != target {
+                file.rare().target = target.cloned();
+                self.changed(id);
+            }
         }
     }
 
@@ -234,7 +247,6 @@ impl Worker {
         let Some(id) = self.by_path.remove(path) else {
             return;
         };
-        let target = self.links.target_of(path).cloned();
         if !path.is_symlink() {
             self.links.remove(path);
         }
@@ -243,6 +255,7 @@ impl Worker {
         };
         file.path = None;
         file.matched = false;
+        let target = file.target().cloned();
         self.wait_for_more(id);
         if !self.detached.contains(&id) {
             self.detached.push(id);

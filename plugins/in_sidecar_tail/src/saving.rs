@@ -18,7 +18,6 @@ use crate::counters::{Counters, Trouble};
 use crate::followed::{FileId, Followed};
 use crate::identity::{Clue, Identity};
 use crate::lines::Splitter;
-use crate::links::Links;
 use crate::location::{Journal, Location, Lock};
 use crate::map::{HashMap, HashSet};
 use crate::options::{Options, Sync};
@@ -345,7 +344,7 @@ impl Worker {
     /// A file that is there is not followed any longer, but may be again.
     pub(crate) fn keep_position(&mut self, file: &Followed) {
         let seen = u64::from(self.time.timestamp().seconds);
-        if let Some((saving, entry)) = self.saving.as_mut().zip(entry_of(file, seen, &self.links)) {
+        if let Some((saving, entry)) = self.saving.as_mut().zip(entry_of(file, seen)) {
             saving.unclaimed.add(entry, saving.location.limits().rows);
             saving.unsaved = true;
         }
@@ -402,7 +401,7 @@ impl Worker {
         let live = self
             .files
             .values()
-            .filter_map(|file| entry_of(file, seen, &self.links));
+            .filter_map(|file| entry_of(file, seen));
         let all = live.chain(saving.unclaimed.iter().cloned());
         let mut entries = saving.location.limits().of_these(all).peekable();
         let mut pieces = Vec::new();
@@ -425,7 +424,7 @@ impl Worker {
         let changed = std::mem::take(&mut saving.changed);
         let mut files = Vec::with_capacity(changed.len());
         let live = changed.iter().filter_map(|id| self.files.get(id));
-        files.extend(live.filter_map(|file| entry_of(file, seen, &self.links)));
+        files.extend(live.filter_map(|file| entry_of(file, seen)));
         let gone = std::mem::take(&mut saving.gone);
         saving.write(Job::Changes(Changes { files, gone }, saving.journal));
         saving.lines.handed_over(now);
@@ -712,7 +711,7 @@ pub(crate) fn list(folder: &Path) -> HashMap<u64, PathBuf> {
 }
 
 /// What is kept of a file; `None`: there is nothing to keep.
-fn entry_of(file: &Followed, seen: u64, links: &Links) -> Option<Entry> {
+fn entry_of(file: &Followed, seen: u64) -> Option<Entry> {
     (!file.held).then(|| Entry {
         path: file.path.as_ref().unwrap_or(&file.name).clone(),
         identity: file.identity,
@@ -722,11 +721,7 @@ fn entry_of(file: &Followed, seen: u64, links: &Links) -> Option<Entry> {
             tail: file.checkpoint_tail,
         },
         rotated: file.rotated,
-        target: file
-            .path
-            .as_ref()
-            .and_then(|path| links.target_of(path))
-            .cloned(),
+        target: file.target().cloned(),
         cut: file.cut_line(),
         seen,
     })

@@ -18,6 +18,8 @@ const PREALLOCATED: u64 = 4096;
 /// Bytes of a word.
 const WORD: usize = 8;
 const HEADER_LINES: u64 = 6;
+/// `ignore_older`, if it is set.
+const HOUR: u64 = 3_600_000;
 
 /// A file, wherever it is.
 #[derive(Debug)]
@@ -487,13 +489,12 @@ impl World {
     /// The instance starts: what it finds without a position may count as read.
     pub(super) fn started(&mut self) {
         let now = self.now();
-        let hour = 3_600_000;
         for at in 0..self.logs.len() {
             let log = &mut self.logs[at];
             if let Some(rotated) = &mut log.rotated {
                 *rotated = now;
             }
-            let old = self.setting.ignores_old && now - log.written > hour;
+            let old = self.setting.ignores_old && now - log.written > HOUR;
             let saved = log.saved;
             let skipped = !saved && !self.setting.from_head;
             if !saved && !log.matched {
@@ -556,8 +557,10 @@ impl World {
             return;
         }
         let keeps = confirms && millis >= 3_000;
+        let now = self.now();
         for log in &mut self.logs {
-            let there = log.path.is_some() && log.matched;
+            let too_old = self.setting.ignores_old && now - log.written > HOUR;
+            let there = log.path.is_some() && log.matched && !too_old;
             log.saved |= log.known && keeps;
             log.known |= there;
             log.saved |= log.known && keeps;
