@@ -60,6 +60,8 @@ struct Seen {
     /// It runs on a thread of its own: what is appended goes through a ring, which the engine
     /// empties every quarter of a second, unless it is blocked or the input is paused.
     threaded: bool,
+    /// It is known to run on the engine's thread.
+    on_engine: bool,
     /// When there was last something where the engine's chunks do not show it.
     hidden_at: Cell<Option<Instant>>,
     surroundings: RefCell<Option<Rc<Surroundings>>>,
@@ -80,6 +82,7 @@ impl Seen {
         Seen {
             tag: tag.and_then(|tag| String::from_utf8(tag).ok()),
             threaded: threaded == Some(1),
+            on_engine: known.threaded.is_none() || threaded == Some(0),
             ..Seen::default()
         }
     }
@@ -534,7 +537,11 @@ impl InputHost for Handle<'_> {
     }
 
     fn flush(&mut self) {
-        self.core.flush_engine();
+        // Elsewhere the engine may be at the same lists. What a threaded input appended is not in
+        // them yet anyway: the engine takes it over and dispatches it by itself.
+        if self.seen.on_engine {
+            self.core.flush_engine();
+        }
     }
 
     fn exit(&mut self, status: i32) -> bool {

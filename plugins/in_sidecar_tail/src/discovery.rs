@@ -133,6 +133,11 @@ impl Listings {
         self.known.remove(key);
     }
 
+    /// There is something new in a folder, though its names are the same.
+    pub(crate) fn changed(&mut self, folder: &Path) {
+        self.known.retain(|(known, ..), _| known != folder);
+    }
+
     fn subfolders(&self, key: &ListingKey) -> impl Iterator<Item = PathBuf> + '_ {
         let listing = self.known.get(key).into_iter();
         listing.flat_map(|listing| listing.subfolders.iter().cloned())

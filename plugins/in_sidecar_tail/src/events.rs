@@ -45,7 +45,7 @@ impl Worker {
                     match self.by_path.get(path.as_path()).copied() {
                         Some(id) => self.look(id, true),
                         None if self.options.globs.matches(&path) => {
-                            self.consider(&path);
+                            self.written_unknown(&path);
                         }
                         None => {}
                     }
@@ -78,6 +78,17 @@ impl Worker {
             }
         }
         more
+    }
+
+    /// A file that is not followed was written to.
+    fn written_unknown(&mut self, path: &Path) {
+        if self.consider(path) {
+            return;
+        }
+        // Under a name that is gone since: the next scan looks where it is now.
+        if let Some(folder) = path.parent() {
+            self.listings.changed(folder);
+        }
     }
 
     /// A name has come into a watched folder.

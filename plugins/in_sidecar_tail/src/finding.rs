@@ -173,12 +173,13 @@ impl Worker {
                         self.look(id, false);
                         return true;
                     }
-                    let (offset, name) = self.position_of(path, &identity, &handle, &metadata);
+                    let (offset, name, cut) = self.position_of(path, &identity, &handle, &metadata);
                     let plain = self.options.globs.name_of(path);
                     let offset = offset.or_else(|| self.end_at_the_start(&identity, &metadata));
                     let rotated = name.as_ref().is_some_and(|name| **name != *plain);
                     let name = name.or_else(|| named.map(Arc::from));
                     let id = self.follow(path, identity, handle, &metadata, offset, name);
+                    self.goes_on_inside(id, cut);
                     if rotated {
                         self.rotated(id);
                     }

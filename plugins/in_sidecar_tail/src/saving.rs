@@ -17,7 +17,7 @@ use crate::copies::{is_rotated_form, stem};
 use crate::counters::{Counters, Trouble};
 use crate::followed::{FileId, Followed};
 use crate::identity::{Clue, Identity};
-use crate::lines::Splitter;
+use crate::lines::{CutLine, Splitter};
 use crate::location::{Journal, Location, Lock};
 use crate::map::{HashMap, HashSet};
 use crate::options::{Options, Sync};
@@ -398,10 +398,7 @@ impl Worker {
             .remove(|entry| entry.seen.saturating_add(KEEP) < seen);
         // Never used before, whoever wrote the document that was found here.
         saving.journal = (saving.journal + 1).max(seen * 1_000_000_000 + u64::from(time.nanos));
-        let live = self
-            .files
-            .values()
-            .filter_map(|file| entry_of(file, seen));
+        let live = self.files.values().filter_map(|file| entry_of(file, seen));
         let all = live.chain(saving.unclaimed.iter().cloned());
         let mut entries = saving.location.limits().of_these(all).peekable();
         let mut pieces = Vec::new();
@@ -496,13 +493,18 @@ impl Worker {
         let id = self.follow(path, identity, handle, metadata, Some(offset), Some(name));
         if let Some(file) = self.files.get_mut(&id) {
             file.checkpoint_tail = entry.clue.tail;
-            if let Some(line) = entry.cut {
-                file.lines = Splitter::inside(line, offset);
-                file.rare().before_checkpoint = Some(line);
-            }
         }
+        self.goes_on_inside(id, entry.cut);
         if entry.rotated || *entry.path != *path {
             self.rotated(id);
+        }
+    }
+
+    /// A file begins inside a line whose beginning was passed on.
+    pub(crate) fn goes_on_inside(&mut self, id: FileId, cut: Option<CutLine>) {
+        if let Some((file, line)) = self.files.get_mut(&id).zip(cut) {
+            file.lines = Splitter::inside(line, file.checkpoint);
+            file.rare().before_checkpoint = Some(line);
         }
     }
 
@@ -534,26 +536,26 @@ impl Worker {
         }
     }
 
-    /// Where to start reading a new file, and the name it has in records.
+    /// Where to start reading a new file, the name it has in records, and the line that is inside.
     pub(crate) fn position_of(
         &mut self,
         path: &Path,
         identity: &Identity,
         handle: &File,
         metadata: &Metadata,
-    ) -> (Option<u64>, Option<Arc<Path>>) {
+    ) -> (Option<u64>, Option<Arc<Path>>, Option<CutLine>) {
         if let Some(entry) = self.claim(path, identity, handle, metadata) {
-            return (Some(entry.clue.offset), None);
+            return (Some(entry.clue.offset), None, entry.cut);
         }
         if let Some(file) = self.known_again(identity, handle, metadata) {
-            return (Some(file.clue.offset), Some(file.name));
+            return (Some(file.clue.offset), Some(file.name), None);
         }
         if self.scanned {
-            return (None, None);
+            return (None, None, None);
         }
         // The copy of a file that was truncated while nobody was reading.
         let Some(saving) = self.saving.as_mut().filter(|saving| !saving.by_name) else {
-            return (None, None);
+            return (None, None, None);
         };
         let folders = &mut saving.folders;
         let mut is_copy = |entry: &Entry| {
@@ -566,10 +568,10 @@ impl Worker {
         };
         let entry = saving.unclaimed.originals(path).find(|e| is_copy(e));
         let Some(entry) = entry.cloned() else {
-            return (None, None);
+            return (None, None, None);
         };
         self.drop_unclaimed(&entry);
-        (Some(entry.clue.offset), Some(entry.path))
+        (Some(entry.clue.offset), Some(entry.path), entry.cut)
     }
 
     /// Looks for files with known positions that no pattern matches any more: rotated while

@@ -285,6 +285,64 @@ fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }
 
+/// What fell once, cut down.
+#[test]
+fn schedules_that_fell_stand() {
+    use schedule::{Mode, Scheme};
+    let setting = Setting {
+        scheme: Scheme::LinkTarget,
+        mode: Mode::Append,
+        pattern: "*.log",
+        header: false,
+        inotify: false,
+        from_head: true,
+        ignores_old: false,
+    };
+    let write = |lines, open| Step::Write { lines, open };
+    let behind_a_link = vec![
+        Step::Start,
+        Step::Wait(7_200_000),
+        Step::Rotate,
+        write(1, true),
+        Step::Wait(1_000),
+        Step::Stop,
+        write(4, true),
+    ];
+    let copied = Setting {
+        scheme: Scheme::HardLink,
+        pattern: "*",
+        ..setting
+    };
+    let cut_and_copied = vec![
+        Step::Start,
+        write(2, true),
+        Step::Complete,
+        write(2, false),
+        Step::CopyTruncate,
+    ];
+    let linked = Setting {
+        scheme: Scheme::HardLink,
+        mode: Mode::Position,
+        pattern: "app.log*",
+        inotify: true,
+        ignores_old: true,
+        ..setting
+    };
+    let under_another_name = vec![
+        Step::Rotate,
+        Step::Wait(7_200_000),
+        Step::Start,
+        write(4, false),
+    ];
+    for (setting, steps) in [
+        (setting, behind_a_link),
+        (copied, cut_and_copied),
+        (linked, under_another_name),
+    ] {
+        assert_eq!(run(setting, &steps), None, "{setting:?}\n{steps:?}");
+    }
+}
+
 #[test]
 fn no_schedule_loses_or_repeats_a_line() {
     let first = number("SIDECAR_TAIL_SEED", 1);

@@ -39,6 +39,8 @@ struct Log {
     /// It was rotated and quiet for so long that the instance need not read it any more.
     let_go: bool,
     has_header: bool,
+    /// It was copied from one that was truncated then.
+    copy: bool,
 }
 
 /// A line, made of words that no other line has.
@@ -197,6 +199,7 @@ impl World {
             saved: false,
             let_go: false,
             has_header: self.setting.header,
+            copy: false,
         });
         if self.linked() {
             let link = self.path("logs/app.log");
@@ -343,8 +346,10 @@ impl World {
         for line in self.lines.iter_mut().filter(|line| line.log == at) {
             let came = line.came.iter().all(|came| *came > 0);
             let taken = all || !known || self.logs[at].path.is_none();
-            if taken && !(came || line.offered && !all) && line.duty == Duty::Must {
-                line.duty = Duty::May;
+            if taken && !(came || line.offered && !all) {
+                if line.duty == Duty::Must {
+                    line.duty = Duty::May;
+                }
                 line.cuts.extend(0..=line.words);
             }
         }
@@ -390,6 +395,7 @@ impl World {
             saved: was_saved,
             let_go: false,
             has_header,
+            copy: true,
         });
         for line in self.lines.iter_mut().filter(|line| line.log == at) {
             line.log = copy;
@@ -438,8 +444,15 @@ impl World {
         self.forget_unoffered(at, !running);
         self.logs[at].let_go = true;
         if !running {
-            // Without its original a copy is not known.
+            // Without its original a copy is not known, and is read as a new file.
             (0..self.logs.len()).for_each(|at| self.forget_unoffered(at, true));
+            let copied = |line: &&mut Line| self.logs[line.log].copy;
+            self.lines
+                .iter_mut()
+                .filter(copied)
+                .for_each(|line| line.most += 1);
+            let headers = self.logs.iter().filter(|log| log.copy && log.has_header);
+            self.headers_most += HEADER_LINES * headers.count() as u64;
         }
     }
 
@@ -459,6 +472,7 @@ impl World {
             saved: false,
             let_go: false,
             has_header: self.setting.header,
+            copy: false,
         });
         let mut text = String::new();
         if self.setting.header {
