@@ -75,9 +75,12 @@ impl NameClass {
     }
 }
 
-/// Twelve bits of three bytes in whatever case (Knuth's multiplicative hash).
+/// Bits of a hash.
+const HASH: usize = 14;
+
+/// So many bits of three bytes in whatever case (Knuth's multiplicative hash).
 const fn hash(bytes: u32) -> usize {
-    ((bytes | 0x0020_2020).wrapping_mul(0x9e37_79b1) >> 20) as usize
+    ((bytes | 0x0020_2020).wrapping_mul(0x9e37_79b1) >> (32 - HASH)) as usize
 }
 
 /// Three bytes as a number.
@@ -86,8 +89,8 @@ const fn three([first, second, third]: [u8; 3]) -> u32 {
 }
 
 /// A bit for what the ends of names hash to, those of bare words and all.
-static TABLES: [[u64; 64]; 2] = {
-    let mut tables = [[0; 64]; 2];
+static TABLES: [[u64; 1 << (HASH - 6)]; 2] = {
+    let mut tables = [[0; 1 << (HASH - 6)]; 2];
     let mut n = 0;
     while n < ENDS.len() {
         let (end, bare) = ENDS[n];
@@ -116,7 +119,7 @@ const SLOT: usize = 10;
 /// The slot of a number's last three letters.
 const fn slot(letters: u64) -> usize {
     let [third, second, first, ..] = letters.to_le_bytes();
-    hash(three([first, second, third])) >> (12 - SLOT)
+    hash(three([first, second, third])) >> (HASH - SLOT)
 }
 
 /// All words and tails, those of a slot behind each other.

@@ -62,9 +62,12 @@ fn row(text: &[u8], at: usize, budget: &Budget) -> Option<(&'static [u8], Kind)>
     }
     let rest = &text[at..];
     let fits = |name: &[u8], kind: Kind| {
-        rest.starts_with(name)
+        // The first letter tells most of them apart.
+        rest.first() == name.first()
             && if name.len() > 1 {
-                hyphens == 2 && matches!(rest.get(name.len()), Some(b' ' | b'='))
+                hyphens == 2
+                    && rest.starts_with(name)
+                    && matches!(rest.get(name.len()), Some(b' ' | b'='))
             } else {
                 let next = rest.get(1).copied().unwrap_or(b' ');
                 hyphens == 1 && (kind != Glued || !matches!(next, b' ' | b'=' | b'\n' | b'"'))
