@@ -478,6 +478,21 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_that_gets_its_name_after_the_truncation_is_a_new_file() {
+        let mut steps = Steps::new("*.log");
+        steps.append("a.log", "one\n");
+        steps.round();
+        steps.copy("a.log", "a.copy");
+        steps.cut("a.log", 0);
+        steps.append("a.log", "two\n");
+        steps.round();
+        steps.rename("a.copy", "a-copy.log");
+        steps.round();
+        steps.round_after(LONG);
+        assert_eq!(steps.lines, ["one", "two", "one"]);
+    }
+
+    #[test]
     fn a_large_copy_is_held_for_as_long_as_it_may_take() {
         let mut steps = Steps::prepared("a.log*", &[("read_from_head", "off")], |dir| {
             let log = File::create(dir.path().join("a.log")).unwrap();
