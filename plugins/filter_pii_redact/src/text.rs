@@ -82,8 +82,14 @@ impl View {
     }
 
     fn push(&mut self, bytes: &[u8], written: Option<usize>) {
+        // What is copied goes on with the piece before.
+        let goes_on = written.is_none()
+            && self.pieces.last().is_some_and(|last| {
+                last.written.is_none()
+                    && self.text.len() - last.decoded == self.source - last.source
+            });
         // What stands for nothing is in no piece.
-        if !bytes.is_empty() {
+        if !bytes.is_empty() && !goes_on {
             self.pieces.push(Piece {
                 decoded: self.text.len(),
                 source: self.source,

@@ -48,6 +48,15 @@ fn ordinary_logs_cost_little() {
 }
 
 #[test]
+fn the_look_at_a_name_is_counted() {
+    // Neither has a value; only the first is a name that is looked up.
+    for (name, other) in [("--password ", "--passwords"), ("x -p ls ", "x +p ls ")] {
+        let [named, plain] = [name, other].map(|piece| cost(&repeated(piece, LEN)));
+        assert!(named > plain + 2, "{name}: {named}, {other}: {plain}");
+    }
+}
+
+#[test]
 fn every_trigger_again_and_again_costs_so_many_times_its_length() {
     let mut worst: Vec<(u64, String)> = Vec::new();
     for trigger in TRIGGERS {
