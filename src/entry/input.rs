@@ -48,6 +48,9 @@ struct Context<P> {
     /// Readable every [`Input::TICK`].
     clock: OwnedFd,
     paused: AtomicBool,
+    /// The host has collected, so every instance has come up. One that fails to start stops without
+    /// that: it pauses us while a filter behind us is half made, so nothing may be appended then.
+    collected: AtomicBool,
     /// Pause or resume came while the plugin was running: it is told when it returns.
     told: Mutex<Told>,
     plugin: Mutex<Option<P>>,
@@ -146,6 +149,7 @@ fn start<P: InputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_i
         collectors: Mutex::new(Vec::new()),
         clock,
         paused,
+        collected: AtomicBool::new(false),
         told: Mutex::new(Told::Nothing),
         plugin: Mutex::new(Some(plugin)),
     });
@@ -300,6 +304,7 @@ unsafe fn collect<P: InputPlugin>(context: *mut c_void, wake: Wake) {
     let Some(context) = (unsafe { borrow::<P>(context) }) else {
         return;
     };
+    context.collected.store(true, Ordering::Release);
     context.call(|plugin, host| plugin.collect(wake, host));
     context.tell();
 }
@@ -312,6 +317,9 @@ unsafe extern "C" fn pause<P: InputPlugin>(context: *mut c_void, _config: *mut h
     context.paused.store(true, Ordering::Release);
     // First of all: a collector that runs on keeps the engine alive after a stop.
     context.each_collector(context.core.host.functions.collector_pause);
+    if !context.collected.load(Ordering::Acquire) {
+        return;
+    }
     if !context.call(|plugin, host| plugin.pause(host)) {
         *lock(&context.told) = Told::Pause;
     }
@@ -324,6 +332,9 @@ unsafe extern "C" fn resume<P: InputPlugin>(context: *mut c_void, _config: *mut 
     };
     context.paused.store(false, Ordering::Release);
     context.each_collector(context.core.host.functions.collector_resume);
+    if !context.collected.load(Ordering::Acquire) {
+        return;
+    }
     if !context.call(|plugin, host| plugin.resume(host)) {
         *lock(&context.told) = Told::Resume;
     }
@@ -339,7 +350,9 @@ unsafe extern "C" fn exit<P: InputPlugin>(
     // SAFETY: made by Box::into_raw in `start`; the host calls exit once, after every other call.
     let mut context = unsafe { Box::from_raw(context.cast::<Context<P>>()) };
     // Not every host calls at its very end, and the instance is still whole.
-    context.call(|plugin, host| plugin.ending(host));
+    if context.collected.load(Ordering::Acquire) {
+        context.call(|plugin, host| plugin.ending(host));
+    }
     let plugin = context
         .plugin
         .get_mut()

@@ -341,3 +341,33 @@ fn yaml_plugins() {
         },
     );
 }
+
+/// The host pauses the inputs that have come up, and the filters behind the one that failed have
+/// not: a record that we appended then would end it in a crash (5.1.1).
+#[test]
+fn a_filter_that_cannot_start_ends_the_host_and_nothing_is_read_away() {
+    each_real_host("a filter that cannot start", |host| {
+        let lines: Vec<String> = (0..1000).map(|n| format!("line {n}\n")).collect();
+        let mut first = Pipeline::new(host);
+        let (log, db) = (first.file("a.log", lines.concat()), first.path("db"));
+        let input = [("path", log.as_str()), ("db", &db)];
+        let broken = [("rules_file", "/there/is/none")];
+        first
+            .input("sidecar_tail", &input)
+            .filter("pii_redact", "*", &broken)
+            .filter("grep", "*", &[("regex", "log line")])
+            .output("null", "*", NO_OPTIONS);
+        first.run().check_status(255);
+
+        let mut second = Pipeline::new(host);
+        second
+            .input("sidecar_tail", &input)
+            .filter("grep", "*", &[("regex", "log line")])
+            .print();
+        let flag = second.file("flag", "");
+        second.output("completion_exit", "nothing", &[("flag_file", &flag)]);
+        let ended = second.run();
+        let read = logs(&ended.records()).len();
+        ended.check(&format!("{read} lines are read"), read == lines.len());
+    });
+}
