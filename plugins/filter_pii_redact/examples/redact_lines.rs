@@ -1,7 +1,8 @@
 //! Shows what the filter does to text files: every changed line, before and after, and the counts
 //! per rule. For measuring false positives on logs of one's own.
 //!
-//! `cargo run --example redact_lines -- [option=value ...] file ...`
+//! `cargo run --example redact_lines -- [field=log] [option=value ...] file ...`: `field` names what a line is
+//! the value of.
 #![allow(clippy::print_stdout)]
 
 use filter_pii_redact::PiiRedact;
@@ -12,7 +13,9 @@ use flb_sidecar_sdk::{json, msgpack, Chunk, Filter, Settings, Verdict};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (options, files): (Vec<String>, Vec<String>) =
         std::env::args().skip(1).partition(|arg| arg.contains('='));
-    let options = options.iter().filter_map(|o| o.split_once('='));
+    let pairs = options.iter().filter_map(|o| o.split_once('='));
+    let (fields, options): (Vec<_>, Vec<_>) = pairs.partition(|(name, _)| *name == "field");
+    let field = fields.last().map_or("log", |(_, name)| name);
     let settings = Settings::new("pii_redact.0", PiiRedact::INFO.options, options)?;
     let mut host = FakeHost::default();
     let mut filter = PiiRedact::init(&settings, &mut host)?;
@@ -24,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let mut data = Vec::new();
             event::begin_record(&mut data, RecordFormat::WithMetadata, Timestamp::now());
             msgpack::write_map_len(&mut data, 1);
-            msgpack::write_str(&mut data, "log");
+            msgpack::write_str(&mut data, field);
             msgpack::write_bytes_as_str(&mut data, line);
             let mut out = Vec::new();
             if filter.filter(
@@ -41,7 +44,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 println!("- {}", String::from_utf8_lossy(line));
                 println!(
                     "+ {}",
-                    body.map(|b| b.0["log"].to_string()).unwrap_or_default()
+                    body.map(|b| b.0[field].to_string()).unwrap_or_default()
                 );
             }
         }

@@ -7,11 +7,14 @@ mod layout;
 mod scheme;
 mod shell;
 mod value;
+mod words;
 
 use std::ops::Range;
 
+use self::announced::word_before;
 use super::Inspection;
 use crate::budget::Budget;
+use crate::catalog::Id;
 use crate::name::{
     class_of_bare, class_of_name, is_name, may_be_bare, may_be_named, name_before, name_start,
     NameClass,
@@ -111,6 +114,8 @@ fn is_foreign(text: &[u8], name: &Range<usize>, sign: usize) -> bool {
     let (front, behind) = (&text[name.clone()], &text[sign..]);
     // "--- PASS: TestOrders (0.01s)": the word of test runners.
     front == b"PASS" && behind.starts_with(b": ")
+        // "boarding pass: issued"
+        || before.ends_with(b" ") && words::is_pass(word_before(text, name.start), front)
         // "%SYS-5-PRIV_AUTH_PASS: ...": what routers call their messages.
         || before.ends_with(b"%") && behind.starts_with(b": ")
         // "/etc/passwd:root:x:0"
@@ -246,11 +251,22 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) -> bool 
         *done = start + layout::word_len(&text[start..end]);
         return prefix;
     };
+    if named.class.id() == Id::Password && is_prose(text, &named, (from, to)) {
+        *done = to;
+        return prefix;
+    }
     if named.form == Form::Listed && !announced::is_listed(text, &named, (from, to)) {
         return prefix;
     }
     report(i, class, (from, to), place, done);
     prefix
+}
+
+/// Whether what follows the colon behind a name goes on as a sentence: `password: too weak`.
+fn is_prose(text: &[u8], named: &Named, (from, to): (usize, usize)) -> bool {
+    named.form == Form::Sign
+        && text[named.sign..from].ends_with(b": ")
+        && words::opens_sentence(text, from, to)
 }
 
 fn report(

@@ -151,6 +151,9 @@ pub(super) fn find_ipv6(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
     let Some(address) = address else {
         return;
     };
+    if !is_written_ipv6(&text[start..end]) {
+        return;
+    }
     // "::" alone, and "a::b" as in C++ names, are no addresses of anybody.
     let digits = text[start..end]
         .iter()
@@ -163,6 +166,21 @@ pub(super) fn find_ipv6(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
     }
     if i.settings.reserved_ips || !reserved {
         i.report(Id::Ip, start, end, true);
+    }
+}
+
+/// Whether what parses as an IPv6 address is written as one: no eight pairs, as names of ports of storage
+/// and fingerprints have them, and if zeros are left out, no prefix that is given to nobody (`fe::80`,
+/// `10:00::1`).
+fn is_written_ipv6(span: &[u8]) -> bool {
+    let mut groups = span.split(|b| *b == b':');
+    if memchr::memmem::find(span, b"::").is_none() {
+        return groups.any(|group| group.len() != 2);
+    }
+    match groups.next().unwrap_or_default() {
+        [] | [_, _, _, _, ..] | b"100" => true,
+        b"64" => span.starts_with(b"64:ff9b:"),
+        _ => false,
     }
 }
 
@@ -216,13 +234,47 @@ const PROGRAMS: &[&[u8]] = &[
     b"minefield",
 ];
 /// Words for versions.
-const VERSIONS: &[&[u8]] = &[b"version", b"release", b"build"];
+const VERSIONS: &[&[u8]] = &[
+    b"version",
+    b"ver",
+    b"versions",
+    b"release",
+    b"build",
+    b"firmware",
+    b"revision",
+    b"oid",
+];
+/// Words in front of a blank and the number of a part of a text, or of a program that is written small.
+const NUMBERED: &[&[u8]] = &[
+    b"section",
+    b"chapter",
+    b"clause",
+    b"paragraph",
+    b"figure",
+    b"appendix",
+    b"oracle",
+    b"postgres",
+    b"postgresql",
+    b"mysql",
+    b"mariadb",
+    b"clickhouse",
+    b"nginx",
+    b"openssl",
+    b"java",
+    b"jre",
+    b"jdk",
+    b"dotnet",
+    b"nuget",
+    b"patch",
+    b"hotfix",
+];
 
 /// Whether four numbers are a version: `Chrome/120.0.0.0`, `version 1.2.3.4`.
 fn is_version(text: &[u8], key: &[u8], start: usize, end: usize) -> bool {
     let before = &text[..start];
     let joints = before.iter().rev().take(4);
-    let joints = joints.take_while(|b| matches!(b, b' ' | b':' | b'=' | b'/' | b'"' | b'\''));
+    let joints =
+        joints.take_while(|b| matches!(b, b' ' | b':' | b'=' | b'/' | b'"' | b'\'' | b')'));
     let joint = &before[start - joints.count()..];
     let name = match &before[..start - joint.len()] {
         [] => key,
@@ -238,8 +290,12 @@ fn is_version(text: &[u8], key: &[u8], start: usize, end: usize) -> bool {
     match joint {
         b"/" => !word.is_empty() && (text[..end].ends_with(b".0.0.0") || is(PROGRAMS)),
         b":" if word.eq_ignore_ascii_case(b"rv") => true,
+        b" " if is(PROGRAMS) || is(NUMBERED) => true,
         b" " if is_small(&text[start..end]) && is_program(word, &text[start..end]) => true,
-        _ => is(VERSIONS),
+        // "postgres (PostgreSQL) 16.2.1.0"
+        b") " => is_small(&text[start..end]) && is_product(word),
+        // "appVersion: 2.14.0.1"
+        _ => VERSIONS.iter().any(|end| crate::name::ends_with(word, end)),
     }
 }
 

@@ -48,7 +48,7 @@ pub(super) fn by(text: &[u8], at: usize) -> Option<(usize, usize)> {
 }
 
 /// The word that ends in front of `at` and blanks.
-fn word_before(text: &[u8], at: usize) -> &[u8] {
+pub(super) fn word_before(text: &[u8], at: usize) -> &[u8] {
     let end = text[..at].trim_ascii_end().len();
     let letters = text[..end].iter().rev().take(16);
     let len = letters.take_while(|b| b.is_ascii_alphabetic()).count();

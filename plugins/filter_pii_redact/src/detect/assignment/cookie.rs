@@ -13,6 +13,15 @@ const ATTRIBUTES: &[&[u8]] = &[
     b"version",
 ];
 
+/// The two numbers that a key exchange of IPsec (RFC 2408) calls cookies: `a1b2c3d4e5f60718/9a8b7c6d5e4f3021`.
+fn is_key_exchange(value: &[u8]) -> bool {
+    value.len() == 33
+        && value[16] == b'/'
+        && [&value[..16], &value[17..]]
+            .iter()
+            .all(|part| part.iter().all(u8::is_ascii_hexdigit))
+}
+
 /// Calls `visit` with the span of each value.
 pub(crate) fn each(header: &[u8], mut visit: impl FnMut(usize, usize)) {
     let mut start = 0;
@@ -33,7 +42,7 @@ pub(crate) fn each(header: &[u8], mut visit: impl FnMut(usize, usize)) {
                     visit(from, from + len);
                 }
             }
-            None if is_random(pair.trim_ascii_end()) => {
+            None if is_random(pair.trim_ascii_end()) && !is_key_exchange(pair.trim_ascii_end()) => {
                 visit(start + blanks, start + blanks + pair.trim_ascii_end().len());
             }
             None => {}

@@ -50,7 +50,9 @@ pub(super) fn value_at(text: &[u8], named: &Named) -> Option<(usize, usize)> {
     if is_quote(first) {
         start += 1;
         let end = start + quoted(&text[start..], first, escaped);
-        return (end > start).then_some((start, end));
+        // In a list of pairs: `"kind": "auth", "next": 1`.
+        let key = named.form == Form::Listed && is_key(&text[end..]);
+        return (end > start && !key).then_some((start, end));
     }
     if let Some(close) = close {
         let rest = &text[start..text.len().min(start + 512)];
@@ -62,6 +64,9 @@ pub(super) fn value_at(text: &[u8], named: &Named) -> Option<(usize, usize)> {
         return None;
     }
     let rest = &text[start..];
+    // "auth=bob host=db": another pair, no scheme.
+    let one = named.class == NameClass::Auth && text[at] == b'=' && !scheme::is_known(rest);
+    let header = header && !one;
     let line = header && scheme::has_parameters(rest)
         || named.class == NameClass::Cookie && text[at] == b':';
     if line {
@@ -80,6 +85,13 @@ pub(super) fn value_at(text: &[u8], named: &Named) -> Option<(usize, usize)> {
         }
     }
     (len > 0).then_some((start, start + len))
+}
+
+/// Whether a colon follows the quote that `rest` begins with.
+fn is_key(rest: &[u8]) -> bool {
+    let joint = |b: &&u8| is_quote(**b) || matches!(b, b'\\' | b' ');
+    let joints = rest.iter().take(4).take_while(joint).count();
+    rest.get(joints) == Some(&b':')
 }
 
 fn blanks(text: &[u8], at: usize) -> usize {

@@ -66,6 +66,11 @@ pub(super) fn has_parameters(value: &[u8]) -> bool {
 }
 
 /// Whether a header's value begins with a known scheme.
+pub(super) fn is_known(value: &[u8]) -> bool {
+    behind(value, TOKENS).is_some() || behind(value, PARAMETERS).is_some()
+}
+
+/// The same, or with one that has parameters.
 pub(super) fn starts(value: &[u8]) -> bool {
     behind(value, TOKENS).is_some() || has_parameters(value)
 }

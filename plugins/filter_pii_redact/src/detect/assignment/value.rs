@@ -1,5 +1,6 @@
 //! Whether the value behind a name is a secret, or something that stands in its place.
 
+use super::words::{is_sentence, is_word};
 use crate::checksum::entropy;
 use crate::name::NameClass;
 
@@ -9,47 +10,6 @@ pub(super) const MIN_RANDOM: usize = 12;
 pub(super) fn is_token(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || b"_-./+=~:!#$%^*".contains(byte)
 }
-
-/// Words that stand where a password would, in prose and in configurations, by their length.
-const WORDS: [&[&str]; 15] = [
-    &[],
-    &[],
-    &["no", "is", "or"],
-    &[
-        "nil", "yes", "not", "was", "the", "for", "and", "has", "str", "n/a", "set", "all",
-    ],
-    &[
-        "true", "null", "none", "from", "have", "must", "text", "auth",
-    ],
-    &[
-        "false", "empty", "reset", "wrong", "token", "unset", "amd64", "arm64", "armhf", "armel",
-    ],
-    &[
-        "change", "failed", "string", "passwd", "secret", "hidden", "masked", "prompt", "public",
-    ],
-    &[
-        "invalid", "expired", "changed", "missing", "failure", "success", "removed", "unknown",
-        "enabled", "default", "account", "session", "setcred", "omitted", "deleted",
-    ],
-    &[
-        "required", "optional", "accepted", "rejected", "password", "redacted", "filtered",
-        "disabled", "scrubbed",
-    ],
-    &[
-        "undefined",
-        "incorrect",
-        "forbidden",
-        "chauthtok",
-        "sensitive",
-        "protected",
-        "sanitized",
-    ],
-    &["obfuscated"],
-    &[],
-    &["confidential"],
-    &["authenticated"],
-    &["authentication"],
-];
 
 /// Where a value stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,15 +36,13 @@ pub(crate) fn is_secret_value(class: NameClass, value: &[u8], place: Place) -> b
     let first = value.iter().take_while(|b| bare(b)).count();
     let last = value.iter().rev().take_while(|b| bare(b)).count();
     let inner = value.get(first..value.len() - last).unwrap_or_default();
-    if is_word(value, place) || (first > 0 && is_word(inner, Place::Text)) {
+    if is_word(value, place) || (first > 0 && is_word(inner, Place::Text)) || is_sentence(value) {
         return false;
     }
     match class {
         NameClass::Plain | NameClass::Phone | NameClass::Indirect | NameClass::Cookie => false,
         // A working directory is no password: PWD=/root.
-        NameClass::Password => {
-            !(value.starts_with(b"/") || value.starts_with(b"~/")) || is_base64(value)
-        }
+        NameClass::Password => !is_directory(value) || is_base64(value),
         NameClass::Pass => {
             let digits = value.iter().all(u8::is_ascii_digit);
             let count = digits && value.len() < 6 && place == Place::Text;
@@ -93,7 +51,10 @@ pub(crate) fn is_secret_value(class: NameClass, value: &[u8], place: Place) -> b
         NameClass::Authorization => {
             value.len() >= 8 && (!value.contains(&b'@') || value.contains(&b'='))
         }
-        NameClass::Secret if place == Place::Member => is_random(value) || !is_label(value),
+        // What parsers call tokens is short, too.
+        NameClass::Secret if place == Place::Member => {
+            is_random(value) || value.len() > 3 && !is_label(value)
+        }
         NameClass::Secret => is_random(value) || is_mixed(value),
         NameClass::Key | NameClass::OtherKey | NameClass::Auth => is_random(value),
         NameClass::Code => value.len() >= 16 && is_random(value),
@@ -164,22 +125,6 @@ fn is_mixed(value: &[u8]) -> bool {
         && changes(value) >= 5
 }
 
-/// Whether `value` is one of the words that stand where a secret would.
-fn is_word(value: &[u8], place: Place) -> bool {
-    let words = WORDS.get(value.len()).copied().unwrap_or_default();
-    let same = |w: &&str| value.eq_ignore_ascii_case(w.as_bytes());
-    // What somebody may well have as a password.
-    let weak = |w: &&str| {
-        matches!(
-            *w,
-            "secret" | "true" | "false" | "password" | "token" | "change" | "text"
-        )
-    };
-    words
-        .iter()
-        .any(|w| same(w) && !(place == Place::Member && weak(w)))
-}
-
 /// Whether a value that begins with a slash is random bytes in base64, as one in 64 secret keys of AWS is:
 /// letters stand together by case in paths, and anywhere in these.
 fn is_base64(value: &[u8]) -> bool {
@@ -198,6 +143,57 @@ const PAIRS: [u32; 26] = [
     262417, 18630937, 1364243, 20737405, 8321406, 18794897, 1048576, 20905309, 18794901, 22989205,
     964959, 273, 4350353, 557076, 442368, 16,
 ];
+
+/// `/root`, `~/src`, `~bob/src`, `C:\\Users`
+fn is_directory(value: &[u8]) -> bool {
+    match value {
+        [b'/', ..] => true,
+        [drive, b':', b'/' | b'\\', ..] => drive.is_ascii_alphabetic(),
+        [b'~', rest @ ..] => {
+            let user = rest.iter().take_while(|b| b.is_ascii_alphanumeric());
+            rest.get(user.count()) == Some(&b'/')
+        }
+        _ => false,
+    }
+}
+
+/// What people and programs call something: words, a few of them with digits, of one case and joined:
+/// `default/default-token-7x2kq`, `ERR_CARD_DECLINED_51`, `SCRAM-SHA-256`.
+fn is_called(value: &[u8]) -> bool {
+    /// Most bytes of the words with digits: what is behind the name of an object of Kubernetes has ten.
+    const MARKS: usize = 10;
+    let joint = |b: &u8| matches!(b, b'-' | b'/' | b'.' | b'_');
+    let upper = value.iter().any(u8::is_ascii_uppercase);
+    let lower = value.iter().any(u8::is_ascii_lowercase);
+    if upper == lower || !value.iter().all(|b| b.is_ascii_alphanumeric() || joint(b)) {
+        return false;
+    }
+    let (mut words, mut marks) = (0, 0);
+    for part in value.split(joint) {
+        match part.iter().any(u8::is_ascii_digit) {
+            true => marks += part.len(),
+            // "db", "tls"
+            false if part.len() < 4 && !part.is_empty() || is_wordy(part) => words += part.len(),
+            false => return false,
+        }
+    }
+    marks <= MARKS && words >= 2 * marks.min(4) && words > marks && is_wordy(value)
+}
+
+/// A number of 64 bits: the address of an object, the session of a server.
+fn is_hex_number(value: &[u8]) -> bool {
+    matches!(value, [b'0', b'x', digits @ ..]
+        if (1..=16).contains(&digits.len()) && digits.iter().all(u8::is_ascii_hexdigit))
+}
+
+/// What is behind the name in a value that is a pair itself: `profile=prod-2024`.
+fn behind_name(value: &[u8]) -> &[u8] {
+    let letters = value.iter().take_while(|b| b.is_ascii_lowercase()).count();
+    match &value[letters..] {
+        [b'=', rest @ ..] if letters > 2 && rest.len() > 2 => rest,
+        _ => value,
+    }
+}
 
 /// Whether the letters of a value follow each other as in words. Of random ones, 38 in 100 do.
 fn is_wordy(value: &[u8]) -> bool {
@@ -221,6 +217,10 @@ fn is_wordy(value: &[u8]) -> bool {
 
 /// Whether a value is as mixed as credentials are and words, paths and class names are not.
 pub(super) fn is_random(value: &[u8]) -> bool {
+    let value = behind_name(value);
+    if is_hex_number(value) || is_called(value) {
+        return false;
+    }
     let digits = value.iter().filter(|b| b.is_ascii_digit()).count();
     let letters = value.iter().filter(|b| b.is_ascii_alphabetic()).count();
     let few = |b: &u8| matches!(b, b'.' | b':' | b'#' | b'$' | b'~' | b'!');
@@ -259,6 +259,12 @@ fn is_reference(value: &[u8]) -> bool {
         b"@{",
         b"(null)",
         b"[]",
+        // Where a store of secrets has it.
+        b"arn:",
+        b"op://",
+        b"ssm:/",
+        b"@Microsoft.KeyVault(",
+        b"secretref:",
     ];
     starts.iter().any(|s| value.starts_with(s))
         || (value.len() > 1
@@ -272,13 +278,6 @@ fn is_reference(value: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_word_stands_under_its_length() {
-        for (len, words) in WORDS.iter().enumerate() {
-            assert!(words.iter().all(|word| word.len() == len), "{words:?}");
-        }
-    }
 
     #[test]
     fn placeholders_words_and_directories_are_no_secrets() {

@@ -5,6 +5,7 @@ use super::is_bare;
 use super::national::is_area;
 use crate::catalog::Id;
 use crate::detect::bounds::{self, Join};
+use crate::detect::label::is_identifier;
 use crate::detect::row::{lengths, Gap, Pattern, Row};
 use crate::detect::Inspection;
 use crate::keywords::group::{CALL, PHONE};
@@ -85,14 +86,16 @@ pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
         i.introduced(start, words, usize::MAX)
     } else if lead == b'0' || nanp {
         // Behind a number such words go with what follows.
-        i.near(start, end, PHONE) || i.introduced(start, CALL, usize::MAX)
+        i.near(start, end, PHONE)
+            || i.introduced(start, CALL, usize::MAX) && !is_identifier(text, i.key, start)
     } else {
         let far = if matches!(total, 9..=11) {
             usize::MAX
         } else {
             CLOSE
         };
-        i.introduced(start, PHONE, far) || (total > 9 && i.introduced(start, CALL, CLOSE))
+        i.introduced(start, PHONE, far)
+            || (total > 9 && i.introduced(start, CALL, CLOSE) && !is_identifier(text, i.key, start))
     };
     valid && i.report(Id::Phone, start, extended, true)
 }
@@ -116,10 +119,12 @@ pub(super) fn find_named(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
 /// Whether digits in one are as many as a phone number has, and no time.
 pub(super) fn is_plain(digits: &[u8]) -> bool {
     let plain = match digits.len() {
+        // No number of a subscriber begins with what stands for services and trunks (E.161).
+        7 => !matches!(digits[0], b'0' | b'1'),
         8 => !is_day(digits),
         // Since 1970 in seconds or milliseconds.
         10 | 13 => digits[0] != b'1',
-        7..=12 => true,
+        9 | 11 | 12 => true,
         _ => false,
     };
     plain && digits.iter().any(|b| *b != digits[0])
