@@ -258,6 +258,7 @@ fn look<V: Vector>(
 }
 
 #[cfg(test)]
+#[allow(clippy::duplicate_mod)]
 #[path = "../tests/common/lines.rs"]
 mod lines;
 
