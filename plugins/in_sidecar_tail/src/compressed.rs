@@ -1,51 +1,79 @@
-//! Compressed files (gzip, RFC 1952). They are not followed, but what was read of a file is known
-//! again in its compressed form, and a rest that nobody had read before it was compressed is read.
+//! Compressed files. gzip (RFC 1952) is read like any other file, but for what was read before it
+//! was compressed: what was read of a file is known again in its compressed form, and a rest that
+//! nobody had read before it was compressed is read from where it begins. Other formats are said.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::FileExt;
+use std::fs::{File, Metadata};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use flate2::read::MultiGzDecoder;
-use flb_sidecar_sdk::own_file::OwnFile;
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use crate::confine::Confine;
 use crate::copies::related;
 use crate::counters::Trouble;
 use crate::followed::{FileId, Seen};
+use crate::gunzip::{self, Gunzip, OUTPUT_AT_ONCE};
 use crate::identity::{read_full, Clue, Identity, Print, Tail, HEAD};
+use crate::lines::Splitter;
+use crate::spool::{Spool, BLANK};
 use crate::state::Entry;
 use crate::worker::Worker;
 
-/// What a gzip file begins with.
-pub(crate) const MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// How long a compressed file must not have grown to count as complete.
 const COMPLETE: Duration = Duration::from_secs(1);
-/// Bytes decompressed at a time.
-const BLOCK: usize = 64 << 10;
-/// How often that is done between two looks at everything else: a few milliseconds.
-const BLOCKS_AT_ONCE: usize = 16;
-/// Compressed bytes read between two such looks, and at most for one head: members of a few bytes
-/// that hold nothing cost as much time as text.
-const INPUT_AT_ONCE: usize = 64 << 10;
-/// Compressed bytes that give nothing: no log has as many empty members.
-const EMPTY_INPUT: u64 = 1 << 20;
-/// How many times as large as its file an original may be, and a size that is always allowed: no log
-/// is packed like this, and what is made to be must not fill the disk of the state.
-const LARGEST_RATIO: u64 = 100;
-const ALWAYS_ALLOWED: u64 = 16 << 20;
+/// The same if it begins like a file that was read: it may be that, and not be written to its end.
+const COMPLETE_COPY: Duration = Duration::from_secs(30);
+/// Compressed files that are read at a time, and that are searched.
+const AT_ONCE: usize = 4;
 
-/// A compressed file that is not read.
+/// How a file is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Gzip,
+    Zstd,
+    Bzip2,
+    Xz,
+    Zip,
+}
+
+impl Format {
+    /// What a file is that begins with these bytes.
+    pub(crate) fn of(start: &[u8]) -> Option<Self> {
+        Some(match start {
+            [0x1f, 0x8b, ..] => Format::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Format::Zstd,
+            // A digit, and what a block begins with or the end.
+            [b'B', b'Z', b'h', b'1'..=b'9', b'1', b'A', b'Y', b'&', ..]
+            | [b'B', b'Z', b'h', b'1'..=b'9', 0x17, b'r', b'E', b'8', ..] => Format::Bzip2,
+            [0xfd, b'7', b'z', b'X', b'Z', ..] => Format::Xz,
+            [b'P', b'K', 3, 4, ..] => Format::Zip,
+            _ => return None,
+        })
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Format::Gzip => "gzip",
+            Format::Zstd => "zstd",
+            Format::Bzip2 => "bzip2",
+            Format::Xz => "xz",
+            Format::Zip => "zip",
+        }
+    }
+}
+
+/// A compressed file that is not read, or not any more.
 #[derive(Debug)]
 pub(crate) struct LeftAlone {
     pub(crate) path: Arc<Path>,
     seen: Seen,
+    /// How far it was read.
+    read: Option<Clue>,
 }
 
-/// A compressed file of which it is not said yet what it is.
+/// A compressed file of which it is not known yet whether it is the form of a known one.
 #[derive(Debug)]
 pub(crate) struct Unsettled {
     path: Arc<Path>,
@@ -55,93 +83,85 @@ pub(crate) struct Unsettled {
     since: Instant,
 }
 
-/// A look for the compressed form of a file whose position is known. It goes a step at a time, so
-/// that a large file keeps nobody from being read.
+/// What a compressed file is, beside those that are known.
+enum Kin {
+    FormOf(Arc<Path>, u64),
+    /// It begins like this one.
+    Like(Arc<Path>),
+    Stranger,
+}
+
+/// What is looked for among compressed files. It goes a step at a time, so that a large file keeps
+/// nobody from being read.
 #[derive(Debug)]
 pub(crate) struct Search {
+    goal: Goal,
     entry: Entry,
     /// Files that may be it and have not been looked at.
     paths: Vec<PathBuf>,
     current: Option<Unpacking>,
 }
 
-/// A compressed file that begins like the one that is looked for.
+/// Why a position is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Goal {
+    /// A file with this position is not there any more.
+    Original,
+    /// The compressed file itself was read so far.
+    Itself,
+}
+
+/// A compressed file, decompressed up to a position.
 #[derive(Debug)]
 struct Unpacking {
     path: PathBuf,
     identity: Identity,
-    original: MultiGzDecoder<FromHead>,
+    gunzip: Gunzip,
     head: Vec<u8>,
     /// How far it is decompressed, at most to the position, and the bytes before that.
     offset: u64,
     tail: Tail,
-    /// From the position on.
-    rest: Option<Rest>,
-    /// Compressed bytes read when it last gave something.
-    gave_at: u64,
+    /// What is behind the position so far.
+    rest: Vec<u8>,
+    size: u64,
+    since: Instant,
 }
 
-/// What a compressed file has behind a position.
+/// What a step of a search came to.
 #[derive(Debug)]
-struct Rest {
-    bytes: u64,
-    /// A file with the bytes before the position that are compared, and the rest, where they
-    /// were in the original.
-    file: io::Result<File>,
-}
-
-/// What a step came to.
-#[derive(Debug)]
-enum Step {
+enum Came {
     /// There is more to be decompressed.
     More,
-    /// All is.
-    Done,
+    /// The file may still be written.
+    Waits,
+    /// It has the text before the position; how it ended, if it did.
+    Found(Option<io::Result<()>>),
     /// It is the compressed form of another file.
     Foreign,
 }
 
-/// Reads a file from its head, whatever others do with its handle.
-#[derive(Debug)]
-struct FromHead {
-    handle: File,
-    at: u64,
-    /// What may be read until somebody else has had their turn.
-    left: usize,
+/// What a turn of decompressing came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unpacked {
+    /// There is something to read, or nothing to decompress.
+    Text,
+    /// Nothing yet.
+    Later,
+    /// Nothing before the file grows.
+    Waits,
+    End,
 }
 
-impl Read for FromHead {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.left == 0 {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        let most = buffer.len().min(self.left);
-        let length = self.handle.read_at(&mut buffer[..most], self.at)?;
-        self.at += length as u64;
-        self.left -= length;
-        Ok(length)
-    }
-}
-
-fn decompress(handle: File) -> MultiGzDecoder<FromHead> {
-    MultiGzDecoder::new(FromHead {
-        handle,
-        at: 0,
-        left: INPUT_AT_ONCE,
-    })
-}
-
-/// The first bytes of the original, up to [`HEAD`].
+/// The first bytes of the original, up to [`HEAD`], as far as one step gives them.
 fn head_of(handle: &File) -> io::Result<Vec<u8>> {
     let mut head = Vec::with_capacity(HEAD);
-    decompress(handle.try_clone()?)
-        .take(HEAD as u64)
-        .read_to_end(&mut head)?;
+    Gunzip::new(handle.try_clone()?).step(&mut head, HEAD)?;
     Ok(head)
 }
 
 /// The original's size, modulo 2^32: the last four bytes.
 fn size_of(handle: &File) -> io::Result<u32> {
+    use std::os::unix::fs::FileExt;
     let mut size = [0; 4];
     let at = handle.metadata()?.len().saturating_sub(4);
     handle.read_exact_at(&mut size, at)?;
@@ -149,128 +169,104 @@ fn size_of(handle: &File) -> io::Result<u32> {
 }
 
 impl Search {
-    /// Goes on with the next file that begins like the one that is looked for. `false`: no more.
-    fn next(&mut self, confine: &Confine) -> bool {
+    /// Goes on with the next file. `false`: no more.
+    fn next(&mut self, confine: &Confine, now: Instant) -> bool {
         while let Some(path) = self.paths.pop() {
             let opened = confine.open(&path).ok().filter(|(_, m)| m.is_file());
             let Some((handle, metadata)) = opened else {
                 continue;
             };
-            match head_of(&handle) {
-                Ok(head) if self.entry.clue.head.is_head_of(&head) => {
-                    self.current = Some(Unpacking {
-                        identity: Identity::of(&metadata),
-                        original: decompress(handle),
-                        path,
-                        head,
-                        offset: 0,
-                        tail: Tail::default(),
-                        rest: None,
-                        gave_at: 0,
-                    });
-                    return true;
-                }
-                Ok(_) => {}
-                Err(error) => debug!("{}: {error}", path.display()),
-            }
+            self.current = Some(Unpacking {
+                identity: Identity::of(&metadata),
+                gunzip: Gunzip::new(handle),
+                path,
+                head: Vec::new(),
+                offset: 0,
+                tail: Tail::default(),
+                rest: Vec::new(),
+                size: metadata.len(),
+                since: now,
+            });
+            return true;
         }
         false
     }
 }
 
 impl Unpacking {
-    /// Decompresses some more. `place` is where a file may be made for the rest.
-    fn step(&mut self, clue: &Clue, place: &OwnFile) -> io::Result<Step> {
-        let mut block = vec![0; BLOCK];
-        self.original.get_mut().left = INPUT_AT_ONCE;
-        for _ in 0..BLOCKS_AT_ONCE {
-            let before = self.given();
-            match self.some(clue, place, &mut block) {
-                Ok(Step::More) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if self.original.get_ref().at - self.gave_at > EMPTY_INPUT {
-                        return Ok(Step::Foreign);
-                    }
-                    return Ok(Step::More);
-                }
-                other => return other,
+    /// Decompresses some more.
+    fn step(&mut self, clue: &Clue, text: &mut Vec<u8>) -> Came {
+        text.clear();
+        let step = self.gunzip.step(text, OUTPUT_AT_ONCE);
+        let more = HEAD.saturating_sub(self.head.len()).min(text.len());
+        self.head.extend_from_slice(&text[..more]);
+        let before = usize::try_from(clue.offset - self.offset).unwrap_or(usize::MAX);
+        let (before, behind) = text.split_at(before.min(text.len()));
+        self.tail.push(before);
+        self.offset += before.len() as u64;
+        self.rest.extend_from_slice(behind);
+        let (step, over) = match step {
+            Ok(gunzip::Step::End) => (gunzip::Step::End, Some(Ok(()))),
+            Ok(step) => (step, None),
+            Err(error) => {
+                debug!("{}: {error}", self.path.display());
+                (gunzip::Step::End, Some(Err(error)))
             }
-            if self.given() > before {
-                self.gave_at = self.original.get_ref().at;
+        };
+        let head_known = self.head.len() >= usize::from(clue.head.length);
+        let fits = !head_known || clue.head.is_head_of(&self.head);
+        if head_known && fits && self.offset == clue.offset {
+            if clue.tail.is_end_of(self.tail.bytes()) {
+                return Came::Found(over);
             }
+            return Came::Foreign;
         }
-        Ok(Step::More)
-    }
-
-    /// How many bytes of the original there are so far.
-    fn given(&self) -> u64 {
-        self.offset + self.rest.as_ref().map_or(0, |rest| rest.bytes)
-    }
-
-    /// Decompresses a block.
-    fn some(&mut self, clue: &Clue, place: &OwnFile, block: &mut [u8]) -> io::Result<Step> {
-        if let Some(rest) = &mut self.rest {
-            let length = self.original.read(block)?;
-            if length == 0 {
-                return Ok(Step::Done);
-            }
-            rest.bytes += length as u64;
-            let most = self.original.get_ref().at.saturating_mul(LARGEST_RATIO);
-            if rest.bytes > most.max(ALWAYS_ALLOWED) {
-                let text = "its original is more than a hundred times as large";
-                rest.file = Err(io::Error::other(text));
-                return Ok(Step::Done);
-            }
-            // When there is no room, the bytes are counted all the same.
-            let written = rest.file.as_mut().map(|f| f.write_all(&block[..length]));
-            if let Ok(Err(error)) = written {
-                rest.file = Err(error);
-            }
-        } else if self.offset < clue.offset {
-            let most = BLOCK.min((clue.offset - self.offset).try_into().unwrap_or(BLOCK));
-            let length = self.original.read(&mut block[..most])?;
-            if length == 0 {
-                return Ok(Step::Foreign);
-            }
-            self.tail.push(&block[..length]);
-            self.offset += length as u64;
-        } else if clue.tail.is_end_of(self.tail.bytes()) {
-            let file = self.begin_rest(place);
-            self.rest = Some(Rest { bytes: 0, file });
-        } else {
-            return Ok(Step::Foreign);
+        match step {
+            gunzip::Step::More if fits => Came::More,
+            gunzip::Step::Waits if fits => Came::Waits,
+            _ => Came::Foreign,
         }
-        Ok(Step::More)
     }
 
-    fn begin_rest(&self, place: &OwnFile) -> io::Result<File> {
-        let mut file = place.make_unnamed()?;
-        let tail = self.tail.bytes();
-        file.write_all_at(&self.head, 0)?;
-        file.write_all_at(tail, self.offset - tail.len() as u64)?;
-        // The head may reach beyond the position.
-        file.set_len(self.offset)?;
-        file.seek(SeekFrom::Start(self.offset))?;
-        Ok(file)
+    /// Since when the file has not grown.
+    fn quiet_since(&mut self, now: Instant) -> Instant {
+        let size = self.gunzip.size().unwrap_or(self.size);
+        if size != self.size {
+            self.size = size;
+            self.since = now;
+        }
+        self.since
     }
 }
 
 impl Worker {
-    /// A file that is compressed is not read; what it is will be said when it is complete.
-    pub(crate) fn leave_compressed(&mut self, id: FileId) {
+    /// A file that is compressed is not read as it is; what it is will be told when it is complete.
+    pub(crate) fn leave_compressed(&mut self, id: FileId, format: Format) {
         let Some(file) = self.files.get(&id) else {
             return;
         };
         let (identity, seen) = (file.identity, file.seen);
         let path = file.path.as_ref().unwrap_or(&file.name).clone();
+        // What was there when the instance began is not to be read.
+        let passed = file.offset > 0;
         self.forget(id);
-        self.unsettled.push(Unsettled {
-            path: path.clone(),
-            identity,
-            size: seen.size,
-            since: self.time.now(),
-        });
-        self.compressed.insert(identity, LeftAlone { path, seen });
+        if format != Format::Gzip {
+            let text = format!("it is compressed ({}), so it is not read", format.name());
+            self.trouble(Trouble::Compressed, &path, &text);
+        } else if !passed {
+            self.unsettled.push(Unsettled {
+                path: path.clone(),
+                identity,
+                size: seen.size,
+                since: self.time.now(),
+            });
+        }
+        self.leave_alone(identity, path, seen, None);
+    }
+
+    fn leave_alone(&mut self, identity: Identity, path: Arc<Path>, seen: Seen, read: Option<Clue>) {
+        let file = LeftAlone { path, seen, read };
+        self.compressed.insert(identity, file);
     }
 
     /// Whether the file is compressed as it was when it was left alone. It may have been rewritten,
@@ -282,19 +278,23 @@ impl Worker {
         if file.seen == seen {
             return true;
         }
-        let mut start = MAGIC;
+        let mut start = [0; 16];
         let read = self
             .confine
             .open(path)
             .and_then(|(handle, _)| read_full(&handle, &mut start, 0));
         match read {
-            Ok(length) if start[..length] != MAGIC => {
+            Ok(length) if Format::of(&start[..length]).is_none() => {
                 self.compressed.remove(identity);
                 self.unsettled.retain(|file| file.identity != *identity);
                 false
             }
             Ok(_) => {
                 file.seen = seen;
+                if let Some(clue) = file.read {
+                    // Members are added to it, or it is another one.
+                    self.search_itself(path, *identity, clue);
+                }
                 true
             }
             // That may be over at the next look.
@@ -302,7 +302,32 @@ impl Worker {
         }
     }
 
-    /// Says of compressed files what they are; `now`: of incomplete ones, too.
+    /// Has a compressed file read from where it was read to.
+    fn search_itself(&mut self, path: &Path, identity: Identity, clue: Clue) {
+        let searched =
+            |search: &Search| search.goal == Goal::Itself && search.entry.identity == identity;
+        if self.searches.iter().any(searched) {
+            return;
+        }
+        let entry = Entry {
+            path: self.options.globs.name_of(path).into(),
+            identity,
+            clue,
+            rotated: false,
+            target: None,
+            cut: None,
+            packed: None,
+            seen: 0,
+        };
+        self.searches.push_back(Search {
+            goal: Goal::Itself,
+            entry,
+            paths: vec![path.to_owned()],
+            current: None,
+        });
+    }
+
+    /// Finds out what compressed files are; `now`: incomplete ones, too.
     pub(crate) fn settle_compressed(&mut self, now: bool) {
         if !self.searches.is_empty() {
             return;
@@ -315,45 +340,114 @@ impl Worker {
             else {
                 continue;
             };
-            if let Some(name) = self.original_of(&file.path, &handle) {
-                let path = file.path.display();
-                info!("{path} is the compressed form of {}", name.display());
-                continue;
-            }
             if metadata.len() != file.size {
                 file.size = metadata.len();
                 file.since = self.time.now();
             }
-            if now || self.time.since(file.since) >= COMPLETE {
-                let text = "it is compressed (gzip), so it is not read";
-                self.trouble(Trouble::Compressed, &file.path, text);
-            } else {
-                self.unsettled.push(file);
+            let quiet = self.time.since(file.since);
+            let path = file.path.display();
+            match self.kin_of(&file.path, &handle) {
+                Kin::FormOf(name, size) => {
+                    info!("{path} is the compressed form of {}", name.display());
+                    self.keep_packed(&file.path, &file.identity, metadata.len(), size);
+                }
+                Kin::Like(name) if now && quiet < COMPLETE_COPY => {
+                    let name = name.display();
+                    let text = format!("it is compressed, begins like {name}, and may not be complete: it is not read now");
+                    self.trouble(Trouble::Compressed, &file.path, &text);
+                    self.unsettled.push(file);
+                }
+                Kin::Like(_) if quiet < COMPLETE_COPY => self.unsettled.push(file),
+                Kin::Stranger if !now && quiet < COMPLETE => self.unsettled.push(file),
+                Kin::Like(_) | Kin::Stranger => {
+                    self.trouble_over(Trouble::Compressed, &file.path);
+                    self.search_itself(&file.path, file.identity, Clue::default());
+                }
             }
         }
     }
 
-    /// The file that was read and of which `handle` is the compressed form.
-    fn original_of(&self, path: &Path, handle: &File) -> Option<Arc<Path>> {
-        let head = head_of(handle).ok().filter(|head| !head.is_empty())?;
-        let size = size_of(handle).ok()?;
-        let head = Print::of(&head);
-        let is_original = |name: &Path, its_head: Print, its_size: u64| {
-            its_head == head
-                && its_size as u32 == size
-                && name.parent() == path.parent()
-                && related(name, path)
+    /// A compressed file holds what was read under another name; that is known after a restart, too.
+    fn keep_packed(&mut self, path: &Arc<Path>, identity: &Identity, packed: u64, size: u64) {
+        let Some(saving) = &mut self.saving else {
+            return;
         };
+        let entry = Entry {
+            path: path.clone(),
+            identity: *identity,
+            clue: Clue {
+                offset: size,
+                ..Clue::default()
+            },
+            rotated: true,
+            target: None,
+            cut: None,
+            packed: Some(packed),
+            seen: u64::from(self.time.timestamp().seconds),
+        };
+        saving.keep(entry);
+    }
+
+    /// Whether a compressed file was read before the instance began. What has come since is read.
+    pub(crate) fn is_known_packed(
+        &mut self,
+        path: &Path,
+        identity: &Identity,
+        metadata: &Metadata,
+    ) -> bool {
+        let same = |entry: &&Entry| {
+            entry.packed.is_some()
+                && (entry.identity.device == identity.device || *entry.path == *path)
+        };
+        let saving = self.saving.as_ref();
+        let found = saving.and_then(|saving| saving.unclaimed.find(identity, same));
+        let Some((clue, packed)) = found.map(|entry| (entry.clue, entry.packed)) else {
+            return false;
+        };
+        self.leave_alone(*identity, path.into(), Seen::of(metadata), Some(clue));
+        if packed != Some(metadata.len()) {
+            self.search_itself(path, *identity, clue);
+        }
+        true
+    }
+
+    /// A compressed file has its position itself now.
+    fn claim_packed(&mut self, identity: &Identity) {
+        let Some(saving) = &mut self.saving else {
+            return;
+        };
+        let claimed = saving
+            .unclaimed
+            .claim(identity, |entry| entry.packed.is_some());
+        if let Some(entry) = claimed {
+            self.entry_gone(entry.identity);
+        }
+    }
+
+    /// What `handle` is the compressed form of, if that was read.
+    fn kin_of(&self, path: &Path, handle: &File) -> Kin {
+        let head = head_of(handle).ok().filter(|head| !head.is_empty());
+        let Some((head, size)) = head.zip(size_of(handle).ok()) else {
+            return Kin::Stranger;
+        };
+        let head = Print::of(&head);
         let followed = self.files.values().map(|file| {
             let size = file.seen.size.max(file.offset);
             (&file.name, file.head.print(), size)
         });
         let remembered = self.remembered.iter();
         let remembered = remembered.map(|file| (&file.name, file.clue.head, file.clue.offset));
-        followed
-            .chain(remembered)
-            .find(|(name, head, size)| is_original(name, *head, *size))
-            .map(|(name, ..)| name.clone())
+        let mut like = Kin::Stranger;
+        for (name, its_head, its_size) in followed.chain(remembered) {
+            let is_like = its_head == head && name.parent() == path.parent() && related(name, path);
+            if is_like && its_size as u32 == size {
+                return Kin::FormOf(name.clone(), its_size);
+            }
+            if is_like {
+                like = Kin::Like(name.clone());
+            }
+        }
+        like
     }
 
     /// Begins to look for the compressed form of a file whose position is known and that is not
@@ -369,6 +463,7 @@ impl Worker {
         let paths: Vec<PathBuf> = paths.iter().filter(is_gzip).cloned().collect();
         if !paths.is_empty() {
             self.searches.push_back(Search {
+                goal: Goal::Original,
                 entry,
                 paths,
                 current: None,
@@ -376,69 +471,187 @@ impl Worker {
         }
     }
 
-    /// Goes on looking for compressed files. `false`: there is nothing to look for.
+    /// Goes on looking into compressed files. `false`: there is nothing to do at the moment.
     pub(crate) fn search_on(&mut self) -> bool {
-        let place = self.saving.as_ref().map(|s| s.location.rest().clone());
-        let Some((mut search, place)) = self.searches.pop_front().zip(place) else {
+        let active = self.searches.len().min(AT_ONCE);
+        if active == 0 || self.spools.len() >= AT_ONCE {
+            return false;
+        }
+        self.search_turn = (self.search_turn + 1) % active;
+        let Some(mut search) = self.searches.remove(self.search_turn) else {
             return false;
         };
-        if search.current.is_none() && !search.next(&self.confine) {
+        let now = self.time.now();
+        if search.current.is_none() && !search.next(&self.confine, now) {
             return true;
         }
         let Some(mut current) = search.current.take() else {
             return true;
         };
-        match current.step(&search.entry.clue, &place) {
-            Ok(Step::More) => {
-                search.current = Some(current);
-                self.searches.push_front(search);
-            }
-            Ok(Step::Done) => {
-                // The file itself may have come back meanwhile.
-                if let Some(rest) = current.rest.filter(|_| self.drop_unclaimed(&search.entry)) {
-                    let path: Arc<Path> = current.path.as_path().into();
-                    let seen = Seen::default();
-                    self.compressed
-                        .insert(current.identity, LeftAlone { path, seen });
-                    self.unsettled
-                        .retain(|file| file.identity != current.identity);
-                    self.read_rest(&search.entry, &current.path, rest);
+        let mut text = std::mem::take(&mut self.text);
+        let came = current.step(&search.entry.clue, &mut text);
+        self.text = text;
+        let mut more = true;
+        match came {
+            Came::More => search.current = Some(current),
+            Came::Waits => {
+                let quiet = self.time.since(current.quiet_since(now));
+                if quiet >= COMPLETE || self.draining.is_some() {
+                    current.gunzip.complete();
+                } else {
+                    more = false;
                 }
+                search.current = Some(current);
             }
-            Ok(Step::Foreign) => self.searches.push_front(search),
-            Err(error) => {
-                debug!("{}: {error}", current.path.display());
-                self.searches.push_front(search);
+            Came::Found(over) => {
+                // The file itself may have come back meanwhile.
+                if search.goal == Goal::Itself || self.drop_unclaimed(&search.entry) {
+                    self.read_rest(&search, current, over);
+                }
+                return true;
             }
+            Came::Foreign if search.goal == Goal::Itself && search.entry.clue.offset > 0 => {
+                // It is another one now.
+                search.entry.clue = Clue::default();
+                search.paths.push(current.path);
+            }
+            Came::Foreign => {}
         }
-        true
+        self.searches.insert(self.search_turn, search);
+        more
     }
 
-    fn read_rest(&mut self, entry: &Entry, path: &Path, rest: Rest) {
-        let (name, bytes) = (entry.path.display(), rest.bytes);
-        let path_shown = path.display();
-        info!("{path_shown} is the compressed form of {name}, {bytes} bytes of it were unread");
-        if bytes == 0 {
+    fn read_rest(&mut self, search: &Search, current: Unpacking, over: Option<io::Result<()>>) {
+        let Search { goal, entry, .. } = search;
+        let (offset, shown) = (entry.clue.offset, current.path.display());
+        match goal {
+            Goal::Original => info!(
+                "{shown} is the compressed form of {}, read up to byte {offset}",
+                entry.path.display()
+            ),
+            Goal::Itself => info!("{shown} is compressed, reading from byte {offset} of its text"),
+        }
+        let path = current.path.clone();
+        // As the file that it is, if that is asked for, or as one that has no name any more.
+        let matched = *goal == Goal::Itself || self.options.globs.matches(&path);
+        let followed = self.followed(&current.identity).is_some();
+        self.unsettled
+            .retain(|file| file.identity != current.identity);
+        if followed {
             return;
         }
-        let file = rest.file.and_then(|file| {
-            let metadata = file.metadata()?;
-            Ok((file, metadata))
+        let now = self.time.now();
+        let (head, tail) = (&current.head, current.tail.bytes());
+        let spool = Spool::new(current.gunzip, head, tail, offset, now).and_then(|mut spool| {
+            spool.push(&current.rest)?;
+            spool.over = over;
+            let handle = spool.handle()?;
+            let metadata = handle.metadata()?;
+            Ok((spool, handle, metadata))
         });
-        match file {
-            Ok((file, metadata)) => {
-                let identity = Identity::of(&metadata);
-                let (offset, name) = (Some(entry.clue.offset), Some(entry.path.clone()));
-                let id = self.follow(path, identity, file, &metadata, offset, name);
-                // It has no name: it is read to its end like a deleted file.
-                self.gone(path, true);
-                self.drain_too(id);
-            }
+        let (spool, handle, metadata) = match spool {
+            Ok(made) => made,
             Err(error) => {
-                warn!("{name}: {bytes} bytes are lost, since they cannot be decompressed beside the state: {error}");
-                self.counters.lost_bytes.add(bytes);
+                let text = format!("it cannot be decompressed: {error}");
+                return self.trouble(Trouble::Compressed, &path, &text);
+            }
+        };
+        let identity = if matched {
+            self.claim_packed(&current.identity);
+            current.identity
+        } else {
+            Identity::of(&metadata)
+        };
+        // Before it is followed: what is decompressed is no file as others are.
+        self.spools.insert(FileId(self.next_id), spool);
+        let name = Some(entry.path.clone());
+        let id = self.follow(&path, identity, handle, &metadata, Some(offset), name);
+        if let Some(file) = self.files.get_mut(&id) {
+            file.checkpoint_tail = entry.clue.tail;
+            if matched {
+                file.rare().packed = Some(0);
+            }
+            if let Some(line) = entry.cut {
+                file.lines = Splitter::inside(line, offset);
+                file.rare().before_checkpoint = Some(line);
             }
         }
+        if !matched {
+            // It is read to its end like a deleted file.
+            self.gone(&path, true);
+        }
+        self.drain_too(id);
+        self.give_turn(id);
+    }
+
+    /// Decompresses some more of a file all of whose text was read.
+    pub(crate) fn unpack(&mut self, id: FileId) -> Unpacked {
+        let Some((spool, file)) = self.spools.get_mut(&id).zip(self.files.get_mut(&id)) else {
+            return Unpacked::Text;
+        };
+        let ahead = spool.end - file.offset;
+        if ahead > 0 && !file.blank {
+            return Unpacked::Text;
+        }
+        if file.blank && ahead >= BLANK {
+            // Not half of a character.
+            let end = spool.end / 4 * 4;
+            self.skip_hole(id, end);
+            return Unpacked::Later;
+        }
+        if spool.over.is_some() {
+            return Unpacked::End;
+        }
+        let now = self.time.now();
+        let quiet = self.time.since(spool.quiet_since(now));
+        if spool.waits {
+            if quiet < COMPLETE && self.draining.is_none() {
+                return Unpacked::Waits;
+            }
+            spool.gunzip.complete();
+        }
+        if let Err(error) = spool.fill(file.offset, &mut self.text) {
+            spool.over = Some(Err(error));
+        }
+        file.blank = false;
+        file.seen.size = spool.end;
+        // The first read tells if it cannot be read.
+        let _ = file.grow_head();
+        if spool.end == file.offset {
+            Unpacked::Later
+        } else {
+            Unpacked::Text
+        }
+    }
+
+    /// Gives files that waited to grow, or to be complete, their turn.
+    pub(crate) fn wake_unpacked(&mut self) {
+        let ids: Vec<FileId> = self.spools.keys().copied().collect();
+        for id in ids {
+            self.give_turn(id);
+        }
+    }
+
+    /// A compressed file is read to its end.
+    pub(crate) fn unpacked(&mut self, id: FileId) {
+        let spool = self.spools.remove(&id);
+        let Some((spool, file)) = spool.zip(self.files.get_mut(&id)) else {
+            return;
+        };
+        let path = file.path.as_ref().unwrap_or(&file.name).clone();
+        let metadata = spool.gunzip.metadata();
+        let metadata = metadata.ok().filter(|m| Identity::of(m) == file.identity);
+        if let Some(metadata) = metadata {
+            file.rare().packed = Some(metadata.len());
+            let (identity, clue) = (file.identity, file.clue());
+            let seen = Seen::of(&metadata);
+            self.leave_alone(identity, path.clone(), seen, Some(clue));
+        }
+        if let Some(Err(error)) = &spool.over {
+            let text = format!("it is broken behind what was read of it: {error}");
+            self.trouble(Trouble::Compressed, &path, &text);
+        }
+        self.let_go(id);
     }
 }
 
@@ -446,11 +659,14 @@ impl Worker {
 mod tests {
     use std::fs;
 
+    use std::io::Write;
+
     use flate2::{write::GzEncoder, Compression};
 
     use super::*;
     use crate::queue::Item;
     use crate::steps::Steps;
+    use crate::time::Time;
 
     fn gzip(from: &Path, to: &Path) {
         let mut to = GzEncoder::new(File::create(to).unwrap(), Compression::fast());
@@ -477,7 +693,13 @@ mod tests {
     fn read_all(worker: &mut Worker) {
         let mut more = true;
         while more {
-            more = worker.read_turn();
+            more = worker.read_turn() | worker.search_on();
+            // A file is complete a second after it was written.
+            if !more && !(worker.spools.is_empty() && worker.searches.is_empty()) {
+                worker.time.advance(COMPLETE);
+                worker.poll_files();
+                more = true;
+            }
             while let Some(item) = worker.shared.pop() {
                 more = true;
                 if let Item::Batch(batch) = item {
@@ -516,15 +738,15 @@ mod tests {
 
             gzip(&path, &dir.path().join("a.log.1.gz"));
             fs::write(&path, "new\n").unwrap();
-            let mut worker = Worker::with(&options);
+            let mut worker = Worker::at(&options, Time::simulated(COMPLETE));
             assert!(worker.take_state());
             worker.scan();
             // The new file has its turn before the search is over.
-            assert_eq!(worker.searches.len(), 1);
-            assert!(worker.read_turn() && worker.search_on());
             assert_eq!((worker.files.len(), worker.searches.len()), (1, 1));
-            while worker.search_on() {}
+            assert!(worker.read_turn() && worker.search_on());
+            assert!(lines < 30_000 || worker.searches.len() == 1);
             read_all(&mut worker);
+            assert!(worker.searches.is_empty());
             let unread = worker.counters.lines.get() - 1;
             assert_eq!(unread, LINES - lines, "from line {lines}");
             assert_eq!(worker.counters.lost_bytes.get(), 0);

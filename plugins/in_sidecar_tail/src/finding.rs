@@ -37,8 +37,10 @@ impl Worker {
         for id in ids {
             self.check(id);
         }
+        self.wake_unpacked();
         self.find_strays(false);
         self.settle_held();
+        self.settle_compressed(false);
         self.retire();
     }
 
@@ -134,7 +136,9 @@ impl Worker {
             self.look(id, false);
             return true;
         }
-        if self.is_left_alone(&identity, path, Seen::of(&metadata)) {
+        if self.is_left_alone(&identity, path, Seen::of(&metadata))
+            || self.is_known_packed(path, &identity, &metadata)
+        {
             return true;
         }
         if self.is_older(Seen::of(&metadata).modified_second()) && !self.by_path.contains_key(path)
@@ -292,7 +296,7 @@ impl Worker {
         file.checkpoint_tail = Print::of(file.tail.bytes());
         file.matched = self.options.globs.matches(path);
         file.fresh = self.scanned;
-        file.compared = !self.scanned || offset > 0;
+        file.compared = !self.scanned || offset > 0 || self.spools.contains_key(&id);
         file.seen.size = offset;
         let target = self.links.target_of(path).cloned();
         if target.is_some() {

@@ -167,6 +167,8 @@ pub(crate) struct Rare {
     pub(crate) continues: Option<Continued>,
     /// The line that the checkpoint is in, if its beginning was passed on.
     pub(crate) before_checkpoint: Option<CutLine>,
+    /// It is compressed, and was this long when it was read to its end; 0: it was not yet.
+    pub(crate) packed: Option<u64>,
     /// Where a drain cut a line that was not complete, and that line.
     pub(crate) cut: Option<(u64, CutLine)>,
 }
@@ -240,6 +242,14 @@ impl Followed {
     /// Where its path led, if that was a symbolic link.
     pub(crate) fn target(&self) -> Option<&Arc<Path>> {
         self.rare.as_ref()?.target.as_ref()
+    }
+
+    /// How long it was when it was read to its end, if it is compressed; 0: not all of it has left the
+    /// host.
+    pub(crate) fn packed(&self) -> Option<u64> {
+        let packed = self.rare.as_ref()?.packed;
+        let whole = self.checkpoint == self.offset;
+        packed.map(|length| if whole { length } else { 0 })
     }
 
     pub(crate) fn rare(&mut self) -> &mut Rare {

@@ -233,6 +233,7 @@ impl Worker {
     fn can_be_opened_again(&self, id: FileId) -> bool {
         let file = self.files.get(&id);
         file.is_some_and(|file| file.handle.is_some() && file.path.is_some())
+            && !self.spools.contains_key(&id)
     }
 
     /// Closes files that have been at their end for longest. If these are too few, deleted ones are let
@@ -251,7 +252,7 @@ impl Worker {
                 continue;
             };
             let at_end = !file.queued && !file.held && file.ahead() == 0;
-            if at_end {
+            if at_end && !self.spools.contains_key(id) {
                 let list = match file.path {
                     Some(_) => &mut idle,
                     None => &mut deleted,

@@ -27,6 +27,7 @@ mod followed;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod gunzip;
 mod handles;
 mod holes;
 mod host_multiline;
@@ -54,6 +55,7 @@ mod saving;
 mod scans;
 #[cfg(test)]
 mod sim;
+mod spool;
 mod state;
 #[cfg(test)]
 mod steps;

@@ -23,7 +23,6 @@ pub(crate) struct Location {
     state: OwnFile,
     journal: OwnFile,
     lock: OwnFile,
-    rest: OwnFile,
     limits: Limits,
 }
 
@@ -40,7 +39,6 @@ impl Location {
             state: with(".sidecar"),
             journal: with(".sidecar.journal"),
             lock: with(".sidecar.lock"),
-            rest: with(".sidecar.rest"),
             limits: Limits::of(files),
         }
     }
@@ -52,11 +50,6 @@ impl Location {
     /// How much of it is kept.
     pub(crate) fn limits(&self) -> Limits {
         self.limits
-    }
-
-    /// Where a file without a name may be made.
-    pub(crate) fn rest(&self) -> &OwnFile {
-        &self.rest
     }
 
     /// Whether there is a state.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use flb_sidecar_sdk::Why;
 use tracing::{info, warn};
 
+use crate::compressed::Unpacked;
 use crate::counters::Trouble;
 use crate::decode::Joined;
 use crate::encode::Batch;
@@ -91,11 +92,21 @@ impl Worker {
             self.options.static_turn
         };
         let turn_end = file.offset.saturating_add(turn);
+        match self.unpack(id) {
+            Unpacked::Text => {}
+            Unpacked::Later => return true,
+            Unpacked::Waits => return false,
+            Unpacked::End => {
+                self.unpacked(id);
+                return false;
+            }
+        }
         loop {
             match self.read_block(id) {
                 Read::More if self.files.get(&id).is_some_and(|f| f.offset < turn_end) => {}
                 Read::More | Read::Later => return true,
-                Read::End => return false,
+                // There may be more of what is compressed.
+                Read::End => return self.spools.contains_key(&id),
             }
         }
     }
@@ -261,7 +272,7 @@ impl Worker {
     }
 
     /// Goes on behind bytes that nobody wrote.
-    fn skip_hole(&mut self, id: FileId, end: u64) {
+    pub(crate) fn skip_hole(&mut self, id: FileId, end: u64) {
         // What is before them has no more to come.
         self.finish_line(id);
         let Some(file) = self.files.get_mut(&id) else {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tracing::debug;
 
-use crate::compressed::MAGIC;
+use crate::compressed::Format;
 use crate::followed::{FileId, Followed, Seen};
 use crate::identity::Identity;
 use crate::worker::Worker;
@@ -122,9 +122,11 @@ impl Worker {
         if file.grow_head().is_err() {
             debug!("{}: cannot read its head", file.name.display());
         }
-        if file.offset == 0 && file.head.start().starts_with(&MAGIC) {
-            self.leave_compressed(id);
-            return;
+        if file.read == 0 && !self.spools.contains_key(&id) {
+            if let Some(format) = Format::of(file.head.start()) {
+                self.leave_compressed(id, format);
+                return;
+            }
         }
         if !file.compared && !file.head.is_empty() {
             file.compared = true;
@@ -286,7 +288,8 @@ impl Worker {
                 continue;
             };
             let quiet = self.time.since(file.since) >= wait;
-            if quiet && !file.queued && !file.held {
+            let unpacked = self.spools.contains_key(&id);
+            if quiet && !file.queued && !file.held && !unpacked {
                 self.end_text(id);
             } else {
                 self.rotating.push(id);
@@ -299,7 +302,8 @@ impl Worker {
                 self.files.get(id).is_some_and(|file| {
                     let stray = file.path.is_none() && file.handle.is_none();
                     let quiet = self.time.since(file.since) >= wait;
-                    !file.queued && !file.held && quiet && !stray
+                    let unpacked = self.spools.contains_key(id);
+                    !file.queued && !file.held && quiet && !stray && !unpacked
                 })
             })
             .copied()
@@ -342,6 +346,7 @@ impl Worker {
         self.shrunk.remove(&id);
         self.polled.remove(&id);
         self.holes.remove(&id);
+        self.spools.remove(&id);
         let Some(file) = self.files.get_mut(&id) else {
             return;
         };

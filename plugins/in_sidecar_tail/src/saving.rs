@@ -16,7 +16,7 @@ use tracing::{error, info, warn};
 use crate::copies::{is_rotated_form, stem};
 use crate::counters::{Counters, Trouble};
 use crate::followed::{FileId, Followed};
-use crate::identity::{Clue, Identity};
+use crate::identity::{Clue, Identity, Print};
 use crate::lines::{CutLine, Splitter};
 use crate::location::{Journal, Location, Lock};
 use crate::map::{HashMap, HashSet};
@@ -47,7 +47,7 @@ pub(crate) struct Saving {
     lock: Option<Lock>,
     /// Positions of the stock tail, for a first start.
     pub(crate) taken_over: Vec<Entry>,
-    unclaimed: Unclaimed,
+    pub(crate) unclaimed: Unclaimed,
     /// What was in folders at the start, until it is over.
     folders: HashMap<PathBuf, Folder>,
     unsaved: bool,
@@ -218,6 +218,12 @@ impl Writer {
 }
 
 impl Saving {
+    /// Keeps the position of a file that is not followed any more.
+    pub(crate) fn keep(&mut self, entry: Entry) {
+        self.unclaimed.add(entry, self.location.limits().rows);
+        self.unsaved = true;
+    }
+
     pub(crate) fn new(options: &Options, counters: &Counters, time: &Time) -> Option<Self> {
         options.db.as_deref().map(|db| Saving {
             location: Location::beside(
@@ -345,8 +351,7 @@ impl Worker {
     pub(crate) fn keep_position(&mut self, file: &Followed) {
         let seen = u64::from(self.time.timestamp().seconds);
         if let Some((saving, entry)) = self.saving.as_mut().zip(entry_of(file, seen)) {
-            saving.unclaimed.add(entry, saving.location.limits().rows);
-            saving.unsaved = true;
+            saving.keep(entry);
         }
     }
 
@@ -395,7 +400,7 @@ impl Worker {
         let seen = u64::from(time.seconds);
         saving
             .unclaimed
-            .remove(|entry| entry.seen.saturating_add(KEEP) < seen);
+            .remove(|entry| entry.seen.saturating_add(KEEP) < seen && !is_still_packed(entry));
         // Never used before, whoever wrote the document that was found here.
         saving.journal = (saving.journal + 1).max(seen * 1_000_000_000 + u64::from(time.nanos));
         let live = self.files.values().filter_map(|file| entry_of(file, seen));
@@ -447,6 +452,10 @@ impl Worker {
         };
         if offset > file.checkpoint && offset <= file.offset {
             file.confirm(offset);
+            // What is before it may be gone from the window of a compressed file.
+            if self.spools.get(&id).is_some_and(|spool| !spool.has(offset)) {
+                file.checkpoint_tail = Print::default();
+            }
         }
         let done = file.retired && file.checkpoint >= file.offset;
         let over = done && self.files.get(&id).is_some_and(|f| !self.awaits_removal(f));
@@ -469,6 +478,9 @@ impl Worker {
         let identity = Identity::of(&metadata);
         if !metadata.is_file() || self.by_identity.contains(&identity) {
             return false;
+        }
+        if self.is_known_packed(path, &identity, &metadata) {
+            return true;
         }
         let Some(entry) = self.claim(path, &identity, &handle, &metadata) else {
             return false;
@@ -583,7 +595,8 @@ impl Worker {
         let by_name = saving.by_name;
         // Some of them are files that wait until others end.
         let room = self.options.max_files.saturating_sub(self.files.len());
-        let entries = saving.unclaimed.iter().filter(|_| !by_name);
+        let entries = saving.unclaimed.iter();
+        let entries = entries.filter(|entry| !by_name && entry.packed.is_none());
         let entries: Vec<Entry> = entries.take(room).cloned().collect();
         let mut folders = std::mem::take(&mut saving.folders);
         for entry in entries {
@@ -713,6 +726,13 @@ pub(crate) fn list(folder: &Path) -> HashMap<u64, PathBuf> {
 }
 
 /// What is kept of a file; `None`: there is nothing to keep.
+/// Whether a compressed file that was read is still there: it is not looked into again.
+fn is_still_packed(entry: &Entry) -> bool {
+    let there = fs::metadata(&entry.path);
+    let same = |m: fs::Metadata| Identity::of(&m).compatible(&entry.identity);
+    entry.packed.is_some() && there.is_ok_and(same)
+}
+
 fn entry_of(file: &Followed, seen: u64) -> Option<Entry> {
     (!file.held).then(|| Entry {
         path: file.path.as_ref().unwrap_or(&file.name).clone(),
@@ -725,6 +745,7 @@ fn entry_of(file: &Followed, seen: u64) -> Option<Entry> {
         rotated: file.rotated,
         target: file.target().cloned(),
         cut: file.cut_line(),
+        packed: file.packed(),
         seen,
     })
 }
@@ -780,6 +801,7 @@ mod tests {
             rotated: false,
             target: None,
             cut: None,
+            packed: None,
             seen: 0,
         };
         let entries: Vec<_> = NAMES.iter().map(entry).collect();

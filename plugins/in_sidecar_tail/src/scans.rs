@@ -406,7 +406,7 @@ mod tests {
             for n in 0..3 {
                 let folder = steps.path(&n.to_string());
                 fs::create_dir_all(folder.join("no_file")).unwrap();
-                fs::write(folder.join("a.gz"), [0x1f, 0x8b]).unwrap();
+                fs::write(folder.join("a.zst"), [0x28, 0xb5, 0x2f, 0xfd]).unwrap();
                 // Quiet for long enough for its listing to be kept.
                 age(&folder);
                 steps.round();

@@ -42,6 +42,8 @@ pub(crate) struct Entry {
     pub(crate) target: Option<Arc<Path>>,
     /// The line that the position is in, if its beginning was passed on.
     pub(crate) cut: Option<CutLine>,
+    /// It is compressed, and all of it was read when it was this long; 0: it was not.
+    pub(crate) packed: Option<u64>,
     /// When a file was last seen for it, in seconds since 1970.
     pub(crate) seen: u64,
 }
@@ -80,6 +82,8 @@ struct Row<'a> {
     cut_line: Option<u64>,
     #[serde(default, skip_serializing_if = "is_none")]
     cut_parts: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    packed: Option<u64>,
     seen: u64,
 }
 
@@ -127,6 +131,7 @@ impl<'a> From<&'a Entry> for Row<'a> {
             target: entry.target.as_deref().map(text_of),
             cut_line: entry.cut.map(|line| line.start),
             cut_parts: entry.cut.map_or(0, |line| line.parts),
+            packed: entry.packed,
             seen: entry.seen,
         }
     }
@@ -155,6 +160,7 @@ impl From<Row<'_>> for Entry {
                     start,
                     parts: row.cut_parts,
                 }),
+            packed: row.packed,
             seen: row.seen,
         }
     }
@@ -313,6 +319,18 @@ impl Unclaimed {
         self.entries.remove(&key)
     }
 
+    /// The entry of this file, if one fits.
+    pub(crate) fn find(
+        &self,
+        identity: &Identity,
+        mut fits: impl FnMut(&&Entry) -> bool,
+    ) -> Option<&Entry> {
+        let inode = identity.inode;
+        let entries = self.entries.range((inode, 0)..=(inode, usize::MAX));
+        let mut entries = entries.map(|(_, entry)| entry);
+        entries.find(|entry| entry.identity.compatible(identity) && fits(entry))
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.entries.values()
     }
@@ -362,6 +380,7 @@ mod tests {
             rotated: false,
             target: None,
             cut: None,
+            packed: None,
             seen: 1_700_000_000,
         }
     }

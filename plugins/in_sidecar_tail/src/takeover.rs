@@ -110,6 +110,7 @@ fn entry(row: StockPosition, lines: bool) -> Entry {
         rotated: false,
         target: None,
         cut: None,
+        packed: None,
         seen: u64::from(Timestamp::now().seconds),
     }
 }

@@ -31,6 +31,7 @@ use crate::queue::{Item, Row, Shared};
 use crate::remembered::Remembered;
 use crate::saving::Saving;
 use crate::scans::SWEEP_AT;
+use crate::spool::Spool;
 use crate::strays::{Stray, Unseen};
 use crate::time::Time;
 use crate::watch::Watches;
@@ -105,8 +106,13 @@ pub(crate) struct Worker {
     pub(crate) compressed: HashMap<Identity, LeftAlone>,
     /// Those of which it is not said yet what they are.
     pub(crate) unsettled: Vec<Unsettled>,
-    /// Files with known positions whose compressed form is looked for.
+    /// What is looked for in compressed files, and whose turn it was.
     pub(crate) searches: VecDeque<Search>,
+    pub(crate) search_turn: usize,
+    /// Compressed files that are being read.
+    pub(crate) spools: HashMap<FileId, Spool>,
+    /// Room for what is decompressed.
+    pub(crate) text: Vec<u8>,
     pub(crate) remembered: Remembered,
     /// Sizes of files that were too old at the start, by their identities' numbers; only if what was
     /// there then is not to be read.
@@ -203,6 +209,9 @@ impl Worker {
             compressed: HashMap::default(),
             unsettled: Vec::new(),
             searches: VecDeque::new(),
+            search_turn: 0,
+            spools: HashMap::default(),
+            text: Vec::new(),
             remembered: Remembered::default(),
             left_out: HashMap::default(),
             retry: HashSet::default(),
@@ -311,7 +320,10 @@ impl Worker {
         !(self.polled.is_empty()
             && self.detached.is_empty()
             && self.rotating.is_empty()
-            && self.held.is_empty())
+            && self.held.is_empty()
+            && self.unsettled.is_empty()
+            && self.searches.is_empty()
+            && self.spools.is_empty())
     }
 
     fn next_timer(&self) -> Instant {
@@ -392,7 +404,8 @@ impl Worker {
         let idle = self.turns.is_empty()
             && self.batch.is_empty()
             && self.held.is_empty()
-            && self.searches.is_empty();
+            && self.searches.is_empty()
+            && self.spools.is_empty();
         self.counters.files.set(self.files.len() as u64);
         self.counters.files_open.set(self.share.open() as u64);
         self.counters.lag_seconds.set(oldest.unwrap_or(0));
@@ -453,6 +466,9 @@ impl Worker {
             return;
         };
         self.settle_compressed(true);
+        if !self.searches.is_empty() {
+            return;
+        }
         let ids: Vec<FileId> = self.files.keys().copied().collect();
         for id in ids {
             self.end_unfinished(id);

@@ -98,15 +98,7 @@ impl Site {
 
     /// A name of one of our own files.
     fn own_name(&mut self) -> PathBuf {
-        let names = [
-            "",
-            ".journal",
-            ".lock",
-            ".tmp",
-            ".rest",
-            ".takeover",
-            ".damaged",
-        ];
+        let names = ["", ".journal", ".lock", ".tmp", ".takeover", ".damaged"];
         let name = names[self.random.below(names.len())];
         self.volume().join(format!("tail.db.sidecar{name}"))
     }

@@ -45,7 +45,10 @@ const ROWS: &[(&str, Shown)] = &[
     ("the last line without a newline", Here(last_line)),
     (
         "a file named `*.gz`",
-        By("plugins/in_sidecar_tail/tests/compressed.rs", "#[test]"),
+        By(
+            "plugins/in_sidecar_tail/tests/compressed.rs",
+            "fn a_foreign_compressed_file_is_read_once",
+        ),
     ),
     (
         "`exit_on_eof`",
