@@ -624,6 +624,11 @@ impl Worker {
         }
     }
 
+    /// Compressed bytes of a file that are not decompressed yet: its text has more, as a rule.
+    pub(crate) fn compressed_left(&self, id: FileId) -> u64 {
+        self.spools.get(&id).map_or(0, |spool| spool.gunzip.left())
+    }
+
     /// Gives files that waited to grow, or to be complete, their turn.
     pub(crate) fn wake_unpacked(&mut self) {
         let ids: Vec<FileId> = self.spools.keys().copied().collect();
@@ -695,7 +700,8 @@ mod tests {
         while more {
             more = worker.read_turn() | worker.search_on();
             // A file is complete a second after it was written.
-            if !more && !(worker.spools.is_empty() && worker.searches.is_empty()) {
+            let idle = worker.spools.is_empty() && worker.searches.is_empty();
+            if !more && !idle {
                 worker.time.advance(COMPLETE);
                 worker.poll_files();
                 more = true;

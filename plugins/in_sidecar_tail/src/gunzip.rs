@@ -83,6 +83,12 @@ impl Gunzip {
         self.decoder.get_ref().at
     }
 
+    /// Compressed bytes that were not taken.
+    pub(crate) fn left(&self) -> u64 {
+        self.size()
+            .map_or(0, |size| size.saturating_sub(self.decoder.get_ref().at))
+    }
+
     /// The file as it is now.
     pub(crate) fn metadata(&self) -> io::Result<Metadata> {
         self.decoder.get_ref().handle.metadata()

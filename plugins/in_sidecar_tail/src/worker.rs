@@ -400,6 +400,8 @@ impl Worker {
             .max();
         // A drain that leaves files out is not complete; before one, they do not make a tail busy.
         let beyond = self.beyond.bytes * u64::from(self.drain_seen > 0);
+        let compressed: u64 = self.spools.keys().map(|id| self.compressed_left(*id)).sum();
+        let ahead = ahead.saturating_add(compressed);
         let unread = ahead.saturating_add(self.carried).saturating_add(beyond);
         let idle = self.turns.is_empty()
             && self.batch.is_empty()
@@ -487,9 +489,9 @@ impl Worker {
         self.said_unread = true;
         let mut unread: Vec<(u64, &Arc<Path>)> = self
             .files
-            .values()
-            .filter(|file| file.unread() > 0)
-            .map(|file| (file.unread(), &file.name))
+            .iter()
+            .map(|(id, file)| (file.unread() + self.compressed_left(*id), &file.name))
+            .filter(|(unread, _)| *unread > 0)
             .collect();
         unread.sort_unstable_by(|one, two| two.cmp(one));
         for (bytes, name) in unread.iter().take(NAMED_UNREAD) {
@@ -523,7 +525,11 @@ impl Worker {
             let live = self.files.iter().filter(|(_, file)| !file.retired);
             rows.reserve_exact(self.files.len() + self.finished.len() + 1);
             rows.extend(self.finished.iter().cloned());
-            rows.extend(live.map(|(id, file)| report_row(*id, file)));
+            rows.extend(live.map(|(id, file)| {
+                let mut row = report_row(*id, file);
+                row.unread += self.compressed_left(*id);
+                row
+            }));
             if self.finished_more > 0 || self.beyond.bytes > 0 {
                 rows.push(Row {
                     file: None,

@@ -1,8 +1,10 @@
 //! What somebody who writes the logs does to the sidecar, on real hosts.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::symlink;
 
+use flate2::{write::GzEncoder, Compression};
 use flb_sidecar_tests::{each_real_host, Pipeline};
 use rustix::fs::{mknodat, FileType, Mode, CWD};
 
@@ -100,5 +102,56 @@ fn nothing_that_stands_at_our_names_or_leads_outside_is_read_or_written() {
             "the refusal is said",
             ended.stderr.contains("follow_links on would"),
         );
+    });
+}
+
+/// A member of a gzip file.
+fn member(text: &[u8]) -> Vec<u8> {
+    let mut member = GzEncoder::new(Vec::new(), Compression::best());
+    member.write_all(text).expect("it takes all");
+    member.finish().expect("it ends")
+}
+
+#[test]
+fn gzip_files_of_nothing_or_of_too_much_keep_nobody_from_being_read() {
+    let nothing = member(b"").repeat(200_000);
+    let line = "x".repeat(8191) + "\n";
+    let bomb = member(line.repeat(8 << 10).as_bytes());
+    assert!(bomb.len() * 500 < 64 << 20);
+    each_real_host("gzip files", |host| {
+        let mut pipeline = Pipeline::new(host);
+        pipeline.file("logs/good.log", "good\n".repeat(1000));
+        let logs = pipeline.folder().join("logs");
+        let text = [&nothing[..], &member(b"behind nothing\n")].concat();
+        fs::write(logs.join("nothing.log.gz"), text).expect("a file");
+        fs::write(logs.join("bomb.log.gz"), &bomb).expect("a file");
+        let other = [member(b"one\n"), member(b"two\n")].concat();
+        fs::write(logs.join("other.log.gz"), other).expect("a file");
+        fs::write(logs.join("a.log.zst"), b"\x28\xb5\x2f\xfd\x04\x58").expect("a file");
+        let flag = pipeline.file("flag", "");
+        let path = format!("{}/*", logs.display());
+        let db = pipeline.folder().join("tail.db");
+        let options = [("path", path.as_str()), ("db", db.to_str().unwrap_or(""))];
+        pipeline.input("sidecar_tail", &options).print().output(
+            "completion_exit",
+            "none",
+            &[("flag_file", flag.as_str()), ("deadline", "60s")],
+        );
+        let ended = pipeline.run();
+        ended.check_status(0);
+        let records = ended.records();
+        let count = |text: &str| records.iter().filter(|r| r["log"] == text).count();
+        ended.check("good lines", count("good") == 1000);
+        let others = ["one", "two", "behind nothing"].map(count);
+        ended.check("the others", others == [1, 1, 1]);
+        ended.check("what is packed", count(line.trim_end()) == 8 << 10);
+        let first = |text: &str| records.iter().position(|r| r["log"] == text);
+        ended.check("good first", first("good") < first("behind nothing"));
+        let said = ended.stderr.matches("it is compressed (zstd)").count();
+        ended.check("zstd is said once", said == 1);
+        // A restart repeats nothing.
+        let again = pipeline.run();
+        again.check_status(0);
+        again.check("nothing again", again.records().is_empty());
     });
 }
