@@ -312,7 +312,7 @@ const ROWS: &[Row] = &[
         },
     },
     Row {
-        case: "a last line without a newline, at a rotation and at the end",
+        case: "a last line without a newline, at a rotation and at a stop",
         issues: "#11265",
         pattern: "app.log",
         script: |play| {
@@ -327,8 +327,12 @@ const ROWS: &[Row] = &[
             play.site.write("app.log", 50);
             play.all_come();
             let text = play.site.lines(1);
-            play.site.write_text("app.log", text.trim_end());
+            let (head, rest) = text.split_at(text.len() / 2);
+            play.site.write_text("app.log", head);
             play.stop();
+            // The line goes on while nobody reads: it must come whole.
+            play.site.write_text("app.log", rest);
+            play.start();
         },
     },
     Row {

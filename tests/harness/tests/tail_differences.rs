@@ -3,6 +3,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
+use std::os::unix::fs::symlink;
 use std::time::{Duration, SystemTime};
 
 use flb_sidecar_tests::build::root;
@@ -43,6 +44,7 @@ const ROWS: &[(&str, Shown)] = &[
         ),
     ),
     ("the last line without a newline", Here(last_line)),
+    ("a link", Here(links)),
     (
         "a file named `*.gz`",
         By(
@@ -120,8 +122,13 @@ fn the_rows_are_true() {
 /// What a plugin makes of `a.log` with this text: it reads another file's line, gets one more there,
 /// and when that has come it ends.
 fn played(host: &Host, plugin: &str, options: &[(&str, &str)], text: &str) -> Ended {
-    let mut pipeline = Pipeline::new(host);
+    let pipeline = Pipeline::new(host);
     pipeline.file("a.log", text);
+    played_with(pipeline, plugin, options)
+}
+
+/// The same of whatever the pipeline has as `a.log`.
+fn played_with(mut pipeline: Pipeline, plugin: &str, options: &[(&str, &str)]) -> Ended {
     let other = pipeline.file("z.log", "begin\n");
     let pattern = pipeline.path("*.log");
     let given = [("path", pattern.as_str()), ("read_from_head", "on")];
@@ -170,6 +177,18 @@ fn starts(host: &Host, plugin: &str, options: &[(&str, &str)]) -> bool {
         std::thread::yield_now();
     }
     started
+}
+
+fn links(host: &Host) {
+    let elsewhere = tempfile::tempdir().expect("a folder can be made");
+    let token = elsewhere.path().join("token");
+    fs::write(&token, "secret\n").expect("it takes a line");
+    for (plugin, followed) in [("tail", true), (TAIL, false)] {
+        let pipeline = Pipeline::new(host);
+        symlink(&token, pipeline.path("a.log")).expect("a link can be made");
+        let ended = played_with(pipeline, plugin, &[]);
+        ended.check(plugin, ended.stdout.contains("secret") == followed);
+    }
 }
 
 fn files_at_the_start(host: &Host) {
