@@ -156,6 +156,8 @@ pub(crate) struct Machine {
     /// Time that stock inputs must be quiet, if configured.
     quiet_time: Option<Duration>,
     began: Duration,
+    /// When the end was asked for.
+    asked: Duration,
     deadline: Duration,
     requested: bool,
     read_out: bool,
@@ -183,18 +185,23 @@ impl Machine {
         self.deadline
     }
 
-    /// Starts draining at `now`, to end by `now + deadline`. While draining, an earlier end wins.
-    pub(crate) fn begin(&mut self, now: Duration, deadline: Duration) {
+    /// Starts draining at `now`, to end by `now + deadline`, which was asked for `waited` ago: inputs
+    /// were read since then, so that what is kept for delivery is a part of it all. While draining, an
+    /// earlier end wins.
+    pub(crate) fn begin(&mut self, now: Duration, deadline: Duration, waited: Duration) {
         let end = now.saturating_add(deadline);
+        let asked = now.saturating_sub(waited);
         match self.phase {
             Phase::Waiting => {
                 self.phase = Phase::Draining;
                 self.began = now;
                 self.last_flush = now;
                 self.last_activity = now;
+                self.asked = asked;
                 self.deadline = end;
             }
             Phase::Draining if end < self.deadline => {
+                self.asked = asked;
                 self.deadline = end;
                 self.requested = false;
             }
@@ -218,7 +225,7 @@ impl Machine {
         let mut actions = Vec::new();
         if !self.requested {
             self.requested = true;
-            actions.push(Action::RequestDrain(reading_time(self.deadline - now)));
+            actions.push(Action::RequestDrain(self.reading_time(now)));
             actions.push(Action::Flush);
             self.last_flush = now;
         }
@@ -268,6 +275,14 @@ impl Machine {
         }
     }
 
+    /// How long inputs may read from now on. The rest is for delivering: a fifth of all the time that
+    /// there is since the end was asked for, 3 s at most. Who was asked late still gets a look.
+    fn reading_time(&self, now: Duration) -> Duration {
+        let left = self.deadline.saturating_sub(now);
+        let delivery = (self.deadline.saturating_sub(self.asked) / 5).min(Duration::from_secs(3));
+        left.saturating_sub(delivery).max(left / 5)
+    }
+
     /// Records are still on their way from a source that has an end.
     fn active(&mut self, facts: &Facts<'_>) -> bool {
         let mut active = false;
@@ -292,11 +307,6 @@ impl Machine {
         self.last_records = records;
         active
     }
-}
-
-/// The part of the time left that inputs get for reading; the rest is for delivering.
-fn reading_time(left: Duration) -> Duration {
-    left.saturating_sub((left / 5).min(Duration::from_secs(3)))
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ fn run(machine: &mut Machine, from: Duration, inputs: &[InputInfo]) -> (Duration
 
 fn begun() -> Machine {
     let mut machine = Machine::new(None);
-    machine.begin(Duration::ZERO, DEADLINE);
+    machine.begin(Duration::ZERO, DEADLINE, Duration::ZERO);
     machine
 }
 
@@ -85,13 +85,28 @@ fn an_empty_backlog_takes_two_ticks() {
 fn reading_gets_less_than_the_deadline_so_that_delivery_has_time() {
     let request = |deadline: u64| {
         let mut machine = Machine::new(None);
-        machine.begin(Duration::ZERO, Duration::from_secs(deadline));
+        machine.begin(
+            Duration::ZERO,
+            Duration::from_secs(deadline),
+            Duration::ZERO,
+        );
         match machine.step(&facts(Duration::ZERO, &[tail(DrainState::Idle, 0, 0)]))[..] {
             [Action::RequestDrain(time), Action::Flush] => time.as_secs(),
             ref other => panic!("{other:?}"),
         }
     };
     assert_eq!((request(30), request(10)), (27, 8));
+}
+
+#[test]
+fn what_was_waited_is_no_time_for_delivery() {
+    // SIGTERM came 7.5 s ago, and a log that never pauses was read since then.
+    let mut machine = Machine::new(None);
+    let now = Duration::from_millis(7500);
+    machine.begin(now, Duration::from_millis(2500), now);
+    let inputs = [];
+    let first = machine.step(&facts(now, &inputs));
+    assert_eq!(first[0], Action::RequestDrain(Duration::from_millis(500)));
 }
 
 #[test]
@@ -176,7 +191,7 @@ fn stock_inputs_must_be_quiet_and_endless_ones_need_not() {
     assert!((4.5..4.6).contains(&seconds(&[drained(), stock("emitter", 0)])));
 
     let mut machine = Machine::new(Some(Duration::from_secs(1)));
-    machine.begin(Duration::ZERO, DEADLINE);
+    machine.begin(Duration::ZERO, DEADLINE, Duration::ZERO);
     let (took, _) = run(&mut machine, Duration::ZERO, &[stock("tail", 0)]);
     assert!((1.0..1.1).contains(&took.as_secs_f64()), "{took:?}");
 }
@@ -195,7 +210,11 @@ fn a_later_trigger_may_only_shorten_the_drain() {
     for (second, expected) in [(5, 6), (100, 30)] {
         let mut machine = begun();
         machine.step(&facts(Duration::from_secs(1), &inputs));
-        machine.begin(Duration::from_secs(1), Duration::from_secs(second));
+        machine.begin(
+            Duration::from_secs(1),
+            Duration::from_secs(second),
+            Duration::ZERO,
+        );
         let asked_again = machine
             .step(&facts(Duration::from_secs(1) + TICK, &inputs))
             .iter()
@@ -311,7 +330,7 @@ proptest! {
         for tick in &ticks {
             now += tick.step;
             if let (Some(ms), false) = (tick.begin, exited) {
-                machine.begin(now, Duration::from_millis(ms));
+                machine.begin(now, Duration::from_millis(ms), Duration::ZERO);
                 let end = now + Duration::from_millis(ms);
                 deadline = Some(deadline.map_or(end, |deadline| deadline.min(end)));
             }
@@ -345,7 +364,7 @@ proptest! {
     fn an_empty_host_is_left_soon(ticks in prop::collection::vec(tick(), 0..30), plugin in "[a-z]*") {
         let mut machine = Machine::new(None);
         let mut now = Duration::ZERO;
-        machine.begin(now, Duration::from_secs(1_000_000));
+        machine.begin(now, Duration::from_secs(1_000_000), Duration::ZERO);
         for tick in &ticks {
             now += tick.step;
             let over = machine.step(&Facts {

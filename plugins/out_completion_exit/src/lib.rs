@@ -372,7 +372,10 @@ impl CompletionExit {
         self.terminated = Some(terminated);
         self.fire(Fired::new(Trigger::Sigterm, "received"));
         match self.machine.phase() {
-            Phase::Draining => self.machine.begin(now, terminated.end_at - now),
+            Phase::Draining => {
+                self.machine
+                    .begin(now, terminated.end_at - now, Duration::ZERO);
+            }
             Phase::Waiting if terminated.drain_at > now => {
                 let most = report::seconds(terminated.drain_at - now);
                 tracing::info!("reading on for up to {most} s");
@@ -417,7 +420,8 @@ impl CompletionExit {
             pod_status.stop();
         }
         self.began = now;
-        self.machine.begin(now, deadline);
+        let asked = self.terminated.map_or(now, |terminated| terminated.at);
+        self.machine.begin(now, deadline, now.saturating_sub(asked));
         self.guard_end_by(self.machine.deadline());
     }
 
