@@ -275,12 +275,14 @@ impl Machine {
         }
     }
 
-    /// How long inputs may read from now on. The rest is for delivering: a fifth of all the time that
-    /// there is since the end was asked for, 3 s at most. Who was asked late still gets a look.
+    /// How long inputs may read from now on. The rest is for delivering and for the host's own end,
+    /// which the guard would cut short: two fifths of all the time that there is since the end was
+    /// asked for, 5 s at most. Who was asked late still gets a look.
     fn reading_time(&self, now: Duration) -> Duration {
         let left = self.deadline.saturating_sub(now);
-        let delivery = (self.deadline.saturating_sub(self.asked) / 5).min(Duration::from_secs(3));
-        left.saturating_sub(delivery).max(left / 5)
+        let all = self.deadline.saturating_sub(self.asked);
+        let rest = (all * 2 / 5).min(Duration::from_secs(5));
+        left.saturating_sub(rest).max(left / 5)
     }
 
     /// Records are still on their way from a source that has an end.

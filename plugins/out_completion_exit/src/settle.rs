@@ -55,7 +55,7 @@ pub(crate) fn is_settled(after: Duration, silent: Duration, writer_seen: bool) -
 
 /// When it begins in any case: what is left then is for delivering.
 pub(crate) fn at_latest(deadline: Duration) -> Duration {
-    deadline.saturating_sub((deadline / 4).min(Duration::from_secs(6)))
+    deadline.saturating_sub((deadline / 2).min(Duration::from_secs(6)))
 }
 
 #[cfg(test)]
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn delivery_has_its_time() {
         assert_eq!(at_latest(Duration::from_secs(25)), Duration::from_secs(19));
-        assert_eq!(at_latest(Duration::from_secs(4)), Duration::from_secs(3));
+        assert_eq!(at_latest(Duration::from_secs(4)), Duration::from_secs(2));
         assert_eq!(at_latest(Duration::ZERO), Duration::ZERO);
     }
 }
