@@ -270,17 +270,6 @@ impl OwnFile {
         self.make_in(&folder, &name, PRIVATE)
     }
 
-    /// Makes one that has no name: it is gone with its handle.
-    ///
-    /// # Errors
-    /// As [`make`](OwnFile::make).
-    pub fn make_unnamed(&self) -> io::Result<File> {
-        let (folder, name) = self.folder()?;
-        let file = self.make_in(&folder, &name, PRIVATE)?;
-        folder.unlink(&name)?;
-        Ok(file)
-    }
-
     /// Replaces it in one step by what `write` writes.
     ///
     /// # Errors

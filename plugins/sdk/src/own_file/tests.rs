@@ -110,7 +110,7 @@ fn is_private(path: &Path) {
 #[test]
 fn whatever_stands_at_our_names_is_out_of_the_way() {
     type Use = fn(&OwnFile) -> Vec<u8>;
-    let uses: [(&str, &str, Use); 7] = [
+    let uses: [(&str, &str, Use); 6] = [
         ("open", "own", |file| {
             assert!(file.open().unwrap().is_none());
             Vec::new()
@@ -126,10 +126,6 @@ fn whatever_stands_at_our_names_is_out_of_the_way() {
         ("make", "own", |file| {
             file.make().unwrap().write_all(b"new").unwrap();
             b"new".to_vec()
-        }),
-        ("make_unnamed", "own", |file| {
-            file.make_unnamed().unwrap().write_all(b"new").unwrap();
-            Vec::new()
         }),
         ("replace", "own", |file| {
             file.replace(PRIVATE, Durability::Name, |f| f.write_all(b"new"))
