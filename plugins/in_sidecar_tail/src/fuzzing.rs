@@ -2,9 +2,9 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::encoding::{Code, Order, Transcoder, GB18030_CODE, SHIFT_JIS_CODE};
-use crate::lines::{Limits, LongLines, Piece, Splitter};
-use crate::{load, state};
+use crate::checkpoint::{entry, load};
+use crate::read::charset::{Code, Order, Transcoder, GB18030_CODE, SHIFT_JIS_CODE};
+use crate::read::lines::{Limits, LongLines, Piece, Splitter};
 
 /// A piece as it came out: kind, offset, text.
 pub(crate) type Pieces = Vec<(Piece, u64, Vec<u8>)>;
@@ -172,7 +172,7 @@ pub fn state(data: &[u8]) {
             let mut again = Vec::new();
             let (one, other) = entries.split_at(entries.len() / 2);
             let pieces = [one.to_vec(), other.to_vec()];
-            assert!(state::write_document(&mut again, &pieces, 1).is_ok());
+            assert!(entry::write_document(&mut again, &pieces, 1).is_ok());
             let read = load::read(again.as_slice(), &b""[..], limits);
             assert_eq!(read.map(|loaded| loaded.entries), Ok(entries));
         }

@@ -7,14 +7,14 @@ use std::time::Duration;
 use flb_sidecar_sdk::{ConfigError, InputHost, Kind, OptionSpec, Settings};
 use tracing::warn;
 
-use crate::clock::Clock;
-use crate::confine::Follow;
-use crate::decode::{Decoder, Format};
-use crate::discovery::Globs;
-use crate::encoding::{self, Code, Source};
-use crate::host_multiline::Join;
-use crate::lines::LongLines;
-use crate::tag::TagRegex;
+use crate::host::multiline::Join;
+use crate::read::charset::{self, Code, Source};
+use crate::read::decode::{Decoder, Format};
+use crate::read::lines::LongLines;
+use crate::read::tag::TagRegex;
+use crate::read::timestamp::Clock;
+use crate::source::confine::Follow;
+use crate::source::globs::Globs;
 
 /// Every option of the plugin.
 pub(crate) static OPTIONS: &[OptionSpec] = &[
@@ -519,11 +519,11 @@ fn join(settings: &Settings) -> Result<Option<Join>, ConfigError> {
 fn source(unicode: Option<&str>, generic: Option<&str>) -> Result<Source, ConfigError> {
     match (unicode, generic) {
         (None, None) => Ok(Source::Fixed(Code::Plain)),
-        (Some(name), None) => encoding::unicode(name).ok_or_else(|| {
+        (Some(name), None) => charset::unicode(name).ok_or_else(|| {
             let allowed = "auto, UTF-16LE or UTF-16BE";
             ConfigError::value("unicode.encoding", name, allowed)
         }),
-        (None, Some(name)) => encoding::generic(name).map(Source::Fixed).ok_or_else(|| {
+        (None, Some(name)) => charset::generic(name).map(Source::Fixed).ok_or_else(|| {
             let allowed = "ShiftJIS, UHC, GBK, GB18030, Big5, Win866, Win874 or Win1250 to Win1256";
             ConfigError::value("generic.encoding", name, allowed)
         }),

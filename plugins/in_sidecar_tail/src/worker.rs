@@ -1,9 +1,9 @@
 //! The worker thread: owns every file, and never waits for anything but its wake-ups.
 //!
-//! This module has its loop, its timers and draining. How files are found is in [`crate::scans`],
-//! [`crate::events`] and [`crate::finding`], what happens to them in [`crate::rotation`],
-//! [`crate::copies`] and [`crate::strays`], how they are read in [`crate::handles`] and
-//! [`crate::reading`], and how positions are kept in [`crate::saving`].
+//! This module has its loop, its timers and draining. How files are found is in [`crate::source::scan`],
+//! [`crate::source::events`] and [`crate::track::discovery`], what happens to them in [`crate::track::rotation`],
+//! [`crate::track::copies`] and [`crate::track::unlinked`], how they are read in [`crate::track::descriptors`] and
+//! [`crate::read::reader`], and how positions are kept in [`crate::checkpoint::checkpointer`].
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -14,27 +14,27 @@ use flb_sidecar_sdk::event::RecordFormat;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use tracing::{info, warn};
 
-use crate::compressed::{LeftAlone, Search, Unsettled};
-use crate::confine::Confine;
+use crate::checkpoint::checkpointer::Checkpointer;
+use crate::compressed::search::{LeftAlone, Search, Unsettled};
+use crate::compressed::window::Spool;
 use crate::counters::{Counters, Trouble};
-use crate::delivery::LOOK;
-use crate::discovery::Listings;
-use crate::encode::{Batch, Encoder};
-use crate::followed::{ByIdentity, FileId, Followed, Held};
-use crate::handles::Share;
-use crate::identity::{Identity, TAIL};
-use crate::limit::Beyond;
-use crate::links::Links;
+use crate::host::acks::LOOK;
+use crate::host::queue::{Item, Row, Shared};
 use crate::map::{HashMap, HashSet};
 use crate::options::Options;
-use crate::queue::{Item, Row, Shared};
-use crate::remembered::Remembered;
-use crate::saving::Saving;
-use crate::scans::SWEEP_AT;
-use crate::spool::Spool;
-use crate::strays::{Stray, Unseen};
+use crate::read::encode::{Batch, Encoder};
+use crate::source::confine::Confine;
+use crate::source::globs::Listings;
+use crate::source::inotify::Watches;
+use crate::source::links::Links;
+use crate::source::scan::SWEEP_AT;
 use crate::time::Time;
-use crate::watch::Watches;
+use crate::track::descriptors::Share;
+use crate::track::dormant::Dormant;
+use crate::track::file::{ByIdentity, FileId, Held, TrackedFile};
+use crate::track::fingerprint::{Identity, TAIL};
+use crate::track::limit::Beyond;
+use crate::track::unlinked::{Stray, Unseen};
 
 /// How often files are looked at of whose changes nobody tells.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
@@ -75,7 +75,7 @@ pub(crate) struct Worker {
     pub(crate) polled_folders: HashSet<PathBuf>,
     /// Folders on network filesystems, and all others that were asked about.
     pub(crate) remote_folders: HashMap<PathBuf, bool>,
-    pub(crate) files: HashMap<FileId, Box<Followed>>,
+    pub(crate) files: HashMap<FileId, Box<TrackedFile>>,
     pub(crate) by_identity: ByIdentity,
     pub(crate) by_path: HashMap<Arc<Path>, FileId>,
     pub(crate) links: Links,
@@ -113,7 +113,7 @@ pub(crate) struct Worker {
     pub(crate) spools: HashMap<FileId, Spool>,
     /// Room for what is decompressed.
     pub(crate) text: Vec<u8>,
-    pub(crate) remembered: Remembered,
+    pub(crate) dormant: Dormant,
     /// Sizes of files that were too old at the start, by their identities' numbers; only if what was
     /// there then is not to be read.
     pub(crate) left_out: HashMap<u64, u64>,
@@ -126,7 +126,7 @@ pub(crate) struct Worker {
     /// How much is to be kept of paths when those that are gone are dropped.
     pub(crate) sweep_at: usize,
     /// Files that may have something to read.
-    pub(crate) turns: VecDeque<FileId>,
+    pub(crate) ready: VecDeque<FileId>,
     /// Bytes of all lines that have no newline yet.
     pub(crate) carried: u64,
     pub(crate) batch: Batch,
@@ -145,7 +145,7 @@ pub(crate) struct Worker {
     /// There may be more to say than was said last.
     unpublished: bool,
     next_question: Instant,
-    pub(crate) saving: Option<Saving>,
+    pub(crate) checkpointer: Option<Checkpointer>,
     /// The drain request being worked on, and how many files have not come to their end in it.
     pub(crate) draining: Option<u64>,
     pub(crate) drain_left: usize,
@@ -179,7 +179,7 @@ impl Worker {
             time: time.clone(),
             encoder: Encoder::new(&options, format),
             tag_template: tag.filter(has_pattern).map(str::to_owned),
-            saving: Saving::new(&options, &counters, &time),
+            checkpointer: Checkpointer::new(&options, &counters, &time),
             block: vec![0; TAIL + options.block],
             confine: Arc::new(Confine::new(options.follow_links, options.globs.roots())),
             options,
@@ -212,13 +212,13 @@ impl Worker {
             search_turn: 0,
             spools: HashMap::default(),
             text: Vec::new(),
-            remembered: Remembered::default(),
+            dormant: Dormant::default(),
             left_out: HashMap::default(),
             retry: HashSet::default(),
             beyond: Beyond::default(),
             troubles: HashSet::default(),
             sweep_at: SWEEP_AT,
-            turns: VecDeque::new(),
+            ready: VecDeque::new(),
             carried: 0,
             batch: Batch::default(),
             scanned: false,
@@ -387,13 +387,13 @@ impl Worker {
     fn publish_now(&mut self, now: Instant) {
         self.next_publish = now + PUBLISH_INTERVAL;
         let ahead: u64 = self
-            .turns
+            .ready
             .iter()
             .filter_map(|id| self.files.get(id))
             .map(|file| file.ahead())
             .sum();
         let oldest = self
-            .turns
+            .ready
             .iter()
             .filter_map(|id| self.files.get(id))
             .map(|file| now.saturating_duration_since(file.since).as_secs())
@@ -403,7 +403,7 @@ impl Worker {
         let compressed: u64 = self.spools.keys().map(|id| self.compressed_left(*id)).sum();
         let ahead = ahead.saturating_add(compressed);
         let unread = ahead.saturating_add(self.carried).saturating_add(beyond);
-        let idle = self.turns.is_empty()
+        let idle = self.ready.is_empty()
             && self.batch.is_empty()
             && self.held.is_empty()
             && self.searches.is_empty()
@@ -458,7 +458,7 @@ impl Worker {
         let file = self.files.get_mut(&id).filter(|file| !file.retired);
         if let Some(file) = file.filter(|_| self.draining.is_some()) {
             self.drain_left += usize::from(!std::mem::replace(&mut file.drains, true));
-            self.give_turn(id);
+            self.make_ready(id);
         }
     }
 
@@ -509,7 +509,7 @@ impl Worker {
     }
 
     /// Keeps what a file has given for the report.
-    pub(crate) fn note_finished(&mut self, id: FileId, file: &Followed) {
+    pub(crate) fn note_finished(&mut self, id: FileId, file: &TrackedFile) {
         if file.read == 0 {
             return;
         }
@@ -548,7 +548,7 @@ fn timeout(left: Duration) -> Timespec {
     }
 }
 
-fn report_row(id: FileId, file: &Followed) -> Row {
+fn report_row(id: FileId, file: &TrackedFile) -> Row {
     Row {
         file: Some((id, file.name.clone())),
         read: file.read,

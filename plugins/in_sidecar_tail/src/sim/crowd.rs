@@ -3,8 +3,8 @@
 
 use super::number;
 use super::schedule::Random;
-use crate::handles::Share;
-use crate::steps::Steps;
+use crate::sim::steps::Steps;
+use crate::track::descriptors::Share;
 
 const FILES: u64 = 12;
 const STEPS: usize = 120;

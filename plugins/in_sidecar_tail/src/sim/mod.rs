@@ -7,6 +7,7 @@
 
 mod crowd;
 mod schedule;
+pub(crate) mod steps;
 mod world;
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -15,7 +16,7 @@ use std::time::Duration;
 use flb_sidecar_sdk::fake::FakeHost;
 use flb_sidecar_sdk::{Input, Pending, Settings, Wake};
 
-use crate::input::SidecarTail;
+use crate::host::input::SidecarTail;
 use crate::time::Time;
 use crate::worker::{Turn, Worker};
 use schedule::{Random, Setting, Step};

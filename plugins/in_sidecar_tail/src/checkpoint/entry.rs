@@ -1,0 +1,511 @@
+//! The state file: how far each file has been delivered, across restarts.
+//!
+//! A JSON document with a version, replaced as a whole: written beside, synced, renamed over the
+//! old one. Between two documents changes go into a journal, a line each, so that a crash repeats
+//! little: what is kept of ten thousand files is not written whenever one of them grows. A lock
+//! file beside them, held for as long as the instance lives, keeps a second reader away; a lock
+//! and not a process id, since two sidecars do not share a PID namespace.
+//!
+//! A line of the journal is the XXH3 of its JSON in 16 hexadecimal digits, a space and the JSON.
+//! It names the document that it follows, so lines left over from an older document do no harm,
+//! and neither does a build that knows no journal.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::io::{self, Write};
+use std::num::NonZeroU64;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize, Serializer};
+use xxhash_rust::xxh3::{xxh3_64, Xxh3};
+
+use crate::read::lines::CutLine;
+use crate::track::copies::stem;
+use crate::track::fingerprint::{Fingerprint, Identity, Print};
+
+/// Version of the document that this build writes, and the newest that it reads.
+pub(crate) const VERSION: u32 = 1;
+
+/// How far one file has been delivered.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "Row<'_>")]
+pub(crate) struct Entry {
+    pub(crate) path: Arc<Path>,
+    pub(crate) identity: Identity,
+    pub(crate) fingerprint: Fingerprint,
+    /// It had been renamed: a last line without a newline is complete.
+    pub(crate) rotated: bool,
+    /// Where the path led, if it was a symbolic link.
+    pub(crate) target: Option<Arc<Path>>,
+    /// The line that the position is in, if its beginning was passed on.
+    pub(crate) cut: Option<CutLine>,
+    /// It is compressed, and all of it was read when it was this long; 0: it was not.
+    pub(crate) packed: Option<u64>,
+    /// When a file was last seen for it, in seconds since 1970.
+    pub(crate) seen: u64,
+}
+
+/// What has changed since a document, or since the changes before these.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    /// Files of which nothing is kept any more.
+    pub(crate) gone: Vec<Identity>,
+    /// Files of which this is kept now.
+    pub(crate) files: Vec<Entry>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+#[derive(Serialize, Deserialize)]
+struct Row<'a> {
+    path: Text<'a>,
+    device: u64,
+    inode: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    birth: Option<NonZeroU64>,
+    offset: u64,
+    head_length: u16,
+    head_hash: u64,
+    tail_length: u16,
+    tail_hash: u64,
+    #[serde(default)]
+    rotated: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    target: Option<Text<'a>>,
+    /// Where the line began that the offset is in, and how many parts of it are before that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cut_line: Option<u64>,
+    #[serde(default, skip_serializing_if = "is_none")]
+    cut_parts: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    packed: Option<u64>,
+    seen: u64,
+}
+
+fn is_none(count: &u32) -> bool {
+    *count == 0
+}
+
+/// A path need not be UTF-8.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Text<'a> {
+    Utf8(Cow<'a, str>),
+    Bytes(Cow<'a, [u8]>),
+}
+
+fn text_of(path: &Path) -> Text<'_> {
+    match path.to_str() {
+        Some(text) => Text::Utf8(text.into()),
+        None => Text::Bytes(path.as_os_str().as_bytes().into()),
+    }
+}
+
+impl From<Text<'_>> for Arc<Path> {
+    fn from(text: Text<'_>) -> Self {
+        match text {
+            Text::Utf8(text) => Path::new(&*text).into(),
+            Text::Bytes(bytes) => Path::new(OsStr::from_bytes(&bytes)).into(),
+        }
+    }
+}
+
+impl<'a> From<&'a Entry> for Row<'a> {
+    fn from(entry: &'a Entry) -> Self {
+        Row {
+            path: text_of(&entry.path),
+            device: entry.identity.device,
+            inode: entry.identity.inode,
+            birth: entry.identity.birth,
+            offset: entry.fingerprint.offset,
+            head_length: entry.fingerprint.head.length,
+            head_hash: entry.fingerprint.head.hash(),
+            tail_length: entry.fingerprint.tail.length,
+            tail_hash: entry.fingerprint.tail.hash(),
+            rotated: entry.rotated,
+            target: entry.target.as_deref().map(text_of),
+            cut_line: entry.cut.map(|line| line.start),
+            cut_parts: entry.cut.map_or(0, |line| line.parts),
+            packed: entry.packed,
+            seen: entry.seen,
+        }
+    }
+}
+
+impl From<Row<'_>> for Entry {
+    fn from(row: Row<'_>) -> Self {
+        Entry {
+            path: row.path.into(),
+            target: row.target.map(Text::into),
+            identity: Identity {
+                device: row.device,
+                inode: row.inode,
+                birth: row.birth,
+            },
+            fingerprint: Fingerprint {
+                offset: row.offset,
+                head: Print::kept(row.head_length, row.head_hash),
+                tail: Print::kept(row.tail_length, row.tail_hash),
+            },
+            rotated: row.rotated,
+            cut: row
+                .cut_line
+                .filter(|start| *start <= row.offset && row.cut_parts > 0)
+                .map(|start| CutLine {
+                    start,
+                    parts: row.cut_parts,
+                }),
+            packed: row.packed,
+            seen: row.seen,
+        }
+    }
+}
+
+/// Why a state file is not used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Unusable {
+    /// It is not a state file, or damaged.
+    Damaged(String),
+    /// A later build wrote it.
+    Newer(u32),
+}
+
+impl Unusable {
+    /// Says where it is damaged, and not what stands there: it may be anything.
+    pub(crate) fn damaged(error: &serde_json::Error) -> Self {
+        let (line, column) = (error.line(), error.column());
+        Unusable::Damaged(format!("{:?} at {line}:{column}", error.classify()))
+    }
+}
+
+/// Writes a document from which the journal of this number goes on. The entries come in pieces.
+pub(crate) fn write_document(
+    out: &mut dyn Write,
+    entries: &[Vec<Entry>],
+    journal: u64,
+) -> serde_json::Result<()> {
+    #[derive(Serialize)]
+    struct Document<'a> {
+        version: u32,
+        #[serde(skip_serializing_if = "is_zero")]
+        journal: u64,
+        #[serde(serialize_with = "rows")]
+        files: &'a [Vec<Entry>],
+    }
+    let document = Document {
+        version: VERSION,
+        journal,
+        files: entries,
+    };
+    serde_json::to_writer(out, &document)
+}
+
+/// Writes a line of a journal.
+pub(crate) fn write_changes(
+    out: &mut dyn Write,
+    changes: &Changes,
+    journal: u64,
+) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        journal: u64,
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        gone: &'a [Identity],
+        #[serde(serialize_with = "rows")]
+        files: &'a [Vec<Entry>],
+    }
+    let line = Line {
+        journal,
+        gone: &changes.gone,
+        files: std::slice::from_ref(&changes.files),
+    };
+    // Made twice, since the hash comes first: ten thousand files are megabytes.
+    let mut hash = Hash(Xxh3::new());
+    let hashed: &mut dyn Write = &mut hash;
+    serde_json::to_writer(hashed, &line)?;
+    write!(out, "{:016x} ", hash.0.digest())?;
+    serde_json::to_writer(&mut *out, &line)?;
+    out.write_all(b"\n")
+}
+
+/// One row after the other.
+fn rows<S: Serializer>(entries: &[Vec<Entry>], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(entries.iter().flatten().map(Row::from))
+}
+
+/// Keeps nothing of what is written but its hash.
+struct Hash(Xxh3);
+
+impl Write for Hash {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Entries for which no file has been found yet.
+#[derive(Debug, Default)]
+pub(crate) struct Unclaimed {
+    /// By inode and a number, since several may have had the same inode.
+    entries: BTreeMap<(u64, usize), Entry>,
+    next: usize,
+    /// The hash of what names of rotated forms begin with, and a key of the entries; at the start.
+    stems: BTreeSet<(u64, (u64, usize))>,
+}
+
+impl Unclaimed {
+    pub(crate) fn new(entries: Vec<Entry>) -> Self {
+        let mut unclaimed = Unclaimed::default();
+        for entry in entries {
+            unclaimed.add(entry, usize::MAX);
+        }
+        let stems = unclaimed.entries.iter().filter_map(|(key, entry)| {
+            let stem = entry.path.with_file_name(stem(&entry.path)?);
+            Some((xxh3_64(stem.as_os_str().as_bytes()), *key))
+        });
+        unclaimed.stems = stems.collect();
+        unclaimed
+    }
+
+    /// Entries of which the file at `path` may be a rotated form, as far as its name tells.
+    pub(crate) fn originals<'a>(&'a self, path: &'a Path) -> impl Iterator<Item = &'a Entry> + 'a {
+        let whole = path.as_os_str().as_bytes();
+        let name = path.file_name().map_or(0, OsStr::len);
+        let ends = whole.len() - name + 1..=whole.len();
+        let hashes = ends.map(move |end| xxh3_64(&whole[..end]));
+        let found = hashes.flat_map(|hash| {
+            self.stems
+                .range((hash, (0, 0))..=(hash, (u64::MAX, usize::MAX)))
+        });
+        found.filter_map(|(_, key)| self.entries.get(key))
+    }
+
+    /// No more is asked for the originals of files.
+    pub(crate) fn forget_stems(&mut self) {
+        self.stems.clear();
+    }
+
+    /// Adds one; of more than `most`, another one goes.
+    pub(crate) fn add(&mut self, entry: Entry, most: usize) {
+        if self.entries.len() >= most {
+            self.entries.pop_first();
+        }
+        self.entries
+            .insert((entry.identity.inode, self.next), entry);
+        self.next += 1;
+    }
+
+    /// The entry of this file, if one fits; it is taken out.
+    pub(crate) fn claim(
+        &mut self,
+        identity: &Identity,
+        mut fits: impl FnMut(&Entry) -> bool,
+    ) -> Option<Entry> {
+        let inode = identity.inode;
+        let (key, _) = self
+            .entries
+            .range((inode, 0)..=(inode, usize::MAX))
+            .find(|(_, entry)| entry.identity.compatible(identity) && fits(entry))?;
+        let key = *key;
+        self.entries.remove(&key)
+    }
+
+    /// The entry of this file, if one fits.
+    pub(crate) fn find(
+        &self,
+        identity: &Identity,
+        mut fits: impl FnMut(&&Entry) -> bool,
+    ) -> Option<&Entry> {
+        let inode = identity.inode;
+        let entries = self.entries.range((inode, 0)..=(inode, usize::MAX));
+        let mut entries = entries.map(|(_, entry)| entry);
+        entries.find(|entry| entry.identity.compatible(identity) && fits(entry))
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values()
+    }
+
+    /// Takes out those that `out` says.
+    pub(crate) fn remove(&mut self, mut out: impl FnMut(&Entry) -> bool) {
+        self.entries.retain(|_, entry| !out(entry));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use flb_sidecar_sdk::metrics::Metric;
+
+    use super::*;
+    use crate::checkpoint::load::{self, Limits};
+    use crate::checkpoint::store::Store;
+    use crate::options::Sync;
+
+    fn parse(document: &[u8], journal: &[u8]) -> Result<Vec<Entry>, Unusable> {
+        load::read(document, journal, Limits::of(0)).map(|loaded| loaded.entries)
+    }
+
+    fn store(dir: &tempfile::TempDir) -> Store {
+        Store::beside(&dir.path().join("tail.db"), 0, &Metric::default())
+    }
+
+    fn entry(path: &[u8], inode: u64) -> Entry {
+        Entry {
+            path: Path::new(OsStr::from_bytes(path)).into(),
+            identity: Identity {
+                device: 1,
+                inode,
+                birth: Some(NonZeroU64::MAX),
+            },
+            fingerprint: Fingerprint {
+                offset: 77,
+                head: Print::of(b"head"),
+                tail: Print::of(b"tail"),
+            },
+            rotated: false,
+            target: None,
+            cut: None,
+            packed: None,
+            seen: 1_700_000_000,
+        }
+    }
+
+    #[test]
+    fn what_is_saved_is_loaded() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(&dir);
+        assert_eq!(store.load(), (vec![], None));
+        let entries = vec![entry(b"/var/log/a.log", 5), entry(b"/var/log/\xff.log", 6)];
+        for sync in [Sync::Off, Sync::File, Sync::Folder] {
+            store.save(std::slice::from_ref(&entries), 0, sync).unwrap();
+            assert_eq!(store.load(), (entries.clone(), None));
+        }
+    }
+
+    #[test]
+    fn a_damaged_state_is_kept_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(&dir);
+        for damaged in [&b""[..], b"{", b"[]", b"{\"version\":1}", b"\xff\x00"] {
+            fs::write(store.state(), damaged).unwrap();
+            let (entries, said) = store.load();
+            assert!(entries.is_empty());
+            assert!(said.unwrap().contains(".damaged"));
+            let aside = fs::read(dir.path().join("tail.db.sidecar.damaged")).unwrap();
+            assert_eq!(aside, damaged);
+        }
+    }
+
+    #[test]
+    fn a_newer_state_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(&dir);
+        fs::write(store.state(), br#"{"version":2,"unknown":[]}"#).unwrap();
+        let error = store.check().unwrap_err().to_string();
+        assert!(error.contains("version 2"), "{error}");
+    }
+
+    #[test]
+    fn one_reader_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(&dir);
+        let lock = store.try_lock().unwrap();
+        assert!(lock.is_some());
+        assert!(store.try_lock().unwrap().is_none());
+        drop(lock);
+        assert!(store.try_lock().unwrap().is_some());
+    }
+
+    fn at(inode: u64, offset: u64) -> Entry {
+        let mut entry = entry(b"/var/log/a.log", inode);
+        entry.fingerprint.offset = offset;
+        entry
+    }
+
+    fn sorted(mut entries: Vec<Entry>) -> Vec<(u64, u64)> {
+        entries.sort_by_key(|entry| entry.identity.inode);
+        let short = |entry: &Entry| (entry.identity.inode, entry.fingerprint.offset);
+        entries.iter().map(short).collect()
+    }
+
+    fn document(entries: &[Entry], journal: u64) -> Vec<u8> {
+        let mut document = Vec::new();
+        write_document(&mut document, &[entries.to_vec()], journal).unwrap();
+        document
+    }
+
+    fn line(gone: &[Entry], files: &[Entry], journal: u64) -> Vec<u8> {
+        let changes = Changes {
+            gone: gone.iter().map(|entry| entry.identity).collect(),
+            files: files.to_vec(),
+        };
+        let mut line = Vec::new();
+        write_changes(&mut line, &changes, journal).unwrap();
+        line
+    }
+
+    #[test]
+    fn the_journal_goes_on_from_its_document_only() {
+        let all = document(&[at(1, 10), at(2, 20), at(3, 30)], 7);
+        let lines = [
+            line(&[], &[at(9, 90)], 6),
+            line(&[], &[at(1, 11), at(4, 40)], 7),
+            line(&[at(2, 0), at(4, 0)], &[at(4, 41), at(1, 12)], 7),
+            line(&[at(3, 0)], &[], 7),
+        ];
+        let journal = lines.concat();
+        assert_eq!(sorted(parse(&all, &journal).unwrap()), [(1, 12), (4, 41)]);
+        let without = document(&[at(1, 10)], 0);
+        assert_eq!(sorted(parse(&without, &journal).unwrap()), [(1, 10)]);
+    }
+
+    #[test]
+    fn a_journal_is_read_up_to_where_it_is_torn_or_damaged() {
+        let document = document(&[at(1, 10)], 7);
+        let lines = [11, 12, 13].map(|offset| line(&[], &[at(1, offset)], 7));
+        let journal = lines.concat();
+        let ends = [lines[0].len(), lines[0].len() + lines[1].len()];
+        for length in 0..journal.len() {
+            // A line counts with its last brace; the newline behind it adds nothing.
+            let expected = 10
+                + ends.iter().filter(|end| length + 1 >= **end).count() as u64
+                + u64::from(length + 1 == journal.len());
+            let read = parse(&document, &journal[..length]).unwrap();
+            assert_eq!(sorted(read), [(1, expected)], "cut at {length}");
+        }
+        for damaged in 0..journal.len() {
+            let mut journal = journal.clone();
+            journal[damaged] ^= 1;
+            let expected = 10 + ends.iter().filter(|end| damaged >= **end).count() as u64;
+            let read = parse(&document, &journal).unwrap();
+            assert_eq!(sorted(read), [(1, expected)], "damaged at {damaged}");
+        }
+    }
+
+    #[test]
+    fn states_of_older_builds_are_read() {
+        let state = include_bytes!("../../tests/states/version-1.json");
+        let expected = [entry(b"/var/log/a.log", 5), entry(b"/var/log/\xff.log", 6)];
+        assert_eq!(parse(state, b"").unwrap(), expected);
+        let state = include_bytes!("../../tests/states/version-1-journal.json");
+        let journal = include_bytes!("../../tests/states/version-1-journal.journal");
+        let mut entries = parse(state, journal).unwrap();
+        entries.sort_by_key(|entry| entry.identity.inode);
+        assert_eq!(entries, expected);
+    }
+}

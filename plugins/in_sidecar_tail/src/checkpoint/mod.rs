@@ -1,0 +1,7 @@
+//! What survives a restart: positions, by the files that they belong to.
+
+pub(crate) mod checkpointer;
+pub(crate) mod entry;
+pub(crate) mod import_stock;
+pub(crate) mod load;
+pub(crate) mod store;

@@ -1,0 +1,172 @@
+//! Where a state lives: its document, its journal and its lock, each a file of our own.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use flb_sidecar_sdk::metrics::Metric;
+use flb_sidecar_sdk::own_file::{Durability, OwnFile, PRIVATE};
+use rustix::fs::{flock, FlockOperation};
+
+use crate::checkpoint::entry::{write_changes, write_document, Changes, Entry, Unusable, VERSION};
+use crate::checkpoint::load::{self, Limits, Loaded};
+use crate::host::queue::StateNumber;
+use crate::options::Sync;
+
+/// Bytes that are written at once.
+const BUFFER: usize = 32 << 10;
+
+/// Where the state of an instance lives.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    state: OwnFile,
+    journal: OwnFile,
+    lock: OwnFile,
+    limits: Limits,
+}
+
+/// The right to use the state, until dropped.
+#[derive(Debug)]
+pub(crate) struct Lock(#[allow(dead_code, reason = "held, not used")] File);
+
+impl Store {
+    /// The state beside the stock tail's database at `db`, which is never touched, of an instance
+    /// that follows so many files at most. What stands at its names and is not ours is counted.
+    pub(crate) fn beside(db: &Path, files: usize, strangers: &Metric) -> Self {
+        let with = |suffix: &str| OwnFile::at(&with_suffix(db, suffix)).counted(strangers);
+        Store {
+            state: with(".sidecar"),
+            journal: with(".sidecar.journal"),
+            lock: with(".sidecar.lock"),
+            limits: Limits::of(files),
+        }
+    }
+
+    pub(crate) fn state(&self) -> &Path {
+        self.state.path()
+    }
+
+    /// How much of it is kept.
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Whether there is a state.
+    pub(crate) fn is_there(&self) -> bool {
+        self.state.open().is_ok_and(|state| state.is_some())
+    }
+
+    /// Whether the state can be written here, and read if it is there.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        self.lock.open_or_make()?;
+        let version = self.state.open()?.and_then(load::version_of);
+        if let Some(version) = version.filter(|version| *version > VERSION) {
+            return Err(io::Error::other(format!(
+                "{} has version {version}, this build reads up to version {VERSION}",
+                self.state().display()
+            )));
+        }
+        Ok(())
+    }
+
+    /// What tells the state from others, by whatever path it is found.
+    pub(crate) fn number(&self) -> io::Result<StateNumber> {
+        let lock = self.lock.open_or_make()?.metadata()?;
+        Ok((lock.dev(), lock.ino()))
+    }
+
+    /// `Ok(None)`: another instance has it.
+    pub(crate) fn try_lock(&self) -> io::Result<Option<Lock>> {
+        let file = self.lock.open_or_make()?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+        // Somebody may have put another one there meanwhile: that is what the next one locks.
+        let now = self.lock.open_or_make()?.metadata()?;
+        let ours = file.metadata()?;
+        let same = (now.dev(), now.ino()) == (ours.dev(), ours.ino());
+        Ok(same.then_some(Lock(file)))
+    }
+
+    fn peek(&self) -> Result<Loaded, Unusable> {
+        match self.state.open() {
+            Ok(Some(document)) => match self.journal.open() {
+                Ok(Some(journal)) => load::read(document, journal, self.limits),
+                // A journal that cannot be read is as none: that only repeats more.
+                _ => load::read(document, io::empty(), self.limits),
+            },
+            Ok(None) => Ok(Loaded::default()),
+            Err(error) => Err(Unusable::Damaged(error.to_string())),
+        }
+    }
+
+    /// Reads the state. One that cannot be used is kept aside; what is wrong is told.
+    pub(crate) fn load(&self) -> (Vec<Entry>, Option<String>) {
+        match self.peek() {
+            Ok(Loaded {
+                entries,
+                cut: false,
+            }) => (entries, None),
+            Ok(Loaded { entries, .. }) => {
+                let text = format!(
+                    "it has more than {} rows or {} bytes; what is behind them is left out",
+                    self.limits.rows, self.limits.bytes
+                );
+                (entries, Some(text))
+            }
+            Err(unusable) => {
+                let kept = match self.state.set_aside(".damaged") {
+                    Ok(aside) => format!("kept as {}", aside.display()),
+                    Err(error) => format!("cannot be kept aside: {error}"),
+                };
+                let text = format!("{unusable:?}; {kept}; files are read anew");
+                (Vec::new(), Some(text))
+            }
+        }
+    }
+
+    /// Replaces the state in one step. The journal of this number goes on from there.
+    pub(crate) fn save(&self, entries: &[Vec<Entry>], journal: u64, sync: Sync) -> io::Result<()> {
+        let durability = match sync {
+            Sync::Off => Durability::None,
+            Sync::File => Durability::Content,
+            Sync::Folder => Durability::Name,
+        };
+        self.state.replace(PRIVATE, durability, |file| {
+            let mut out = BufWriter::with_capacity(BUFFER, file);
+            write_document(&mut out, entries, journal)?;
+            out.flush()
+        })
+    }
+
+    /// Begins the journal of the document that was just saved.
+    pub(crate) fn begin_journal(&self) -> io::Result<Journal> {
+        let file = self.journal.make()?;
+        Ok(Journal(BufWriter::with_capacity(BUFFER, file)))
+    }
+}
+
+/// The open journal of the newest document.
+#[derive(Debug)]
+pub(crate) struct Journal(BufWriter<File>);
+
+impl Journal {
+    /// Adds a line. After an error nothing may be added: the line may be there in part.
+    pub(crate) fn append(&mut self, changes: &Changes, journal: u64, sync: Sync) -> io::Result<()> {
+        write_changes(&mut self.0, changes, journal)?;
+        self.0.flush()?;
+        if sync >= Sync::Folder {
+            self.0.get_ref().sync_data()?;
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut text = path.as_os_str().to_owned();
+    text.push(suffix);
+    text.into()
+}

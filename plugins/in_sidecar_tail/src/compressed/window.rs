@@ -1,0 +1,153 @@
+//! A window of a decompressed file: a file in memory with the text around the read position, where
+//! it is in the original, so that it is read as any file is.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::time::Instant;
+
+use rustix::fs::{fallocate, memfd_create, FallocateFlags, MemfdFlags};
+
+use crate::compressed::gunzip::{Gunzip, Step, OUTPUT_AT_ONCE};
+use crate::track::fingerprint::HEAD;
+
+/// Bytes before the read position that are kept: positions that are confirmed are behind it.
+const KEPT: u64 = 256 << 10;
+/// Bytes in which no text is that are passed at once.
+pub(crate) const BLANK: u64 = 1 << 20;
+const PAGE: u64 = 4096;
+// The head stays.
+const _: () = assert!(HEAD as u64 <= PAGE);
+
+/// A compressed file that is being read, and how much of it is in the window.
+#[derive(Debug)]
+pub(crate) struct Spool {
+    pub(crate) gunzip: Gunzip,
+    window: File,
+    /// Where the window begins and ends.
+    start: u64,
+    pub(crate) end: u64,
+    /// The compressed file's size, and since when it has that.
+    size: u64,
+    since: Instant,
+    /// What is there of the file is read.
+    pub(crate) waits: bool,
+    /// How the file ended.
+    pub(crate) over: Option<io::Result<()>>,
+}
+
+impl Spool {
+    /// A window that begins with the text before `offset` (`tail`), and the head.
+    pub(crate) fn new(
+        gunzip: Gunzip,
+        head: &[u8],
+        tail: &[u8],
+        offset: u64,
+        now: Instant,
+    ) -> io::Result<Self> {
+        let window: File = memfd_create("flb-sidecar-gz", MemfdFlags::CLOEXEC)?.into();
+        window.write_all_at(head, 0)?;
+        let start = offset - tail.len() as u64;
+        window.write_all_at(tail, start)?;
+        // The head may reach beyond the position.
+        window.set_len(offset)?;
+        Ok(Spool {
+            size: gunzip.size()?,
+            gunzip,
+            window,
+            start,
+            end: offset,
+            since: now,
+            waits: false,
+            over: None,
+        })
+    }
+
+    /// A handle of the window.
+    pub(crate) fn handle(&self) -> io::Result<File> {
+        self.window.try_clone()
+    }
+
+    /// Whether the window still has what is before `offset`.
+    pub(crate) fn has(&self, offset: u64) -> bool {
+        offset.saturating_sub(crate::track::fingerprint::TAIL as u64) >= self.start
+    }
+
+    /// Adds text that was decompressed before.
+    pub(crate) fn push(&mut self, text: &[u8]) -> io::Result<()> {
+        self.window.write_all_at(text, self.end)?;
+        self.end += text.len() as u64;
+        Ok(())
+    }
+
+    /// Goes on by one step, when everything before `offset` has been read.
+    pub(crate) fn fill(&mut self, offset: u64, text: &mut Vec<u8>) -> io::Result<()> {
+        self.waits = false;
+        text.clear();
+        let step = self.gunzip.step(text, OUTPUT_AT_ONCE);
+        self.push(text)?;
+        match step {
+            Ok(Step::More) => {}
+            Ok(Step::Waits) => self.waits = true,
+            Ok(Step::End) => self.over = Some(Ok(())),
+            Err(error) => self.over = Some(Err(error)),
+        }
+        self.drop_before(offset.saturating_sub(KEPT));
+        Ok(())
+    }
+
+    /// Since when the compressed file has not grown.
+    pub(crate) fn quiet_since(&mut self, now: Instant) -> Instant {
+        let size = self.gunzip.size().unwrap_or(self.size);
+        if size != self.size {
+            self.size = size;
+            self.since = now;
+            self.waits = false;
+        }
+        self.since
+    }
+
+    fn drop_before(&mut self, start: u64) {
+        let start = start / PAGE * PAGE;
+        let from = self.start.max(PAGE) / PAGE * PAGE;
+        // A few steps together.
+        if start < from + KEPT {
+            return;
+        }
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        if fallocate(&self.window, flags, from, start - from).is_ok() {
+            self.start = start;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+    use crate::compressed::gunzip::tests::member;
+
+    #[test]
+    fn a_window_stays_small_however_much_goes_through_it() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&member(&vec![b'x'; 32 << 20])).unwrap();
+        let gunzip = Gunzip::new(file);
+        let mut spool = Spool::new(gunzip, b"head", &[0; 64], 1 << 40, Instant::now()).unwrap();
+        spool.gunzip.complete();
+        let handle = spool.handle().unwrap();
+        let (mut text, mut most) = (Vec::new(), 0);
+        while spool.over.is_none() {
+            let read = spool.end;
+            spool.fill(read, &mut text).unwrap();
+            most = most.max(handle.metadata().unwrap().blocks() * 512);
+            assert!(spool.has(spool.end) && spool.has(read));
+        }
+        assert_eq!(spool.end, (1 << 40) + (32 << 20));
+        assert!(most <= 1 << 20, "{most}");
+        let mut head = [0; 4];
+        handle.read_exact_at(&mut head, 0).unwrap();
+        assert_eq!(&head, b"head");
+    }
+}

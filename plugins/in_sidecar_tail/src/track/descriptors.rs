@@ -1,0 +1,409 @@
+//! Open files: not too many at a time, and what is said when one cannot be opened.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use flb_sidecar_sdk::Why;
+use rustix::io::Errno;
+use rustix::process::{getrlimit, Resource};
+use tracing::{info, warn};
+
+use crate::counters::Trouble;
+use crate::map::HashSet;
+use crate::source::confine::is_refused;
+use crate::track::file::{FileId, TrackedFile};
+use crate::track::fingerprint::Identity;
+use crate::track::limit::MOST_TROUBLES;
+use crate::worker::Worker;
+
+/// Handles kept open by all instances together. Room is made before a file is opened, by closing
+/// those that are read to their end; where that is not enough, whoever opened a file closes it again
+/// when he is done with it. So a file that cannot be opened again keeps its handle, and there are
+/// never more of these than were open.
+const MAX_OPEN: usize = 400;
+
+/// What is in trouble when there is no descriptor left: no file more than others.
+pub(crate) const EVERY_FILE: &str = "files";
+
+/// What the instances of a process have together.
+#[derive(Debug)]
+struct All {
+    instances: AtomicUsize,
+    /// Handles that they have open.
+    open: AtomicUsize,
+}
+
+impl All {
+    const fn new() -> Self {
+        All {
+            instances: AtomicUsize::new(0),
+            open: AtomicUsize::new(0),
+        }
+    }
+}
+
+static ALL: All = All::new();
+
+/// An instance's part of the descriptors that the process may have.
+#[derive(Debug)]
+pub(crate) struct Share {
+    all: &'static All,
+    most: usize,
+    open: HashSet<FileId>,
+}
+
+impl Share {
+    pub(crate) fn new() -> Self {
+        // The host needs some for itself.
+        let limit = getrlimit(Resource::Nofile).current;
+        let limit = limit.and_then(|limit| usize::try_from(limit).ok());
+        let most = limit.map_or(MAX_OPEN, |limit| (limit * 2 / 5).min(MAX_OPEN));
+        Share::of(&ALL, most)
+    }
+
+    fn of(all: &'static All, most: usize) -> Self {
+        all.instances.fetch_add(1, Ordering::Relaxed);
+        Share {
+            all,
+            most,
+            open: HashSet::default(),
+        }
+    }
+
+    /// Of a process of its own, which may have `most` files open.
+    #[cfg(test)]
+    pub(crate) fn apart(most: usize) -> Self {
+        Share::of(Box::leak(Box::new(All::new())), most)
+    }
+
+    /// Handles that the instance has open.
+    pub(crate) fn open(&self) -> usize {
+        self.open.len()
+    }
+
+    fn opened(&mut self, id: FileId) {
+        if self.open.insert(id) {
+            self.all.open.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn closed(&mut self, id: FileId) {
+        if self.open.remove(&id) {
+            self.all.open.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many handles are too many, with these in addition: of all, and more than what is left for
+    /// each.
+    fn excess_with(&self, more: usize) -> usize {
+        let all = self.all.open.load(Ordering::Relaxed) + more;
+        let fair = self.most / self.all.instances.load(Ordering::Relaxed).max(1);
+        let own = (self.open.len() + more).saturating_sub(fair);
+        own.min(all.saturating_sub(self.most))
+    }
+
+    fn excess(&self) -> usize {
+        self.excess_with(0)
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.all.instances.fetch_sub(1, Ordering::Relaxed);
+        self.all.open.fetch_sub(self.open.len(), Ordering::Relaxed);
+    }
+}
+
+impl Worker {
+    /// Opens a file, if a descriptor is left for it.
+    pub(crate) fn open(&mut self, path: &Path) -> io::Result<(File, Metadata)> {
+        let opened = match self.confine.open(path) {
+            Err(error) if none_left(&error) && self.make_room() => self.confine.open(path),
+            opened => opened,
+        };
+        match &opened {
+            Err(error) if none_left(error) => self.say_none_left(error),
+            Err(error) if is_refused(error) => {
+                self.trouble(Trouble::Link, path, &error.to_string());
+            }
+            Err(_) => {}
+            Ok(_) => self.trouble_over(Trouble::Open, Path::new(EVERY_FILE)),
+        }
+        opened
+    }
+
+    /// Says that there is no descriptor left.
+    pub(crate) fn say_none_left(&mut self, error: &io::Error) {
+        let text = format!("{error}; they wait until there is a descriptor");
+        self.trouble(Trouble::Open, Path::new(EVERY_FILE), &text);
+    }
+
+    /// Opens a file that was closed. `false`: it cannot be read now. Who calls this closes it with
+    /// [`Worker::done_with`].
+    pub(crate) fn ensure_open(&mut self, id: FileId) -> bool {
+        let Some(file) = self.files.get(&id) else {
+            return false;
+        };
+        if file.handle.is_some() {
+            return true;
+        }
+        let Some(path) = file.path.clone() else {
+            return false;
+        };
+        self.make_way();
+        match self.open(&path) {
+            Ok((handle, metadata)) if self.is_file(id, &metadata) => {
+                if let Some(file) = self.files.get_mut(&id) {
+                    file.handle = Some(handle);
+                    self.none_idle &= file.queued;
+                    self.share.opened(id);
+                }
+                self.trouble_over(Trouble::Open, &path);
+                true
+            }
+            Err(error) if !is_missing(&error) => {
+                if !none_left(&error) && !is_refused(&error) {
+                    self.trouble(Trouble::Open, &path, &Why(&error).to_string());
+                }
+                false
+            }
+            // Another file is there, or none.
+            _ => {
+                self.recheck(&path, false);
+                false
+            }
+        }
+    }
+
+    /// A handle of the file for a moment.
+    pub(crate) fn at_hand(&self, file: &TrackedFile) -> io::Result<File> {
+        match (&file.handle, &file.path) {
+            (Some(handle), _) => handle.try_clone(),
+            (None, Some(path)) => {
+                let (handle, metadata) = self.confine.open(path)?;
+                let same = Identity::of(&metadata) == file.identity;
+                same.then_some(handle)
+                    .ok_or_else(|| io::ErrorKind::NotFound.into())
+            }
+            (None, None) => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    /// A new file keeps the handle it was found with.
+    pub(crate) fn new_handle(&mut self, id: FileId, file: &mut TrackedFile, handle: File) {
+        // Now, while the new file is not among those that may be closed: it may soon be deleted.
+        self.make_way();
+        file.handle = Some(handle);
+        self.share.opened(id);
+    }
+
+    /// Makes room for one more, as far as files have been read to their end.
+    fn make_way(&mut self) {
+        let excess = self.share.excess_with(1);
+        if excess > 0 {
+            // Some more, since looking for them takes its time.
+            self.close_idle(excess.max(self.share.open() / 4));
+        }
+    }
+
+    /// Gives up what has become too much since others need their share.
+    pub(crate) fn bound_handles(&mut self) {
+        let excess = self.share.excess();
+        if excess == 0 {
+            return;
+        }
+        self.close_idle(excess);
+        let open: Vec<FileId> = self.share.open.iter().copied().collect();
+        for id in open {
+            self.done_with(id);
+        }
+    }
+
+    /// A file that was opened has been looked at or read. Beyond the limit it is closed, and opened
+    /// again when it has its turn.
+    pub(crate) fn done_with(&mut self, id: FileId) {
+        if self.share.excess() > 0 && self.can_be_opened_again(id) {
+            self.close(id);
+        }
+    }
+
+    fn can_be_opened_again(&self, id: FileId) -> bool {
+        let file = self.files.get(&id);
+        file.is_some_and(|file| file.handle.is_some() && file.path.is_some())
+            && !self.spools.contains_key(&id)
+    }
+
+    /// Closes files that have been at their end for longest. If these are too few, deleted ones are let
+    /// go: they cannot be opened again, and neither can a new file that is deleted before its turn.
+    /// `false`: there is nothing to close.
+    fn close_idle(&mut self, most: usize) -> bool {
+        // At the start nothing has been read yet: not every new file is worth a look at all.
+        if self.none_idle {
+            return false;
+        }
+        let before = self.share.open();
+        let mut idle: Vec<(Instant, FileId)> = Vec::new();
+        let mut deleted: Vec<(Instant, FileId)> = Vec::new();
+        for id in &self.share.open {
+            let Some(file) = self.files.get(id) else {
+                continue;
+            };
+            let at_end = !file.queued && !file.held && file.ahead() == 0;
+            if at_end && !self.spools.contains_key(id) {
+                let list = match file.path {
+                    Some(_) => &mut idle,
+                    None => &mut deleted,
+                };
+                list.push((file.since, *id));
+            }
+        }
+        self.none_idle = idle.is_empty() && deleted.is_empty();
+        let excess = self.share.excess_with(1);
+        if idle.is_empty() || excess > idle.len() {
+            deleted.sort_unstable();
+            let most = excess.saturating_sub(idle.len()).max(before / 16).max(1);
+            for (_, id) in deleted.into_iter().take(most) {
+                self.look(id, true);
+                if self.files.get(&id).is_some_and(|file| !file.queued) {
+                    self.let_go(id);
+                }
+            }
+        }
+        idle.sort_unstable();
+        for (_, id) in idle.into_iter().take(most) {
+            self.close(id);
+        }
+        self.share.open() < before
+    }
+
+    /// Closes what is not needed at the moment, or can be opened again when it is. `false`: nothing.
+    pub(crate) fn make_room(&mut self) -> bool {
+        if self.close_idle(self.share.open()) {
+            return true;
+        }
+        let waiting = self.ready.iter().copied();
+        let waiting: Vec<FileId> = waiting.filter(|id| self.can_be_opened_again(*id)).collect();
+        for id in &waiting {
+            self.close(*id);
+        }
+        !waiting.is_empty()
+    }
+
+    pub(crate) fn close(&mut self, id: FileId) {
+        if let Some(file) = self.files.get_mut(&id) {
+            if file.handle.take().is_some() {
+                self.share.closed(id);
+            }
+        }
+    }
+
+    // Troubles.
+
+    /// Counts and says what is wrong with a path, once until it is over.
+    pub(crate) fn trouble(&mut self, trouble: Trouble, path: &Path, text: &str) {
+        let of_all = path.as_os_str() == EVERY_FILE;
+        if self.troubles.len() >= MOST_TROUBLES && !of_all {
+            let known = self.troubles.contains(&(trouble, path.to_owned()));
+            self.counters.errors_of(trouble).add(u64::from(!known));
+        } else if self.troubles.insert((trouble, path.to_owned())) {
+            self.counters.error(trouble);
+            warn!("{}: {text}", path.display());
+        }
+    }
+
+    pub(crate) fn trouble_over(&mut self, trouble: Trouble, path: &Path) {
+        if !self.troubles.is_empty() && self.troubles.remove(&(trouble, path.to_owned())) {
+            info!("{}: in order again", path.display());
+        }
+    }
+
+    pub(crate) fn trouble_free(&self, path: &Path) -> bool {
+        !self.troubles.contains(&(Trouble::Open, path.to_owned()))
+    }
+}
+
+/// Nothing is at a path, nor can be as long as a folder of it is something else.
+pub(crate) fn is_missing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+/// The process or the system has no descriptor left.
+pub(crate) fn none_left(error: &io::Error) -> bool {
+    let errors = [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error);
+    error
+        .raw_os_error()
+        .is_some_and(|error| errors.contains(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::sim::steps::Steps;
+
+    /// Steps in a process of their own, which may have `most` files open.
+    fn steps(pattern: &str, most: usize) -> Steps {
+        let mut steps = Steps::new(pattern);
+        steps.worker.share = Share::apart(most);
+        steps
+    }
+
+    #[test]
+    fn a_held_copy_stays_held_when_too_many_files_are_open() {
+        let mut steps = steps("a.log*", 0);
+        steps.append("a.log", "one\n");
+        steps.round();
+        steps.append("a.log", "two\n");
+        steps.copy("a.log", "a.log.1");
+        steps.round();
+        steps.cut("a.log", 0);
+        steps.append("a.log", "three\n");
+        steps.round();
+        steps.round_after(Duration::from_secs(60));
+        steps.lines.sort();
+        assert_eq!(steps.lines, ["one", "three", "two"]);
+        assert_eq!(steps.lost(), 0);
+    }
+
+    #[test]
+    fn a_new_file_stays_open_when_another_can_be_closed() {
+        let mut steps = steps("*.log", 1);
+        steps.append("a.log", "one\n");
+        steps.round();
+        steps.append("b", "two\n");
+        steps.rename("b", "b.log");
+        steps.told();
+        fs::remove_file(steps.path("b.log")).unwrap();
+        steps.round();
+        assert_eq!(steps.lines, ["one", "two"]);
+        assert_eq!(steps.lost(), 0);
+    }
+
+    #[test]
+    fn deleted_files_make_room_once_they_are_read() {
+        let mut steps = steps("*.log", 3);
+        for n in 0..10 {
+            let name = format!("{n}.log");
+            steps.append("new", "one\n");
+            steps.rename("new", &name);
+            steps.told();
+            fs::remove_file(steps.path(&name)).unwrap();
+            steps.round();
+        }
+        steps.round();
+        assert_eq!(steps.lines.len(), 10);
+        assert!(
+            steps.worker.share.open() <= 3,
+            "{}",
+            steps.worker.share.open()
+        );
+    }
+}

@@ -1,0 +1,174 @@
+//! Files that were let go and may come back: under another name, written to again, or compressed.
+
+use std::collections::BTreeMap;
+use std::fs::{File, Metadata};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::map::HashMap;
+use crate::track::file::{FileId, TrackedFile};
+use crate::track::fingerprint::{Fingerprint, Identity};
+use crate::worker::Worker;
+
+/// Files that are known again, at most.
+const MOST_DORMANT: usize = 10_000;
+
+/// Files that were let go, by their identity's number.
+#[derive(Debug, Default)]
+pub(crate) struct Dormant {
+    files: HashMap<u64, (u64, LetGo)>,
+    /// Their numbers in the order in which they were let go, the oldest first.
+    order: BTreeMap<u64, u64>,
+    /// How many were ever let go.
+    count: u64,
+}
+
+/// A file that was let go, and how far it was read.
+#[derive(Clone, Debug)]
+pub(crate) struct LetGo {
+    pub(crate) name: Arc<Path>,
+    pub(crate) fingerprint: Fingerprint,
+}
+
+impl Dormant {
+    fn insert(&mut self, identity: &Identity, file: LetGo) {
+        self.insert_up_to(identity, file, MOST_DORMANT);
+    }
+
+    fn insert_up_to(&mut self, identity: &Identity, file: LetGo, most: usize) {
+        let number = identity.number();
+        self.take(number);
+        self.count += 1;
+        self.order.insert(self.count, number);
+        self.files.insert(number, (self.count, file));
+        if self.files.len() > most {
+            let oldest = self.order.pop_first();
+            oldest.map(|(_, number)| self.files.remove(&number));
+        }
+    }
+
+    fn get(&self, number: u64) -> Option<&LetGo> {
+        self.files.get(&number).map(|(_, file)| file)
+    }
+
+    fn take(&mut self, number: u64) -> Option<LetGo> {
+        let (order, file) = self.files.remove(&number)?;
+        self.order.remove(&order);
+        Some(file)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &LetGo> {
+        self.files.values().map(|(_, file)| file)
+    }
+}
+
+/// Whether what was read of a file tells that it is the same one. Where nobody tells when an inode
+/// is used again it does not: a new file may begin like the old one.
+fn is_same(
+    identity: &Identity,
+    fingerprint: &Fingerprint,
+    handle: &File,
+    metadata: &Metadata,
+) -> bool {
+    identity.birth.is_some() && fingerprint.fits(handle, metadata.len()).unwrap_or(false)
+}
+
+impl Worker {
+    /// A file that is let go may come back.
+    pub(crate) fn remember(&mut self, file: &TrackedFile) {
+        if file.head.is_empty() || file.offset == 0 {
+            return;
+        }
+        let let_go = LetGo {
+            name: file.name.clone(),
+            fingerprint: file.fingerprint(),
+        };
+        self.dormant.insert(&file.identity, let_go);
+    }
+
+    /// Takes out what is kept of a file that has come back.
+    pub(crate) fn known_again(
+        &mut self,
+        identity: &Identity,
+        handle: &File,
+        metadata: &Metadata,
+    ) -> Option<LetGo> {
+        let number = identity.number();
+        let file = self.dormant.get(number)?;
+        let same = is_same(identity, &file.fingerprint, handle, metadata);
+        same.then(|| self.dormant.take(number))?
+    }
+
+    /// Goes on with a file that was let go before all of it has left the host.
+    pub(crate) fn come_back(
+        &mut self,
+        identity: &Identity,
+        handle: &File,
+        metadata: &Metadata,
+    ) -> Option<FileId> {
+        let id = self.by_identity.get(identity)?;
+        let file = self.files.get_mut(&id).filter(|file| file.retired)?;
+        is_same(identity, &file.fingerprint(), handle, metadata).then(|| {
+            file.retired = false;
+            // Nothing is at a path for it.
+            file.path = None;
+            id
+        })
+    }
+
+    /// The file with this identity, if it has not been let go.
+    pub(crate) fn followed(&self, identity: &Identity) -> Option<FileId> {
+        let id = self.by_identity.get(identity)?;
+        let file = self.files.get(&id)?;
+        (!file.retired).then_some(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn identity(inode: u64) -> Identity {
+        Identity {
+            device: 1,
+            inode,
+            birth: None,
+        }
+    }
+
+    fn let_go() -> LetGo {
+        LetGo {
+            name: Path::new("a.log").into(),
+            fingerprint: Fingerprint::default(),
+        }
+    }
+
+    proptest! {
+        /// However often files come back and go again, the newest are known and no more is kept.
+        #[test]
+        fn the_newest_are_known_again(steps in proptest::collection::vec((0u64..40, any::<bool>()), 1..300)) {
+            let mut dormant = Dormant::default();
+            let most = 20;
+            let mut model: Vec<u64> = Vec::new();
+            for (inode, comes_back) in steps {
+                model.retain(|known| *known != inode);
+                if comes_back {
+                    dormant.take(identity(inode).number());
+                } else {
+                    dormant.insert_up_to(&identity(inode), let_go(), most);
+                    model.push(inode);
+                    if model.len() > most {
+                        model.remove(0);
+                    }
+                }
+                let known = (0..40).filter(|inode| dormant.get(identity(*inode).number()).is_some());
+                let mut expected = model.clone();
+                expected.sort_unstable();
+                prop_assert_eq!(known.collect::<Vec<_>>(), expected);
+                prop_assert_eq!(dormant.order.len(), model.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,470 @@
+//! One followed file: where it is, how far it is read, and how it is known again.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::map::HashMap;
+use crate::read::charset::{detect, Code, Source};
+use crate::read::decode::Joined;
+use crate::read::holes::next_text;
+use crate::read::lines::{CutLine, Splitter};
+use crate::track::fingerprint::{read_full, Fingerprint, Head, Identity, Print, Tail, HEAD};
+
+/// Number of a followed file within one instance; never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct FileId(pub(crate) u64);
+
+/// Files by their identity, each as its number.
+#[derive(Debug, Default)]
+pub(crate) struct ByIdentity(HashMap<u64, FileId>);
+
+impl ByIdentity {
+    pub(crate) fn get(&self, identity: &Identity) -> Option<FileId> {
+        self.0.get(&identity.number()).copied()
+    }
+
+    pub(crate) fn contains(&self, identity: &Identity) -> bool {
+        self.get(identity).is_some()
+    }
+
+    pub(crate) fn insert(&mut self, identity: &Identity, id: FileId) {
+        self.0.insert(identity.number(), id);
+    }
+
+    pub(crate) fn remove(&mut self, identity: &Identity) {
+        self.0.remove(&identity.number());
+    }
+}
+
+/// Size and change time when a file was last looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) size: u64,
+    /// Nanoseconds since 1970.
+    pub(crate) modified: i64,
+}
+
+/// In nanoseconds.
+const SECOND: i64 = 1_000_000_000;
+
+impl Seen {
+    pub(crate) fn of(metadata: &Metadata) -> Self {
+        Seen {
+            size: metadata.len(),
+            modified: metadata
+                .mtime()
+                .saturating_mul(SECOND)
+                .saturating_add(metadata.mtime_nsec()),
+        }
+    }
+
+    /// Seconds since 1970.
+    pub(crate) fn modified_second(&self) -> i64 {
+        self.modified.div_euclid(SECOND)
+    }
+}
+
+/// A file that is followed.
+#[derive(Debug)]
+pub(crate) struct TrackedFile {
+    pub(crate) identity: Identity,
+    /// The path it was first found at, for records and tags.
+    pub(crate) name: Arc<Path>,
+    pub(crate) tag: Option<Arc<str>>,
+    /// Where it can be opened; `None`: deleted, or renamed to where nobody looks.
+    pub(crate) path: Option<Arc<Path>>,
+    /// The patterns match its path. If not, it is read to its end and then let go.
+    pub(crate) matched: bool,
+    /// It was renamed, or is the copy of a truncated file: when nothing comes any more, a last
+    /// line without a newline is complete.
+    pub(crate) rotated: bool,
+    /// It is on a network filesystem, whose answers may be old.
+    pub(crate) remote: bool,
+    pub(crate) handle: Option<File>,
+    pub(crate) seen: Seen,
+    /// Offset of the next byte to read.
+    pub(crate) offset: u64,
+    pub(crate) lines: Splitter,
+    /// What its bytes are, once its head has told.
+    pub(crate) code: Option<Code>,
+    /// Pieces of a container's lines that wait for their last one.
+    pub(crate) joined: Option<Box<Joined>>,
+    pub(crate) head: Head,
+    pub(crate) tail: Tail,
+    /// Grows when the file starts anew, so that older positions are not taken for newer ones.
+    pub(crate) epoch: u32,
+    /// Everything before this offset has left the host.
+    pub(crate) checkpoint: u64,
+    /// The bytes before the checkpoint.
+    pub(crate) checkpoint_tail: Print,
+    /// Nothing is written behind `offset`: as far as it was seen, there are only NULs.
+    pub(crate) blank: bool,
+    /// Skip NUL bytes at the head: a writer went on at its old position after a truncation.
+    pub(crate) hollow: bool,
+    /// Looks like a copy of another file, so it is not read before this is settled.
+    pub(crate) held: bool,
+    /// It waits for its turn to be read.
+    pub(crate) queued: bool,
+    /// The drain that is going on waits for its end.
+    pub(crate) drains: bool,
+    /// While it waits for its turn: since when. Else when its end was last reached, or since when
+    /// it is followed.
+    pub(crate) since: Instant,
+    /// Pieces ([`ADVISE`]) of which the kernel was told that it need not cache them.
+    pub(crate) advised: u32,
+    /// It was found after the first scan.
+    pub(crate) fresh: bool,
+    /// Whether it is a copy of another file has been looked into.
+    pub(crate) compared: bool,
+    /// What few files have.
+    pub(crate) rare: Option<Box<Rare>>,
+    /// It cannot be opened or read, and that was said.
+    pub(crate) failing: bool,
+    /// Read to the end and let go; kept until that has left the host.
+    pub(crate) retired: bool,
+    /// Bytes read into records since the start, for the report.
+    pub(crate) read: u64,
+}
+
+/// Bytes that are looked at to see whether something is written now.
+const BLANK: usize = 1024;
+
+/// Bytes of a file after which the kernel is told that they need not stay in its cache.
+const ADVISE: u64 = 1 << 20;
+
+/// How many such pieces are before `offset`.
+pub(crate) fn pieces_to_advise(offset: u64) -> u32 {
+    u32::try_from(offset / ADVISE).unwrap_or(u32::MAX)
+}
+
+/// What reading a block came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Block {
+    /// There is nothing at the moment.
+    End,
+    /// Where it is in the buffer.
+    Text(Range<usize>),
+    /// What was read before is not there any more.
+    Rewritten,
+}
+
+// There may be ten thousand, and allocators have one size for all up to this one.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<TrackedFile>() <= 320);
+
+/// What few files have.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rare {
+    /// Where its path led, if that was a symbolic link; it may be there when the link is gone or leads
+    /// elsewhere.
+    pub(crate) target: Option<Arc<Path>>,
+    /// What it goes on with, if it is the copy of a truncated file.
+    pub(crate) continues: Option<Continued>,
+    /// The line that the checkpoint is in, if its beginning was passed on.
+    pub(crate) before_checkpoint: Option<CutLine>,
+    /// It is compressed, and was this long when it was read to its end; 0: it was not yet.
+    pub(crate) packed: Option<u64>,
+    /// Where a drain cut a line that was not complete, and that line.
+    pub(crate) cut: Option<(u64, CutLine)>,
+}
+
+/// A file whose text goes on in a copy.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Continued {
+    pub(crate) file: FileId,
+    /// The text's epoch.
+    pub(crate) epoch: u32,
+    /// What the parts of its over-long lines are named after: the copy may begin inside one.
+    pub(crate) parts_of: Identity,
+}
+
+/// Why and since when a file is not read yet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Held {
+    pub(crate) original: FileId,
+    pub(crate) since: Instant,
+    /// When it was last seen to grow.
+    pub(crate) grown: Instant,
+}
+
+impl TrackedFile {
+    pub(crate) fn new(identity: Identity, path: Arc<Path>, offset: u64, now: Instant) -> Self {
+        TrackedFile {
+            identity,
+            name: path.clone(),
+            tag: None,
+            path: Some(path),
+            matched: true,
+            rotated: false,
+            remote: false,
+            handle: None,
+            seen: Seen::default(),
+            offset,
+            lines: Splitter::at(offset),
+            code: None,
+            joined: None,
+            head: Head::default(),
+            tail: Tail::default(),
+            epoch: 0,
+            checkpoint: offset,
+            checkpoint_tail: Print::default(),
+            blank: false,
+            hollow: false,
+            held: false,
+            queued: false,
+            drains: false,
+            since: now,
+            advised: pieces_to_advise(offset),
+            fresh: false,
+            compared: false,
+            rare: None,
+            failing: false,
+            retired: false,
+            read: 0,
+        }
+    }
+
+    /// What it goes on with, if it is the copy of a truncated file.
+    pub(crate) fn continues(&self) -> Option<&Continued> {
+        self.rare.as_ref()?.continues.as_ref()
+    }
+
+    /// The line that the checkpoint is in, if its beginning was passed on.
+    pub(crate) fn cut_line(&self) -> Option<CutLine> {
+        self.rare.as_ref()?.before_checkpoint
+    }
+
+    /// Where its path led, if that was a symbolic link.
+    pub(crate) fn target(&self) -> Option<&Arc<Path>> {
+        self.rare.as_ref()?.target.as_ref()
+    }
+
+    /// How long it was when it was read to its end, if it is compressed; 0: not all of it has left the
+    /// host.
+    pub(crate) fn packed(&self) -> Option<u64> {
+        let packed = self.rare.as_ref()?.packed;
+        let whole = self.checkpoint == self.offset;
+        packed.map(|length| if whole { length } else { 0 })
+    }
+
+    pub(crate) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// What the parts of its over-long lines are named after.
+    pub(crate) fn parts_of(&self) -> Identity {
+        let continued = self.continues();
+        continued.map_or(self.identity, |continued| continued.parts_of)
+    }
+
+    /// Bytes that are known to be there and were not read.
+    pub(crate) fn ahead(&self) -> u64 {
+        let ahead = self.seen.size.saturating_sub(self.offset);
+        if self.blank {
+            0
+        } else {
+            ahead
+        }
+    }
+
+    /// Whether nothing is written where nothing was. Without a handle nobody can tell.
+    pub(crate) fn is_still_blank(&self) -> bool {
+        let mut start = [0; BLANK];
+        let start = self.handle.as_ref().map(|handle| {
+            let length = read_full(handle, &mut start, self.offset);
+            length.is_ok_and(|length| start[..length].iter().all(|byte| *byte == 0))
+        });
+        self.ahead() == 0 && start.unwrap_or(true)
+    }
+
+    /// Bytes that are known to be there and that no record stands for.
+    pub(crate) fn unread(&self) -> u64 {
+        self.offset - self.lines.start() + self.ahead()
+    }
+
+    /// Reads the next block into `buffer`, behind what was read last: the same call tells whether
+    /// that is still there.
+    pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<Block> {
+        let Some(handle) = &self.handle else {
+            return Ok(Block::End);
+        };
+        let before = self.tail.bytes();
+        let start = self.offset.saturating_sub(before.len() as u64);
+        let length = loop {
+            match handle.read_at(buffer, start) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => break result?,
+            }
+        };
+        Ok(match buffer[..length].strip_prefix(before) {
+            Some([]) => Block::End,
+            Some(_) => Block::Text(before.len()..length),
+            None => Block::Rewritten,
+        })
+    }
+
+    /// What the file's bytes are, and whether that was taken for something else until now.
+    pub(crate) fn recognise(&mut self, source: Source) -> (Code, bool) {
+        if let Source::Fixed(code) = source {
+            return (code, false);
+        }
+        let known = self.code.unwrap_or(Code::Utf8);
+        if self.code.is_some() && self.offset > 0 {
+            return (known, false);
+        }
+        let mut head = [0; HEAD];
+        let length = self
+            .handle
+            .as_ref()
+            .and_then(|handle| read_full(handle, &mut head, 0).ok());
+        // A file that begins anew is taken for what it was before, as long as nothing else is seen.
+        self.code = length
+            .and_then(|length| detect(&head[..length]))
+            .or(self.code);
+        let code = self.code.unwrap_or(known);
+        (code, code != known)
+    }
+
+    /// Whether the file still holds what was read from it. Without a handle nobody can tell.
+    pub(crate) fn holds_what_was_read(&self) -> io::Result<bool> {
+        let Some(handle) = &self.handle else {
+            return Ok(true);
+        };
+        if !self.tail.is_before(handle, self.offset)? {
+            return Ok(false);
+        }
+        // Bytes that were not read yet may change as they like.
+        let known = self.head.len();
+        let mut head = [0; HEAD];
+        let length = read_full(handle, &mut head[..known], 0)?;
+        Ok(self.offset < known as u64 || self.head.begins_like(&head[..length]))
+    }
+
+    /// Whether the file, now `size` bytes long, is shorter than it was, or not what was read.
+    pub(crate) fn is_rewritten(&self, size: u64) -> bool {
+        // What was never written may go as it came.
+        let written = if self.ahead() == 0 { 0 } else { self.seen.size };
+        let shrunk = size < written.max(self.offset);
+        self.handle.is_some() && (shrunk || !self.holds_what_was_read().unwrap_or(true))
+    }
+
+    /// Whether a file that is now `size` bytes long, shorter than it was, merely lost its end.
+    pub(crate) fn was_cut_to(&self, size: u64) -> io::Result<bool> {
+        let Some(handle) = &self.handle else {
+            return Ok(false);
+        };
+        if size == 0 || size >= self.seen.size.max(self.offset) {
+            return Ok(false);
+        }
+        let known = self.head.len().min(size as usize);
+        let mut head = [0; HEAD];
+        let length = read_full(handle, &mut head[..known], 0)?;
+        if length < known || !self.head.begins_like(&head[..known]) {
+            return Ok(false);
+        }
+        if size < self.offset {
+            self.tail.is_left(handle, self.offset, size)
+        } else {
+            self.holds_what_was_read()
+        }
+    }
+
+    /// Takes in more of the file's head as the file grows.
+    pub(crate) fn grow_head(&mut self) -> io::Result<()> {
+        let known = self.head.len();
+        if known == HEAD || self.seen.size <= known as u64 {
+            return Ok(());
+        }
+        if let Some(handle) = &self.handle {
+            let mut head = [0; HEAD];
+            let length = read_full(handle, &mut head, 0)?;
+            // It may have been truncated this very moment.
+            if length > known && self.head.begins_like(&head[..length]) {
+                // What is not written yet is none of it.
+                let written = head[..length].iter().rposition(|byte| *byte != 0);
+                let written = match written {
+                    Some(last) => last + 1,
+                    // A hole is, as soon as there is something behind it.
+                    None => self.hole_ends(handle).map_or(0, |()| length),
+                };
+                let read = usize::try_from(self.offset).unwrap_or(HEAD).min(length);
+                self.head = Head::of(&head[..written.max(read).max(known)]);
+            }
+        }
+        Ok(())
+    }
+
+    /// `None`: nothing is written behind the head, as far as that is looked into.
+    fn hole_ends(&self, handle: &File) -> Option<()> {
+        let mut block = vec![0; BLANK];
+        let text = next_text(handle, HEAD as u64, self.seen.size, &mut block);
+        text.ok()?.ok().map(|_| ())
+    }
+
+    /// Tells the kernel that what was read need not stay in its cache, if it is much.
+    pub(crate) fn advise(&mut self) {
+        let read = pieces_to_advise(self.offset);
+        if read <= self.advised {
+            return;
+        }
+        if let Some(handle) = &self.handle {
+            // Only advice: a filesystem that does not take it changes nothing.
+            let length = std::num::NonZeroU64::new(self.offset);
+            let _ = rustix::fs::fadvise(handle, 0, length, rustix::fs::Advice::DontNeed);
+        }
+        self.advised = read;
+    }
+
+    /// How what was read is known again in another file.
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        Fingerprint {
+            offset: self.offset,
+            head: self.head.print(),
+            tail: Print::of(self.tail.bytes()),
+        }
+    }
+
+    /// Everything before `offset` has left the host.
+    pub(crate) fn confirm(&mut self, offset: u64) {
+        self.checkpoint = offset;
+        if let Some(rare) = &mut self.rare {
+            let cut = rare.cut.filter(|(at, _)| *at == offset);
+            rare.before_checkpoint = cut.map(|(_, line)| line);
+        }
+        let tail = if offset == self.offset {
+            Some(self.tail)
+        } else {
+            self.handle
+                .as_ref()
+                .and_then(|handle| Tail::read(handle, offset).ok())
+        };
+        self.checkpoint_tail = tail.map_or(Print::default(), |tail| Print::of(tail.bytes()));
+    }
+
+    /// The file begins anew: nothing of it has been read.
+    pub(crate) fn begin_anew(&mut self, now: Instant) {
+        self.offset = 0;
+        self.advised = 0;
+        self.blank = false;
+        self.lines = Splitter::at(0);
+        self.joined = None;
+        self.head = Head::default();
+        self.tail = Tail::default();
+        self.epoch += 1;
+        self.checkpoint = 0;
+        self.checkpoint_tail = Print::default();
+        self.rare = self.target().cloned().map(|target| {
+            Box::new(Rare {
+                target: Some(target),
+                ..Rare::default()
+            })
+        });
+        self.hollow = true;
+        self.since = now;
+    }
+}

@@ -1,0 +1,12 @@
+//! What a file is, and what happens to it.
+
+pub(crate) mod copies;
+pub(crate) mod descriptors;
+pub(crate) mod discovery;
+pub(crate) mod dormant;
+pub(crate) mod file;
+pub(crate) mod fingerprint;
+pub(crate) mod limit;
+pub(crate) mod removal;
+pub(crate) mod rotation;
+pub(crate) mod unlinked;

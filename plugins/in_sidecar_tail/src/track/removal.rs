@@ -1,0 +1,195 @@
+//! `remove_after`: deletes rotated files that are fully read, delivered and old.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use flb_sidecar_sdk::event::Timestamp;
+use rustix::fs::{openat, statat, unlinkat, AtFlags, FileType, Mode, OFlags, Stat, CWD};
+use tracing::info;
+
+use crate::checkpoint::checkpointer::list;
+use crate::counters::Trouble;
+use crate::track::file::{FileId, TrackedFile};
+use crate::track::fingerprint::Identity;
+use crate::worker::Worker;
+
+impl Worker {
+    /// Whether a file that is read to its end is kept in mind for its removal.
+    pub(crate) fn awaits_removal(&self, file: &TrackedFile) -> bool {
+        self.options.remove_after.is_some() && file.rotated && file.path.is_some()
+    }
+
+    /// Deletes what is old enough.
+    pub(crate) fn remove_old(&mut self) {
+        let Some(age) = self.options.remove_after else {
+            return;
+        };
+        let now = self.time.timestamp();
+        let old: Vec<FileId> = self
+            .files
+            .iter()
+            .filter(|(_, file)| {
+                self.awaits_removal(file)
+                    && !file.queued
+                    && file.checkpoint >= file.offset
+                    && file.ahead() == 0
+                    && is_old(file.seen.modified_second(), age, now)
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        for id in old {
+            self.remove(id, age);
+        }
+    }
+
+    fn forget_gone(&mut self, id: FileId) {
+        if let Some(file) = self.files.get_mut(&id) {
+            file.matched = false;
+        }
+        self.forget(id);
+    }
+
+    fn remove(&mut self, id: FileId, age: Duration) {
+        if self.files.get(&id).is_some_and(|f| is_behind_link(f)) {
+            return;
+        }
+        let Some(path) = self.files.get(&id).and_then(|f| current_path(f)) else {
+            // It was deleted by somebody else, or is where nobody looks.
+            self.forget_gone(id);
+            return;
+        };
+        let Some(file) = self.files.get(&id) else {
+            return;
+        };
+        let now = self.time.timestamp();
+        let read = |stat: &Stat| {
+            let modified = stat.st_mtime;
+            let whole = u64::try_from(stat.st_size) == Ok(file.seen.size);
+            whole && is_old(modified, age, now)
+        };
+        match unlink(&path, &file.identity, read) {
+            Ok(false) => {}
+            Ok(true) => {
+                info!(
+                    "{}: read, delivered and old, so it is removed",
+                    path.display()
+                );
+                self.counters.removed.add(1);
+                self.forget_gone(id);
+            }
+            Err(error) => {
+                let text = format!("cannot be removed: {error}");
+                self.trouble(Trouble::Remove, &path, &text);
+            }
+        }
+    }
+}
+
+/// Removes the file of this identity from its folder, if nothing has happened to it since it was `read`:
+/// by the folder's handle, since its path may lead elsewhere at any moment.
+fn unlink(path: &Path, identity: &Identity, read: impl Fn(&Stat) -> bool) -> io::Result<bool> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return Ok(false);
+    };
+    let place = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = openat(CWD, folder, place, Mode::empty())?;
+    let stat = statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    let same = (stat.st_dev, stat.st_ino) == (identity.device, identity.inode);
+    let plain = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+    if !same || !plain || !read(&stat) {
+        return Ok(false);
+    }
+    unlinkat(&folder, name, AtFlags::empty())?;
+    Ok(true)
+}
+
+fn is_old(modified: i64, age: Duration, now: Timestamp) -> bool {
+    i64::from(now.seconds) - modified >= i64::try_from(age.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Whether the path is still a symbolic link to the file: only the link was renamed.
+fn is_behind_link(file: &TrackedFile) -> bool {
+    file.path.as_ref().is_some_and(|path| {
+        fs::symlink_metadata(path).is_ok_and(|m| m.is_symlink())
+            && fs::metadata(path).is_ok_and(|m| Identity::of(&m) == file.identity)
+    })
+}
+
+/// Where the file is: rotation goes on renaming what nobody follows any more.
+fn current_path(file: &TrackedFile) -> Option<PathBuf> {
+    let path = file.path.as_ref()?;
+    let is_it = |path: &Path| {
+        fs::symlink_metadata(path).is_ok_and(|m| m.is_file() && Identity::of(&m) == file.identity)
+    };
+    if is_it(path) {
+        return Some(path.to_path_buf());
+    }
+    let folder = list(path.parent()?);
+    folder
+        .get(&file.identity.inode)
+        .filter(|path| is_it(path))
+        .cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::sim::steps::{age, Steps};
+
+    #[test]
+    fn only_what_was_read_is_removed_whatever_its_path_leads_to() {
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("a.log"), "one\n").unwrap();
+        age(&outside.path().join("a.log"));
+        let mut steps = Steps::prepared("*/a.log", &[("remove_after", "1h")], |dir| {
+            fs::create_dir(dir.path().join("x")).unwrap();
+            fs::write(dir.path().join("x/a.log"), "one\n").unwrap();
+            age(&dir.path().join("x/a.log"));
+        });
+        steps.round();
+        let id = *steps.worker.files.keys().next().unwrap();
+        let identity = steps.worker.files[&id].identity;
+        let path = steps.path("x/a.log");
+        // The folder has become a link between the look and the removal.
+        fs::rename(steps.path("x"), steps.path("y")).unwrap();
+        symlink(outside.path(), steps.path("x")).unwrap();
+        assert!(!unlink(&path, &identity, |_| true).unwrap());
+        // And the name one to the file itself.
+        fs::remove_file(steps.path("x")).unwrap();
+        fs::create_dir(steps.path("x")).unwrap();
+        symlink("../y/a.log", &path).unwrap();
+        assert!(!unlink(&path, &identity, |_| true).unwrap());
+        assert!(!unlink(&steps.path("y/a.log"), &identity, |_| false).unwrap());
+        assert!(unlink(&steps.path("y/a.log"), &identity, |_| true).unwrap());
+        assert!(outside.path().join("a.log").exists());
+        assert!(!steps.path("y/a.log").exists());
+    }
+
+    #[test]
+    fn what_is_behind_a_renamed_link_is_neither_removed_nor_read_again() {
+        for target in ["1", "folder/1"] {
+            let mut steps = Steps::prepared("*.log", &[("remove_after", "1h")], |dir| {
+                fs::create_dir(dir.path().join("folder")).unwrap();
+                fs::write(dir.path().join(target), "one\n").unwrap();
+                symlink(target, dir.path().join("a.log")).unwrap();
+                age(&dir.path().join(target));
+            });
+            steps.round();
+            steps.rename("a.log", "b.log");
+            steps.round();
+            for file in steps.worker.files.values_mut() {
+                file.confirm(4);
+            }
+            steps.worker.remove_old();
+            // Something has the folder listed again.
+            steps.append("c.log", "two\n");
+            steps.round();
+            assert_eq!(steps.lines, ["one", "two"]);
+            assert!(steps.path("b.log").exists());
+        }
+    }
+}
