@@ -33,7 +33,7 @@ use crate::track::descriptors::Share;
 use crate::track::dormant::Dormant;
 use crate::track::file::{ByIdentity, FileId, Held, TrackedFile};
 use crate::track::fingerprint::{Identity, TAIL};
-use crate::track::limit::Beyond;
+use crate::track::limit::{Beyond, Folders};
 use crate::track::unlinked::{Stray, Unseen};
 
 /// How often files are looked at of whose changes nobody tells.
@@ -106,6 +106,8 @@ pub(crate) struct Worker {
     pub(crate) compressed: HashMap<Identity, LeftAlone>,
     /// Those of which it is not said yet what they are.
     pub(crate) unsettled: Vec<Unsettled>,
+    /// Those of which it was not to be known at the end of a drain.
+    pub(crate) unclear: Vec<Unsettled>,
     /// What is looked for in compressed files, and whose turn it was.
     pub(crate) searches: VecDeque<Search>,
     pub(crate) search_turn: usize,
@@ -121,6 +123,7 @@ pub(crate) struct Worker {
     pub(crate) retry: HashSet<PathBuf>,
     /// What is there and not followed, since there is too much.
     pub(crate) beyond: Beyond,
+    pub(crate) folders: Folders,
     /// What is wrong with paths at present, and was said.
     pub(crate) troubles: HashSet<(Trouble, PathBuf)>,
     /// How much is to be kept of paths when those that are gone are dropped.
@@ -181,6 +184,7 @@ impl Worker {
             tag_template: tag.filter(has_pattern).map(str::to_owned),
             checkpointer: Checkpointer::new(&options, &counters, &time),
             block: vec![0; TAIL + options.block],
+            folders: Folders::new(options.max_files),
             confine: Arc::new(Confine::new(options.follow_links, options.globs.roots())),
             options,
             shared,
@@ -208,6 +212,7 @@ impl Worker {
             to_check: Vec::new(),
             compressed: HashMap::default(),
             unsettled: Vec::new(),
+            unclear: Vec::new(),
             searches: VecDeque::new(),
             search_turn: 0,
             spools: HashMap::default(),
@@ -273,8 +278,8 @@ impl Worker {
             self.scan();
         }
         self.timers(now);
-        let more = self.read_turn() | self.search_on();
-        self.end_drain();
+        let mut more = self.read_turn() | self.search_on();
+        more |= self.end_drain();
         if deadline.is_some_and(|at| now >= at) {
             self.say_unread();
         }
@@ -399,7 +404,8 @@ impl Worker {
             .map(|file| now.saturating_duration_since(file.since).as_secs())
             .max();
         // A drain that leaves files out is not complete; before one, they do not make a tail busy.
-        let beyond = self.beyond.bytes * u64::from(self.drain_seen > 0);
+        let beyond = self.beyond.bytes.saturating_add(self.unsettled_bytes());
+        let beyond = beyond * u64::from(self.drain_seen > 0);
         let compressed: u64 = self.spools.keys().map(|id| self.compressed_left(*id)).sum();
         let ahead = ahead.saturating_add(compressed);
         let unread = ahead.saturating_add(self.carried).saturating_add(beyond);
@@ -415,6 +421,8 @@ impl Worker {
         let unreadable =
             |(trouble, _): &&(Trouble, PathBuf)| matches!(trouble, Trouble::Open | Trouble::Read);
         let unreadable = self.troubles.iter().filter(unreadable).count() as u64;
+        // What is in folders that are not looked into is not known.
+        let unreadable = unreadable + self.folders.beyond;
         let missed = unreadable + self.counters.errors_of(Trouble::Missed).get();
         let lag = self.shared.publish(idle, (files, missed), unread);
         self.counters.lag_bytes.set(lag);
@@ -439,7 +447,7 @@ impl Worker {
             self.look(id, true);
         }
         self.release_held();
-        self.settle_compressed(true);
+        self.settle_compressed(false);
         self.draining = Some(request);
         self.drain_left = 0;
         // An earlier drain may not have come to its end.
@@ -462,15 +470,20 @@ impl Worker {
         }
     }
 
-    fn end_drain(&mut self) {
+    /// Ends the drain if everything is read. `true`: there is more to do at once.
+    fn end_drain(&mut self) -> bool {
         let over = self.drain_left == 0 && self.searches.is_empty();
         let Some(request) = self.draining.filter(|_| over) else {
-            return;
+            return false;
         };
         self.settle_compressed(true);
-        if !self.searches.is_empty() {
-            return;
+        if !self.searches.is_empty() || !self.unsettled.is_empty() {
+            return true;
         }
+        if self.give_way() {
+            return !self.ready.is_empty();
+        }
+        self.ask_unclear_again();
         let ids: Vec<FileId> = self.files.keys().copied().collect();
         for id in ids {
             self.end_unfinished(id);
@@ -479,6 +492,7 @@ impl Worker {
         self.set_report();
         self.shared.push(Item::DrainEnd(request));
         self.draining = None;
+        false
     }
 
     /// Names what is unread when a drain's deadline has passed.
@@ -529,6 +543,12 @@ impl Worker {
                 let mut row = report_row(*id, file);
                 row.unread += self.compressed_left(*id);
                 row
+            }));
+            let unsettled = self.unsettled.iter().chain(&self.unclear);
+            rows.extend(unsettled.map(|file| Row {
+                file: Some((FileId::NONE, file.path.clone())),
+                read: 0,
+                unread: file.size,
             }));
             if self.finished_more > 0 || self.beyond.bytes > 0 {
                 rows.push(Row {

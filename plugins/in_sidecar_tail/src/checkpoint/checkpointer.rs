@@ -28,6 +28,9 @@ use crate::worker::Worker;
 
 /// How often all positions are written at most.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// Names that positions without a file are compared with at the start, all together: with very many
+/// of both, the rest is not looked for.
+const MOST_LOOKS: usize = 200_000;
 /// How often those that have changed are written at most.
 const CHANGES_INTERVAL: Duration = Duration::from_millis(50);
 /// Positions handed over in one piece of memory: the room of a few is found again, that of ten
@@ -619,6 +622,7 @@ impl Worker {
         let entries = entries.filter(|entry| !by_name && entry.packed.is_none());
         let entries: Vec<Entry> = entries.take(room).cloned().collect();
         let mut folders = std::mem::take(&mut checkpointer.folders);
+        let mut looks = MOST_LOOKS;
         for entry in entries {
             let Some(folder) = entry.path.parent() else {
                 continue;
@@ -639,6 +643,8 @@ impl Worker {
                 .entry(folder.to_owned())
                 .or_insert_with(|| Folder::list(folder));
             let related = listing.related(&entry.path);
+            let related = &related[..related.len().min(looks)];
+            looks -= related.len();
             let found = renamed
                 .and_then(|path| {
                     let (handle, metadata) = self.confine.open(&path).ok()?;

@@ -14,6 +14,7 @@ use crate::checkpoint::entry::Entry;
 use crate::compressed::gunzip::{self, Gunzip, OUTPUT_AT_ONCE};
 use crate::compressed::window::{Spool, BLANK};
 use crate::counters::Trouble;
+use crate::map::HashSet;
 use crate::read::lines::Splitter;
 use crate::source::confine::Confine;
 use crate::track::copies::related;
@@ -27,6 +28,11 @@ const COMPLETE: Duration = Duration::from_secs(1);
 const COMPLETE_COPY: Duration = Duration::from_secs(30);
 /// Compressed files that are read at a time, and that are searched.
 const AT_ONCE: usize = 4;
+/// Positions that are looked for in compressed files, and files looked into for each.
+const MOST_SEARCHES: usize = 1000;
+const MOST_SEARCHED: usize = 100;
+/// Files of which it is found out what they are before others have their turn.
+const SETTLED_AT_ONCE: usize = 50;
 
 /// How a file is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,9 +82,9 @@ pub(crate) struct LeftAlone {
 /// A compressed file of which it is not known yet whether it is the form of a known one.
 #[derive(Debug)]
 pub(crate) struct Unsettled {
-    path: Arc<Path>,
+    pub(crate) path: Arc<Path>,
     identity: Identity,
-    size: u64,
+    pub(crate) size: u64,
     /// Since when it has this size.
     since: Instant,
 }
@@ -292,7 +298,7 @@ impl Worker {
         match read {
             Ok(length) if Format::of(&start[..length]).is_none() => {
                 self.compressed.remove(identity);
-                self.unsettled.retain(|file| file.identity != *identity);
+                self.settled(identity);
                 false
             }
             Ok(_) => {
@@ -333,12 +339,15 @@ impl Worker {
         });
     }
 
-    /// Finds out what compressed files are; `now`: incomplete ones, too.
+    /// Finds out what the next few compressed files are; `now`: incomplete ones, too, and what is not
+    /// known of one then is not asked again in this drain.
     pub(crate) fn settle_compressed(&mut self, now: bool) {
         if !self.searches.is_empty() {
             return;
         }
-        for mut file in std::mem::take(&mut self.unsettled) {
+        let few = self.unsettled.len().min(SETTLED_AT_ONCE);
+        let few: Vec<Unsettled> = self.unsettled.drain(..few).collect();
+        for mut file in few {
             let opened = self.confine.open(&file.path);
             let Some((handle, metadata)) = opened
                 .ok()
@@ -351,19 +360,23 @@ impl Worker {
                 file.since = self.time.now();
             }
             let quiet = self.time.since(file.since);
+            // Whoever compresses gives it its original's time when that is done.
+            let age = metadata.modified().ok();
+            let age = age.and_then(|at| self.time.wall().duration_since(at).ok());
+            let may_grow = quiet.max(age.unwrap_or_default()) < COMPLETE_COPY;
             let path = file.path.display();
             match self.kin_of(&file.path, &handle) {
                 Kin::FormOf(name, size) => {
                     info!("{path} is the compressed form of {}", name.display());
                     self.keep_packed(&file.path, &file.identity, metadata.len(), size);
                 }
-                Kin::Like(name) if now && quiet < COMPLETE_COPY => {
+                Kin::Like(name) if now && may_grow => {
                     let name = name.display();
                     let text = format!("it is compressed, begins like {name}, and may not be complete: it is not read now");
                     self.trouble(Trouble::Compressed, &file.path, &text);
-                    self.unsettled.push(file);
+                    self.unclear.push(file);
                 }
-                Kin::Like(_) if quiet < COMPLETE_COPY => self.unsettled.push(file),
+                Kin::Like(_) if may_grow => self.unsettled.push(file),
                 Kin::Stranger if !now && quiet < COMPLETE => self.unsettled.push(file),
                 Kin::Like(_) | Kin::Stranger => {
                     self.trouble_over(Trouble::Compressed, &file.path);
@@ -371,6 +384,35 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// It is known by now what a compressed file is.
+    fn settled(&mut self, identity: &Identity) {
+        self.unsettled.retain(|file| file.identity != *identity);
+        self.unclear.retain(|file| file.identity != *identity);
+    }
+
+    /// Bytes of compressed files of which it is not known what they are.
+    pub(crate) fn unsettled_bytes(&self) -> u64 {
+        let all = self.unsettled.iter().chain(&self.unclear);
+        all.map(|file| file.size).sum()
+    }
+
+    /// Takes out files about which nothing is open: what they are was said, or all of them was read.
+    pub(crate) fn take_settled(&mut self) -> Vec<(Identity, u64)> {
+        let open = self.unsettled.iter().chain(&self.unclear);
+        let open: HashSet<Identity> = open.map(|file| file.identity).collect();
+        let settled = self.compressed.iter().filter(|(id, _)| !open.contains(id));
+        let settled: Vec<_> = settled.map(|(id, file)| (*id, file.seen.size)).collect();
+        for (identity, _) in &settled {
+            self.compressed.remove(identity);
+        }
+        settled
+    }
+
+    /// The drain is over: what was not clear at its end may be later.
+    pub(crate) fn ask_unclear_again(&mut self) {
+        self.unsettled.append(&mut self.unclear);
     }
 
     /// A compressed file holds what was read under another name; that is known after a restart, too.
@@ -474,8 +516,12 @@ impl Worker {
             let extension = path.extension();
             extension.is_some_and(|e| e.eq_ignore_ascii_case("gz"))
         };
-        let paths: Vec<PathBuf> = paths.iter().filter(is_gzip).cloned().collect();
-        if !paths.is_empty() {
+        let paths = paths.iter().filter(is_gzip).take(MOST_SEARCHED);
+        let paths: Vec<PathBuf> = paths.cloned().collect();
+        if !paths.is_empty() && self.searches.len() >= MOST_SEARCHES {
+            let text = "it may be compressed by now; there are too many to look for it";
+            self.trouble(Trouble::Compressed, &entry.path, text);
+        } else if !paths.is_empty() {
             self.searches.push_back(Search {
                 goal: Goal::Original,
                 entry,
@@ -549,8 +595,7 @@ impl Worker {
         // As the file that it is, if that is asked for, or as one that has no name any more.
         let matched = *goal == Goal::Itself || self.options.globs.matches(&path);
         let followed = self.followed(&current.identity).is_some();
-        self.unsettled
-            .retain(|file| file.identity != current.identity);
+        self.settled(&current.identity);
         if followed {
             return;
         }

@@ -111,7 +111,7 @@ impl Steps {
         more
     }
 
-    fn take(&mut self, events: &[u8]) {
+    pub(crate) fn take(&mut self, events: &[u8]) {
         for record in event::records(events) {
             let body = record.unwrap().body;
             let (body, _) = flb_sidecar_sdk::json::read(events, body).unwrap();

@@ -68,6 +68,8 @@ const HERE: &str = ".";
 pub(crate) trait Visitor {
     /// Whether a folder that a link leads to is looked into.
     fn enters(&mut self, folder: &Path) -> bool;
+    /// Whether one more folder, which a wildcard has found, is looked into.
+    fn admits(&mut self, folder: &Path) -> bool;
     /// A folder whose entries matter: changes in it change what the patterns match.
     fn folder(&mut self, path: &Path);
     /// A folder that does not hold yet what a pattern looks into.
@@ -223,7 +225,7 @@ impl Globs {
             return;
         }
         let enters = if depth > 0 {
-            may_enter(&folder, visitor)
+            may_enter(&folder, visitor) && visitor.admits(&folder)
         } else {
             visitor.enters(&folder)
         };
@@ -437,7 +439,9 @@ fn subfolders(
         let path = folder.join(entry.file_name());
         let link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
         if path.is_dir() && (!link || visitor.enters(&path)) {
-            found.push(path);
+            if visitor.admits(&path) {
+                found.push(path);
+            }
         } else {
             links |= link;
         }
@@ -533,6 +537,9 @@ mod tests {
 
     impl Visitor for Seen {
         fn enters(&mut self, _: &Path) -> bool {
+            true
+        }
+        fn admits(&mut self, _: &Path) -> bool {
             true
         }
         fn folder(&mut self, path: &Path) {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::map::HashMap;
+use crate::track::limit::MOST_PATHS;
 
 /// Links by their paths and by where they lead.
 #[derive(Debug, Default)]
@@ -64,6 +65,11 @@ impl Links {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.targets.is_empty()
+    }
+
+    /// Whether one more would be too many: files are looked at now and then without it, too.
+    pub(crate) fn is_full(&self, max_files: usize) -> bool {
+        self.len() >= max_files.max(MOST_PATHS)
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -14,6 +14,7 @@ use crate::source::confine::Confine;
 use crate::source::globs::{Listings, Visitor};
 use crate::track::descriptors::{is_missing, none_left, EVERY_FILE};
 use crate::track::file::FileId;
+use crate::track::limit::Folders;
 use crate::worker::Worker;
 
 /// At most this part of the time is spent on scans when the kernel has told of folders, or tells
@@ -38,6 +39,7 @@ const REMOTE: [FsWord; 9] = [
 
 struct Found {
     confine: Arc<Confine>,
+    admitted: Folders,
     refused: Vec<PathBuf>,
     folders: Vec<PathBuf>,
     waits: Vec<PathBuf>,
@@ -52,6 +54,9 @@ impl Visitor for Found {
             self.refused.push(folder.to_owned());
         }
         enters
+    }
+    fn admits(&mut self, folder: &Path) -> bool {
+        self.admitted.admit(folder)
     }
     fn folder(&mut self, path: &Path) {
         self.folders.push(path.to_owned());
@@ -70,8 +75,8 @@ impl Visitor for Found {
 impl Worker {
     /// Looks at everything the patterns match that is not known to be unchanged.
     pub(crate) fn scan(&mut self) {
-        self.take_more();
         let watch = Stopwatch::start();
+        self.take_more();
         let found = self.find(None);
         let cost = self.time.cost(watch.spent());
         let mut later = Vec::new();
@@ -138,6 +143,7 @@ impl Worker {
         self.listings.retain(Path::is_dir);
         self.remote_folders.retain(|folder, _| folder.is_dir());
         self.polled_folders.retain(|folder| folder.is_dir());
+        self.folders.retain(Path::is_dir);
         self.troubles
             .retain(|(_, path)| path.as_os_str() == EVERY_FILE || is_there(path));
         self.compressed.retain(|_, file| is_there(&file.path));
@@ -149,6 +155,7 @@ impl Worker {
         self.listings.len()
             + self.remote_folders.len()
             + self.polled_folders.len()
+            + self.folders.len()
             + self.troubles.len()
             + self.compressed.len()
             + self.links.len()
@@ -195,6 +202,7 @@ impl Worker {
         self.confine = Arc::new(self.confine.again());
         let mut found = Found {
             confine: self.confine.clone(),
+            admitted: std::mem::take(&mut self.folders),
             refused: Vec::new(),
             folders: Vec::new(),
             waits: Vec::new(),
@@ -207,6 +215,8 @@ impl Worker {
             // It is still changing.
             Some(folder) => globs.scan_folder(folder, &mut Listings::default(), &mut found),
         }
+        self.folders = std::mem::take(&mut found.admitted);
+        self.say_folders();
         found
     }
 

@@ -109,7 +109,8 @@ impl Worker {
         if fingerprint.head.length == 0 {
             return None;
         }
-        let mut copies: Vec<(PathBuf, File, Metadata)> = paths
+        // Of any number of them only one is open.
+        paths
             .filter(|path| is_rotated_form(name, path))
             .filter_map(|path| {
                 let metadata = fs::metadata(&path).ok()?;
@@ -126,9 +127,7 @@ impl Worker {
                 let fits = metadata.is_file() && fingerprint.fits(&handle, metadata.len()).ok()?;
                 fits.then_some((path, handle, metadata))
             })
-            .collect();
-        copies.sort_by_key(|(_, _, metadata)| metadata.modified().ok());
-        copies.pop()
+            .max_by_key(|(_, _, metadata)| metadata.modified().ok())
     }
 
     /// What is left of a truncated file is read from its copy.

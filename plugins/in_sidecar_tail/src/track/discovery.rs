@@ -136,7 +136,8 @@ impl Worker {
             self.look(id, false);
             return true;
         }
-        if self.is_left_alone(&identity, path, Seen::of(&metadata))
+        if self.has_given_way(&identity, metadata.len())
+            || self.is_left_alone(&identity, path, Seen::of(&metadata))
             || self.is_known_packed(path, &identity, &metadata)
         {
             return true;
@@ -203,7 +204,8 @@ impl Worker {
     /// Where a file ended at the start that was too old to be followed then and is to be read from
     /// its end. It may have begun anew since.
     fn end_at_the_start(&mut self, identity: &Identity, metadata: &Metadata) -> Option<u64> {
-        let end = self.left_out.remove(&identity.number())?;
+        let end = self.left_out.remove(&identity.number());
+        let end = end.or_else(|| self.end_when_it_gave_way(identity))?;
         Some(if metadata.len() < end { 0 } else { end })
     }
 
@@ -332,10 +334,14 @@ impl Worker {
         }
         if let Ok(target) = fs::canonicalize(path) {
             // What happens where it must not lead is nobody's business here.
-            if let Some(folder) = target.parent().filter(|f| self.confine.enters(f)) {
-                self.watch_folder(folder);
-            } else {
+            let Some(folder) = target.parent().filter(|f| self.confine.enters(f)) else {
                 return;
+            };
+            if self.links.is_full(self.options.max_files) && self.links.target_of(path).is_none() {
+                return;
+            }
+            if self.remote_folders.contains_key(folder) || self.folders.admit(folder) {
+                self.watch_folder(folder);
             }
             self.links.insert(path.into(), target.into());
         }

@@ -19,6 +19,11 @@ use crate::track::fingerprint::{read_full, Fingerprint, Head, Identity, Print, T
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct FileId(pub(crate) u64);
 
+impl FileId {
+    /// That of no file.
+    pub(crate) const NONE: FileId = FileId(u64::MAX);
+}
+
 /// Files by their identity, each as its number.
 #[derive(Debug, Default)]
 pub(crate) struct ByIdentity(HashMap<u64, FileId>);

@@ -1,11 +1,15 @@
 //! How much is kept at most, whatever somebody puts into the folders.
 
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use tracing::{info, warn};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::counters::Trouble;
-use crate::map::HashSet;
+use crate::host::queue::Purpose;
+use crate::map::{HashMap, HashSet};
+use crate::track::file::{FileId, TrackedFile};
 use crate::track::fingerprint::Identity;
 use crate::worker::Worker;
 
@@ -14,8 +18,100 @@ pub(crate) const MOST_TROUBLES: usize = 10_000;
 /// Paths that are tried again, or waited for, at a time.
 pub(crate) const MOST_PATHS: usize = 10_000;
 
-/// Files beyond the limit that are told apart; of more than these each look counts one.
+/// Folders that are looked into at a time; if more files than these may be followed, as many.
+const MOST_FOLDERS: usize = 10_000;
+
+/// Files or folders beyond the limit that are told apart; of more than these each look counts one.
 const MOST_BEYOND: usize = 200_000;
+
+/// What is beyond a limit, each counted once, however often it is come by.
+#[derive(Debug, Default)]
+struct Outside {
+    /// Their numbers, and those from before there was room.
+    now: HashSet<u64>,
+    before: HashSet<u64>,
+}
+
+/// Whether something beyond the limit was come by before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Come {
+    /// Since there was room last.
+    Again,
+    /// Before there was room last.
+    Before,
+    New,
+}
+
+impl Outside {
+    fn come(&mut self, number: u64) -> Come {
+        if self.now.len() < MOST_BEYOND && !self.now.insert(number) {
+            Come::Again
+        } else if self.before.contains(&number) {
+            Come::Before
+        } else {
+            Come::New
+        }
+    }
+
+    /// There is room: everything is come by again.
+    fn begin_anew(&mut self) {
+        self.before = std::mem::take(&mut self.now);
+    }
+}
+
+/// Folders that wildcards have found and that are looked into.
+#[derive(Debug, Default)]
+pub(crate) struct Folders {
+    most: usize,
+    inside: HashSet<PathBuf>,
+    outside: Outside,
+    /// Folders that are there and not looked into, since there are too many.
+    pub(crate) beyond: u64,
+    /// Those of them that nobody was told of, and one of these.
+    untold: u64,
+    example: PathBuf,
+    said: bool,
+}
+
+impl Folders {
+    pub(crate) fn new(max_files: usize) -> Self {
+        Folders::at_most(max_files.max(MOST_FOLDERS))
+    }
+
+    fn at_most(most: usize) -> Self {
+        Folders {
+            most,
+            ..Folders::default()
+        }
+    }
+
+    /// Whether a folder is looked into.
+    pub(crate) fn admit(&mut self, folder: &Path) -> bool {
+        if self.inside.contains(folder) {
+            return true;
+        }
+        if self.inside.len() < self.most {
+            return self.inside.insert(folder.to_owned());
+        }
+        let come = self.outside.come(xxh3_64(folder.as_os_str().as_bytes()));
+        if come != Come::Again {
+            self.beyond += 1;
+        }
+        if come == Come::New {
+            self.untold += 1;
+            self.example = folder.to_owned();
+        }
+        false
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.inside.len()
+    }
+
+    pub(crate) fn retain(&mut self, keep: impl Fn(&Path) -> bool) {
+        self.inside.retain(|folder| keep(folder));
+    }
+}
 
 /// Files that are there and not followed, since there are too many.
 #[derive(Debug, Default)]
@@ -24,9 +120,18 @@ pub(crate) struct Beyond {
     /// That they have, together.
     pub(crate) bytes: u64,
     said: bool,
-    /// Their numbers, and those from before files ended.
-    now: HashSet<u64>,
-    before: HashSet<u64>,
+    outside: Outside,
+    /// Files that a drain has read and that gave way to others, by their numbers.
+    ended: HashMap<u64, Ended>,
+}
+
+/// How a file was that gave way.
+#[derive(Clone, Copy, Debug)]
+struct Ended {
+    /// Bytes that it had.
+    bytes: u64,
+    /// How far it was read.
+    offset: u64,
 }
 
 impl Worker {
@@ -37,13 +142,13 @@ impl Worker {
 
     /// One more file of so many bytes would be too many.
     pub(crate) fn leave_out(&mut self, path: &Path, identity: &Identity, bytes: u64) {
-        let number = identity.number();
-        if self.beyond.now.len() < MOST_BEYOND && !self.beyond.now.insert(number) {
+        let come = self.beyond.outside.come(identity.number());
+        if come == Come::Again {
             return;
         }
         self.beyond.files += 1;
         self.beyond.bytes = self.beyond.bytes.saturating_add(bytes);
-        if !self.beyond.before.contains(&number) {
+        if come == Come::New {
             self.counters.error(Trouble::Limit);
         }
         if !self.beyond.said {
@@ -56,13 +161,99 @@ impl Worker {
         }
     }
 
+    /// Whether a drain has read this file to its end and it has not changed since.
+    pub(crate) fn has_given_way(&self, identity: &Identity, bytes: u64) -> bool {
+        let ended = self.beyond.ended.get(&identity.number());
+        ended.is_some_and(|ended| ended.bytes == bytes)
+    }
+
+    /// Where a file ended that gave way.
+    pub(crate) fn end_when_it_gave_way(&mut self, identity: &Identity) -> Option<u64> {
+        let ended = self.beyond.ended.remove(&identity.number());
+        ended.map(|ended| ended.offset)
+    }
+
+    /// Everything that is followed has been read for a drain: files give way to those that wait.
+    /// `true`: the drain goes on with these.
+    pub(crate) fn give_way(&mut self) -> bool {
+        let stops = self.shared.drain_purpose() == Purpose::Stop;
+        if stops || self.beyond.files == 0 || self.beyond.ended.len() >= MOST_BEYOND {
+            return false;
+        }
+        for (identity, bytes) in self.take_settled() {
+            let ended = Ended {
+                bytes,
+                offset: bytes,
+            };
+            self.beyond.ended.insert(identity.number(), ended);
+        }
+        let read = |file: &TrackedFile| {
+            // One that cannot be read stays, and is said to be unread.
+            let at_end = file.ahead() == 0;
+            at_end && !file.retired && !file.queued && !file.held
+        };
+        let read = self.files.iter().filter(|(_, file)| read(file));
+        let read: Vec<FileId> = read.map(|(id, _)| *id).collect();
+        for id in read {
+            let Some(file) = self.files.get(&id) else {
+                continue;
+            };
+            let ended = Ended {
+                bytes: file.seen.size,
+                offset: file.offset,
+            };
+            self.beyond.ended.insert(file.identity.number(), ended);
+            self.end_unfinished(id);
+            self.end_stream(id);
+            self.part_with(id);
+        }
+        // Those of which something is with the host stay until that has left it.
+        if self.is_full() {
+            return self.files.values().any(|file| file.retired);
+        }
+        let first = self.next_id;
+        self.scan();
+        let new = self.files.keys().filter(|id| id.0 >= first);
+        let new: Vec<FileId> = new.copied().collect();
+        for id in new {
+            self.drain_too(id);
+        }
+        true
+    }
+
     /// Before a scan: what was left out is offered again, if there is room for some of it.
     pub(crate) fn take_more(&mut self) {
         if self.beyond.files > 0 && !self.is_full() {
             self.beyond.files = 0;
             self.beyond.bytes = 0;
-            self.beyond.before = std::mem::take(&mut self.beyond.now);
+            self.beyond.outside.begin_anew();
             self.listings.clear();
+        }
+        if self.draining.is_none() && !self.beyond.ended.is_empty() {
+            // Nobody looks at these in any other way.
+            self.listings.clear();
+        }
+        if self.folders.beyond > 0 {
+            self.folders.retain(Path::is_dir);
+            if self.folders.inside.len() < self.folders.most {
+                self.folders.beyond = 0;
+                self.folders.outside.begin_anew();
+                self.listings.clear();
+            }
+        }
+    }
+
+    /// Says that folders are not looked into.
+    pub(crate) fn say_folders(&mut self) {
+        let untold = std::mem::take(&mut self.folders.untold);
+        self.counters.errors_of(Trouble::Limit).add(untold);
+        if untold > 0 && !self.folders.said {
+            self.folders.said = true;
+            warn!(
+                "{}: {} folders are looked into: this and others wait until one of them goes",
+                self.folders.example.display(),
+                self.folders.most
+            );
         }
     }
 
@@ -70,8 +261,14 @@ impl Worker {
     pub(crate) fn tell_beyond(&mut self) {
         self.counters.waiting.set(self.beyond.files);
         if self.beyond.said && self.beyond.files == 0 {
-            self.beyond = Beyond::default();
+            self.beyond.said = false;
+            self.beyond.outside = Outside::default();
             info!("every file is followed");
+        }
+        if self.folders.said && self.folders.beyond == 0 {
+            self.folders.outside = Outside::default();
+            self.folders.said = false;
+            info!("every folder is looked into");
         }
     }
 }
@@ -80,8 +277,16 @@ impl Worker {
 mod tests {
     use std::fs;
 
-    use crate::counters::Trouble;
+    use std::io::Write as _;
+    use std::time::Duration;
+
+    use flate2::{write::GzEncoder, Compression};
+    use flb_sidecar_sdk::drain::Drain as _;
+
+    use super::*;
+    use crate::host::queue::Item;
     use crate::sim::steps::Steps;
+    use crate::worker::Turn;
 
     #[test]
     fn files_beyond_the_limit_have_their_turn_as_others_end() {
@@ -113,5 +318,152 @@ mod tests {
             assert_eq!(steps.worker.counters.waiting.get(), 0);
             assert_eq!(steps.worker.counters.errors(Trouble::Limit), 7);
         }
+    }
+
+    #[test]
+    fn folders_beyond_the_limit_have_their_turn_as_others_go() {
+        for (pattern, inotify) in [("*/*.log", "on"), ("*/a.log", "on"), ("*/*.log", "off")] {
+            let options = [("rotate_wait", "0"), ("inotify_watcher", inotify)];
+            let mut steps = Steps::prepared(pattern, &options, |_| {});
+            steps.worker.folders = Folders::at_most(3);
+            for n in 0..10 {
+                fs::create_dir(steps.path(&n.to_string())).unwrap();
+                steps.append(&format!("{n}/a.log"), &format!("{n}\n"));
+            }
+            steps.round();
+            steps.round();
+            assert_eq!(steps.lines.len(), 3, "{pattern} inotify {inotify}");
+            assert_eq!(steps.worker.folders.beyond, 7);
+            assert_eq!(steps.worker.counters.errors(Trouble::Limit), 7);
+            // The root, and those three.
+            let watches = steps.worker.watches.as_ref();
+            assert!(watches.is_none_or(|watches| watches.paths().count() <= 4));
+            // Whoever has work in a folder that is known keeps it, however many come.
+            let known: Vec<_> = steps.worker.folders.inside.iter().cloned().collect();
+            let text = format!("{}/a.log", known[0].display());
+            steps.append(&text, "more\n");
+            steps.round();
+            assert_eq!(steps.lines.pop().as_deref(), Some("more"));
+            for _ in 0..10 {
+                let folders: Vec<_> = steps.worker.folders.inside.iter().cloned().collect();
+                for path in folders {
+                    // Those that had gone before have not been swept yet.
+                    let _ = fs::remove_dir_all(path);
+                }
+                steps.round();
+                steps.round();
+                assert!(steps.worker.folders.len() <= 3);
+            }
+            steps.lines.sort();
+            let all = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+            assert_eq!(steps.lines, all, "{pattern} inotify {inotify}");
+            assert_eq!(steps.worker.folders.beyond, 0);
+            assert_eq!(steps.worker.counters.errors(Trouble::Limit), 7);
+        }
+    }
+
+    /// Drains, for a host that delivers at once; whether the drain came to its end.
+    fn drain(steps: &mut Steps) -> bool {
+        let shared = steps.worker.shared.clone();
+        shared.start_drain(Duration::from_secs(60), Purpose::Completion);
+        for _ in 0..10_000 {
+            let turn = steps.worker.turn();
+            let mut items = 0;
+            while let Some(item) = shared.pop() {
+                items += 1;
+                match item {
+                    Item::Batch(batch) => {
+                        steps.take(&batch.events);
+                        let reach = |r: &crate::read::encode::Reach| ((r.file, r.epoch), r.offset);
+                        shared.confirm(batch.reaches.iter().map(reach).collect());
+                        shared.delivered(batch);
+                    }
+                    Item::DrainEnd(request) => {
+                        shared.drain_ended(request);
+                        // Says where it is.
+                        steps.worker.turn();
+                        return true;
+                    }
+                    Item::FileEnd(_) => {}
+                }
+            }
+            match turn {
+                Turn::Until(_) if items == 0 => {
+                    steps.worker.time.advance(Duration::from_millis(100));
+                }
+                _ => {}
+            }
+        }
+        false
+    }
+
+    #[test]
+    fn a_drain_reads_what_is_beyond_the_limit_and_nothing_twice() {
+        for (with_db, compressed) in [(false, false), (true, false), (false, true), (true, true)] {
+            let state = tempfile::tempdir().unwrap();
+            let db = state.path().join("db");
+            let db = [("db", db.to_str().unwrap()), ("db.sync", "off")];
+            let options = [&[("max_files", "3")][..], if with_db { &db } else { &[] }].concat();
+            let mut expected: Vec<String> = (0..40).map(|n| format!("line {n:02}")).collect();
+            let mut steps = Steps::prepared("*", &options, |dir| {
+                for (n, line) in expected.iter().enumerate() {
+                    // The last ones have no newline.
+                    let end = if n < 35 { "\n" } else { "" };
+                    let text = format!("{line}{end}");
+                    let path = dir.path().join(n.to_string());
+                    if compressed && n % 3 == 0 {
+                        let file = fs::File::create(path).unwrap();
+                        let mut file = GzEncoder::new(file, Compression::fast());
+                        file.write_all(text.as_bytes()).unwrap();
+                        file.finish().unwrap();
+                    } else if n % 5 == 1 && n < 35 {
+                        // Made longer in advance.
+                        fs::write(path, text + &"\0".repeat(10_000)).unwrap();
+                    } else {
+                        fs::write(path, text).unwrap();
+                    }
+                }
+            });
+            assert!(steps.worker.take_state());
+            let case = format!("db {with_db}, compressed {compressed}");
+            assert!(drain(&mut steps), "{case}");
+            steps.lines.sort();
+            assert_eq!(steps.lines, expected, "{case}");
+            assert!(steps.worker.files.len() <= 3, "{case}");
+            let status = steps.worker.shared.status();
+            assert_eq!(status.unread_bytes, 0, "{case}");
+            assert_eq!(status.missed_files, 0, "{case}");
+            // One that is written to later goes on where it was.
+            steps.append("2", "more\n");
+            expected.push("more".to_owned());
+            steps.worker.time.advance(Duration::from_secs(5));
+            assert!(drain(&mut steps), "{case}");
+            steps.lines.sort();
+            assert_eq!(steps.lines, expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn what_a_compressed_file_is_that_nobody_knows_yet_is_unread() {
+        let head = "the same banner\n".repeat(20);
+        let mut steps = Steps::prepared("*", &[], |dir| {
+            fs::write(dir.path().join("a.log"), &head).unwrap();
+        });
+        steps.round();
+        steps.lines.clear();
+        let file = fs::File::create(steps.path("a.log.1.gz")).unwrap();
+        let mut file = GzEncoder::new(file, Compression::fast());
+        file.write_all((head + "another\n").as_bytes()).unwrap();
+        let bytes = file.finish().unwrap().metadata().unwrap().len();
+        assert!(drain(&mut steps));
+        assert!(steps.lines.is_empty(), "{:?}", steps.lines);
+        assert_eq!(steps.worker.shared.status().unread_bytes, bytes);
+        let report = steps.worker.shared.report();
+        assert!(report.contains("a.log.1.gz"), "{report}");
+        // Once it is old enough to be complete, it is read.
+        steps.worker.time.advance(Duration::from_secs(40));
+        assert!(drain(&mut steps));
+        assert_eq!(steps.lines.last().map(String::as_str), Some("another"));
+        assert_eq!(steps.worker.shared.status().unread_bytes, 0);
     }
 }

@@ -320,6 +320,11 @@ impl Worker {
     /// A file is read to its end and not followed any longer.
     pub(crate) fn let_go(&mut self, id: FileId) {
         self.end_text(id);
+        self.part_with(id);
+    }
+
+    /// The same for one whose text is ended.
+    pub(crate) fn part_with(&mut self, id: FileId) {
         self.flush();
         if let Some(file) = self.files.get(&id) {
             debug!("no longer following {}", file.name.display());
