@@ -11,6 +11,7 @@ use crate::abi::functions::{Functions, Instance, MetricHandle};
 use crate::abi::generations::Behaviour;
 use crate::abi::memory::Memory;
 use crate::abi::prove;
+use crate::trial::Outcome;
 
 /// The host this library was loaded by.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(crate) struct Host {
     pub(crate) behaviour: Behaviour,
     pub(crate) functions: Functions,
     layout: Layout,
+    /// How a record fared on a host that is in no table.
+    pub(crate) trial: Option<Outcome>,
     /// What could not be proven and is not used; said once.
     unproven: Mutex<Vec<String>>,
     /// From the host's debug information, since an instance was not laid out as its row says.
@@ -57,12 +60,13 @@ impl Host {
     }
 
     /// What was found out about the host.
-    pub(crate) fn new(abi: Abi) -> Self {
+    pub(crate) fn new(abi: Abi, trial: Option<Outcome>) -> Self {
         Host {
             origin: abi.origin,
             behaviour: abi.behaviour,
             functions: abi.functions,
             layout: abi.layout,
+            trial,
             unproven: Mutex::new(abi.unproven),
             closer: OnceLock::new(),
             proven: Mutex::new(Vec::new()),
@@ -101,7 +105,7 @@ impl Host {
 
     /// Whether a row of the table vouches for the host.
     pub(crate) fn is_in_table(&self) -> bool {
-        matches!(self.origin, Origin::Table(_))
+        self.origin.is_table()
     }
 
     /// Whether the table was wrong about instances and the host's debug information is used.

@@ -17,6 +17,7 @@ use crate::host::{self, Host, Offsets, Section};
 use crate::log::{self, InstanceLog};
 use crate::metrics::HostMetrics;
 use crate::signals;
+use crate::trial::Outcome;
 use crate::wake::EngineThread;
 
 /// The configuration of the engine that was told to end; 0: none.
@@ -139,6 +140,11 @@ fn say_what_is_not_used(host: &Host, failed: &[&str]) {
                 "how this Fluent Bit is laid out is known from {}",
                 host.origin
             );
+        }
+        match &host.trial {
+            Some(outcome @ Outcome::NotDone(_)) => tracing::warn!("{outcome}"),
+            Some(outcome @ Outcome::Passed(_)) => tracing::info!("{outcome}"),
+            _ => {}
         }
         let unproven = host.take_unproven();
         if !unproven.is_empty() {

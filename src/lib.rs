@@ -23,6 +23,7 @@ mod signals;
 mod sqlite;
 mod stack;
 mod tasks;
+mod trial;
 mod wake;
 
 /// The table of exported plugins: kind, exported symbol, file that the host loads, type.
@@ -110,7 +111,11 @@ plugins! {
 #[no_mangle]
 #[doc(hidden)]
 pub extern "C" fn flb_sidecar_on_load() {
-    load::on_load(exports());
+    load::on_load(if trial::is_running() {
+        trial::exports()
+    } else {
+        exports()
+    });
 }
 
 /// Called by a host that was told to load this library under a name that does not start with

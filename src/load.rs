@@ -15,6 +15,7 @@ use crate::abi::discover;
 use crate::abi::layouts::{self, FilterCallbacks, InputCallbacks, OutputCallbacks, BLOCK_BYTES};
 use crate::entry::OurName;
 use crate::host::{self, Host};
+use crate::trial::{self, Outcome};
 use crate::{guard, log};
 
 /// An exported symbol that the host takes for its registration struct.
@@ -70,7 +71,16 @@ fn stop(reason: &str) -> ! {
 }
 
 fn register(table: Vec<Export>) -> Result<(), String> {
-    let host = host::set(Host::new(discover::find()?));
+    let abi = discover::find()?;
+    let trial = (!abi.origin.is_table() && !trial::is_running()).then(trial::run);
+    if let Some(Outcome::Nothing(_)) = &trial {
+        let said = trial.map(|outcome| outcome.to_string()).unwrap_or_default();
+        return Err(format!(
+            "{said}; its layout is known from {}, but no table of this library knows this release",
+            abi.origin
+        ));
+    }
+    let host = host::set(Host::new(abi, trial));
     for export in table {
         let is_input = matches!(export.callbacks, Callbacks::Input(_));
         let behaviour = host.behaviour;

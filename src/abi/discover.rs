@@ -35,6 +35,13 @@ pub(crate) enum Origin {
     File(PathBuf),
 }
 
+impl Origin {
+    /// Whether a row of the table vouches for the host.
+    pub(crate) fn is_table(&self) -> bool {
+        matches!(self, Origin::Table(_))
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

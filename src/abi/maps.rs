@@ -17,7 +17,7 @@ struct Mapping {
 pub(crate) struct Maps(Vec<Mapping>);
 
 /// The program that runs, whatever has become of its file.
-const PROGRAM: &str = "/proc/self/exe";
+pub(crate) const PROGRAM: &str = "/proc/self/exe";
 
 impl Maps {
     /// As they are now; none where there is no /proc.

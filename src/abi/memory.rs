@@ -17,6 +17,8 @@ const MAX_NAME: usize = 64;
 const MAX_DESCRIPTION: usize = 8192;
 /// Most nodes that are believed to be a list of the host.
 const MAX_NODES: usize = 1 << 16;
+/// Longest range that is believed to be records.
+const MAX_RANGE: usize = 1 << 30;
 /// A pipe takes this much at once or nothing.
 const PIECE: usize = 4096;
 
@@ -58,6 +60,21 @@ impl Memory {
             }
         }
         true
+    }
+
+    /// Whether all of a range can be read: a byte of each page is looked at.
+    pub(crate) fn is_readable(&mut self, address: usize, bytes: usize) -> bool {
+        let Some(last) = address.checked_add(bytes.saturating_sub(1)) else {
+            return false;
+        };
+        // More than a host holds in one piece; looking at all of it would take long, too.
+        if bytes > MAX_RANGE {
+            return false;
+        }
+        (address..last)
+            .step_by(PIECE)
+            .chain([last])
+            .all(|at| self.read(at, &mut [0]))
     }
 
     /// The pointer-sized word at `address`.
@@ -181,6 +198,15 @@ mod tests {
         let mut memory = Memory::open().unwrap();
         let mut out = [1; 64];
         assert!(!memory.read(pages as usize + 4096 - 32, &mut out));
+        assert!(memory.is_readable(pages as usize, 4096));
+        for range in [
+            (pages as usize, 4097),
+            (8, 1),
+            (usize::MAX - 9, 20),
+            (8, usize::MAX),
+        ] {
+            assert!(!memory.is_readable(range.0, range.1), "{range:?}");
+        }
         let word = 77usize;
         assert_eq!(memory.word(&raw const word as usize), Some(77));
         // SAFETY: the first page, mapped above and not unmapped since.

@@ -1,7 +1,9 @@
 //! Looks at the running host from outside: which symbols it exports, and how large its own
 //! plugin structs are.
 
-use std::ffi::{c_char, c_int, c_void, CStr};
+use std::ffi::{c_char, c_int, c_void, CStr, OsStr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use super::generations::Seen;
 use crate::host::Section;
@@ -75,6 +77,23 @@ fn size_of_symbol(address: *mut c_void) -> Option<u64> {
     // symbol table of a loaded object, which is an Elf64_Sym on every 64-bit machine.
     let entry = unsafe { &*entry.cast::<libc::Elf64_Sym>() };
     Some(entry.st_size)
+}
+
+/// The file that code was loaded from, under the name that the host gave.
+pub(crate) fn file_of(code: *const c_void) -> Option<PathBuf> {
+    let mut info = libc::Dl_info {
+        dli_fname: std::ptr::null(),
+        dli_fbase: std::ptr::null_mut(),
+        dli_sname: std::ptr::null(),
+        dli_saddr: std::ptr::null_mut(),
+    };
+    // SAFETY: the out-parameter is valid for writes; dladdr only compares the address.
+    if unsafe { libc::dladdr(code, &mut info) } == 0 || info.dli_fname.is_null() {
+        return None;
+    }
+    // SAFETY: the linker's own NUL-terminated name of an object that stays loaded.
+    let name = unsafe { CStr::from_ptr(info.dli_fname) };
+    Some(PathBuf::from(OsStr::from_bytes(name.to_bytes())))
 }
 
 fn sizes(names: &[(&'static CStr, &'static str)]) -> Vec<(&'static str, u64)> {

@@ -11,10 +11,12 @@ use flb_sidecar_sdk::{Chunk, ConfigError, Filter, FilterHost, Parsers, Verdict};
 use super::{lock, OurName, Timer, INIT_FAILED, INIT_OK};
 use crate::abi::bindings::{host_config, host_filter, host_input};
 use crate::abi::layouts::FilterCallbacks;
+use crate::abi::memory::Memory;
 use crate::host::Section;
 use crate::instance::Core;
 use crate::parsers::HostParsers;
 use crate::stack::Stack;
+use crate::trial::Outcome;
 
 /// `FLB_FILTER_MODIFIED` and `FLB_FILTER_NOTOUCH`.
 const MODIFIED: c_int = 1;
@@ -42,21 +44,32 @@ struct Context<P> {
 
 impl<P> Context<P> {
     /// The first batch on a host that no table vouches for: says so if it holds no records as every
-    /// known release has them. What the plugin does with it, is the same on every host.
-    fn look_at_first(&self, data: &[u8]) {
+    /// known release has them. What the plugin does with it, is the same on every host, unless there
+    /// is nothing to be read: `false`.
+    fn look_at_first(&self, data: *const c_void, bytes: usize) -> bool {
         self.seen_records.store(true, Ordering::Relaxed);
-        let first = event::records(data).next();
-        if matches!(first, Some(Ok(_))) || self.core.host.is_in_table() {
-            return;
-        }
+        let is_readable = Memory::open()
+            .is_none_or(|mut memory| memory.is_readable(data as usize, bytes))
+            && bytes > 0;
+        let begin = if is_readable {
+            // SAFETY: the kernel has just read it, and the host keeps it during the call.
+            let data = unsafe { std::slice::from_raw_parts(data.cast::<u8>(), bytes) };
+            // Also what is no log record is an array there.
+            let is_array = matches!(data[0], 0x90..=0x9f | 0xdc | 0xdd);
+            if is_array && matches!(event::records(data).next(), Some(Ok(_))) {
+                return true;
+            }
+            format!("which begin with 0x{:02x}", data[0])
+        } else {
+            "which cannot be read".to_owned()
+        };
         self.core.run(|| {
             tracing::error!(
-                "this Fluent Bit hands filters something else than msgpack records: {} bytes, \
-                 which begin with 0x{:02x}; no table of this library knows this release",
-                data.len(),
-                data.first().copied().unwrap_or(0)
+                "this Fluent Bit hands filters something else than msgpack records: {bytes} bytes, \
+                 {begin}; no table of this library knows this release"
             );
         });
+        is_readable
     }
 }
 
@@ -106,6 +119,9 @@ fn start<P: FilterPlugin>(instance: *mut c_void, config: *mut host_config) -> c_
     let core = opened.core;
     let host = core.host;
     let made = super::make(&core, opened.settings, |settings| {
+        if let Some(outcome @ Outcome::NoFilters(_)) = &host.trial {
+            return Err(ConfigError::other(outcome.to_string()));
+        }
         let stack = Stack::new()
             .map_err(|error| ConfigError::other(format!("no memory for a stack: {error}")))?;
         Ok((P::init(settings, &mut Handle(&core))?, stack))
@@ -189,7 +205,37 @@ unsafe fn filter<P: FilterPlugin>(
     let Some(context) = (unsafe { context.cast::<Context<P>>().as_ref() }) else {
         return NOT_TOUCHED;
     };
-    if data.is_null() || bytes == 0 || out.is_null() || out_bytes.is_null() {
+    if data.is_null() || out.is_null() || out_bytes.is_null() {
+        return NOT_TOUCHED;
+    }
+    let core = &context.core;
+    let mut state = lock(&context.state);
+    let State {
+        plugin: Some(plugin),
+        out: buffer,
+        stack,
+    } = &mut *state
+    else {
+        return NOT_TOUCHED;
+    };
+    if !core.host.is_in_table() && !context.seen_records.load(Ordering::Relaxed) {
+        // On the stack that has room for it, as all that says something.
+        let is_readable = stack.run(|| context.look_at_first(data, bytes));
+        if is_readable != Some(true) {
+            return match without_verdict(core, buffer) {
+                Verdict::Unchanged => NOT_TOUCHED,
+                Verdict::Replaced => {
+                    // SAFETY: both places are the host's out-parameters. Nothing goes on.
+                    unsafe {
+                        *out = std::ptr::null_mut();
+                        *out_bytes = 0;
+                    }
+                    MODIFIED
+                }
+            };
+        }
+    }
+    if bytes == 0 {
         return NOT_TOUCHED;
     }
     let chunk = Chunk {
@@ -201,24 +247,8 @@ unsafe fn filter<P: FilterPlugin>(
             _ => &[],
         },
     };
-    let mut state = lock(&context.state);
-    let State {
-        plugin: Some(plugin),
-        out: buffer,
-        stack,
-    } = &mut *state
-    else {
-        return NOT_TOUCHED;
-    };
-    let core = &context.core;
     let verdict = stack
-        .run(|| {
-            // On the stack that has room for it, as all that says something.
-            if !context.seen_records.load(Ordering::Relaxed) {
-                context.look_at_first(chunk.data);
-            }
-            judge(core, plugin, chunk, buffer)
-        })
+        .run(|| judge(core, plugin, chunk, buffer))
         // Even what tells of a panic failed.
         .unwrap_or_else(|| without_verdict(core, buffer));
     let answer = match verdict {

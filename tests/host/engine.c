@@ -346,6 +346,7 @@ static char *run_filter(struct instance *filter, struct instance *input, const c
     struct filtering *outer = engine.filtering;
     int result;
 
+    future_batch(&f.data, &f.size);
     engine.filtering = &f;
     stack_start(&f.stack, FILTER_STACK_SIZE, filter_entry);
     engine.filtering = outer;
@@ -358,6 +359,10 @@ static char *run_filter(struct instance *filter, struct instance *input, const c
         fail("filter %s wrote into its input", instance_name(filter));
     }
     free(before);
+    if (future_is(FUTURE_IGNORES_FILTERS)) {
+        free(out);
+        return data;
+    }
     if (result == FLB_FILTER_NOTOUCH) {
         if (out != NULL || out_size != 0) {
             fail("filter %s says NOTOUCH but hands over a buffer", instance_name(filter));
@@ -465,9 +470,21 @@ int engine_append(struct instance *input, size_t records, const char *tag, size_
     else if (tag[tag_length] != '\0') {
         fail("%s appends with a tag that no NUL ends: flb_router_match reads it", instance_name(input));
     }
+    if (future_is(FUTURE_CRASHES)) {
+        abort();
+    }
+    if (future_is(FUTURE_LOSES)) {
+        return 0;
+    }
+    if (future_is(FUTURE_REFUSES)) {
+        return -1;
+    }
     own_tag = sds_new(tag, tag_length);
     data = host_copy(buffer, size);
     for (struct instance *filter = host.instances; filter != NULL && size > 0; filter = filter->next) {
+        if (future_is(FUTURE_PASSES_FILTERS)) {
+            continue;
+        }
         if (filter->kind == FILTER && filter->initialised && tag_matches(filter->match, own_tag, tag_length)) {
             data = run_filter(filter, input, own_tag, tag_length, data, &size);
         }

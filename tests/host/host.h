@@ -156,6 +156,20 @@ int engine_collector_stop(struct collector *collector);
 void *engine_sched(void);
 void flush_done(int result);
 
+/* future.c: what a later release may do otherwise, by the environment's TESTHOST_FUTURE */
+enum future {
+    FUTURE_NATIVE,          /* filters get an object of the host's, with its size */
+    FUTURE_OBJECT,          /* the same without a size */
+    FUTURE_UNMAPPED,        /* filters get an address that cannot be read */
+    FUTURE_PASSES_FILTERS,  /* filters are not called */
+    FUTURE_IGNORES_FILTERS, /* what they hand on is thrown away */
+    FUTURE_CRASHES,         /* an append is the end */
+    FUTURE_LOSES,           /* what is appended is nowhere */
+    FUTURE_REFUSES          /* nothing is appended */
+};
+bool future_is(enum future wanted);
+void future_batch(const char **data, size_t *size);
+
 /* builtin.c: the host's own input and outputs */
 void builtin_init(struct instance *instance);
 void builtin_run_raw_chunks(void);

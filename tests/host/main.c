@@ -14,6 +14,8 @@
 
 struct host host;
 
+int flb_main(int argc, char **argv);
+
 /* Like the real main thread: it only waits for a signal or the engine's end. */
 static void *wait_for_signal(void *unused)
 {
@@ -123,7 +125,8 @@ static int read_arguments(int argc, char **argv)
     return 0;
 }
 
-int main(int argc, char **argv)
+/* Exported, as Fluent Bit's own is. */
+int flb_main(int argc, char **argv)
 {
     sigset_t blocked;
     pthread_t signals;
@@ -168,4 +171,9 @@ int main(int argc, char **argv)
     plugins_free();
     config_free();
     return status;
+}
+
+int main(int argc, char **argv)
+{
+    return flb_main(argc, argv);
 }

@@ -213,6 +213,7 @@ fn host_sources() -> Vec<PathBuf> {
         "api",
         "builtin",
         "engine",
+        "future",
         "generation",
         "instance",
         "layout",
