@@ -15,6 +15,7 @@
 mod checkpoint;
 mod compressed;
 mod counters;
+mod fs;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;

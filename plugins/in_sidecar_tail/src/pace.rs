@@ -70,19 +70,21 @@ impl Pace {
 pub(crate) struct Stopwatch {
     began: Instant,
     before: Option<Duration>,
+    time: Time,
 }
 
 impl Stopwatch {
-    pub(crate) fn start() -> Self {
+    pub(crate) fn start(time: &Time) -> Self {
         Stopwatch {
             began: Instant::now(),
-            before: had(),
+            before: had(time),
+            time: time.clone(),
         }
     }
 
     /// Where the system does not tell, all time that has passed.
     pub(crate) fn spent(&self) -> Duration {
-        let spent = had()
+        let spent = had(&self.time)
             .zip(self.before)
             .map(|(now, then)| now.saturating_sub(then));
         spent.unwrap_or_else(|| self.began.elapsed())
@@ -90,7 +92,10 @@ impl Stopwatch {
 }
 
 /// What this thread has had of a processor: the first field of its schedstat(5), in nanoseconds.
-fn had() -> Option<Duration> {
+fn had(time: &Time) -> Option<Duration> {
+    if time.is_simulated() {
+        return None;
+    }
     let text = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     let nanos = text.split(' ').next()?.parse().ok()?;
     Some(Duration::from_nanos(nanos))

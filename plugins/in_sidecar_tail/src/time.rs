@@ -2,7 +2,7 @@
 
 #[cfg(test)]
 use std::sync::{
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicI64, AtomicU64, Ordering},
     Arc,
 };
 #[cfg(test)]
@@ -27,6 +27,8 @@ struct Simulated {
     wall: Duration,
     /// Nanoseconds that have passed.
     passed: AtomicU64,
+    /// Seconds by which the time of day was set.
+    set: AtomicI64,
 }
 
 impl Time {
@@ -37,13 +39,17 @@ impl Time {
                 began: Instant::now(),
                 wall,
                 passed: AtomicU64::new(0),
+                set: AtomicI64::new(0),
             })),
         }
     }
 
-    #[cfg(test)]
+    /// Nothing costs anything.
     pub(crate) fn is_simulated(&self) -> bool {
-        self.simulated.is_some()
+        #[cfg(test)]
+        return self.simulated.is_some();
+        #[cfg(not(test))]
+        false
     }
 
     /// Simulated clocks go on.
@@ -59,6 +65,21 @@ impl Time {
         let simulated = self.simulated.as_deref()?;
         let passed = simulated.passed.load(Ordering::Relaxed);
         Some((simulated, Duration::from_nanos(passed)))
+    }
+
+    /// Nanoseconds that have passed on simulated clocks.
+    #[cfg(test)]
+    pub(crate) fn nanos(&self) -> u64 {
+        self.passed()
+            .map_or(0, |(_, passed)| passed.as_nanos() as u64)
+    }
+
+    /// Somebody sets the simulated time of day.
+    #[cfg(test)]
+    #[allow(dead_code, reason = "the simulation will")]
+    pub(crate) fn set_wall(&self, seconds: i64) {
+        let simulated = self.simulated.as_ref().expect("these clocks are simulated");
+        simulated.set.fetch_add(seconds, Ordering::Relaxed);
     }
 
     pub(crate) fn now(&self) -> Instant {
@@ -78,7 +99,13 @@ impl Time {
     pub(crate) fn wall(&self) -> SystemTime {
         #[cfg(test)]
         if let Some((simulated, passed)) = self.passed() {
-            return UNIX_EPOCH + simulated.wall + passed;
+            let set = Duration::from_secs(simulated.set.load(Ordering::Relaxed).unsigned_abs());
+            let wall = UNIX_EPOCH + simulated.wall + passed;
+            return if simulated.set.load(Ordering::Relaxed) < 0 {
+                wall - set
+            } else {
+                wall + set
+            };
         }
         SystemTime::now()
     }

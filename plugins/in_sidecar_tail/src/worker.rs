@@ -18,6 +18,7 @@ use crate::checkpoint::checkpointer::Checkpointer;
 use crate::compressed::search::{LeftAlone, Search, Unsettled};
 use crate::compressed::window::Spool;
 use crate::counters::{Counters, Trouble};
+use crate::fs::Fs;
 use crate::host::acks::LOOK;
 use crate::host::queue::{Item, Row, Shared};
 use crate::map::{HashMap, HashSet};
@@ -62,6 +63,7 @@ pub(crate) enum Turn {
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) time: Time,
+    pub(crate) fs: Fs,
     pub(crate) options: Options,
     pub(crate) confine: Arc<Confine>,
     /// The instance's tag, if it is made from the path.
@@ -167,8 +169,9 @@ impl Worker {
         format: RecordFormat,
         shared: Arc<Shared>,
         counters: Counters,
+        fs: Fs,
     ) -> Self {
-        let watches = options.inotify.then(Watches::new).and_then(|made| {
+        let watches = options.inotify.then(|| Watches::new(&fs)).and_then(|made| {
             made.map_err(|error| {
                 counters.error(Trouble::Watch);
                 warn!("no inotify ({error}): files are looked at four times a second");
@@ -182,15 +185,20 @@ impl Worker {
             time: time.clone(),
             encoder: Encoder::new(&options, format),
             tag_template: tag.filter(has_pattern).map(str::to_owned),
-            checkpointer: Checkpointer::new(&options, &counters, &time),
+            checkpointer: Checkpointer::new(&options, &counters, &time, &fs),
             block: vec![0; TAIL + options.block],
             folders: Folders::new(options.max_files),
-            confine: Arc::new(Confine::new(options.follow_links, options.globs.roots())),
+            confine: Arc::new(Confine::new(
+                &fs,
+                options.follow_links,
+                options.globs.roots(),
+            )),
             options,
             shared,
             counters,
             watches,
-            listings: Listings::new(time),
+            listings: Listings::new(time, fs.clone()),
+            fs,
             polled_folders: HashSet::default(),
             remote_folders: HashMap::default(),
             files: HashMap::default(),
@@ -303,9 +311,9 @@ impl Worker {
         let timeout = timeout(until.saturating_duration_since(self.time.now()));
         let wake = PollFd::from_borrowed_fd(self.shared.worker_fd(), PollFlags::IN);
         // An interrupted wait only means to look around earlier.
-        let _ = match &self.watches {
-            Some(watches) => {
-                let changes = PollFd::from_borrowed_fd(watches.fd(), PollFlags::IN);
+        let _ = match self.watches.as_ref().and_then(Watches::fd) {
+            Some(changes) => {
+                let changes = PollFd::from_borrowed_fd(changes, PollFlags::IN);
                 poll(&mut [wake, changes], Some(&timeout))
             }
             None => poll(&mut [wake], Some(&timeout)),
@@ -594,6 +602,7 @@ impl Worker {
             RecordFormat::WithMetadata,
             Arc::new(Shared::new(time).unwrap()),
             Counters::new(&Metrics::default()),
+            Fs::default(),
         )
     }
 }

@@ -1,8 +1,6 @@
 //! Keeping positions: what has left the host goes into the state file, and is found again.
 
-use std::fs::{self, File, Metadata};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
@@ -16,6 +14,7 @@ use tracing::{error, info, warn};
 use crate::checkpoint::entry::{Changes, Entry, Unclaimed};
 use crate::checkpoint::store::{Journal, Lock, Store};
 use crate::counters::{Counters, Trouble};
+use crate::fs::{Fs, Handle, Metadata};
 use crate::map::{HashMap, HashSet};
 use crate::options::{Options, Sync};
 use crate::pace::{Costs, Pace, Stopwatch};
@@ -75,6 +74,7 @@ enum Job {
 /// Writes the state.
 #[derive(Debug)]
 struct Scribe {
+    time: Time,
     store: Store,
     sync: Sync,
     counters: Counters,
@@ -89,7 +89,7 @@ struct Scribe {
 
 impl Scribe {
     fn write(&mut self, job: Job) {
-        let watch = Stopwatch::start();
+        let watch = Stopwatch::start(&self.time);
         let (done, costs) = match job {
             Job::Document(entries, number) => {
                 let saved = self.store.save(&entries, number, self.sync);
@@ -145,6 +145,7 @@ impl Writer {
     ) -> std::io::Result<Self> {
         let failed = Arc::new(AtomicBool::new(false));
         let mut scribe = Scribe {
+            time: time.clone(),
             store: checkpointer.store.clone(),
             sync: checkpointer.sync,
             counters,
@@ -158,7 +159,6 @@ impl Writer {
         if time.is_simulated() {
             return Ok(Writer::AtOnce(Box::new(scribe.into())));
         }
-        let _ = time;
         let (jobs, next) = mpsc::channel::<Job>();
         let busy = Arc::new(AtomicBool::new(false));
         let writing = busy.clone();
@@ -231,9 +231,15 @@ impl Checkpointer {
         self.unsaved = true;
     }
 
-    pub(crate) fn new(options: &Options, counters: &Counters, time: &Time) -> Option<Self> {
+    pub(crate) fn new(
+        options: &Options,
+        counters: &Counters,
+        time: &Time,
+        fs: &Fs,
+    ) -> Option<Self> {
         options.db.as_deref().map(|db| Checkpointer {
             store: Store::beside(
+                fs,
                 db,
                 options.max_files,
                 &counters.errors_of(Trouble::InTheWay),
@@ -405,9 +411,9 @@ impl Worker {
     fn save_all(&self, checkpointer: &mut Checkpointer, now: Instant) {
         let time = self.time.timestamp();
         let seen = u64::from(time.seconds);
-        checkpointer
-            .unclaimed
-            .remove(|entry| entry.seen.saturating_add(KEEP) < seen && !is_still_packed(entry));
+        checkpointer.unclaimed.remove(|entry| {
+            entry.seen.saturating_add(KEEP) < seen && !is_still_packed(&self.fs, entry)
+        });
         // Never used before, whoever wrote the document that was found here.
         checkpointer.journal =
             (checkpointer.journal + 1).max(seen * 1_000_000_000 + u64::from(time.nanos));
@@ -507,7 +513,7 @@ impl Worker {
     fn follow_claimed(
         &mut self,
         path: &Path,
-        handle: File,
+        handle: Handle,
         metadata: &Metadata,
         entry: Entry,
         name: Arc<Path>,
@@ -537,7 +543,7 @@ impl Worker {
         &mut self,
         path: &Path,
         identity: &Identity,
-        handle: &File,
+        handle: &Handle,
         metadata: &Metadata,
     ) -> Option<Entry> {
         let checkpointer = self.checkpointer.as_mut()?;
@@ -569,7 +575,7 @@ impl Worker {
         &mut self,
         path: &Path,
         identity: &Identity,
-        handle: &File,
+        handle: &Handle,
         metadata: &Metadata,
     ) -> (Option<u64>, Option<Arc<Path>>, Option<CutLine>) {
         if let Some(entry) = self.claim(path, identity, handle, metadata) {
@@ -594,7 +600,7 @@ impl Worker {
             *entry.path != *path
                 && entry.path.parent() == path.parent()
                 && is_rotated_form(&entry.path, path)
-                && is_there(entry, folders)
+                && is_there(&self.fs, entry, folders)
                 && entry.fingerprint.head.length > 0
                 && entry
                     .fingerprint
@@ -627,7 +633,7 @@ impl Worker {
             let Some(folder) = entry.path.parent() else {
                 continue;
             };
-            let in_place = is_there(&entry, &mut folders);
+            let in_place = is_there(&self.fs, &entry, &mut folders);
             // A link stays where it is when what it led to is renamed.
             let behind = entry.target.as_deref().and_then(Path::parent);
             let renamed = [Some(folder), behind]
@@ -636,12 +642,12 @@ impl Worker {
                 .find_map(|folder| {
                     let listing = folders
                         .entry(folder.to_owned())
-                        .or_insert_with(|| Folder::list(folder));
+                        .or_insert_with(|| Folder::list(&self.fs, folder));
                     listing.by_inode.get(&entry.identity.inode).cloned()
                 });
             let listing = folders
                 .entry(folder.to_owned())
-                .or_insert_with(|| Folder::list(folder));
+                .or_insert_with(|| Folder::list(&self.fs, folder));
             let related = listing.related(&entry.path);
             let related = &related[..related.len().min(looks)];
             looks -= related.len();
@@ -698,8 +704,8 @@ struct Folder {
 }
 
 impl Folder {
-    fn list(folder: &Path) -> Self {
-        let by_inode = list(folder);
+    fn list(fs: &Fs, folder: &Path) -> Self {
+        let by_inode = list(fs, folder);
         let mut paths: Vec<PathBuf> = by_inode.values().cloned().collect();
         paths.sort_unstable_by(|one, two| one.as_os_str().cmp(two.as_os_str()));
         Folder { by_inode, paths }
@@ -722,9 +728,9 @@ impl Folder {
 
 /// Whether the file is there, whatever it holds: a truncated one stays where it is or is renamed
 /// later, so what has come in the place of one that is gone is no copy of it.
-fn is_there(entry: &Entry, folders: &mut HashMap<PathBuf, Folder>) -> bool {
+fn is_there(fs: &Fs, entry: &Entry, folders: &mut HashMap<PathBuf, Folder>) -> bool {
     let is_it = |path: &Path| {
-        fs::metadata(path).is_ok_and(|metadata| {
+        fs.metadata(path).is_ok_and(|metadata| {
             let identity = Identity::of(&metadata);
             identity.device == entry.identity.device && identity.compatible(&entry.identity)
         })
@@ -735,27 +741,27 @@ fn is_there(entry: &Entry, folders: &mut HashMap<PathBuf, Folder>) -> bool {
     is_it(&entry.path) || {
         let folder = folders
             .entry(folder.to_owned())
-            .or_insert_with(|| Folder::list(folder));
+            .or_insert_with(|| Folder::list(fs, folder));
         let renamed = folder.by_inode.get(&entry.identity.inode);
         renamed.is_some_and(|path| is_it(path))
     }
 }
 
 /// Paths in a folder by the inodes of their names.
-pub(crate) fn list(folder: &Path) -> HashMap<u64, PathBuf> {
-    fs::read_dir(folder)
+pub(crate) fn list(fs: &Fs, folder: &Path) -> HashMap<u64, PathBuf> {
+    fs.list(folder)
         .into_iter()
         .flatten()
         .filter_map(Result::ok)
-        .map(|entry| (entry.ino(), folder.join(entry.file_name())))
+        .map(|entry| (entry.inode, folder.join(entry.name)))
         .collect()
 }
 
 /// What is kept of a file; `None`: there is nothing to keep.
 /// Whether a compressed file that was read is still there: it is not looked into again.
-fn is_still_packed(entry: &Entry) -> bool {
-    let there = fs::metadata(&entry.path);
-    let same = |m: fs::Metadata| Identity::of(&m).compatible(&entry.identity);
+fn is_still_packed(fs: &Fs, entry: &Entry) -> bool {
+    let there = fs.metadata(&entry.path);
+    let same = |m: Metadata| Identity::of(&m).compatible(&entry.identity);
     entry.packed.is_some() && there.is_ok_and(same)
 }
 
@@ -778,6 +784,8 @@ fn entry_of(file: &TrackedFile, seen: u64) -> Option<Entry> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::track::copies::related;
 
@@ -802,7 +810,7 @@ mod tests {
         for name in NAMES {
             fs::write(dir.path().join(name), "").unwrap();
         }
-        let folder = Folder::list(dir.path());
+        let folder = Folder::list(&Fs::Kernel, dir.path());
         assert_eq!(folder.paths.len(), NAMES.len());
         for name in NAMES {
             let original = dir.path().join(name);
@@ -819,7 +827,7 @@ mod tests {
     #[test]
     fn positions_are_found_by_the_names_of_rotated_forms() {
         let dir = tempfile::tempdir().unwrap();
-        let identity = Identity::of(&fs::metadata(dir.path()).unwrap());
+        let identity = Identity::of(&fs::metadata(dir.path()).unwrap().into());
         let entry = |name: &&str| Entry {
             path: Path::new("/logs").join(name).into(),
             identity,

@@ -347,6 +347,7 @@ impl Unclaimed {
 
 #[cfg(test)]
 mod tests {
+    use crate::fs::Fs;
     use std::fs;
 
     use flb_sidecar_sdk::metrics::Metric;
@@ -361,7 +362,12 @@ mod tests {
     }
 
     fn store(dir: &tempfile::TempDir) -> Store {
-        Store::beside(&dir.path().join("tail.db"), 0, &Metric::default())
+        Store::beside(
+            &Fs::Kernel,
+            &dir.path().join("tail.db"),
+            0,
+            &Metric::default(),
+        )
     }
 
     fn entry(path: &[u8], inode: u64) -> Entry {

@@ -4,10 +4,9 @@
 //! was left. The copy lies in a folder that only we can look into.
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,6 +17,7 @@ use tracing::{info, warn};
 
 use crate::checkpoint::entry::Entry;
 use crate::checkpoint::store::{with_suffix, Store};
+use crate::fs::Fs;
 use crate::track::fingerprint::{Fingerprint, Identity, Print};
 
 /// Bytes of the database, and of its log, that are copied: ten thousand files are three million.
@@ -25,11 +25,17 @@ const MOST: u64 = 64 << 20;
 
 /// The positions in the stock database at `db`, when there is no state of our own yet. `lines`: files
 /// have a newline's byte behind each line.
-pub(crate) fn positions(db: &Path, store: &Store, lines: bool, host: &dyn InputHost) -> Vec<Entry> {
+pub(crate) fn positions(
+    fs: &Fs,
+    db: &Path,
+    store: &Store,
+    lines: bool,
+    host: &dyn InputHost,
+) -> Vec<Entry> {
     if store.is_there() {
         return Vec::new();
     }
-    let file = match open_plain(db) {
+    let file = match fs.open_database(db) {
         Ok(Some(file)) => file,
         Ok(None) => return Vec::new(),
         Err(error) => {
@@ -45,7 +51,7 @@ pub(crate) fn positions(db: &Path, store: &Store, lines: bool, host: &dyn InputH
     match read {
         Ok(Some(rows)) => {
             info!("{}: {} positions are taken over", db.display(), rows.len());
-            rows.into_iter().map(|row| entry(row, lines)).collect()
+            rows.into_iter().map(|row| entry(fs, row, lines)).collect()
         }
         Ok(None) => {
             warn!(
@@ -81,10 +87,10 @@ fn copy(from: File, folder: &OwnFolder, name: &str) -> io::Result<()> {
     Ok(())
 }
 
-fn entry(row: StockPosition, lines: bool) -> Entry {
+fn entry(fs: &Fs, row: StockPosition, lines: bool) -> Entry {
     let path: Arc<Path> = Path::new(OsStr::from_bytes(&row.path)).into();
     // The stock tail keeps the inode alone; the file that has it now tells the rest.
-    let metadata = fs::metadata(&path).ok().filter(|m| m.ino() == row.inode);
+    let metadata = fs.metadata(&path).ok().filter(|m| m.ino() == row.inode);
     let identity = match metadata {
         Some(metadata) => Identity::of(&metadata),
         None => Identity {

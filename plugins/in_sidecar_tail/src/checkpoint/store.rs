@@ -1,18 +1,15 @@
 //! Where a state lives: its document, its journal and its lock, each a file of our own.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-
-use flb_sidecar_sdk::metrics::Metric;
-use flb_sidecar_sdk::own_file::{Durability, OwnFile, PRIVATE};
-use rustix::fs::{flock, FlockOperation};
 
 use crate::checkpoint::entry::{write_changes, write_document, Changes, Entry, Unusable, VERSION};
 use crate::checkpoint::load::{self, Limits, Loaded};
+use crate::fs::{Fs, Own, OwnHandle};
 use crate::host::queue::StateNumber;
 use crate::options::Sync;
+use flb_sidecar_sdk::metrics::Metric;
+use flb_sidecar_sdk::own_file::Durability;
 
 /// Bytes that are written at once.
 const BUFFER: usize = 32 << 10;
@@ -20,21 +17,21 @@ const BUFFER: usize = 32 << 10;
 /// Where the state of an instance lives.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
-    state: OwnFile,
-    journal: OwnFile,
-    lock: OwnFile,
+    state: Own,
+    journal: Own,
+    lock: Own,
     limits: Limits,
 }
 
 /// The right to use the state, until dropped.
 #[derive(Debug)]
-pub(crate) struct Lock(#[allow(dead_code, reason = "held, not used")] File);
+pub(crate) struct Lock(#[allow(dead_code, reason = "held, not used")] OwnHandle);
 
 impl Store {
     /// The state beside the stock tail's database at `db`, which is never touched, of an instance
     /// that follows so many files at most. What stands at its names and is not ours is counted.
-    pub(crate) fn beside(db: &Path, files: usize, strangers: &Metric) -> Self {
-        let with = |suffix: &str| OwnFile::at(&with_suffix(db, suffix)).counted(strangers);
+    pub(crate) fn beside(fs: &Fs, db: &Path, files: usize, strangers: &Metric) -> Self {
+        let with = |suffix: &str| fs.own(&with_suffix(db, suffix), strangers);
         Store {
             state: with(".sidecar"),
             journal: with(".sidecar.journal"),
@@ -79,10 +76,8 @@ impl Store {
     /// `Ok(None)`: another instance has it.
     pub(crate) fn try_lock(&self) -> io::Result<Option<Lock>> {
         let file = self.lock.open_or_make()?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
-            Err(error) => return Err(error.into()),
+        if !file.try_lock()? {
+            return Ok(None);
         }
         // Somebody may have put another one there meanwhile: that is what the next one locks.
         let now = self.lock.open_or_make()?.metadata()?;
@@ -135,7 +130,7 @@ impl Store {
             Sync::File => Durability::Content,
             Sync::Folder => Durability::Name,
         };
-        self.state.replace(PRIVATE, durability, |file| {
+        self.state.replace(durability, |file| {
             let mut out = BufWriter::with_capacity(BUFFER, file);
             write_document(&mut out, entries, journal)?;
             out.flush()
@@ -151,7 +146,7 @@ impl Store {
 
 /// The open journal of the newest document.
 #[derive(Debug)]
-pub(crate) struct Journal(BufWriter<File>);
+pub(crate) struct Journal(BufWriter<OwnHandle>);
 
 impl Journal {
     /// Adds a line. After an error nothing may be added: the line may be there in part.

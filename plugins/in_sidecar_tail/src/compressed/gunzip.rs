@@ -1,10 +1,10 @@
 //! Decompressing gzip files (RFC 1952) in small steps, member by member, as far as they are written.
 
-use std::fs::{File, Metadata};
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
 
 use flate2::read::MultiGzDecoder;
+
+use crate::fs::{Handle, Metadata};
 
 /// Compressed bytes taken in one step: members of a few bytes that hold nothing cost as much time
 /// as text, and a step of them some milliseconds.
@@ -32,7 +32,7 @@ pub(crate) struct Gunzip {
 /// Reads a file from its head, whatever others do with its handle.
 #[derive(Debug)]
 struct FromHead {
-    handle: File,
+    handle: Handle,
     at: u64,
     /// What may be read in this step.
     left: usize,
@@ -60,7 +60,7 @@ impl Read for FromHead {
 }
 
 impl Gunzip {
-    pub(crate) fn new(handle: File) -> Self {
+    pub(crate) fn new(handle: Handle) -> Self {
         // It reads the head of the first member at once.
         let decoder = MultiGzDecoder::new(FromHead {
             handle,
@@ -134,6 +134,7 @@ impl Gunzip {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::fs::File;
     use std::io::Write;
 
     use flate2::{write::GzEncoder, Compression};
@@ -180,7 +181,7 @@ pub(crate) mod tests {
             ),
             (bomb, 8 << 20),
         ] {
-            let mut gunzip = Gunzip::new(file(&bytes));
+            let mut gunzip = Gunzip::new(file(&bytes).into());
             gunzip.complete();
             let (text, steps, end) = all(&mut gunzip);
             assert_eq!((text.len(), end.unwrap()), (length, Step::End));
@@ -193,7 +194,7 @@ pub(crate) mod tests {
         let bytes = [member(b"one\n"), member(b""), member(b"two\n")].concat();
         for cut in 0..bytes.len() {
             let mut written = file(&bytes[..cut]);
-            let mut gunzip = Gunzip::new(written.try_clone().unwrap());
+            let mut gunzip = Gunzip::new(written.try_clone().unwrap().into());
             let (mut text, _, end) = all(&mut gunzip);
             assert_eq!(end.unwrap(), Step::Waits, "{cut}");
             written.write_all(&bytes[cut..]).unwrap();
@@ -214,7 +215,7 @@ pub(crate) mod tests {
             &bytes[..bytes.len() - 3],
             &[&bytes[..], b"rubbish"].concat(),
         ] {
-            let mut gunzip = Gunzip::new(file(broken));
+            let mut gunzip = Gunzip::new(file(broken).into());
             gunzip.complete();
             let (text, _, end) = all(&mut gunzip);
             assert_eq!(text, b"one\ntwo\n");

@@ -2,7 +2,6 @@
 //! was compressed: what was read of a file is known again in its compressed form, and a rest that
 //! nobody had read before it was compressed is read from where it begins. Other formats are said.
 
-use std::fs::{File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +13,7 @@ use crate::checkpoint::entry::Entry;
 use crate::compressed::gunzip::{self, Gunzip, OUTPUT_AT_ONCE};
 use crate::compressed::window::{Spool, BLANK};
 use crate::counters::Trouble;
+use crate::fs::{Handle, Metadata};
 use crate::map::HashSet;
 use crate::read::lines::Splitter;
 use crate::source::confine::Confine;
@@ -159,18 +159,19 @@ pub(crate) enum Unpacked {
 }
 
 /// The first bytes of the original, up to [`HEAD`], as far as one step gives them.
-fn head_of(handle: &File) -> io::Result<Vec<u8>> {
+fn head_of(handle: &Handle) -> io::Result<Vec<u8>> {
     let mut head = Vec::with_capacity(HEAD);
     Gunzip::new(handle.try_clone()?).step(&mut head, HEAD)?;
     Ok(head)
 }
 
 /// The original's size, modulo 2^32: the last four bytes.
-fn size_of(handle: &File) -> io::Result<u32> {
-    use std::os::unix::fs::FileExt;
+fn size_of(handle: &Handle) -> io::Result<u32> {
     let mut size = [0; 4];
     let at = handle.metadata()?.len().saturating_sub(4);
-    handle.read_exact_at(&mut size, at)?;
+    if read_full(handle, &mut size, at)? < size.len() {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
     Ok(u32::from_le_bytes(size))
 }
 
@@ -361,8 +362,7 @@ impl Worker {
             }
             let quiet = self.time.since(file.since);
             // Whoever compresses gives it its original's time when that is done.
-            let age = metadata.modified().ok();
-            let age = age.and_then(|at| self.time.wall().duration_since(at).ok());
+            let age = self.time.wall().duration_since(metadata.modified()).ok();
             let may_grow = quiet.max(age.unwrap_or_default()) < COMPLETE_COPY;
             let path = file.path.display();
             match self.kin_of(&file.path, &handle) {
@@ -480,7 +480,7 @@ impl Worker {
     }
 
     /// What `handle` is the compressed form of, if that was read.
-    fn kin_of(&self, path: &Path, handle: &File) -> Kin {
+    fn kin_of(&self, path: &Path, handle: &Handle) -> Kin {
         let head = head_of(handle).ok().filter(|head| !head.is_empty());
         let Some((head, size)) = head.zip(size_of(handle).ok()) else {
             return Kin::Stranger;
@@ -601,13 +601,14 @@ impl Worker {
         }
         let now = self.time.now();
         let (head, tail) = (&current.head, current.tail.bytes());
-        let spool = Spool::new(current.gunzip, head, tail, offset, now).and_then(|mut spool| {
-            spool.push(&current.rest)?;
-            spool.over = over;
-            let handle = spool.handle()?;
-            let metadata = handle.metadata()?;
-            Ok((spool, handle, metadata))
-        });
+        let spool =
+            Spool::new(&self.fs, current.gunzip, head, tail, offset, now).and_then(|mut spool| {
+                spool.push(&current.rest)?;
+                spool.over = over;
+                let handle = spool.handle()?;
+                let metadata = handle.metadata()?;
+                Ok((spool, handle, metadata))
+            });
         let (spool, handle, metadata) = match spool {
             Ok(made) => made,
             Err(error) => {
@@ -722,6 +723,7 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::fs::File;
 
     use std::io::Write;
 

@@ -1,14 +1,11 @@
 //! A window of a decompressed file: a file in memory with the text around the read position, where
 //! it is in the original, so that it is read as any file is.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::time::Instant;
 
-use rustix::fs::{fallocate, memfd_create, FallocateFlags, MemfdFlags};
-
 use crate::compressed::gunzip::{Gunzip, Step, OUTPUT_AT_ONCE};
+use crate::fs::{Fs, Handle};
 use crate::track::fingerprint::HEAD;
 
 /// Bytes before the read position that are kept: positions that are confirmed are behind it.
@@ -23,7 +20,7 @@ const _: () = assert!(HEAD as u64 <= PAGE);
 #[derive(Debug)]
 pub(crate) struct Spool {
     pub(crate) gunzip: Gunzip,
-    window: File,
+    window: Handle,
     /// Where the window begins and ends.
     start: u64,
     pub(crate) end: u64,
@@ -39,13 +36,14 @@ pub(crate) struct Spool {
 impl Spool {
     /// A window that begins with the text before `offset` (`tail`), and the head.
     pub(crate) fn new(
+        fs: &Fs,
         gunzip: Gunzip,
         head: &[u8],
         tail: &[u8],
         offset: u64,
         now: Instant,
     ) -> io::Result<Self> {
-        let window: File = memfd_create("flb-sidecar-gz", MemfdFlags::CLOEXEC)?.into();
+        let window = fs.anonymous()?;
         window.write_all_at(head, 0)?;
         let start = offset - tail.len() as u64;
         window.write_all_at(tail, start)?;
@@ -64,7 +62,7 @@ impl Spool {
     }
 
     /// A handle of the window.
-    pub(crate) fn handle(&self) -> io::Result<File> {
+    pub(crate) fn handle(&self) -> io::Result<Handle> {
         self.window.try_clone()
     }
 
@@ -114,8 +112,7 @@ impl Spool {
         if start < from + KEPT {
             return;
         }
-        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        if fallocate(&self.window, flags, from, start - from).is_ok() {
+        if self.window.punch_hole(from, start - from).is_ok() {
             self.start = start;
         }
     }
@@ -133,21 +130,32 @@ mod tests {
     fn a_window_stays_small_however_much_goes_through_it() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&member(&vec![b'x'; 32 << 20])).unwrap();
-        let gunzip = Gunzip::new(file);
-        let mut spool = Spool::new(gunzip, b"head", &[0; 64], 1 << 40, Instant::now()).unwrap();
+        let gunzip = Gunzip::new(file.into());
+        let mut spool = Spool::new(
+            &Fs::Kernel,
+            gunzip,
+            b"head",
+            &[0; 64],
+            1 << 40,
+            Instant::now(),
+        )
+        .unwrap();
         spool.gunzip.complete();
         let handle = spool.handle().unwrap();
         let (mut text, mut most) = (Vec::new(), 0);
         while spool.over.is_none() {
             let read = spool.end;
             spool.fill(read, &mut text).unwrap();
-            most = most.max(handle.metadata().unwrap().blocks() * 512);
+            let Handle::Kernel(window) = &handle else {
+                unreachable!("it is the kernel's");
+            };
+            most = most.max(window.metadata().unwrap().blocks() * 512);
             assert!(spool.has(spool.end) && spool.has(read));
         }
         assert_eq!(spool.end, (1 << 40) + (32 << 20));
         assert!(most <= 1 << 20, "{most}");
         let mut head = [0; 4];
-        handle.read_exact_at(&mut head, 0).unwrap();
+        handle.read_at(&mut head, 0).unwrap();
         assert_eq!(&head, b"head");
     }
 }

@@ -14,6 +14,7 @@ use tracing::{error, info, warn};
 use crate::checkpoint::import_stock;
 use crate::checkpoint::store::Store;
 use crate::counters::{Counters, Trouble};
+use crate::fs::Fs;
 use crate::host::acks::Acks;
 use crate::host::multiline::{HostMultiline, Join};
 use crate::host::parser::HostParser;
@@ -85,6 +86,7 @@ impl SidecarTail {
         settings: &Settings,
         host: &mut dyn InputHost,
         time: Time,
+        fs: Fs,
     ) -> Result<(Self, Worker), ConfigError> {
         let mut options = Options::read(settings, host)?;
         let shared = Arc::new(Shared::new(time).map_err(|error| {
@@ -94,7 +96,7 @@ impl SidecarTail {
         let mut taken_over = Vec::new();
         if let Some(db) = options.db.take() {
             let strangers = counters.errors_of(Trouble::InTheWay);
-            let store = Store::beside(&db, options.max_files, &strangers);
+            let store = Store::beside(&fs, &db, options.max_files, &strangers);
             match store.check() {
                 Ok(()) => {
                     let alone = store.number().map(|state| shared.is_alone_with(state));
@@ -106,7 +108,7 @@ impl SidecarTail {
                         ));
                     }
                     let lines = options.source.has_newlines();
-                    taken_over = import_stock::positions(&db, &store, lines, host);
+                    taken_over = import_stock::positions(&fs, &db, &store, lines, host);
                     if host.pending().is_none() {
                         warn!("this host does not tell what is delivered: positions are not kept");
                     }
@@ -159,6 +161,7 @@ impl SidecarTail {
             host.record_format(),
             shared.clone(),
             counters.clone(),
+            fs,
         );
         if let Some(checkpointer) = &mut worker.checkpointer {
             checkpointer.taken_over = taken_over;
@@ -338,7 +341,7 @@ impl Input for SidecarTail {
     const TICK: Duration = Duration::from_millis(250);
 
     fn init(settings: &Settings, host: &mut dyn InputHost) -> Result<Self, ConfigError> {
-        let (mut tail, worker) = SidecarTail::made(settings, host, Time::default())?;
+        let (mut tail, worker) = SidecarTail::made(settings, host, Time::default(), Fs::default())?;
         let worker = worker::spawn("flb-sc-tail", move || worker.run())
             .map_err(|error| ConfigError::other(format!("cannot start a thread: {error}")))?;
         tail.worker = Some(worker);

@@ -1,11 +1,9 @@
 //! Bytes that nobody has written: a log that was made longer before there was something to write,
 //! or whose writer went on at its old position after a truncation, has NULs there.
 
-use std::fs::File;
 use std::io;
 
-use rustix::fs::{seek, SeekFrom};
-
+use crate::fs::Handle;
 use crate::read::charset::Code;
 use crate::track::fingerprint::read_full;
 
@@ -83,7 +81,7 @@ pub(crate) fn begins(block: &[u8], offset: u64, code: Code, least: Least) -> Beg
 }
 
 /// Where what is written ends in a file that is `size` bytes long.
-pub(crate) fn written_end(handle: &File, size: u64) -> io::Result<u64> {
+pub(crate) fn written_end(handle: &Handle, size: u64) -> io::Result<u64> {
     let mut block = vec![0; BACKWARDS];
     let mut end = size;
     while end > size.saturating_sub(AT_START) {
@@ -100,7 +98,7 @@ pub(crate) fn written_end(handle: &File, size: u64) -> io::Result<u64> {
 /// Where something is written behind `from`, or how far it is known that nothing is. `block` is
 /// room to read into.
 pub(crate) fn next_text(
-    handle: &File,
+    handle: &Handle,
     from: u64,
     size: u64,
     block: &mut [u8],
@@ -108,10 +106,9 @@ pub(crate) fn next_text(
     let mut at = from;
     while at < size && at - from < AT_ONCE {
         // Filesystems that know no holes say that all is data.
-        match seek(handle, SeekFrom::Data(at)) {
-            Ok(data) => at = data.max(at),
-            Err(rustix::io::Errno::NXIO) => return Ok(Err(size)),
-            Err(_) => {}
+        match handle.next_data(at) {
+            Some(data) => at = data,
+            None => return Ok(Err(size)),
         }
         let length = read_full(handle, block, at)?;
         if let Some(text) = block[..length].iter().position(|byte| *byte != 0) {
@@ -127,8 +124,6 @@ pub(crate) fn next_text(
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::FileExt as _;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -228,7 +223,7 @@ mod tests {
 
         #[test]
         fn the_next_text_is_found_wherever_it_is(size in 1u64..200_000, at in 0u64..200_000, from in 0u64..1000) {
-            let file = tempfile::tempfile().unwrap();
+            let file = Handle::from(tempfile::tempfile().unwrap());
             file.set_len(size).unwrap();
             file.write_all_at(b"x", at).unwrap();
             let size = size.max(at + 1);

@@ -1,6 +1,5 @@
 //! Reading files, turn by turn, into batches of records.
 
-use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use tracing::{info, warn};
 use crate::checkpoint::checkpointer::list;
 use crate::compressed::search::Unpacked;
 use crate::counters::Trouble;
+use crate::fs::Fs;
 use crate::host::queue::{Item, Purpose, Shared};
 use crate::options::Options;
 use crate::read::charset::Code;
@@ -323,7 +323,10 @@ impl Worker {
     /// after a restart.
     pub(crate) fn end_unfinished(&mut self, id: FileId) {
         let comes_back = self.checkpointer.is_some()
-            && self.files.get(&id).is_some_and(|file| is_found_again(file));
+            && self
+                .files
+                .get(&id)
+                .is_some_and(|file| is_found_again(&self.fs, file));
         match self.shared.drain_purpose() {
             _ if !comes_back => self.finish_line(id),
             // The position is before it.
@@ -432,12 +435,12 @@ impl Worker {
 }
 
 /// Whether the next start will find a file: it is at its path, or where it is looked for.
-fn is_found_again(file: &TrackedFile) -> bool {
+fn is_found_again(fs: &Fs, file: &TrackedFile) -> bool {
     file.path.is_some()
         || file.lines.line_start() < file.offset
             && file.name.parent().is_some_and(|folder| {
-                let path = list(folder).remove(&file.identity.inode);
-                let metadata = path.and_then(|path| fs::metadata(path).ok());
+                let path = list(fs, folder).remove(&file.identity.inode);
+                let metadata = path.and_then(|path| fs.metadata(&path).ok());
                 metadata.is_some_and(|metadata| Identity::of(&metadata) == file.identity)
             })
 }

@@ -16,10 +16,12 @@ use std::time::Duration;
 use flb_sidecar_sdk::fake::FakeHost;
 use flb_sidecar_sdk::{Input, Pending, Settings, Wake};
 
+use crate::fs::Fs;
 use crate::host::input::SidecarTail;
 use crate::time::Time;
 use crate::worker::{Turn, Worker};
-use schedule::{Random, Setting, Step};
+pub(crate) use schedule::Random;
+use schedule::{Setting, Step};
 use world::World;
 
 const STEPS: usize = 60;
@@ -90,7 +92,7 @@ impl Simulation {
             ..FakeHost::default()
         };
         let (tail, mut worker) =
-            SidecarTail::made(&settings, &mut host, self.time.clone()).unwrap();
+            SidecarTail::made(&settings, &mut host, self.time.clone(), Fs::Kernel).unwrap();
         assert!(worker.take_state(), "the state is free");
         self.world.started();
         self.running = Some(Running { tail, worker, host });
@@ -282,7 +284,7 @@ fn shrink(setting: Setting, steps: &[Step]) -> Vec<Step> {
     steps
 }
 
-fn number(name: &str, default: u64) -> u64 {
+pub(crate) fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }
 

@@ -4,22 +4,15 @@
 //! What counts is where an opened file is, as the kernel tells of its handle: a path may lead
 //! elsewhere a moment after it was looked at, and through any number of links.
 
-use std::ffi::OsStr;
 use std::fmt;
-use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use flb_sidecar_sdk::ConfigError;
-use rustix::fs::{openat, openat2, Mode, OFlags, ResolveFlags, CWD};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-/// What the kernel adds to the path of a file that was deleted.
-const DELETED: &[u8] = b" (deleted)";
+use crate::fs::{Fs, Handle, Magic, Metadata};
 
 /// The option `follow_links`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,17 +69,19 @@ pub(crate) fn is_refused(error: &io::Error) -> bool {
 /// Opens what may be followed.
 #[derive(Debug)]
 pub(crate) struct Confine {
+    fs: Fs,
     follow: Follow,
     /// Folders that the patterns name, and where each is, as far as it is there.
     roots: Vec<(PathBuf, Option<PathBuf>)>,
 }
 
 impl Confine {
-    pub(crate) fn new<'a>(follow: Follow, roots: impl Iterator<Item = &'a Path>) -> Self {
+    pub(crate) fn new<'a>(fs: &Fs, follow: Follow, roots: impl Iterator<Item = &'a Path>) -> Self {
         Confine {
+            fs: fs.clone(),
             follow,
             roots: roots
-                .map(|root| (root.to_owned(), place_of_root(root)))
+                .map(|root| (root.to_owned(), place_of_root(fs, root)))
                 .collect(),
         }
     }
@@ -94,6 +89,7 @@ impl Confine {
     /// The same with the folders of the patterns as they are now: they may have come, or moved.
     pub(crate) fn again(&self) -> Self {
         Confine::new(
+            &self.fs,
             self.follow,
             self.roots.iter().map(|(root, _)| root.as_path()),
         )
@@ -105,17 +101,17 @@ impl Confine {
     }
 
     /// Opens `path` for reading, without ever waiting for a FIFO's writer.
-    pub(crate) fn open(&self, path: &Path) -> io::Result<(File, Metadata)> {
-        let access = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let handle: File = if self.follow == Follow::On {
-            openat(CWD, path, access, Mode::empty())?
+    pub(crate) fn open(&self, path: &Path) -> io::Result<(Handle, Metadata)> {
+        let handle = if self.follow == Follow::On {
+            self.fs.open(path, Magic::Followed)?
         } else {
-            match open_without_magic(path, access) {
-                Err(Errno::LOOP) => return Err(io::Error::other(Refused(self.follow))),
+            match self.fs.open(path, Magic::Refused) {
+                Err(error) if is_loop(&error) => {
+                    return Err(io::Error::other(Refused(self.follow)))
+                }
                 opened => opened?,
             }
-        }
-        .into();
+        };
         if !self.may_be(&handle, path) {
             return Err(io::Error::other(Refused(self.follow)));
         }
@@ -128,28 +124,22 @@ impl Confine {
         if self.follow == Follow::On {
             return true;
         }
-        let access = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        match open_without_magic(folder, access) {
+        match self.fs.open_place(folder) {
             Ok(handle) => self.may_be(&handle, folder),
             // What else is wrong is told when it is listed.
-            Err(error) => error != Errno::LOOP,
+            Err(error) => !is_loop(&error),
         }
     }
 
     /// Whether what is open was come by in an allowed way.
-    fn may_be(&self, handle: &impl AsFd, path: &Path) -> bool {
+    fn may_be(&self, handle: &Handle, path: &Path) -> bool {
         if self.follow == Follow::On {
             return true;
         }
-        let number = handle.as_fd().as_raw_fd();
-        let Ok(place) = fs::read_link(format!("/proc/self/fd/{number}")) else {
+        let Some(place) = handle.place() else {
             // Without /proc nobody tells where it is: then only what no link leads to.
-            return path.ancestors().all(|part| !is_link(part));
+            return path.ancestors().all(|part| !self.fs.is_symlink(part));
         };
-        let bytes = place.as_os_str().as_bytes();
-        let place = Path::new(OsStr::from_bytes(
-            bytes.strip_suffix(DELETED).unwrap_or(bytes),
-        ));
         self.roots.iter().any(|(root, at)| {
             let Some(at) = at else {
                 return false;
@@ -157,49 +147,32 @@ impl Confine {
             match self.follow {
                 Follow::Off => path
                     .strip_prefix(root)
-                    .is_ok_and(|rest| *place == *at.join(rest)),
+                    .is_ok_and(|rest| place == at.join(rest)),
                 _ => place.starts_with(at),
             }
         })
     }
 }
 
-/// Links of /proc that lead to anything a process has open are no links of a folder of logs.
-fn open_without_magic(path: &Path, access: OFlags) -> Result<std::os::fd::OwnedFd, Errno> {
-    match openat2(
-        CWD,
-        path,
-        access,
-        Mode::empty(),
-        ResolveFlags::NO_MAGICLINKS,
-    ) {
-        // Older kernels, and sandboxes that do not know it; where it leads is looked at all the same.
-        Err(Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::TOOBIG) => {
-            openat(CWD, path, access, Mode::empty())
-        }
-        opened => opened,
-    }
-}
-
-fn is_link(path: &Path) -> bool {
-    path.symlink_metadata().is_ok_and(|m| m.is_symlink())
+fn is_loop(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::LOOP.raw_os_error())
 }
 
 /// Where a folder that a pattern names is. A link on the way there that others can have put there must
 /// not lead out of the folder that it is in.
-fn place_of_root(root: &Path) -> Option<PathBuf> {
-    let place = fs::canonicalize(root).ok()?;
+fn place_of_root(fs: &Fs, root: &Path) -> Option<PathBuf> {
+    let place = fs.canonicalize(root).ok()?;
     let whole = std::path::absolute(root).ok()?;
     let mut shared = false;
     let mut above: Option<&Path> = None;
     let mut parts: Vec<&Path> = whole.ancestors().collect();
     parts.reverse();
     for part in parts {
-        if let Some(above) = above.filter(|_| shared && is_link(part)) {
-            let above = fs::canonicalize(above).ok()?;
+        if let Some(above) = above.filter(|_| shared && fs.is_symlink(part)) {
+            let above = fs.canonicalize(above).ok()?;
             return place.starts_with(above).then_some(place);
         }
-        shared |= part.metadata().is_ok_and(|m| is_shared(&m));
+        shared |= fs.metadata(part).is_ok_and(|m| is_shared(&m));
         above = Some(part);
     }
     Some(place)
@@ -213,6 +186,7 @@ fn is_shared(metadata: &Metadata) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::symlink;
 
     use super::*;

@@ -1,6 +1,5 @@
 //! What the kernel tells of folders and of the files in them.
 
-use std::fs;
 use std::path::Path;
 
 use flb_sidecar_sdk::Why;
@@ -97,7 +96,7 @@ impl Worker {
             if !self.consider(path) {
                 self.unseen(path);
             }
-        } else if path.is_dir() {
+        } else if self.fs.is_dir(path) {
             // A link to a folder.
             self.scan_folder(path);
         }
@@ -105,7 +104,9 @@ impl Worker {
 
     fn renamed(&mut self, from: &Path, to: &Path) {
         let wanted = self.is_wanted(from, to);
-        let known = fs::metadata(to)
+        let known = self
+            .fs
+            .metadata(to)
             .ok()
             .and_then(|m| self.followed(&Identity::of(&m)));
         match known {
@@ -131,7 +132,7 @@ impl Worker {
         let Some(id) = self.by_path.get(path).copied() else {
             return;
         };
-        match fs::metadata(path) {
+        match self.fs.metadata(path) {
             Ok(metadata) if self.is_file(id, &metadata) => self.look(id, true),
             Ok(metadata) if self.options.globs.matches(path) => {
                 if !metadata.is_file() {

@@ -1,16 +1,15 @@
 //! Which files the instance follows: shell patterns, and the folders they look into.
 
 use std::ffi::OsString;
-use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use flb_sidecar_sdk::ConfigError;
 use glob::{MatchOptions, Pattern};
 
+use crate::fs::{Entry, Fs, Metadata};
 use crate::map::HashMap;
 use crate::time::Time;
 
@@ -86,6 +85,7 @@ pub(crate) trait Visitor {
 pub(crate) struct Listings {
     known: HashMap<ListingKey, Listing>,
     time: Time,
+    fs: Fs,
 }
 
 /// Folder, pattern and depth: several patterns may look into one folder for different names.
@@ -102,10 +102,11 @@ struct Listing {
 const CLOCK_STEP: Duration = Duration::from_secs(2);
 
 impl Listings {
-    pub(crate) fn new(time: Time) -> Self {
+    pub(crate) fn new(time: Time, fs: Fs) -> Self {
         Listings {
             known: HashMap::default(),
             time,
+            fs,
         }
     }
 
@@ -124,10 +125,10 @@ impl Listings {
     }
 
     /// Whether the folder must be listed again.
-    fn is_changed(&self, key: &ListingKey, metadata: &fs::Metadata) -> bool {
+    fn is_changed(&self, key: &ListingKey, metadata: &Metadata) -> bool {
         self.known.get(key).is_none_or(|listing| {
             listing.identity != (metadata.dev(), metadata.ino())
-                || metadata.modified().ok() != Some(listing.modified)
+                || metadata.modified() != listing.modified
         })
     }
 
@@ -146,12 +147,10 @@ impl Listings {
     }
 
     /// Remembers the listing, if the folder has been quiet for long enough to trust its change time.
-    fn put(&mut self, key: ListingKey, metadata: &fs::Metadata, subfolders: Vec<PathBuf>) {
-        let quiet = metadata.modified().ok().filter(|modified| {
-            let since = self.time.wall().duration_since(*modified);
-            since.is_ok_and(|since| since > CLOCK_STEP)
-        });
-        if let Some(modified) = quiet {
+    fn put(&mut self, key: ListingKey, metadata: &Metadata, subfolders: Vec<PathBuf>) {
+        let modified = metadata.modified();
+        let since = self.time.wall().duration_since(modified);
+        if since.is_ok_and(|since| since > CLOCK_STEP) {
             let listing = Listing {
                 identity: (metadata.dev(), metadata.ino()),
                 modified,
@@ -218,14 +217,15 @@ impl Globs {
         visitor: &mut dyn Visitor,
     ) {
         let pattern = &self.paths[number];
-        if !is_there(&folder, visitor) {
-            if let Some(above) = folder.ancestors().skip(1).find(|above| above.is_dir()) {
+        let fs = listings.fs.clone();
+        if !is_there(&fs, &folder, visitor) {
+            if let Some(above) = folder.ancestors().skip(1).find(|above| fs.is_dir(above)) {
                 visitor.waits(above);
             }
             return;
         }
         let enters = if depth > 0 {
-            may_enter(&folder, visitor) && visitor.admits(&folder)
+            may_enter(&fs, &folder, visitor) && visitor.admits(&folder)
         } else {
             visitor.enters(&folder)
         };
@@ -239,7 +239,7 @@ impl Globs {
                 match part {
                     Part::Literal(name) => {
                         let path = folder.join(name);
-                        if is_there(&path, visitor) && may_enter(&path, visitor) {
+                        if is_there(&fs, &path, visitor) && may_enter(&fs, &path, visitor) {
                             below.push(path);
                         } else {
                             visitor.waits(folder);
@@ -278,8 +278,8 @@ impl Globs {
             return;
         };
         let folder = &key.0;
-        let listed = entries(folder, part, |entry| {
-            self.offer(folder.join(entry.file_name()), Some(entry.ino()), visitor);
+        let listed = entries(&listings.fs, folder, part, |entry| {
+            self.offer(folder.join(entry.name), Some(entry.inode), visitor);
         });
         match listed {
             Ok(()) => listings.put(key, &metadata, Vec::new()),
@@ -402,14 +402,13 @@ impl PathPattern {
     }
 }
 
-fn may_enter(folder: &Path, visitor: &mut dyn Visitor) -> bool {
-    let link = fs::symlink_metadata(folder).is_ok_and(|metadata| metadata.is_symlink());
-    !link || visitor.enters(folder)
+fn may_enter(fs: &Fs, folder: &Path, visitor: &mut dyn Visitor) -> bool {
+    !fs.is_symlink(folder) || visitor.enters(folder)
 }
 
 /// Whether there is such a folder.
-fn is_there(folder: &Path, visitor: &mut dyn Visitor) -> bool {
-    match fs::metadata(folder) {
+fn is_there(fs: &Fs, folder: &Path, visitor: &mut dyn Visitor) -> bool {
+    match fs.metadata(folder) {
         Ok(metadata) => metadata.is_dir(),
         Err(error) => {
             if error.kind() != io::ErrorKind::NotFound {
@@ -435,10 +434,10 @@ fn subfolders(
     };
     let mut found = Vec::new();
     let mut links = false;
-    let listed = entries(folder, part, |entry| {
-        let path = folder.join(entry.file_name());
-        let link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
-        if path.is_dir() && (!link || visitor.enters(&path)) {
+    let listed = entries(&listings.fs, folder, part, |entry| {
+        let link = entry.is_link;
+        let path = folder.join(entry.name);
+        if listings.fs.is_dir(&path) && (!link || visitor.enters(&path)) {
             if visitor.admits(&path) {
                 found.push(path);
             }
@@ -456,16 +455,16 @@ fn subfolders(
 }
 
 /// What a folder is now; `None`: it is unchanged, or gone.
-fn changed(key: &ListingKey, listings: &Listings) -> Option<fs::Metadata> {
-    let metadata = fs::metadata(&key.0).ok()?;
+fn changed(key: &ListingKey, listings: &Listings) -> Option<Metadata> {
+    let metadata = listings.fs.metadata(&key.0).ok()?;
     listings.is_changed(key, &metadata).then_some(metadata)
 }
 
 /// Passes on the entries of a folder whose names match, up to an error.
-fn entries(folder: &Path, part: &Part, mut found: impl FnMut(fs::DirEntry)) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
+fn entries(fs: &Fs, folder: &Path, part: &Part, mut found: impl FnMut(Entry)) -> io::Result<()> {
+    for entry in fs.list(folder)? {
         let entry = entry?;
-        if part.matches(entry.file_name().as_bytes()) {
+        if part.matches(entry.name.as_bytes()) {
             found(entry);
         }
     }
@@ -527,6 +526,7 @@ fn compile(option: &str, pattern: &str, whole: &str) -> Result<Pattern, ConfigEr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[derive(Default)]
     struct Seen {

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flb_sidecar_sdk::Why;
-use rustix::fs::{statfs, FsWord};
 use tracing::info;
 
 use crate::counters::Trouble;
@@ -23,19 +22,6 @@ const SHARE_IF_TOLD: u32 = 20;
 
 /// How much is kept of paths before it is looked through for those that are gone, at least.
 pub(crate) const SWEEP_AT: usize = 1024;
-
-/// Filesystems whose changes made elsewhere the kernel here does not tell of (statfs(2)).
-const REMOTE: [FsWord; 9] = [
-    0x6969,      // NFS
-    0x6573_5546, // FUSE
-    0x517b,      // SMB
-    0xff53_4d42, // CIFS
-    0xfe53_4d42, // SMB2
-    0x0102_1997, // 9P
-    0x00c3_6400, // Ceph
-    0x5346_414f, // AFS
-    0x0bd0_0bd0, // Lustre
-];
 
 struct Found {
     confine: Arc<Confine>,
@@ -75,7 +61,7 @@ impl Visitor for Found {
 impl Worker {
     /// Looks at everything the patterns match that is not known to be unchanged.
     pub(crate) fn scan(&mut self) {
-        let watch = Stopwatch::start();
+        let watch = Stopwatch::start(&self.time);
         self.take_more();
         let found = self.find(None);
         let cost = self.time.cost(watch.spent());
@@ -139,15 +125,16 @@ impl Worker {
         if self.kept_of_paths() < self.sweep_at {
             return;
         }
-        let is_there = |path: &Path| path.symlink_metadata().is_ok();
-        self.listings.retain(Path::is_dir);
-        self.remote_folders.retain(|folder, _| folder.is_dir());
-        self.polled_folders.retain(|folder| folder.is_dir());
-        self.folders.retain(Path::is_dir);
+        let fs = &self.fs;
+        let is_there = |path: &Path| fs.symlink_metadata(path).is_ok();
+        self.listings.retain(|folder| fs.is_dir(folder));
+        self.remote_folders.retain(|folder, _| fs.is_dir(folder));
+        self.polled_folders.retain(|folder| fs.is_dir(folder));
+        self.folders.retain(|folder| fs.is_dir(folder));
         self.troubles
             .retain(|(_, path)| path.as_os_str() == EVERY_FILE || is_there(path));
         self.compressed.retain(|_, file| is_there(&file.path));
-        self.links.retain(Path::is_symlink);
+        self.links.retain(|link| fs.is_symlink(link));
         self.sweep_at = (2 * self.kept_of_paths()).max(SWEEP_AT);
     }
 
@@ -213,7 +200,11 @@ impl Worker {
         match new {
             None => globs.scan(&mut self.listings, &mut found),
             // It is still changing.
-            Some(folder) => globs.scan_folder(folder, &mut Listings::default(), &mut found),
+            Some(folder) => globs.scan_folder(
+                folder,
+                &mut Listings::new(self.time.clone(), self.fs.clone()),
+                &mut found,
+            ),
         }
         self.folders = std::mem::take(&mut found.admitted);
         self.say_folders();
@@ -271,10 +262,9 @@ impl Worker {
     /// from now on.
     pub(crate) fn watch_folder(&mut self, folder: &Path) -> bool {
         if !self.remote_folders.contains_key(folder) {
-            let Ok(about) = statfs(folder) else {
+            let Ok(remote) = self.fs.is_remote(folder) else {
                 return false;
             };
-            let remote = REMOTE.contains(&about.f_type);
             if remote {
                 info!(
                     "{} is on a network filesystem: it is polled",

@@ -1,11 +1,11 @@
 //! Files that begin anew or lose their end, and the copies that hold what was truncated.
 
-use std::fs::{self, File, Metadata};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tracing::{debug, info, warn};
 
+use crate::fs::{Fs, Handle, Metadata};
 use crate::read::lines::Splitter;
 use crate::track::descriptors::none_left;
 use crate::track::file::{pieces_to_advise, Continued, FileId, Held, Rare, TrackedFile};
@@ -30,7 +30,7 @@ impl Worker {
         let folder = folder.map(Path::to_owned).unwrap_or_default();
         let name = file.name.clone();
         // First of all: many logs begin with the same header again and seem merely cut then.
-        let paths = related_in(&folder, &name);
+        let paths = related_in(&self.fs, &folder, &name);
         if let Some((path, handle, metadata)) = self.find_copy(paths, &name, &fingerprint, Some(id))
         {
             self.continue_in_copy(id, &path, handle, &metadata);
@@ -105,7 +105,7 @@ impl Worker {
         name: &Path,
         fingerprint: &Fingerprint,
         original: Option<FileId>,
-    ) -> Option<(PathBuf, File, Metadata)> {
+    ) -> Option<(PathBuf, Handle, Metadata)> {
         if fingerprint.head.length == 0 {
             return None;
         }
@@ -113,7 +113,7 @@ impl Worker {
         paths
             .filter(|path| is_rotated_form(name, path))
             .filter_map(|path| {
-                let metadata = fs::metadata(&path).ok()?;
+                let metadata = self.fs.metadata(&path).ok()?;
                 let known = self.followed(&Identity::of(&metadata));
                 // A file that is read by itself is no copy, unless that is what it waits for.
                 let free = known.is_none_or(|known| {
@@ -127,7 +127,7 @@ impl Worker {
                 let fits = metadata.is_file() && fingerprint.fits(&handle, metadata.len()).ok()?;
                 fits.then_some((path, handle, metadata))
             })
-            .max_by_key(|(_, _, metadata)| metadata.modified().ok())
+            .max_by_key(|(_, _, metadata)| metadata.modified())
     }
 
     /// What is left of a truncated file is read from its copy.
@@ -135,7 +135,7 @@ impl Worker {
         &mut self,
         original: FileId,
         path: &Path,
-        handle: File,
+        handle: Handle,
         metadata: &Metadata,
     ) {
         let identity = Identity::of(metadata);
@@ -362,14 +362,19 @@ pub(crate) fn stem(original: &Path) -> Option<&str> {
 }
 
 /// Paths in a folder whose names look like rotated ones of `original`.
-fn related_in<'a>(folder: &'a Path, original: &'a Path) -> impl Iterator<Item = PathBuf> + 'a {
-    let names = fs::read_dir(folder).into_iter().flatten().flatten();
-    let paths = names.map(move |entry| folder.join(entry.file_name()));
+fn related_in<'a>(
+    fs: &Fs,
+    folder: &'a Path,
+    original: &'a Path,
+) -> impl Iterator<Item = PathBuf> + use<'a> {
+    let names = fs.list(folder).into_iter().flatten().flatten();
+    let paths = names.map(move |entry| folder.join(entry.name));
     paths.filter(move |path| related(original, path))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::os::unix::fs::FileExt as _;
 
     use super::*;

@@ -1,6 +1,5 @@
 //! Open files: not too many at a time, and what is said when one cannot be opened.
 
-use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,6 +11,7 @@ use rustix::process::{getrlimit, Resource};
 use tracing::{info, warn};
 
 use crate::counters::Trouble;
+use crate::fs::{Handle, Metadata};
 use crate::map::HashSet;
 use crate::source::confine::is_refused;
 use crate::track::file::{FileId, TrackedFile};
@@ -119,7 +119,7 @@ impl Drop for Share {
 
 impl Worker {
     /// Opens a file, if a descriptor is left for it.
-    pub(crate) fn open(&mut self, path: &Path) -> io::Result<(File, Metadata)> {
+    pub(crate) fn open(&mut self, path: &Path) -> io::Result<(Handle, Metadata)> {
         let opened = match self.confine.open(path) {
             Err(error) if none_left(&error) && self.make_room() => self.confine.open(path),
             opened => opened,
@@ -179,7 +179,7 @@ impl Worker {
     }
 
     /// A handle of the file for a moment.
-    pub(crate) fn at_hand(&self, file: &TrackedFile) -> io::Result<File> {
+    pub(crate) fn at_hand(&self, file: &TrackedFile) -> io::Result<Handle> {
         match (&file.handle, &file.path) {
             (Some(handle), _) => handle.try_clone(),
             (None, Some(path)) => {
@@ -193,7 +193,7 @@ impl Worker {
     }
 
     /// A new file keeps the handle it was found with.
-    pub(crate) fn new_handle(&mut self, id: FileId, file: &mut TrackedFile, handle: File) {
+    pub(crate) fn new_handle(&mut self, id: FileId, file: &mut TrackedFile, handle: Handle) {
         // Now, while the new file is not among those that may be closed: it may soon be deleted.
         self.make_way();
         file.handle = Some(handle);

@@ -1,6 +1,5 @@
 //! Finding files: new ones, and regular looks at those of whose changes nobody tells.
 
-use std::fs::{self, Metadata};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,6 +8,7 @@ use flb_sidecar_sdk::Why;
 use tracing::{debug, info, warn};
 
 use crate::counters::Trouble;
+use crate::fs::{Handle, Metadata};
 use crate::read::holes::written_end;
 use crate::read::tag;
 use crate::source::confine::is_refused;
@@ -81,7 +81,7 @@ impl Worker {
         let Some(path) = file.path.clone() else {
             return self.look(id, false);
         };
-        match fs::metadata(&path) {
+        match self.fs.metadata(&path) {
             Ok(metadata) if self.is_file(id, &metadata) => self.look(id, false),
             _ => self.recheck(&path, false),
         }
@@ -116,7 +116,7 @@ impl Worker {
 
     /// The same, under the name that the file had.
     pub(crate) fn consider_as(&mut self, path: &Path, named: Option<&Path>) -> bool {
-        let metadata = match fs::metadata(path) {
+        let metadata = match self.fs.metadata(path) {
             Ok(metadata) => metadata,
             Err(error) => return self.cannot_open(path, &error),
         };
@@ -219,7 +219,7 @@ impl Worker {
     /// What is at `path` cannot be opened now. `false`: there is nothing.
     fn cannot_open(&mut self, path: &Path, error: &io::Error) -> bool {
         let missing = is_missing(error);
-        if missing && fs::symlink_metadata(path).is_err() {
+        if missing && self.fs.symlink_metadata(path).is_err() {
             return false;
         }
         // That may change without any change of its folder; a link may lead somewhere later.
@@ -235,7 +235,10 @@ impl Worker {
         let folder = path.parent();
         self.watches.is_some()
             && folder.is_some_and(|folder| !self.polled_folders.contains(folder))
-            && fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_symlink())
+            && self
+                .fs
+                .symlink_metadata(path)
+                .is_ok_and(|metadata| !metadata.is_symlink())
     }
 
     /// The file followed at `path`, if what is there now holds what was read of it: filesystems
@@ -244,7 +247,7 @@ impl Worker {
     fn same_but_renumbered(
         &self,
         path: &Path,
-        handle: &fs::File,
+        handle: &Handle,
         metadata: &Metadata,
     ) -> Option<FileId> {
         let id = *self.by_path.get(path)?;
@@ -266,7 +269,7 @@ impl Worker {
         &mut self,
         path: &Path,
         identity: Identity,
-        handle: fs::File,
+        handle: Handle,
         metadata: &Metadata,
         position: Option<u64>,
         name: Option<Arc<Path>>,
@@ -329,10 +332,10 @@ impl Worker {
 
     /// Keeps in mind where a path leads if it is a symbolic link, and watches the folder there.
     pub(crate) fn note_link(&mut self, path: &Path) {
-        if !path.is_symlink() {
+        if !self.fs.is_symlink(path) {
             return;
         }
-        if let Ok(target) = fs::canonicalize(path) {
+        if let Ok(target) = self.fs.canonicalize(path) {
             // What happens where it must not lead is nobody's business here.
             let Some(folder) = target.parent().filter(|f| self.confine.enters(f)) else {
                 return;
@@ -369,6 +372,7 @@ impl Worker {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::symlink;
     use std::time::Duration;
 

@@ -1,10 +1,10 @@
 //! Files that were let go and may come back: under another name, written to again, or compressed.
 
 use std::collections::BTreeMap;
-use std::fs::{File, Metadata};
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::fs::{Handle, Metadata};
 use crate::map::HashMap;
 use crate::track::file::{FileId, TrackedFile};
 use crate::track::fingerprint::{Fingerprint, Identity};
@@ -67,7 +67,7 @@ impl Dormant {
 fn is_same(
     identity: &Identity,
     fingerprint: &Fingerprint,
-    handle: &File,
+    handle: &Handle,
     metadata: &Metadata,
 ) -> bool {
     identity.birth.is_some() && fingerprint.fits(handle, metadata.len()).unwrap_or(false)
@@ -90,7 +90,7 @@ impl Worker {
     pub(crate) fn known_again(
         &mut self,
         identity: &Identity,
-        handle: &File,
+        handle: &Handle,
         metadata: &Metadata,
     ) -> Option<LetGo> {
         let number = identity.number();
@@ -103,7 +103,7 @@ impl Worker {
     pub(crate) fn come_back(
         &mut self,
         identity: &Identity,
-        handle: &File,
+        handle: &Handle,
         metadata: &Metadata,
     ) -> Option<FileId> {
         let id = self.by_identity.get(identity)?;

@@ -1,13 +1,12 @@
 //! One followed file: where it is, how far it is read, and how it is known again.
 
-use std::fs::{File, Metadata};
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::fs::{Handle, Metadata};
 use crate::map::HashMap;
 use crate::read::charset::{detect, Code, Source};
 use crate::read::decode::Joined;
@@ -61,10 +60,7 @@ impl Seen {
     pub(crate) fn of(metadata: &Metadata) -> Self {
         Seen {
             size: metadata.len(),
-            modified: metadata
-                .mtime()
-                .saturating_mul(SECOND)
-                .saturating_add(metadata.mtime_nsec()),
+            modified: metadata.modified_nanos(),
         }
     }
 
@@ -90,7 +86,7 @@ pub(crate) struct TrackedFile {
     pub(crate) rotated: bool,
     /// It is on a network filesystem, whose answers may be old.
     pub(crate) remote: bool,
-    pub(crate) handle: Option<File>,
+    pub(crate) handle: Option<Handle>,
     pub(crate) seen: Seen,
     /// Offset of the next byte to read.
     pub(crate) offset: u64,
@@ -159,7 +155,7 @@ pub(crate) enum Block {
 }
 
 // There may be ten thousand, and allocators have one size for all up to this one.
-#[cfg(target_pointer_width = "64")]
+#[cfg(all(target_pointer_width = "64", not(test)))]
 const _: () = assert!(size_of::<TrackedFile>() <= 320);
 
 /// What few files have.
@@ -405,7 +401,7 @@ impl TrackedFile {
     }
 
     /// `None`: nothing is written behind the head, as far as that is looked into.
-    fn hole_ends(&self, handle: &File) -> Option<()> {
+    fn hole_ends(&self, handle: &Handle) -> Option<()> {
         let mut block = vec![0; BLANK];
         let text = next_text(handle, HEAD as u64, self.seen.size, &mut block);
         text.ok()?.ok().map(|_| ())
@@ -418,9 +414,7 @@ impl TrackedFile {
             return;
         }
         if let Some(handle) = &self.handle {
-            // Only advice: a filesystem that does not take it changes nothing.
-            let length = std::num::NonZeroU64::new(self.offset);
-            let _ = rustix::fs::fadvise(handle, 0, length, rustix::fs::Advice::DontNeed);
+            handle.advise_read(self.offset);
         }
         self.advised = read;
     }

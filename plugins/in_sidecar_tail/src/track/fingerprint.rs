@@ -1,13 +1,12 @@
 //! What tells files apart, whatever their names: device, inode, birth time and content.
 
-use std::fs::{File, Metadata};
 use std::io;
 use std::num::NonZeroU64;
-use std::os::unix::fs::{FileExt, MetadataExt};
-use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
+
+use crate::fs::{Handle, Metadata};
 
 /// Bytes of a file's head that are compared.
 pub(crate) const HEAD: usize = 256;
@@ -26,16 +25,10 @@ pub(crate) struct Identity {
 
 impl Identity {
     pub(crate) fn of(metadata: &Metadata) -> Self {
-        let birth = metadata
-            .created()
-            .ok()
-            .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
-            .and_then(|since| u64::try_from(since.as_nanos()).ok())
-            .and_then(NonZeroU64::new);
         Identity {
             device: metadata.dev(),
             inode: metadata.ino(),
-            birth,
+            birth: metadata.birth(),
         }
     }
 
@@ -99,7 +92,7 @@ impl Print {
         start.is_some_and(|start| Print::of(&bytes[start..]) == *self)
     }
 
-    fn is_at(&self, handle: &File, offset: u64) -> io::Result<bool> {
+    fn is_at(&self, handle: &Handle, offset: u64) -> io::Result<bool> {
         let mut bytes = vec![0; usize::from(self.length)];
         let length = read_full(handle, &mut bytes, offset)?;
         Ok(length == bytes.len() && Print::of(&bytes) == *self)
@@ -168,7 +161,7 @@ pub(crate) struct Fingerprint {
 
 impl Fingerprint {
     /// Whether the file, `size` bytes long, holds what was read before `offset`.
-    pub(crate) fn fits(&self, handle: &File, size: u64) -> io::Result<bool> {
+    pub(crate) fn fits(&self, handle: &Handle, size: u64) -> io::Result<bool> {
         let tail_at = self.offset.checked_sub(u64::from(self.tail.length));
         let Some(tail_at) = tail_at.filter(|_| size >= self.offset) else {
             return Ok(false);
@@ -205,7 +198,7 @@ impl Tail {
     }
 
     /// What the file has before `offset`.
-    pub(crate) fn read(handle: &File, offset: u64) -> io::Result<Self> {
+    pub(crate) fn read(handle: &Handle, offset: u64) -> io::Result<Self> {
         let mut tail = Tail::default();
         let length = offset.min(TAIL as u64);
         let length = read_full(handle, &mut tail.bytes[..length as usize], offset - length)?;
@@ -214,7 +207,7 @@ impl Tail {
     }
 
     /// Whether the file still has these bytes before `offset`.
-    pub(crate) fn is_before(&self, handle: &File, offset: u64) -> io::Result<bool> {
+    pub(crate) fn is_before(&self, handle: &Handle, offset: u64) -> io::Result<bool> {
         let Some(start) = offset.checked_sub(u64::from(self.length)) else {
             return Ok(false);
         };
@@ -224,7 +217,7 @@ impl Tail {
     }
 
     /// Whether a file that was cut to `size`, less than `offset`, still has what is left of these.
-    pub(crate) fn is_left(&self, handle: &File, offset: u64, size: u64) -> io::Result<bool> {
+    pub(crate) fn is_left(&self, handle: &Handle, offset: u64, size: u64) -> io::Result<bool> {
         let start = offset.saturating_sub(u64::from(self.length));
         let left = size.saturating_sub(start) as usize;
         let mut bytes = [0; TAIL];
@@ -242,7 +235,7 @@ impl Tail {
 }
 
 /// Reads until `buffer` is full or the file ends; says how much it was.
-pub(crate) fn read_full(handle: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+pub(crate) fn read_full(handle: &Handle, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
         match handle.read_at(&mut buffer[filled..], offset + filled as u64) {
@@ -295,7 +288,7 @@ mod tests {
     #[test]
     fn a_clue_fits_the_file_and_its_growth_only() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let handle = file.as_file();
+        let handle = &Handle::from(file.as_file().try_clone().unwrap());
         handle.write_all_at(b"head and tail", 0).unwrap();
         let fingerprint = Fingerprint {
             offset: 8,

@@ -1,17 +1,16 @@
 //! `remove_after`: deletes rotated files that are fully read, delivered and old.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use flb_sidecar_sdk::event::Timestamp;
-use rustix::fs::{openat, statat, unlinkat, AtFlags, FileType, Mode, OFlags, Stat, CWD};
 use tracing::info;
 
 use crate::checkpoint::checkpointer::list;
 use crate::counters::Trouble;
-use crate::track::file::{FileId, TrackedFile};
+use crate::fs::{Fs, Metadata};
+use crate::track::file::{FileId, Seen, TrackedFile};
 use crate::track::fingerprint::Identity;
 use crate::worker::Worker;
 
@@ -52,10 +51,14 @@ impl Worker {
     }
 
     fn remove(&mut self, id: FileId, age: Duration) {
-        if self.files.get(&id).is_some_and(|f| is_behind_link(f)) {
+        if self
+            .files
+            .get(&id)
+            .is_some_and(|f| is_behind_link(&self.fs, f))
+        {
             return;
         }
-        let Some(path) = self.files.get(&id).and_then(|f| current_path(f)) else {
+        let Some(path) = self.files.get(&id).and_then(|f| current_path(&self.fs, f)) else {
             // It was deleted by somebody else, or is where nobody looks.
             self.forget_gone(id);
             return;
@@ -64,12 +67,11 @@ impl Worker {
             return;
         };
         let now = self.time.timestamp();
-        let read = |stat: &Stat| {
-            let modified = stat.st_mtime;
-            let whole = u64::try_from(stat.st_size) == Ok(file.seen.size);
-            whole && is_old(modified, age, now)
+        let read = |metadata: &Metadata| {
+            let whole = metadata.len() == file.seen.size;
+            whole && is_old(Seen::of(metadata).modified_second(), age, now)
         };
-        match unlink(&path, &file.identity, read) {
+        match unlink(&self.fs, &path, &file.identity, read) {
             Ok(false) => {}
             Ok(true) => {
                 info!(
@@ -87,22 +89,17 @@ impl Worker {
     }
 }
 
-/// Removes the file of this identity from its folder, if nothing has happened to it since it was `read`:
-/// by the folder's handle, since its path may lead elsewhere at any moment.
-fn unlink(path: &Path, identity: &Identity, read: impl Fn(&Stat) -> bool) -> io::Result<bool> {
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-        return Ok(false);
-    };
-    let place = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let folder = openat(CWD, folder, place, Mode::empty())?;
-    let stat = statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
-    let same = (stat.st_dev, stat.st_ino) == (identity.device, identity.inode);
-    let plain = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-    if !same || !plain || !read(&stat) {
-        return Ok(false);
-    }
-    unlinkat(&folder, name, AtFlags::empty())?;
-    Ok(true)
+/// Removes the file of this identity from its folder, if nothing has happened to it since it was `read`.
+fn unlink(
+    fs: &Fs,
+    path: &Path,
+    identity: &Identity,
+    read: impl Fn(&Metadata) -> bool,
+) -> io::Result<bool> {
+    fs.remove_if(path, |metadata| {
+        let same = (metadata.dev(), metadata.ino()) == (identity.device, identity.inode);
+        same && metadata.is_file() && read(metadata)
+    })
 }
 
 fn is_old(modified: i64, age: Duration, now: Timestamp) -> bool {
@@ -110,23 +107,26 @@ fn is_old(modified: i64, age: Duration, now: Timestamp) -> bool {
 }
 
 /// Whether the path is still a symbolic link to the file: only the link was renamed.
-fn is_behind_link(file: &TrackedFile) -> bool {
+fn is_behind_link(fs: &Fs, file: &TrackedFile) -> bool {
     file.path.as_ref().is_some_and(|path| {
-        fs::symlink_metadata(path).is_ok_and(|m| m.is_symlink())
-            && fs::metadata(path).is_ok_and(|m| Identity::of(&m) == file.identity)
+        fs.is_symlink(path)
+            && fs
+                .metadata(path)
+                .is_ok_and(|m| Identity::of(&m) == file.identity)
     })
 }
 
 /// Where the file is: rotation goes on renaming what nobody follows any more.
-fn current_path(file: &TrackedFile) -> Option<PathBuf> {
+fn current_path(fs: &Fs, file: &TrackedFile) -> Option<PathBuf> {
     let path = file.path.as_ref()?;
     let is_it = |path: &Path| {
-        fs::symlink_metadata(path).is_ok_and(|m| m.is_file() && Identity::of(&m) == file.identity)
+        fs.symlink_metadata(path)
+            .is_ok_and(|m| m.is_file() && Identity::of(&m) == file.identity)
     };
     if is_it(path) {
         return Some(path.to_path_buf());
     }
-    let folder = list(path.parent()?);
+    let folder = list(fs, path.parent()?);
     folder
         .get(&file.identity.inode)
         .filter(|path| is_it(path))
@@ -135,6 +135,7 @@ fn current_path(file: &TrackedFile) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::symlink;
 
     use super::*;
@@ -157,14 +158,14 @@ mod tests {
         // The folder has become a link between the look and the removal.
         fs::rename(steps.path("x"), steps.path("y")).unwrap();
         symlink(outside.path(), steps.path("x")).unwrap();
-        assert!(!unlink(&path, &identity, |_| true).unwrap());
+        assert!(!unlink(&Fs::Kernel, &path, &identity, |_| true).unwrap());
         // And the name one to the file itself.
         fs::remove_file(steps.path("x")).unwrap();
         fs::create_dir(steps.path("x")).unwrap();
         symlink("../y/a.log", &path).unwrap();
-        assert!(!unlink(&path, &identity, |_| true).unwrap());
-        assert!(!unlink(&steps.path("y/a.log"), &identity, |_| false).unwrap());
-        assert!(unlink(&steps.path("y/a.log"), &identity, |_| true).unwrap());
+        assert!(!unlink(&Fs::Kernel, &path, &identity, |_| true).unwrap());
+        assert!(!unlink(&Fs::Kernel, &steps.path("y/a.log"), &identity, |_| false).unwrap());
+        assert!(unlink(&Fs::Kernel, &steps.path("y/a.log"), &identity, |_| true).unwrap());
         assert!(outside.path().join("a.log").exists());
         assert!(!steps.path("y/a.log").exists());
     }

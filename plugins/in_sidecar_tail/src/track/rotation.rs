@@ -1,7 +1,6 @@
 //! What happens to a followed file: growth, renames, deletion. What follows from a truncation is
 //! in [`crate::track::copies`].
 
-use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +8,7 @@ use std::time::Duration;
 use tracing::debug;
 
 use crate::compressed::search::Format;
+use crate::fs::Handle;
 use crate::track::file::{FileId, Seen, TrackedFile};
 use crate::track::fingerprint::Identity;
 use crate::worker::Worker;
@@ -34,7 +34,7 @@ impl Worker {
         };
         let metadata = match (&file.handle, &file.path) {
             (Some(handle), _) => handle.metadata(),
-            (None, Some(path)) => fs::metadata(path),
+            (None, Some(path)) => self.fs.metadata(path),
             (None, None) => return,
         };
         let Ok(metadata) = metadata else {
@@ -158,7 +158,7 @@ impl Worker {
     }
 
     /// On a network filesystem a file has got another identity, but it is the same one.
-    pub(crate) fn renumbered(&mut self, id: FileId, identity: Identity, handle: File) {
+    pub(crate) fn renumbered(&mut self, id: FileId, identity: Identity, handle: Handle) {
         let Some(file) = self.files.get_mut(&id) else {
             return;
         };
@@ -186,7 +186,10 @@ impl Worker {
         };
         if let Some(old) = &file.path {
             // A second name of the same file does not count as long as the first one is there.
-            let still_there = fs::metadata(old).is_ok_and(|m| Identity::of(&m) == file.identity);
+            let still_there = self
+                .fs
+                .metadata(old)
+                .is_ok_and(|m| Identity::of(&m) == file.identity);
             if still_there && (file.matched || !matched) {
                 return;
             }
@@ -249,7 +252,7 @@ impl Worker {
         let Some(id) = self.by_path.remove(path) else {
             return;
         };
-        if !path.is_symlink() {
+        if !self.fs.is_symlink(path) {
             self.links.remove(path);
         }
         let Some(file) = self.files.get_mut(&id) else {
@@ -390,6 +393,7 @@ impl Worker {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, File};
     use std::io::Write as _;
 
     use super::*;
@@ -419,7 +423,7 @@ mod tests {
         steps.append("a.log", "one\n");
         steps.round();
         steps.append("a.log", "two\n");
-        let before = Seen::of(&fs::metadata(steps.path("a.log")).unwrap());
+        let before = Seen::of(&fs::metadata(steps.path("a.log")).unwrap().into());
         steps.copy("a.log", "a.log.1");
         steps.cut("a.log", 0);
         let id = *steps.worker.files.keys().next().unwrap();

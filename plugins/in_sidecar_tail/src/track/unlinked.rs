@@ -4,13 +4,13 @@
 //! A file that is closed is known by its path alone. The kernel tells of renames in order, but
 //! what is found at a path may be further than what it has told so far.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use tracing::warn;
 
 use crate::checkpoint::checkpointer::list;
 use crate::counters::Trouble;
+use crate::fs::Fs;
 use crate::map::{HashMap, HashSet};
 use crate::track::file::FileId;
 use crate::track::fingerprint::Identity;
@@ -121,7 +121,7 @@ impl Worker {
                 continue;
             }
             let identity = file.identity;
-            match find(&stray, &identity, &mut listings) {
+            match find(&self.fs, &stray, &identity, &mut listings) {
                 Some(path) => {
                     self.moved(stray.id, &path);
                     self.look(stray.id, true);
@@ -146,11 +146,15 @@ impl Worker {
 
 /// Where the file is now.
 fn find(
+    fs: &Fs,
     stray: &Stray,
     identity: &Identity,
     listings: &mut HashMap<PathBuf, HashMap<u64, PathBuf>>,
 ) -> Option<PathBuf> {
-    let is_it = |path: &Path| fs::metadata(path).is_ok_and(|m| Identity::of(&m) == *identity);
+    let is_it = |path: &Path| {
+        fs.metadata(path)
+            .is_ok_and(|m| Identity::of(&m) == *identity)
+    };
     if stray.deleted {
         return None;
     }
@@ -160,7 +164,7 @@ fn find(
     let folder = stray.place.parent()?;
     let listing = listings
         .entry(folder.to_owned())
-        .or_insert_with(|| list(folder));
+        .or_insert_with(|| list(fs, folder));
     let path = listing.get(&identity.inode)?;
     is_it(path).then(|| path.clone())
 }

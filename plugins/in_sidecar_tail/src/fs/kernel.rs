@@ -1,0 +1,133 @@
+//! The kernel's filesystems, where the standard library does not suffice.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io;
+use std::num::NonZeroU64;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{
+    fadvise, fallocate, memfd_create, openat, openat2, seek, statat, statfs, unlinkat, Advice,
+    AtFlags, FallocateFlags, FileType, FsWord, MemfdFlags, Mode, OFlags, ResolveFlags, SeekFrom,
+    Stat, CWD,
+};
+use rustix::io::Errno;
+
+use super::{Kind, Magic, Metadata};
+
+/// Filesystems whose changes made elsewhere the kernel here does not tell of (statfs(2)).
+const REMOTE: [FsWord; 9] = [
+    0x6969,      // NFS
+    0x6573_5546, // FUSE
+    0x517b,      // SMB
+    0xff53_4d42, // CIFS
+    0xfe53_4d42, // SMB2
+    0x0102_1997, // 9P
+    0x00c3_6400, // Ceph
+    0x5346_414f, // AFS
+    0x0bd0_0bd0, // Lustre
+];
+
+/// What the kernel adds to the path of a file that was deleted.
+const DELETED: &[u8] = b" (deleted)";
+
+pub(super) fn open(path: &Path, magic: Magic) -> io::Result<File> {
+    let access = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let handle = match magic {
+        Magic::Followed => openat(CWD, path, access, Mode::empty())?,
+        Magic::Refused => open_without_magic(path, access)?,
+    };
+    Ok(handle.into())
+}
+
+pub(super) fn open_place(folder: &Path) -> io::Result<File> {
+    let access = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(open_without_magic(folder, access)?.into())
+}
+
+/// Links of /proc that lead to anything a process has open are no links of a folder of logs.
+fn open_without_magic(path: &Path, access: OFlags) -> Result<OwnedFd, Errno> {
+    match openat2(
+        CWD,
+        path,
+        access,
+        Mode::empty(),
+        ResolveFlags::NO_MAGICLINKS,
+    ) {
+        // Older kernels, and sandboxes that do not know it; where it leads is looked at all the same.
+        Err(Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::TOOBIG) => {
+            openat(CWD, path, access, Mode::empty())
+        }
+        opened => opened,
+    }
+}
+
+/// `None`: there is no /proc.
+pub(super) fn place(file: &File) -> Option<PathBuf> {
+    let place = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()?;
+    let bytes = place.as_os_str().as_bytes();
+    let bytes = bytes.strip_suffix(DELETED).unwrap_or(bytes);
+    Some(PathBuf::from(OsStr::from_bytes(bytes)))
+}
+
+pub(super) fn is_remote(folder: &Path) -> io::Result<bool> {
+    Ok(REMOTE.contains(&statfs(folder)?.f_type))
+}
+
+pub(super) fn remove_if(path: &Path, wanted: impl FnOnce(&Metadata) -> bool) -> io::Result<bool> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return Ok(false);
+    };
+    let place = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = openat(CWD, folder, place, Mode::empty())?;
+    let stat = statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    if !wanted(&without_birth(&stat)) {
+        return Ok(false);
+    }
+    unlinkat(&folder, name, AtFlags::empty())?;
+    Ok(true)
+}
+
+fn without_birth(stat: &Stat) -> Metadata {
+    let modified = stat.st_mtime.saturating_mul(1_000_000_000);
+    Metadata {
+        kind: match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Kind::File,
+            FileType::Directory => Kind::Folder,
+            FileType::Symlink => Kind::Link,
+            _ => Kind::Other,
+        },
+        device: stat.st_dev,
+        inode: stat.st_ino,
+        birth: None,
+        size: u64::try_from(stat.st_size).unwrap_or(0),
+        modified: modified.saturating_add_unsigned(stat.st_mtime_nsec),
+        mode: stat.st_mode,
+        owner: stat.st_uid,
+    }
+}
+
+pub(super) fn anonymous() -> io::Result<File> {
+    Ok(memfd_create("flb-sidecar-gz", MemfdFlags::CLOEXEC)?.into())
+}
+
+/// Filesystems that know no holes say that all is data.
+pub(super) fn next_data(file: &File, offset: u64) -> Option<u64> {
+    match seek(file, SeekFrom::Data(offset)) {
+        Ok(data) => Some(data.max(offset)),
+        Err(Errno::NXIO) => None,
+        Err(_) => Some(offset),
+    }
+}
+
+pub(super) fn advise_read(file: &File, offset: u64) {
+    // Only advice: a filesystem that does not take it changes nothing.
+    let _ = fadvise(file, 0, NonZeroU64::new(offset), Advice::DontNeed);
+}
+
+pub(super) fn punch_hole(file: &File, offset: u64, length: u64) -> io::Result<()> {
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    Ok(fallocate(file, flags, offset, length)?)
+}

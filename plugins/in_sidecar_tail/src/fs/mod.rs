@@ -1,0 +1,383 @@
+//! Files, as the kernel has them: the only way out to them, so that a simulation can take their
+//! place. What is in these modules knows nothing of followed files.
+//!
+//! Outside of tests there is one filesystem and nothing is chosen at run time: a type parameter
+//! instead would be one of every type here. [`Time`](crate::time::Time) is made in the same way.
+
+mod kernel;
+mod notify;
+mod own;
+#[cfg(test)]
+pub(crate) mod simulated;
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::num::NonZeroU64;
+use std::os::unix::fs::{DirEntryExt, FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+pub(crate) use notify::{Event, Mask, Notify, Wanted};
+pub(crate) use own::{Own, OwnHandle};
+#[cfg(test)]
+use simulated::{Opened, SimFs};
+
+/// The filesystem: the kernel's, or a test's.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Fs {
+    #[default]
+    Kernel,
+    #[cfg(test)]
+    Simulated(SimFs),
+}
+
+/// Whether links of `/proc` are followed, which lead to anything that a process has open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Magic {
+    Followed,
+    /// They are an error: too many links.
+    Refused,
+}
+
+/// What something is that has a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    File,
+    Folder,
+    Link,
+    Other,
+}
+
+/// What is known of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Metadata {
+    kind: Kind,
+    device: u64,
+    inode: u64,
+    birth: Option<NonZeroU64>,
+    size: u64,
+    /// Nanoseconds since 1970.
+    modified: i64,
+    mode: u32,
+    owner: u32,
+}
+
+impl Metadata {
+    pub(crate) fn is_file(&self) -> bool {
+        self.kind == Kind::File
+    }
+
+    pub(crate) fn is_dir(&self) -> bool {
+        self.kind == Kind::Folder
+    }
+
+    pub(crate) fn is_symlink(&self) -> bool {
+        self.kind == Kind::Link
+    }
+
+    pub(crate) fn dev(&self) -> u64 {
+        self.device
+    }
+
+    pub(crate) fn ino(&self) -> u64 {
+        self.inode
+    }
+
+    /// When it was made, in nanoseconds since 1970, where the filesystem knows that.
+    pub(crate) fn birth(&self) -> Option<NonZeroU64> {
+        self.birth
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.size
+    }
+
+    /// When it was written to last, in nanoseconds since 1970.
+    pub(crate) fn modified_nanos(&self) -> i64 {
+        self.modified
+    }
+
+    pub(crate) fn modified(&self) -> SystemTime {
+        let nanos = Duration::from_nanos(self.modified.unsigned_abs());
+        if self.modified < 0 {
+            UNIX_EPOCH - nanos
+        } else {
+            UNIX_EPOCH + nanos
+        }
+    }
+
+    pub(crate) fn mode(&self) -> u32 {
+        self.mode
+    }
+
+    pub(crate) fn uid(&self) -> u32 {
+        self.owner
+    }
+}
+
+impl From<fs::Metadata> for Metadata {
+    fn from(metadata: fs::Metadata) -> Self {
+        let kind = metadata.file_type();
+        let born = metadata.created().ok();
+        let born = born.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let modified = metadata.mtime().saturating_mul(1_000_000_000);
+        Metadata {
+            kind: if kind.is_file() {
+                Kind::File
+            } else if kind.is_dir() {
+                Kind::Folder
+            } else if kind.is_symlink() {
+                Kind::Link
+            } else {
+                Kind::Other
+            },
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            birth: born
+                .and_then(|since| u64::try_from(since.as_nanos()).ok())
+                .and_then(NonZeroU64::new),
+            size: metadata.len(),
+            modified: modified.saturating_add(metadata.mtime_nsec()),
+            mode: metadata.mode(),
+            owner: metadata.uid(),
+        }
+    }
+}
+
+/// A name in a folder.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) name: OsString,
+    /// That of the name itself (a symbolic link's own).
+    pub(crate) inode: u64,
+    pub(crate) is_link: bool,
+}
+
+/// The names in a folder, one by one.
+#[derive(Debug)]
+pub(crate) enum Entries {
+    Kernel(fs::ReadDir),
+    #[cfg(test)]
+    Simulated(std::vec::IntoIter<Entry>),
+}
+
+impl Iterator for Entries {
+    type Item = io::Result<Entry>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Entries::Kernel(entries) => entries.next().map(|entry| {
+                let entry = entry?;
+                Ok(Entry {
+                    name: entry.file_name(),
+                    inode: entry.ino(),
+                    is_link: entry.file_type().is_ok_and(|kind| kind.is_symlink()),
+                })
+            }),
+            #[cfg(test)]
+            Entries::Simulated(entries) => entries.next().map(Ok),
+        }
+    }
+}
+
+impl Fs {
+    /// Opens a file for reading, without ever waiting for a FIFO's writer.
+    pub(crate) fn open(&self, path: &Path, magic: Magic) -> io::Result<Handle> {
+        match self {
+            Fs::Kernel => kernel::open(path, magic).map(Handle::Kernel),
+            #[cfg(test)]
+            Fs::Simulated(fs) => fs.open(path).map(Handle::Simulated),
+        }
+    }
+
+    /// Opens a folder, only to ask where it is.
+    pub(crate) fn open_place(&self, folder: &Path) -> io::Result<Handle> {
+        match self {
+            Fs::Kernel => kernel::open_place(folder).map(Handle::Kernel),
+            #[cfg(test)]
+            Fs::Simulated(fs) => fs.open_place(folder).map(Handle::Simulated),
+        }
+    }
+
+    /// What is at a path, behind any links.
+    pub(crate) fn metadata(&self, path: &Path) -> io::Result<Metadata> {
+        match self {
+            Fs::Kernel => fs::metadata(path).map(Metadata::from),
+            #[cfg(test)]
+            Fs::Simulated(fs) => fs.metadata(path),
+        }
+    }
+
+    /// What is at a path, be it a link.
+    pub(crate) fn symlink_metadata(&self, path: &Path) -> io::Result<Metadata> {
+        match self {
+            Fs::Kernel => fs::symlink_metadata(path).map(Metadata::from),
+            #[cfg(test)]
+            Fs::Simulated(fs) => fs.symlink_metadata(path),
+        }
+    }
+
+    pub(crate) fn is_dir(&self, path: &Path) -> bool {
+        self.metadata(path).is_ok_and(|metadata| metadata.is_dir())
+    }
+
+    pub(crate) fn is_symlink(&self, path: &Path) -> bool {
+        let metadata = self.symlink_metadata(path);
+        metadata.is_ok_and(|metadata| metadata.is_symlink())
+    }
+
+    /// Where a path leads, without any links.
+    pub(crate) fn canonicalize(&self, path: &Path) -> io::Result<PathBuf> {
+        match self {
+            Fs::Kernel => fs::canonicalize(path),
+            #[cfg(test)]
+            Fs::Simulated(fs) => fs.canonicalize(path),
+        }
+    }
+
+    /// The names in a folder, in any order.
+    pub(crate) fn list(&self, folder: &Path) -> io::Result<Entries> {
+        match self {
+            Fs::Kernel => fs::read_dir(folder).map(Entries::Kernel),
+            #[cfg(test)]
+            Fs::Simulated(fs) => fs.list(folder).map(Entries::Simulated),
+        }
+    }
+
+    /// Whether changes made elsewhere are not told here: the folder is on a network filesystem.
+    pub(crate) fn is_remote(&self, folder: &Path) -> io::Result<bool> {
+        match self {
+            Fs::Kernel => kernel::is_remote(folder),
+            #[cfg(test)]
+            Fs::Simulated(fs) => fs.is_remote(folder),
+        }
+    }
+
+    /// Removes what has this name if it is `wanted`: by its folder's handle, since the path may lead
+    /// elsewhere at any moment. `false`: it is not.
+    pub(crate) fn remove_if(
+        &self,
+        path: &Path,
+        wanted: impl FnOnce(&Metadata) -> bool,
+    ) -> io::Result<bool> {
+        match self {
+            Fs::Kernel => kernel::remove_if(path, wanted),
+            #[cfg(test)]
+            Fs::Simulated(fs) => fs.remove_if(path, wanted),
+        }
+    }
+
+    /// A file in memory that has no name.
+    pub(crate) fn anonymous(&self) -> io::Result<Handle> {
+        match self {
+            Fs::Kernel => kernel::anonymous().map(Handle::Kernel),
+            #[cfg(test)]
+            Fs::Simulated(fs) => fs.anonymous().map(Handle::Simulated),
+        }
+    }
+
+    /// A queue of what happens in folders.
+    pub(crate) fn notify(&self) -> io::Result<Notify> {
+        match self {
+            Fs::Kernel => Notify::kernel(),
+            #[cfg(test)]
+            Fs::Simulated(fs) => Ok(Notify::Simulated(fs.notify())),
+        }
+    }
+}
+
+/// An open file.
+#[derive(Debug)]
+pub(crate) enum Handle {
+    Kernel(File),
+    #[cfg(test)]
+    Simulated(Opened),
+}
+
+impl From<File> for Handle {
+    fn from(file: File) -> Self {
+        Handle::Kernel(file)
+    }
+}
+
+impl Handle {
+    pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        match self {
+            Handle::Kernel(file) => file.read_at(buffer, offset),
+            #[cfg(test)]
+            Handle::Simulated(file) => file.read_at(buffer, offset),
+        }
+    }
+
+    pub(crate) fn metadata(&self) -> io::Result<Metadata> {
+        match self {
+            Handle::Kernel(file) => file.metadata().map(Metadata::from),
+            #[cfg(test)]
+            Handle::Simulated(file) => file.metadata(),
+        }
+    }
+
+    /// The same file through one more descriptor.
+    pub(crate) fn try_clone(&self) -> io::Result<Handle> {
+        match self {
+            Handle::Kernel(file) => file.try_clone().map(Handle::Kernel),
+            #[cfg(test)]
+            Handle::Simulated(file) => file.try_clone().map(Handle::Simulated),
+        }
+    }
+
+    /// Where the file is, as the kernel tells; `None`: nobody tells.
+    pub(crate) fn place(&self) -> Option<PathBuf> {
+        match self {
+            Handle::Kernel(file) => kernel::place(file),
+            #[cfg(test)]
+            Handle::Simulated(file) => Some(file.place()),
+        }
+    }
+
+    /// Where from `offset` on there may be something else than a hole; `None`: there is none.
+    pub(crate) fn next_data(&self, offset: u64) -> Option<u64> {
+        match self {
+            Handle::Kernel(file) => kernel::next_data(file, offset),
+            #[cfg(test)]
+            Handle::Simulated(file) => file.next_data(offset),
+        }
+    }
+
+    /// What is before `offset` need not stay in the cache.
+    pub(crate) fn advise_read(&self, offset: u64) {
+        match self {
+            Handle::Kernel(file) => kernel::advise_read(file, offset),
+            #[cfg(test)]
+            Handle::Simulated(_) => {}
+        }
+    }
+
+    // Files in memory.
+
+    pub(crate) fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        match self {
+            Handle::Kernel(file) => file.write_all_at(bytes, offset),
+            #[cfg(test)]
+            Handle::Simulated(file) => file.write_all_at(bytes, offset),
+        }
+    }
+
+    pub(crate) fn set_len(&self, length: u64) -> io::Result<()> {
+        match self {
+            Handle::Kernel(file) => file.set_len(length),
+            #[cfg(test)]
+            Handle::Simulated(file) => file.set_len(length),
+        }
+    }
+
+    /// Gives back the memory of these bytes.
+    pub(crate) fn punch_hole(&self, offset: u64, length: u64) -> io::Result<()> {
+        match self {
+            Handle::Kernel(file) => kernel::punch_hole(file, offset, length),
+            #[cfg(test)]
+            Handle::Simulated(file) => file.punch_hole(offset, length),
+        }
+    }
+}
