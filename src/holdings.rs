@@ -36,10 +36,10 @@ const CHECKSUM: i32 = 4;
 /// An input instance whose layout is what the table says.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Holder {
-    host: &'static Host,
-    layout: &'static Layout,
-    instance: usize,
-    config: usize,
+    pub(crate) host: &'static Host,
+    pub(crate) layout: &'static Layout,
+    pub(crate) instance: usize,
+    pub(crate) config: usize,
 }
 
 /// What holds an input's records besides its own chunks in memory.
@@ -98,6 +98,14 @@ impl Holder {
     /// after a kill. Not so where chunks have checksums: those are right only after a sync.
     pub(crate) fn is_on_disk(&self, memory: &mut Memory) -> bool {
         self.host.behaviour.keeps_chunks && self.has_files(memory) == Some(true)
+    }
+
+    /// Its chunks are files, whether a kill would spare them or not.
+    pub(crate) fn uses_files(&self, memory: &mut Memory) -> bool {
+        let storage = self.field(self.layout.input.storage);
+        let storage = storage.and_then(|at| memory.word(at)).filter(|at| *at != 0);
+        let kind = storage.and_then(|at| at.checked_add(self.layout.storage.kind?));
+        kind.and_then(|at| memory.int(at)) == Some(0)
     }
 
     /// `None`: it cannot be told.

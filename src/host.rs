@@ -212,6 +212,17 @@ pub(crate) fn instance_name(
     )
 }
 
+/// The name of an output's plugin.
+pub(crate) fn output_plugin(
+    layout: &Layout,
+    memory: &mut Memory,
+    instance: usize,
+) -> Option<String> {
+    let plugin = memory.word(instance.checked_add(layout.output.plugin?)?)?;
+    let name = memory.word(plugin.checked_add(layout.output_plugin.name)?)?;
+    memory.name(name)
+}
+
 /// The metrics context of any output of the engine.
 pub(crate) fn output_metrics(
     host: &Host,

@@ -6,6 +6,8 @@
 
 pub mod abi;
 mod alloc;
+mod chunk_watch;
+mod chunks;
 mod entry;
 mod guard;
 mod holdings;

@@ -130,6 +130,8 @@ host_functions! {
     input_metrics = c"flb_input_get_cmt_instance": GetMetrics;
     /// Since 2.0.0.
     output_metrics = c"flb_output_get_cmt_instance": GetMetrics;
+    output_by_id = c"flb_output_get_instance":
+        unsafe extern "C" fn(*mut host_config, c_int) -> *mut Instance;
     input_by_id = c"flb_input_get_instance":
         unsafe extern "C" fn(*mut host_config, c_int) -> *mut Instance;
 

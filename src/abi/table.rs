@@ -10,9 +10,9 @@ use std::mem::offset_of;
 
 use flb_sidecar_sdk::event::RecordFormat;
 use host_abi::layout::{
-    Chunkio, Config, EventChunk, FilterInstance, FilterPlugin, InputInstance, InputPlugin, Layout,
-    ListNode, Metrics, OptionEntry, OutputInstance, OutputPlugin, Places, Property, Ring,
-    RingBuffer, Storage, Task, TaskRetry,
+    Chunkio, Config, EventChunk, FilterInstance, FilterPlugin, InputChunk, InputInstance,
+    InputPlugin, Layout, ListNode, Metrics, OptionEntry, OutputInstance, OutputPlugin, Places,
+    Property, Ring, RingBuffer, Storage, Task, TaskRetry,
 };
 
 use super::bindings as abi;
@@ -360,6 +360,15 @@ const V1_9_0: Generation = Generation {
             node: Some(80),
             input: Some(96),
             config: Some(104),
+        },
+        // The node of a chunk moved often; each chunk leads back to its input.
+        input_chunk: InputChunk {
+            bytes: 0,
+            records: Some(20),
+            input: Some(64),
+            task: Some(72),
+            routes: Places::at(&[80, 88, 96]),
+            node: Places::at(&[104, 112, 120, 128]),
         },
         retry: TaskRetry {
             bytes: 0,

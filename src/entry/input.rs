@@ -7,14 +7,14 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, TryLockError};
+use std::sync::{Arc, Mutex, TryLockError};
 use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::event::RecordFormat;
 use flb_sidecar_sdk::metrics::Metrics;
 use flb_sidecar_sdk::{
-    ConfigError, HostRegex, Input, InputHost, Multiline, Parsers, Pending, Refused, RegexError,
-    StockPosition, Wake,
+    ChunkNews, ConfigError, HostRegex, Input, InputHost, Multiline, Parsers, Pending, Refused,
+    RegexError, StockPosition, Wake,
 };
 
 use super::{lock, OurName, INIT_FAILED, INIT_OK};
@@ -22,6 +22,7 @@ use crate::abi::bindings::{host_config, host_input};
 use crate::abi::generations::AppendCall;
 use crate::abi::layouts::InputCallbacks;
 use crate::abi::memory::Memory;
+use crate::chunk_watch::ChunkWatch;
 use crate::holdings::{Holder, Surroundings, BLIND_RING_DELAY};
 use crate::host::Section;
 use crate::instance::Core;
@@ -44,6 +45,7 @@ struct Context<P> {
     link: DrainLink,
     core: Core,
     seen: Seen,
+    watch: Arc<ChunkWatch>,
     collectors: Mutex<Vec<c_int>>,
     /// Readable every [`Input::TICK`].
     clock: OwnedFd,
@@ -127,6 +129,11 @@ fn start<P: InputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_i
     let host = core.host;
     let seen = Seen::read(&core);
     let paused = AtomicBool::new(false);
+    let watch = Arc::new(if seen.on_engine {
+        ChunkWatch::new()
+    } else {
+        ChunkWatch::blind()
+    });
     let made = super::make(&core, opened.settings, |settings| {
         let clock = start_clock(P::TICK).map_err(|error| {
             ConfigError::other(format!("the system has no timer left: {error}"))
@@ -134,6 +141,7 @@ fn start<P: InputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_i
         let mut handle = Handle {
             core: &core,
             seen: &seen,
+            watch: &watch,
             paused: &paused,
             engine_runs: false,
         };
@@ -146,6 +154,7 @@ fn start<P: InputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_i
         link: DrainLink::new(plugin.drain_handle()),
         core,
         seen,
+        watch,
         collectors: Mutex::new(Vec::new()),
         clock,
         paused,
@@ -374,10 +383,17 @@ impl<P: InputPlugin> Context<P> {
             let mut host = Handle {
                 core: &self.core,
                 seen: &self.seen,
+                watch: &self.watch,
                 paused: &self.paused,
                 engine_runs: true,
             };
+            let holder = host.holder();
+            self.watch.called(&holder);
+            let before = self.seen.last_append.get();
             self.core.run(|| body(plugin, &mut host));
+            if self.seen.last_append.get() != before {
+                self.watch.over(&holder);
+            }
         }
         true
     }
@@ -414,6 +430,7 @@ impl<P: InputPlugin> Context<P> {
 struct Handle<'a> {
     core: &'a Core,
     seen: &'a Seen,
+    watch: &'a ChunkWatch,
     paused: &'a AtomicBool,
     /// The call is from the engine's loop: every instance is there.
     engine_runs: bool,
@@ -531,9 +548,14 @@ impl InputHost for Handle<'_> {
                 let now = Some(Instant::now());
                 self.seen.hidden_at.set(now);
                 self.seen.last_append.set(now);
+                self.watch.appended(&self.holder(), events.len());
                 Ok(())
             }
-            _ => Err(Refused),
+            _ => {
+                // It may have made room all the same.
+                self.watch.over(&self.holder());
+                Err(Refused)
+            }
         }
     }
 
@@ -583,6 +605,14 @@ impl InputHost for Handle<'_> {
         let nodes = held.into_iter().flat_map(|held| held.chunks);
         chunks.extend(nodes.map(|node| node as u64));
         known
+    }
+
+    fn chunks(&self) -> Option<ChunkNews> {
+        self.watch.news()
+    }
+
+    fn take_lost(&mut self) -> Option<u64> {
+        self.watch.take_lost()
     }
 
     fn on_their_way(&self) -> Option<u64> {

@@ -302,9 +302,7 @@ impl Handle<'_> {
 
     fn describe_output(&self, memory: &mut Memory, instance: usize) -> Option<OutputInfo> {
         let layout = self.core.layout;
-        let plugin = memory.word(instance.checked_add(layout.output.plugin?)?)?;
-        let name_at = memory.word(plugin.checked_add(layout.output_plugin.name)?)?;
-        let plugin = memory.name(name_at)?;
+        let plugin = host::output_plugin(layout, memory, instance)?;
         let host = self.core.host;
         let object = instance as *mut c_void;
         let metrics = host::output_metrics(host, layout, memory, object)

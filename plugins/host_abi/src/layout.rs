@@ -19,6 +19,8 @@ pub enum Holds {
     Word,
     /// The head or a node of a list: two pointers, to the previous and to the next.
     List,
+    /// One bit per output: an array of 32 bytes, or a pointer to one.
+    Routes,
     /// A pointer to a function with one of these signatures.
     Function(&'static [&'static str]),
 }
@@ -28,7 +30,8 @@ impl Holds {
         match (self, kind) {
             (Holds::Pointer, Kind::Pointer)
             | (Holds::Int, Kind::Integer(4))
-            | (Holds::Word, Kind::Integer(8)) => true,
+            | (Holds::Word, Kind::Integer(8))
+            | (Holds::Routes, Kind::Pointer | Kind::Other(_)) => true,
             (Holds::List, Kind::Struct(name, 16)) => name.ends_with("_list"),
             (Holds::Function(wanted), Kind::Function(found)) => wanted.iter().any(|text| {
                 text.parse::<Signature>()
@@ -46,6 +49,7 @@ impl fmt::Display for Holds {
             Holds::Int => f.write_str("integer 4"),
             Holds::Word => f.write_str("integer 8"),
             Holds::List => f.write_str("list"),
+            Holds::Routes => f.write_str("pointer or other"),
             Holds::Function(all) => write!(f, "function {}", all.join(" or ")),
         }
     }
@@ -541,6 +545,20 @@ wanted! {
         input: optional "i_ins" = Holds::Pointer;
         /// The engine's configuration.
         config: optional "config" = Holds::Pointer;
+    }
+    /// A chunk of an input.
+    input_chunk: InputChunk = "flb_input_chunk" by "flb_input_chunk_destroy" {
+        /// Its records, as filters have left them.
+        records: optional "total_records" = Holds::Int;
+        /// Its input.
+        input: optional "in" = Holds::Pointer;
+        /// What delivers it.
+        task: optional "task" = Holds::Pointer;
+        /// Where it may go: a bit per output. In an array that ends where the node begins, or behind
+        /// a pointer right before that.
+        routes: places "routes_mask" = Holds::Routes;
+        /// The node in its input's list.
+        node: places "_head" = Holds::List;
     }
     /// A delivery that is to be tried again.
     retry: TaskRetry = "flb_task_retry" by "flb_task_retry_create" {

@@ -45,6 +45,30 @@ pub struct Pending {
     pub tasks: usize,
 }
 
+/// The chunks of an input, numbered from 0 in the order in which they were made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChunkNews {
+    /// How many there have ever been.
+    pub born: u64,
+    /// The oldest that the host has.
+    pub oldest: Option<u64>,
+    /// The host keeps them in files, and may throw old ones away for lack of room.
+    pub in_files: bool,
+    /// Bytes in them, as they were appended, without those of chunks that an output has failed to take.
+    pub under_way: u64,
+}
+
+/// What of an input's records was routed to one output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Routed {
+    /// Records that came into chunks for it, behind every filter.
+    pub kept: u64,
+    /// Those of chunks that the host threw away for lack of room.
+    pub evicted: u64,
+    /// Those of chunks that are still there.
+    pub left: u64,
+}
+
 /// What an input may ask of the host. Valid during one callback only.
 pub trait InputHost {
     /// Header form to write.
@@ -107,6 +131,18 @@ pub trait InputHost {
     /// another one only after that. `false`: this host does not tell.
     fn undelivered(&self, _chunks: &mut Vec<u64>) -> bool {
         false
+    }
+
+    /// The chunks of this input; `None`: this host does not tell. What was appended is in the chunk
+    /// that was open then, or in one that was made for it.
+    fn chunks(&self) -> Option<ChunkNews> {
+        None
+    }
+
+    /// The oldest chunk of those that have gone since the last call without being delivered to
+    /// every output: thrown away for lack of room, or given up.
+    fn take_lost(&mut self) -> Option<u64> {
+        None
     }
 
     /// How many of the newest appends have not come to the engine, where that has a thread of its own;

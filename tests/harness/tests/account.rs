@@ -29,7 +29,11 @@ impl Job {
         let service = pipeline.file("service.conf", service);
         let log = pipeline.file("logs/app.log", "");
         let (flag, report) = (pipeline.path("flag"), pipeline.path("report"));
-        let input = [("path", log), ("storage.type", "filesystem".to_owned())];
+        let input = [
+            ("path", log),
+            ("db", pipeline.path("positions.json")),
+            ("storage.type", "filesystem".to_owned()),
+        ];
         let exit = [
             ("flag_file", flag),
             ("report_file", report),
@@ -90,6 +94,58 @@ fn chunks_that_the_host_throws_away_are_a_loss() {
             || report["records"]["dropped"].as_u64() > Some(0);
         assert!(said && report["complete"] == false, "{lost} lost: {report}");
         assert_eq!(status, Some(9), "{report}");
+    });
+}
+
+/// What the host throws away is still in the file, and the next start reads it again.
+#[test]
+fn what_was_thrown_away_is_read_again_by_the_next_start() {
+    each_real_host("a start after storage.total_limit_size", |host| {
+        let room = [("storage.total_limit_size", ROOM)];
+        let job = Job::new(host, Mood::Shut, &room);
+        let mut running = job.pipeline.start();
+        job.write(&mut running);
+        job.destination.open();
+        let (status, report) = job.end(running);
+        let lines = (PORTIONS * LINES) as u64;
+        let lost = lines - job.destination.count();
+        assert!(lost > 0, "the host had room for all: {report}");
+        assert_eq!(status, Some(9), "{report}");
+        fs::remove_file(job.pipeline.path("flag")).expect("the flag is there");
+        let mut running = job.pipeline.start();
+        running.wait_for("the rest", |_| job.destination.count() == lines);
+        let (status, report) = job.end(running);
+        assert_eq!(status, Some(0), "{report}");
+        assert!(report["complete"] == true, "{report}");
+        // It is delivered now, so a third start repeats nothing.
+        fs::remove_file(job.pipeline.path("flag")).expect("the flag is there");
+        let before: u64 = job.destination.lines().values().sum();
+        let (_, report) = job.end(job.pipeline.start());
+        let after: u64 = job.destination.lines().values().sum();
+        assert_eq!(before, after, "{report}");
+    });
+}
+
+/// An output gives a chunk up when its retries are used up: that is no delivery either.
+#[test]
+fn what_an_output_gives_up_is_read_again_by_the_next_start() {
+    each_real_host("a start after an output gave up", |host| {
+        let job = Job::new(host, Mood::Shut, &[("retry_limit", "no_retries")]);
+        let mut running = job.pipeline.start();
+        let log = job.pipeline.path("logs/app.log");
+        append(Path::new(&log), ["given up".to_owned()]);
+        running.wait_for("a refusal", |_| job.destination.refused() > 0);
+        job.destination.open();
+        append(Path::new(&log), ["delivered".to_owned()]);
+        running.wait_for("the second line", |_| job.destination.has("delivered"));
+        let (status, report) = job.end(running);
+        assert!(report["complete"] == false, "{report}");
+        assert_eq!(status, Some(9), "{report}");
+        fs::remove_file(job.pipeline.path("flag")).expect("the flag is there");
+        let mut running = job.pipeline.start();
+        running.wait_for("the first line", |_| job.destination.has("given up"));
+        let (status, report) = job.end(running);
+        assert_eq!(status, Some(0), "{report}");
     });
 }
 

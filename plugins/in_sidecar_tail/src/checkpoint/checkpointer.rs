@@ -381,6 +381,9 @@ impl Worker {
 
     /// Takes in what has left the host and has it written; `last`: now, and waits for it.
     pub(crate) fn save(&mut self, last: bool) {
+        for ((id, epoch), from) in self.shared.take_lost() {
+            self.lost_behind(id, epoch, from);
+        }
         for ((id, epoch), offset) in self.shared.take_confirmed() {
             self.confirm(id, epoch, offset);
         }
@@ -446,32 +449,52 @@ impl Worker {
         checkpointer.lines.handed_over(now);
     }
 
-    fn confirm(&mut self, id: FileId, epoch: u32, offset: u64) {
-        let current = self.files.get(&id).is_some_and(|file| file.epoch == epoch);
-        let id = if current {
-            id
-        } else {
-            // The text went on in a copy.
-            let mut copies = self.files.iter().filter(|(_, file)| {
-                let continued = file.continues();
-                continued.is_some_and(|of| of.file == id && of.epoch == epoch)
-            });
-            match copies.next() {
-                Some((copy, _)) => *copy,
-                None => return,
+    /// The file that holds the text of this epoch.
+    fn holder_of(&self, id: FileId, epoch: u32) -> Option<FileId> {
+        if self.files.get(&id).is_some_and(|file| file.epoch == epoch) {
+            return Some(id);
+        }
+        // The text went on in a copy.
+        let mut copies = self.files.iter().filter(|(_, file)| {
+            let continued = file.continues();
+            continued.is_some_and(|of| of.file == id && of.epoch == epoch)
+        });
+        copies.next().map(|(copy, _)| *copy)
+    }
+
+    /// What was read behind `from` left the host without being delivered.
+    fn lost_behind(&mut self, id: FileId, epoch: u32, from: u64) {
+        let Some(id) = self.holder_of(id, epoch) else {
+            return;
+        };
+        if let Some(file) = self.files.get_mut(&id) {
+            if !file.has_lost() {
+                let name = file.name.display();
+                warn!(
+                    "{name}: the host has lost what was read behind byte {from}: the position stays \
+                     there, so that the next start reads it again"
+                );
             }
+            file.lost_behind(from);
+        }
+        self.changed(id);
+    }
+
+    fn confirm(&mut self, id: FileId, epoch: u32, offset: u64) {
+        let Some(id) = self.holder_of(id, epoch) else {
+            return;
         };
         let Some(file) = self.files.get_mut(&id) else {
             return;
         };
-        if offset > file.checkpoint && offset <= file.offset {
+        if offset > file.settled() && offset <= file.offset {
             file.confirm(offset);
             // What is before it may be gone from the window of a compressed file.
             if self.spools.get(&id).is_some_and(|spool| !spool.has(offset)) {
                 file.checkpoint_tail = Print::default();
             }
         }
-        let done = file.retired && file.checkpoint >= file.offset;
+        let done = file.retired && file.settled() >= file.offset;
         let over = done && self.files.get(&id).is_some_and(|f| !self.awaits_removal(f));
         self.changed(id);
         if over {

@@ -16,6 +16,7 @@ use crate::checkpoint::store::Store;
 use crate::counters::{Counters, Trouble};
 use crate::fs::Fs;
 use crate::host::acks::Acks;
+use crate::host::losses::Losses;
 use crate::host::multiline::{HostMultiline, Join};
 use crate::host::parser::HostParser;
 use crate::host::queue::{Item, Purpose, Shared};
@@ -28,6 +29,12 @@ const PER_CALL: usize = 1 << 20;
 /// Bytes after which the host is asked to dispatch what it has: between two of its flushes a file
 /// read at full speed would fill the memory.
 const DISPATCH: usize = 4 << 20;
+/// Bytes that may be under way to the outputs at once where the host keeps them in files: it throws
+/// old ones away for lack of room, even if the outputs take everything, only not as fast as a file is
+/// read.
+const UNDER_WAY: u64 = 1 << 20;
+/// How long that may last if nothing is delivered and nothing fails.
+const UNDER_WAY_FOR: Duration = Duration::from_secs(1);
 /// How long the engine's stop may be held up by reading what is left.
 const AT_STOP: Duration = Duration::from_millis(900);
 
@@ -37,11 +44,14 @@ pub struct SidecarTail {
     shared: Arc<Shared>,
     worker: Option<JoinHandle<()>>,
     acks: Acks,
+    losses: Losses,
     counters: Counters,
     parser: Option<HostParser>,
     multiline: Option<HostMultiline>,
     /// Bytes appended since the host was last asked to dispatch.
     undispatched: usize,
+    /// Until when nothing is appended, unless what is under way becomes less.
+    held_until: Option<Instant>,
     /// Positions are kept, so it matters what has left the host.
     keeps_positions: bool,
     /// The engine stops, and what was left has been read.
@@ -170,10 +180,12 @@ impl SidecarTail {
             shared,
             worker: None,
             acks: Acks::new(time),
+            losses: Losses::default(),
             counters,
             parser,
             multiline,
             undispatched: 0,
+            held_until: None,
             at_end,
             keeps_positions,
             finished: false,
@@ -220,6 +232,7 @@ impl SidecarTail {
                         self.shared.confirm(reaches);
                     }
                     let appends = u64::from(batch.records > 0);
+                    let born = host.chunks().map(|chunks| chunks.born);
                     // A batch of skipped lines has nothing for the host, only how far it reaches.
                     if batch.records > 0 {
                         let tag = batch.tag.as_deref();
@@ -236,6 +249,14 @@ impl SidecarTail {
                         }
                     }
                     if self.keeps_positions {
+                        match born {
+                            Some(born) if appends > 0 => {
+                                self.losses.appended(&batch.reaches, born);
+                            }
+                            Some(_) => self.losses.skipped(&batch.reaches),
+                            None => {}
+                        }
+                        self.look_for_losses(host);
                         self.acks.appended(&batch.reaches, appends);
                         self.shared.set_unconfirmed(true);
                     }
@@ -322,12 +343,39 @@ impl SidecarTail {
         }
     }
 
+    /// How many bytes may be appended now. `None`: much is under way to the outputs, so that waits.
+    fn room(&mut self, host: &mut dyn InputHost) -> Option<usize> {
+        let chunks = host.chunks().filter(|chunks| chunks.in_files);
+        let under_way = chunks.map_or(0, |chunks| chunks.under_way);
+        let room = usize::try_from(UNDER_WAY.saturating_sub(under_way)).unwrap_or(PER_CALL);
+        let now = self.shared.time().now();
+        if room > 0 || self.held_until.is_some_and(|until| now >= until) {
+            self.held_until = None;
+            return Some(if room > 0 { room } else { PER_CALL });
+        }
+        if self.held_until.is_none() {
+            self.held_until = Some(now + UNDER_WAY_FOR);
+            host.flush();
+        }
+        // Has this asked again soon.
+        self.shared.set_unconfirmed(true);
+        None
+    }
+
+    /// Passes on what the host has lost.
+    fn look_for_losses(&mut self, host: &mut dyn InputHost) {
+        if let Some(lost) = self.losses.news(host) {
+            self.shared.lost(lost);
+        }
+    }
+
     /// Passes on what has left the host.
-    fn confirm(&mut self, host: &dyn InputHost, tick: bool) {
+    fn confirm(&mut self, host: &mut dyn InputHost, tick: bool) {
+        self.look_for_losses(host);
         if let Some(reaches) = self.acks.confirmed(host, tick) {
             self.shared.confirm(reaches);
-            self.shared.set_unconfirmed(self.acks.is_waiting());
         }
+        self.shared.set_unconfirmed(self.acks.is_waiting());
     }
 }
 
@@ -365,7 +413,10 @@ impl Input for SidecarTail {
             }
             return;
         }
-        let (delivery, batches) = self.deliver(host, PER_CALL);
+        let Some(room) = self.room(host) else {
+            return;
+        };
+        let (delivery, batches) = self.deliver(host, room);
         match delivery {
             Delivery::Some => self.shared.wake_host(),
             Delivery::All if wake == Wake::Tick => {

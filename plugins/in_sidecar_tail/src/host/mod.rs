@@ -4,6 +4,7 @@ pub(crate) mod acks;
 pub(crate) mod input;
 pub(crate) mod joined_lines;
 pub(crate) mod legacy_join;
+pub(crate) mod losses;
 pub(crate) mod multiline;
 pub(crate) mod parser;
 pub(crate) mod queue;

@@ -89,6 +89,8 @@ struct State {
     report: Vec<Row>,
     /// What has left the host, for the worker to take.
     confirmed: Reaches,
+    /// Where what has left the host without being delivered begins, for the worker to take.
+    lost: Reaches,
 }
 
 /// Shared by the worker, the host's thread and whoever drains.
@@ -227,6 +229,11 @@ impl Shared {
         std::mem::take(&mut self.lock().confirmed)
     }
 
+    /// Where what was lost since the last call begins.
+    pub(crate) fn take_lost(&self) -> Reaches {
+        std::mem::take(&mut self.lock().lost)
+    }
+
     /// Something was appended that has not left the host: wake the host soon, to ask it.
     pub(crate) fn unconfirmed(&self) -> bool {
         self.unconfirmed.load(Ordering::Relaxed)
@@ -250,6 +257,16 @@ impl Shared {
             state.confirmed.extend(reaches);
         }
         drop(state);
+        signal(&self.worker_wake);
+    }
+
+    /// What was read behind these has left the host, and not all of it was delivered.
+    pub(crate) fn lost(&self, from: Reaches) {
+        let lost = &mut self.lock().lost;
+        for (key, from) in from {
+            let known = lost.entry(key).or_insert(from);
+            *known = from.min(*known);
+        }
         signal(&self.worker_wake);
     }
 

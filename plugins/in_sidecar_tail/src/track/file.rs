@@ -172,6 +172,17 @@ pub(crate) struct Rare {
     pub(crate) packed: Option<u64>,
     /// Where a drain cut a line that was not complete, and that line.
     pub(crate) cut: Option<(u64, CutLine)>,
+    /// Some of what was read of it is lost behind the host.
+    pub(crate) lost: Option<Lost>,
+}
+
+/// What a file's position must not move over: the next start reads from there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lost {
+    /// What is lost begins here or later.
+    pub(crate) from: u64,
+    /// Everything else before this offset has left the host.
+    pub(crate) confirmed: u64,
 }
 
 /// A file whose text goes on in a copy.
@@ -428,8 +439,36 @@ impl TrackedFile {
         }
     }
 
+    /// Everything before this offset has left the host, or is lost.
+    pub(crate) fn settled(&self) -> u64 {
+        let lost = self.rare.as_ref().and_then(|rare| rare.lost);
+        lost.map_or(self.checkpoint, |lost| lost.confirmed)
+    }
+
+    /// Some of what is lost is in this file.
+    pub(crate) fn has_lost(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.lost.is_some())
+    }
+
+    /// What was read behind `from` left the host without being delivered: the position stays there, or
+    /// goes back there.
+    pub(crate) fn lost_behind(&mut self, from: u64) {
+        let confirmed = self.settled();
+        let known = self.rare().lost.get_or_insert(Lost { from, confirmed });
+        known.from = known.from.min(from);
+        let from = known.from;
+        if self.checkpoint > from {
+            self.confirm(from);
+        }
+    }
+
     /// Everything before `offset` has left the host.
     pub(crate) fn confirm(&mut self, offset: u64) {
+        let lost = self.rare.as_mut().and_then(|rare| rare.lost.as_mut());
+        let offset = lost.map_or(offset, |lost| {
+            lost.confirmed = lost.confirmed.max(offset);
+            lost.from.min(offset)
+        });
         self.checkpoint = offset;
         if let Some(rare) = &mut self.rare {
             let cut = rare.cut.filter(|(at, _)| *at == offset);

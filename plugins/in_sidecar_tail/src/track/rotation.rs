@@ -333,8 +333,7 @@ impl Worker {
             debug!("no longer following {}", file.name.display());
         }
         let waits = self.files.get(&id).is_some_and(|file| {
-            self.awaits_removal(file)
-                || self.checkpointer.is_some() && file.checkpoint < file.offset
+            self.awaits_removal(file) || self.checkpointer.is_some() && file.settled() < file.offset
         });
         if !waits {
             self.forget(id);
@@ -381,7 +380,8 @@ impl Worker {
             self.carried -= file.offset - file.lines.start();
             self.note_finished(id, &file);
             self.remember(&file);
-            let is_there = file.matched && file.path.is_some();
+            // What is lost of it is for the next start, wherever it is then.
+            let is_there = (file.matched || file.has_lost()) && file.path.is_some();
             if is_there && file.offset > 0 {
                 self.keep_position(&file);
             } else {

@@ -1,0 +1,188 @@
+//! Looks at the chunks of an input of ours at the moments that tell what becomes of them: when the
+//! engine calls us, and when we have appended.
+
+use std::collections::BTreeMap;
+use std::ffi::c_int;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use flb_sidecar_sdk::ChunkNews;
+
+use crate::abi::bindings::host_config;
+use crate::abi::memory::Memory;
+use crate::chunks::{self, Account, Between, Chunks, Seen};
+use crate::holdings::Holder;
+use crate::host::{self, Host};
+use crate::metrics;
+
+/// The chunks of one input on the engine's thread.
+#[derive(Debug)]
+pub(crate) struct ChunkWatch(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    chunks: Chunks,
+    /// What each output, by its number, has given up until the last look.
+    dropped: BTreeMap<u32, u64>,
+    /// Appended since the last look.
+    appended: u64,
+    /// The host keeps the chunks in files.
+    in_files: Option<bool>,
+    /// The host's list could not be read: nothing is told from then on.
+    blind: bool,
+}
+
+impl ChunkWatch {
+    pub(crate) fn new() -> Self {
+        ChunkWatch(Mutex::new(State {
+            chunks: Chunks::new(),
+            dropped: BTreeMap::new(),
+            appended: 0,
+            in_files: None,
+            blind: false,
+        }))
+    }
+
+    /// For an input that may not be looked at like that.
+    pub(crate) fn blind() -> Self {
+        let watch = ChunkWatch::new();
+        watch.lock().blind = true;
+        watch
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The engine has been at work since the last look.
+    pub(crate) fn called(&self, holder: &Holder) {
+        let mut state = self.lock();
+        let Some(seen) = state.see(holder) else {
+            return;
+        };
+        let mut given_up = BTreeMap::new();
+        if state.chunks.any_gone(&seen) {
+            given_up = state.given_up(holder);
+        }
+        state.chunks.look(&seen, &Between::Engine(&given_up));
+    }
+
+    /// We have appended so many bytes.
+    pub(crate) fn appended(&self, holder: &Holder, bytes: usize) {
+        let mut state = self.lock();
+        state.appended += bytes as u64;
+        state.look(holder, false);
+    }
+
+    /// We have appended, and are done with it for now.
+    pub(crate) fn over(&self, holder: &Holder) {
+        self.lock().look(holder, true);
+    }
+
+    /// `None`: not known.
+    pub(crate) fn news(&self) -> Option<ChunkNews> {
+        let state = self.lock();
+        (!state.blind).then(|| ChunkNews {
+            born: state.chunks.born(),
+            oldest: state.chunks.oldest(),
+            in_files: state.in_files == Some(true),
+            under_way: state.chunks.under_way() + state.appended,
+        })
+    }
+
+    pub(crate) fn take_lost(&self) -> Option<u64> {
+        self.lock().chunks.take_lost()
+    }
+
+    /// What has become of it all; `None`: not known.
+    pub(crate) fn account(&self) -> Option<Account> {
+        let state = self.lock();
+        (!state.blind).then(|| state.chunks.account.clone())
+    }
+}
+
+impl State {
+    fn look(&mut self, holder: &Holder, last: bool) {
+        if !last && !self.chunks.are_few() {
+            return;
+        }
+        let Some(seen) = self.see(holder) else {
+            return;
+        };
+        let gone = self.chunks.any_gone(&seen);
+        self.chunks.look(&seen, &Between::Appending);
+        self.chunks.add_bytes(std::mem::take(&mut self.appended));
+        if gone {
+            // Releases since 2.2 count what they throw away as dropped.
+            self.given_up(holder);
+        }
+    }
+
+    fn see(&mut self, holder: &Holder) -> Option<Vec<Seen>> {
+        if self.blind {
+            return None;
+        }
+        let mut in_files = self.in_files;
+        let seen = Memory::open().and_then(|mut memory| {
+            in_files = in_files.or_else(|| Some(holder.uses_files(&mut memory)));
+            let nodes = holder.chunks(&mut memory)?;
+            let (layout, instance) = (holder.layout, holder.instance);
+            let see = |node: usize| {
+                let seen = chunks::see(&mut memory, layout, instance, node);
+                seen.unwrap_or(Seen {
+                    node,
+                    ..Seen::default()
+                })
+            };
+            Some(nodes.into_iter().map(see).collect())
+        });
+        self.in_files = in_files;
+        self.blind = seen.is_none();
+        seen
+    }
+
+    /// How many records each output has given up since the last call.
+    fn given_up(&mut self, holder: &Holder) -> BTreeMap<u32, u64> {
+        let config = holder.config as *mut host_config;
+        // SAFETY: the engine's own config; only inputs on the engine's thread are looked at.
+        let dropped = unsafe { dropped_records(holder.host, holder.layout, config) };
+        let before = std::mem::replace(&mut self.dropped, dropped);
+        let since = self.dropped.iter().map(|(output, now)| {
+            let before = before.get(output).copied().unwrap_or(0);
+            (*output, now.saturating_sub(before))
+        });
+        since.collect()
+    }
+}
+
+/// How many records each output, by its number, has given up.
+///
+/// # Safety
+/// `config` is the host's own, and this is the engine's thread.
+unsafe fn dropped_records(
+    host: &Host,
+    layout: &host_abi::Layout,
+    config: *mut host_config,
+) -> BTreeMap<u32, u64> {
+    let mut all = BTreeMap::new();
+    let (Some(by_id), Some(mut memory)) = (host.functions.output_by_id, Memory::open()) else {
+        return all;
+    };
+    for number in 0..chunks::OUTPUTS {
+        // SAFETY: as the caller says; NULL for an unknown number.
+        let instance = unsafe { by_id(config, number as c_int) };
+        if instance.is_null() {
+            break;
+        }
+        let plugin = host::output_plugin(layout, &mut memory, instance as usize);
+        // It cannot fail, but 2.1.0 counts what it prints without a format as dropped.
+        if plugin.as_deref() == Some("stdout") {
+            continue;
+        }
+        let dropped = host::output_metrics(host, layout, &mut memory, instance)
+            // SAFETY: the context of an output of the engine, on its thread.
+            .and_then(|context| unsafe { metrics::text(host, context) })
+            .and_then(|text| metrics::value_in(&text, "fluentbit_output_dropped_records_total"));
+        all.insert(number, dropped.unwrap_or(0));
+    }
+    all
+}

@@ -1,0 +1,486 @@
+//! The chunks of an input of ours, each followed from its birth to its end.
+//!
+//! An input that runs on the engine's thread is the only one that adds to its chunks, and while it
+//! appends, the engine is not at work: nothing is delivered or given up meanwhile. So a chunk that
+//! goes while we append was thrown away to make room (`storage.total_limit_size`), whether the host
+//! counts that or not. One that goes at another time was delivered, or given up by an output, which
+//! counts it as dropped.
+
+use std::collections::BTreeMap;
+
+use flb_sidecar_sdk::Routed;
+use host_abi::Layout;
+
+use crate::abi::memory::Memory;
+
+/// Up to this many, the chunks are looked at after each append, else only when we are done with
+/// appending for now.
+const FEW: usize = 64;
+/// Outputs that are told apart: as many as one word of a chunk's routes has.
+pub(crate) const OUTPUTS: u32 = u64::BITS;
+
+/// What is seen of a chunk at one look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// Where it is: another one may be there later.
+    pub(crate) node: usize,
+    /// Its records, as filters have left them; `None`: not laid out as known.
+    pub(crate) records: Option<u64>,
+    /// A bit per output that it may go to.
+    pub(crate) routes: u64,
+    /// It is on its way to the outputs already.
+    pub(crate) has_task: bool,
+    /// An output has failed to take it.
+    pub(crate) has_failed: bool,
+}
+
+/// Who had the time between two looks.
+#[derive(Clone, Debug)]
+pub(crate) enum Between<'a> {
+    /// We appended.
+    Appending,
+    /// The engine was at work. How many records each output, by its number, has given up.
+    Engine(&'a BTreeMap<u32, u64>),
+}
+
+/// A chunk that was there at the last look.
+#[derive(Clone, Copy, Debug)]
+struct Live {
+    number: u64,
+    seen: Seen,
+    /// What we have appended to it, about.
+    bytes: u64,
+}
+
+/// The chunks of one input.
+#[derive(Debug, Default)]
+pub(crate) struct Chunks {
+    live: Vec<Live>,
+    /// How many there have ever been: the number of the next.
+    born: u64,
+    /// The oldest that is known to be lost and was not told of.
+    lost: Option<u64>,
+    /// What has become of it all, for the report.
+    pub(crate) account: Account,
+}
+
+/// Sums over all chunks of an input.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Account {
+    /// Records that came into chunks, behind every filter; `None`: some were not counted.
+    pub(crate) kept: Option<u64>,
+    /// Those of chunks that are lost.
+    pub(crate) lost: u64,
+    /// Those that are in chunks.
+    pub(crate) left: u64,
+    /// Chunks that were thrown away for lack of room.
+    pub(crate) evicted_chunks: u64,
+    /// The same per output, by its number.
+    pub(crate) outputs: BTreeMap<u32, Routed>,
+}
+
+impl Chunks {
+    pub(crate) fn new() -> Self {
+        Chunks {
+            account: Account {
+                kept: Some(0),
+                ..Account::default()
+            },
+            ..Chunks::default()
+        }
+    }
+
+    /// There are few of them, so a look after each append costs little.
+    pub(crate) fn are_few(&self) -> bool {
+        self.live.len() <= FEW
+    }
+
+    /// So many bytes were appended since the last look, all to chunks that are there now.
+    pub(crate) fn add_bytes(&mut self, bytes: u64) {
+        if let Some(newest) = self.live.last_mut() {
+            newest.bytes += bytes;
+        }
+    }
+
+    /// Bytes that no output has failed to take.
+    pub(crate) fn under_way(&self) -> u64 {
+        let live = self.live.iter().filter(|live| !live.seen.has_failed);
+        live.map(|live| live.bytes).sum()
+    }
+
+    /// How many there have ever been.
+    pub(crate) fn born(&self) -> u64 {
+        self.born
+    }
+
+    /// The oldest that is there.
+    pub(crate) fn oldest(&self) -> Option<u64> {
+        self.live.first().map(|live| live.number)
+    }
+
+    /// The oldest that was lost since the last call.
+    pub(crate) fn take_lost(&mut self) -> Option<u64> {
+        self.lost.take()
+    }
+
+    /// Whether one of those at the last look is not among `nodes`.
+    pub(crate) fn any_gone(&self, nodes: &[Seen]) -> bool {
+        self.survivors(nodes) < self.live.len()
+    }
+
+    /// How many of `now` were there before: chunks keep their order and new ones come last, so a
+    /// new one in the place of an old one is out of order.
+    fn survivors(&self, now: &[Seen]) -> usize {
+        let mut before = self.live.iter();
+        now.iter()
+            .take_while(|seen| before.any(|live| live.seen.node == seen.node))
+            .count()
+    }
+
+    /// Takes in what is there now, in the host's order.
+    pub(crate) fn look(&mut self, now: &[Seen], between: &Between<'_>) {
+        let survivors = self.survivors(now);
+        let mut budget = match between {
+            Between::Appending => BTreeMap::new(),
+            Between::Engine(dropped) => (*dropped).clone(),
+        };
+        let before = std::mem::take(&mut self.live);
+        let mut rest = now[..survivors].iter().peekable();
+        for mut live in before {
+            match rest.next_if(|seen| seen.node == live.seen.node) {
+                Some(seen) => {
+                    self.grown(&mut live, *seen, between);
+                    self.live.push(live);
+                }
+                None => self.gone(live, between, &mut budget),
+            }
+        }
+        for seen in &now[survivors..] {
+            let mut live = Live {
+                number: self.born,
+                seen: Seen {
+                    records: Some(0),
+                    ..*seen
+                },
+                bytes: 0,
+            };
+            self.born += 1;
+            self.grown(&mut live, *seen, between);
+            self.live.push(live);
+        }
+        let left = self.live.iter().filter_map(|live| live.seen.records);
+        self.account.left = left.sum();
+        self.count_left();
+    }
+
+    fn count_left(&mut self) {
+        for routed in self.account.outputs.values_mut() {
+            routed.left = 0;
+        }
+        for live in &self.live {
+            for output in bits(live.seen.routes) {
+                let routed = self.account.outputs.entry(output).or_default();
+                routed.left += live.seen.records.unwrap_or(0);
+            }
+        }
+    }
+
+    /// The chunk is still there, perhaps with more in it, or with fewer ways to go.
+    fn grown(&mut self, live: &mut Live, seen: Seen, between: &Between<'_>) {
+        let account = &mut self.account;
+        let more = match (live.seen.records, seen.records) {
+            (Some(before), Some(now)) => now.saturating_sub(before),
+            _ => {
+                account.kept = None;
+                0
+            }
+        };
+        account.kept = account.kept.map(|kept| kept + more);
+        for output in bits(live.seen.routes) {
+            account.outputs.entry(output).or_default().kept += more;
+        }
+        let cut = live.seen.routes & !seen.routes;
+        if cut != 0 && matches!(between, Between::Appending) {
+            self.lost = Some(self.lost.map_or(live.number, |n| n.min(live.number)));
+            // Where it has a task, some releases deliver it all the same.
+            for output in bits(cut).filter(|_| !seen.has_task) {
+                let routed = account.outputs.entry(output).or_default();
+                routed.evicted += seen.records.unwrap_or(0);
+            }
+        }
+        live.seen = seen;
+    }
+
+    fn gone(&mut self, live: Live, between: &Between<'_>, dropped: &mut BTreeMap<u32, u64>) {
+        let records = live.seen.records;
+        let account = &mut self.account;
+        // Nobody wants it: the host throws it away when it is dispatched.
+        let unwanted = records.is_some() && live.seen.routes == 0;
+        let is_lost = match between {
+            _ if unwanted => false,
+            Between::Appending => {
+                account.evicted_chunks += 1;
+                for output in bits(live.seen.routes) {
+                    let routed = account.outputs.entry(output).or_default();
+                    routed.evicted += records.unwrap_or(0);
+                }
+                true
+            }
+            Between::Engine(_) => {
+                let mut is_lost = false;
+                for output in bits(live.seen.routes) {
+                    // As many records as it has were given up: it may have been this one.
+                    let budget = dropped.entry(output).or_default();
+                    if *budget > 0 && *budget >= records.unwrap_or(1) {
+                        *budget -= records.unwrap_or(1);
+                        is_lost = true;
+                    }
+                }
+                is_lost
+            }
+        };
+        // Without records there is nothing to lose.
+        if is_lost && records != Some(0) {
+            account.lost += records.unwrap_or(0);
+            self.lost = Some(self.lost.map_or(live.number, |n| n.min(live.number)));
+        }
+    }
+}
+
+/// The numbers of the bits that are set.
+fn bits(word: u64) -> impl Iterator<Item = u32> {
+    (0..OUTPUTS).filter(move |bit| word >> bit & 1 == 1)
+}
+
+/// What the chunk with this node in the list of `input` is. `None`: not laid out as the table says.
+pub(crate) fn see(memory: &mut Memory, layout: &Layout, input: usize, node: usize) -> Option<Seen> {
+    let known = &layout.input_chunk;
+    known.node.iter().find_map(|offset| {
+        let chunk = node.checked_sub(offset)?;
+        if memory.word(chunk.checked_add(known.input?)?)? != input {
+            return None;
+        }
+        let records = memory.int(chunk.checked_add(known.records?)?)?;
+        let routes = known.routes.iter().find_map(|at| {
+            match offset.checked_sub(at)? {
+                // A pointer, or an array of four words.
+                8 => {
+                    let mask = memory.word(chunk.checked_add(at)?)?;
+                    memory.word(mask)
+                }
+                32 => memory.word(chunk.checked_add(at)?),
+                _ => None,
+            }
+        });
+        let task = memory.word(chunk.checked_add(known.task?)?)?;
+        let retries = layout.task.retries.filter(|_| task != 0);
+        let retries = retries.and_then(|at| memory.list(task.checked_add(at)?));
+        Some(Seen {
+            node,
+            records: Some(u64::try_from(records).ok()?),
+            routes: routes? as u64,
+            has_task: task != 0,
+            has_failed: retries.is_some_and(|retries| !retries.is_empty()),
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A host with two outputs, whose chunks are in places that are used again.
+    #[derive(Debug, Default)]
+    struct Host {
+        chunks: Vec<Seen>,
+        free: Vec<usize>,
+        places: usize,
+        /// Numbers of the chunks as they were made, in the order of `chunks`.
+        numbers: Vec<u64>,
+        born: u64,
+        dropped: BTreeMap<u32, u64>,
+        evicted_records: [u64; 2],
+        kept: u64,
+        delivered: u64,
+        lost: Vec<u64>,
+        lost_records: u64,
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        /// Records to a new chunk or the newest, and how many old ones go for it.
+        Append {
+            records: u64,
+            new: bool,
+            evicts: usize,
+        },
+        /// The engine delivers or gives up some chunk.
+        Leaves { at: usize, dropped: bool },
+    }
+
+    impl Host {
+        fn append(&mut self, records: u64, new: bool, evicts: usize) {
+            if new || self.chunks.is_empty() {
+                let node = self.free.pop().unwrap_or_else(|| {
+                    self.places += 1;
+                    self.places
+                });
+                let seen = Seen {
+                    node,
+                    records: Some(0),
+                    routes: 0b11,
+                    ..Seen::default()
+                };
+                self.chunks.push(seen);
+                self.numbers.push(self.born);
+                self.born += 1;
+                for _ in 0..evicts.min(self.chunks.len() - 1) {
+                    let (records, number) = self.take(0);
+                    for evicted in &mut self.evicted_records {
+                        *evicted += records;
+                    }
+                    self.lose(records, number);
+                }
+            }
+            let newest = self.chunks.last_mut().unwrap();
+            newest.records = newest.records.map(|known| known + records);
+            self.kept += records;
+        }
+
+        fn take(&mut self, at: usize) -> (u64, u64) {
+            let chunk = self.chunks.remove(at);
+            self.free.push(chunk.node);
+            (chunk.records.unwrap(), self.numbers.remove(at))
+        }
+
+        fn lose(&mut self, records: u64, number: u64) {
+            self.lost_records += records;
+            if records > 0 {
+                self.lost.push(number);
+            }
+        }
+
+        fn leaves(&mut self, at: usize, dropped: bool) {
+            if at >= self.chunks.len() {
+                return;
+            }
+            let (records, number) = self.take(at);
+            if dropped {
+                *self.dropped.entry(1).or_default() += records;
+                self.lose(records, number);
+            } else {
+                self.delivered += records;
+            }
+        }
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            2 => (1u64..50, any::<bool>(), 0usize..3)
+                .prop_map(|(records, new, evicts)| Step::Append { records, new, evicts }),
+            1 => (0usize..4, any::<bool>())
+                .prop_map(|(at, dropped)| Step::Leaves { at, dropped }),
+        ]
+    }
+
+    proptest! {
+        /// Whatever the host does, the account of an input is exact: what came is delivered, lost or
+        /// left, and what is lost is named.
+        #[test]
+        fn the_account_of_an_input_adds_up(steps in prop::collection::vec(step(), 1..200)) {
+            let mut host = Host::default();
+            let mut chunks = Chunks::new();
+            for step in steps {
+                host.lost.clear();
+                match step {
+                    Step::Append { records, new, evicts } => {
+                        host.append(records, new, evicts);
+                        chunks.look(&host.chunks, &Between::Appending);
+                    }
+                    Step::Leaves { at, dropped } => {
+                        host.dropped.clear();
+                        host.leaves(at, dropped);
+                        chunks.look(&host.chunks, &Between::Engine(&host.dropped));
+                    }
+                }
+                prop_assert_eq!(chunks.take_lost(), host.lost.iter().min().copied());
+                prop_assert_eq!(chunks.born(), host.born);
+                prop_assert_eq!(chunks.oldest(), host.numbers.first().copied());
+                let account = &chunks.account;
+                prop_assert_eq!(account.kept, Some(host.kept));
+                prop_assert_eq!(account.lost, host.lost_records);
+                prop_assert_eq!(host.kept, host.delivered + account.lost + account.left);
+                for (output, routed) in &account.outputs {
+                    prop_assert_eq!(routed.kept, host.kept);
+                    prop_assert_eq!(routed.left, account.left);
+                    prop_assert_eq!(routed.evicted, host.evicted_records[*output as usize]);
+                }
+            }
+        }
+    }
+
+    fn chunk(node: usize, records: u64, routes: u64) -> Seen {
+        Seen {
+            node,
+            records: Some(records),
+            routes,
+            ..Seen::default()
+        }
+    }
+
+    #[test]
+    fn what_nobody_wants_is_no_loss() {
+        let mut chunks = Chunks::new();
+        chunks.look(&[chunk(1, 5, 0)], &Between::Appending);
+        chunks.look(&[], &Between::Appending);
+        assert_eq!(chunks.take_lost(), None);
+        assert_eq!((chunks.account.lost, chunks.account.evicted_chunks), (0, 0));
+    }
+
+    #[test]
+    fn a_chunk_that_loses_one_of_its_ways_is_lost_for_that_output() {
+        let mut chunks = Chunks::new();
+        chunks.look(&[chunk(1, 5, 0b11)], &Between::Appending);
+        let news = [chunk(1, 5, 0b10), chunk(2, 1, 0b11)];
+        chunks.look(&news, &Between::Appending);
+        assert_eq!(chunks.take_lost(), Some(0));
+        assert_eq!(chunks.account.outputs[&0].evicted, 5);
+        assert_eq!(chunks.account.outputs[&1].evicted, 0);
+        // Where it is on its way, it may be delivered all the same.
+        let on_its_way = Seen {
+            has_task: true,
+            ..chunk(2, 1, 0b01)
+        };
+        chunks.look(&[on_its_way], &Between::Appending);
+        assert_eq!(chunks.account.outputs[&1].evicted, 5);
+    }
+
+    #[test]
+    fn what_was_given_up_is_told_from_what_was_delivered_by_its_records() {
+        let mut chunks = Chunks::new();
+        let all = [chunk(1, 5, 1), chunk(2, 8, 1), chunk(3, 2, 1)];
+        chunks.look(&all, &Between::Appending);
+        let dropped = BTreeMap::from([(0, 7)]);
+        chunks.look(&[], &Between::Engine(&dropped));
+        assert_eq!(chunks.account.lost, 7);
+        assert_eq!(chunks.take_lost(), Some(0));
+    }
+
+    #[test]
+    fn chunks_that_are_not_laid_out_as_known_are_still_told_apart() {
+        let blank = |node| Seen {
+            node,
+            ..Seen::default()
+        };
+        let mut chunks = Chunks::new();
+        chunks.look(&[blank(1)], &Between::Appending);
+        chunks.look(&[blank(2)], &Between::Appending);
+        assert_eq!(chunks.take_lost(), Some(0));
+        assert_eq!(chunks.account.kept, None);
+        assert_eq!(chunks.account.evicted_chunks, 1);
+        chunks.look(&[], &Between::Engine(&BTreeMap::new()));
+        assert_eq!(chunks.take_lost(), None);
+    }
+}
