@@ -78,6 +78,11 @@ impl ChunkWatch {
         self.lock().look(holder, true);
     }
 
+    /// It is known what becomes of the chunks.
+    pub(crate) fn sees(&self) -> bool {
+        !self.lock().blind
+    }
+
     /// `None`: not known.
     pub(crate) fn news(&self) -> Option<ChunkNews> {
         let state = self.lock();
@@ -126,14 +131,13 @@ impl State {
             in_files = in_files.or_else(|| Some(holder.uses_files(&mut memory)));
             let nodes = holder.chunks(&mut memory)?;
             let (layout, instance) = (holder.layout, holder.instance);
-            let see = |node: usize| {
-                let seen = chunks::see(&mut memory, layout, instance, node);
-                seen.unwrap_or(Seen {
-                    node,
-                    ..Seen::default()
-                })
+            let see = |seen: Seen| {
+                let node = seen.node;
+                chunks::see(&mut memory, layout, instance, node).unwrap_or(seen)
             };
-            Some(nodes.into_iter().map(see).collect())
+            let (mut old, newest) = self.chunks.known(&nodes);
+            old.extend(newest.into_iter().map(see));
+            Some(old)
         });
         self.in_files = in_files;
         self.blind = seen.is_none();

@@ -137,6 +137,24 @@ impl Chunks {
             .count()
     }
 
+    /// Of so many chunks, those that are old as they were last seen, and the newest, to be looked at.
+    pub(crate) fn known(&self, nodes: &[usize]) -> (Vec<Seen>, Vec<Seen>) {
+        let blank = |node: &usize| Seen {
+            node: *node,
+            ..Seen::default()
+        };
+        let (old, newest) = nodes.split_at(nodes.len().saturating_sub(FEW));
+        let mut live = self.live.iter();
+        let old = old.iter().map(|node| {
+            let known = live.find(|live| live.seen.node == *node);
+            known.map_or(blank(node), |live| Seen {
+                has_failed: true,
+                ..live.seen
+            })
+        });
+        (old.collect(), newest.iter().map(blank).collect())
+    }
+
     /// Takes in what is there now, in the host's order.
     pub(crate) fn look(&mut self, now: &[Seen], between: &Between<'_>) {
         let survivors = self.survivors(now);

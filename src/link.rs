@@ -10,13 +10,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flb_sidecar_sdk::drain::{Drain, DrainState, DrainStatus};
+use flb_sidecar_sdk::Routed;
 
 use crate::abi::memory::Memory;
+use crate::chunk_watch::ChunkWatch;
+use crate::chunks::Account;
+use crate::holdings::Holder;
 
 /// "flb-side" and a terminator that no text has.
 const MAGIC: [u8; 16] = *b"flb-sidecar\xffdrn\x00";
 /// Raised with every change of [`DrainLink`] or [`RawStatus`].
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// [`DrainStatus`] as C sees it.
 #[repr(C)]
@@ -31,8 +35,34 @@ struct RawStatus {
     missed_files: u64,
 }
 
+/// [`Account`] as C sees it, but for the outputs.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+struct RawAccount {
+    known: u32,
+    kept_known: u32,
+    kept: u64,
+    lost: u64,
+    left: u64,
+    evicted_chunks: u64,
+}
+
+/// One output of an [`Account`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+struct RawRouted {
+    kept: u64,
+    evicted: u64,
+    left: u64,
+}
+
+/// Every output that chunks tell apart, by its number.
+type RawOutputs = [RawRouted; crate::chunks::OUTPUTS as usize];
+
 type Request = unsafe extern "C" fn(*const c_void, u64);
 type Status = unsafe extern "C" fn(*const c_void, *mut RawStatus);
+type Followed = unsafe extern "C" fn(*const c_void) -> u32;
+type Balance = unsafe extern "C" fn(*const c_void, *mut RawAccount, *mut RawOutputs);
 type Report = unsafe extern "C" fn(*const c_void, *mut u8, usize) -> usize;
 
 /// What the context of an input of ours starts with.
@@ -46,21 +76,26 @@ pub(crate) struct DrainLink {
     request: Request,
     status: Status,
     report: Report,
+    followed: Followed,
+    balance: Balance,
 }
 
 /// A handle behind a thin pointer.
-struct Shared(Arc<dyn Drain>);
+struct Shared {
+    drain: Arc<dyn Drain>,
+    chunks: Option<(Arc<ChunkWatch>, Holder)>,
+}
 
 unsafe extern "C" fn request(handle: *const c_void, deadline_ms: u64) {
     // SAFETY: `handle` is the pointer that DrainLink::new made and that its drop gives back.
     let shared = unsafe { &*handle.cast::<Shared>() };
-    crate::guard::catch(|| shared.0.request(Duration::from_millis(deadline_ms)));
+    crate::guard::catch(|| shared.drain.request(Duration::from_millis(deadline_ms)));
 }
 
 unsafe extern "C" fn status(handle: *const c_void, out: *mut RawStatus) {
     // SAFETY: as in `request`.
     let shared = unsafe { &*handle.cast::<Shared>() };
-    let status = crate::guard::catch(|| shared.0.status()).unwrap_or_default();
+    let status = crate::guard::catch(|| shared.drain.status()).unwrap_or_default();
     let raw = RawStatus {
         state: match status.state {
             DrainState::Idle => 0,
@@ -82,7 +117,7 @@ unsafe extern "C" fn status(handle: *const c_void, out: *mut RawStatus) {
 unsafe extern "C" fn report(handle: *const c_void, out: *mut u8, room: usize) -> usize {
     // SAFETY: as in `request`.
     let shared = unsafe { &*handle.cast::<Shared>() };
-    let text = crate::guard::catch(|| shared.0.report()).unwrap_or_default();
+    let text = crate::guard::catch(|| shared.drain.report()).unwrap_or_default();
     if text.len() <= room {
         // SAFETY: the caller gives `room` writable bytes, and the text is not longer.
         unsafe { std::ptr::copy_nonoverlapping(text.as_ptr(), out, text.len()) };
@@ -90,11 +125,62 @@ unsafe extern "C" fn report(handle: *const c_void, out: *mut u8, room: usize) ->
     text.len()
 }
 
+unsafe extern "C" fn followed(handle: *const c_void) -> u32 {
+    // SAFETY: as in `request`.
+    let shared = unsafe { &*handle.cast::<Shared>() };
+    let sees = shared.chunks.as_ref().map(|(watch, _)| watch.sees());
+    u32::from(sees == Some(true))
+}
+
+unsafe extern "C" fn balance(
+    handle: *const c_void,
+    out: *mut RawAccount,
+    outputs: *mut RawOutputs,
+) {
+    // SAFETY: as in `request`.
+    let shared = unsafe { &*handle.cast::<Shared>() };
+    let account = crate::guard::catch(|| {
+        let (watch, holder) = shared.chunks.as_ref()?;
+        watch.called(holder);
+        watch.account()
+    });
+    let mut raw = RawAccount::default();
+    let mut all: RawOutputs = [RawRouted::default(); crate::chunks::OUTPUTS as usize];
+    if let Some(account) = account.flatten() {
+        raw = RawAccount {
+            known: 1,
+            kept_known: u32::from(account.kept.is_some()),
+            kept: account.kept.unwrap_or(0),
+            lost: account.lost,
+            left: account.left,
+            evicted_chunks: account.evicted_chunks,
+        };
+        for (number, routed) in account.outputs {
+            if let Some(place) = all.get_mut(number as usize) {
+                *place = RawRouted {
+                    kept: routed.kept,
+                    evicted: routed.evicted,
+                    left: routed.left,
+                };
+            }
+        }
+    }
+    // SAFETY: the caller gives valid places of these types: same version, same size.
+    unsafe {
+        out.write(raw);
+        outputs.write(all);
+    }
+}
+
 impl DrainLink {
     /// A block for an input with this handle; without one nobody finds it.
-    pub(crate) fn new(drain: Option<Arc<dyn Drain>>) -> Self {
+    pub(crate) fn new(
+        drain: Option<Arc<dyn Drain>>,
+        chunks: Option<(Arc<ChunkWatch>, Holder)>,
+    ) -> Self {
         let handle = drain.map_or(std::ptr::null(), |drain| {
-            Box::into_raw(Box::new(Shared(drain))).cast_const().cast()
+            let shared = Shared { drain, chunks };
+            Box::into_raw(Box::new(shared)).cast_const().cast()
         });
         DrainLink {
             magic: MAGIC,
@@ -104,6 +190,8 @@ impl DrainLink {
             request,
             status,
             report,
+            followed,
+            balance,
         }
     }
 }
@@ -172,6 +260,39 @@ impl Remote {
         }
     }
 
+    /// Its chunks are followed.
+    pub(crate) fn is_followed(self) -> bool {
+        // SAFETY: as above.
+        unsafe { ((*self.0).followed)((*self.0).handle) != 0 }
+    }
+
+    /// What has become of its records, outputs by their number; `None`: not followed. On the engine's
+    /// thread only.
+    pub(crate) fn account(self) -> Option<Account> {
+        let mut raw = RawAccount::default();
+        let mut all: RawOutputs = [RawRouted::default(); crate::chunks::OUTPUTS as usize];
+        // SAFETY: as above, and both are valid places.
+        unsafe { ((*self.0).balance)((*self.0).handle, &mut raw, &mut all) };
+        (raw.known != 0).then(|| Account {
+            kept: (raw.kept_known != 0).then_some(raw.kept),
+            lost: raw.lost,
+            left: raw.left,
+            evicted_chunks: raw.evicted_chunks,
+            outputs: (0..)
+                .zip(all)
+                .map(|(number, raw)| {
+                    let routed = Routed {
+                        kept: raw.kept,
+                        evicted: raw.evicted,
+                        left: raw.left,
+                    };
+                    (number, routed)
+                })
+                .filter(|(_, routed)| *routed != Routed::default())
+                .collect(),
+        })
+    }
+
     pub(crate) fn report(self) -> String {
         let mut text = vec![0u8; 4096];
         loop {
@@ -220,13 +341,14 @@ mod tests {
     #[test]
     fn a_link_is_found_by_address_and_answers() {
         let probe = Arc::new(Probe(Mutex::new(Vec::new())));
-        let link = Box::new(DrainLink::new(Some(probe.clone())));
+        let link = Box::new(DrainLink::new(Some(probe.clone()), None));
         let mut memory = Memory::open().unwrap();
         let remote = Remote::find(&mut memory, &raw const *link as usize).unwrap();
         remote.request(Duration::from_secs(3));
         assert_eq!(*probe.0.lock().unwrap(), [Duration::from_secs(3)]);
         assert_eq!(remote.status(), probe.status());
         assert_eq!(remote.report(), probe.report());
+        assert_eq!(remote.account(), None);
     }
 
     #[test]
@@ -236,7 +358,7 @@ mod tests {
         assert!(Remote::find(&mut memory, other.as_ptr() as usize).is_none());
         assert!(Remote::find(&mut memory, 0).is_none());
         assert!(Remote::find(&mut memory, 4096).is_none());
-        let silent = Box::new(DrainLink::new(None));
+        let silent = Box::new(DrainLink::new(None, None));
         assert!(Remote::find(&mut memory, &raw const *silent as usize).is_none());
     }
 }

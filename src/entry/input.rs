@@ -150,8 +150,9 @@ fn start<P: InputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_i
     let Some((plugin, clock)) = made else {
         return INIT_FAILED;
     };
+    let holder = Holder::new(host, core.layout, instance, config);
     let context = Box::new(Context {
-        link: DrainLink::new(plugin.drain_handle()),
+        link: DrainLink::new(plugin.drain_handle(), Some((watch.clone(), holder))),
         core,
         seen,
         watch,

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use flb_sidecar_sdk::metrics::Metrics;
 use flb_sidecar_sdk::{
-    ConfigError, EngineHost, FlushCounts, InputInfo, Output, OutputInfo, Pending, ProcessEnd,
-    RetryLimit, TaskInfo,
+    ConfigError, EngineHost, FlushCounts, InputAccount, InputInfo, Output, OutputInfo, Pending,
+    ProcessEnd, RetryLimit, TaskInfo,
 };
 use host_abi::Layout;
 
@@ -20,6 +20,7 @@ use crate::abi::layouts::OutputCallbacks;
 use crate::abi::maps::Maps;
 use crate::abi::memory::Memory;
 use crate::abi::observe;
+use crate::chunks;
 use crate::host::{self, Section};
 use crate::instance::Core;
 use crate::link::Remote;
@@ -345,6 +346,27 @@ impl Handle<'_> {
         })
     }
 
+    fn account(&self, remote: Remote) -> Option<InputAccount> {
+        let account = remote.account()?;
+        let by_id = self.core.host.functions.output_by_id?;
+        let name = |number: u32| {
+            // SAFETY: the host's own config, on the engine's thread; NULL for an unknown number.
+            let output = unsafe { by_id(self.core.config, c_int::try_from(number).ok()?) };
+            (!output.is_null())
+                .then(|| host::instance_name(self.core.host, Section::Output, output))?
+        };
+        let outputs = account.outputs.into_iter();
+        Some(InputAccount {
+            kept: account.kept,
+            lost: account.lost,
+            left: account.left,
+            evicted_chunks: account.evicted_chunks,
+            outputs: outputs
+                .filter_map(|(number, routed)| Some((name(number)?, routed)))
+                .collect(),
+        })
+    }
+
     fn remote(&self, memory: &mut Memory, instance: *mut c_void) -> Option<Remote> {
         let context = self.core.layout.input.context?;
         let context = memory.word((instance as usize).checked_add(context)?)?;
@@ -421,15 +443,30 @@ impl EngineHost for Handle<'_> {
 
     fn chunks(&self) -> Option<Vec<u64>> {
         let mut memory = Memory::open()?;
-        let offset = self.core.layout.input.chunks?;
+        let layout = self.core.layout;
+        let offset = layout.input.chunks?;
         let mut all = Vec::new();
         for input in self.instances() {
-            if self.remote(&mut memory, input).is_some() {
-                let nodes = memory.list((input as usize).checked_add(offset)?)?;
-                all.extend(nodes.into_iter().map(|node| node as u64));
+            let remote = self.remote(&mut memory, input);
+            if remote.is_some_and(Remote::is_followed) {
+                continue;
+            }
+            for node in memory.list((input as usize).checked_add(offset)?)? {
+                let seen = chunks::see(&mut memory, layout, input as usize, node);
+                // What nobody wants goes in silence. Where that is not known, it is an input of ours.
+                if seen.map_or(remote.is_some(), |seen| seen.routes != 0) {
+                    all.push(node as u64);
+                }
             }
         }
         Some(all)
+    }
+
+    fn accounts(&self) -> Vec<(String, InputAccount)> {
+        let remotes = self.remotes().into_iter();
+        remotes
+            .filter_map(|(name, remote)| Some((name, self.account(remote)?)))
+            .collect()
     }
 
     fn retry_now(&mut self, retries: &[u64]) -> Option<usize> {

@@ -14,6 +14,7 @@ mod account;
 mod config;
 mod delivery;
 mod drain;
+mod evictions;
 mod files;
 mod guard;
 mod health;
@@ -33,11 +34,11 @@ use flb_sidecar_sdk::{
     ConfigError, EngineHost, InputInfo, Output, OutputInfo, PluginInfo, RetryLimit, Settings,
 };
 
-use account::Account;
 use config::{Config, Mode, ReadyAfter};
 use delivery::{believed, Deliveries};
 use drain::retries::Retries;
 use drain::{Action, Cause, End, Facts, Machine, Phase};
+use evictions::Evictions;
 use files::Files;
 use guard::{Alarm, Guard, Setup, Will};
 use health::Health;
@@ -135,7 +136,8 @@ pub struct CompletionExit {
     deliveries: Deliveries,
     next_deliveries: Duration,
     retries: Retries,
-    account: Account,
+    evictions: Evictions,
+    evictions_told: bool,
     health: Health,
     /// What the healthy file says, once it was asked for.
     healthy: Option<bool>,
@@ -226,7 +228,8 @@ impl Output for CompletionExit {
             deliveries: Deliveries::default(),
             next_deliveries: Duration::ZERO,
             retries: Retries::default(),
-            account: Account::default(),
+            evictions: Evictions::default(),
+            evictions_told: false,
             health: Health::default(),
             healthy: None,
             arrivals: Arrivals::default(),
@@ -543,17 +546,23 @@ impl CompletionExit {
             let outputs = believed(host.outputs());
             self.deliveries.observe(now, &outputs);
             if let Some(chunks) = host.chunks() {
-                let before = self.account.evicted();
-                self.account.observe(chunks, &outputs);
-                if before == 0 && self.account.evicted() > 0 {
-                    tracing::warn!(
-                        "the host throws chunks away for lack of room (storage.total_limit_size): \
-                         what was in them is lost, and the report counts them"
-                    );
-                }
+                self.evictions.observe(chunks, &outputs);
+            }
+            if !self.evictions_told && self.evicted_chunks(host) > 0 {
+                self.evictions_told = true;
+                tracing::warn!(
+                    "the host throws chunks away for lack of room (storage.total_limit_size): \
+                     what was in them is lost, and the report counts them"
+                );
             }
             self.look_at_health(now, host);
         }
+    }
+
+    fn evicted_chunks(&self, host: &dyn EngineHost) -> u64 {
+        let accounts = host.accounts();
+        let followed = accounts.iter().map(|(_, account)| account.evicted_chunks);
+        self.evictions.chunks().saturating_add(followed.sum())
     }
 
     fn look_at_health(&mut self, now: Duration, host: &dyn EngineHost) {
@@ -747,7 +756,7 @@ impl CompletionExit {
         // Whoever wrote when the wait for them was over may have written since.
         end.left.unseen |= self.terminated.is_some() && self.writer_seen;
         let code = self.triggers.code();
-        let evicted = self.account.evicted();
+        let evicted = self.evictions.chunks();
         Report::new(self.triggers.fired(), code, end, self.began, evicted, host)
     }
 

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use flb_sidecar_sdk::{EngineHost, InputInfo, OutputInfo};
+use flb_sidecar_sdk::{EngineHost, InputAccount, InputInfo, OutputInfo};
 use serde_json::{json, Map, Value};
 
+use crate::account::Account;
 use crate::delivery::believed;
 use crate::drain::{Cause, End, Left};
 use crate::trigger::Fired;
@@ -29,7 +30,9 @@ pub(crate) struct Report {
     pub(crate) waited: Duration,
     pub(crate) inputs: Vec<InputInfo>,
     pub(crate) outputs: Vec<OutputInfo>,
-    /// Chunks that the host threw away.
+    /// What has become of the records, as far as inputs are followed.
+    pub(crate) followed: Vec<(String, InputAccount)>,
+    /// Chunks of other inputs that the host threw away.
     pub(crate) evicted: u64,
     /// JSON arrays of objects, one per input.
     pub(crate) files: Vec<(String, String)>,
@@ -45,11 +48,6 @@ pub(crate) fn of_a_hang(status: i32) -> String {
         "ended_by": "deadline",
     })
     .to_string()
-}
-
-/// Records that outputs gave up; `None`: the host does not tell.
-pub(crate) fn dropped(outputs: &[OutputInfo]) -> Option<u64> {
-    sum(destinations(outputs).map(|output| output.dropped_records))
 }
 
 /// The host tells of every output what it gave up.
@@ -89,6 +87,7 @@ impl Report {
             waited,
             inputs: host.inputs(),
             outputs: believed(host.outputs()),
+            followed: host.accounts(),
             evicted,
             files: host.drain_reports(),
         }
@@ -96,7 +95,21 @@ impl Report {
 
     /// Something is known to be left behind or dropped.
     pub(crate) fn has_loss(&self) -> bool {
-        !self.end.left.is_nothing() || dropped(&self.outputs).unwrap_or(0) > 0 || self.evicted > 0
+        !self.end.left.is_nothing() || self.account().dropped() > 0 || self.evicted_chunks() > 0
+    }
+
+    fn account(&self) -> Account<'_> {
+        Account::new(&self.followed, destinations(&self.outputs))
+    }
+
+    fn evicted_chunks(&self) -> u64 {
+        self.account().evicted_chunks().saturating_add(self.evicted)
+    }
+
+    /// `None`: the host does not tell.
+    fn dropped(&self) -> Option<u64> {
+        let counted = sum(destinations(&self.outputs).map(|output| output.dropped_records));
+        counted.map(|_| self.account().dropped())
     }
 
     /// Whether everything was delivered; `None`: no loss is known, but the host does not tell all.
@@ -133,14 +146,20 @@ impl Report {
     /// At most [`MAX_BYTES`]; entries of files and inputs are left out from the end if need be.
     pub(crate) fn json(&self) -> String {
         let mut report = self.head();
-        let mut inputs: Vec<Value> = self.inputs.iter().map(input_entry).collect();
+        let mut outputs = self.output_entries();
+        let mut inputs: Vec<Value> = self.inputs.iter().map(|i| self.input_entry(i)).collect();
         let mut files = self.file_entries();
         // What was not read is what the reader of a report looks for.
         files.sort_by_key(|file| std::cmp::Reverse(file["unread_bytes"].as_u64().unwrap_or(0)));
         // Room for the keys and counts that are added last.
         let mut room =
             MAX_BYTES.saturating_sub(Value::Object(report.clone()).to_string().len() + 80);
-        for (name, entries) in [("inputs", &mut inputs), ("files", &mut files)] {
+        let lists = [
+            ("outputs", &mut outputs),
+            ("inputs", &mut inputs),
+            ("files", &mut files),
+        ];
+        for (name, entries) in lists {
             let total = entries.len();
             let mut kept = Vec::new();
             for entry in entries.drain(..) {
@@ -179,19 +198,23 @@ impl Report {
             "seconds".to_owned(),
             json!({"waited": seconds(self.waited), "drain": seconds(self.end.took)}),
         );
+        let read = self.drain_sum(|drain| drain.records);
+        let followed = !self.followed.is_empty();
         head.insert(
             "records".to_owned(),
             json!({
-                "in": self.drain_sum(|drain| drain.records),
+                "in": read,
+                "filtered": followed.then(|| self.account().filtered(read)).flatten(),
                 "out": sum(destinations(&self.outputs).map(|output| output.delivered_records)),
-                "dropped": dropped(&self.outputs),
+                "dropped": self.dropped(),
+                "left": followed.then(|| self.account().left()),
             }),
         );
         head.insert(
             "retries".to_owned(),
             json!(sum(self.outputs.iter().map(|output| output.retries))),
         );
-        head.insert("evicted_chunks".to_owned(), json!(self.evicted));
+        head.insert("evicted_chunks".to_owned(), json!(self.evicted_chunks()));
         head.insert(
             "left".to_owned(),
             json!({
@@ -203,6 +226,48 @@ impl Report {
             }),
         );
         head
+    }
+
+    fn output_entries(&self) -> Vec<Value> {
+        let account = self.account();
+        account
+            .outputs
+            .iter()
+            .map(|sum| {
+                let mut entry = sum.json(&cut(&sum.name));
+                if self.followed.is_empty() {
+                    // Of what came only the outputs tell.
+                    entry["in"] = Value::Null;
+                    entry["left"] = Value::Null;
+                }
+                entry
+            })
+            .collect()
+    }
+
+    fn input_entry(&self, input: &InputInfo) -> Value {
+        let mut entry = Map::new();
+        entry.insert("name".to_owned(), json!(cut(&input.name)));
+        if let Some(drain) = &input.drain {
+            entry.insert("files".to_owned(), json!(drain.files));
+            entry.insert("read_bytes".to_owned(), json!(drain.read_bytes));
+            entry.insert("unread_bytes".to_owned(), json!(drain.unread_bytes));
+            entry.insert("records".to_owned(), json!(drain.records));
+        }
+        let accounts = self.followed.iter();
+        let account = accounts.into_iter().find(|(name, _)| *name == input.name);
+        if let Some((_, account)) = account {
+            let done = |kept: u64| kept.saturating_sub(account.lost + account.left);
+            entry.insert("in".to_owned(), json!(account.kept));
+            entry.insert("out".to_owned(), json!(account.kept.map(done)));
+            entry.insert("dropped".to_owned(), json!(account.lost));
+            entry.insert("left".to_owned(), json!(account.left));
+        }
+        if let Some(pending) = input.pending.filter(|p| p.chunks > 0 || p.tasks > 0) {
+            entry.insert("chunks".to_owned(), json!(pending.chunks));
+            entry.insert("tasks".to_owned(), json!(pending.tasks));
+        }
+        Value::Object(entry)
     }
 
     fn file_entries(&self) -> Vec<Value> {
@@ -238,13 +303,17 @@ impl fmt::Display for Report {
             self.drain_sum(|drain| drain.read_bytes),
             self.drain_sum(|drain| drain.records),
         )?;
-        match dropped(&self.outputs) {
-            Some(n) if n > 0 => write!(f, ", {n} records dropped by outputs")?,
+        match self.dropped() {
+            Some(n) if n > 0 => write!(f, ", {n} records dropped")?,
             _ if !tells_drops(&self.outputs) => f.write_str(", drops unknown")?,
             _ => {}
         }
-        if self.evicted > 0 {
-            let n = self.evicted;
+        let n = self.account().unexplained();
+        if n > 0 {
+            write!(f, ", {n} of them gone without a trace")?;
+        }
+        let n = self.evicted_chunks();
+        if n > 0 {
             write!(f, ", {n} chunks thrown away by the host for lack of room")?;
         }
         if left.missed_files > 0 {
@@ -277,22 +346,6 @@ fn drain_left_nothing(left: &Left) -> bool {
         ..*left
     }
     .is_nothing()
-}
-
-fn input_entry(input: &InputInfo) -> Value {
-    let mut entry = Map::new();
-    entry.insert("name".to_owned(), json!(cut(&input.name)));
-    if let Some(drain) = &input.drain {
-        entry.insert("files".to_owned(), json!(drain.files));
-        entry.insert("read_bytes".to_owned(), json!(drain.read_bytes));
-        entry.insert("unread_bytes".to_owned(), json!(drain.unread_bytes));
-        entry.insert("records".to_owned(), json!(drain.records));
-    }
-    if let Some(pending) = input.pending.filter(|p| p.chunks > 0 || p.tasks > 0) {
-        entry.insert("chunks".to_owned(), json!(pending.chunks));
-        entry.insert("tasks".to_owned(), json!(pending.tasks));
-    }
-    Value::Object(entry)
 }
 
 /// In seconds, to the millisecond.

@@ -2,8 +2,16 @@ use super::*;
 use crate::drain::{Cause, Left};
 use crate::trigger::Trigger;
 use flb_sidecar_sdk::drain::{DrainState, DrainStatus};
-use flb_sidecar_sdk::Pending;
+use flb_sidecar_sdk::{Pending, Routed};
 use proptest::prelude::*;
+
+fn routed(kept: u64, evicted: u64, left: u64) -> Routed {
+    Routed {
+        kept,
+        evicted,
+        left,
+    }
+}
 
 fn report() -> Report {
     Report {
@@ -34,12 +42,21 @@ fn report() -> Report {
             ..InputInfo::default()
         }],
         outputs: vec![OutputInfo {
+            name: "http.0".to_owned(),
             plugin: "http".to_owned(),
             delivered_records: Some(10),
             retries: Some(2),
             dropped_records: Some(0),
             ..OutputInfo::default()
         }],
+        followed: vec![(
+            "sidecar_tail.0".to_owned(),
+            InputAccount {
+                kept: Some(10),
+                outputs: vec![("http.0".to_owned(), routed(10, 0, 0))],
+                ..InputAccount::default()
+            },
+        )],
         evicted: 0,
         files: vec![(
             "sidecar_tail.0".to_owned(),
@@ -60,12 +77,14 @@ fn the_json_has_every_key() {
             "complete": true,
             "ended_by": "drained",
             "seconds": {"waited": 12.345, "drain": 0.08},
-            "records": {"in": 10, "out": 10, "dropped": 0},
+            "records": {"in": 10, "filtered": 0, "out": 10, "dropped": 0, "left": 0},
             "retries": 2,
             "evicted_chunks": 0,
             "left": {"inputs": 0, "unread_bytes": 0, "missed_files": 0, "chunks": 0, "tasks": 0},
+            "outputs": [{"name": "http.0", "in": 10, "out": 10, "dropped": 0, "left": 0}],
             "inputs": [{"name": "sidecar_tail.0", "files": 2, "read_bytes": 100,
-                        "unread_bytes": 0, "records": 10}],
+                        "unread_bytes": 0, "records": 10,
+                        "in": 10, "out": 10, "dropped": 0, "left": 0}],
             "files": [{"path": "/logs/a.log", "read_bytes": 100, "unread_bytes": 0}],
         })
     );
@@ -117,6 +136,48 @@ fn the_summary_is_one_line_with_what_was_left() {
 }
 
 #[test]
+fn what_the_host_threw_away_without_a_word_is_in_the_account() {
+    let mut report = report();
+    report.outputs[0].delivered_records = Some(4);
+    let (_, account) = &mut report.followed[0];
+    account.lost = 5;
+    account.left = 1;
+    account.evicted_chunks = 1;
+    account.outputs[0].1 = routed(10, 5, 1);
+    assert!(report.has_loss());
+    let json: Value = serde_json::from_str(&report.json()).unwrap();
+    assert_eq!(
+        json["records"],
+        json!({"in": 10, "filtered": 0, "out": 4, "dropped": 5, "left": 1})
+    );
+    assert_eq!(
+        json["outputs"],
+        json!([{"name": "http.0", "in": 10, "out": 4, "dropped": 5, "left": 1}])
+    );
+    assert_eq!(json["evicted_chunks"], 1);
+    assert_eq!(json["inputs"][0]["out"], 4);
+}
+
+/// Nobody counted them, no chunk has them, nothing threw them away.
+#[test]
+fn a_sum_that_does_not_close_is_a_loss() {
+    let mut report = report();
+    report.outputs[0].delivered_records = Some(8);
+    assert!(report.has_loss());
+    assert!(
+        report
+            .to_string()
+            .contains("2 of them gone without a trace"),
+        "{report}"
+    );
+    let json: Value = serde_json::from_str(&report.json()).unwrap();
+    assert_eq!(
+        (&json["complete"], &json["records"]["dropped"]),
+        (&json!(false), &json!(2))
+    );
+}
+
+#[test]
 fn what_an_output_dropped_is_a_loss() {
     let mut report = report();
     assert!(!report.has_loss());
@@ -136,11 +197,12 @@ fn what_an_output_dropped_is_a_loss() {
         },
     ];
     assert!(report.has_loss());
-    assert!(report
-        .to_string()
-        .contains(", 4 records dropped by outputs"));
+    assert!(report.to_string().contains(", 4 records dropped"));
     let json: Value = serde_json::from_str(&report.json()).unwrap();
-    assert_eq!(json["records"], json!({"in": 10, "out": 6, "dropped": 4}));
+    assert_eq!(
+        json["records"],
+        json!({"in": 10, "filtered": 0, "out": 6, "dropped": 4, "left": 0})
+    );
     assert_eq!(
         (&json["retries"], &json["complete"]),
         (&json!(1), &json!(false))

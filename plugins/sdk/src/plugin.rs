@@ -69,6 +69,21 @@ pub struct Routed {
     pub left: u64,
 }
 
+/// What has become of an input's records in the host: `kept` were delivered, are `lost` or `left`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InputAccount {
+    /// Records that came into chunks, behind every filter; `None`: not all were counted.
+    pub kept: Option<u64>,
+    /// Those of chunks that some output gave up, or that the host threw away for lack of room.
+    pub lost: u64,
+    /// Those of chunks that are still there.
+    pub left: u64,
+    /// Chunks that the host threw away.
+    pub evicted_chunks: u64,
+    /// The same for each output, by its name.
+    pub outputs: Vec<(String, Routed)>,
+}
+
 /// What an input may ask of the host. Valid during one callback only.
 pub trait InputHost {
     /// Header form to write.
@@ -506,8 +521,14 @@ pub trait EngineHost {
         None
     }
 
-    /// The chunks of the inputs that can be drained, by numbers that later chunks may have again;
-    /// `None`: this host does not tell.
+    /// What has become of the records of the inputs that are followed, by their names. Takes its time
+    /// where there are many chunks.
+    fn accounts(&self) -> Vec<(String, InputAccount)> {
+        Vec::new()
+    }
+
+    /// The chunks that some output wants of the inputs that are not followed, by numbers that
+    /// later chunks may have again; `None`: this host does not tell.
     fn chunks(&self) -> Option<Vec<u64>> {
         None
     }
