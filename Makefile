@@ -137,11 +137,14 @@ hosts: tools ## real hosts from the images HOSTS into HOSTS_FOLDER, where the te
 .PHONY: e2e-cluster
 e2e-cluster: ## a cluster of kind with the images, for make e2e
 	kind create cluster --name flb-sidecar --wait 120s
-	for image in sidecar collector; do kind load docker-image --name flb-sidecar $(IMAGES)/$$image:$(TAG); done
+	for image in sidecar:$(TAG) collector:$(TAG) $(if $(NEXT),sidecar:$(NEXT)); do \
+		kind load docker-image --name flb-sidecar $(IMAGES)/$$image; done
 
+# The tag of a second sidecar image, which running pods are changed to.
+NEXT ?=
 .PHONY: e2e
 e2e: ## in the cluster of KUBECONFIG with the images IMAGES/…:TAG: triggers, destinations, deletes, policies, rights
-	$(CARGO) run --quiet -p flb-sidecar-tests --bin e2e -- $(IMAGES) $(TAG)
+	$(CARGO) run --quiet -p flb-sidecar-tests --bin e2e -- $(IMAGES) $(TAG) $(NEXT)
 
 .PHONY: tools
 tools:

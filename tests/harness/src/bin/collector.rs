@@ -2,13 +2,16 @@
 //! The standard library alone, so that `rustc` makes a static program of this one file.
 //!
 //! ```text
-//! POST /lines          the body is kept, answered as the mood says
-//! GET  /lines          everything that was kept, one body a line
-//! PUT  /mood/NAME      ok, refuse (503), hang, drip, reset; the connections that are open stay as they are
-//! DELETE /lines        forgets everything
+//! POST   /NAME   the body is kept, answered as the mood of this name says
+//! GET    /NAME   everything that was kept of it, one body a line
+//! PUT    /NAME   its mood: ok, refuse (503), hang, drip, reset; requests under way are not touched
+//! DELETE /NAME   forgets everything of it
 //! ```
+//!
+//! Each name has a mood of its own, so that many Jobs can be tried at once.
 #![forbid(unsafe_code)]
 
+use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::ExitCode;
@@ -17,8 +20,9 @@ use std::thread;
 use std::time::Duration;
 
 /// How the destination answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Mood {
+    #[default]
     Ok,
     Refuse,
     Hang,
@@ -39,12 +43,15 @@ impl Mood {
     }
 }
 
-#[derive(Debug)]
-struct State {
+/// What is kept under one name.
+#[derive(Debug, Default)]
+struct Kept {
     mood: Mood,
     /// Bodies that were answered with 200 or were to be.
     bodies: Vec<Vec<u8>>,
 }
+
+type State = HashMap<String, Kept>;
 
 /// Longest body that is read.
 const LONGEST: usize = 64 << 20;
@@ -93,30 +100,31 @@ fn serve(stream: TcpStream, state: &Mutex<State>) -> Option<()> {
     let mut to = stream.try_clone().ok()?;
     let mut from = BufReader::new(stream);
     while let Some(request) = read(&mut from) {
-        let lock = || state.lock().unwrap_or_else(PoisonError::into_inner);
-        match (request.method.as_str(), request.path.as_str()) {
-            ("GET", "/lines") => {
-                let all = lock().bodies.join(&b'\n');
+        let of = |change: &mut dyn FnMut(&mut Kept)| {
+            let mut all = state.lock().unwrap_or_else(PoisonError::into_inner);
+            change(all.entry(request.path.clone()).or_default());
+        };
+        match request.method.as_str() {
+            "GET" => {
+                let mut all = Vec::new();
+                of(&mut |kept| all = kept.bodies.join(&b'\n'));
                 answer(&mut to, "200 OK", &all)?;
             }
-            ("DELETE", "/lines") => {
-                lock().bodies.clear();
+            "DELETE" => {
+                of(&mut |kept| kept.bodies.clear());
                 answer(&mut to, "200 OK", b"")?;
             }
-            ("PUT", path) => {
-                let mood = path.strip_prefix("/mood/").and_then(Mood::parse);
-                if let Some(mood) = mood {
-                    lock().mood = mood;
+            "PUT" => match Mood::parse(String::from_utf8_lossy(&request.body).trim()) {
+                Some(mood) => {
+                    of(&mut |kept| kept.mood = mood);
+                    answer(&mut to, "200 OK", b"")?;
                 }
-                let status = if mood.is_some() {
-                    "200 OK"
-                } else {
-                    "400 Bad Request"
-                };
-                answer(&mut to, status, b"")?;
-            }
-            ("POST", _) => {
-                let mood = lock().mood;
+                None => answer(&mut to, "400 Bad Request", b"")?,
+            },
+            "POST" => {
+                let mut mood = Mood::Ok;
+                of(&mut |kept| mood = kept.mood);
+                let keep = || of(&mut |kept| kept.bodies.push(request.body.clone()));
                 match mood {
                     Mood::Refuse => answer(&mut to, "503 Service Unavailable", b"")?,
                     Mood::Hang => thread::sleep(Duration::from_secs(3600)),
@@ -126,17 +134,17 @@ fn serve(stream: TcpStream, state: &Mutex<State>) -> Option<()> {
                             to.write_all(&[*byte]).ok()?;
                             thread::sleep(Duration::from_secs(1));
                         }
-                        lock().bodies.push(request.body);
+                        keep();
                     }
                     // Unread data makes the kernel send a reset.
                     Mood::Reset => return None,
                     Mood::Ok => {
-                        lock().bodies.push(request.body);
+                        keep();
                         answer(&mut to, "200 OK", b"")?;
                     }
                 }
             }
-            _ => answer(&mut to, "404 Not Found", b"")?,
+            _ => answer(&mut to, "405 Method Not Allowed", b"")?,
         }
     }
     Some(())
@@ -155,10 +163,7 @@ fn main() -> ExitCode {
     if let Ok(address) = listener.local_addr() {
         let _ = writeln!(std::io::stdout(), "listening at {address}");
     }
-    let state = Arc::new(Mutex::new(State {
-        mood: Mood::Ok,
-        bodies: Vec::new(),
-    }));
+    let state = Arc::new(Mutex::new(State::new()));
     for stream in listener.incoming().flatten() {
         let state = state.clone();
         thread::spawn(move || serve(stream, &state));

@@ -2,14 +2,12 @@
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{json, Value as Json};
 
-use crate::wait_until;
-
 /// What `kubectl` said, or why it did not work.
-type Said = Result<String, String>;
+pub(super) type Said = Result<String, String>;
 
 /// A namespace in a cluster. It goes when this goes.
 #[derive(Debug)]
@@ -19,19 +17,21 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Makes a namespace with restricted Pod Security. `Ok(None)`: there is no cluster to be had.
-    ///
-    /// # Errors
-    /// A cluster that is named and does not answer, or refuses the namespace.
-    pub fn new(name: &str) -> Result<Option<Self>, String> {
+    /// Whether a cluster is named and can be asked.
+    pub fn is_there() -> bool {
         let named = std::env::var_os("KUBECONFIG").is_some_and(|value| !value.is_empty());
         let installed = Command::new("kubectl")
             .arg("version")
             .arg("--client")
             .output();
-        if !named || !installed.is_ok_and(|output| output.status.success()) {
-            return Ok(None);
-        }
+        named && installed.is_ok_and(|output| output.status.success())
+    }
+
+    /// Makes a namespace with restricted Pod Security.
+    ///
+    /// # Errors
+    /// A cluster that does not answer, or refuses the namespace.
+    pub fn new(name: &str) -> Result<Self, String> {
         let cluster = Cluster {
             namespace: name.to_owned(),
         };
@@ -41,7 +41,19 @@ impl Cluster {
         });
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}});
         cluster.apply(&[namespace])?;
-        Ok(Some(cluster))
+        Ok(cluster)
+    }
+
+    /// Which pods the namespace takes from now on: a level of Pod Security.
+    ///
+    /// # Errors
+    /// As [`Cluster::kubectl`].
+    pub fn enforce(&self, level: &str) -> Said {
+        let label = format!("pod-security.kubernetes.io/enforce={level}");
+        self.kubectl(
+            &["label", "namespace", &self.namespace, "--overwrite", &label],
+            "",
+        )
     }
 
     /// Runs `kubectl` in the namespace.
@@ -49,6 +61,14 @@ impl Cluster {
     /// # Errors
     /// What it says when it fails.
     pub fn kubectl(&self, arguments: &[&str], input: &str) -> Said {
+        Ok(self.said(arguments, input)?.0)
+    }
+
+    /// What `kubectl` says, and what it says on stderr, where warnings are.
+    ///
+    /// # Errors
+    /// What it says when it fails.
+    pub fn said(&self, arguments: &[&str], input: &str) -> Result<(String, String), String> {
         let mut child = Command::new("kubectl")
             .args(["--namespace", &self.namespace, "--request-timeout", "30s"])
             .args(arguments)
@@ -65,10 +85,10 @@ impl Cluster {
             .wait_with_output()
             .map_err(|error| format!("kubectl: {error}"))?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
         if output.status.success() {
-            Ok(said)
+            Ok((said, error))
         } else {
-            let error = String::from_utf8_lossy(&output.stderr);
             Err(format!(
                 "kubectl {}: {}{said}",
                 arguments.join(" "),
@@ -86,14 +106,15 @@ impl Cluster {
         self.kubectl(&["apply", "-f", "-"], &list.to_string())
     }
 
-    /// What the API server makes of an object, without keeping it.
+    /// What the API server makes of an object, without keeping it, and its warnings.
     ///
     /// # Errors
     /// As [`Cluster::kubectl`].
-    pub fn dry_run(&self, object: &Json) -> Result<Json, String> {
+    pub fn dry_run(&self, object: &Json) -> Result<(Json, String), String> {
         let arguments = ["create", "--dry-run=server", "-o", "json", "-f", "-"];
-        let said = self.kubectl(&arguments, &object.to_string())?;
-        serde_json::from_str(&said).map_err(|error| error.to_string())
+        let (said, warnings) = self.said(&arguments, &object.to_string())?;
+        let made = serde_json::from_str(&said).map_err(|error| error.to_string())?;
+        Ok((made, warnings))
     }
 
     /// An object as it is.
@@ -103,6 +124,32 @@ impl Cluster {
     pub fn get(&self, what: &str) -> Result<Json, String> {
         let said = self.kubectl(&["get", what, "-o", "json"], "")?;
         serde_json::from_str(&said).map_err(|error| error.to_string())
+    }
+
+    /// The pods with the label `app`.
+    ///
+    /// # Errors
+    /// As [`Cluster::kubectl`].
+    pub fn pods(&self, app: &str) -> Result<Vec<Json>, String> {
+        let selector = format!("--selector=app={app}");
+        let said = self.kubectl(&["get", "pods", &selector, "-o", "json"], "")?;
+        let list: Json = serde_json::from_str(&said).map_err(|error| error.to_string())?;
+        Ok(list["items"].as_array().cloned().unwrap_or_default())
+    }
+
+    /// Waits for the condition that a Job comes to.
+    ///
+    /// # Errors
+    /// When it comes to none.
+    pub fn end_of_job(&self, name: &str, limit: Duration) -> Result<&'static str, String> {
+        self.wait(&format!("job/{name}"), limit, |job| {
+            let all = job["status"]["conditions"].as_array()?;
+            let holds = |kind: &&str| {
+                all.iter()
+                    .any(|c| c["type"] == **kind && c["status"] == "True")
+            };
+            ["Complete", "Failed"].into_iter().find(|kind| holds(kind))
+        })
     }
 
     /// Waits until `ready` gives something of the object.
@@ -116,7 +163,7 @@ impl Cluster {
         mut ready: impl FnMut(&Json) -> Option<T>,
     ) -> Result<T, String> {
         let mut last = Json::Null;
-        let found = wait_until(limit, || {
+        let found = poll(limit, || {
             last = self.get(what).ok()?;
             ready(&last)
         });
@@ -127,18 +174,19 @@ impl Cluster {
             )
         })
     }
+}
 
-    /// Whether the account of the sidecar may do this.
-    ///
-    /// # Errors
-    /// As [`Cluster::kubectl`], but for the answer "no".
-    pub fn may(&self, account: &str, verb: &str, resource: &str) -> Result<bool, String> {
-        let whom = format!("--as=system:serviceaccount:{}:{account}", self.namespace);
-        match self.kubectl(&["auth", "can-i", verb, resource, &whom], "") {
-            Ok(_) => Ok(true),
-            Err(said) if said.trim_end().ends_with("no") => Ok(false),
-            Err(said) => Err(said),
+/// Asks again and again until `ready` gives something: each question is a process and a request.
+pub fn poll<T>(limit: Duration, mut ready: impl FnMut() -> Option<T>) -> Option<T> {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = ready() {
+            return Some(found);
         }
+        if start.elapsed() > limit {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(700));
     }
 }
 
@@ -149,72 +197,5 @@ impl Drop for Cluster {
             // Said by the next run, whose namespace has another name.
             let _ = self.kubectl(&arguments, "");
         }
-    }
-}
-
-/// The destination in the namespace.
-#[derive(Debug)]
-pub struct Collector<'a> {
-    cluster: &'a Cluster,
-}
-
-impl<'a> Collector<'a> {
-    /// What is to be applied for it.
-    pub fn objects(image: &str) -> Vec<Json> {
-        let pod = json!({
-            "apiVersion": "v1", "kind": "Pod",
-            "metadata": {"name": "collector", "labels": {"app": "collector"}},
-            "spec": {
-                "automountServiceAccountToken": false,
-                "securityContext": {"runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
-                "containers": [{
-                    "name": "collector", "image": image,
-                    "ports": [{"name": "http", "containerPort": 8080}],
-                    "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
-                }],
-            },
-        });
-        let service = json!({
-            "apiVersion": "v1", "kind": "Service",
-            "metadata": {"name": "collector"},
-            "spec": {"selector": {"app": "collector"}, "ports": [{"port": 8080, "targetPort": "http"}]},
-        });
-        vec![pod, service]
-    }
-
-    /// Starts it.
-    ///
-    /// # Errors
-    /// When it does not become ready.
-    pub fn start(cluster: &'a Cluster, image: &str) -> Result<Self, String> {
-        cluster.apply(&Collector::objects(image))?;
-        cluster.wait("pod/collector", Duration::from_secs(120), |pod| {
-            (pod["status"]["phase"] == "Running").then_some(())
-        })?;
-        Ok(Collector { cluster })
-    }
-
-    fn path(&self, path: &str) -> String {
-        let namespace = &self.cluster.namespace;
-        format!("/api/v1/namespaces/{namespace}/pods/collector:8080/proxy{path}")
-    }
-
-    /// Everything that it kept.
-    ///
-    /// # Errors
-    /// As [`Cluster::kubectl`].
-    pub fn kept(&self) -> Said {
-        self.cluster
-            .kubectl(&["get", "--raw", &self.path("/lines")], "")
-    }
-
-    /// Changes how it answers from now on.
-    ///
-    /// # Errors
-    /// As [`Cluster::kubectl`].
-    pub fn mood(&self, name: &str) -> Said {
-        let path = self.path(&format!("/mood/{name}"));
-        self.cluster
-            .kubectl(&["replace", "--raw", &path, "-f", "-"], "")
     }
 }

@@ -1,19 +1,29 @@
 //! `make e2e`: the sidecar in a real cluster, whichever `KUBECONFIG` names, by `kubectl`. What is made
 //! and what is expected is plain data here, tested without a cluster; [`Cluster`] alone talks to one.
 
+mod account;
 mod cluster;
+mod collector;
 mod jobs;
+mod lives;
+mod render;
+mod state;
 
-pub use cluster::{Cluster, Collector};
-pub use jobs::{account, configuration, matrix, Account, Expected, Mood, Trigger, Try, LINES};
+pub use account::{account, Account, LAST};
+pub use cluster::{poll, Cluster};
+pub use collector::Collector;
+pub use jobs::{matrix, Expected, Mood, Trigger, Try, LINES};
+pub use lives::{lives, Act, Life, Placement, FINALIZER};
+pub use render::{to_collector, Images, Kustomization, NEUTRAL_IMAGE};
+pub use state::{seconds_between, ContainerEnd, Ends};
 
 use std::fmt;
 
 /// What became of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// As it should be.
-    Ok,
+    /// As it should be, and what was seen.
+    Ok(String),
     /// Not, and why.
     Failed(String),
     /// The cluster cannot do it, and why.
@@ -23,7 +33,8 @@ pub enum Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Verdict::Ok => f.write_str("ok"),
+            Verdict::Ok(seen) if seen.is_empty() => f.write_str("ok"),
+            Verdict::Ok(seen) => write!(f, "ok: {seen}"),
             Verdict::Failed(why) => write!(f, "FAILED: {why}"),
             Verdict::Skipped(why) => write!(f, "SKIPPED: {why}"),
         }
