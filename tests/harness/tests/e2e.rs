@@ -92,7 +92,8 @@ fn images() -> Images {
 
 #[test]
 fn a_manifest_gets_the_collector_and_the_image() {
-    let manifest = "    [OUTPUT]\n        Host   logs.example.com\n        Port   443\n        Tls on\n  \
+    let manifest =
+        "    [OUTPUT]\n        Host   logs.example.com\n        Port   443\n        Tls on\n  \
                     image: registry.example.com/fluent-bit-sidecar:5.1.1\n";
     let wanted = "    [OUTPUT]\n        Host collector\n        Port 8080\n        Tls off\n  \
                   image: localhost/x/sidecar:1\n";
@@ -224,7 +225,7 @@ fn the_collector_answers_as_it_is_told_and_keeps_what_it_took() {
     let destination = Destination::start();
     let long = Duration::from_secs(20);
     let post = |body: &str, limit| destination.ask("POST", "/lines", body, limit);
-    let mood = |name: &str| destination.ask("PUT", "/lines", name, long);
+    let mood = |name: &str| destination.ask("PUT", &format!("/lines?mood={name}"), "", long);
     assert!(post("[1]", long).starts_with("HTTP/1.1 200"));
     assert!(mood("refuse").starts_with("HTTP/1.1 200"));
     assert!(post("[2]", long).starts_with("HTTP/1.1 503"));
@@ -248,6 +249,20 @@ fn the_collector_answers_as_it_is_told_and_keeps_what_it_took() {
     assert!(destination
         .ask("GET", "/other", "", long)
         .ends_with("\r\n\r\n[7]"));
+    // As an API server hands it on; the next request on the connection is understood.
+    let chunked =
+        "PUT /lines?mood=ok HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+    let mut stream = destination.send(&format!("{chunked}GET /other HTTP/1.1\r\n\r\n"));
+    stream
+        .set_read_timeout(Some(long))
+        .expect("a timeout can be set");
+    let mut answers = Vec::new();
+    let mut block = [0; 4096];
+    while !answers.ends_with(b"[7]") {
+        let count = stream.read(&mut block).expect("it answers");
+        assert!(count > 0, "{}", String::from_utf8_lossy(&answers));
+        answers.extend_from_slice(&block[..count]);
+    }
     destination.ask("DELETE", "/lines", "", long);
     assert!(destination
         .ask("GET", "/lines", "", long)

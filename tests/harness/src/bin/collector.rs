@@ -4,7 +4,7 @@
 //! ```text
 //! POST   /NAME   the body is kept, answered as the mood of this name says
 //! GET    /NAME   everything that was kept of it, one body a line
-//! PUT    /NAME   its mood: ok, refuse (503), hang, drip, reset; requests under way are not touched
+//! PUT    /NAME?mood=MOOD   its mood: ok, refuse (503), hang, drip, reset; requests under way are not touched
 //! DELETE /NAME   forgets everything of it
 //! ```
 //!
@@ -69,6 +69,7 @@ fn read(from: &mut BufReader<TcpStream>) -> Option<Request> {
     let mut words = line.split_whitespace();
     let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
     let mut length = 0;
+    let mut is_chunked = false;
     loop {
         let mut header = String::new();
         from.read_line(&mut header).ok().filter(|n| *n > 0)?;
@@ -80,9 +81,21 @@ fn read(from: &mut BufReader<TcpStream>) -> Option<Request> {
         if name.eq_ignore_ascii_case("content-length") {
             length = value.trim().parse().ok().filter(|n| *n <= LONGEST)?;
         }
+        // An API server that hands a request on does not know its length.
+        is_chunked |= name.eq_ignore_ascii_case("transfer-encoding")
+            && value.trim().eq_ignore_ascii_case("chunked");
     }
     let mut body = vec![0; length];
     from.read_exact(&mut body).ok()?;
+    while is_chunked {
+        let mut size = String::new();
+        from.read_line(&mut size).ok().filter(|n| *n > 0)?;
+        let size = usize::from_str_radix(size.trim(), 16).ok()?;
+        let mut chunk = vec![0; size.checked_add(2).filter(|n| *n <= LONGEST)?];
+        from.read_exact(&mut chunk).ok()?;
+        is_chunked = size > 0;
+        body.extend(&chunk[..size]);
+    }
     Some(Request { method, path, body })
 }
 
@@ -100,9 +113,10 @@ fn serve(stream: TcpStream, state: &Mutex<State>) -> Option<()> {
     let mut to = stream.try_clone().ok()?;
     let mut from = BufReader::new(stream);
     while let Some(request) = read(&mut from) {
+        let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
         let of = |change: &mut dyn FnMut(&mut Kept)| {
             let mut all = state.lock().unwrap_or_else(PoisonError::into_inner);
-            change(all.entry(request.path.clone()).or_default());
+            change(all.entry(path.to_owned()).or_default());
         };
         match request.method.as_str() {
             "GET" => {
@@ -114,7 +128,10 @@ fn serve(stream: TcpStream, state: &Mutex<State>) -> Option<()> {
                 of(&mut |kept| kept.bodies.clear());
                 answer(&mut to, "200 OK", b"")?;
             }
-            "PUT" => match Mood::parse(String::from_utf8_lossy(&request.body).trim()) {
+            "PUT" => match query
+                .split('&')
+                .find_map(|part| Mood::parse(part.strip_prefix("mood=")?))
+            {
                 Some(mood) => {
                     of(&mut |kept| kept.mood = mood);
                     answer(&mut to, "200 OK", b"")?;

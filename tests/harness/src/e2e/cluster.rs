@@ -69,32 +69,8 @@ impl Cluster {
     /// # Errors
     /// What it says when it fails.
     pub fn said(&self, arguments: &[&str], input: &str) -> Result<(String, String), String> {
-        let mut child = Command::new("kubectl")
-            .args(["--namespace", &self.namespace, "--request-timeout", "30s"])
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| format!("kubectl: {error}"))?;
-        if let Some(mut to) = child.stdin.take() {
-            // It may end without reading: its status says so.
-            let _ = to.write_all(input.as_bytes());
-        }
-        let output = child
-            .wait_with_output()
-            .map_err(|error| format!("kubectl: {error}"))?;
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let error = String::from_utf8_lossy(&output.stderr).into_owned();
-        if output.status.success() {
-            Ok((said, error))
-        } else {
-            Err(format!(
-                "kubectl {}: {}{said}",
-                arguments.join(" "),
-                error.trim()
-            ))
-        }
+        let namespace = ["--namespace", &self.namespace, "--request-timeout", "60s"];
+        said(&[&namespace, arguments].concat(), input)
     }
 
     /// Applies objects.
@@ -173,6 +149,38 @@ impl Cluster {
                 last["status"]
             )
         })
+    }
+}
+
+/// Runs `kubectl` as somebody at a terminal does.
+///
+/// # Errors
+/// What it says when it fails.
+pub fn said(arguments: &[&str], input: &str) -> Result<(String, String), String> {
+    let mut child = Command::new("kubectl")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("kubectl: {error}"))?;
+    if let Some(mut to) = child.stdin.take() {
+        // It may end without reading: its status says so.
+        let _ = to.write_all(input.as_bytes());
+    }
+    let output = child
+        .wait_with_output()
+        .map_err(|error| format!("kubectl: {error}"))?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    if output.status.success() {
+        Ok((said, error))
+    } else {
+        Err(format!(
+            "kubectl {}: {}{said}",
+            arguments.join(" "),
+            error.trim()
+        ))
     }
 }
 

@@ -73,8 +73,8 @@ impl<'a> Collector<'a> {
     /// # Errors
     /// As [`Cluster::kubectl`].
     pub fn mood(&self, name: &str, mood: &str) -> Said {
-        let path = self.path(name);
+        let path = format!("{}?mood={mood}", self.path(name));
         self.cluster
-            .kubectl(&["replace", "--raw", &path, "-f", "-"], mood)
+            .kubectl(&["replace", "--raw", &path, "-f", "-"], "")
     }
 }

@@ -112,9 +112,8 @@ pub fn lives(images: &Images) -> Vec<Life> {
     let never = "trap '' TERM\nwhile :; do say; sleep 0.1; done".to_owned();
     let some = "n=0; while [ $n -lt 20 ]; do n=$((n+1)); say; sleep 0.1; done";
     let rest = "trap 'exit 0' TERM\nwhile :; do sleep 0.2; done";
-    let killed = format!(
-        "{some}\nsleep 4\nkill -9 $(pidof fluent-bit)\n{some}\nsay {LAST}\n{rest}"
-    );
+    let killed =
+        format!("{some}\nsleep 4\nkill -9 $(pidof fluent-bit)\n{some}\nsay {LAST}\n{rest}");
     // The log of the first life is there in the second.
     let fails = format!(
         "if [ -e /var/log/app/app.log ]; then i=$(wc -l < /var/log/app/app.log); {some}; say {LAST}; fi\n\

@@ -10,7 +10,7 @@ mod render;
 mod state;
 
 pub use account::{account, Account, LAST};
-pub use cluster::{poll, Cluster};
+pub use cluster::{poll, said, Cluster};
 pub use collector::Collector;
 pub use jobs::{matrix, Expected, Mood, Trigger, Try, LINES};
 pub use lives::{lives, Act, Life, Placement, FINALIZER};

@@ -223,7 +223,10 @@ fn service(engine: &Engine, file: &Json, name: &str) -> (Vec<String>, Vec<String
         add("--security-opt", &value);
     }
     for (key, value) in service["environment"].as_object().into_iter().flatten() {
-        add("--env", &format!("{key}={}", value.as_str().unwrap_or_default()));
+        add(
+            "--env",
+            &format!("{key}={}", value.as_str().unwrap_or_default()),
+        );
     }
     for volume in strings(&service["volumes"]) {
         let place = match volume.strip_prefix("..") {
@@ -245,7 +248,9 @@ fn service(engine: &Engine, file: &Json, name: &str) -> (Vec<String>, Vec<String
 
 fn runs_compose(engine: &Engine, name: &str, place: &Path) {
     let Some(file) = compose(name) else {
-        say(&format!("SKIPPED docker/{name} with an engine: no YAML parser, see tests/tools.txt"));
+        say(&format!(
+            "SKIPPED docker/{name} with an engine: no YAML parser, see tests/tools.txt"
+        ));
         return;
     };
     let run = |service_name: &str| {
@@ -256,11 +261,17 @@ fn runs_compose(engine: &Engine, name: &str, place: &Path) {
         run
     };
     let services = file["services"].as_object().expect("there are services");
-    for first in services.keys().filter(|name| *name != "main" && *name != "sidecar") {
+    for first in services
+        .keys()
+        .filter(|name| *name != "main" && *name != "sidecar")
+    {
         check(&mut run(first));
     }
     let sidecar = Running::start(&mut run("sidecar"), place);
-    let main = run("main").stdin(Stdio::null()).status().expect("docker starts");
+    let main = run("main")
+        .stdin(Stdio::null())
+        .status()
+        .expect("docker starts");
     assert_eq!(main.code(), Some(3));
     let ended = sidecar.end();
     ended.check_status(0);

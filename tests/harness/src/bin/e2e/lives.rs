@@ -1,7 +1,7 @@
 //! Pods that something happens to.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use flb_sidecar_tests::build::root;
 use flb_sidecar_tests::e2e::{account, poll, seconds_between};
@@ -25,13 +25,8 @@ pub(crate) fn prepare(cluster: &Cluster) -> Result<(), String> {
         let path = root().join("conf").join(file);
         fs::read_to_string(path).map_err(|error| format!("{file}: {error}"))
     };
-    cluster.kubectl(
-        &["apply", "-f", "-"],
-        &read("kubernetes/base/rbac.yaml")?,
-    )?;
-    let map = |name: &str, data: Json| {
-        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data})
-    };
+    cluster.kubectl(&["apply", "-f", "-"], &read("kubernetes/base/rbac.yaml")?)?;
+    let map = |name: &str, data: Json| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data});
     let configuration = read("sidecarset/fluent-bit.conf")?;
     cluster.apply(&[
         map(
@@ -149,22 +144,30 @@ impl Pod<'_> {
     /// Deletes the Deployment: seconds from SIGTERM to the sidecar's end, and its exit status.
     fn delete(&self) -> Result<(i64, i64), String> {
         let what = format!("deployment/{}", self.life.name);
-        self.cluster.kubectl(&["delete", &what, "--wait=false"], "")?;
+        self.cluster
+            .kubectl(&["delete", &what, "--wait=false"], "")?;
+        let asked = Instant::now();
+        // The deletion's time is when the grace period is over, until the kubelet has it cut short.
+        let mut over = None;
         let pod = poll(LIMIT, || {
             let pod = self.now().ok()?;
-            let going = pod["metadata"]["deletionTimestamp"].is_string();
+            let meta = &pod["metadata"];
+            if meta["deletionGracePeriodSeconds"] == GRACE {
+                over = meta["deletionTimestamp"].as_str().map(str::to_owned);
+            }
+            let going = meta["deletionTimestamp"].is_string();
             (going && Ends(&pod).all_ended()).then_some(pod)
         });
         let pod = pod.ok_or("the pod does not end")?;
         let end = Ends(&pod).end("logs").ok_or("no sidecar")?;
-        let by = pod["metadata"]["deletionTimestamp"]
-            .as_str()
-            .unwrap_or_default();
-        // The deletion's time is when the grace period is over.
-        let seconds = GRACE + seconds_between(by, &end.at).ok_or("no times")?;
+        let seconds = match over.and_then(|over| seconds_between(&over, &end.at)) {
+            Some(early) => GRACE + early,
+            // Over before it was looked at.
+            None => i64::try_from(asked.elapsed().as_secs()).unwrap_or(GRACE),
+        };
         let limit = KUBELET
             + match (self.life.placement, &self.life.act) {
-                (_, Act::DeleteInVain) if self.life.placement == Placement::Native => GRACE + 2,
+                (Placement::Native, Act::DeleteInVain) => GRACE + 2,
                 // Its main container writes on for four seconds.
                 (Placement::Native, _) => SIDECAR + 5,
                 (Placement::Second, _) => SIDECAR,
@@ -184,7 +187,8 @@ impl Pod<'_> {
         };
         let patch = json!({"spec": {list: [{"name": "logs", "image": image}]}}).to_string();
         let before = self.account()?.lines;
-        self.cluster.kubectl(&["patch", "pod", name, "-p", &patch], "")?;
+        self.cluster
+            .kubectl(&["patch", "pod", name, "-p", &patch], "")?;
         self.wait_for("the new sidecar", |account, pod| {
             let ready = Ends(pod)
                 .status("logs")
@@ -225,11 +229,9 @@ impl Pod<'_> {
         // Hosts before 2.0.9 have no such path.
         let metrics = get("/api/v2/metrics/prometheus").unwrap_or_default();
         let ours = metrics.contains("fluentbit_sidecar_tail");
-        self.cluster.kubectl(
-            &["label", "pod", name, "--overwrite", "flb-e2e=second"],
-            "",
-        )?;
-        let start = std::time::Instant::now();
+        self.cluster
+            .kubectl(&["label", "pod", name, "--overwrite", "flb-e2e=second"], "")?;
+        let start = Instant::now();
         self.wait_for("the new label", |account, _| {
             account.labels.contains("second")
         })?;
@@ -261,7 +263,9 @@ impl Pod<'_> {
                 let finalizers = pod["metadata"]["finalizers"].as_array()?;
                 if finalizers.iter().any(|one| one == FINALIZER) {
                     let patch = "{\"metadata\":{\"finalizers\":null}}";
-                    self.cluster.kubectl(&["patch", "pod", name, "-p", patch], "").ok()?;
+                    self.cluster
+                        .kubectl(&["patch", "pod", name, "-p", patch], "")
+                        .ok()?;
                 }
             }
             let going = |pod: &Json| pod["metadata"]["deletionTimestamp"].is_string();

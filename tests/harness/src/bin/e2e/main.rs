@@ -88,12 +88,14 @@ fn run(images: &Images) -> Result<Table, String> {
         Row::new("rights: every Role, by SubjectAccessReview", || {
             rights::check(for_rights)
         }),
-        Row::new("manifests: every kustomization, server-side, strict", || {
-            manifests::dry_run(cluster)
-        }),
-        Row::new("policy: pod shapes by server-side dry run, and a Job", || {
-            policy::check(for_policy, images)
-        }),
+        Row::new(
+            "manifests: every kustomization, server-side, strict",
+            || manifests::dry_run(cluster),
+        ),
+        Row::new(
+            "policy: pod shapes by server-side dry run, and a Job",
+            || policy::check(for_policy, images),
+        ),
         Row::new("README: a redacted Job in five commands", || {
             manifests::readme(cluster, images)
         }),

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use flb_sidecar_tests::build::root;
-use flb_sidecar_tests::e2e::{account, to_collector};
+use flb_sidecar_tests::e2e::{account, said, to_collector};
 use flb_sidecar_tests::e2e::{Cluster, Collector, Ends, Images, Kustomization, Verdict};
 use serde_json::Value as Json;
 
@@ -121,7 +121,10 @@ pub(crate) fn job(
         0
     };
     expect(logs.code == code, || {
-        format!("exit code {} for {}: {}", logs.code, main.code, logs.message)
+        format!(
+            "exit code {} for {}: {}",
+            logs.code, main.code, logs.message
+        )
     })?;
     account(&collector.kept("")?, &job).is_whole(1, 10)?;
     cluster.kubectl(&["delete", "-f", "-"], &text)?;
@@ -155,13 +158,22 @@ pub(crate) fn readme(cluster: &Cluster, images: &Images) -> Found {
     let own = fs::read_to_string(root().join(folder).join("kustomization.yaml"))
         .map_err(|error| error.to_string())?;
     let own = own
-        .replace("registry.example.com/shop/sidecar", &format!("{}/sidecar", images.prefix))
+        .replace(
+            "registry.example.com/shop/sidecar",
+            &format!("{}/sidecar", images.prefix),
+        )
         .replace("newTag: \"1\"", &format!("newTag: \"{}\"", images.tag))
         .replace("../../default", "../../../../conf/default")
-        .replace("../native-sidecar", "../../../../conf/kubernetes/native-sidecar");
+        .replace(
+            "../native-sidecar",
+            "../../../../conf/kubernetes/native-sidecar",
+        );
     for file in ["job.yaml", "namespace.yaml"] {
-        fs::copy(root().join(folder).join(file), quickstart.folder().join(file))
-            .map_err(|error| format!("{file}: {error}"))?;
+        fs::copy(
+            root().join(folder).join(file),
+            quickstart.folder().join(file),
+        )
+        .map_err(|error| format!("{file}: {error}"))?;
     }
     fs::write(quickstart.folder().join("kustomization.yaml"), own)
         .map_err(|error| error.to_string())?;
@@ -171,7 +183,7 @@ pub(crate) fn readme(cluster: &Cluster, images: &Images) -> Found {
     for command in &commands[1..] {
         let command = command.replace(folder, &place);
         let words: Vec<&str> = command.split_whitespace().skip(1).collect();
-        match cluster.kubectl(&words, "") {
+        match said(&words, "").map(|said| said.0) {
             Ok(said) if words.contains(&"logs") => lines = said,
             Ok(_) => {}
             // The last command takes away what the others made.

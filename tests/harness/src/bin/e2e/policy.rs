@@ -17,7 +17,10 @@ pub(crate) fn check(cluster: &Cluster, images: &Images) -> Found {
         "-o",
         "name",
     ];
-    if !cluster.kubectl(&group, "")?.contains("mutatingadmissionpolicies") {
+    if !cluster
+        .kubectl(&group, "")?
+        .contains("mutatingadmissionpolicies")
+    {
         let why = "this cluster has no MutatingAdmissionPolicy";
         return Ok(Verdict::Skipped(why.into()));
     }
@@ -25,7 +28,10 @@ pub(crate) fn check(cluster: &Cluster, images: &Images) -> Found {
     let mut text = String::new();
     for file in ["policy.yaml", "warning.yaml"] {
         let part = fs::read_to_string(folder.join(file)).map_err(|error| error.to_string())?;
-        text = format!("{text}---\n{}\n", part.replace(NEUTRAL_IMAGE, &images.sidecar()));
+        text = format!(
+            "{text}---\n{}\n",
+            part.replace(NEUTRAL_IMAGE, &images.sidecar())
+        );
     }
     cluster.kubectl(&["apply", "-f", "-"], &text)?;
     let found = run(cluster);
@@ -60,7 +66,10 @@ fn one(cluster: &Cluster, shape: &Shape) -> Result<(), String> {
     let good = match &shape.outcome {
         Outcome::Injected => ours && !warned,
         Outcome::LeftAlone(reason) => {
-            !ours && why.is_some_and(|why| why.contains(reason)) && warned && warnings.contains(reason)
+            !ours
+                && why.is_some_and(|why| why.contains(reason))
+                && warned
+                && warnings.contains(reason)
         }
         Outcome::Untouched => !ours && why.is_none() && !warned,
     };
@@ -102,7 +111,11 @@ fn injected(cluster: &Cluster) -> Result<usize, String> {
         .collect();
     let redacted = lines
         .iter()
-        .filter(|record| record["log"].as_str().is_some_and(|log| log.ends_with("[EMAIL]")))
+        .filter(|record| {
+            record["log"]
+                .as_str()
+                .is_some_and(|log| log.ends_with("[EMAIL]"))
+        })
         .count();
     expect(condition == "Complete" && redacted == 5, || {
         format!("the Job is {condition}: {said}")

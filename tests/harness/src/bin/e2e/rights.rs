@@ -111,7 +111,13 @@ fn one(cluster: &Cluster, file: &str) -> Result<usize, String> {
     let count = questions.len();
     let list = json!({"apiVersion": "v1", "kind": "List", "items": questions});
     let said = cluster.kubectl(
-        &["create", "-o", "jsonpath={.status.allowed}{\"\\n\"}", "-f", "-"],
+        &[
+            "create",
+            "-o",
+            "jsonpath={.status.allowed}{\"\\n\"}",
+            "-f",
+            "-",
+        ],
         &list.to_string(),
     )?;
     let found: Vec<bool> = said.lines().map(|line| line.trim() == "true").collect();

@@ -106,12 +106,7 @@ fn as_root(cluster: &Cluster, name: &str, command: &str) -> Result<(), String> {
     expect(phase == "Succeeded", || format!("{command}: {phase}"))
 }
 
-fn run(
-    cluster: &Cluster,
-    collector: &Collector<'_>,
-    template: &Json,
-    count: usize,
-) -> Found {
+fn run(cluster: &Cluster, collector: &Collector<'_>, template: &Json, count: usize) -> Found {
     let jobs: Vec<Json> = (0..count)
         .map(|number| {
             let mut job = template.clone();
