@@ -12,7 +12,7 @@ use std::time::Duration;
 use cpu_time::ThreadTime;
 
 /// Bytes looked at between two looks at the clock.
-const STEP: u64 = 1 << 14;
+const STEP: u64 = 1 << 16;
 /// How many bytes may be looked at for each byte of a batch. Ordinary logs need about 2, the worst
 /// text that `tests/work.rs` makes less than half of this.
 const TIMES: u64 = 256;

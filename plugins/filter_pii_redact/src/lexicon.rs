@@ -413,23 +413,44 @@ pub(crate) const FRONTS: &[&str] = &[
     "hash",
 ];
 
-/// The last three bytes of what names end in, each in two kinds: such that are followed by a value
-/// without a sign, and others. A word of two letters stands with the wildcard 0 in front.
-pub(crate) const ENDS: [([u8; 3], bool); WORDS.len() + TAILS.len() + 2] = {
+/// What a name ends in.
+#[derive(Clone, Copy)]
+pub(crate) struct End {
+    /// The last three bytes. A word of two letters stands with the wildcard 0 in front.
+    pub(crate) three: [u8; 3],
+    /// The byte in front of them; `None`: whatever it is.
+    pub(crate) fourth: Option<u8>,
+    /// A value may follow without a sign.
+    pub(crate) bare: bool,
+}
+
+/// What all words and tails end in, and some words more.
+pub(crate) const ENDS: [End; WORDS.len() + TAILS.len() + 2] = {
+    const fn end(text: &[u8], bare: bool) -> End {
+        let len = text.len();
+        End {
+            three: match len {
+                2 => [0, text[0], text[1]],
+                _ => [text[len - 3], text[len - 2], text[len - 1]],
+            },
+            // Letters of other scripts have no case to leave out.
+            fourth: match len {
+                0..=3 => None,
+                _ if text[len - 4].is_ascii() => Some(text[len - 4]),
+                _ => None,
+            },
+            bare,
+        }
+    }
     // "IDENTIFIED BY 'x'", "phone_no"
-    let mut ends = [(*b" by", true); WORDS.len() + TAILS.len() + 2];
-    ends[WORDS.len() + TAILS.len()] = (*b"_no", false);
+    let mut ends = [end(b" by", true); WORDS.len() + TAILS.len() + 2];
+    ends[WORDS.len() + TAILS.len()] = end(b"_no", false);
     let mut n = 0;
     while n < WORDS.len() + TAILS.len() {
-        let (text, bare) = if n < WORDS.len() {
-            (WORDS[n].text.as_bytes(), WORDS[n].bare)
+        ends[n] = if n < WORDS.len() {
+            end(WORDS[n].text.as_bytes(), WORDS[n].bare)
         } else {
-            (TAILS[n - WORDS.len()].as_bytes(), false)
-        };
-        let len = text.len();
-        ends[n] = match len {
-            2 => ([0, text[0], text[1]], bare),
-            _ => ([text[len - 3], text[len - 2], text[len - 1]], bare),
+            end(TAILS[n - WORDS.len()].as_bytes(), false)
         };
         n += 1;
     }

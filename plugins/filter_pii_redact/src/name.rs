@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use crate::catalog::Id;
-use crate::lexicon::{Fit, Word, ENDS, FRONTS, TAILS, WORDS};
+use crate::lexicon::{End, Fit, Word, ENDS, FRONTS, TAILS, WORDS};
 
 /// Longest name looked at.
 const MAX_NAME: usize = 64;
@@ -88,20 +88,71 @@ const fn three([first, second, third]: [u8; 3]) -> u32 {
     u32::from_le_bytes([first, second, third, 0])
 }
 
-/// A bit for what the ends of names hash to, those of bare words and all.
-static TABLES: [[u64; 1 << (HASH - 6)]; 2] = {
-    let mut tables = [[0; 1 << (HASH - 6)]; 2];
+/// A bit for what the ends of names hash to.
+struct Ends {
+    /// The last three bytes.
+    three: [u64; 1 << (HASH - 6)],
+    /// The last four of what is longer. The one in front of the last three may be no letter: what stands
+    /// between the words of a name is anywhere.
+    four: [u64; 1 << (HASH - 6)],
+}
+
+impl Ends {
+    const fn with(mut self, end: End) -> Self {
+        let bit = hash(three(end.three));
+        self.three[bit / 64] |= 1 << (bit % 64);
+        if let Some(fourth) = end.fourth {
+            let bit = hash_with(fourth, bit);
+            self.four[bit / 64] |= 1 << (bit % 64);
+        } else {
+            let mut fourth = b'a';
+            while fourth <= b'z' {
+                let bit = hash_with(fourth, bit);
+                self.four[bit / 64] |= 1 << (bit % 64);
+                fourth += 1;
+            }
+        }
+        self
+    }
+
+    /// Whether the bytes end like a name.
+    #[inline(always)]
+    fn has(&self, end: u32, fourth: u8) -> bool {
+        let bit = hash(end);
+        if self.three[bit / 64] >> (bit % 64) & 1 == 0 {
+            return false;
+        }
+        let bit = hash_with(fourth, bit);
+        !fourth.is_ascii_alphabetic() || self.four[bit / 64] >> (bit % 64) & 1 != 0
+    }
+}
+
+/// The same number with one more letter, in whatever case.
+const fn hash_with(fourth: u8, bit: usize) -> usize {
+    bit ^ ((fourth as usize & 31) * 0x1b5 & ((1 << HASH) - 1))
+}
+
+/// Those of bare words, and all.
+static TABLES: [Ends; 2] = {
+    let (mut bare, mut all) = (
+        Ends {
+            three: [0; 1 << (HASH - 6)],
+            four: [0; 1 << (HASH - 6)],
+        },
+        Ends {
+            three: [0; 1 << (HASH - 6)],
+            four: [0; 1 << (HASH - 6)],
+        },
+    );
     let mut n = 0;
     while n < ENDS.len() {
-        let (end, bare) = ENDS[n];
-        let bit = hash(three(end));
-        tables[1][bit / 64] |= 1 << (bit % 64);
-        if bare {
-            tables[0][bit / 64] |= 1 << (bit % 64);
+        all = all.with(ENDS[n]);
+        if ENDS[n].bare {
+            bare = bare.with(ENDS[n]);
         }
         n += 1;
     }
-    tables
+    [bare, all]
 };
 
 /// The last eight letters of a word or tail as a number, the last one lowest; which bits of it count; and
@@ -184,14 +235,14 @@ fn may_end(name: &[u8], bare: bool) -> bool {
 #[inline(always)]
 fn ends_like(name: &[u8], bare: bool) -> bool {
     let table = &TABLES[usize::from(!bare)];
-    let end = match *name {
-        [.., first, second, third] => three([first, second, third]),
-        [second, third] => three([0, second, third]),
+    let (end, fourth) = match *name {
+        [.., fourth, first, second, third] => (three([first, second, third]), fourth),
+        [first, second, third] => (three([first, second, third]), 0),
+        [second, third] => (three([0, second, third]), 0),
         _ => return false,
     };
-    let has = |end: u32| table[hash(end) / 64] >> (hash(end) % 64) & 1 != 0;
     // A word of two letters has any byte in front.
-    has(end) || has(end & 0x00ff_ff00)
+    table.has(end, fourth) || table.has(end & 0x00ff_ff00, 0)
 }
 
 /// Where a name in front of the sign at `at` ends: quotes and blanks may stand between them.
@@ -219,6 +270,20 @@ pub(crate) fn may_be_named(buf: &[u8], at: usize) -> bool {
 #[inline(always)]
 pub(crate) fn may_be_bare(buf: &[u8], at: usize) -> bool {
     may_end(&buf[..at], true)
+}
+
+/// Whether a byte that the gate takes for what stands behind a name may be that, told by the end of the
+/// name.
+#[inline(always)]
+pub(crate) fn may_be_assigned(buf: &[u8], at: usize) -> bool {
+    match buf[at] {
+        b' ' | b'|' => may_be_bare(buf, at),
+        b',' => may_be_bare(buf, at) || may_be_named(buf, at),
+        b';' | b'<' => false,
+        // The name of an argument starts here.
+        letter if letter.is_ascii_alphabetic() => true,
+        _ => may_be_named(buf, at),
+    }
 }
 
 /// The name in front of the sign at `at`; empty if it ends like none of the lexicon.
@@ -381,6 +446,12 @@ impl<'a> Words<'a> {
 
     /// Its last eight letters as a number, the last one lowest.
     fn end(self) -> u64 {
+        // Most names end in one word.
+        if let Some(last) = self.0.last_chunk::<8>() {
+            if last.iter().all(|byte| is_of_word(*byte)) {
+                return u64::from_be_bytes(last.map(|byte| byte.to_ascii_lowercase()));
+            }
+        }
         let (mut number, mut shift) = (0, 0);
         for byte in self.0.iter().rev() {
             if is_of_word(*byte) {

@@ -100,11 +100,12 @@ impl Rewriter {
     /// Looks at the batch; writes the new one into `out` if it differs.
     pub(crate) fn rewrite(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Outcome {
         let mut outcome = Outcome::default();
+        let has_file_rules = self.inspector.has_file_rules();
         self.every =
             self.inspector.needs_every_record() || chunk.len() > self.config.max_value_size;
         if !self.every {
             self.candidates.start(chunk);
-            if self.candidates.is_empty() && !self.inspector.has_file_rules() {
+            if self.candidates.is_empty() && !has_file_rules {
                 return outcome;
             }
         }
@@ -115,7 +116,7 @@ impl Rewriter {
         self.inspector.finder.budget.start(chunk.len(), time);
         let mut copied = 0;
         for record in event::records(chunk) {
-            if !self.every && self.candidates.is_empty() && !self.inspector.has_file_rules() {
+            if !self.every && self.candidates.is_empty() && !has_file_rules {
                 break;
             }
             let Ok(record) = record else {
@@ -125,10 +126,11 @@ impl Rewriter {
             // What has no candidate is passed by without a look.
             if !self.every
                 && !self.candidates.any_before(record.end)
-                && !self
-                    .inspector
-                    .finder
-                    .may_be_of_file(&chunk[record.body..record.end])
+                && !(has_file_rules
+                    && self
+                        .inspector
+                        .finder
+                        .may_be_of_file(&chunk[record.body..record.end]))
             {
                 continue;
             }

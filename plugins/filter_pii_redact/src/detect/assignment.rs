@@ -115,7 +115,9 @@ fn is_foreign(text: &[u8], name: &Range<usize>, sign: usize) -> bool {
     // "--- PASS: TestOrders (0.01s)": the word of test runners.
     front == b"PASS" && behind.starts_with(b": ")
         // "boarding pass: issued"
-        || before.ends_with(b" ") && words::is_pass(word_before(text, name.start), front)
+        || words::may_be_pass(front)
+            && before.ends_with(b" ")
+            && words::is_pass(word_before(text, name.start), front)
         // "%SYS-5-PRIV_AUTH_PASS: ...": what routers call their messages.
         || before.ends_with(b"%") && behind.starts_with(b": ")
         // "/etc/passwd:root:x:0"
@@ -153,21 +155,18 @@ fn argument(text: &[u8], at: usize) -> Range<usize> {
     }
 }
 
-/// Whether no name is in front of a sign in raw msgpack, whether or not these bytes are in its text.
+/// Whether no name is in front of a sign in raw msgpack, whether or not these bytes are in its text. That
+/// it ends like one was seen by the gate.
 #[inline(always)]
 pub(super) fn is_ruled_out(chunk: &[u8], at: usize) -> bool {
-    match chunk[at] {
-        b':' | b'=' | b'>' => !may_be_named(chunk, at),
-        b' ' | b'|' => {
-            !may_be_bare(chunk, at)
-                || announced::is_prose(chunk, at)
-                || chunk[..at].ends_with(b"by") && !announced::may_be_quoted(chunk, at)
-        }
-        b',' => !(may_be_bare(chunk, at) || may_be_named(chunk, at)),
-        b';' | b'<' => true,
-        0x80.. => !may_be_named(chunk, at),
-        _ => false,
-    }
+    matches!(chunk[at], b' ' | b'|') && !is_bare(chunk, at)
+}
+
+/// Whether a name that ends like one which needs no sign is followed by what may be its value.
+#[inline(always)]
+fn is_bare(text: &[u8], at: usize) -> bool {
+    !announced::is_prose(text, at)
+        && (!text[..at].ends_with(b"by") || announced::may_be_quoted(text, at))
 }
 
 /// Whether the name in front of the sign at `at`, or that of the argument that starts there, says that
@@ -176,9 +175,8 @@ pub(super) fn is_ruled_out(chunk: &[u8], at: usize) -> bool {
 pub(super) fn plausible(text: &[u8], at: usize, budget: &Budget) -> bool {
     match text[at] {
         // What the name is, is asked once, when its value is looked at.
-        b':' | b'=' | b'>' => may_be_named(text, at),
-        b' ' | b'|' => may_be_bare(text, at) && !announced::is_prose(text, at),
-        b',' => may_be_bare(text, at) || may_be_named(text, at),
+        b':' | b'=' | b'>' | b',' => true,
+        b' ' | b'|' => is_bare(text, at),
         letter if letter.is_ascii_alphabetic() => {
             let name = argument(text, at);
             !name.is_empty() && may_be_named(text, name.end) || shell::plausible(text, at, budget)

@@ -170,6 +170,11 @@ fn first_four(text: &[u8], start: usize) -> u32 {
     digits.fold(0, |p, b| p * 10 + u32::from(b.wrapping_sub(b'0')))
 }
 
+/// Whether cards of `len` digits begin as the number at `start` does.
+pub(super) fn is_issued(text: &[u8], start: usize, len: usize) -> bool {
+    issuer(first_four(text, start), len) != Issuer::None
+}
+
 /// Whether these digits are a card number.
 pub(super) fn is_plausible(digits: &[u8]) -> bool {
     let four = digits.iter().take(4);

@@ -108,6 +108,11 @@ pub(super) fn plausible(text: &[u8], at: usize) -> bool {
     while end < text.len() && end - start <= MAX_DIGITS && text[end].is_ascii_digit() {
         end += 1;
     }
+    // Times and identifiers begin as no number does that counts without a keyword.
+    let len = end - start;
+    if len > 15 && text[start] != b'0' && !card::is_issued(text, start, len) {
+        return false;
+    }
     let left = bounds::left(text, start);
     if left == Join::Tight {
         return false;

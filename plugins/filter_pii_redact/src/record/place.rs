@@ -38,17 +38,14 @@ pub(super) fn place_at(chunk: &[u8], at: usize, wanted: usize) -> Option<Place> 
         let mut inside = None;
         at = first;
         for n in 0..children {
-            let end = msgpack::skip(chunk, at)?;
-            let is_key = is_map && n % 2 == 0;
-            if is_key {
-                key = match msgpack::read(chunk, at)?.0 {
-                    Value::String { start, end } | Value::Binary { start, end }
-                        if wanted >= end =>
-                    {
-                        (start, end)
-                    }
-                    _ => (0, 0),
-                };
+            let (value, first) = msgpack::read(chunk, at)?;
+            let (text, end) = match value {
+                Value::String { start, end } | Value::Binary { start, end } => ((start, end), end),
+                Value::Map(_) | Value::Array(_) => ((0, 0), msgpack::skip(chunk, at)?),
+                _ => ((0, 0), first),
+            };
+            if is_map && n % 2 == 0 {
+                key = if wanted >= end { text } else { (0, 0) };
             }
             if wanted < end {
                 inside = Some(at);

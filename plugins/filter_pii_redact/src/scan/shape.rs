@@ -364,7 +364,9 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
             // "gb82west": an IBAN in small letters
             let small = windows.small();
             let alone = !((digit | letter) << 1) | headers.length(1);
-            let head = two & (letter & small) << 2 & (letter & small & alone) << 3;
+            // What is behind the window is not known.
+            let on = (digit | letter | separator) >> 1 | last;
+            let head = on & two & (letter & small) << 2 & (letter & small & alone) << 3;
             hits.code = head | codes(digit, letter & !small, separator, hyphen, alone);
         }
     }
@@ -386,7 +388,14 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
     }
     if shapes.mac || shapes.ip {
         if shapes.mac {
-            hits.mac = fifth(colon) | fifth(hyphen) | (dot & dot << 5);
+            let dotted = dot & dot << 5;
+            hits.mac = fifth(colon) | fifth(hyphen) | dotted;
+            if !dotted.is_empty() {
+                // Groups of words are everywhere: "com.acme.shop".
+                let hex = digit | windows.within(b'a', b'f') | windows.within(b'A', b'F');
+                let pair = hex & hex << 1;
+                hits.mac = hits.mac & (!dotted | (pair & pair << 2) << 1);
+            }
         }
         if shapes.ip {
             hits.ipv4 = addresses(digit, dot);

@@ -187,7 +187,7 @@ const ENDS: Ends = {
     let mut sizes = [0; 8];
     let mut n = 0;
     while n < NAME_ENDS.len() {
-        let (end, bare) = NAME_ENDS[n];
+        let (end, bare) = (NAME_ENDS[n].three, NAME_ENDS[n].bare);
         n += 1;
         if !end[0].is_ascii() || !end[1].is_ascii() || !end[2].is_ascii() {
             continue;

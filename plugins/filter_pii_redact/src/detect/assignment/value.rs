@@ -7,8 +7,25 @@ use crate::name::NameClass;
 /// Shortest value that can be told from a word by its entropy.
 pub(super) const MIN_RANDOM: usize = 12;
 
+/// What tokens are made of.
+static TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0u8;
+    while byte < 0x80 {
+        table[byte as usize] = byte.is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let others = b"_-./+=~:!#$%^*";
+    let mut n = 0;
+    while n < others.len() {
+        table[others[n] as usize] = true;
+        n += 1;
+    }
+    table
+};
+
 pub(super) fn is_token(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"_-./+=~:!#$%^*".contains(byte)
+    TOKEN[usize::from(*byte)]
 }
 
 /// Where a value stands.
@@ -28,7 +45,15 @@ pub(crate) fn is_secret_value(class: NameClass, value: &[u8], place: Place) -> b
         let quote = value.iter().position(|b| matches!(b, b'"' | b'\\'));
         value = &value[..quote.filter(|n| *n >= MIN_RANDOM).unwrap_or(value.len())];
     }
-    if value.len() < 3 || is_mask(value) || is_reference(value) {
+    if value.len() < 3 {
+        return false;
+    }
+    // What is most often no secret is told first.
+    let random = class.is_random() && (is_random(value) || class == NameClass::Secret && is_mixed(value));
+    if class.is_random() && !random && (class != NameClass::Secret || place == Place::Text) {
+        return false;
+    }
+    if is_mask(value) || is_reference(value) {
         return false;
     }
     // "[FILTERED]", "__REDACTED__"
@@ -52,12 +77,12 @@ pub(crate) fn is_secret_value(class: NameClass, value: &[u8], place: Place) -> b
             value.len() >= 8 && (!value.contains(&b'@') || value.contains(&b'='))
         }
         // What parsers call tokens is short, too.
-        NameClass::Secret if place == Place::Member => {
-            is_random(value) || value.len() > 3 && !is_label(value)
+        NameClass::Secret => {
+            random || place == Place::Member && value.len() > 3 && !is_label(value)
         }
-        NameClass::Secret => is_random(value) || is_mixed(value),
-        NameClass::Key | NameClass::OtherKey | NameClass::Auth => is_random(value),
-        NameClass::Code => value.len() >= 16 && is_random(value),
+        NameClass::Key | NameClass::OtherKey => random,
+        NameClass::Auth => is_random(value),
+        NameClass::Code => value.len() >= 16 && random,
         NameClass::Weak => value.len() >= 6 && has_both(value),
         NameClass::Pin => {
             let digits = value.iter().all(u8::is_ascii_digit);
@@ -218,6 +243,9 @@ fn is_wordy(value: &[u8]) -> bool {
 /// Whether a value is as mixed as credentials are and words, paths and class names are not.
 pub(super) fn is_random(value: &[u8]) -> bool {
     let value = behind_name(value);
+    if value.len() < MIN_RANDOM || !value.iter().all(is_token) {
+        return false;
+    }
     if is_hex_number(value) || is_called(value) {
         return false;
     }
@@ -227,9 +255,7 @@ pub(super) fn is_random(value: &[u8]) -> bool {
     let mixed = (digits >= 2 && letters >= 2)
         || (letters >= MIN_RANDOM && !value.iter().any(few) && !is_wordy(value));
     let dots = value.iter().filter(|b| **b == b'.').count();
-    value.len() >= MIN_RANDOM
-        && mixed
-        && value.iter().all(is_token)
+    mixed
         && (!value.starts_with(b"/") || is_base64(value))
         && memchr::memmem::find(value, b"://").is_none()
         && (dots < 3 || value.len() >= 40)

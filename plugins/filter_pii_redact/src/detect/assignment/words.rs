@@ -320,8 +320,35 @@ const PASSES: &[&[u8]] = &[
     b"palabra",
 ];
 
+/// Bits of a hash that [`MAY_BE`] is asked with.
+const HASH: usize = 10;
+
+/// A number for the length, the first and the last letter of a word, in whatever case.
+const fn hash(word: &[u8]) -> usize {
+    let (first, last) = (word[0] as usize & 31, word[word.len() - 1] as usize & 31);
+    (first << 5 ^ last ^ word.len() << 3) & ((1 << HASH) - 1)
+}
+
+/// A bit for what the words of [`WORDS`] and [`FOREIGN`] hash to.
+static MAY_BE: [u64; 1 << (HASH - 6)] = {
+    let mut table = [0; 1 << (HASH - 6)];
+    let mut n = 0;
+    while n < WORDS.len() + FOREIGN.len() {
+        let bit = match n < WORDS.len() {
+            true => hash(WORDS[n].as_bytes()),
+            false => hash(FOREIGN[n - WORDS.len()].as_bytes()),
+        };
+        table[bit / 64] |= 1 << (bit % 64);
+        n += 1;
+    }
+    table
+};
+
 /// Whether `value` is one of the words that stand where a secret would.
 pub(super) fn is_word(value: &[u8], place: Place) -> bool {
+    if value.is_empty() || MAY_BE[hash(value) / 64] >> (hash(value) % 64) & 1 == 0 {
+        return false;
+    }
     let same = |w: &&&str| w.len() == value.len() && value.eq_ignore_ascii_case(w.as_bytes());
     match WORDS.iter().find(same) {
         Some(word) => place == Place::Text || !WEAK.contains(word),
@@ -351,8 +378,12 @@ fn is_one_of(words: &[&str], word: &[u8]) -> bool {
         .any(|w| w.len() == word.len() && word.eq_ignore_ascii_case(w.as_bytes()))
 }
 
+/// Whether a word in front of the name may say that it is a pass of another kind.
+pub(super) fn may_be_pass(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"pass") || name.eq_ignore_ascii_case(b"clave")
+}
+
 /// Whether the name `name` behind the word `before` is a pass of another kind: `boarding pass`.
 pub(super) fn is_pass(before: &[u8], name: &[u8]) -> bool {
-    (name.eq_ignore_ascii_case(b"pass") || name.eq_ignore_ascii_case(b"clave"))
-        && PASSES.iter().any(|w| w.eq_ignore_ascii_case(before))
+    may_be_pass(name) && PASSES.iter().any(|w| w.eq_ignore_ascii_case(before))
 }
