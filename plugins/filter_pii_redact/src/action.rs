@@ -1,7 +1,7 @@
 //! What becomes of a match.
 
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -185,6 +185,10 @@ fn token(value: &[u8], name: &str, form: Form, key: &HmacKey, out: &mut Vec<u8>)
     let normal: Vec<u8> = match form {
         Form::Verbatim => value.to_vec(),
         Form::Lower => value.to_ascii_lowercase(),
+        Form::Address => match std::str::from_utf8(value).map(str::parse::<IpAddr>) {
+            Ok(Ok(address)) => address.to_string().into_bytes(),
+            _ => value.to_ascii_lowercase(),
+        },
         Form::Compact => value
             .iter()
             .filter(|b| b.is_ascii_alphanumeric())
@@ -281,6 +285,12 @@ mod tests {
             hmac("bob@example.com", Form::Lower)
         );
         assert_ne!(hmac("a", Form::Verbatim), hmac("A", Form::Verbatim));
+        for spelled in ["2001:DB8:0:0::7", "2001:0db8:0000:0000:0000:0000:0000:0007"] {
+            assert_eq!(
+                hmac(spelled, Form::Address),
+                hmac("2001:db8::7", Form::Address)
+            );
+        }
         // RFC 4231 has no case with this key; the value is from Python's hmac module.
         assert_eq!(
             hmac(

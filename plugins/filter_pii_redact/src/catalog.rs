@@ -58,6 +58,8 @@ pub(crate) enum Form {
     Compact,
     /// In lower case.
     Lower,
+    /// As the address is written canonically (RFC 5952): an IPv6 address has many spellings.
+    Address,
 }
 
 /// One row of the table.
@@ -114,7 +116,7 @@ detectors! {
     Itin "itin" "[ITIN]" Compact [HIPAA DEFAULT] "area 900 to 999 with an ITIN group; grouped 3-2-4, or a keyword";
     Email "email" "[EMAIL]" Lower [GDPR HIPAA DEFAULT] "dot-atom or quoted string, label and total lengths, IP addresses in brackets (RFC 5321, RFC 1035)";
     Phone "phone" "[PHONE]" Compact [GDPR HIPAA DEFAULT] "calling code and length (E.164), national plan of phone_country, a trunk prefix, or a keyword";
-    Ip "ip" "[IP]" Lower [GDPR HIPAA] "four octets, or IPv6 as std::net parses it; reserved ranges optional";
+    Ip "ip" "[IP]" Address [GDPR HIPAA] "four octets, or IPv6 as std::net parses it; reserved ranges optional";
     Mac "mac" "[MAC]" Compact [GDPR HIPAA] "six octets, one separator, not all zero or all ones";
     Password "password" "[PASSWORD]" Verbatim [SECRETS DEFAULT] "value behind a password keyword that is no placeholder, variable or common word";
     Secret "secret" "[SECRET]" Verbatim [SECRETS DEFAULT] "value behind a key, token or Authorization keyword with the entropy of a credential";

@@ -277,13 +277,37 @@ pub(crate) fn may_be_bare(buf: &[u8], at: usize) -> bool {
 #[inline(always)]
 pub(crate) fn may_be_assigned(buf: &[u8], at: usize) -> bool {
     match buf[at] {
-        b' ' | b'|' => may_be_bare(buf, at),
+        b' ' | b'|' => may_be_bare(buf, at) && is_bare(buf, at),
         b',' => may_be_bare(buf, at) || may_be_named(buf, at),
         b';' | b'<' => false,
         // The name of an argument starts here.
         letter if letter.is_ascii_alphabetic() => true,
         _ => may_be_named(buf, at),
     }
+}
+
+/// Whether a name that ends at the blank at `at`, and needs no sign, may have its value behind it, told by
+/// the first bytes there: not "Failed password for root", nor a sign with a blank behind it, which is
+/// looked at by itself.
+#[inline(always)]
+pub(crate) fn is_bare(buf: &[u8], at: usize) -> bool {
+    match buf.get(at + 1..).unwrap_or_default() {
+        [b'=' | b':', b' ', ..] => false,
+        [b'f', b'o', b'r', b' ', ..] => {
+            // "SET PASSWORD FOR", and the name of an element.
+            let before = &buf[..name_start(buf, at)];
+            let set = before.trim_ascii_end().last_chunk::<3>();
+            !before.ends_with(b" ") || set.is_some_and(|end| end.eq_ignore_ascii_case(b"set"))
+        }
+        _ => !buf[..at].ends_with(b"by") || may_be_quoted(buf, at),
+    }
+}
+
+/// Whether the blank at `at` stands behind the word `BY`, and a quote behind it.
+pub(crate) fn may_be_quoted(text: &[u8], at: usize) -> bool {
+    let quoted = matches!(text.get(at + 1), Some(b'"' | b'\'' | b'`'));
+    let before = text[..at].last_chunk::<3>();
+    quoted && before.is_some_and(|end| end.eq_ignore_ascii_case(b" by"))
 }
 
 /// The name in front of the sign at `at`; empty if it ends like none of the lexicon.
@@ -380,6 +404,12 @@ impl<'a> Words<'a> {
 
     /// Where the letters of `text` begin that it ends in.
     fn front_of(self, text: &str) -> Option<usize> {
+        // Most are written in one.
+        if let Some(first) = self.0.len().checked_sub(text.len()) {
+            if self.0[first..].eq_ignore_ascii_case(text.as_bytes()) {
+                return Some(first);
+            }
+        }
         let mut letters = self.letters();
         let mut first = None;
         for byte in text.bytes().rev() {

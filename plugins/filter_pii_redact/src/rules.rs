@@ -74,9 +74,13 @@ impl UserRule {
         let mut validator = None;
         for word in rest.split_whitespace() {
             if let Some(known) = Action::parse(word) {
-                action = Some(known);
+                if action.replace(known).is_some() {
+                    return Err(wrong("there is more than one action"));
+                }
             } else if let Some((_, known)) = VALIDATORS.iter().find(|(n, _)| *n == word) {
-                validator = Some(*known);
+                if validator.replace(*known).is_some() {
+                    return Err(wrong("there is more than one validator"));
+                }
             } else {
                 let names: Vec<&str> = VALIDATORS.iter().map(|(n, _)| *n).collect();
                 return Err(wrong(&format!(
@@ -86,10 +90,18 @@ impl UserRule {
                 )));
             }
         }
+        let regex = compile("rule", &format!("{name} "), pattern)?;
+        // What has no bytes is no match, so such a rule would never find anything.
+        let most = regex_syntax::parse(&pattern.replace("\\/", "/"))
+            .ok()
+            .and_then(|hir| hir.properties().maximum_len());
+        if most == Some(0) {
+            return Err(wrong("the regex matches nothing but the empty text"));
+        }
         Ok(UserRule {
             name: name.to_ascii_lowercase(),
             action,
-            regex: compile("rule", &format!("{name} "), pattern)?,
+            regex,
             validator,
         })
     }
@@ -201,6 +213,11 @@ mod tests {
         assert!(text("x /a+").contains("ends with '/'"));
         assert!(text("x /a/ shred").contains("'shred'"));
         assert!(text("x! /a/").contains("a name has"));
+        for empty in ["x //", "x /^$/", "x /\\b/", "x /()/ mask"] {
+            assert!(text(empty).contains("the empty text"), "{empty}");
+        }
+        assert!(text("x /a/ mask hmac").contains("more than one action"));
+        assert!(text("x /a/ luhn entropy").contains("more than one validator"));
     }
 
     #[test]

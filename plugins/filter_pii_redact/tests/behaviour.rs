@@ -136,3 +136,62 @@ fn neither_debug_output_nor_metrics_quote_what_was_found() {
     assert!(!series.contains("bob@"));
     assert!(!format!("{:?}", bench.filter).contains("a key that is long"));
 }
+
+#[test]
+fn what_a_record_has_under_the_name_of_the_tags_stays_in_front_of_them() {
+    let mut bench = Bench::new(&[("action_card", "tag")]);
+    for (old, expected) in [
+        (json!("mine"), json!(["mine", "card"])),
+        (json!(["mine"]), json!(["mine", "card"])),
+        (json!({"a": 1}), json!([{"a": 1}, "card"])),
+        (json!([1, "card"]), json!([1, "card"])),
+        (json!([]), json!(["card"])),
+        (json!("bob@example.com"), json!(["[EMAIL]", "card"])),
+        (json!(["bob@example.com", 7]), json!(["[EMAIL]", 7, "card"])),
+    ] {
+        let text = "4012888888881881";
+        for record in [
+            json!({"pii_detected": old, "log": text, "z": 1}),
+            json!({"log": text, "pii_detected": old, "z": 1}),
+        ] {
+            let data = batch(&[record]);
+            let out = bench.run(&data).unwrap_or_else(|| data.clone());
+            let body = bodies(&out).remove(0);
+            assert_eq!(body["pii_detected"], expected, "{old}");
+            assert_eq!((&body["log"], &body["z"]), (&json!(text), &json!(1)));
+            assert_eq!(bench.run(&out), None, "once more");
+        }
+    }
+}
+
+#[test]
+fn the_last_letters_of_credentials_may_stay_and_the_host_does() {
+    let mut bench = Bench::new(&[("action_url_credentials", "keep_last:4")]);
+    for (text, expected) in [
+        (
+            "get https://app:hunter2pw@db.example.com/x now",
+            "get https://*********r2pw@db.example.com/x now",
+        ),
+        (
+            "postgres://u:p4ss@pg.internal.example:5432/app",
+            "postgres://**p4ss@pg.internal.example:5432/app",
+        ),
+    ] {
+        assert_eq!(bench.text(text), expected);
+        assert_eq!(bench.text(expected), expected, "once more");
+    }
+}
+
+#[test]
+fn one_address_has_one_token_however_it_is_written() {
+    std::env::set_var("PII_REDACT_TEST_KEY", "0123456789abcdef");
+    let mut bench = Bench::new(&[
+        ("enable", "ip"),
+        ("action_ip", "hmac"),
+        ("hmac_key_env", "PII_REDACT_TEST_KEY"),
+    ]);
+    let short = bench.text("from 2001:db8::7 in");
+    assert!(short.contains("[IP:k1:"), "{short}");
+    assert_eq!(bench.text("from 2001:DB8:0:0::7 in"), short);
+    assert_eq!(bench.text("from 2001:0db8:0:0:0:0:0:0007 in"), short);
+}

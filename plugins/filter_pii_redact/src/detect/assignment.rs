@@ -16,8 +16,8 @@ use super::Inspection;
 use crate::budget::Budget;
 use crate::catalog::Id;
 use crate::name::{
-    class_of_bare, class_of_name, is_name, may_be_bare, may_be_named, name_before, name_start,
-    NameClass,
+    class_of_bare, class_of_name, is_bare, is_name, may_be_bare, may_be_named, may_be_quoted,
+    name_before, name_start, NameClass,
 };
 
 pub(crate) use cookie::each as each_cookie;
@@ -155,20 +155,6 @@ fn argument(text: &[u8], at: usize) -> Range<usize> {
     }
 }
 
-/// Whether no name is in front of a sign in raw msgpack, whether or not these bytes are in its text. That
-/// it ends like one was seen by the gate.
-#[inline(always)]
-pub(super) fn is_ruled_out(chunk: &[u8], at: usize) -> bool {
-    matches!(chunk[at], b' ' | b'|') && !is_bare(chunk, at)
-}
-
-/// Whether a name that ends like one which needs no sign is followed by what may be its value.
-#[inline(always)]
-fn is_bare(text: &[u8], at: usize) -> bool {
-    !announced::is_prose(text, at)
-        && (!text[..at].ends_with(b"by") || announced::may_be_quoted(text, at))
-}
-
 /// Whether the name in front of the sign at `at`, or that of the argument that starts there, says that
 /// its value is secret.
 #[inline(always)]
@@ -192,7 +178,7 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) -> bool 
         return false;
     }
     match text[at] {
-        b' ' if announced::may_be_quoted(text, at) => {
+        b' ' if may_be_quoted(text, at) => {
             if let Some((start, end)) = announced::by(text, at + 1) {
                 report(i, NameClass::Password, (start, end), Place::Text, done);
             }

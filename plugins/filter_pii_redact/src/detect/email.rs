@@ -35,6 +35,18 @@ fn is_version(domain: &[u8]) -> bool {
     number() && number()
 }
 
+/// Whether the word at `start` is what an action left of the user of a URL: `https://****word@host`.
+fn is_masked_user(text: &[u8], start: usize) -> bool {
+    if !text[..start].ends_with(b"**") {
+        return false;
+    }
+    let user = text[..start].iter().rev().take(256);
+    let len = user
+        .take_while(|b| b.is_ascii_graphic() && **b != b'/')
+        .count();
+    text[..start - len].ends_with(b"://")
+}
+
 /// Verifies the address around the `@` at `at`.
 pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
     let floor = std::mem::replace(done, at + 1);
@@ -52,9 +64,10 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
         .rsplit(|b| *b == b'.')
         .next()
         .unwrap_or_default();
-    let valid = !NOT_DOMAINS
-        .iter()
-        .any(|name| top.eq_ignore_ascii_case(name))
+    let valid = !is_masked_user(i.text, start)
+        && !NOT_DOMAINS
+            .iter()
+            .any(|name| top.eq_ignore_ascii_case(name))
         && !SERVICES.contains(&&i.text[start..at])
         && !is_version(&i.text[at + 1..end]);
     i.report(Id::Email, start, end, valid);

@@ -222,8 +222,6 @@ impl Finder {
         match kind {
             Kind::At => !url::or_email_plausible(chunk, at),
             Kind::Mac => !network::mac_plausible(chunk, at),
-            Kind::Assign => assignment::is_ruled_out(chunk, at),
-            Kind::Escape => !text::is_escape(chunk, at),
             Kind::Token | Kind::Long => {
                 // The length of the text may look like a part of its first run.
                 let before = at.checked_sub(RUN + HEADER).map(|from| &chunk[from..at]);
@@ -249,6 +247,7 @@ impl Finder {
         match kind {
             Kind::At => url::or_email_plausible(text, at),
             Kind::Assign => assignment::plausible(text, at, &self.budget),
+            // In raw msgpack a header may stand in front.
             Kind::Escape => text::is_escape(text, at),
             Kind::Number => number::plausible(text, at),
             Kind::Long => coin::plausible(text, at),

@@ -3,6 +3,7 @@
 use super::shape::{KINDS, LOOK, REACH, STEP};
 use super::{Gate, Kind, Shapes, Sight, LANES, WINDOW};
 use crate::name::may_be_assigned;
+use crate::text::is_escape;
 
 /// Goes through the candidates of a buffer in ascending order.
 #[derive(Debug)]
@@ -100,7 +101,7 @@ impl Cursor {
         match buf[at] {
             b'@' => shapes.at.then_some((Kind::At, at)),
             b'~' => shapes.token.then_some((Kind::Token, at)),
-            b'+' if shapes.escape && crate::text::is_escape(buf, at) => Some((Kind::Escape, at)),
+            b'+' if shapes.escape && is_escape(buf, at) => Some((Kind::Escape, at)),
             b'+' => {
                 let number = match buf.get(at + 1) {
                     Some(b'(') => buf.get(at + 2).is_some_and(u8::is_ascii_digit),
@@ -116,38 +117,56 @@ impl Cursor {
 
     #[inline(never)]
     fn look(&mut self, buf: &[u8]) -> bool {
-        let sight = &mut self.sight;
-        let start = self
-            .gate
-            .look(buf, self.next, self.seen, self.shapes, sight);
-        self.seen = REACH;
-        match start {
-            Some(start) if start + LOOK < buf.len() => self.next = start + LANES * STEP,
-            _ => (self.next, self.seen) = (buf.len(), 0),
-        }
-        if let Some(start) = start {
+        loop {
+            let sight = &mut self.sight;
+            let start = self
+                .gate
+                .look(buf, self.next, self.seen, self.shapes, sight);
+            self.seen = REACH;
+            match start {
+                Some(start) if start + LOOK < buf.len() => self.next = start + LANES * STEP,
+                _ => (self.next, self.seen) = (buf.len(), 0),
+            }
+            let Some(start) = start else {
+                return false;
+            };
             (self.start, self.lane) = (start, 0);
-            self.sift(buf);
+            if self.sift(buf) {
+                return true;
+            }
+            self.lane = LANES;
         }
-        start.is_some()
     }
 
-    /// Takes names out that are none of secrets: most of what looks like one to the gate.
+    /// Takes out most of what only looks like names and escapes to the gate; whether anything is left.
     #[inline(always)]
-    fn sift(&mut self, buf: &[u8]) {
+    fn sift(&mut self, buf: &[u8]) -> bool {
         let sight = &mut self.sight;
+        let mut left = 0;
         for lane in 0..LANES {
+            let at = |bit: u64| self.start + lane * STEP + bit.trailing_zeros() as usize;
             let mut names = sight.maps[ASSIGN][lane] & sight.any[lane];
             while names != 0 {
                 let bit = names & names.wrapping_neg();
                 names &= !bit;
-                let at = self.start + lane * STEP + bit.trailing_zeros() as usize;
-                if !may_be_assigned(buf, at) {
+                if !may_be_assigned(buf, at(bit)) {
                     sight.maps[ASSIGN][lane] &= !bit;
                     sight.any[lane] &= !bit | sight.several[lane];
                 }
             }
+            let mut rare = sight.maps[ESCAPE][lane] & sight.any[lane];
+            while rare != 0 {
+                let bit = rare & rare.wrapping_neg();
+                rare &= !bit;
+                let at = at(bit);
+                if !matches!(buf[at], b'@' | b'~' | b'+') && !is_escape(buf, at) {
+                    sight.maps[ESCAPE][lane] &= !bit;
+                    sight.any[lane] &= !bit | sight.several[lane];
+                }
+            }
+            left |= sight.any[lane];
         }
+        left != 0
     }
 
     /// Passes over what is in front of `at`.
@@ -202,11 +221,12 @@ impl Cursor {
     }
 }
 
-/// Where names, numbers and phone numbers are among the kinds.
+/// Where names, numbers, phone numbers and escapes are among the kinds.
 const ASSIGN: usize = 0;
 const NUMBER: usize = 1;
 const PHONE: usize = 3;
+const ESCAPE: usize = 4;
 const _: () = assert!(matches!(
-    (KINDS[ASSIGN], KINDS[NUMBER], KINDS[PHONE]),
-    (Kind::Assign, Kind::Number, Kind::Phone)
+    (KINDS[ASSIGN], KINDS[NUMBER], KINDS[PHONE], KINDS[ESCAPE]),
+    (Kind::Assign, Kind::Number, Kind::Phone, Kind::Escape)
 ));

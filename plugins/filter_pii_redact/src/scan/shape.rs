@@ -365,7 +365,7 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
             let small = windows.small();
             let alone = !((digit | letter) << 1) | headers.length(1);
             // What is behind the window is not known.
-            let on = (digit | letter | separator) >> 1 | last;
+            let on = (digit | letter | blank | hyphen) >> 1 | last;
             let head = on & two & (letter & small) << 2 & (letter & small & alone) << 3;
             hits.code = head | codes(digit, letter & !small, separator, hyphen, alone);
         }

@@ -13,28 +13,6 @@ const FAR: usize = 96;
 /// Words in front of a name that say what follows: any value counts.
 const COMMANDS: &[&[u8]] = &[b"setenv", b"env", b"export", b"login", b"define"];
 
-/// Whether the blank at `at` stands behind the word `BY`, and a quote behind it.
-pub(super) fn may_be_quoted(text: &[u8], at: usize) -> bool {
-    let quoted = text.get(at + 1).is_some_and(|b| is_quote(*b));
-    let before = text[..at].last_chunk::<3>();
-    quoted && before.is_some_and(|end| end.eq_ignore_ascii_case(b" by"))
-}
-
-/// Whether no value follows the name that ends at the blank at `at`, told by the first bytes behind it:
-/// "Failed password for root", and a sign with a blank behind it, which is looked at by itself.
-pub(super) fn is_prose(buf: &[u8], at: usize) -> bool {
-    match buf.get(at + 1..).unwrap_or_default() {
-        [b'=' | b':', b' ', ..] => true,
-        [b'f', b'o', b'r', b' ', ..] => {
-            // "SET PASSWORD FOR", and the name of an element.
-            let before = &buf[..name_start(buf, at)];
-            let set = before.trim_ascii_end().last_chunk::<3>();
-            before.ends_with(b" ") && !set.is_some_and(|end| end.eq_ignore_ascii_case(b"set"))
-        }
-        _ => false,
-    }
-}
-
 /// What is in the quotes at `at` behind `IDENTIFIED BY`, `IDENTIFIED WITH plugin BY`.
 pub(super) fn by(text: &[u8], at: usize) -> Option<(usize, usize)> {
     let before = &text[at.saturating_sub(FAR)..at];

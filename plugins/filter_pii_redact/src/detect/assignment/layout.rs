@@ -191,12 +191,28 @@ fn brace(rest: &[u8], next: u8, named: &Named) -> Option<(usize, Option<&'static
     }
 }
 
+/// Bytes that end no value.
+static IS_PLAIN: [bool; 256] = {
+    let mut table = [true; 256];
+    let ends = b" \t\n\r\"',;&)}<>\\|]\x1b";
+    let mut n = 0;
+    while n < ends.len() {
+        table[ends[n] as usize] = false;
+        n += 1;
+    }
+    table
+};
+
 /// Length of the value without quotes and blanks at the start of `rest`; brackets around all of it belong
 /// to it.
 pub(super) fn word_len(rest: &[u8]) -> usize {
     let bracket = rest.first() == Some(&b'[');
     let mut at = 0;
     while let Some(byte) = rest.get(at) {
+        if IS_PLAIN[usize::from(*byte)] {
+            at += 1;
+            continue;
+        }
         match byte {
             b']' if bracket => {}
             // A quote inside of a word.
@@ -212,9 +228,7 @@ pub(super) fn word_len(rest: &[u8]) -> usize {
                 }
                 at += quote;
             }
-            b' ' | b'\t' | b'\n' | b'\r' | b'"' | b'\'' | b',' | b';' | b'&' | b')' | b'}'
-            | b'<' | b'>' | b'\\' | b'|' | b']' | 0x1b => return at,
-            _ => {}
+            _ => return at,
         }
         at += 1;
     }

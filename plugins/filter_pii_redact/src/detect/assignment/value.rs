@@ -49,7 +49,8 @@ pub(crate) fn is_secret_value(class: NameClass, value: &[u8], place: Place) -> b
         return false;
     }
     // What is most often no secret is told first.
-    let random = class.is_random() && (is_random(value) || class == NameClass::Secret && is_mixed(value));
+    let random =
+        class.is_random() && (is_random(value) || class == NameClass::Secret && is_mixed(value));
     if class.is_random() && !random && (class != NameClass::Secret || place == Place::Text) {
         return false;
     }
