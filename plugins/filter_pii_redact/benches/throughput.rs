@@ -202,6 +202,17 @@ fn main() {
         let (time, _) = run(&mut filter(&[]), &data, ROUNDS);
         println!("without options: {:.0} MB/s", rate(bytes, time));
     }
+    if let Some(file) = std::env::var_os("PII_BENCH_RULES").filter(|_| wanted("rules")) {
+        let file = file.to_string_lossy();
+        let mut with = filter(&[all[0], all[1], ("rules_file", &file)]);
+        let (time, _) = run(&mut with, &data, ROUNDS);
+        let (plain, _) = run(&mut filter(&all), &data, ROUNDS);
+        println!(
+            "with the rules of a file: {:.0} MB/s, {:.2} times the time without",
+            rate(bytes, time),
+            time.as_secs_f64() / plain.as_secs_f64()
+        );
+    }
     if wanted("start") {
         let started = Instant::now();
         black_box(filter(&all));

@@ -129,7 +129,7 @@ impl Ends {
 
 /// The same number with one more letter, in whatever case.
 const fn hash_with(fourth: u8, bit: usize) -> usize {
-    bit ^ ((fourth as usize & 31) * 0x1b5 & ((1 << HASH) - 1))
+    bit ^ (((fourth as usize & 31) * 0x1b5) & ((1 << HASH) - 1))
 }
 
 /// Those of bare words, and all.
@@ -164,6 +164,12 @@ struct Row {
     number: usize,
 }
 
+impl Row {
+    const fn is_long(self) -> bool {
+        self.mask >> 40 != 0
+    }
+}
+
 /// Bits of a hash that [`FIRST`] is asked with.
 const SLOT: usize = 10;
 
@@ -171,6 +177,12 @@ const SLOT: usize = 10;
 const fn slot(letters: u64) -> usize {
     let [third, second, first, ..] = letters.to_le_bytes();
     hash(three([first, second, third])) >> (HASH - SLOT)
+}
+
+/// Whether a row stands behind another one: by slot, then those of more than five letters.
+const fn comes_behind(one: Row, other: Row) -> bool {
+    let (first, second) = (slot(one.letters), slot(other.letters));
+    first > second || first == second && one.is_long() && !other.is_long()
 }
 
 /// All words and tails, those of a slot behind each other.
@@ -196,7 +208,7 @@ static ROWS: [Row; WORDS.len() + TAILS.len()] = {
             back += 1;
         }
         let mut place = n;
-        while place > 0 && slot(rows[place - 1].letters) > slot(row.letters) {
+        while place > 0 && comes_behind(rows[place - 1], row) {
             rows[place] = rows[place - 1];
             place -= 1;
         }
@@ -219,6 +231,36 @@ static FIRST: [u16; (1 << SLOT) + 1] = {
     }
     first
 };
+
+/// Where the long rows of a slot begin, and what the sixth and the seventh letter of these may be, as
+/// bits of [`front_bit`].
+static LONG: [(u16, u64); 1 << SLOT] = {
+    let mut long = [(0, 0); 1 << SLOT];
+    let mut place = 0;
+    while place < long.len() {
+        let (mut n, mut letters) = (FIRST[place] as usize, 0);
+        while n < FIRST[place + 1] as usize && !ROWS[n].is_long() {
+            n += 1;
+        }
+        let first = n as u16;
+        while n < FIRST[place + 1] as usize {
+            letters |= if ROWS[n].mask >> 48 == 0 {
+                u64::MAX
+            } else {
+                front_bit(ROWS[n].letters)
+            };
+            n += 1;
+        }
+        long[place] = (first, letters);
+        place += 1;
+    }
+    long
+};
+
+/// A bit for the sixth and the seventh letter from the end.
+const fn front_bit(letters: u64) -> u64 {
+    1 << ((letters >> 40 ^ letters >> 47) & 63)
+}
 
 /// Whether a name ends like one of the lexicon. Digits at its end do not count.
 #[inline(always)]
@@ -502,7 +544,13 @@ impl<'a> Words<'a> {
         // A word of two letters has any byte in front.
         for end_or_short in [end, end & 0xffff] {
             let slot = slot(end_or_short);
-            for row in &ROWS[usize::from(FIRST[slot])..usize::from(FIRST[slot + 1])] {
+            let (long, letters) = LONG[slot];
+            // Most words are the tails of many longer ones.
+            let last = match letters & front_bit(end) {
+                0 => long,
+                _ => FIRST[slot + 1],
+            };
+            for row in &ROWS[usize::from(FIRST[slot])..usize::from(last)] {
                 if end & row.mask != row.letters {
                     continue;
                 }

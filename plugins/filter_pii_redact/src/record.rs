@@ -124,14 +124,14 @@ impl Rewriter {
                 break;
             };
             // What has no candidate is passed by without a look.
-            if !self.every
-                && !self.candidates.any_before(record.end)
-                && !(has_file_rules
+            let wanted = self.every
+                || self.candidates.any_before(record.end)
+                || has_file_rules
                     && self
                         .inspector
                         .finder
-                        .may_be_of_file(&chunk[record.body..record.end]))
-            {
+                        .may_be_of_file(&chunk[record.body..record.end]);
+            if !wanted {
                 continue;
             }
             if record.kind == RecordKind::Log {

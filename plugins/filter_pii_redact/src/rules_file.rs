@@ -9,13 +9,13 @@ mod syntax;
 
 use std::path::Path;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use flb_sidecar_sdk::{foreign_file, ConfigError};
 use memchr::memmem;
 use regex::bytes::Regex;
 
 use crate::budget::Budget;
 use crate::checksum::entropy;
+use crate::scan::Words;
 
 /// Longest file.
 const MAX_FILE: u64 = 4 << 20;
@@ -98,7 +98,7 @@ fn line(text: &[u8], (start, end): (usize, usize)) -> (usize, usize) {
 #[derive(Debug)]
 pub(crate) struct FileRules {
     rules: Vec<FileRule>,
-    keywords: AhoCorasick,
+    keywords: Words,
     /// The rules of each keyword.
     of_keyword: Vec<Vec<u16>>,
     /// Rules without a keyword.
@@ -135,15 +135,15 @@ impl FileRules {
     }
 
     fn new(rules: Vec<FileRule>) -> Option<Self> {
-        let mut words: Vec<&str> = Vec::new();
+        let mut words: Vec<&[u8]> = Vec::new();
         let mut of_keyword: Vec<Vec<u16>> = Vec::new();
         let mut always = Vec::new();
         for (number, rule) in (0..).zip(&rules) {
             if rule.keywords.is_empty() {
                 always.push(number);
             }
-            for word in &rule.keywords {
-                match words.iter().position(|known| known == word) {
+            for word in rule.keywords.iter().map(String::as_bytes) {
+                match words.iter().position(|known| *known == word) {
                     Some(index) => of_keyword[index].push(number),
                     None => {
                         words.push(word);
@@ -152,12 +152,7 @@ impl FileRules {
                 }
             }
         }
-        let keywords = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .match_kind(MatchKind::Standard)
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(&words)
-            .ok()?;
+        let keywords = Words::new(words.into_iter())?;
         Some(FileRules {
             wanted: vec![false; rules.len()],
             rules,
@@ -179,7 +174,14 @@ impl FileRules {
 
     /// Whether a rule is to be tried on a string in `text`.
     pub(crate) fn may_match(&self, text: &[u8]) -> bool {
-        !self.always.is_empty() || self.keywords.is_match(text)
+        let mut any = !self.always.is_empty();
+        if !any {
+            self.keywords.each(text, |_| {
+                any = true;
+                false
+            });
+        }
+        any
     }
 
     /// Calls `report` with the number of the rule, the secret and whether it is one, for every match
@@ -192,12 +194,13 @@ impl FileRules {
     ) {
         budget.look(text.len());
         let mut any = !self.always.is_empty();
-        for found in self.keywords.find_overlapping_iter(text) {
+        self.keywords.each(text, |keyword| {
             any = true;
-            for rule in &self.of_keyword[found.pattern().as_usize()] {
+            for rule in &self.of_keyword[keyword] {
                 self.wanted[usize::from(*rule)] = true;
             }
-        }
+            true
+        });
         if !any {
             return;
         }

@@ -19,7 +19,7 @@ use vector::{Maps, Portable, Vector, LANES};
 
 pub(crate) use cursor::{Cursor, Runs};
 pub(crate) use shape::RUN;
-pub(crate) use vector::WINDOW;
+pub(crate) use vector::{Trigrams, WINDOW};
 
 /// What a candidate could belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +133,18 @@ impl Gate {
         numerals(Portable, text, at)
     }
 
+    /// Where in the window at `at` one of the table may be.
+    fn trigrams(&self, text: &[u8], at: usize, table: &Trigrams) -> u64 {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(avx2) = self.avx2 {
+            return avx2.run(
+                #[inline(always)]
+                move || trigrams(avx2, text, at, table),
+            );
+        }
+        trigrams(Portable, text, at, table)
+    }
+
     /// The letters in the window at `at` that start a word: behind no letter, or as the hump of
     /// `camelCase`.
     pub(crate) fn word_starts(&self, text: &[u8], at: usize) -> u64 {
@@ -144,6 +156,88 @@ impl Gate {
             );
         }
         word_starts(Portable, text, at)
+    }
+}
+
+/// Words that are looked for all at once, in whatever case, wherever they begin.
+#[derive(Debug)]
+pub(crate) struct Words {
+    gate: Gate,
+    /// The first three bytes of each.
+    starts: Trigrams,
+    /// The words in small letters with their numbers, those of one [`Words::slot`] behind each other.
+    words: Vec<(Box<[u8]>, usize)>,
+    /// The first of `words` in each slot or behind it; those of two bytes are in the last one.
+    first: Vec<u16>,
+}
+
+impl Words {
+    /// Bits of a hash of three bytes.
+    const HASH: u32 = 12;
+    /// The slot of words that are too short to have one.
+    const SHORT: usize = 1 << Self::HASH;
+
+    /// The words in the order of their numbers. `None`: there are too many.
+    pub(crate) fn new<'a>(words: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
+        let mut words: Vec<(Box<[u8]>, usize)> = words
+            .enumerate()
+            .map(|(number, word)| (word.to_ascii_lowercase().into_boxed_slice(), number))
+            .collect();
+        let last = u16::try_from(words.len()).ok()?;
+        words.sort_by_key(|(word, _)| Self::slot(word));
+        let mut first = vec![last; Self::SHORT + 2];
+        for (n, (word, _)) in (0..last).zip(&words).rev() {
+            first[Self::slot(word)] = n;
+        }
+        for slot in (0..=Self::SHORT).rev() {
+            first[slot] = first[slot].min(first[slot + 1]);
+        }
+        let start = |word: &[u8]| {
+            let byte = |n: usize| word.get(n).copied().unwrap_or(0);
+            [byte(0), byte(1), byte(2)]
+        };
+        Some(Words {
+            gate: Gate::new(),
+            starts: Trigrams::of(words.iter().map(|(word, _)| start(word))),
+            words,
+            first,
+        })
+    }
+
+    fn slot(word: &[u8]) -> usize {
+        match word.first_chunk::<3>() {
+            Some([a, b, c]) => {
+                let bytes = u32::from_le_bytes([*a, *b, *c, 0]) | 0x0020_2020;
+                (bytes.wrapping_mul(0x9e37_79b1) >> (32 - Self::HASH)) as usize
+            }
+            None => Self::SHORT,
+        }
+    }
+
+    /// Calls `visit` with the number of every word in `text`, as often as it is there, until that says
+    /// `false`.
+    pub(crate) fn each(&self, text: &[u8], mut visit: impl FnMut(usize) -> bool) {
+        let mut at = 0;
+        while at < text.len() {
+            let mut starts = self.gate.trigrams(text, at, &self.starts);
+            while starts != 0 {
+                let rest = &text[at + starts.trailing_zeros() as usize..];
+                starts &= starts - 1;
+                for slot in [Self::slot(rest), Self::SHORT] {
+                    let from = usize::from(self.first[slot]);
+                    let to = usize::from(self.first[slot + 1]);
+                    for (word, number) in &self.words[from..to] {
+                        let start = rest.get(..word.len());
+                        if start.is_some_and(|start| start.eq_ignore_ascii_case(word))
+                            && !visit(*number)
+                        {
+                            return;
+                        }
+                    }
+                }
+            }
+            at += WINDOW;
+        }
     }
 }
 
@@ -180,6 +274,39 @@ fn window<V: Vector>(v: V, text: &[u8], at: usize) -> (V::Bytes, usize) {
             window[..rest.len()].copy_from_slice(rest);
             (v.load(&window), 0)
         }
+    }
+}
+
+/// The window that begins at `from`.
+#[inline(always)]
+fn load_from<V: Vector>(v: V, bytes: &[u8], from: usize) -> V::Bytes {
+    match bytes[from..].first_chunk() {
+        Some(window) => v.load(window),
+        None => v.load(&[0; WINDOW]),
+    }
+}
+
+#[inline(always)]
+fn trigrams<V: Vector>(v: V, text: &[u8], at: usize, table: &Trigrams) -> u64 {
+    const ALL: usize = WINDOW + 2;
+    let rest = text.get(at..).unwrap_or_default();
+    let mut padded = [0; ALL];
+    let bytes = match rest.first_chunk::<ALL>() {
+        Some(bytes) => bytes,
+        None => {
+            padded[..rest.len()].copy_from_slice(rest);
+            &padded
+        }
+    };
+    let shifted = [
+        load_from(v, bytes, 0),
+        load_from(v, bytes, 1),
+        load_from(v, bytes, 2),
+    ];
+    let found = v.bits(v.trigrams(table, shifted));
+    match rest.len() < WINDOW {
+        true => found & ((1 << rest.len()) - 1),
+        false => found,
     }
 }
 
@@ -372,6 +499,26 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn words_are_found_wherever_they_are(
+            words in prop::collection::vec("[a-cK_~\u{e9}.]{1,5}", 1..12),
+            text in "([a-ck_~\u{e9}.A-C]{0,9}[ -~]{0,3}){0,40}",
+        ) {
+            let lower = text.to_ascii_lowercase();
+            let expected: Vec<bool> =
+                words.iter().map(|word| lower.contains(&word.to_ascii_lowercase())).collect();
+            for gate in [Gate::new(), Gate::portable()] {
+                let mut all = Words::new(words.iter().map(String::as_bytes)).unwrap();
+                all.gate = gate;
+                let mut found = vec![false; words.len()];
+                all.each(text.as_bytes(), |number| {
+                    found[number] = true;
+                    true
+                });
+                prop_assert_eq!(&found, &expected);
+            }
+        }
+
         #[test]
         #[cfg(target_arch = "x86_64")]
         fn wide_and_narrow_vectors_find_the_same(

@@ -15,6 +15,11 @@ const MAX: usize = 62;
 
 /// Whether the run around `at` may be an address.
 pub(super) fn plausible(text: &[u8], at: usize) -> bool {
+    // Most runs are words.
+    let first = (at + 1).checked_sub(RUN).map(|first| text[first]);
+    if first.is_some_and(|b| b.is_ascii_alphanumeric() && !b"013bB".contains(&b)) {
+        return false;
+    }
     let start = run_start(text, at);
     let Some(run) = text.get(start..start + SHORTEST) else {
         return false;

@@ -80,6 +80,8 @@ pub(super) trait Vector: Copy {
     /// Bytes that with the two behind them may be the last three of a name of a secret, and of one that
     /// needs no sign.
     fn name_ends(self, bytes: [Self::Bytes; 3]) -> [Self::Mask; 2];
+    /// Bytes that with the two behind them may be one of the table.
+    fn trigrams(self, table: &Trigrams, bytes: [Self::Bytes; 3]) -> Self::Mask;
     /// The mask as bits, the first byte the lowest.
     fn bits(self, mask: Self::Mask) -> u64;
     /// The masks of [`LANES`] windows as bits.
@@ -101,12 +103,13 @@ pub(crate) trait Maps:
     fn windows(self) -> [u64; LANES];
 }
 
-/// What [`crate::lexicon::ENDS`] have in common: eight groups of ends, a bit each, the last of names that
-/// need no sign. Which of them have a first, second and third byte with this low half and with this high
-/// half. Other bytes may be taken for one of them; those that are no ASCII are none.
-pub(super) struct Ends([[[u8; 16]; 2]; 3]);
+/// Many times three bytes in eight groups, a bit each. Which groups have a first, second and third byte
+/// with this low half and with this high half. Other bytes may be taken for one of them; those that are no
+/// ASCII are none.
+#[derive(Clone, Debug)]
+pub(crate) struct Trigrams([[[u8; 16]; 2]; 3]);
 
-/// The groups of ends that need no sign are from this one on.
+/// Of the groups of [`ENDS`], those of ends that need no sign are from this one on.
 const BARE: u32 = 6;
 
 /// Ends of words, behind which a sign or a blank is everywhere in logs: these are kept out of the groups
@@ -180,31 +183,30 @@ impl Group {
     }
 }
 
-// A few million steps: so many ends, each in every group.
-#[allow(long_running_const_eval)]
-const ENDS: Ends = {
-    let mut groups = [Group([[0; 2]; 3]); 8];
-    let mut sizes = [0; 8];
-    let mut n = 0;
-    while n < NAME_ENDS.len() {
-        let (end, bare) = (NAME_ENDS[n].three, NAME_ENDS[n].bare);
-        n += 1;
-        if !end[0].is_ascii() || !end[1].is_ascii() || !end[2].is_ascii() {
-            continue;
+/// Groups of three bytes and how many others look like one of each.
+struct Groups {
+    groups: [Group; 8],
+    sizes: [u32; 8],
+}
+
+impl Groups {
+    const fn new() -> Self {
+        Groups {
+            groups: [Group([[0; 2]; 3]); 8],
+            sizes: [0; 8],
         }
-        // Where it adds least to what looks like an end.
-        let (mut place, most) = if bare {
-            (BARE as usize, 8)
-        } else {
-            (0, BARE as usize)
-        };
-        let (mut best, mut least, mut known) = (place, u32::MAX, false);
-        while place < most && !known {
-            known = groups[place].has(&end) && end[0] != 0;
+    }
+
+    /// Puts three bytes into that group from `first` to `last` where they add least to what looks like
+    /// one.
+    const fn add(&mut self, bytes: [u8; 3], first: usize, last: usize) {
+        let (mut place, mut best, mut least, mut known) = (first, first, u32::MAX, false);
+        while place < last && !known {
+            known = self.groups[place].has(&bytes) && bytes[0] != 0 && bytes[2] != 0;
             let more = if known {
                 0
             } else {
-                groups[place].with(end).size() - sizes[place]
+                self.groups[place].with(bytes).size() - self.sizes[place]
             };
             if more < least {
                 (best, least) = (place, more);
@@ -212,22 +214,61 @@ const ENDS: Ends = {
             place += 1;
         }
         // Its capitals may be new.
-        groups[best] = groups[best].with(end);
-        sizes[best] = groups[best].size();
+        self.groups[best] = self.groups[best].with(bytes);
+        self.sizes[best] = self.groups[best].size();
     }
-    let mut ends = [[[0; 16]; 2]; 3];
-    let mut place = 0;
-    while place < 8 {
-        let mut n = 0;
-        while n < 6 * 16 {
-            let (byte, part, half) = (n / 32, n / 16 % 2, n % 16);
-            let has = groups[place].0[byte][part] >> half & 1;
-            ends[byte][part][half] |= (has as u8) << place;
-            n += 1;
+
+    const fn table(&self) -> Trigrams {
+        let mut table = [[[0; 16]; 2]; 3];
+        let mut place = 0;
+        while place < 8 {
+            let mut n = 0;
+            while n < 6 * 16 {
+                let (byte, part, half) = (n / 32, n / 16 % 2, n % 16);
+                let has = self.groups[place].0[byte][part] >> half & 1;
+                table[byte][part][half] |= (has as u8) << place;
+                n += 1;
+            }
+            place += 1;
         }
-        place += 1;
+        Trigrams(table)
     }
-    Ends(ends)
+}
+
+impl Trigrams {
+    /// The table of these, in whatever case. 0 stands for any byte.
+    pub(super) fn of(all: impl Iterator<Item = [u8; 3]>) -> Self {
+        let mut groups = Groups::new();
+        for bytes in all {
+            // What is no ASCII is looked for without its high bit.
+            let bytes = bytes.map(|byte| byte & 0x7f);
+            // What has a wildcard looks like many others, and stays for itself.
+            match bytes.contains(&0) {
+                true => groups.add(bytes, 7, 8),
+                false => groups.add(bytes, 0, 7),
+            }
+        }
+        groups.table()
+    }
+}
+
+// A few million steps: so many ends, each in every group.
+#[allow(long_running_const_eval)]
+const ENDS: Trigrams = {
+    let mut groups = Groups::new();
+    let mut n = 0;
+    while n < NAME_ENDS.len() {
+        let (end, bare) = (NAME_ENDS[n].three, NAME_ENDS[n].bare);
+        n += 1;
+        if !end[0].is_ascii() || !end[1].is_ascii() || !end[2].is_ascii() {
+            continue;
+        }
+        match bare {
+            true => groups.add(end, BARE as usize, 8),
+            false => groups.add(end, 0, BARE as usize),
+        }
+    }
+    groups.table()
 };
 
 /// The bytes of [`Vector::rare`] and [`Vector::quotes`] by their halves: six groups of the first, a bit
@@ -325,6 +366,11 @@ impl Vector for Portable {
     }
 
     #[inline(always)]
+    fn trigrams(self, _: &Trigrams, [first, _, _]: [[u8x16; 4]; 3]) -> [u8x16; 4] {
+        self.within(first, 0, u8::MAX)
+    }
+
+    #[inline(always)]
     fn bits(self, mask: [u8x16; 4]) -> u64 {
         let part = |n: usize| u64::from(mask[n].move_mask() as u16) << (16 * n);
         part(0) | part(1) | part(2) | part(3)
@@ -363,7 +409,7 @@ mod x86 {
 
     use pulp::x86::V3;
 
-    use super::{Ends, Maps, Vector, BARE, ENDS, LANES, MARKS, QUOTES, WINDOW};
+    use super::{Maps, Trigrams, Vector, BARE, ENDS, LANES, MARKS, QUOTES, WINDOW};
 
     /// Twice thirty-two bytes.
     #[derive(Clone, Copy, Debug)]
@@ -408,11 +454,15 @@ mod x86 {
             )
         }
 
-        /// The groups of ends of names that three bytes are in.
+        /// The groups of a table that three bytes are in.
         #[inline(always)]
-        fn name_end(self, first: __m256i, second: __m256i, third: __m256i) -> __m256i {
+        fn in_table(
+            self,
+            Trigrams([a, b, c]): &Trigrams,
+            [first, second, third]: [__m256i; 3],
+        ) -> __m256i {
             let avx2 = self.0.avx2;
-            let Ends([a, b, c]) = ENDS;
+            let (a, b, c) = (*a, *b, *c);
             let front = avx2._mm256_and_si256(self.groups(a, first), self.groups(b, second));
             avx2._mm256_and_si256(front, self.groups(c, third))
         }
@@ -505,13 +555,35 @@ mod x86 {
 
         #[inline(always)]
         fn name_ends(self, [first, second, third]: [[__m256i; 2]; 3]) -> [[__m256i; 2]; 2] {
-            let a = self.name_end(first[0], second[0], third[0]);
-            let b = self.name_end(first[1], second[1], third[1]);
+            let a = self.in_table(&ENDS, [first[0], second[0], third[0]]);
+            let b = self.in_table(&ENDS, [first[1], second[1], third[1]]);
             let bare = 1 << BARE;
             [
                 [self.reaches(a, 1), self.reaches(b, 1)],
                 [self.reaches(a, bare), self.reaches(b, bare)],
             ]
+        }
+
+        #[inline(always)]
+        fn trigrams(
+            self,
+            table: &Trigrams,
+            [first, second, third]: [[__m256i; 2]; 3],
+        ) -> [__m256i; 2] {
+            let avx2 = self.0.avx2;
+            let ascii = self.all(0x7f);
+            let a = [
+                avx2._mm256_and_si256(first[0], ascii),
+                avx2._mm256_and_si256(second[0], ascii),
+                avx2._mm256_and_si256(third[0], ascii),
+            ];
+            let b = [
+                avx2._mm256_and_si256(first[1], ascii),
+                avx2._mm256_and_si256(second[1], ascii),
+                avx2._mm256_and_si256(third[1], ascii),
+            ];
+            let (a, b) = (self.in_table(table, a), self.in_table(table, b));
+            [self.reaches(a, 1), self.reaches(b, 1)]
         }
 
         #[inline(always)]

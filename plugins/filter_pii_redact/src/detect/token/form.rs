@@ -181,7 +181,16 @@ fn is_word(byte: u8) -> bool {
 }
 
 pub(super) fn is_word_or_hyphen(byte: u8) -> bool {
-    is_word(byte) || byte == b'-'
+    static TABLE: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut byte = 0u8;
+        while byte < 0x80 {
+            table[byte as usize] = byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+            byte += 1;
+        }
+        table
+    };
+    TABLE[usize::from(byte)]
 }
 
 pub(super) fn is_alnum(byte: u8) -> bool {
