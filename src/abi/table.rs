@@ -5,18 +5,24 @@
 //! all releases, and compared with the debug information of every real host that tests find;
 //! `include/README.md` says how to add a row.
 
+mod instances;
+#[macro_use]
+mod registration;
+#[cfg(test)]
+mod tests;
+
 use std::ffi::CStr;
 use std::mem::offset_of;
 
 use flb_sidecar_sdk::event::RecordFormat;
 use host_abi::layout::{
-    Chunkio, Config, EventChunk, FilterInstance, FilterPlugin, InputChunk, InputInstance,
-    InputPlugin, Layout, ListNode, Metrics, OptionEntry, OutputInstance, OutputPlugin, Places,
-    Property, Ring, RingBuffer, Storage, Task, TaskRetry,
+    Chunkio, Config, EventChunk, FilterPlugin, InputChunk, InputPlugin, Layout, ListNode, Metrics,
+    OptionEntry, OutputPlugin, Places, Property, Ring, RingBuffer, Storage, Task, TaskRetry,
 };
 
 use super::bindings as abi;
 use super::generations::{AppendCall, Behaviour, FilterArguments, Sizes};
+use instances::*;
 
 /// A range of releases with one ABI.
 #[derive(Debug)]
@@ -36,25 +42,19 @@ pub struct Generation {
     input_has_mutex: bool,
 }
 
-/// What shifts the offsets of an input instance on this machine and host build.
+/// By how much the fields of an input instance are moved on this machine and host build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InputShift {
-    mutex_extra: usize,
-    tracing_bytes: usize,
-}
+pub struct InputShift(isize);
 
 impl InputShift {
     /// For the machine this is compiled for, and a host with or without chunk tracing.
     pub fn new(chunk_tracing: bool) -> Self {
         let wide_mutex = cfg!(all(target_arch = "aarch64", target_env = "gnu"));
-        InputShift {
-            mutex_extra: if wide_mutex { 8 } else { 0 },
-            tracing_bytes: match (chunk_tracing, wide_mutex) {
-                (true, _) => 0,
-                (false, false) => 48,
-                (false, true) => 56,
-            },
-        }
+        InputShift(match (chunk_tracing, wide_mutex) {
+            (true, false) => 0,
+            (true, true) => 8,
+            (false, _) => -48,
+        })
     }
 }
 
@@ -72,9 +72,7 @@ impl Generation {
     pub fn layout(&self, shift: InputShift) -> Layout {
         let mut layout = self.layout;
         if self.input_has_mutex {
-            layout.input = layout
-                .input
-                .moved(|at| at + shift.mutex_extra - shift.tracing_bytes);
+            layout.input = layout.input.grown(0, shift.0);
         }
         layout
     }
@@ -82,219 +80,9 @@ impl Generation {
     /// As a row says it, what was `found` in a host with this shift.
     pub(super) fn unshifted(&self, mut found: Layout, shift: InputShift) -> Layout {
         if self.input_has_mutex {
-            found.input = found
-                .input
-                .moved(|at| (at + shift.tracing_bytes).saturating_sub(shift.mutex_extra));
+            found.input = found.input.grown(0, -shift.0);
         }
         found
-    }
-}
-
-macro_rules! input_plugin {
-    ($type:ident) => {
-        InputPlugin {
-            bytes: size_of::<abi::$type>(),
-            name: offset_of!(abi::$type, name),
-            description: offset_of!(abi::$type, description),
-            config_map: offset_of!(abi::$type, config_map),
-            cb_init: offset_of!(abi::$type, cb_init),
-            cb_collect: offset_of!(abi::$type, cb_collect),
-            cb_pause: offset_of!(abi::$type, cb_pause),
-            cb_resume: offset_of!(abi::$type, cb_resume),
-            cb_exit: offset_of!(abi::$type, cb_exit),
-        }
-    };
-}
-
-macro_rules! filter_plugin {
-    ($type:ident) => {
-        FilterPlugin {
-            bytes: size_of::<abi::$type>(),
-            name: offset_of!(abi::$type, name),
-            description: offset_of!(abi::$type, description),
-            config_map: offset_of!(abi::$type, config_map),
-            cb_init: offset_of!(abi::$type, cb_init),
-            cb_filter: offset_of!(abi::$type, cb_filter),
-            cb_exit: offset_of!(abi::$type, cb_exit),
-        }
-    };
-}
-
-macro_rules! output_plugin {
-    ($type:ident) => {
-        OutputPlugin {
-            bytes: size_of::<abi::$type>(),
-            name: offset_of!(abi::$type, name),
-            description: offset_of!(abi::$type, description),
-            config_map: offset_of!(abi::$type, config_map),
-            cb_init: offset_of!(abi::$type, cb_init),
-            cb_flush: offset_of!(abi::$type, cb_flush),
-            cb_exit: offset_of!(abi::$type, cb_exit),
-        }
-    };
-}
-
-macro_rules! option_entry {
-    ($type:ident) => {
-        OptionEntry {
-            bytes: size_of::<abi::$type>(),
-            kind: offset_of!(abi::$type, type_),
-            name: offset_of!(abi::$type, name),
-            default_value: offset_of!(abi::$type, default_value),
-            flags: offset_of!(abi::$type, flags),
-            description: offset_of!(abi::$type, description),
-        }
-    };
-}
-
-const INPUT_1_9: InputInstance = InputInstance {
-    bytes: 0,
-    log_level: Some(84),
-    context: Some(144),
-    plugin: Some(160),
-    tag: Some(168),
-    storage: Some(240),
-    running: Some(280),
-    storage_running: Some(284),
-    node: Some(304),
-    properties: Some(352),
-    chunks: Some(384),
-    tasks: Some(432),
-    threaded: None,
-    ring: None,
-    metrics: Some(496),
-};
-const INPUT_2_0_0: InputInstance = InputInstance {
-    bytes: 0,
-    log_level: Some(136),
-    context: Some(192),
-    plugin: Some(208),
-    tag: Some(216),
-    storage: Some(288),
-    running: Some(328),
-    storage_running: Some(332),
-    node: Some(352),
-    properties: Some(400),
-    chunks: Some(432),
-    tasks: Some(480),
-    threaded: Some(544),
-    ring: Some(560),
-    metrics: None,
-};
-const INPUT_2_0_1: InputInstance = InputInstance {
-    bytes: 0,
-    log_level: Some(128),
-    context: Some(184),
-    plugin: Some(200),
-    tag: Some(208),
-    storage: Some(280),
-    running: Some(320),
-    storage_running: Some(324),
-    node: Some(344),
-    properties: Some(392),
-    chunks: Some(424),
-    tasks: Some(472),
-    threaded: Some(536),
-    ring: Some(552),
-    metrics: None,
-};
-const INPUT_2_1: InputInstance = InputInstance {
-    bytes: 0,
-    log_level: Some(136),
-    context: Some(200),
-    plugin: Some(216),
-    tag: Some(224),
-    storage: Some(296),
-    running: Some(336),
-    storage_running: Some(340),
-    node: Some(360),
-    properties: Some(408),
-    chunks: Some(440),
-    tasks: Some(488),
-    threaded: Some(552),
-    ring: Some(568),
-    metrics: None,
-};
-const INPUT_3_2_3: InputInstance = InputInstance {
-    bytes: 0,
-    log_level: Some(136),
-    context: Some(208),
-    plugin: Some(224),
-    tag: Some(232),
-    storage: Some(304),
-    running: Some(344),
-    storage_running: Some(348),
-    node: Some(368),
-    properties: Some(416),
-    chunks: Some(448),
-    tasks: Some(496),
-    threaded: Some(608),
-    ring: Some(624),
-    metrics: None,
-};
-const INPUT_5_1: InputInstance = InputInstance {
-    bytes: 0,
-    log_level: Some(136),
-    context: Some(208),
-    plugin: Some(224),
-    tag: Some(232),
-    storage: Some(312),
-    running: Some(352),
-    storage_running: Some(356),
-    node: Some(376),
-    properties: Some(424),
-    chunks: Some(456),
-    tasks: Some(504),
-    threaded: Some(616),
-    ring: Some(632),
-    metrics: None,
-};
-const FILTER_1_9: FilterInstance = FilterInstance {
-    bytes: 0,
-    log_level: Some(4),
-    plugin: Some(80),
-    properties: Some(88),
-    metrics: Some(128),
-};
-const FILTER_2_1_0: FilterInstance = FilterInstance {
-    bytes: 0,
-    log_level: Some(8),
-    plugin: Some(88),
-    properties: Some(96),
-    metrics: Some(136),
-};
-const FILTER_2_1_4: FilterInstance = FilterInstance {
-    bytes: 0,
-    log_level: Some(8),
-    plugin: Some(96),
-    properties: Some(104),
-    metrics: Some(144),
-};
-
-const OUTPUT_1_9: OutputInstance = OutputInstance {
-    bytes: 0,
-    log_level: Some(80),
-    plugin: Some(144),
-    properties: Some(312),
-    retry_limit: Some(160),
-    node: Places::at(&[432]),
-    metrics: Some(448),
-};
-const OUTPUT_2_0: OutputInstance = OutputInstance {
-    node: Places::at(&[440]),
-    metrics: None,
-    ..OUTPUT_1_9
-};
-
-const fn output_2_1(properties: usize, node: &[usize]) -> OutputInstance {
-    OutputInstance {
-        bytes: 0,
-        log_level: Some(88),
-        plugin: Some(152),
-        properties: Some(properties),
-        retry_limit: Some(168),
-        node: Places::at(node),
-        metrics: None,
     }
 }
 
@@ -585,65 +373,3 @@ pub static GENERATIONS: &[Generation] = &[
     V1_9_0, V1_9_3, V2_0_0, V2_0_1, V2_0_7, V2_1_0, V2_1_4, V2_2_0, V3_1_0, V3_2_0, V3_2_2, V3_2_3,
     V4_0_0, V5_0_3, V5_1_0,
 ];
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use flb_sidecar_tests::{each_real_host, say, Version};
-    use host_abi::debug_info;
-
-    use super::super::functions::NAMES;
-    use super::*;
-
-    /// The row whose releases have `version` among them.
-    fn row_of(version: Version) -> Option<&'static Generation> {
-        let number = |release: &str| {
-            let mut parts = release.split('.').map(|part| part.parse().ok());
-            Some(Version(parts.next()??, parts.next()??, parts.next()??))
-        };
-        GENERATIONS.iter().find(|row| {
-            let (first, last) = row
-                .releases
-                .split_once(" to ")
-                .unwrap_or((row.releases, row.releases));
-            number(first) <= Some(version) && Some(version) <= number(last)
-        })
-    }
-
-    /// The table is only a cache: every row says what the debug information of its releases says.
-    #[test]
-    fn every_row_is_what_real_hosts_say_of_themselves() {
-        each_real_host("rows of the table", |host| {
-            let Some(row) = row_of(host.version) else {
-                say(&format!("rows of the table: {host} has none"));
-                return;
-            };
-            let folder = Path::new(debug_info::DEBUG_FOLDER);
-            let facts = match debug_info::read(&host.program, folder, NAMES) {
-                Ok(facts) => facts,
-                Err(why) => {
-                    say(&format!("SKIPPED rows of the table: {host}: {why}"));
-                    return;
-                }
-            };
-            let (found, _) = Layout::from_facts(&facts).unwrap();
-            let traced = facts.structs["flb_input_instance"]
-                .fields
-                .contains_key("chunk_trace_ctxt");
-            let differences = row.layout(InputShift::new(traced)).differences(&found);
-            assert!(differences.is_empty(), "{host}: {differences:#?}");
-        });
-    }
-
-    #[test]
-    fn offsets_shift_only_behind_the_mutex() {
-        let traced = InputShift::new(true);
-        let untraced = InputShift::new(false);
-        let extra = traced.mutex_extra;
-        let plugin = |row: &Generation, shift| row.layout(shift).input.plugin;
-        assert_eq!(plugin(&V1_9_3, untraced), Some(160));
-        assert_eq!(plugin(&V5_1_0, traced), Some(224 + extra));
-        assert_eq!(plugin(&V5_1_0, untraced), Some(224 - 48));
-    }
-}
