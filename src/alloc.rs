@@ -11,12 +11,35 @@
 //! Rust declaration asks for 8. So a fresh block that can hold such an object is aligned to 16.
 
 use std::alloc::{GlobalAlloc, Layout};
-use std::ffi::c_void;
+use std::ffi::{c_char, c_int, c_void, CStr};
+
+use crate::abi::observe;
 
 /// What every `malloc` promises, jemalloc with the host's settings included.
 const MALLOC_ALIGN: usize = 8;
 /// What C code expects of a block: the alignment of its largest basic type.
 const C_ALIGN: usize = 16;
+
+/// Gives back to the system what was freed. The host's jemalloc keeps it for some seconds of work,
+/// which an idle process never has.
+pub(crate) fn give_back() {
+    /// Every arena, in jemalloc 5.
+    const PURGE: &CStr = c"arena.4096.purge";
+    type Control =
+        unsafe extern "C" fn(*const c_char, *mut c_void, *mut usize, *mut c_void, usize) -> c_int;
+    let Some(control) = observe::symbol(c"mallctl") else {
+        // SAFETY: may be called at any time; another malloc than glibc's has nothing there to trim.
+        unsafe { libc::malloc_trim(0) };
+        return;
+    };
+    // SAFETY: jemalloc's public function of this name, whose arguments never changed. The command
+    // takes no value and gives none; one that it does not know is an error that changes nothing.
+    unsafe {
+        let control = std::mem::transmute::<*mut c_void, Control>(control);
+        let none = std::ptr::null_mut();
+        control(PURGE.as_ptr(), none, std::ptr::null_mut(), none, 0);
+    }
+}
 
 /// `malloc` for small alignments, `posix_memalign` for the others; both end in `free`.
 #[derive(Debug)]

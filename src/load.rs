@@ -16,7 +16,7 @@ use crate::abi::layouts::{self, FilterCallbacks, InputCallbacks, OutputCallbacks
 use crate::entry::OurName;
 use crate::host::{self, Host};
 use crate::trial::{self, Outcome};
-use crate::{guard, log};
+use crate::{alloc, guard, log};
 
 /// An exported symbol that the host takes for its registration struct.
 #[repr(C, align(16))]
@@ -72,6 +72,9 @@ fn stop(reason: &str) -> ! {
 
 fn register(table: Vec<Export>) -> Result<(), String> {
     let abi = discover::find()?;
+    if !abi.origin.is_table() {
+        alloc::give_back();
+    }
     let trial = (!abi.origin.is_table() && !trial::is_running()).then(trial::run);
     if let Some(Outcome::Nothing(_)) = &trial {
         let said = trial.map(|outcome| outcome.to_string()).unwrap_or_default();
