@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::event::RecordFormat;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::checkpoint::checkpointer::Checkpointer;
 use crate::compressed::search::{LeftAlone, Search, Unsettled};
-use crate::compressed::window::Spool;
+use crate::compressed::window::Window;
 use crate::counters::{Counters, Trouble};
 use crate::fs::Fs;
 use crate::host::acks::LOOK;
@@ -29,13 +29,15 @@ use crate::source::globs::Listings;
 use crate::source::inotify::Watches;
 use crate::source::links::Links;
 use crate::source::scan::SWEEP_AT;
+use crate::source::unseen::Unseen;
 use crate::time::Time;
 use crate::track::descriptors::Share;
 use crate::track::dormant::Dormant;
-use crate::track::file::{ByIdentity, FileId, Held, TrackedFile};
+use crate::track::file::{FileId, TrackedFile};
 use crate::track::fingerprint::{Identity, TAIL};
 use crate::track::limit::{Beyond, Folders};
-use crate::track::unlinked::{Stray, Unseen};
+use crate::track::registry::Registry;
+use crate::track::transition::{Effect, Facts, Look, Observation};
 
 /// How often files are looked at of whose changes nobody tells.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
@@ -59,6 +61,23 @@ pub(crate) enum Turn {
     Frozen(Instant),
 }
 
+/// One thing to be done.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// What a file's life asks for.
+    Do(FileId, Effect),
+    /// A look at a file that need not have changed.
+    Glance(FileId),
+    /// Others need the file's descriptor.
+    Crowd(FileId),
+    /// It was looked at, and may be closed.
+    Rest(FileId),
+    /// Something happened to what is at this path.
+    Recheck(Arc<Path>),
+    /// There may be a new file.
+    Consider(Arc<Path>),
+}
+
 /// The worker of one instance.
 #[derive(Debug)]
 pub(crate) struct Worker {
@@ -77,27 +96,18 @@ pub(crate) struct Worker {
     pub(crate) polled_folders: HashSet<PathBuf>,
     /// Folders on network filesystems, and all others that were asked about.
     pub(crate) remote_folders: HashMap<PathBuf, bool>,
-    pub(crate) files: HashMap<FileId, Box<TrackedFile>>,
-    pub(crate) by_identity: ByIdentity,
-    pub(crate) by_path: HashMap<Arc<Path>, FileId>,
+    pub(crate) registry: Registry,
+    /// What is still to be done before the next thing is looked at.
+    pub(crate) tasks: VecDeque<Task>,
+    /// Room for what the life of one file asks for.
+    effects: Vec<Effect>,
     pub(crate) links: Links,
-    pub(crate) next_id: u64,
     pub(crate) share: Share,
     /// No open file was read to its end when it was last looked for one, nor since.
     pub(crate) none_idle: bool,
-    /// Files that left their path.
-    pub(crate) detached: Vec<FileId>,
-    /// Those of them that were closed and are looked for.
-    pub(crate) strays: Vec<Stray>,
     pub(crate) unseen: Unseen,
-    /// Rotated files whose last line is not known to be complete.
-    pub(crate) rotating: Vec<FileId>,
     /// Files with pieces of a container's line that wait for the next one.
     pub(crate) in_pieces: HashSet<FileId>,
-    /// Files that are not read before it is settled whether they are copies.
-    pub(crate) held: HashMap<FileId, Held>,
-    /// When files were first seen to be shorter than what was read; on network filesystems only.
-    pub(crate) shrunk: HashMap<FileId, Instant>,
     /// How far holes have been searched whose end is not found yet.
     pub(crate) holes: HashMap<FileId, u64>,
     /// Files that must be looked at often.
@@ -114,7 +124,7 @@ pub(crate) struct Worker {
     pub(crate) searches: VecDeque<Search>,
     pub(crate) search_turn: usize,
     /// Compressed files that are being read.
-    pub(crate) spools: HashMap<FileId, Spool>,
+    pub(crate) windows: HashMap<FileId, Window>,
     /// Room for what is decompressed.
     pub(crate) text: Vec<u8>,
     pub(crate) dormant: Dormant,
@@ -130,8 +140,6 @@ pub(crate) struct Worker {
     pub(crate) troubles: HashSet<(Trouble, PathBuf)>,
     /// How much is to be kept of paths when those that are gone are dropped.
     pub(crate) sweep_at: usize,
-    /// Files that may have something to read.
-    pub(crate) ready: VecDeque<FileId>,
     /// Bytes of all lines that have no newline yet.
     pub(crate) carried: u64,
     pub(crate) batch: Batch,
@@ -151,9 +159,8 @@ pub(crate) struct Worker {
     unpublished: bool,
     next_question: Instant,
     pub(crate) checkpointer: Option<Checkpointer>,
-    /// The drain request being worked on, and how many files have not come to their end in it.
+    /// The drain request being worked on.
     pub(crate) draining: Option<u64>,
-    pub(crate) drain_left: usize,
     pub(crate) drain_seen: u64,
     said_unread: bool,
     finished: Vec<Row>,
@@ -201,20 +208,14 @@ impl Worker {
             fs,
             polled_folders: HashSet::default(),
             remote_folders: HashMap::default(),
-            files: HashMap::default(),
-            by_identity: ByIdentity::default(),
-            by_path: HashMap::default(),
+            registry: Registry::default(),
+            tasks: VecDeque::new(),
+            effects: Vec::new(),
             links: Links::default(),
-            next_id: 0,
             share: Share::new(),
             none_idle: false,
-            detached: Vec::new(),
-            strays: Vec::new(),
             unseen: Unseen::default(),
-            rotating: Vec::new(),
             in_pieces: HashSet::default(),
-            held: HashMap::default(),
-            shrunk: HashMap::default(),
             holes: HashMap::default(),
             polled: HashSet::default(),
             to_check: Vec::new(),
@@ -223,7 +224,7 @@ impl Worker {
             unclear: Vec::new(),
             searches: VecDeque::new(),
             search_turn: 0,
-            spools: HashMap::default(),
+            windows: HashMap::default(),
             text: Vec::new(),
             dormant: Dormant::default(),
             left_out: HashMap::default(),
@@ -231,7 +232,6 @@ impl Worker {
             beyond: Beyond::default(),
             troubles: HashSet::default(),
             sweep_at: SWEEP_AT,
-            ready: VecDeque::new(),
             carried: 0,
             batch: Batch::default(),
             scanned: false,
@@ -245,7 +245,6 @@ impl Worker {
             unpublished: false,
             next_question: now,
             draining: None,
-            drain_left: 0,
             drain_seen: 0,
             said_unread: false,
             finished: Vec::new(),
@@ -331,12 +330,10 @@ impl Worker {
 
     fn needs_poll(&self) -> bool {
         !(self.polled.is_empty()
-            && self.detached.is_empty()
-            && self.rotating.is_empty()
-            && self.held.is_empty()
+            && self.registry.restless().len() == 0
             && self.unsettled.is_empty()
             && self.searches.is_empty()
-            && self.spools.is_empty())
+            && self.windows.is_empty())
     }
 
     fn next_timer(&self) -> Instant {
@@ -399,33 +396,30 @@ impl Worker {
 
     fn publish_now(&mut self, now: Instant) {
         self.next_publish = now + PUBLISH_INTERVAL;
-        let ahead: u64 = self
-            .ready
-            .iter()
-            .filter_map(|id| self.files.get(id))
-            .map(|file| file.ahead())
-            .sum();
-        let oldest = self
-            .ready
-            .iter()
-            .filter_map(|id| self.files.get(id))
-            .map(|file| now.saturating_duration_since(file.since).as_secs())
+        let ready = || self.registry.ready().filter_map(|id| self.registry.get(id));
+        let ahead: u64 = ready().map(TrackedFile::ahead).sum();
+        let oldest = ready()
+            .filter_map(|file| Some(now.saturating_duration_since(file.life.since()?).as_secs()))
             .max();
         // A drain that leaves files out is not complete; before one, they do not make a tail busy.
         let beyond = self.beyond.bytes.saturating_add(self.unsettled_bytes());
         let beyond = beyond * u64::from(self.drain_seen > 0);
-        let compressed: u64 = self.spools.keys().map(|id| self.compressed_left(*id)).sum();
+        let compressed: u64 = self
+            .windows
+            .keys()
+            .map(|id| self.compressed_left(*id))
+            .sum();
         let ahead = ahead.saturating_add(compressed);
         let unread = ahead.saturating_add(self.carried).saturating_add(beyond);
-        let idle = self.ready.is_empty()
+        let idle = self.registry.ready().len() == 0
             && self.batch.is_empty()
-            && self.held.is_empty()
+            && self.registry.quarantined().next().is_none()
             && self.searches.is_empty()
-            && self.spools.is_empty();
-        self.counters.files.set(self.files.len() as u64);
+            && self.windows.is_empty();
+        self.counters.files.set(self.registry.len() as u64);
         self.counters.files_open.set(self.share.open() as u64);
         self.counters.lag_seconds.set(oldest.unwrap_or(0));
-        let files = self.files.len() as u64;
+        let files = self.registry.len() as u64;
         let unreadable =
             |(trouble, _): &&(Trouble, PathBuf)| matches!(trouble, Trouble::Open | Trouble::Read);
         let unreadable = self.troubles.iter().filter(unreadable).count() as u64;
@@ -435,12 +429,83 @@ impl Worker {
         let lag = self.shared.publish(idle, (files, missed), unread);
         self.counters.lag_bytes.set(lag);
         // Before a drain only paths matter, so what is read makes no new report.
-        let reported = (self.next_id, self.files.len(), self.finished.len());
+        let reported = (
+            self.registry.count(),
+            self.registry.len(),
+            self.finished.len(),
+        );
         if self.draining.is_some() || reported != self.reported {
             self.reported = reported;
             self.set_report();
         }
         self.publish_allowed = now + self.time.since(now) * PUBLISH_SHARE;
+    }
+
+    // What is to be done, in its order.
+
+    /// A file's life goes on; what that asks for is done by [`Worker::go_on`].
+    pub(crate) fn observe(&mut self, id: FileId, seen: Observation) {
+        let Some(file) = self.registry.get(id) else {
+            return;
+        };
+        let facts = Facts {
+            now: self.time.now(),
+            rotate_wait: self.options.rotate_wait,
+            owed: self.awaits_removal(file)
+                || self.checkpointer.is_some() && file.settled() < file.offset,
+        };
+        self.registry.observe(id, seen, &facts, &mut self.effects);
+        let effects = self.effects.drain(..);
+        self.tasks
+            .extend(effects.map(|effect| Task::Do(id, effect)));
+    }
+
+    /// There is something to read, whatever a look would say.
+    pub(crate) fn observe_unread(&mut self, id: FileId) {
+        let look = Look {
+            unread: true,
+            ..Look::default()
+        };
+        self.observe(id, Observation::Looked(look));
+    }
+
+    /// Something has changed: the file is looked at.
+    pub(crate) fn look_at(&mut self, id: FileId) {
+        self.tasks.push_back(Task::Do(id, Effect::Look));
+    }
+
+    /// Does all that is to be done. Nothing that is done here comes back to this: it adds to the queue.
+    pub(crate) fn go_on(&mut self) {
+        while let Some(task) = self.tasks.pop_front() {
+            match task {
+                Task::Do(id, Effect::Look) => self.look(id, true),
+                Task::Do(id, Effect::EndText) => self.end_text(id),
+                Task::Do(id, Effect::CountLost) => self.count_lost(id),
+                Task::Do(id, Effect::Retry) => self.watch_let_go(id),
+                Task::Do(id, Effect::Close) => self.end_reading(id),
+                Task::Do(id, Effect::Checkpoint) => self.changed(id),
+                Task::Do(id, Effect::Forget) => self.forget(id),
+                Task::Glance(id) => self.look(id, false),
+                Task::Crowd(id) => self.crowd_out(id),
+                Task::Rest(id) => self.done_with(id),
+                Task::Recheck(path) => self.recheck(&path, false),
+                Task::Consider(path) => {
+                    self.consider(&path);
+                }
+            }
+        }
+    }
+
+    /// A file is not read any more.
+    fn end_reading(&mut self, id: FileId) {
+        if let Some(file) = self.registry.get(id) {
+            debug!("no longer following {}", file.name.display());
+        }
+        self.flush();
+        self.close(id);
+        self.polled.remove(&id);
+        self.holes.remove(&id);
+        self.windows.remove(&id);
     }
 
     // Draining.
@@ -450,37 +515,25 @@ impl Worker {
         self.said_unread = false;
         self.scan();
         // A copy is told from a new file by its original.
-        let originals: Vec<FileId> = self.held.values().map(|held| held.original).collect();
-        for id in originals {
-            self.look(id, true);
+        let originals = self.registry.quarantined().map(|(_, original)| original);
+        for id in originals.collect::<Vec<_>>() {
+            self.look_at(id);
         }
-        self.release_held();
+        self.go_on();
+        self.release_quarantined();
         self.settle_compressed(false);
         self.draining = Some(request);
-        self.drain_left = 0;
-        // An earlier drain may not have come to its end.
-        for file in self.files.values_mut() {
-            file.drains = false;
-        }
-        let ids: Vec<FileId> = self.files.keys().copied().collect();
-        for id in ids {
+        self.registry.begin_drain();
+        for id in self.registry.ids() {
             self.look(id, true);
-            self.drain_too(id);
-        }
-    }
-
-    /// A drain ends no earlier than this file does.
-    pub(crate) fn drain_too(&mut self, id: FileId) {
-        let file = self.files.get_mut(&id).filter(|file| !file.retired);
-        if let Some(file) = file.filter(|_| self.draining.is_some()) {
-            self.drain_left += usize::from(!std::mem::replace(&mut file.drains, true));
-            self.make_ready(id);
+            self.go_on();
+            self.observe(id, Observation::Drained);
         }
     }
 
     /// Ends the drain if everything is read. `true`: there is more to do at once.
     fn end_drain(&mut self) -> bool {
-        let over = self.drain_left == 0 && self.searches.is_empty();
+        let over = self.registry.drains() == 0 && self.searches.is_empty();
         let Some(request) = self.draining.filter(|_| over) else {
             return false;
         };
@@ -489,11 +542,10 @@ impl Worker {
             return true;
         }
         if self.give_way() {
-            return !self.ready.is_empty();
+            return self.registry.ready().len() > 0;
         }
         self.ask_unclear_again();
-        let ids: Vec<FileId> = self.files.keys().copied().collect();
-        for id in ids {
+        for id in self.registry.ids() {
             self.end_unfinished(id);
         }
         self.flush();
@@ -510,9 +562,9 @@ impl Worker {
         }
         self.said_unread = true;
         let mut unread: Vec<(u64, &Arc<Path>)> = self
-            .files
+            .registry
             .iter()
-            .map(|(id, file)| (file.unread() + self.compressed_left(*id), &file.name))
+            .map(|(id, file)| (file.unread() + self.compressed_left(id), &file.name))
             .filter(|(unread, _)| *unread > 0)
             .collect();
         unread.sort_unstable_by(|one, two| two.cmp(one));
@@ -544,12 +596,15 @@ impl Worker {
 
     fn set_report(&self) {
         self.shared.set_report(|rows| {
-            let live = self.files.iter().filter(|(_, file)| !file.retired);
-            rows.reserve_exact(self.files.len() + self.finished.len() + 1);
+            let live = self
+                .registry
+                .iter()
+                .filter(|(_, file)| !file.life.is_let_go());
+            rows.reserve_exact(self.registry.len() + self.finished.len() + 1);
             rows.extend(self.finished.iter().cloned());
             rows.extend(live.map(|(id, file)| {
-                let mut row = report_row(*id, file);
-                row.unread += self.compressed_left(*id);
+                let mut row = report_row(id, file);
+                row.unread += self.compressed_left(id);
                 row
             }));
             let unsettled = self.unsettled.iter().chain(&self.unclear);
@@ -633,7 +688,7 @@ mod tests {
         let mut worker = Worker::with(&options);
         worker.scan();
         worker.timers(Instant::now());
-        assert_eq!(worker.files.len(), 1);
+        assert_eq!(worker.registry.len(), 1);
         assert!(worker.next_timer() > Instant::now());
     }
 

@@ -23,6 +23,7 @@ use crate::time::Time;
 use crate::track::copies::{is_rotated_form, stem};
 use crate::track::file::{FileId, TrackedFile};
 use crate::track::fingerprint::{Fingerprint, Identity, Print};
+use crate::track::transition::Observation;
 use crate::worker::Worker;
 
 /// How often all positions are written at most.
@@ -351,7 +352,7 @@ impl Worker {
 
     /// Nothing is kept of a file any more, unless another one has its identity now.
     pub(crate) fn entry_gone(&mut self, identity: Identity) {
-        let used_again = self.by_identity.contains(&identity);
+        let used_again = self.registry.known(&identity).is_some();
         if let Some(checkpointer) = &mut self.checkpointer {
             checkpointer.unsaved = true;
             if !used_again {
@@ -387,6 +388,7 @@ impl Worker {
         for ((id, epoch), offset) in self.shared.take_confirmed() {
             self.confirm(id, epoch, offset);
         }
+        self.go_on();
         let Some(mut checkpointer) = self.checkpointer.take() else {
             return;
         };
@@ -420,7 +422,10 @@ impl Worker {
         // Never used before, whoever wrote the document that was found here.
         checkpointer.journal =
             (checkpointer.journal + 1).max(seen * 1_000_000_000 + u64::from(time.nanos));
-        let live = self.files.values().filter_map(|file| entry_of(file, seen));
+        let live = self
+            .registry
+            .iter()
+            .filter_map(|(_, file)| entry_of(file, seen));
         let all = live.chain(checkpointer.unclaimed.iter().cloned());
         let mut entries = checkpointer.store.limits().of_these(all).peekable();
         let mut pieces = Vec::new();
@@ -442,7 +447,7 @@ impl Worker {
         let seen = u64::from(self.time.timestamp().seconds);
         let changed = std::mem::take(&mut checkpointer.changed);
         let mut files = Vec::with_capacity(changed.len());
-        let live = changed.iter().filter_map(|id| self.files.get(id));
+        let live = changed.iter().filter_map(|id| self.registry.get(*id));
         files.extend(live.filter_map(|file| entry_of(file, seen)));
         let gone = std::mem::take(&mut checkpointer.gone);
         checkpointer.write(Job::Changes(Changes { files, gone }, checkpointer.journal));
@@ -451,15 +456,19 @@ impl Worker {
 
     /// The file that holds the text of this epoch.
     fn holder_of(&self, id: FileId, epoch: u32) -> Option<FileId> {
-        if self.files.get(&id).is_some_and(|file| file.epoch == epoch) {
+        if self
+            .registry
+            .get(id)
+            .is_some_and(|file| file.epoch == epoch)
+        {
             return Some(id);
         }
         // The text went on in a copy.
-        let mut copies = self.files.iter().filter(|(_, file)| {
+        let mut copies = self.registry.iter().filter(|(_, file)| {
             let continued = file.continues();
             continued.is_some_and(|of| of.file == id && of.epoch == epoch)
         });
-        copies.next().map(|(copy, _)| *copy)
+        copies.next().map(|(copy, _)| copy)
     }
 
     /// What was read behind `from` left the host without being delivered.
@@ -467,7 +476,7 @@ impl Worker {
         let Some(id) = self.holder_of(id, epoch) else {
             return;
         };
-        if let Some(file) = self.files.get_mut(&id) {
+        if let Some(file) = self.registry.get_mut(id) {
             if !file.has_lost() {
                 let name = file.name.display();
                 warn!(
@@ -484,22 +493,22 @@ impl Worker {
         let Some(id) = self.holder_of(id, epoch) else {
             return;
         };
-        let Some(file) = self.files.get_mut(&id) else {
+        let Some(file) = self.registry.get_mut(id) else {
             return;
         };
         if offset > file.settled() && offset <= file.offset {
             file.confirm(offset);
             // What is before it may be gone from the window of a compressed file.
-            if self.spools.get(&id).is_some_and(|spool| !spool.has(offset)) {
+            if self
+                .windows
+                .get(&id)
+                .is_some_and(|window| !window.has(offset))
+            {
                 file.checkpoint_tail = Print::default();
             }
         }
-        let done = file.retired && file.settled() >= file.offset;
-        let over = done && self.files.get(&id).is_some_and(|f| !self.awaits_removal(f));
         self.changed(id);
-        if over {
-            self.forget(id);
-        }
+        self.observe(id, Observation::Acked);
     }
 
     // Finding positions again.
@@ -518,7 +527,7 @@ impl Worker {
             return false;
         };
         let identity = Identity::of(&metadata);
-        if !metadata.is_file() || self.by_identity.contains(&identity) {
+        if !metadata.is_file() || self.registry.known(&identity).is_some() {
             return false;
         }
         if self.is_known_packed(path, &identity, &metadata) {
@@ -545,18 +554,18 @@ impl Worker {
         let offset = entry.fingerprint.offset;
         info!("{}: going on at byte {offset}", path.display());
         let id = self.follow(path, identity, handle, metadata, Some(offset), Some(name));
-        if let Some(file) = self.files.get_mut(&id) {
+        if let Some(file) = self.registry.get_mut(id) {
             file.checkpoint_tail = entry.fingerprint.tail;
         }
         self.goes_on_inside(id, entry.cut);
         if entry.rotated || *entry.path != *path {
-            self.rotated(id);
+            self.observe(id, Observation::Rotated);
         }
     }
 
     /// A file begins inside a line whose beginning was passed on.
     pub(crate) fn goes_on_inside(&mut self, id: FileId, cut: Option<CutLine>) {
-        if let Some((file, line)) = self.files.get_mut(&id).zip(cut) {
+        if let Some((file, line)) = self.registry.get_mut(id).zip(cut) {
             file.lines = Splitter::inside(line, file.checkpoint);
             file.rare().before_checkpoint = Some(line);
         }
@@ -604,7 +613,7 @@ impl Worker {
         if let Some(entry) = self.claim(path, identity, handle, metadata) {
             return (Some(entry.fingerprint.offset), None, entry.cut);
         }
-        if let Some(file) = self.known_again(identity, handle, metadata) {
+        if let Some(file) = self.dormant.known_again(identity, handle, metadata) {
             return (Some(file.fingerprint.offset), Some(file.name), None);
         }
         if self.scanned {
@@ -646,7 +655,7 @@ impl Worker {
         };
         let by_name = checkpointer.by_name;
         // Some of them are files that wait until others end.
-        let room = self.options.max_files.saturating_sub(self.files.len());
+        let room = self.options.max_files.saturating_sub(self.registry.len());
         let entries = checkpointer.unclaimed.iter();
         let entries = entries.filter(|entry| !by_name && entry.packed.is_none());
         let entries: Vec<Entry> = entries.take(room).cloned().collect();
@@ -679,7 +688,7 @@ impl Worker {
                     let (handle, metadata) = self.confine.open(&path).ok()?;
                     let identity = Identity::of(&metadata);
                     let fits = metadata.is_file()
-                        && !self.by_identity.contains(&identity)
+                        && self.registry.known(&identity).is_none()
                         && entry.identity.compatible(&identity)
                         && entry.fingerprint.fits(&handle, metadata.len()).ok()?;
                     fits.then_some((path, handle, metadata))
@@ -695,6 +704,7 @@ impl Worker {
             self.drop_unclaimed(&entry);
             let name = entry.path.clone();
             self.follow_claimed(&path, handle, &metadata, entry, name);
+            self.go_on();
         }
         if let Some(checkpointer) = &mut self.checkpointer {
             checkpointer.unclaimed.forget_stems();
@@ -789,15 +799,15 @@ fn is_still_packed(fs: &Fs, entry: &Entry) -> bool {
 }
 
 fn entry_of(file: &TrackedFile, seen: u64) -> Option<Entry> {
-    (!file.held).then(|| Entry {
-        path: file.path.as_ref().unwrap_or(&file.name).clone(),
+    file.life.quarantine().is_none().then(|| Entry {
+        path: file.shown().clone(),
         identity: file.identity,
         fingerprint: Fingerprint {
             offset: file.checkpoint,
             head: file.head.print(),
             tail: file.checkpoint_tail,
         },
-        rotated: file.rotated,
+        rotated: file.life.is_rotated(),
         target: file.target().cloned(),
         cut: file.cut_line(),
         packed: file.packed(),

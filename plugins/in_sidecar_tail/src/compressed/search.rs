@@ -11,7 +11,7 @@ use tracing::{debug, info};
 
 use crate::checkpoint::entry::Entry;
 use crate::compressed::gunzip::{self, Gunzip, OUTPUT_AT_ONCE};
-use crate::compressed::window::{Spool, BLANK};
+use crate::compressed::window::{Window, BLANK};
 use crate::counters::Trouble;
 use crate::fs::{Handle, Metadata};
 use crate::map::HashSet;
@@ -20,6 +20,7 @@ use crate::source::confine::Confine;
 use crate::track::copies::related;
 use crate::track::file::{FileId, Seen};
 use crate::track::fingerprint::{read_full, Fingerprint, Identity, Print, Tail, HEAD};
+use crate::track::transition::Observation;
 use crate::worker::Worker;
 
 /// How long a compressed file must not have grown to count as complete.
@@ -249,14 +250,14 @@ impl Unpacking {
 impl Worker {
     /// A file that is compressed is not read as it is; what it is will be told when it is complete.
     pub(crate) fn leave_compressed(&mut self, id: FileId, format: Format) {
-        let Some(file) = self.files.get(&id) else {
+        let Some(file) = self.registry.get(id) else {
             return;
         };
         let (identity, seen) = (file.identity, file.seen);
-        let path = file.path.as_ref().unwrap_or(&file.name).clone();
+        let path = file.shown().clone();
         // What was there when the instance began is not to be read.
         let passed = file.offset > 0;
-        self.forget(id);
+        self.observe(id, Observation::Compressed);
         if format != Format::Gzip {
             let text = format!("it is compressed ({}), so it is not read", format.name());
             self.trouble(Trouble::Compressed, &path, &text);
@@ -486,7 +487,7 @@ impl Worker {
             return Kin::Stranger;
         };
         let head = Print::of(&head);
-        let followed = self.files.values().map(|file| {
+        let followed = self.registry.iter().map(|(_, file)| {
             let size = file.seen.size.max(file.offset);
             (&file.name, file.head.print(), size)
         });
@@ -534,7 +535,7 @@ impl Worker {
     /// Goes on looking into compressed files. `false`: there is nothing to do at the moment.
     pub(crate) fn search_on(&mut self) -> bool {
         let active = self.searches.len().min(AT_ONCE);
-        if active == 0 || self.spools.len() >= AT_ONCE {
+        if active == 0 || self.windows.len() >= AT_ONCE {
             return false;
         }
         self.search_turn = (self.search_turn + 1) % active;
@@ -594,22 +595,23 @@ impl Worker {
         let path = current.path.clone();
         // As the file that it is, if that is asked for, or as one that has no name any more.
         let matched = *goal == Goal::Itself || self.options.globs.matches(&path);
-        let followed = self.followed(&current.identity).is_some();
+        let followed = self.registry.followed(&current.identity).is_some();
         self.settled(&current.identity);
         if followed {
             return;
         }
         let now = self.time.now();
         let (head, tail) = (&current.head, current.tail.bytes());
-        let spool =
-            Spool::new(&self.fs, current.gunzip, head, tail, offset, now).and_then(|mut spool| {
-                spool.push(&current.rest)?;
-                spool.over = over;
-                let handle = spool.handle()?;
+        let window = Window::new(&self.fs, current.gunzip, head, tail, offset, now).and_then(
+            |mut window| {
+                window.push(&current.rest)?;
+                window.over = over;
+                let handle = window.handle()?;
                 let metadata = handle.metadata()?;
-                Ok((spool, handle, metadata))
-            });
-        let (spool, handle, metadata) = match spool {
+                Ok((window, handle, metadata))
+            },
+        );
+        let (window, handle, metadata) = match window {
             Ok(made) => made,
             Err(error) => {
                 let text = format!("it cannot be decompressed: {error}");
@@ -622,11 +624,11 @@ impl Worker {
         } else {
             Identity::of(&metadata)
         };
-        // Before it is followed: what is decompressed is no file as others are.
-        self.spools.insert(FileId(self.next_id), spool);
         let name = Some(entry.path.clone());
         let id = self.follow(&path, identity, handle, &metadata, Some(offset), name);
-        if let Some(file) = self.files.get_mut(&id) {
+        self.windows.insert(id, window);
+        if let Some(file) = self.registry.get_mut(id) {
+            file.compared = true;
             file.checkpoint_tail = entry.fingerprint.tail;
             if matched {
                 file.rare().packed = Some(0);
@@ -640,44 +642,46 @@ impl Worker {
             // It is read to its end like a deleted file.
             self.gone(&path, true);
         }
-        self.drain_too(id);
-        self.make_ready(id);
+        if self.draining.is_some() {
+            self.observe(id, Observation::Drained);
+        }
+        self.observe_unread(id);
     }
 
     /// Decompresses some more of a file all of whose text was read.
     pub(crate) fn unpack(&mut self, id: FileId) -> Unpacked {
-        let Some((spool, file)) = self.spools.get_mut(&id).zip(self.files.get_mut(&id)) else {
+        let Some((window, file)) = self.windows.get_mut(&id).zip(self.registry.get_mut(id)) else {
             return Unpacked::Text;
         };
-        let ahead = spool.end - file.offset;
+        let ahead = window.end - file.offset;
         if ahead > 0 && !file.blank {
             return Unpacked::Text;
         }
         if file.blank && ahead >= BLANK {
             // Not half of a character.
-            let end = spool.end / 4 * 4;
+            let end = window.end / 4 * 4;
             self.skip_hole(id, end);
             return Unpacked::Later;
         }
-        if spool.over.is_some() {
+        if window.over.is_some() {
             return Unpacked::End;
         }
         let now = self.time.now();
-        let quiet = self.time.since(spool.quiet_since(now));
-        if spool.waits {
+        let quiet = self.time.since(window.quiet_since(now));
+        if window.waits {
             if quiet < COMPLETE && self.draining.is_none() {
                 return Unpacked::Waits;
             }
-            spool.gunzip.complete();
+            window.gunzip.complete();
         }
-        if let Err(error) = spool.fill(file.offset, &mut self.text) {
-            spool.over = Some(Err(error));
+        if let Err(error) = window.fill(file.offset, &mut self.text) {
+            window.over = Some(Err(error));
         }
         file.blank = false;
-        file.seen.size = spool.end;
+        file.seen.size = window.end;
         // The first read tells if it cannot be read.
         let _ = file.grow_head();
-        if spool.end == file.offset {
+        if window.end == file.offset {
             Unpacked::Later
         } else {
             Unpacked::Text
@@ -686,25 +690,27 @@ impl Worker {
 
     /// Compressed bytes of a file that are not decompressed yet: its text has more, as a rule.
     pub(crate) fn compressed_left(&self, id: FileId) -> u64 {
-        self.spools.get(&id).map_or(0, |spool| spool.gunzip.left())
+        self.windows
+            .get(&id)
+            .map_or(0, |window| window.gunzip.left())
     }
 
     /// Gives files that waited to grow, or to be complete, their turn.
     pub(crate) fn wake_unpacked(&mut self) {
-        let ids: Vec<FileId> = self.spools.keys().copied().collect();
+        let ids: Vec<FileId> = self.windows.keys().copied().collect();
         for id in ids {
-            self.make_ready(id);
+            self.observe_unread(id);
         }
     }
 
     /// A compressed file is read to its end.
     pub(crate) fn unpacked(&mut self, id: FileId) {
-        let spool = self.spools.remove(&id);
-        let Some((spool, file)) = spool.zip(self.files.get_mut(&id)) else {
+        let window = self.windows.remove(&id);
+        let Some((window, file)) = window.zip(self.registry.get_mut(id)) else {
             return;
         };
-        let path = file.path.as_ref().unwrap_or(&file.name).clone();
-        let metadata = spool.gunzip.metadata();
+        let path = file.shown().clone();
+        let metadata = window.gunzip.metadata();
         let metadata = metadata.ok().filter(|m| Identity::of(m) == file.identity);
         if let Some(metadata) = metadata {
             file.rare().packed = Some(metadata.len());
@@ -712,11 +718,11 @@ impl Worker {
             let seen = Seen::of(&metadata);
             self.leave_alone(identity, path.clone(), seen, Some(fingerprint));
         }
-        if let Some(Err(error)) = &spool.over {
+        if let Some(Err(error)) = &window.over {
             let text = format!("it is broken behind what was read of it: {error}");
             self.trouble(Trouble::Compressed, &path, &text);
         }
-        self.let_go(id);
+        self.observe(id, Observation::Unpacked);
     }
 }
 
@@ -761,7 +767,7 @@ mod tests {
         while more {
             more = worker.read_turn() | worker.search_on();
             // A file is complete a second after it was written.
-            let idle = worker.spools.is_empty() && worker.searches.is_empty();
+            let idle = worker.windows.is_empty() && worker.searches.is_empty();
             if !more && !idle {
                 worker.time.advance(COMPLETE);
                 worker.poll_files();
@@ -796,7 +802,7 @@ mod tests {
             assert!(worker.take_state());
             worker.scan();
             worker.read_turn();
-            let id = *worker.files.keys().next().unwrap();
+            let id = worker.registry.ids()[0];
             worker
                 .shared
                 .confirm([((id, 0), 13 * lines)].into_iter().collect());
@@ -809,7 +815,7 @@ mod tests {
             assert!(worker.take_state());
             worker.scan();
             // The new file has its turn before the search is over.
-            assert_eq!((worker.files.len(), worker.searches.len()), (1, 1));
+            assert_eq!((worker.registry.len(), worker.searches.len()), (1, 1));
             assert!(worker.read_turn() && worker.search_on());
             assert!(lines < 30_000 || worker.searches.len() == 1);
             read_all(&mut worker);

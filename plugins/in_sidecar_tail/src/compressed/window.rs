@@ -18,9 +18,9 @@ const _: () = assert!(HEAD as u64 <= PAGE);
 
 /// A compressed file that is being read, and how much of it is in the window.
 #[derive(Debug)]
-pub(crate) struct Spool {
+pub(crate) struct Window {
     pub(crate) gunzip: Gunzip,
-    window: Handle,
+    memory: Handle,
     /// Where the window begins and ends.
     start: u64,
     pub(crate) end: u64,
@@ -33,7 +33,7 @@ pub(crate) struct Spool {
     pub(crate) over: Option<io::Result<()>>,
 }
 
-impl Spool {
+impl Window {
     /// A window that begins with the text before `offset` (`tail`), and the head.
     pub(crate) fn new(
         fs: &Fs,
@@ -43,16 +43,16 @@ impl Spool {
         offset: u64,
         now: Instant,
     ) -> io::Result<Self> {
-        let window = fs.anonymous()?;
-        window.write_all_at(head, 0)?;
+        let memory = fs.anonymous()?;
+        memory.write_all_at(head, 0)?;
         let start = offset - tail.len() as u64;
-        window.write_all_at(tail, start)?;
+        memory.write_all_at(tail, start)?;
         // The head may reach beyond the position.
-        window.set_len(offset)?;
-        Ok(Spool {
+        memory.set_len(offset)?;
+        Ok(Window {
             size: gunzip.size()?,
             gunzip,
-            window,
+            memory,
             start,
             end: offset,
             since: now,
@@ -63,7 +63,7 @@ impl Spool {
 
     /// A handle of the window.
     pub(crate) fn handle(&self) -> io::Result<Handle> {
-        self.window.try_clone()
+        self.memory.try_clone()
     }
 
     /// Whether the window still has what is before `offset`.
@@ -73,7 +73,7 @@ impl Spool {
 
     /// Adds text that was decompressed before.
     pub(crate) fn push(&mut self, text: &[u8]) -> io::Result<()> {
-        self.window.write_all_at(text, self.end)?;
+        self.memory.write_all_at(text, self.end)?;
         self.end += text.len() as u64;
         Ok(())
     }
@@ -112,7 +112,7 @@ impl Spool {
         if start < from + KEPT {
             return;
         }
-        if self.window.punch_hole(from, start - from).is_ok() {
+        if self.memory.punch_hole(from, start - from).is_ok() {
             self.start = start;
         }
     }
@@ -125,13 +125,14 @@ mod tests {
 
     use super::*;
     use crate::compressed::gunzip::tests::member;
+    use crate::fs::{Fs, Handle};
 
     #[test]
     fn a_window_stays_small_however_much_goes_through_it() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&member(&vec![b'x'; 32 << 20])).unwrap();
         let gunzip = Gunzip::new(file.into());
-        let mut spool = Spool::new(
+        let mut window = Window::new(
             &Fs::Kernel,
             gunzip,
             b"head",
@@ -140,19 +141,19 @@ mod tests {
             Instant::now(),
         )
         .unwrap();
-        spool.gunzip.complete();
-        let handle = spool.handle().unwrap();
+        window.gunzip.complete();
+        let handle = window.handle().unwrap();
         let (mut text, mut most) = (Vec::new(), 0);
-        while spool.over.is_none() {
-            let read = spool.end;
-            spool.fill(read, &mut text).unwrap();
-            let Handle::Kernel(window) = &handle else {
+        while window.over.is_none() {
+            let read = window.end;
+            window.fill(read, &mut text).unwrap();
+            let Handle::Kernel(memory) = &handle else {
                 unreachable!("it is the kernel's");
             };
-            most = most.max(window.metadata().unwrap().blocks() * 512);
-            assert!(spool.has(spool.end) && spool.has(read));
+            most = most.max(memory.metadata().unwrap().blocks() * 512);
+            assert!(window.has(window.end) && window.has(read));
         }
-        assert_eq!(spool.end, (1 << 40) + (32 << 20));
+        assert_eq!(window.end, (1 << 40) + (32 << 20));
         assert!(most <= 1 << 20, "{most}");
         let mut head = [0; 4];
         handle.read_at(&mut head, 0).unwrap();

@@ -19,6 +19,7 @@ use crate::read::holes::{begins, next_text, Begins, Least};
 use crate::read::lines::Limits;
 use crate::track::file::{Block, FileId, TrackedFile};
 use crate::track::fingerprint::{Identity, Tail};
+use crate::track::transition::Observation;
 use crate::worker::Worker;
 
 /// How long pieces of a container's line wait for the next one: as long as in the host's multiline
@@ -40,49 +41,33 @@ enum Read {
 }
 
 impl Worker {
-    /// Puts a file into the row of those that are read.
-    pub(crate) fn make_ready(&mut self, id: FileId) {
-        if let Some(file) = self.files.get_mut(&id) {
-            if !file.queued && !file.held && !file.retired {
-                file.queued = true;
-                file.since = self.time.now();
-                self.ready.push_back(id);
-            }
-        }
-    }
-
     /// Reads one file for one turn. `false`: there is nothing to do, or no room for it.
     pub(crate) fn read_turn(&mut self) -> bool {
-        if self.ready.is_empty() || !self.shared.has_room() {
+        if self.registry.ready().len() == 0 || !self.shared.has_room() {
             self.flush();
             return false;
         }
-        let Some(id) = self.ready.pop_front() else {
+        let Some(id) = self.registry.next_ready() else {
             return false;
         };
         if self.ensure_open(id) && self.read_file(id) {
-            self.ready.push_back(id);
-        } else if let Some(file) = self.files.get_mut(&id) {
-            file.queued = false;
+            self.registry.again(id);
+        } else if let Some(file) = self.registry.get_mut(id) {
             self.none_idle = false;
-            file.since = self.time.now();
             if self.options.advise_cache {
                 file.advise();
             }
-            self.drain_left -= usize::from(std::mem::take(&mut file.drains));
-            // What was written into a rotated file may end in a last line, whenever it was.
             let unfinished = file.lines.start() < file.offset || file.joined.is_some();
-            if file.rotated && unfinished && !self.rotating.contains(&id) {
-                self.rotating.push(id);
-            }
+            self.observe(id, Observation::ReadToEnd { unfinished });
         }
+        self.go_on();
         self.done_with(id);
         true
     }
 
     /// Reads until the file's end (`false`) or the end of its turn (`true`).
     fn read_file(&mut self, id: FileId) -> bool {
-        let Some(file) = self.files.get(&id) else {
+        let Some(file) = self.registry.get(id) else {
             return false;
         };
         begin_batch(&self.shared, &mut self.batch, id, file, &self.options);
@@ -103,17 +88,17 @@ impl Worker {
         }
         loop {
             match self.read_block(id) {
-                Read::More if self.files.get(&id).is_some_and(|f| f.offset < turn_end) => {}
+                Read::More if self.registry.get(id).is_some_and(|f| f.offset < turn_end) => {}
                 Read::More | Read::Later => return true,
                 // There may be more of what is compressed.
-                Read::End => return self.spools.contains_key(&id),
+                Read::End => return self.windows.contains_key(&id),
             }
         }
     }
 
     /// Reads the next block of a file.
     fn read_block(&mut self, id: FileId) -> Read {
-        let Some(file) = self.files.get_mut(&id) else {
+        let Some(file) = self.registry.get_mut(id) else {
             return Read::End;
         };
         let place = match file.read(&mut self.block) {
@@ -122,21 +107,20 @@ impl Worker {
             // A network filesystem's answer may be older than what was read.
             Ok(Block::Rewritten) if file.remote => return Read::End,
             Ok(Block::Rewritten) => {
-                self.look(id, true);
+                self.look_at(id);
                 return Read::Later;
             }
             Err(error) => {
-                if !file.failing {
+                if !std::mem::replace(&mut file.rare().failing, true) {
                     self.counters.error(Trouble::Read);
                     warn!("cannot read {}: {}", file.name.display(), Why(&error));
                 }
-                file.failing = true;
                 return Read::End;
             }
         };
-        if file.failing {
+        let failing = file.rare.as_mut().map(|rare| &mut rare.failing);
+        if failing.is_some_and(std::mem::take) {
             info!("{} can be read again", file.name.display());
-            file.failing = false;
         }
         let full = place.end == self.block.len();
         let (code, recode) = file.recognise(self.options.source);
@@ -191,7 +175,7 @@ impl Worker {
             epoch,
             joined,
             ..
-        } = &mut **file;
+        } = file;
         let line_start = lines.line_start();
         let mut pieces = joined.take().map_or_else(Joined::default, |pieces| *pieces);
         let limits = Limits {
@@ -242,7 +226,7 @@ impl Worker {
 
     /// Looks behind a block in which nothing is written, whose end is at `end`.
     fn search_hole(&mut self, id: FileId, end: u64, code: Code) -> Read {
-        let handle = self.files.get(&id).and_then(|file| file.handle.as_ref());
+        let handle = self.registry.get(id).and_then(|file| file.handle.as_ref());
         let Some(handle) = handle else {
             return Read::End;
         };
@@ -261,7 +245,7 @@ impl Worker {
                 Read::Later
             }
             Ok(_) => {
-                if let Some(file) = self.files.get_mut(&id) {
+                if let Some(file) = self.registry.get_mut(id) {
                     file.blank = true;
                 }
                 Read::End
@@ -275,7 +259,7 @@ impl Worker {
     pub(crate) fn skip_hole(&mut self, id: FileId, end: u64) {
         // What is before them has no more to come.
         self.finish_line(id);
-        let Some(file) = self.files.get_mut(&id) else {
+        let Some(file) = self.registry.get_mut(id) else {
             return;
         };
         let nuls = end - file.offset;
@@ -295,11 +279,17 @@ impl Worker {
     pub(crate) fn end_pieces(&mut self) {
         let waiting: Vec<FileId> = self.in_pieces.iter().copied().collect();
         for id in waiting {
-            let Some(file) = self.files.get_mut(&id) else {
+            let Some(file) = self.registry.get_mut(id) else {
                 self.in_pieces.remove(&id);
                 continue;
             };
-            if file.joined.is_some() && (file.queued || self.time.since(file.since) < PIECES_WAIT) {
+            if file.joined.is_some()
+                && (file.life.waits_for_turn()
+                    || file
+                        .life
+                        .since()
+                        .is_some_and(|since| self.time.since(since) < PIECES_WAIT))
+            {
                 continue;
             }
             self.in_pieces.remove(&id);
@@ -324,8 +314,8 @@ impl Worker {
     pub(crate) fn end_unfinished(&mut self, id: FileId) {
         let comes_back = self.checkpointer.is_some()
             && self
-                .files
-                .get(&id)
+                .registry
+                .get(id)
                 .is_some_and(|file| is_found_again(&self.fs, file));
         match self.shared.drain_purpose() {
             _ if !comes_back => self.finish_line(id),
@@ -339,7 +329,7 @@ impl Worker {
 
     /// Makes a part of a line of what is there of one that is not complete.
     fn cut_line(&mut self, id: FileId) {
-        let Some(file) = self.files.get_mut(&id) else {
+        let Some(file) = self.registry.get_mut(id) else {
             return;
         };
         if file.joined.is_some() || file.lines.line_start() == file.offset {
@@ -378,7 +368,7 @@ impl Worker {
 
     /// Makes a record of a last line that has no newline.
     pub(crate) fn finish_line(&mut self, id: FileId) {
-        let Some(file) = self.files.get_mut(&id) else {
+        let Some(file) = self.registry.get_mut(id) else {
             return;
         };
         let all_lines = file.lines.start() == file.offset && file.lines.line_start() == file.offset;
@@ -436,7 +426,7 @@ impl Worker {
 
 /// Whether the next start will find a file: it is at its path, or where it is looked for.
 fn is_found_again(fs: &Fs, file: &TrackedFile) -> bool {
-    file.path.is_some()
+    file.path().is_some()
         || file.lines.line_start() < file.offset
             && file.name.parent().is_some_and(|folder| {
                 let path = list(fs, folder).remove(&file.identity.inode);
@@ -501,6 +491,10 @@ mod tests {
         assert_eq!(steps.lines, ["one, two", "three, four"]);
         assert!(steps.worker.in_pieces.is_empty());
         let reach = std::fs::metadata(steps.path("a.log")).unwrap().len();
-        assert!(steps.worker.files.values().all(|file| file.offset == reach));
+        assert!(steps
+            .worker
+            .registry
+            .iter()
+            .all(|(_, file)| file.offset == reach));
     }
 }

@@ -6,6 +6,7 @@
 //! failure prints its seed, and the fewest steps that fail in the same way.
 
 mod crowd;
+mod life;
 mod schedule;
 pub(crate) mod steps;
 mod world;

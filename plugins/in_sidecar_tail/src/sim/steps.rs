@@ -137,8 +137,7 @@ impl Steps {
 
     /// Closes every file, as it happens to those that are at their end when many are followed.
     pub(crate) fn close_all(&mut self) {
-        let ids: Vec<_> = self.worker.files.keys().copied().collect();
-        for id in ids {
+        for id in self.worker.registry.ids() {
             self.worker.close(id);
         }
     }

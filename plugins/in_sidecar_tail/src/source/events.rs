@@ -9,6 +9,7 @@ use crate::counters::Trouble;
 use crate::source::inotify::Change;
 use crate::track::descriptors::is_missing;
 use crate::track::fingerprint::Identity;
+use crate::track::transition::Observation;
 use crate::worker::Worker;
 
 /// Buffers full of events that are looked into before files have their turn: a writer in a hurry
@@ -23,7 +24,7 @@ impl Worker {
                 break;
             }
         }
-        self.find_strays(false);
+        self.find_missing(false);
     }
 
     /// Looks into a buffer full of events. `false`: there are no more.
@@ -39,44 +40,49 @@ impl Worker {
             }
         });
         for change in changes {
-            match change {
-                Change::Written(path) => {
-                    match self.by_path.get(path.as_path()).copied() {
-                        Some(id) => self.look(id, true),
-                        None if self.options.globs.matches(&path) => {
-                            self.written_unknown(&path);
-                        }
-                        None => {}
-                    }
-                    self.target_changed(&path);
-                }
-                Change::Appeared(path) => {
-                    self.target_changed(&path);
-                    self.appeared(&path);
-                }
-                Change::Gone { path, deleted } => {
-                    self.recheck(&path, deleted);
-                    self.target_changed(&path);
-                }
-                Change::Renamed(from, to) => {
-                    self.renamed(&from, &to);
-                    self.target_changed(&from);
-                    self.target_changed(&to);
-                }
-                Change::Folder(path) => {
-                    self.scan_folder(&path);
-                }
-                Change::Folders => self.next_scan = self.scan_allowed,
-                Change::Overflow => {
-                    debug!("events were lost: every file is looked at");
-                    self.listings.clear();
-                    self.next_scan = self.time.now();
-                    self.to_check = self.files.keys().copied().collect();
-                    self.check_batch(usize::MAX);
-                }
-            }
+            self.changed_in_folder(change);
+            self.go_on();
         }
         more
+    }
+
+    fn changed_in_folder(&mut self, change: Change) {
+        match change {
+            Change::Written(path) => {
+                match self.registry.at(path.as_path()) {
+                    Some(id) => self.look(id, true),
+                    None if self.options.globs.matches(&path) => {
+                        self.written_unknown(&path);
+                    }
+                    None => {}
+                }
+                self.target_changed(&path);
+            }
+            Change::Appeared(path) => {
+                self.target_changed(&path);
+                self.appeared(&path);
+            }
+            Change::Gone { path, deleted } => {
+                self.recheck(&path, deleted);
+                self.target_changed(&path);
+            }
+            Change::Renamed(from, to) => {
+                self.renamed(&from, &to);
+                self.target_changed(&from);
+                self.target_changed(&to);
+            }
+            Change::Folder(path) => {
+                self.scan_folder(&path);
+            }
+            Change::Folders => self.next_scan = self.scan_allowed,
+            Change::Overflow => {
+                debug!("events were lost: every file is looked at");
+                self.listings.clear();
+                self.next_scan = self.time.now();
+                self.to_check = self.registry.ids();
+                self.check_batch(usize::MAX);
+            }
+        }
     }
 
     /// A file that is not followed was written to.
@@ -94,7 +100,7 @@ impl Worker {
     pub(crate) fn appeared(&mut self, path: &Path) {
         if self.options.globs.matches(path) {
             if !self.consider(path) {
-                self.unseen(path);
+                self.unseen.created(path);
             }
         } else if self.fs.is_dir(path) {
             // A link to a folder.
@@ -103,37 +109,66 @@ impl Worker {
     }
 
     fn renamed(&mut self, from: &Path, to: &Path) {
-        let wanted = self.is_wanted(from, to);
+        let matched = self.options.globs.matches(from);
+        let wanted = self.unseen.is_wanted(from, to, matched);
         let known = self
             .fs
             .metadata(to)
             .ok()
-            .and_then(|m| self.followed(&Identity::of(&m)));
+            .and_then(|m| self.registry.followed(&Identity::of(&m)));
         match known {
             Some(id) => {
                 // Unless that was counted when it was not found at its path.
-                let at_path = self.files.get(&id).is_some_and(|file| file.path.is_some());
+                let file = self.registry.get(id);
+                let at_path = file.is_some_and(|file| file.path().is_some());
                 self.counters.rotations.add(u64::from(at_path));
                 self.moved(id, to);
                 // A scan may have found it there before.
                 if wanted {
-                    self.rotated(id);
+                    self.observe(id, Observation::Rotated);
                 }
-                self.look(id, true);
+                self.look_at(id);
             }
             None => self.renamed_unseen(from, to, wanted),
         }
         self.recheck(from, false);
     }
 
+    /// What was found where something was renamed to is not known.
+    fn renamed_unseen(&mut self, from: &Path, to: &Path, wanted: bool) {
+        if self.options.globs.matches(to) {
+            self.appeared(to);
+        } else if wanted {
+            self.consider_as(to, Some(from));
+        }
+        let id = self.registry.at(to);
+        if let Some(id) = id.filter(|_| wanted) {
+            self.observe(id, Observation::Rotated);
+        }
+        self.unseen.renamed(from, to, id.is_some());
+    }
+
+    /// What has not been found since the last scan but one is gone.
+    pub(crate) fn miss_unseen(&mut self) {
+        for path in self.unseen.after_scan() {
+            if self.registry.at(&path).is_none() && self.trouble_free(&path) {
+                let text = "it was gone before it could be opened";
+                self.trouble(Trouble::Missed, &path, text);
+                self.troubles.remove(&(Trouble::Missed, path));
+            }
+        }
+    }
+
     /// Something happened to the name of a followed file: what is there now? `deleted`: the name
     /// was deleted, so the file was not renamed.
     pub(crate) fn recheck(&mut self, path: &Path, deleted: bool) {
-        let Some(id) = self.by_path.get(path).copied() else {
+        let Some(id) = self.registry.at(path) else {
             return;
         };
         match self.fs.metadata(path) {
-            Ok(metadata) if self.is_file(id, &metadata) => self.look(id, true),
+            Ok(metadata) if self.registry.is_file(id, Identity::of(&metadata)) => {
+                self.look_at(id);
+            }
             Ok(metadata) if self.options.globs.matches(path) => {
                 if !metadata.is_file() {
                     self.gone(path, deleted);
@@ -156,7 +191,7 @@ impl Worker {
 
     /// Looks at the file behind a link, which may be a new one.
     pub(crate) fn look_behind(&mut self, link: &Path) {
-        if self.by_path.contains_key(link) {
+        if self.registry.at(link).is_some() {
             self.recheck(link, false);
         } else {
             self.consider(link);

@@ -6,3 +6,4 @@ pub(crate) mod globs;
 pub(crate) mod inotify;
 pub(crate) mod links;
 pub(crate) mod scan;
+pub(crate) mod unseen;

@@ -67,10 +67,8 @@ impl Worker {
         let cost = self.time.cost(watch.spent());
         let mut later = Vec::new();
         for (path, inode) in found {
-            let known = self
-                .by_path
-                .get(path.as_path())
-                .and_then(|id| self.files.get(id));
+            let known = self.registry.at(&path);
+            let known = known.and_then(|id| self.registry.get(id));
             let same = known.is_some_and(|file| Some(file.identity.inode) == inode);
             if same {
                 continue;
@@ -80,23 +78,24 @@ impl Worker {
             } else if !self.consider_claimed(&path) {
                 later.push(path);
             }
+            self.go_on();
         }
         for path in later {
             self.consider(&path);
+            self.go_on();
         }
         self.try_again();
         if !self.scanned {
             self.recover_unclaimed();
         }
         self.miss_unseen();
-        self.find_strays(true);
-        self.settle_held();
-        self.retire();
+        self.find_missing(true);
+        self.settle_quarantined();
         self.settle_compressed(false);
         self.tell_beyond();
         self.sweep();
         if !self.scanned {
-            let files = self.by_path.keys();
+            let files = self.registry.paths().map(|(path, _)| path);
             for pattern in self.options.globs.without_files(files) {
                 info!("{pattern} matches no file yet; one that comes is found");
             }
@@ -117,6 +116,7 @@ impl Worker {
     pub(crate) fn scan_folder(&mut self, folder: &Path) {
         for (path, _) in self.find(Some(folder)) {
             self.consider(&path);
+            self.go_on();
         }
     }
 
@@ -236,7 +236,7 @@ impl Worker {
     /// The kernel tells of changes in a folder again.
     fn poll_no_more(&mut self, folder: &Path) {
         for id in self.files_in(folder) {
-            let path = self.files.get(&id).and_then(|file| file.path.as_ref());
+            let path = self.registry.get(id).and_then(|file| file.path());
             let target = path.and_then(|path| self.links.target_of(path));
             let mut folders = path.into_iter().chain(target);
             let polled = |path: &Arc<Path>| {
@@ -251,11 +251,11 @@ impl Worker {
 
     /// Files whose paths are in a folder, or what these point to.
     fn files_in(&self, folder: &Path) -> Vec<FileId> {
-        let paths = self.by_path.iter();
+        let paths = self.registry.paths();
         let there = paths.filter(|(path, _)| path.parent() == Some(folder));
         let links = self.links.leading_to(folder);
-        let behind = links.filter_map(|link| self.by_path.get(link));
-        there.map(|(_, id)| id).chain(behind).copied().collect()
+        let behind = links.filter_map(|link| self.registry.at(link));
+        there.map(|(_, id)| id).chain(behind).collect()
     }
 
     /// Has the kernel tell of changes in a folder, else its files are looked at often. `true`: it does

@@ -1,32 +1,72 @@
 //! Files that begin anew or lose their end, and the copies that hold what was truncated.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::{debug, info, warn};
 
 use crate::fs::{Fs, Handle, Metadata};
+use crate::read::charset::Code;
+use crate::read::decode::Joined;
 use crate::read::lines::Splitter;
 use crate::track::descriptors::none_left;
-use crate::track::file::{pieces_to_advise, Continued, FileId, Held, Rare, TrackedFile};
+use crate::track::file::{pieces_to_advise, Continued, FileId, Rare, TrackedFile};
 use crate::track::fingerprint::{read_full, Fingerprint, Head, Identity, Print, Tail, HEAD};
+use crate::track::transition::Observation;
 use crate::worker::Worker;
 
-/// How long a file is not read that looks like a copy, once it has stopped growing.
-const HOLD: Duration = Duration::from_secs(1);
-/// The same however long it grows, and how many bytes a second are copied at least.
-const LONGEST_HOLD: Duration = Duration::from_secs(10);
+/// How long a file is not read that looks like a copy, however long it grows, and how many bytes a
+/// second are copied at least.
+const LONGEST_COPY: Duration = Duration::from_secs(10);
 const SLOWEST_COPY: u64 = 1 << 20;
+
+/// What was read of a file, as it goes on in another one.
+struct Text {
+    name: Arc<Path>,
+    tag: Option<Arc<str>>,
+    offset: u64,
+    lines: Splitter,
+    code: Option<Code>,
+    joined: Option<Box<Joined>>,
+    head: Head,
+    tail: Tail,
+    checkpoint: u64,
+    checkpoint_tail: Print,
+    rare: Rare,
+}
+
+impl Text {
+    fn goes_on_in(self, copy: &mut TrackedFile) {
+        let target = copy.target().cloned();
+        copy.name = self.name;
+        copy.tag = self.tag;
+        copy.offset = self.offset;
+        copy.advised = pieces_to_advise(self.offset);
+        copy.lines = self.lines;
+        copy.code = self.code;
+        copy.joined = self.joined;
+        copy.head = self.head;
+        copy.tail = self.tail;
+        copy.checkpoint = self.checkpoint;
+        copy.checkpoint_tail = self.checkpoint_tail;
+        copy.rare = Some(Box::new(Rare {
+            target,
+            ..self.rare
+        }));
+        copy.compared = true;
+    }
+}
 
 impl Worker {
     /// The file is shorter than it was, or no longer holds what was read from it.
     pub(crate) fn rewritten(&mut self, id: FileId, size: u64) {
-        let Some(file) = self.files.get(&id) else {
+        let Some(file) = self.registry.get(id) else {
             return;
         };
         self.counters.truncations.add(1);
         let fingerprint = file.fingerprint();
-        let folder = file.path.as_ref().unwrap_or(&file.name).parent();
+        let folder = file.shown().parent();
         let folder = folder.map(Path::to_owned).unwrap_or_default();
         let name = file.name.clone();
         // First of all: many logs begin with the same header again and seem merely cut then.
@@ -36,22 +76,22 @@ impl Worker {
             self.continue_in_copy(id, &path, handle, &metadata);
             self.end_stream(id);
         } else if !self.skip_short_copy(id) && self.lost_its_end(id, size) {
-            return;
+            return self.look_at(id);
         } else {
             self.end_text(id);
-            self.lost(self.files.get(&id).map_or(0, |file| file.ahead()), &name);
+            self.lost(self.registry.get(id).map_or(0, TrackedFile::ahead), &name);
         }
         info!("{} begins anew", name.display());
-        if let Some(file) = self.files.get_mut(&id) {
+        if let Some(file) = self.registry.get_mut(id) {
             self.carried -= file.offset - file.lines.start();
-            file.begin_anew(self.time.now());
-            self.changed(id);
+            file.begin_anew();
+            self.observe(id, Observation::BeganAnew);
         }
     }
 
     /// Goes on with a file that is what it was, up to its end. `false`: it is something else.
     fn lost_its_end(&mut self, id: FileId, size: u64) -> bool {
-        let Some(file) = self.files.get_mut(&id) else {
+        let Some(file) = self.registry.get_mut(id) else {
             return false;
         };
         if !file.was_cut_to(size).unwrap_or(false) {
@@ -59,11 +99,11 @@ impl Worker {
         }
         let name = file.name.clone();
         let unread = file.ahead().min(file.seen.size.saturating_sub(size));
+        file.seen.size = size;
         info!("{} lost its end behind byte {size}", name.display());
         if size < file.head.len() as u64 {
             // What follows need not be what was there.
             file.head = Head::default();
-            file.seen.size = size;
             if file.grow_head().is_err() {
                 debug!("{}: cannot read its head", name.display());
             }
@@ -114,11 +154,12 @@ impl Worker {
             .filter(|path| is_rotated_form(name, path))
             .filter_map(|path| {
                 let metadata = self.fs.metadata(&path).ok()?;
-                let known = self.followed(&Identity::of(&metadata));
+                let known = self.registry.followed(&Identity::of(&metadata));
                 // A file that is read by itself is no copy, unless that is what it waits for.
                 let free = known.is_none_or(|known| {
-                    let held = self.held.get(&known);
-                    held.is_some_and(|held| Some(held.original) == original)
+                    let file = self.registry.get(known);
+                    let quarantine = file.and_then(|file| file.life.quarantine());
+                    quarantine.is_some_and(|q| Some(q.original) == original)
                 });
                 if !free || !metadata.is_file() || metadata.len() < fingerprint.offset {
                     return None;
@@ -139,74 +180,64 @@ impl Worker {
         metadata: &Metadata,
     ) {
         let identity = Identity::of(metadata);
-        let Some(file) = self.files.get(&original) else {
+        let Some(file) = self.registry.get(original) else {
             return;
         };
         info!("{} goes on in {}", file.name.display(), path.display());
         let (offset, name) = (file.offset, file.name.clone());
-        let id = match self.followed(&identity) {
+        let id = match self.registry.followed(&identity) {
             Some(held) => held,
             None => self.follow(path, identity, handle, metadata, Some(offset), Some(name)),
         };
-        let Some(mut copy) = self.files.remove(&id) else {
-            return;
-        };
-        if let Some(file) = self.files.get_mut(&original) {
-            copy.name.clone_from(&file.name);
-            copy.tag.clone_from(&file.tag);
-            copy.offset = file.offset;
-            copy.advised = pieces_to_advise(file.offset);
-            copy.lines = std::mem::replace(&mut file.lines, Splitter::at(file.offset));
-            copy.code = file.code;
-            copy.joined = std::mem::take(&mut file.joined);
-            if copy.joined.is_some() {
-                self.in_pieces.insert(id);
-            }
-            copy.head = file.head;
-            copy.tail = file.tail;
-            copy.checkpoint = file.checkpoint;
-            copy.checkpoint_tail = file.checkpoint_tail;
-            copy.rare = Some(Box::new(Rare {
+        let text = self.registry.get_mut(original).map(|file| Text {
+            name: file.name.clone(),
+            tag: file.tag.clone(),
+            offset: file.offset,
+            lines: std::mem::replace(&mut file.lines, Splitter::at(file.offset)),
+            code: file.code,
+            joined: std::mem::take(&mut file.joined),
+            head: file.head,
+            tail: file.tail,
+            checkpoint: file.checkpoint,
+            checkpoint_tail: file.checkpoint_tail,
+            rare: Rare {
                 continues: Some(Continued {
                     file: original,
                     epoch: file.epoch,
                     parts_of: file.parts_of(),
                 }),
-                target: copy.target().cloned(),
                 ..file.rare.as_deref().cloned().unwrap_or_default()
-            }));
+            },
+        });
+        if let Some((copy, text)) = self.registry.get_mut(id).zip(text) {
+            if text.joined.is_some() {
+                self.in_pieces.insert(id);
+            }
+            text.goes_on_in(copy);
         }
-        copy.held = false;
-        copy.compared = true;
-        self.held.remove(&id);
-        self.files.insert(id, copy);
-        self.changed(id);
-        self.rotated(id);
-        self.look(id, true);
+        self.observe(id, Observation::Continued);
     }
 
     /// Held files that hold less than what was read of the truncated file: all of it was read.
     /// `false`: there are none.
     fn skip_short_copy(&mut self, original: FileId) -> bool {
-        let Some(other) = self.files.get(&original) else {
+        let Some(other) = self.registry.get(original) else {
             return false;
         };
-        let held_for_it = self.held.iter().filter(|(_, h)| h.original == original);
-        let copies: Vec<FileId> = held_for_it
-            .map(|(id, _)| *id)
+        let for_it = self.registry.quarantined();
+        let for_it = for_it.filter(|(_, its)| *its == original);
+        let copies: Vec<FileId> = for_it
+            .map(|(id, _)| id)
             .filter(|id| {
-                self.files.get(id).is_some_and(|file| {
+                self.registry.get(*id).is_some_and(|file| {
                     file.seen.size <= other.offset && self.begins_like(file, other)
                 })
             })
             .collect();
         for id in &copies {
-            let id = *id;
-            self.held.remove(&id);
-            let handle = self.files.get(&id).map(|file| self.at_hand(file));
-            if let Some(file) = self.files.get_mut(&id) {
+            let handle = self.registry.get(*id).map(|file| self.at_hand(file));
+            if let Some(file) = self.registry.get_mut(*id) {
                 info!("{} is a copy of what was read", file.name.display());
-                file.held = false;
                 file.offset = file.seen.size;
                 file.lines = Splitter::at(file.offset);
                 file.checkpoint = file.offset;
@@ -215,80 +246,48 @@ impl Worker {
                     .map(|h| Tail::read(&h, file.offset));
                 file.tail = tail.and_then(Result::ok).unwrap_or_default();
                 file.checkpoint_tail = Print::of(file.tail.bytes());
-                self.changed(id);
             }
+            self.observe(*id, Observation::Skipped);
         }
         !copies.is_empty()
     }
 
     // Copies in the making: `copytruncate` with a pattern that matches the copy too.
 
-    /// Does not read a new file for now that begins like one with a related name.
-    pub(crate) fn hold_if_copy(&mut self, id: FileId) {
-        let Some(file) = self.files.get(&id) else {
-            return;
-        };
-        let Some(path) = &file.path else {
-            return;
-        };
+    /// The followed file that a new one may be becoming a copy of: their names and heads tell.
+    pub(crate) fn original_of(&self, id: FileId) -> Option<FileId> {
+        let file = self.registry.get(id)?;
+        let path = file.path()?;
         let original = originals(path).into_iter().find_map(|path| {
-            let original = self
-                .by_path
-                .get(path.as_path())
-                .copied()
-                .filter(|o| *o != id)?;
-            let other = self.files.get(&original)?;
-            (!other.held && self.begins_like(file, other)).then_some(original)
-        });
-        if let Some(original) = original {
-            debug!("{} may be a copy, not read yet", path.display());
-            let now = self.time.now();
-            if let Some(file) = self.files.get_mut(&id) {
-                file.held = true;
-                let held = Held {
-                    original,
-                    since: now,
-                    grown: now,
-                };
-                self.held.insert(id, held);
-            }
-        }
+            let original = self.registry.at(&path).filter(|original| *original != id)?;
+            let other = self.registry.get(original)?;
+            let settled = other.life.quarantine().is_none();
+            (settled && self.begins_like(file, other)).then_some(original)
+        })?;
+        debug!("{} may be a copy, not read yet", path.display());
+        Some(original)
     }
 
     /// Reads files after all that turned out to be no copies.
-    pub(crate) fn settle_held(&mut self) {
-        let over: Vec<FileId> = self
-            .held
-            .iter()
-            .filter(|(id, held)| {
-                let original = self.files.get(&held.original);
-                let file = self.files.get(id);
-                let both = file.zip(original).filter(|(f, o)| self.begins_like(f, o));
-                self.time.since(held.grown) >= HOLD
-                    || both.is_none_or(|(_, o)| self.time.since(held.since) >= longest_hold(o))
-            })
-            .map(|(id, _)| *id)
-            .collect();
-        for id in over {
-            self.release(id);
+    pub(crate) fn settle_quarantined(&mut self) {
+        for (id, original) in self.registry.quarantined().collect::<Vec<_>>() {
+            let file = self.registry.get(id);
+            let both = file.zip(self.registry.get(original));
+            let compared = Observation::Compared {
+                alike: both.is_some_and(|(file, original)| self.begins_like(file, original)),
+                longest: both.map_or(LONGEST_COPY, |(_, original)| longest_copy(original)),
+            };
+            self.observe(id, compared);
+            self.go_on();
         }
     }
 
     /// A drain waits for nothing.
-    pub(crate) fn release_held(&mut self) {
-        let held: Vec<FileId> = self.held.keys().copied().collect();
-        for id in held {
-            self.release(id);
+    pub(crate) fn release_quarantined(&mut self) {
+        for (id, _) in self.registry.quarantined().collect::<Vec<_>>() {
+            self.observe(id, Observation::Released);
         }
-    }
-
-    fn release(&mut self, id: FileId) {
-        self.held.remove(&id);
-        if let Some(file) = self.files.get_mut(&id) {
-            file.held = false;
-            self.look(id, true);
-            self.make_ready(id);
-        }
+        self.go_on();
     }
 
     /// Whether both have the same first bytes, as far as the shorter one goes, and the copy holds no
@@ -317,8 +316,8 @@ impl Worker {
 }
 
 /// How long copying it may take.
-fn longest_hold(original: &TrackedFile) -> Duration {
-    LONGEST_HOLD + Duration::from_secs(original.seen.size / SLOWEST_COPY)
+fn longest_copy(original: &TrackedFile) -> Duration {
+    LONGEST_COPY + Duration::from_secs(original.seen.size / SLOWEST_COPY)
 }
 
 /// Paths of which the file at `path` might be a rotated copy: `app.log.1`, `app.log-20240101`

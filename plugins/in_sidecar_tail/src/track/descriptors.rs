@@ -14,10 +14,11 @@ use crate::counters::Trouble;
 use crate::fs::{Handle, Metadata};
 use crate::map::HashSet;
 use crate::source::confine::is_refused;
-use crate::track::file::{FileId, TrackedFile};
+use crate::track::file::{FileId, Seen, TrackedFile};
 use crate::track::fingerprint::Identity;
 use crate::track::limit::MOST_TROUBLES;
-use crate::worker::Worker;
+use crate::track::transition::Observation;
+use crate::worker::{Task, Worker};
 
 /// Handles kept open by all instances together. Room is made before a file is opened, by closing
 /// those that are read to their end; where that is not enough, whoever opened a file closes it again
@@ -84,13 +85,13 @@ impl Share {
         self.open.len()
     }
 
-    fn opened(&mut self, id: FileId) {
+    pub(crate) fn opened(&mut self, id: FileId) {
         if self.open.insert(id) {
             self.all.open.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    fn closed(&mut self, id: FileId) {
+    pub(crate) fn closed(&mut self, id: FileId) {
         if self.open.remove(&id) {
             self.all.open.fetch_sub(1, Ordering::Relaxed);
         }
@@ -144,21 +145,21 @@ impl Worker {
     /// Opens a file that was closed. `false`: it cannot be read now. Who calls this closes it with
     /// [`Worker::done_with`].
     pub(crate) fn ensure_open(&mut self, id: FileId) -> bool {
-        let Some(file) = self.files.get(&id) else {
+        let Some(file) = self.registry.get(id) else {
             return false;
         };
         if file.handle.is_some() {
             return true;
         }
-        let Some(path) = file.path.clone() else {
+        let Some(path) = file.path().cloned() else {
             return false;
         };
         self.make_way();
         match self.open(&path) {
-            Ok((handle, metadata)) if self.is_file(id, &metadata) => {
-                if let Some(file) = self.files.get_mut(&id) {
+            Ok((handle, metadata)) if self.registry.is_file(id, Identity::of(&metadata)) => {
+                if let Some(file) = self.registry.get_mut(id) {
                     file.handle = Some(handle);
-                    self.none_idle &= file.queued;
+                    self.none_idle &= file.life.waits_for_turn();
                     self.share.opened(id);
                 }
                 self.trouble_over(Trouble::Open, &path);
@@ -172,7 +173,7 @@ impl Worker {
             }
             // Another file is there, or none.
             _ => {
-                self.recheck(&path, false);
+                self.tasks.push_back(Task::Recheck(path));
                 false
             }
         }
@@ -180,7 +181,7 @@ impl Worker {
 
     /// A handle of the file for a moment.
     pub(crate) fn at_hand(&self, file: &TrackedFile) -> io::Result<Handle> {
-        match (&file.handle, &file.path) {
+        match (&file.handle, file.path()) {
             (Some(handle), _) => handle.try_clone(),
             (None, Some(path)) => {
                 let (handle, metadata) = self.confine.open(path)?;
@@ -192,16 +193,8 @@ impl Worker {
         }
     }
 
-    /// A new file keeps the handle it was found with.
-    pub(crate) fn new_handle(&mut self, id: FileId, file: &mut TrackedFile, handle: Handle) {
-        // Now, while the new file is not among those that may be closed: it may soon be deleted.
-        self.make_way();
-        file.handle = Some(handle);
-        self.share.opened(id);
-    }
-
     /// Makes room for one more, as far as files have been read to their end.
-    fn make_way(&mut self) {
+    pub(crate) fn make_way(&mut self) {
         let excess = self.share.excess_with(1);
         if excess > 0 {
             // Some more, since looking for them takes its time.
@@ -231,9 +224,9 @@ impl Worker {
     }
 
     fn can_be_opened_again(&self, id: FileId) -> bool {
-        let file = self.files.get(&id);
-        file.is_some_and(|file| file.handle.is_some() && file.path.is_some())
-            && !self.spools.contains_key(&id)
+        let file = self.registry.get(id);
+        file.is_some_and(|file| file.handle.is_some() && file.path().is_some())
+            && !self.windows.contains_key(&id)
     }
 
     /// Closes files that have been at their end for longest. If these are too few, deleted ones are let
@@ -245,19 +238,19 @@ impl Worker {
             return false;
         }
         let before = self.share.open();
-        let mut idle: Vec<(Instant, FileId)> = Vec::new();
-        let mut deleted: Vec<(Instant, FileId)> = Vec::new();
+        let mut idle: Vec<(Option<Instant>, FileId)> = Vec::new();
+        let mut deleted: Vec<(Option<Instant>, FileId)> = Vec::new();
         for id in &self.share.open {
-            let Some(file) = self.files.get(id) else {
+            let Some(file) = self.registry.get(*id) else {
                 continue;
             };
-            let at_end = !file.queued && !file.held && file.ahead() == 0;
-            if at_end && !self.spools.contains_key(id) {
-                let list = match file.path {
+            let at_end = file.life.is_idle() && file.ahead() == 0;
+            if at_end && !self.windows.contains_key(id) {
+                let list = match file.path() {
                     Some(_) => &mut idle,
                     None => &mut deleted,
                 };
-                list.push((file.since, *id));
+                list.push((file.life.since(), *id));
             }
         }
         self.none_idle = idle.is_empty() && deleted.is_empty();
@@ -265,12 +258,8 @@ impl Worker {
         if idle.is_empty() || excess > idle.len() {
             deleted.sort_unstable();
             let most = excess.saturating_sub(idle.len()).max(before / 16).max(1);
-            for (_, id) in deleted.into_iter().take(most) {
-                self.look(id, true);
-                if self.files.get(&id).is_some_and(|file| !file.queued) {
-                    self.let_go(id);
-                }
-            }
+            let deleted = deleted.into_iter().take(most);
+            self.tasks.extend(deleted.map(|(_, id)| Task::Crowd(id)));
         }
         idle.sort_unstable();
         for (_, id) in idle.into_iter().take(most) {
@@ -284,7 +273,7 @@ impl Worker {
         if self.close_idle(self.share.open()) {
             return true;
         }
-        let waiting = self.ready.iter().copied();
+        let waiting = self.registry.ready();
         let waiting: Vec<FileId> = waiting.filter(|id| self.can_be_opened_again(*id)).collect();
         for id in &waiting {
             self.close(*id);
@@ -293,10 +282,21 @@ impl Worker {
     }
 
     pub(crate) fn close(&mut self, id: FileId) {
-        if let Some(file) = self.files.get_mut(&id) {
+        if let Some(file) = self.registry.get_mut(id) {
             if file.handle.take().is_some() {
                 self.share.closed(id);
             }
+        }
+    }
+
+    /// Others need the file's descriptor, and it has no name by which it could be opened again.
+    pub(crate) fn crowd_out(&mut self, id: FileId) {
+        let file = self.registry.get(id).filter(|file| file.life.is_idle());
+        let handle = file.and_then(|file| Some((file, file.handle.as_ref()?)));
+        if let Some((file, handle)) = handle {
+            let now = handle.metadata().map(|metadata| Seen::of(&metadata));
+            let unread = now.is_ok_and(|now| now != file.seen);
+            self.observe(id, Observation::Crowded { unread });
         }
     }
 

@@ -13,10 +13,12 @@ use crate::read::holes::written_end;
 use crate::read::tag;
 use crate::source::confine::is_refused;
 use crate::track::descriptors::{is_missing, none_left};
+use crate::track::dormant::is_same;
 use crate::track::file::{FileId, Seen, TrackedFile};
 use crate::track::fingerprint::{Identity, Print, Tail};
 use crate::track::limit::MOST_PATHS;
-use crate::worker::Worker;
+use crate::track::transition::{Life, Observation};
+use crate::worker::{Task, Worker};
 
 /// Files looked at in one check.
 const CHECKED_AT_ONCE: usize = 1000;
@@ -29,26 +31,24 @@ impl Worker {
         let ids: Vec<FileId> = self
             .polled
             .iter()
-            .chain(&self.detached)
-            .chain(&self.rotating)
-            .chain(self.held.keys())
             .copied()
+            .chain(self.registry.restless())
             .collect();
         for id in ids {
             self.check(id);
+            self.go_on();
         }
         self.wake_unpacked();
-        self.find_strays(false);
-        self.settle_held();
+        self.find_missing(false);
+        self.settle_quarantined();
         self.settle_compressed(false);
-        self.retire();
     }
 
     /// Looks at the next few files, so that each has its turn however many there are.
     pub(crate) fn check_some(&mut self) {
         self.try_again();
         if self.to_check.is_empty() {
-            self.to_check = self.files.keys().copied().collect();
+            self.to_check = self.registry.ids();
         }
         self.check_batch(CHECKED_AT_ONCE);
     }
@@ -59,46 +59,50 @@ impl Worker {
                 return;
             };
             self.check(id);
+            self.go_on();
         }
     }
 
     pub(crate) fn check_links(&mut self) {
         let links: Vec<Arc<Path>> = self.links.all().cloned().collect();
         for link in links {
-            if let Some(id) = self.by_path.get(&link).copied() {
+            if let Some(id) = self.registry.at(&link) {
                 self.check(id);
             } else if !self.consider(&link) {
                 self.links.remove(&link);
             }
+            self.go_on();
         }
     }
 
     /// Looks at a file's path and at the file.
     fn check(&mut self, id: FileId) {
-        let Some(file) = self.files.get(&id).filter(|file| !file.retired) else {
+        let Some(file) = self.registry.get(id).filter(|file| !file.life.is_let_go()) else {
             return;
         };
-        let Some(path) = file.path.clone() else {
+        let Some(path) = file.path().cloned() else {
             return self.look(id, false);
         };
         match self.fs.metadata(&path) {
-            Ok(metadata) if self.is_file(id, &metadata) => self.look(id, false),
+            Ok(metadata) if self.registry.is_file(id, Identity::of(&metadata)) => {
+                self.look(id, false);
+            }
             _ => self.recheck(&path, false),
         }
-        let too_old = self.options.ignore_active_older
-            && self.files.get(&id).is_some_and(|file| {
-                !file.queued && file.matched && self.is_older(file.seen.modified_second())
-            });
-        if too_old {
+    }
+
+    /// A file is let go, and may be written to again.
+    pub(crate) fn watch_let_go(&mut self, id: FileId) {
+        let file = self.registry.get(id);
+        if let Some(path) = file.and_then(|file| file.path().cloned()) {
             info!("{}: older than ignore_older, let go", path.display());
             if !self.is_told(&path) {
                 self.try_later(&path);
             }
-            self.let_go(id);
         }
     }
 
-    fn is_older(&self, modified: i64) -> bool {
+    pub(crate) fn is_older(&self, modified: i64) -> bool {
         let Some(limit) = self.options.ignore_older else {
             return false;
         };
@@ -131,9 +135,9 @@ impl Worker {
         self.trouble_over(Trouble::NotAFile, path);
         self.note_link(path);
         let identity = Identity::of(&metadata);
-        if let Some(id) = self.followed(&identity) {
+        if let Some(id) = self.registry.followed(&identity) {
             self.moved(id, path);
-            self.look(id, false);
+            self.tasks.push_back(Task::Glance(id));
             return true;
         }
         if self.has_given_way(&identity, metadata.len())
@@ -142,7 +146,7 @@ impl Worker {
         {
             return true;
         }
-        if self.is_older(Seen::of(&metadata).modified_second()) && !self.by_path.contains_key(path)
+        if self.is_older(Seen::of(&metadata).modified_second()) && self.registry.at(path).is_none()
         {
             if !self.is_told(path) {
                 self.try_later(path);
@@ -165,17 +169,17 @@ impl Worker {
             Ok((handle, metadata)) => {
                 // The name may have come to stand for something else since.
                 let identity = Identity::of(&metadata);
-                if metadata.is_file() && self.followed(&identity).is_none() {
+                if metadata.is_file() && self.registry.followed(&identity).is_none() {
                     self.trouble_over(Trouble::Open, path);
                     self.trouble_over(Trouble::Link, path);
                     if let Some(id) = self.same_but_renumbered(path, &handle, &metadata) {
                         self.renumbered(id, identity, handle);
-                        self.look(id, true);
+                        self.look_at(id);
                         return true;
                     }
-                    if let Some(id) = self.come_back(&identity, &handle, &metadata) {
+                    if let Some(id) = self.let_go_before(&identity, &handle, &metadata) {
+                        self.observe(id, Observation::ComesBack);
                         self.moved(id, path);
-                        self.look(id, false);
                         return true;
                     }
                     let (offset, name, cut) = self.position_of(path, &identity, &handle, &metadata);
@@ -186,7 +190,7 @@ impl Worker {
                     let id = self.follow(path, identity, handle, &metadata, offset, name);
                     self.goes_on_inside(id, cut);
                     if rotated {
-                        self.rotated(id);
+                        self.observe(id, Observation::Rotated);
                     }
                 }
                 true
@@ -213,6 +217,7 @@ impl Worker {
     pub(crate) fn try_again(&mut self) {
         for path in std::mem::take(&mut self.retry) {
             self.consider(&path);
+            self.go_on();
         }
     }
 
@@ -250,8 +255,8 @@ impl Worker {
         handle: &Handle,
         metadata: &Metadata,
     ) -> Option<FileId> {
-        let id = *self.by_path.get(path)?;
-        let file = self.files.get(&id)?;
+        let id = self.registry.at(path)?;
+        let file = self.registry.get(id)?;
         // A filesystem of layers has it born again when it is first written to.
         let open = file.handle.as_ref().and_then(|open| open.metadata().ok());
         if open.is_some_and(|open| Identity::of(&open) == Identity::of(metadata)) {
@@ -262,6 +267,18 @@ impl Worker {
         }
         let fingerprint = file.fingerprint();
         fingerprint.fits(handle, metadata.len()).ok()?.then_some(id)
+    }
+
+    /// The file that was let go before all of it had left the host, if this is it.
+    fn let_go_before(
+        &self,
+        identity: &Identity,
+        handle: &Handle,
+        metadata: &Metadata,
+    ) -> Option<FileId> {
+        let id = self.registry.known(identity)?;
+        let file = self.registry.get(id).filter(|file| file.life.is_let_go())?;
+        is_same(identity, &file.fingerprint(), handle, metadata).then_some(id)
     }
 
     /// Follows a new file, from `position` if one is known.
@@ -284,14 +301,12 @@ impl Worker {
             // A log may have been made longer than what is written.
             None => written_end(&handle, metadata.len()).unwrap_or(metadata.len()),
         };
-        let id = FileId(self.next_id);
-        self.next_id += 1;
         let same = name.as_ref().filter(|name| ***name == *path);
         let shared: Arc<Path> = same.map_or_else(|| path.into(), Arc::clone);
-        let mut file = TrackedFile::new(identity, shared.clone(), offset, self.time.now());
-        if let Some(name) = name {
-            file.name = name;
-        }
+        let matched = self.options.globs.matches(path);
+        let life = Life::begin(shared.clone(), matched, self.time.now());
+        let name = name.unwrap_or(shared);
+        let mut file = TrackedFile::new(identity, name, life, offset);
         let plain = self.options.globs.name_of(&file.name);
         if plain.as_os_str() != file.name.as_os_str() {
             file.name = plain.into();
@@ -299,34 +314,32 @@ impl Worker {
         file.tag = self.tag_of(&file.name);
         file.tail = Tail::read(&handle, offset).unwrap_or_default();
         file.checkpoint_tail = Print::of(file.tail.bytes());
-        file.matched = self.options.globs.matches(path);
         file.fresh = self.scanned;
-        file.compared = !self.scanned || offset > 0 || self.spools.contains_key(&id);
+        file.compared = !self.scanned || offset > 0;
         file.seen.size = offset;
         let target = self.links.target_of(path).cloned();
         if target.is_some() {
             file.rare().target.clone_from(&target);
         }
-        let target = target.as_deref().and_then(Path::parent);
-        if target.is_some_and(|folder| self.polled_folders.contains(folder)) {
+        let folder = path.parent();
+        file.remote = folder.is_some_and(|folder| self.remote_folders.get(folder) == Some(&true));
+        let folders = folder
+            .into_iter()
+            .chain(target.as_deref().and_then(Path::parent));
+        let polled = folders
+            .into_iter()
+            .any(|folder| self.polled_folders.contains(folder));
+        // Now, while the new file is not among those that may be closed: it may soon be deleted.
+        self.make_way();
+        file.handle = Some(handle);
+        let id = self.registry.insert(file);
+        self.share.opened(id);
+        if polled {
             self.polled.insert(id);
         }
-        if let Some(folder) = path.parent() {
-            if self.polled_folders.contains(folder) {
-                self.polled.insert(id);
-            }
-            file.remote = self.remote_folders.get(folder) == Some(&true);
-        }
-        if !file.matched {
-            self.detached.push(id);
-        }
-        self.new_handle(id, &mut file, handle);
         debug!("following {} from byte {offset}", path.display());
-        self.files.insert(id, Box::new(file));
-        self.by_identity.insert(&identity, id);
-        self.by_path.insert(shared, id);
         self.changed(id);
-        self.look(id, true);
+        self.look_at(id);
         id
     }
 
@@ -362,12 +375,6 @@ impl Worker {
         }
         tag.map(Arc::from)
     }
-
-    pub(crate) fn is_file(&self, id: FileId, metadata: &Metadata) -> bool {
-        self.files
-            .get(&id)
-            .is_some_and(|file| file.identity == Identity::of(metadata))
-    }
 }
 
 #[cfg(test)]
@@ -402,14 +409,18 @@ mod tests {
                 fs::write(dir.path().join("folder/a.log"), "one").unwrap();
             });
             steps.round();
-            assert_eq!(steps.worker.files.len(), 1);
+            assert_eq!(steps.worker.registry.len(), 1);
             fs::remove_dir_all(steps.path("folder")).unwrap();
             fs::write(steps.path("folder"), "").unwrap();
             steps.round();
             steps.round_after(Duration::from_secs(60));
             assert_eq!(steps.lines, ["one"]);
             steps.round_after(Duration::from_secs(60));
-            assert!(steps.worker.files.values().all(|file| file.retired));
+            assert!(steps
+                .worker
+                .registry
+                .iter()
+                .all(|(_, file)| file.life.is_let_go()));
             assert_eq!(steps.worker.counters.errors(Trouble::Open), 0);
         }
     }
@@ -448,7 +459,7 @@ mod tests {
             steps.round();
             age(&steps.path(name));
             steps.round();
-            assert!(steps.worker.files.is_empty());
+            assert_eq!(steps.worker.registry.len(), 0);
             steps.append(name, "two\n");
             steps.round();
             assert_eq!(steps.lines, ["one", "two"], "{name}, inotify {inotify}");

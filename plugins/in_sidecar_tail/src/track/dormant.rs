@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use crate::fs::{Handle, Metadata};
 use crate::map::HashMap;
-use crate::track::file::{FileId, TrackedFile};
+use crate::track::file::TrackedFile;
 use crate::track::fingerprint::{Fingerprint, Identity};
-use crate::worker::Worker;
 
 /// Files that are known again, at most.
 const MOST_DORMANT: usize = 10_000;
@@ -31,6 +30,30 @@ pub(crate) struct LetGo {
 }
 
 impl Dormant {
+    /// A file that is let go may come back.
+    pub(crate) fn keep(&mut self, file: &TrackedFile) {
+        if !file.head.is_empty() && file.offset > 0 {
+            let let_go = LetGo {
+                name: file.name.clone(),
+                fingerprint: file.fingerprint(),
+            };
+            self.insert(&file.identity, let_go);
+        }
+    }
+
+    /// Takes out what is kept of a file that has come back.
+    pub(crate) fn known_again(
+        &mut self,
+        identity: &Identity,
+        handle: &Handle,
+        metadata: &Metadata,
+    ) -> Option<LetGo> {
+        let number = identity.number();
+        let file = self.get(number)?;
+        let same = is_same(identity, &file.fingerprint, handle, metadata);
+        same.then(|| self.take(number))?
+    }
+
     fn insert(&mut self, identity: &Identity, file: LetGo) {
         self.insert_up_to(identity, file, MOST_DORMANT);
     }
@@ -64,64 +87,13 @@ impl Dormant {
 
 /// Whether what was read of a file tells that it is the same one. Where nobody tells when an inode
 /// is used again it does not: a new file may begin like the old one.
-fn is_same(
+pub(crate) fn is_same(
     identity: &Identity,
     fingerprint: &Fingerprint,
     handle: &Handle,
     metadata: &Metadata,
 ) -> bool {
     identity.birth.is_some() && fingerprint.fits(handle, metadata.len()).unwrap_or(false)
-}
-
-impl Worker {
-    /// A file that is let go may come back.
-    pub(crate) fn remember(&mut self, file: &TrackedFile) {
-        if file.head.is_empty() || file.offset == 0 {
-            return;
-        }
-        let let_go = LetGo {
-            name: file.name.clone(),
-            fingerprint: file.fingerprint(),
-        };
-        self.dormant.insert(&file.identity, let_go);
-    }
-
-    /// Takes out what is kept of a file that has come back.
-    pub(crate) fn known_again(
-        &mut self,
-        identity: &Identity,
-        handle: &Handle,
-        metadata: &Metadata,
-    ) -> Option<LetGo> {
-        let number = identity.number();
-        let file = self.dormant.get(number)?;
-        let same = is_same(identity, &file.fingerprint, handle, metadata);
-        same.then(|| self.dormant.take(number))?
-    }
-
-    /// Goes on with a file that was let go before all of it has left the host.
-    pub(crate) fn come_back(
-        &mut self,
-        identity: &Identity,
-        handle: &Handle,
-        metadata: &Metadata,
-    ) -> Option<FileId> {
-        let id = self.by_identity.get(identity)?;
-        let file = self.files.get_mut(&id).filter(|file| file.retired)?;
-        is_same(identity, &file.fingerprint(), handle, metadata).then(|| {
-            file.retired = false;
-            // Nothing is at a path for it.
-            file.path = None;
-            id
-        })
-    }
-
-    /// The file with this identity, if it has not been let go.
-    pub(crate) fn followed(&self, identity: &Identity) -> Option<FileId> {
-        let id = self.by_identity.get(identity)?;
-        let file = self.files.get(&id)?;
-        (!file.retired).then_some(id)
-    }
 }
 
 #[cfg(test)]

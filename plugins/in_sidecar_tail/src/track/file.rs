@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::fs::{Handle, Metadata};
-use crate::map::HashMap;
 use crate::read::charset::{detect, Code, Source};
 use crate::read::decode::Joined;
 use crate::read::holes::next_text;
 use crate::read::lines::{CutLine, Splitter};
 use crate::track::fingerprint::{read_full, Fingerprint, Head, Identity, Print, Tail, HEAD};
+use crate::track::transition::Life;
 
 /// Number of a followed file within one instance; never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,28 +21,6 @@ pub(crate) struct FileId(pub(crate) u64);
 impl FileId {
     /// That of no file.
     pub(crate) const NONE: FileId = FileId(u64::MAX);
-}
-
-/// Files by their identity, each as its number.
-#[derive(Debug, Default)]
-pub(crate) struct ByIdentity(HashMap<u64, FileId>);
-
-impl ByIdentity {
-    pub(crate) fn get(&self, identity: &Identity) -> Option<FileId> {
-        self.0.get(&identity.number()).copied()
-    }
-
-    pub(crate) fn contains(&self, identity: &Identity) -> bool {
-        self.get(identity).is_some()
-    }
-
-    pub(crate) fn insert(&mut self, identity: &Identity, id: FileId) {
-        self.0.insert(identity.number(), id);
-    }
-
-    pub(crate) fn remove(&mut self, identity: &Identity) {
-        self.0.remove(&identity.number());
-    }
 }
 
 /// Size and change time when a file was last looked at.
@@ -77,13 +55,8 @@ pub(crate) struct TrackedFile {
     /// The path it was first found at, for records and tags.
     pub(crate) name: Arc<Path>,
     pub(crate) tag: Option<Arc<str>>,
-    /// Where it can be opened; `None`: deleted, or renamed to where nobody looks.
-    pub(crate) path: Option<Arc<Path>>,
-    /// The patterns match its path. If not, it is read to its end and then let go.
-    pub(crate) matched: bool,
-    /// It was renamed, or is the copy of a truncated file: when nothing comes any more, a last
-    /// line without a newline is complete.
-    pub(crate) rotated: bool,
+    /// Where it is in its life; [`crate::track::registry`] alone has that go on.
+    pub(crate) life: Life,
     /// It is on a network filesystem, whose answers may be old.
     pub(crate) remote: bool,
     pub(crate) handle: Option<Handle>,
@@ -107,15 +80,6 @@ pub(crate) struct TrackedFile {
     pub(crate) blank: bool,
     /// Skip NUL bytes at the head: a writer went on at its old position after a truncation.
     pub(crate) hollow: bool,
-    /// Looks like a copy of another file, so it is not read before this is settled.
-    pub(crate) held: bool,
-    /// It waits for its turn to be read.
-    pub(crate) queued: bool,
-    /// The drain that is going on waits for its end.
-    pub(crate) drains: bool,
-    /// While it waits for its turn: since when. Else when its end was last reached, or since when
-    /// it is followed.
-    pub(crate) since: Instant,
     /// Pieces ([`ADVISE`]) of which the kernel was told that it need not cache them.
     pub(crate) advised: u32,
     /// It was found after the first scan.
@@ -124,10 +88,6 @@ pub(crate) struct TrackedFile {
     pub(crate) compared: bool,
     /// What few files have.
     pub(crate) rare: Option<Box<Rare>>,
-    /// It cannot be opened or read, and that was said.
-    pub(crate) failing: bool,
-    /// Read to the end and let go; kept until that has left the host.
-    pub(crate) retired: bool,
     /// Bytes read into records since the start, for the report.
     pub(crate) read: u64,
 }
@@ -174,6 +134,10 @@ pub(crate) struct Rare {
     pub(crate) cut: Option<(u64, CutLine)>,
     /// Some of what was read of it is lost behind the host.
     pub(crate) lost: Option<Lost>,
+    /// When it was first seen to be shorter than what was read; on network filesystems only.
+    pub(crate) shorter_since: Option<Instant>,
+    /// It cannot be read, and that was said.
+    pub(crate) failing: bool,
 }
 
 /// What a file's position must not move over: the next start reads from there.
@@ -195,24 +159,13 @@ pub(crate) struct Continued {
     pub(crate) parts_of: Identity,
 }
 
-/// Why and since when a file is not read yet.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Held {
-    pub(crate) original: FileId,
-    pub(crate) since: Instant,
-    /// When it was last seen to grow.
-    pub(crate) grown: Instant,
-}
-
 impl TrackedFile {
-    pub(crate) fn new(identity: Identity, path: Arc<Path>, offset: u64, now: Instant) -> Self {
+    pub(crate) fn new(identity: Identity, name: Arc<Path>, life: Life, offset: u64) -> Self {
         TrackedFile {
             identity,
-            name: path.clone(),
+            name,
             tag: None,
-            path: Some(path),
-            matched: true,
-            rotated: false,
+            life,
             remote: false,
             handle: None,
             seen: Seen::default(),
@@ -227,16 +180,10 @@ impl TrackedFile {
             checkpoint_tail: Print::default(),
             blank: false,
             hollow: false,
-            held: false,
-            queued: false,
-            drains: false,
-            since: now,
             advised: pieces_to_advise(offset),
             fresh: false,
             compared: false,
             rare: None,
-            failing: false,
-            retired: false,
             read: 0,
         }
     }
@@ -272,6 +219,16 @@ impl TrackedFile {
     pub(crate) fn parts_of(&self) -> Identity {
         let continued = self.continues();
         continued.map_or(self.identity, |continued| continued.parts_of)
+    }
+
+    /// Where it can be opened.
+    pub(crate) fn path(&self) -> Option<&Arc<Path>> {
+        self.life.path()
+    }
+
+    /// Its path, or where it was found.
+    pub(crate) fn shown(&self) -> &Arc<Path> {
+        self.path().unwrap_or(&self.name)
     }
 
     /// Bytes that are known to be there and were not read.
@@ -485,7 +442,8 @@ impl TrackedFile {
     }
 
     /// The file begins anew: nothing of it has been read.
-    pub(crate) fn begin_anew(&mut self, now: Instant) {
+    pub(crate) fn begin_anew(&mut self) {
+        self.seen = Seen::default();
         self.offset = 0;
         self.advised = 0;
         self.blank = false;
@@ -503,6 +461,5 @@ impl TrackedFile {
             })
         });
         self.hollow = true;
-        self.since = now;
     }
 }

@@ -11,6 +11,7 @@ use crate::host::queue::Purpose;
 use crate::map::{HashMap, HashSet};
 use crate::track::file::{FileId, TrackedFile};
 use crate::track::fingerprint::Identity;
+use crate::track::transition::Observation;
 use crate::worker::Worker;
 
 /// Paths in trouble that are kept in mind, so that each is said once; beyond that they are counted.
@@ -137,7 +138,7 @@ struct Ended {
 impl Worker {
     /// Whether one more file would be too many.
     pub(crate) fn is_full(&self) -> bool {
-        self.files.len() + self.compressed.len() >= self.options.max_files
+        self.registry.len() + self.compressed.len() >= self.options.max_files
     }
 
     /// One more file of so many bytes would be too many.
@@ -189,13 +190,12 @@ impl Worker {
         }
         let read = |file: &TrackedFile| {
             // One that cannot be read stays, and is said to be unread.
-            let at_end = file.ahead() == 0;
-            at_end && !file.retired && !file.queued && !file.held
+            file.life.is_idle() && file.ahead() == 0
         };
-        let read = self.files.iter().filter(|(_, file)| read(file));
-        let read: Vec<FileId> = read.map(|(id, _)| *id).collect();
+        let read = self.registry.iter().filter(|(_, file)| read(file));
+        let read: Vec<FileId> = read.map(|(id, _)| id).collect();
         for id in read {
-            let Some(file) = self.files.get(&id) else {
+            let Some(file) = self.registry.get(id) else {
                 continue;
             };
             let ended = Ended {
@@ -205,18 +205,19 @@ impl Worker {
             self.beyond.ended.insert(file.identity.number(), ended);
             self.end_unfinished(id);
             self.end_stream(id);
-            self.part_with(id);
+            self.observe(id, Observation::GivesWay);
+            self.go_on();
         }
         // Those of which something is with the host stay until that has left it.
         if self.is_full() {
-            return self.files.values().any(|file| file.retired);
+            return self.registry.iter().any(|(_, file)| file.life.is_let_go());
         }
-        let first = self.next_id;
+        let first = self.registry.count();
         self.scan();
-        let new = self.files.keys().filter(|id| id.0 >= first);
-        let new: Vec<FileId> = new.copied().collect();
-        for id in new {
-            self.drain_too(id);
+        for id in self.registry.ids() {
+            if id.0 >= first {
+                self.observe(id, Observation::Drained);
+            }
         }
         true
     }
@@ -299,18 +300,19 @@ mod tests {
                 }
             });
             steps.round();
-            assert_eq!(steps.worker.files.len(), 3);
+            assert_eq!(steps.worker.registry.len(), 3);
             assert_eq!(steps.worker.beyond.files, 7);
             assert_eq!(steps.worker.beyond.bytes, 14);
             assert_eq!(steps.worker.counters.errors(Trouble::Limit), 7);
             for _ in 0..10 {
-                let names: Vec<_> = steps.worker.by_path.keys().cloned().collect();
+                let paths = steps.worker.registry.paths();
+                let names: Vec<_> = paths.map(|(path, _)| path.clone()).collect();
                 for path in names {
                     fs::remove_file(path).unwrap();
                 }
                 steps.round();
                 steps.round();
-                assert!(steps.worker.files.len() <= 3);
+                assert!(steps.worker.registry.len() <= 3);
             }
             steps.lines.sort();
             let all = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
@@ -429,7 +431,7 @@ mod tests {
             assert!(drain(&mut steps), "{case}");
             steps.lines.sort();
             assert_eq!(steps.lines, expected, "{case}");
-            assert!(steps.worker.files.len() <= 3, "{case}");
+            assert!(steps.worker.registry.len() <= 3, "{case}");
             let status = steps.worker.shared.status();
             assert_eq!(status.unread_bytes, 0, "{case}");
             assert_eq!(status.missed_files, 0, "{case}");

@@ -12,12 +12,13 @@ use crate::counters::Trouble;
 use crate::fs::{Fs, Metadata};
 use crate::track::file::{FileId, Seen, TrackedFile};
 use crate::track::fingerprint::Identity;
+use crate::track::transition::Observation;
 use crate::worker::Worker;
 
 impl Worker {
     /// Whether a file that is read to its end is kept in mind for its removal.
     pub(crate) fn awaits_removal(&self, file: &TrackedFile) -> bool {
-        self.options.remove_after.is_some() && file.rotated && file.path.is_some()
+        self.options.remove_after.is_some() && file.life.is_rotated() && file.path().is_some()
     }
 
     /// Deletes what is old enough.
@@ -27,43 +28,34 @@ impl Worker {
         };
         let now = self.time.timestamp();
         let old: Vec<FileId> = self
-            .files
+            .registry
             .iter()
             .filter(|(_, file)| {
                 self.awaits_removal(file)
-                    && !file.queued
+                    && !file.life.waits_for_turn()
                     && file.checkpoint >= file.offset
                     && file.ahead() == 0
                     && is_old(file.seen.modified_second(), age, now)
             })
-            .map(|(id, _)| *id)
+            .map(|(id, _)| id)
             .collect();
         for id in old {
             self.remove(id, age);
+            self.go_on();
         }
-    }
-
-    fn forget_gone(&mut self, id: FileId) {
-        if let Some(file) = self.files.get_mut(&id) {
-            file.matched = false;
-        }
-        self.forget(id);
     }
 
     fn remove(&mut self, id: FileId, age: Duration) {
-        if self
-            .files
-            .get(&id)
-            .is_some_and(|f| is_behind_link(&self.fs, f))
-        {
+        let file = self.registry.get(id);
+        if file.is_some_and(|file| is_behind_link(&self.fs, file)) {
             return;
         }
-        let Some(path) = self.files.get(&id).and_then(|f| current_path(&self.fs, f)) else {
+        let Some(path) = file.and_then(|file| current_path(&self.fs, file)) else {
             // It was deleted by somebody else, or is where nobody looks.
-            self.forget_gone(id);
+            self.observe(id, Observation::Removed);
             return;
         };
-        let Some(file) = self.files.get(&id) else {
+        let Some(file) = self.registry.get(id) else {
             return;
         };
         let now = self.time.timestamp();
@@ -79,7 +71,7 @@ impl Worker {
                     path.display()
                 );
                 self.counters.removed.add(1);
-                self.forget_gone(id);
+                self.observe(id, Observation::Removed);
             }
             Err(error) => {
                 let text = format!("cannot be removed: {error}");
@@ -108,7 +100,7 @@ fn is_old(modified: i64, age: Duration, now: Timestamp) -> bool {
 
 /// Whether the path is still a symbolic link to the file: only the link was renamed.
 fn is_behind_link(fs: &Fs, file: &TrackedFile) -> bool {
-    file.path.as_ref().is_some_and(|path| {
+    file.path().is_some_and(|path| {
         fs.is_symlink(path)
             && fs
                 .metadata(path)
@@ -118,7 +110,7 @@ fn is_behind_link(fs: &Fs, file: &TrackedFile) -> bool {
 
 /// Where the file is: rotation goes on renaming what nobody follows any more.
 fn current_path(fs: &Fs, file: &TrackedFile) -> Option<PathBuf> {
-    let path = file.path.as_ref()?;
+    let path = file.path()?;
     let is_it = |path: &Path| {
         fs.symlink_metadata(path)
             .is_ok_and(|m| m.is_file() && Identity::of(&m) == file.identity)
@@ -152,8 +144,8 @@ mod tests {
             age(&dir.path().join("x/a.log"));
         });
         steps.round();
-        let id = *steps.worker.files.keys().next().unwrap();
-        let identity = steps.worker.files[&id].identity;
+        let id = steps.worker.registry.ids()[0];
+        let identity = steps.worker.registry.get(id).unwrap().identity;
         let path = steps.path("x/a.log");
         // The folder has become a link between the look and the removal.
         fs::rename(steps.path("x"), steps.path("y")).unwrap();
@@ -182,8 +174,8 @@ mod tests {
             steps.round();
             steps.rename("a.log", "b.log");
             steps.round();
-            for file in steps.worker.files.values_mut() {
-                file.confirm(4);
+            for id in steps.worker.registry.ids() {
+                steps.worker.registry.get_mut(id).unwrap().confirm(4);
             }
             steps.worker.remove_old();
             // Something has the folder listed again.

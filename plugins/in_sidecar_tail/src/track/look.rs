@@ -1,0 +1,399 @@
+//! Looking at a file: has it grown, shrunk, or been rewritten? What that means for its life is in
+//! [`crate::track::transition`], what follows from a truncation in [`crate::track::copies`].
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::debug;
+
+use crate::compressed::search::Format;
+use crate::track::file::{FileId, Seen};
+use crate::track::fingerprint::Identity;
+use crate::track::transition::{Look, Observation};
+use crate::worker::{Task, Worker};
+
+/// On network filesystems, how long a file must look truncated before that is believed.
+const SECOND_LOOK: Duration = Duration::from_secs(1);
+
+/// What was found at a file's path.
+enum Reopened {
+    /// The file, which is now read through a new handle, and what is seen through that.
+    Same(Seen),
+    /// Another file.
+    Replaced(Arc<Path>),
+    /// Nothing that can be opened.
+    Not,
+}
+
+impl Worker {
+    /// Looks at a file. `told`: something said that it has changed.
+    pub(crate) fn look(&mut self, id: FileId, told: bool) {
+        let Some(file) = self.registry.get(id).filter(|file| !file.life.is_let_go()) else {
+            return;
+        };
+        let round = !told;
+        // Before it is taken to be at its end for good, it is looked at in full.
+        let told = told || file.life.is_restless() && file.handle.is_some();
+        let metadata = match (&file.handle, file.path()) {
+            (Some(handle), _) => handle.metadata(),
+            (None, Some(path)) => self.fs.metadata(path),
+            (None, None) => return,
+        };
+        match metadata {
+            Ok(metadata) => self.looked(id, (told, round), Seen::of(&metadata)),
+            // Nothing can be told of it now; it does not live for ever for that.
+            Err(_) => self.observe_look(id, round, false, false),
+        }
+        self.tasks.push_back(Task::Rest(id));
+    }
+
+    /// Goes by what was seen of a file.
+    fn looked(&mut self, id: FileId, (told, round): (bool, bool), mut seen: Seen) {
+        let Some(file) = self.registry.get_mut(id) else {
+            return;
+        };
+        if !told && seen == file.seen {
+            if let Some(rare) = &mut file.rare {
+                rare.shorter_since = None;
+            }
+            let unread = seen.size > file.offset && !file.is_still_blank();
+            return self.observe_look(id, round, unread, false);
+        }
+        // Something was written: what is there now may be as long as what was.
+        if file.handle.is_none() && !self.ensure_open(id) {
+            let file = self.registry.get(id);
+            if file.is_some_and(|file| seen == file.seen && seen.size <= file.offset) {
+                self.observe_look(id, round, false, false);
+            }
+            return;
+        }
+        let Some(file) = self.registry.get(id) else {
+            return;
+        };
+        let mut rewritten = file.is_rewritten(seen.size);
+        if rewritten && file.remote {
+            match self.look_again(id) {
+                None => return,
+                Some(Reopened::Same(now)) => {
+                    seen = now;
+                    let file = self.registry.get(id);
+                    rewritten = file.is_some_and(|file| file.is_rewritten(seen.size));
+                }
+                Some(Reopened::Replaced(path)) => {
+                    // The handle holds neither the old file nor surely the new one.
+                    self.close(id);
+                    self.gone(&path, false);
+                    return self.tasks.push_back(Task::Consider(path));
+                }
+                Some(Reopened::Not) => {}
+            }
+        }
+        if rewritten {
+            // Its size may be older than what was found in it.
+            let handle = self.registry.get(id).and_then(|file| file.handle.as_ref());
+            let size = handle.and_then(|handle| handle.metadata().ok());
+            return self.rewritten(id, size.map_or(seen.size, |metadata| metadata.len()));
+        }
+        self.grown(id, round, seen);
+    }
+
+    /// A file is what it was, and may have more.
+    fn grown(&mut self, id: FileId, round: bool, seen: Seen) {
+        let unpacking = self.windows.contains_key(&id);
+        let Some(file) = self.registry.get_mut(id) else {
+            return;
+        };
+        if let Some(rare) = &mut file.rare {
+            rare.shorter_since = None;
+        }
+        let grown = seen.size > file.seen.size;
+        file.blank &= seen.size == file.seen.size;
+        file.seen = seen;
+        if file.grow_head().is_err() {
+            debug!("{}: cannot read its head", file.name.display());
+        }
+        let unread = seen.size > file.offset && !file.is_still_blank();
+        if file.read == 0 && !unpacking {
+            if let Some(format) = Format::of(file.head.start()) {
+                return self.leave_compressed(id, format);
+            }
+        }
+        if !file.compared && !file.head.is_empty() {
+            file.compared = true;
+            if let Some(original) = self.original_of(id) {
+                self.observe(id, Observation::Resembles { original });
+            }
+        }
+        self.observe_look(id, round, unread, grown);
+    }
+
+    fn observe_look(&mut self, id: FileId, round: bool, unread: bool, grown: bool) {
+        let Some(file) = self.registry.get(id) else {
+            return;
+        };
+        let look = Look {
+            round,
+            unread,
+            grown,
+            too_old: self.options.ignore_active_older && self.is_older(file.seen.modified_second()),
+            unpacking: self.windows.contains_key(&id),
+        };
+        self.observe(id, Observation::Looked(look));
+    }
+
+    /// A network filesystem's answer may be older than what was read: the truncation is believed only if
+    /// it is still there a second later, through a new handle. `None`: not yet.
+    fn look_again(&mut self, id: FileId) -> Option<Reopened> {
+        let now = self.time.now();
+        let file = self.registry.get_mut(id)?;
+        let since = *file.rare().shorter_since.get_or_insert(now);
+        let second = now.saturating_duration_since(since) >= SECOND_LOOK;
+        if file.path().is_none() {
+            if second {
+                // Some answer for the new file of that name.
+                self.observe(id, Observation::NotFound);
+            }
+            return None;
+        }
+        let reopened = self.reopen(id);
+        second.then_some(reopened)
+    }
+
+    /// Has the next look ask the server instead of a cache.
+    fn reopen(&mut self, id: FileId) -> Reopened {
+        let file = self.registry.get_mut(id);
+        let Some((file, path)) =
+            file.and_then(|file| file.path().cloned().map(|path| (file, path)))
+        else {
+            return Reopened::Not;
+        };
+        match self.confine.open(&path) {
+            Ok((_, metadata)) if Identity::of(&metadata) != file.identity => {
+                Reopened::Replaced(path)
+            }
+            Ok((handle, metadata)) if file.handle.is_some() => {
+                file.handle = Some(handle);
+                Reopened::Same(Seen::of(&metadata))
+            }
+            _ => Reopened::Not,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::fs::File;
+    use std::io::Write as _;
+
+    use super::*;
+    use crate::sim::steps::Steps;
+    use crate::time::Time;
+
+    #[test]
+    fn what_was_rewritten_between_a_look_and_a_read_is_not_mixed_with_what_was_there() {
+        let mut steps = Steps::new("a.log");
+        steps.append("a.log", "one\ntwo\n");
+        steps.round();
+        steps.append("a.log", "three\n");
+        steps.told();
+        steps.copy("a.log", "a.log.1");
+        steps.cut("a.log", 0);
+        steps.append("a.log", "four, longer than what was there\nfive\n");
+        steps.read();
+        steps.round();
+        steps.lines.sort();
+        let four = "four, longer than what was there";
+        assert_eq!(steps.lines, ["five", four, "one", "three", "two"]);
+        assert_eq!(steps.lost(), 0);
+    }
+
+    #[test]
+    fn a_size_from_before_a_truncation_is_no_second_one() {
+        let mut steps = Steps::new("a.log");
+        steps.append("a.log", "one\n");
+        steps.round();
+        steps.append("a.log", "two\n");
+        let before = Seen::of(&fs::metadata(steps.path("a.log")).unwrap().into());
+        steps.copy("a.log", "a.log.1");
+        steps.cut("a.log", 0);
+        let id = steps.worker.registry.ids()[0];
+        steps.worker.looked(id, (true, false), before);
+        steps.worker.go_on();
+        steps.append("a.log", "three\n");
+        steps.round();
+        steps.lines.sort();
+        assert_eq!(steps.lines, ["one", "three", "two"]);
+        assert_eq!(steps.worker.counters.truncations.get(), 1);
+        assert_eq!(steps.lost(), 0);
+    }
+
+    #[test]
+    fn a_closed_file_that_is_as_long_as_before_may_have_been_rewritten() {
+        for inotify in ["on", "off"] {
+            let options = [("inotify_watcher", inotify)];
+            let mut steps = Steps::prepared("a.log*", &options, |_| {});
+            steps.append("a.log", "one\n");
+            steps.round();
+            steps.close_all();
+            steps.copy("a.log", "a.log.1");
+            steps.cut("a.log", 0);
+            steps.append("a.log", "two\n");
+            steps.round();
+            steps.round_after(Duration::from_secs(60));
+            assert_eq!(steps.lines, ["one", "two"], "inotify {inotify}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_behind_the_rename_of_an_idle_file_is_read() {
+        for (pattern, inotify) in [("a.log", "on"), ("a.log", "off"), ("a.log*", "on")] {
+            let options = [("inotify_watcher", inotify)];
+            let mut steps = Steps::prepared(pattern, &options, |_| {});
+            steps.append("a.log", "one\n");
+            steps.round();
+            steps.round_after(Duration::from_secs(3600));
+            steps.rename("a.log", "a.log.1");
+            for (time, text) in [(0, "two\n"), (4, "thr"), (4, "ee\n"), (4, "four")] {
+                steps.round_after(Duration::from_secs(time));
+                steps.append("a.log.1", text);
+                steps.round();
+            }
+            steps.round_after(Duration::from_secs(5));
+            let all = ["one", "two", "three", "four"];
+            assert_eq!(steps.lines, all, "{pattern}, inotify {inotify}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_written_yet_is_no_line() {
+        use std::os::unix::fs::FileExt as _;
+        for closed in [false, true] {
+            let mut steps = Steps::prepared("a.log*", &[], |dir| {
+                let log = File::create(dir.path().join("a.log")).unwrap();
+                log.set_len(1 << 20).unwrap();
+            });
+            let log = File::options()
+                .write(true)
+                .open(steps.path("a.log"))
+                .unwrap();
+            let mut at = 0;
+            let mut all = Vec::new();
+            for n in 0..30 {
+                steps.round_after(Duration::from_secs(2));
+                if closed {
+                    steps.close_all();
+                }
+                // Longer than the head, in all.
+                let line = format!("line {n} of a log that is written in place");
+                log.write_all_at(format!("{line}\n").as_bytes(), at)
+                    .unwrap();
+                at += line.len() as u64 + 1;
+                all.push(line);
+                steps.round();
+            }
+            assert_eq!(steps.lines, all);
+            // It is cut to what is written, and goes on as any other.
+            log.set_len(at).unwrap();
+            steps.round();
+            steps.append("a.log", "the end\n");
+            steps.rename("a.log", "a.log.1");
+            steps.round();
+            steps.round_after(Duration::from_secs(60));
+            all.push("the end".to_owned());
+            assert_eq!(steps.lines, all);
+            assert_eq!(steps.worker.counters.truncations.get(), 0);
+            assert_eq!(steps.lost(), 0);
+        }
+    }
+
+    #[test]
+    fn nuls_at_the_head_of_a_new_file_are_no_text() {
+        let mut steps = Steps::new("*.log");
+        let hole = 300 << 20;
+        steps.append("a.log", "");
+        let log = File::options()
+            .write(true)
+            .open(steps.path("a.log"))
+            .unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&log, b"one\n", hole).unwrap();
+        steps.round();
+        steps.append("a.log", "two\n");
+        steps.round();
+        assert_eq!(steps.lines, ["one", "two"]);
+        assert_eq!(steps.worker.counters.nul_bytes.get(), hole);
+    }
+
+    /// A worker that has read the file at `path`, as if that were on a network filesystem.
+    fn far_away(path: &Path) -> (Worker, FileId) {
+        let options = [("path", path.to_str().unwrap())];
+        let mut worker = Worker::at(&options, Time::simulated(Duration::from_secs(1)));
+        worker.scan();
+        while worker.read_turn() {}
+        let id = worker.registry.ids()[0];
+        worker.registry.get_mut(id).unwrap().remote = true;
+        (worker, id)
+    }
+
+    fn told(worker: &mut Worker, id: FileId, told: bool, seen: Seen) {
+        worker.looked(id, (told, !told), seen);
+        worker.go_on();
+    }
+
+    #[test]
+    fn a_stale_size_is_no_truncation() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.log");
+        fs::write(&path, "one\ntwo\n").unwrap();
+        let (mut worker, id) = far_away(&path);
+        let current = worker.registry.get(id).unwrap().seen;
+        let stale = Seen {
+            size: 4,
+            modified: 1,
+        };
+        // The next answer is right again; it may be the same one as before, or a newer one.
+        for next in [current, Seen { size: 8, ..stale }] {
+            told(&mut worker, id, false, stale);
+            told(&mut worker, id, false, stale);
+            told(&mut worker, id, false, next);
+            let file = worker.registry.get_mut(id).unwrap();
+            assert_eq!(file.rare().shorter_since, None, "{next:?}");
+        }
+        // It is told for long, but one who asks anew is told better.
+        told(&mut worker, id, true, stale);
+        worker.time.advance(SECOND_LOOK);
+        told(&mut worker, id, true, stale);
+        // The same of a file that has left its path, and whose rest is still to come.
+        let mut writer = File::options().append(true).open(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        worker.gone(&path, true);
+        worker.go_on();
+        told(&mut worker, id, true, stale);
+        writer.write_all(b"three\n").unwrap();
+        worker.look(id, true);
+        while worker.read_turn() {}
+        assert_eq!(worker.registry.get(id).unwrap().offset, 14);
+        assert_eq!(worker.counters.truncations.get(), 0);
+        assert_eq!(worker.counters.lines.get(), 3);
+    }
+
+    #[test]
+    fn far_away_a_truncation_is_believed_at_the_second_look() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.log");
+        fs::write(&path, "one\ntwo\n").unwrap();
+        let (mut worker, id) = far_away(&path);
+        fs::write(&path, "3\n").unwrap();
+        worker.look(id, true);
+        worker.look(id, true);
+        worker.go_on();
+        assert_eq!(worker.counters.truncations.get(), 0);
+        worker.time.advance(SECOND_LOOK);
+        worker.look(id, false);
+        worker.go_on();
+        assert_eq!(worker.counters.truncations.get(), 1);
+        while worker.read_turn() {}
+        assert_eq!(worker.counters.lines.get(), 3);
+    }
+}

@@ -1,0 +1,466 @@
+//! A file's life: what is seen of it makes it go on, and says what is to be done. Nothing else does.
+//!
+//! ```text
+//!               Resembles              Released, Continued, Skipped
+//!   Active ----------------> Quarantined ----------------> Active
+//!      |
+//!      |  at its end and quiet for `rotate_wait`, where no pattern looks (Unlinked, or a name
+//!      |  that none matches); looked for in vain (Missing); too old; crowded out
+//!      v
+//!   AwaitingAck ----> forgotten, when all that was read of it has left the host
+//! ```
+//!
+//! Where it is ([`Place`]) and whether its last line may go on ([`LastLine`]) are questions of their own.
+//! [`step`] has no clock, no files and no maps: what time it is and what only others know comes with the
+//! call ([`Facts`]), what is to be done comes back ([`Effect`]).
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::track::file::FileId;
+
+/// How long a file is not read that looks like a copy, once it has stopped growing.
+const QUIET_COPY: Duration = Duration::from_secs(1);
+
+/// What a file is to us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// It is read as it grows. While it waits for its turn: since when. Else when its end was last
+    /// reached, when it left its place, or since when it is followed.
+    Active { since: Instant },
+    /// It begins like another file, of which it may become a copy: not read before that is settled.
+    Quarantined(Box<Quarantine>),
+    /// It is not followed any more; kept until what was read of it has left the host, or until it is
+    /// removed.
+    AwaitingAck,
+}
+
+/// Why and since when a file is not read yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Quarantine {
+    pub(crate) original: FileId,
+    since: Instant,
+    /// When it was last seen to grow.
+    grown: Instant,
+}
+
+/// Where a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place<'a> {
+    /// It can be opened there; if the patterns match its path it stays, else it is read to its end.
+    Named { path: &'a Arc<Path>, matched: bool },
+    /// Deleted, or renamed to where nobody looks; it is open.
+    Unlinked,
+    /// The same, but it was closed: it is looked for where it was last. If it was deleted there, only a
+    /// scan may find another name of it.
+    Missing { last: &'a Arc<Path>, deleted: bool },
+}
+
+/// What kind of place it is. Apart from its path, since there may be ten thousand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Site {
+    Matched,
+    Unmatched,
+    Unlinked,
+    Missing,
+    Deleted,
+}
+
+/// Whether a last line without a newline is complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LastLine {
+    /// Its writer may go on with it.
+    Open,
+    /// The file was rotated: it is complete when nothing comes any more.
+    Due,
+    /// It was handed over.
+    Complete,
+}
+
+/// Whether there is something to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// It was read to its end, as far as is known.
+    Idle,
+    /// It waits to be read.
+    Waiting,
+}
+
+/// Where a file is in its life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Life {
+    phase: Phase,
+    /// Where it is, or was last while it is looked for.
+    path: Option<Arc<Path>>,
+    site: Site,
+    last_line: LastLine,
+    turn: Turn,
+}
+
+/// What was seen of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Observation {
+    /// It was looked at.
+    Looked(Look),
+    /// It was read to its end; `unfinished`: a line without its newline is there.
+    ReadToEnd { unfinished: bool },
+    /// A drain ends no earlier than this file does.
+    Drained,
+    /// It has this path now.
+    Renamed { path: Arc<Path>, matched: bool },
+    /// It was rotated, and that is not seen from its path.
+    Rotated,
+    /// It is not at its path any more, and was last there. `open`: its handle is.
+    Left {
+        last: Arc<Path>,
+        deleted: bool,
+        open: bool,
+    },
+    /// It was looked for where it may be, and is not there.
+    NotFound,
+    /// It begins like this file, whose copy it may become.
+    Resembles { original: FileId },
+    /// It was compared with its original again: does it still begin like it, and how long may copying
+    /// take?
+    Compared { alike: bool, longest: Duration },
+    /// It is no copy, or nobody waits to know.
+    Released,
+    /// It is the copy of a truncated file: it goes on where that was.
+    Continued,
+    /// It is the copy of a truncated file, all of which was read.
+    Skipped,
+    /// It no longer holds what was read, and is read from its head.
+    BeganAnew,
+    /// Others need its descriptor; `unread`: it has more.
+    Crowded { unread: bool },
+    /// It is compressed, so it is not read as it is.
+    Compressed,
+    /// It was compressed, and all of its text was read.
+    Unpacked,
+    /// It was read to its end in a drain, and gives its place to another file.
+    GivesWay,
+    /// More of it has left the host.
+    Acked,
+    /// It was removed (`remove_after`), by us or somebody else.
+    Removed,
+    /// It was let go and is there again.
+    ComesBack,
+}
+
+/// What a look at a file came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Look {
+    /// Nothing told of it: it had its turn in a round of looks. Only then is it taken to be quiet.
+    pub(crate) round: bool,
+    /// There is something behind what was read.
+    pub(crate) unread: bool,
+    /// It is longer than before.
+    pub(crate) grown: bool,
+    /// It is older than `ignore_older`, and that is looked at.
+    pub(crate) too_old: bool,
+    /// Its text is still being decompressed.
+    pub(crate) unpacking: bool,
+}
+
+/// What others know of the moment and of the file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts {
+    pub(crate) now: Instant,
+    pub(crate) rotate_wait: Duration,
+    /// It cannot be forgotten: not all that was read of it has left the host, or it will be removed.
+    pub(crate) owed: bool,
+}
+
+/// What is to be done with a file, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Something has changed: look at it.
+    Look,
+    /// Its text ends here: a last line is complete, and so is what the host joins.
+    EndText,
+    /// What is unread of it is lost.
+    CountLost,
+    /// Nobody tells when it is written to again: look at its path now and then.
+    Retry,
+    /// It is not read any more.
+    Close,
+    /// What is kept of it across restarts has changed.
+    Checkpoint,
+    /// Drop it, and all that is known of it.
+    Forget,
+}
+
+impl Site {
+    fn named(matched: bool) -> Self {
+        if matched {
+            Site::Matched
+        } else {
+            Site::Unmatched
+        }
+    }
+}
+
+impl Life {
+    /// A file was found at `path`.
+    pub(crate) fn begin(path: Arc<Path>, matched: bool, now: Instant) -> Self {
+        Life {
+            phase: Phase::Active { since: now },
+            path: Some(path),
+            site: Site::named(matched),
+            last_line: LastLine::Open,
+            turn: Turn::Idle,
+        }
+    }
+
+    pub(crate) fn place(&self) -> Place<'_> {
+        let matched = self.site == Site::Matched;
+        match (self.site, &self.path) {
+            (Site::Matched | Site::Unmatched, Some(path)) => Place::Named { path, matched },
+            (Site::Missing, Some(last)) => Place::Missing {
+                last,
+                deleted: false,
+            },
+            (Site::Deleted, Some(last)) => Place::Missing {
+                last,
+                deleted: true,
+            },
+            (_, _) => Place::Unlinked,
+        }
+    }
+
+    /// Where it can be opened.
+    pub(crate) fn path(&self) -> Option<&Arc<Path>> {
+        match self.place() {
+            Place::Named { path, .. } => Some(path),
+            Place::Unlinked | Place::Missing { .. } => None,
+        }
+    }
+
+    /// The patterns match its path.
+    pub(crate) fn matched(&self) -> bool {
+        self.site == Site::Matched
+    }
+
+    pub(crate) fn quarantine(&self) -> Option<&Quarantine> {
+        match &self.phase {
+            Phase::Quarantined(quarantine) => Some(quarantine),
+            Phase::Active { .. } | Phase::AwaitingAck => None,
+        }
+    }
+
+    pub(crate) fn is_let_go(&self) -> bool {
+        self.phase == Phase::AwaitingAck
+    }
+
+    /// It was renamed, or is the copy of a truncated file.
+    pub(crate) fn is_rotated(&self) -> bool {
+        self.last_line != LastLine::Open
+    }
+
+    pub(crate) fn waits_for_turn(&self) -> bool {
+        self.turn == Turn::Waiting
+    }
+
+    /// It was read to its end, as far as is known, and may be closed or let go.
+    pub(crate) fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Active { .. }) && self.turn == Turn::Idle
+    }
+
+    /// While it waits for its turn: since when. Else when its end was last reached, when it left its
+    /// place, or since when it is followed.
+    pub(crate) fn since(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Active { since } => Some(*since),
+            Phase::Quarantined(quarantine) => Some(quarantine.since),
+            Phase::AwaitingAck => None,
+        }
+    }
+
+    /// Nobody may tell of what happens to it next: it is looked at often.
+    pub(crate) fn is_restless(&self) -> bool {
+        match self.phase {
+            Phase::AwaitingAck => false,
+            Phase::Quarantined(_) => true,
+            Phase::Active { .. } => self.last_line == LastLine::Due || !self.matched(),
+        }
+    }
+
+    fn leave(&mut self, site: Site, last: Option<Arc<Path>>, now: Instant) {
+        self.site = site;
+        self.path = last;
+        self.wait_for_more(now);
+    }
+
+    fn queue(&mut self, now: Instant) {
+        if self.is_idle() {
+            self.phase = Phase::Active { since: now };
+            self.turn = Turn::Waiting;
+        }
+    }
+
+    /// The file has left its place, and its writer need not know that yet: however long there was
+    /// nothing new in it before, `rotate_wait` counts from now.
+    fn wait_for_more(&mut self, now: Instant) {
+        if self.is_idle() {
+            self.phase = Phase::Active { since: now };
+        }
+    }
+
+    /// It is not followed any longer.
+    fn let_go(&mut self, facts: &Facts, effects: &mut Vec<Effect>) {
+        effects.push(Effect::EndText);
+        self.part_with(facts, effects);
+    }
+
+    /// The same where the text is not ended.
+    fn part_with(&mut self, facts: &Facts, effects: &mut Vec<Effect>) {
+        effects.push(Effect::Close);
+        self.phase = Phase::AwaitingAck;
+        self.turn = Turn::Idle;
+        if !facts.owed {
+            effects.push(Effect::Forget);
+        }
+    }
+
+    /// It is at its end: is there anything left to wait for?
+    fn rest(&mut self, look: Look, facts: &Facts, effects: &mut Vec<Effect>) {
+        let Phase::Active { since } = self.phase else {
+            return;
+        };
+        if self.turn == Turn::Waiting || look.unpacking || !look.round {
+            return;
+        }
+        let quiet = facts.now.saturating_duration_since(since) >= facts.rotate_wait;
+        if quiet && !self.matched() {
+            self.let_go(facts, effects);
+        } else if look.too_old && self.matched() {
+            effects.push(Effect::Retry);
+            self.let_go(facts, effects);
+        } else if quiet && self.last_line == LastLine::Due {
+            self.last_line = LastLine::Complete;
+            effects.push(Effect::EndText);
+        }
+    }
+}
+
+/// A file's life goes on.
+pub(crate) fn step(life: &mut Life, seen: Observation, facts: &Facts, effects: &mut Vec<Effect>) {
+    let now = facts.now;
+    if life.is_let_go() {
+        match seen {
+            Observation::Acked if !facts.owed => effects.push(Effect::Forget),
+            Observation::Removed => {
+                life.leave(Site::Unlinked, None, now);
+                effects.push(Effect::Forget);
+            }
+            Observation::ComesBack => {
+                life.phase = Phase::Active { since: now };
+                life.leave(Site::Unlinked, None, now);
+            }
+            _ => {}
+        }
+        return;
+    }
+    match seen {
+        Observation::Looked(look) => {
+            if let Phase::Quarantined(quarantine) = &mut life.phase {
+                if look.grown {
+                    quarantine.grown = now;
+                }
+            } else if look.unread {
+                life.queue(now);
+            } else {
+                life.rest(look, facts, effects);
+            }
+        }
+        Observation::ReadToEnd { unfinished } => {
+            life.turn = Turn::Idle;
+            life.wait_for_more(now);
+            // What was written into a rotated file may end in a last line, whenever it was.
+            if life.last_line == LastLine::Complete && unfinished {
+                life.last_line = LastLine::Due;
+            }
+        }
+        Observation::Drained => life.queue(now),
+        Observation::Renamed { path, matched } => {
+            life.leave(Site::named(matched), Some(path), now);
+            life.last_line = LastLine::Due;
+            effects.push(Effect::Look);
+        }
+        Observation::Rotated => {
+            life.last_line = LastLine::Due;
+            life.wait_for_more(now);
+        }
+        Observation::Left { open: true, .. } => {
+            life.leave(Site::Unlinked, None, now);
+            effects.push(Effect::Look);
+        }
+        Observation::Left { last, deleted, .. } => {
+            let site = if deleted {
+                Site::Deleted
+            } else {
+                Site::Missing
+            };
+            life.leave(site, Some(last), now);
+        }
+        Observation::NotFound => {
+            effects.push(Effect::CountLost);
+            life.let_go(facts, effects);
+        }
+        // What is being read already is none.
+        Observation::Resembles { original } if life.is_idle() => {
+            life.phase = Phase::Quarantined(Box::new(Quarantine {
+                original,
+                since: now,
+                grown: now,
+            }));
+        }
+        Observation::Compared { alike, longest } => {
+            let over = life.quarantine().is_some_and(|quarantine| {
+                let quiet = now.saturating_duration_since(quarantine.grown);
+                let whole = now.saturating_duration_since(quarantine.since);
+                !alike || quiet >= QUIET_COPY || whole >= longest
+            });
+            if over {
+                step(life, Observation::Released, facts, effects);
+            }
+        }
+        Observation::Released if life.quarantine().is_some() => {
+            life.phase = Phase::Active { since: now };
+            life.queue(now);
+            effects.push(Effect::Look);
+        }
+        Observation::Continued => {
+            life.phase = Phase::Active { since: now };
+            life.last_line = LastLine::Due;
+            effects.extend([Effect::Checkpoint, Effect::Look]);
+        }
+        Observation::Skipped => {
+            life.phase = Phase::Active { since: now };
+            effects.push(Effect::Checkpoint);
+        }
+        Observation::BeganAnew => {
+            life.wait_for_more(now);
+            effects.extend([Effect::Checkpoint, Effect::Look]);
+        }
+        Observation::Crowded { unread: true } => effects.push(Effect::Look),
+        Observation::Crowded { unread: false } => {
+            if life.is_idle() && life.site == Site::Unlinked {
+                life.let_go(facts, effects);
+            }
+        }
+        Observation::Compressed => effects.extend([Effect::Close, Effect::Forget]),
+        Observation::GivesWay if life.is_idle() => life.part_with(facts, effects),
+        Observation::Unpacked => life.let_go(facts, effects),
+        Observation::Removed => {
+            life.leave(Site::Unlinked, None, now);
+            effects.extend([Effect::Close, Effect::Forget]);
+        }
+        Observation::Resembles { .. }
+        | Observation::Released
+        | Observation::GivesWay
+        | Observation::Acked
+        | Observation::ComesBack => {}
+    }
+}
