@@ -92,8 +92,13 @@ impl Simulation {
             pending: Some(Pending::default()),
             ..FakeHost::default()
         };
-        let (tail, mut worker) =
-            SidecarTail::made(&settings, &mut host, self.time.clone(), Fs::Kernel).unwrap();
+        let (tail, mut worker) = SidecarTail::made(
+            &settings,
+            &mut host,
+            self.time.clone(),
+            Fs::Simulated(self.world.fs.clone()),
+        )
+        .unwrap();
         assert!(worker.take_state(), "the state is free");
         self.world.started();
         self.running = Some(Running { tail, worker, host });

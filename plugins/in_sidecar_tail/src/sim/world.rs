@@ -1,13 +1,11 @@
 //! The files of a simulation, the one who writes them, and an oracle that knows every word of them.
 
-use std::fs::{self, File, FileTimes, OpenOptions};
-use std::os::unix::fs::{symlink, FileExt as _};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use tempfile::TempDir;
 
 use super::schedule::{Mode, Scheme, Setting};
+use crate::fs::simulated::{Device, SimFs, Writer};
 use crate::time::Time;
 
 /// `rotate_wait` of the instance, and how much earlier the oracle ceases to rely on it.
@@ -73,15 +71,16 @@ enum Duty {
 #[derive(Debug)]
 pub(super) struct World {
     setting: Setting,
+    pattern: glob::Pattern,
     time: Time,
     began: std::time::Instant,
-    dir: TempDir,
+    pub(super) fs: SimFs,
     logs: Vec<Log>,
     lines: Vec<Line>,
     /// The one that is written to, and the one at the path.
     current: usize,
     at_path: Option<usize>,
-    writer: File,
+    writer: Option<Writer>,
     position: u64,
     reserved: u64,
     /// The last line of the current file is open.
@@ -94,26 +93,22 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(setting: Setting, time: Time) -> Self {
-        let base = Path::new("/dev/shm");
-        let dir = if base.is_dir() {
-            tempfile::tempdir_in(base).unwrap()
-        } else {
-            tempfile::tempdir().unwrap()
-        };
-        for folder in ["logs", "real", "away", "state"] {
-            fs::create_dir(dir.path().join(folder)).unwrap();
+        let fs = SimFs::new(time.clone(), Device::LOCAL);
+        for folder in ["/logs", "/real", "/away", "/state"] {
+            fs.make_folder(Path::new(folder)).unwrap();
         }
-        let writer = tempfile::tempfile().unwrap();
+        let pattern = format!("/logs/{}", setting.pattern);
         let mut world = World {
             setting,
+            pattern: glob::Pattern::new(&pattern).unwrap(),
             began: time.now(),
             time,
-            dir,
+            fs,
             logs: Vec::new(),
             lines: Vec::new(),
             current: 0,
             at_path: None,
-            writer,
+            writer: None,
             position: 0,
             reserved: 0,
             open: None,
@@ -127,7 +122,7 @@ impl World {
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
+        Path::new("/").join(name)
     }
 
     /// Milliseconds since the simulation began.
@@ -144,21 +139,7 @@ impl World {
     }
 
     fn matches(&self, path: &Path) -> bool {
-        let pattern = self.path("logs").join(self.setting.pattern);
-        let pattern = glob::Pattern::new(pattern.to_str().unwrap()).unwrap();
-        pattern.matches_path(path)
-    }
-
-    /// Files and folders changed now, by the simulated clock.
-    fn touch(&self, paths: &[&Path]) {
-        let times = FileTimes::new().set_modified(self.time.wall());
-        for path in paths {
-            for path in [Some(*path), path.parent()].into_iter().flatten() {
-                if let Ok(file) = File::open(path) {
-                    file.set_times(times).unwrap();
-                }
-            }
-        }
+        path.starts_with("/logs") && self.pattern.matches_path(path)
     }
 
     // What the writer does.
@@ -176,13 +157,11 @@ impl World {
     fn begin_file(&mut self) {
         self.names += 1;
         let path = self.place();
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(true);
-        if self.setting.mode == Mode::Append {
-            options.append(true).truncate(false);
+        let writer = self.fs.writer(&path).unwrap();
+        if self.setting.mode != Mode::Append {
+            writer.set_len(0);
         }
-        self.writer = options.open(&path).unwrap();
-        self.touch(&[&path]);
+        self.writer = Some(writer);
         self.position = 0;
         self.reserved = 0;
         self.open = None;
@@ -204,9 +183,8 @@ impl World {
         if self.linked() {
             let link = self.path("logs/app.log");
             let swap = self.path("logs/swap");
-            symlink(&path, &swap).unwrap();
-            fs::rename(&swap, &link).unwrap();
-            self.touch(&[&swap]);
+            self.fs.symlink(&path, &swap).unwrap();
+            self.fs.rename(&swap, &link).unwrap();
         }
         if self.setting.header {
             self.put_header();
@@ -221,17 +199,18 @@ impl World {
 
     /// Bytes come into the current file.
     fn put(&mut self, text: &[u8]) {
+        let writer = self.writer.as_ref().expect("there is a current file");
         if self.setting.mode == Mode::Preallocated {
             while self.position + text.len() as u64 > self.reserved {
                 self.reserved += PREALLOCATED;
-                self.writer.set_len(self.reserved).unwrap();
+                writer.set_len(self.reserved);
             }
         }
-        self.writer
-            .write_all_at_or_append(text, self.position, self.setting.mode);
+        match self.setting.mode {
+            Mode::Append => writer.append(text),
+            Mode::Position | Mode::Preallocated => writer.write_at(text, self.position),
+        }
         self.position += text.len() as u64;
-        let times = FileTimes::new().set_modified(self.time.wall());
-        self.writer.set_times(times).unwrap();
     }
 
     pub(super) fn write(&mut self, lines: u64, open: bool, running: bool) {
@@ -307,10 +286,10 @@ impl World {
             self.logs.len() + 1000
         ));
         match self.setting.scheme {
-            Scheme::Rename | Scheme::LinkTarget => fs::rename(&from, &to).unwrap(),
+            Scheme::Rename | Scheme::LinkTarget => self.fs.rename(&from, &to).unwrap(),
             Scheme::HardLink => {
-                fs::hard_link(&from, &to).unwrap();
-                fs::remove_file(&from).unwrap();
+                self.fs.hard_link(&from, &to).unwrap();
+                self.fs.unlink(&from).unwrap();
             }
             // The writer does it itself.
             Scheme::Dated => {
@@ -325,7 +304,6 @@ impl World {
                 return;
             }
         }
-        self.touch(&[&to]);
         self.at_path = None;
         let matched = self.matches(&to);
         let now = self.now();
@@ -369,11 +347,9 @@ impl World {
         self.names += 1;
         let path = self.place();
         let to = path.with_file_name(format!("app.log.{}", self.names));
-        fs::copy(&path, &to).unwrap();
-        self.touch(&[&to]);
-        let truncated = OpenOptions::new().write(true).open(&path).unwrap();
-        truncated.set_len(0).unwrap();
-        self.touch(&[&path]);
+        let text = self.fs.read(&path).unwrap();
+        self.fs.writer(&to).unwrap().append(&text);
+        self.fs.writer(&path).unwrap().set_len(0);
         let matched = self.matches(&to);
         let now = self.now();
         let known = self.logs[at].known && (running || self.logs[at].saved);
@@ -435,8 +411,7 @@ impl World {
         };
         let path = self.logs[at].path.take().unwrap();
         let to = self.path(&format!("away/{at}"));
-        fs::rename(&path, &to).unwrap();
-        self.touch(&[&path]);
+        self.fs.rename(&path, &to).unwrap();
         self.logs[at].matched = false;
         self.logs[at]
             .rotated
@@ -494,8 +469,7 @@ impl World {
                 safe: false,
             });
         }
-        fs::write(&path, text).unwrap();
-        self.touch(&[&path]);
+        self.fs.writer(&path).unwrap().append(text.as_bytes());
     }
 
     // What the instance does.
@@ -666,20 +640,6 @@ impl World {
                 late.len(),
                 self.logs[line.log]
             ));
-        }
-    }
-}
-
-/// Writing in one of the modes.
-trait Put {
-    fn write_all_at_or_append(&self, text: &[u8], position: u64, mode: Mode);
-}
-
-impl Put for File {
-    fn write_all_at_or_append(&self, text: &[u8], position: u64, mode: Mode) {
-        match mode {
-            Mode::Append => std::io::Write::write_all(&mut &*self, text).unwrap(),
-            Mode::Position | Mode::Preallocated => self.write_all_at(text, position).unwrap(),
         }
     }
 }
