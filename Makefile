@@ -254,8 +254,12 @@ soak-stuck: build ## a Job for every way in which a destination may be stuck, ev
 # How many random scripts, and the seed of the first; as many again on tmpfs, ext4 and overlayfs together.
 SOAK_SCRIPTS ?= 10000
 SOAK_SEED ?= $(shell date +%s)
+# How many simulated schedules of sidecar_tail.
+SOAK_SCHEDULES ?= 100000
 .PHONY: soak-tail
-soak-tail: build ## random scripts against the model of sidecar_tail, and its latency
+soak-tail: build ## simulated schedules of sidecar_tail, random scripts against its model, and its latency
+	SIDECAR_TAIL_SCHEDULES=$(SOAK_SCHEDULES) SIDECAR_TAIL_SEED=$(SOAK_SEED) \
+	$(CARGO) test --release -p in_sidecar_tail --lib -- --nocapture sim::no_schedule
 	SIDECAR_TAIL_SCRIPTS=$(SOAK_SCRIPTS) SIDECAR_TAIL_SEED=$(SOAK_SEED) \
 	$(CARGO) test --release -p in_sidecar_tail --test model -- --nocapture
 	$(CARGO) run --quiet -p flb-sidecar-tests --bin latency -- $(TARGET)/plugins

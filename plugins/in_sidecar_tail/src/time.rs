@@ -76,7 +76,6 @@ impl Time {
 
     /// Somebody sets the simulated time of day.
     #[cfg(test)]
-    #[allow(dead_code, reason = "the simulation will")]
     pub(crate) fn set_wall(&self, seconds: i64) {
         let simulated = self.simulated.as_ref().expect("these clocks are simulated");
         simulated.set.fetch_add(seconds, Ordering::Relaxed);

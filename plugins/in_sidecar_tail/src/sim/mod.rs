@@ -1,31 +1,36 @@
 //! The whole core in one thread, on simulated clocks: writers that keep old files open, rotate them
 //! by every scheme, write in place and are idle for days; stops, crashes and a host that takes
-//! nothing. Only the filesystem is real, with times of the simulated clock.
+//! nothing or delivers late, kernels that tell late or lose what they had to tell, full disks, clocks
+//! that are set. The filesystem is simulated, too, and others may do something in the middle of anything.
 //!
 //! `SIDECAR_TAIL_SCHEDULES` sets how many schedules run and `SIDECAR_TAIL_SEED` where they start. A
 //! failure prints its seed, and the fewest steps that fail in the same way.
 
 mod crowd;
+mod host;
 mod life;
 mod schedule;
 pub(crate) mod steps;
 mod world;
 
-use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::time::Duration;
+use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use flb_sidecar_sdk::fake::FakeHost;
-use flb_sidecar_sdk::{Input, Pending, Settings, Wake};
+use flb_sidecar_sdk::{Input, Settings, Wake};
 
+use crate::fs::simulated::SimFs;
 use crate::fs::Fs;
 use crate::host::input::SidecarTail;
 use crate::time::Time;
 use crate::worker::{Turn, Worker};
+use host::{Host, Tells};
 pub(crate) use schedule::Random;
 use schedule::{Setting, Step};
 use world::World;
 
-const STEPS: usize = 60;
+const STEPS: usize = 200;
 /// The time of day at which a simulation begins.
 const WALL: Duration = Duration::from_secs(2_000_000_000);
 const TICK: Duration = Duration::from_millis(250);
@@ -38,43 +43,64 @@ const TURNS: usize = 20_000;
 struct Running {
     tail: SidecarTail,
     worker: Worker,
-    host: FakeHost,
+    host: Host,
 }
+
+/// What is to happen in the middle of what the instance does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Armed {
+    Nothing,
+    Action,
+    Crash,
+}
+
+/// The process ends.
+struct Crash;
 
 struct Simulation {
     time: Time,
-    world: World,
+    fs: SimFs,
+    world: Arc<Mutex<World>>,
     setting: Setting,
     running: Option<Running>,
+    armed: Armed,
     full: bool,
     stuck: bool,
-    next_tick: std::time::Instant,
+    disk_full: bool,
+    next_tick: Instant,
 }
 
 impl Simulation {
     fn new(setting: Setting) -> Self {
         let time = Time::simulated(WALL);
+        let world = World::new(setting, time.clone());
         Simulation {
-            world: World::new(setting, time.clone()),
+            fs: world.fs.clone(),
+            world: Arc::new(Mutex::new(world)),
             setting,
             running: None,
+            armed: Armed::Nothing,
             full: false,
             stuck: false,
+            disk_full: false,
             next_tick: time.now(),
             time,
         }
     }
 
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn start(&mut self) {
-        if self.running.is_some() {
+        if self.running.is_some() || self.disk_full {
             return;
         }
-        let path = self.world.path("logs").join(self.setting.pattern);
-        let db = self.world.path("state/db");
+        let path = format!("/logs/{}", self.setting.pattern);
         let on = |on| if on { "on" } else { "off" };
         let options = [
-            ("path", path.to_str().unwrap()),
-            ("db", db.to_str().unwrap()),
+            ("path", path.as_str()),
+            ("db", "/state/db"),
             ("db.sync", "off"),
             // The links of its world lead out of the folder of logs.
             ("follow_links", "on"),
@@ -88,57 +114,121 @@ impl Simulation {
         ];
         let info = SidecarTail::INFO.options;
         let settings = Settings::new("tail", info, options.iter().copied()).unwrap();
-        let mut host = FakeHost {
-            pending: Some(Pending::default()),
-            ..FakeHost::default()
-        };
-        let (tail, mut worker) = SidecarTail::made(
-            &settings,
-            &mut host,
-            self.time.clone(),
-            Fs::Simulated(self.world.fs.clone()),
-        )
-        .unwrap();
+        let after = Duration::from_millis(self.setting.delivers_after);
+        let mut host = Host::new(self.setting.tells, after, &self.time);
+        let fs = Fs::Simulated(self.fs.clone());
+        let (tail, mut worker) =
+            SidecarTail::made(&settings, &mut host, self.time.clone(), fs).unwrap();
         assert!(worker.take_state(), "the state is free");
-        self.world.started();
+        self.world().started();
         self.running = Some(Running { tail, worker, host });
         self.turns();
     }
 
-    /// The instance does all there is to do now; when it wants to go on.
-    fn turns(&mut self) -> std::time::Instant {
-        for _ in 0..TURNS {
-            let Some(Running { tail, worker, host }) = &mut self.running else {
-                return self.time.now();
-            };
-            host.paused = self.full;
-            let chunks = usize::from(self.stuck);
-            host.pending = Some(Pending { chunks, tasks: 0 });
-            let turn = worker.turn();
-            tail.collect(Wake::Event, host);
-            let came = host.bodies();
-            host.appended.clear();
+    /// Records come to their destination.
+    fn deliver(&mut self) {
+        if let Some(Running { host, .. }) = &mut self.running {
+            let came = host.delivered(false);
+            let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
             for body in &came {
-                self.world.came(body);
+                world.came(body);
             }
+        }
+    }
+
+    /// The instance does all there is to do now; when it wants to go on.
+    fn turns(&mut self) -> Instant {
+        for _ in 0..TURNS {
+            let now = self.time.now();
+            self.deliver();
+            let Some(Running { tail, worker, host }) = &mut self.running else {
+                return now;
+            };
+            host.stuck = self.stuck;
+            host.paused = self.full;
+            let appends = host.appends;
+            let turn = catch_unwind(AssertUnwindSafe(|| {
+                let turn = worker.turn();
+                tail.collect(Wake::Event, host);
+                turn
+            }));
+            let turn = match turn {
+                Ok(turn) => turn,
+                Err(end) if end.is::<Crash>() => {
+                    self.crash();
+                    return now;
+                }
+                Err(panic) => resume_unwind(panic),
+            };
+            let told = self
+                .fs
+                .next_event_at()
+                .is_some_and(|at| at <= self.time.nanos());
             match turn {
                 Turn::More => {}
                 Turn::Until(next) | Turn::Frozen(next)
-                    if came.is_empty() && next > self.time.now() =>
+                    if host.appends == appends && !told && next > self.time.now() =>
                 {
                     return next;
                 }
                 Turn::Until(_) | Turn::Frozen(_) => {}
             }
         }
-        self.world
+        self.world()
             .failure
             .get_or_insert("the instance does not come to rest".into());
         self.time.now() + TICK
     }
 
+    /// Has something happen behind so many calls of the instance.
+    fn arm(&mut self, calls: u64, armed: Armed, what: impl FnOnce() + Send + 'static) {
+        self.disarm();
+        self.armed = armed;
+        self.fs.interrupt(calls, what);
+    }
+
+    /// What was to happen and has not happens now.
+    fn disarm(&mut self) {
+        match std::mem::replace(&mut self.armed, Armed::Nothing) {
+            Armed::Nothing => {}
+            Armed::Action => self.fs.interrupt_now(),
+            Armed::Crash => {
+                if self.fs.forget_interrupt() {
+                    self.crash();
+                }
+            }
+        }
+    }
+
+    /// The process ends in the middle of anything: what it has not written is gone, and so are the
+    /// records of the host.
+    fn crash(&mut self) {
+        self.fs.forget_interrupt();
+        self.armed = Armed::Nothing;
+        self.fs.set_dead(true);
+        let ran = self.running.take().is_some();
+        self.fs.set_dead(false);
+        if ran {
+            self.world().crashed();
+        }
+    }
+
+    /// The earliest of what comes next by itself.
+    fn until(&self, next: Instant, target: Instant) -> Instant {
+        let now = self.time.now();
+        let event = self.fs.next_event_at().map(|at| {
+            let wait = at.saturating_sub(self.time.nanos());
+            now + Duration::from_nanos(wait)
+        });
+        let host = self.running.as_ref().and_then(|r| r.host.next());
+        let moments = [Some(next), Some(self.next_tick), event, host, Some(target)];
+        let moments = moments.into_iter().flatten();
+        moments.map(|at| at.max(now)).min().unwrap_or(target)
+    }
+
     fn wait(&mut self, millis: u64) {
-        let target = self.time.now() + Duration::from_millis(millis);
+        let began = self.time.now();
+        let target = began + Duration::from_millis(millis);
         // What happens in days of rest is what happens in the first and the last seconds of them.
         let jump = millis.checked_sub(SETTLED).map(|rest| {
             let from = self.time.now() + Duration::from_secs(12);
@@ -148,7 +238,7 @@ impl Simulation {
         loop {
             let next = self.turns();
             let now = self.time.now();
-            if now >= target || self.world.failure.is_some() {
+            if now >= target || self.world().failure.is_some() {
                 break;
             }
             if self.running.is_none() {
@@ -159,35 +249,40 @@ impl Simulation {
                 self.time.advance(rest);
                 continue;
             }
-            let until = next.min(self.next_tick.max(now)).min(target);
+            let until = self.until(next, target);
             self.time.advance(until - now);
             if self.time.now() >= self.next_tick {
                 self.next_tick = self.time.now() + TICK;
+                self.deliver();
                 if let Some(Running { tail, host, .. }) = &mut self.running {
                     tail.collect(Wake::Tick, host);
                 }
             }
         }
-        if self.running.is_some() {
-            self.world
-                .ran(millis, !self.full, !self.full && !self.stuck);
-            if millis >= SETTLED && !self.full && self.world.failure.is_none() {
-                self.world.check();
-            }
+        self.disarm();
+        if self.running.is_none() {
+            return;
+        }
+        let delivers = !self.full;
+        let confirms = !self.full && !self.stuck && !self.disk_full;
+        let mut world = self.world();
+        let ran = self.time.since(began.max(world.acted)).as_millis() as u64;
+        world.ran(ran.min(millis), delivers, confirms);
+        if ran >= SETTLED && !self.full && !self.stuck && world.failure.is_none() {
+            world.check();
         }
     }
 
     /// The engine stops in order.
     fn stop(&mut self) {
+        self.disarm();
         let Some(mut running) = self.running.take() else {
             return;
         };
-        self.world.stops();
+        self.world().stops();
         let Running { tail, worker, host } = &mut running;
         host.stopping = true;
         host.paused = self.full;
-        let chunks = usize::from(self.stuck);
-        host.pending = Some(Pending { chunks, tasks: 0 });
         if let Some(mut stop) = tail.begin_stop(host) {
             let mut turns = 0;
             while tail.stop_step(&mut stop, host) && turns < TURNS {
@@ -196,43 +291,54 @@ impl Simulation {
             }
             tail.end_stop(stop, host);
         }
-        let came = host.bodies();
-        host.appended.clear();
+        let came = host.delivered(true);
         tail.ending(host);
         worker.end();
+        drop(running);
+        let mut world = self.world();
         for body in &came {
-            self.world.came(body);
+            world.came(body);
         }
-        if self.stuck || self.full {
-            self.world.crashed();
+        if self.stuck || self.full || self.disk_full {
+            world.crashed();
         } else {
-            self.world.ran(SETTLED, true, true);
+            world.ran(SETTLED, true, true);
         }
     }
 
     fn step(&mut self, step: Step) {
+        if !matches!(step, Step::Wait(_)) {
+            self.disarm();
+        }
         let running = self.running.is_some();
         match step {
-            Step::Write { lines, open } => self.world.write(lines, open, running),
+            Step::Write { lines, open } => self.world().write(lines, open, running),
             Step::Wait(millis) => self.wait(millis),
-            Step::Rotate => self.world.rotate(),
-            Step::Reopen => self.world.reopen(),
-            Step::CopyTruncate => self.world.copy_truncate(running),
-            Step::Archive => self.world.archive(running),
-            Step::Stranger => self.world.stranger(),
+            Step::Rotate => self.world().rotate(running),
+            Step::Reopen => self.world().reopen(),
+            Step::CopyTruncate => self.world().copy_truncate(running),
+            Step::Archive => self.world().archive(running),
+            Step::Stranger => self.world().stranger(),
             Step::Stop => self.stop(),
             Step::Complete => {
                 if let Some(handle) = self.running.as_ref().and_then(|r| r.tail.drain_handle()) {
-                    self.world.stops();
+                    self.world().stops();
                     handle.request(Duration::from_secs(5));
                     self.turns();
                     self.stop();
                 }
             }
-            Step::Crash => {
-                if self.running.take().is_some() {
-                    self.world.crashed();
-                }
+            Step::Crash => self.crash(),
+            Step::CrashAt(calls) if running => {
+                self.arm(calls, Armed::Crash, || resume_unwind(Box::new(Crash)));
+            }
+            Step::CrashAt(_) => {}
+            Step::During(calls, action) => {
+                let world = self.world.clone();
+                self.arm(calls, Armed::Action, move || {
+                    let mut world = world.lock().unwrap_or_else(PoisonError::into_inner);
+                    world.act(action, running);
+                });
             }
             Step::Start => self.start(),
             Step::HostFull => self.full = true,
@@ -245,6 +351,12 @@ impl Simulation {
                     tail.resume(host);
                 }
             }
+            Step::DiskFull | Step::DiskFree => {
+                self.disk_full = step == Step::DiskFull;
+                self.fs.set_full(self.disk_full);
+            }
+            Step::SetClock(seconds) if !self.setting.ignores_old => self.time.set_wall(seconds),
+            Step::SetClock(_) => {}
         }
     }
 }
@@ -255,19 +367,25 @@ fn run(setting: Setting, steps: &[Step]) -> Option<String> {
         let mut simulation = Simulation::new(setting);
         let end = [
             Step::HostWorks,
+            Step::DiskFree,
             Step::Start,
             Step::Wait(SETTLED),
             Step::Wait(SETTLED),
         ];
         for step in steps.iter().chain(&end) {
             simulation.step(*step);
-            if simulation.world.failure.is_some() {
+            if simulation.world().failure.is_some() {
                 break;
             }
         }
-        simulation.world.failure
+        let failure = simulation.world().failure.take();
+        failure
     }));
-    ran.unwrap_or_else(|_| Some("a panic".into()))
+    ran.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or(panic.downcast_ref::<&str>().copied());
+        Some(format!("a panic: {}", text.unwrap_or("of some kind")))
+    })
 }
 
 /// What fails in the same way with fewer steps.
@@ -299,6 +417,7 @@ pub(crate) fn number(name: &str, default: u64) -> u64 {
 fn schedules_that_fell_stand() {
     use schedule::{Mode, Scheme};
     let setting = Setting {
+        device: u64::MAX,
         scheme: Scheme::LinkTarget,
         mode: Mode::Append,
         pattern: "*.log",
@@ -306,6 +425,12 @@ fn schedules_that_fell_stand() {
         inotify: false,
         from_head: true,
         ignores_old: false,
+        late: 0,
+        room: 16_384,
+        births: true,
+        reuses: false,
+        tells: Tells::Count,
+        delivers_after: 0,
     };
     let write = |lines, open| Step::Write { lines, open };
     let behind_a_link = vec![
@@ -352,24 +477,51 @@ fn schedules_that_fell_stand() {
     }
 }
 
+/// Runs one schedule; a failure of it with the fewest steps.
+fn run_seed(seed: u64) -> Option<String> {
+    let mut random = Random(seed);
+    let setting = schedule::setting(&mut random);
+    let mut steps = vec![Step::Start];
+    steps.extend(schedule::schedule(&mut random, STEPS));
+    run(setting, &steps)?;
+    let fewest = shrink(setting, &steps);
+    let failure = run(setting, &fewest).unwrap_or_default();
+    Some(format!("seed {seed}: {failure}\n{setting:?}\n{fewest:?}"))
+}
+
 #[test]
+#[allow(clippy::print_stdout, reason = "how many schedules were run is said")]
 fn no_schedule_loses_or_repeats_a_line() {
     let first = number("SIDECAR_TAIL_SEED", 1);
-    let count = number("SIDECAR_TAIL_SCHEDULES", 200);
-    let mut failed = Vec::new();
-    for seed in first..first + count {
-        let mut random = Random(seed);
-        let setting = schedule::setting(&mut random);
-        let mut steps = vec![Step::Start];
-        steps.extend(schedule::schedule(&mut random, STEPS));
-        if run(setting, &steps).is_some() {
-            let fewest = shrink(setting, &steps);
-            let failure = run(setting, &fewest).unwrap_or_default();
-            failed.push(format!("seed {seed}: {failure}\n{setting:?}\n{fewest:?}"));
-            if failed.len() as u64 >= number("SIDECAR_TAIL_FAILURES", 1) {
-                break;
-            }
+    let count = number("SIDECAR_TAIL_SCHEDULES", 100);
+    let most = number("SIDECAR_TAIL_FAILURES", 1);
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let next = AtomicU64::new(first);
+    let over = AtomicBool::new(false);
+    let failed = Mutex::new(Vec::new());
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| loop {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if seed >= first + count || over.load(Ordering::Relaxed) {
+                    break;
+                }
+                if let Some(failure) = run_seed(seed) {
+                    println!("{failure}");
+                    let mut failed = failed.lock().unwrap();
+                    failed.push(failure);
+                    over.store(failed.len() as u64 >= most, Ordering::Relaxed);
+                }
+            });
         }
-    }
+    });
+    let ran = (next.load(Ordering::Relaxed) - first).min(count);
+    let seconds = began.elapsed().as_secs_f64();
+    println!(
+        "{ran} schedules of {STEPS} steps, {:.0} a second",
+        ran as f64 / seconds
+    );
+    let failed = failed.into_inner().unwrap();
     assert!(failed.is_empty(), "{}", failed.join("\n\n"));
 }

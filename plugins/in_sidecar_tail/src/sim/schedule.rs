@@ -1,5 +1,7 @@
 //! What happens in a simulation: made from one seed, so that it can be made again and cut down.
 
+use super::host::Tells;
+
 /// SplitMix64: <https://prng.di.unimi.it/splitmix64.c>.
 #[derive(Debug)]
 pub(crate) struct Random(pub(crate) u64);
@@ -29,6 +31,8 @@ pub(super) enum Scheme {
     Rename,
     /// The same in two steps.
     HardLink,
+    /// All rotated files get the next number.
+    Numbered,
     /// The writer begins a file with a new name; the old one stays as it is.
     Dated,
     /// The path is a symbolic link, and what it points to is renamed.
@@ -46,10 +50,14 @@ pub(super) enum Mode {
     Position,
     /// The same, and the file is made longer before there is something to write.
     Preallocated,
+    /// The same through a map of the file, of which nobody is told.
+    Mapped,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Setting {
+    /// The filesystem's number: no two at a time have the same.
+    pub(super) device: u64,
     pub(super) scheme: Scheme,
     pub(super) mode: Mode,
     pub(super) pattern: &'static str,
@@ -59,6 +67,15 @@ pub(super) struct Setting {
     pub(super) from_head: bool,
     /// `ignore_older` is an hour.
     pub(super) ignores_old: bool,
+    /// Milliseconds after which the kernel tells, and how much it keeps.
+    pub(super) late: u64,
+    pub(super) room: usize,
+    /// The filesystem tells when files were made, and uses inodes again.
+    pub(super) births: bool,
+    pub(super) reuses: bool,
+    pub(super) tells: Tells,
+    /// Milliseconds that a chunk needs.
+    pub(super) delivers_after: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,12 +99,31 @@ pub(super) enum Step {
     /// The same behind a drain.
     Complete,
     Crash,
+    /// The process ends behind so many of its calls.
+    CrashAt(u64),
+    /// Something happens behind so many of them.
+    During(u64, Action),
+    /// There is no room for positions.
+    DiskFull,
+    DiskFree,
+    /// The time of day is set by so many seconds.
+    SetClock(i64),
     Start,
     /// The host takes nothing.
     HostFull,
     /// The host keeps what it takes.
     HostStuck,
     HostWorks,
+}
+
+/// What others do while the instance is in the middle of something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    Write { lines: u64, open: bool },
+    Rotate,
+    Reopen,
+    CopyTruncate,
+    Archive,
 }
 
 const WAITS: [u64; 12] = [
@@ -106,10 +142,13 @@ const WAITS: [u64; 12] = [
 ];
 
 pub(super) fn setting(random: &mut Random) -> Setting {
+    let device = random.0;
     let scheme = random.of(&[
         Scheme::Rename,
         Scheme::Rename,
         Scheme::HardLink,
+        Scheme::Numbered,
+        Scheme::Numbered,
         Scheme::Dated,
         Scheme::LinkTarget,
         Scheme::LinkSwap,
@@ -120,7 +159,9 @@ pub(super) fn setting(random: &mut Random) -> Setting {
         _ if linked => random.of(&["app.log", "*.log"]),
         _ => random.of(&["app.log", "app.log", "app.log*", "*"]),
     };
+    let ignores_old = random.below(5) == 0;
     Setting {
+        device,
         scheme,
         mode: random.of(&[
             Mode::Append,
@@ -128,17 +169,37 @@ pub(super) fn setting(random: &mut Random) -> Setting {
             Mode::Append,
             Mode::Position,
             Mode::Preallocated,
+            Mode::Mapped,
         ]),
         pattern,
         header: random.below(3) == 0,
         inotify: random.below(4) > 0,
         from_head: random.below(4) > 0,
-        ignores_old: random.below(5) == 0,
+        ignores_old,
+        late: random.of(&[0, 0, 0, 0, 3, 60, 700]),
+        room: random.of(&[16_384, 16_384, 16_384, 2, 5]),
+        births: ignores_old || random.below(4) > 0,
+        reuses: false,
+        tells: random.of(&[Tells::Count, Tells::Numbers, Tells::Ring]),
+        delivers_after: random.of(&[0, 0, 40, 200, 1100]),
+    }
+}
+
+fn action(random: &mut Random) -> Action {
+    match random.below(10) {
+        0..=3 => Action::Write {
+            lines: 1 + random.below(4),
+            open: random.below(4) == 0,
+        },
+        4..=5 => Action::Rotate,
+        6..=7 => Action::Reopen,
+        8 => Action::CopyTruncate,
+        _ => Action::Archive,
     }
 }
 
 pub(super) fn schedule(random: &mut Random, steps: usize) -> Vec<Step> {
-    let step = |random: &mut Random| match random.below(40) {
+    let step = |random: &mut Random| match random.below(48) {
         0..=11 => Step::Write {
             lines: 1 + random.below(4),
             open: random.below(4) == 0,
@@ -154,6 +215,10 @@ pub(super) fn schedule(random: &mut Random, steps: usize) -> Vec<Step> {
         35..=36 => Step::Start,
         37 => Step::HostFull,
         38 => Step::HostStuck,
+        39..=43 => Step::During(1 + random.below(60), action(random)),
+        44 => Step::CrashAt(1 + random.below(80)),
+        45 => random.of(&[Step::DiskFull, Step::DiskFree, Step::DiskFree]),
+        46 => Step::SetClock(random.of(&[-7200, -60, -1, 1, 60, 7200, 200_000])),
         _ => Step::HostWorks,
     };
     (0..steps).map(|_| step(random)).collect()

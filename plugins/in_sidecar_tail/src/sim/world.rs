@@ -1,21 +1,26 @@
 //! The files of a simulation, the one who writes them, and an oracle that knows every word of them.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::Value;
 
-use super::schedule::{Mode, Scheme, Setting};
+use super::schedule::{Action, Mode, Scheme, Setting};
 use crate::fs::simulated::{Device, SimFs, Writer};
 use crate::time::Time;
 
 /// `rotate_wait` of the instance, and how much earlier the oracle ceases to rely on it.
 const ROTATE_WAIT: u64 = 5_000;
 const MARGIN: u64 = 700;
+/// How long it may take until the engine has what was handed over.
+const RING: u64 = 250;
 /// Bytes by which a file is made longer in advance.
 const PREALLOCATED: u64 = 4096;
 /// Bytes of a word.
 const WORD: usize = 8;
 const HEADER_LINES: u64 = 6;
+/// Numbered files that are kept.
+const MOST_ROTATED: u64 = 4;
 /// `ignore_older`, if it is set.
 const HOUR: u64 = 3_600_000;
 
@@ -88,12 +93,24 @@ pub(super) struct World {
     names: u64,
     headers: u64,
     headers_most: u64,
+    /// When something happened last in the middle of what the instance did.
+    pub(super) acted: std::time::Instant,
     pub(super) failure: Option<String>,
 }
 
 impl World {
     pub(super) fn new(setting: Setting, time: Time) -> Self {
-        let fs = SimFs::new(time.clone(), Device::LOCAL);
+        let fs = SimFs::new(
+            time.clone(),
+            Device {
+                number: setting.device,
+                births: setting.births,
+                reuses: setting.reuses,
+                ..Device::LOCAL
+            },
+        );
+        fs.tell_late(Duration::from_millis(setting.late));
+        fs.tell_at_most(setting.room);
         for folder in ["/logs", "/real", "/away", "/state"] {
             fs.make_folder(Path::new(folder)).unwrap();
         }
@@ -102,6 +119,7 @@ impl World {
             setting,
             pattern: glob::Pattern::new(&pattern).unwrap(),
             began: time.now(),
+            acted: time.now(),
             time,
             fs,
             logs: Vec::new(),
@@ -147,7 +165,7 @@ impl World {
     /// Where the writer's file is.
     fn place(&self) -> PathBuf {
         match self.setting.scheme {
-            Scheme::Rename | Scheme::HardLink => self.path("logs/app.log"),
+            Scheme::Rename | Scheme::HardLink | Scheme::Numbered => self.path("logs/app.log"),
             Scheme::Dated => self.path(&format!("logs/app-{:04}.log", self.names)),
             Scheme::LinkTarget => self.path("real/0.log"),
             Scheme::LinkSwap => self.path(&format!("real/{}.log", self.names)),
@@ -200,15 +218,19 @@ impl World {
     /// Bytes come into the current file.
     fn put(&mut self, text: &[u8]) {
         let writer = self.writer.as_ref().expect("there is a current file");
-        if self.setting.mode == Mode::Preallocated {
+        if matches!(self.setting.mode, Mode::Preallocated | Mode::Mapped) {
             while self.position + text.len() as u64 > self.reserved {
                 self.reserved += PREALLOCATED;
-                writer.set_len(self.reserved);
+                match self.setting.mode {
+                    Mode::Mapped => writer.allocate(self.reserved),
+                    _ => writer.set_len(self.reserved),
+                }
             }
         }
         match self.setting.mode {
             Mode::Append => writer.append(text),
             Mode::Position | Mode::Preallocated => writer.write_at(text, self.position),
+            Mode::Mapped => writer.write_mapped(text, self.position),
         }
         self.position += text.len() as u64;
     }
@@ -275,18 +297,26 @@ impl World {
         }
     }
 
-    pub(super) fn rotate(&mut self) {
+    pub(super) fn rotate(&mut self, running: bool) {
         let Some(at) = self.at_path else {
             return;
         };
         let from = self.place();
+        let number = match self.setting.scheme {
+            Scheme::Numbered => {
+                self.shift(running);
+                1
+            }
+            _ => self.logs.len() + 1000,
+        };
         let to = from.with_file_name(format!(
-            "{}.{}",
+            "{}.{number}",
             from.file_name().unwrap().to_str().unwrap(),
-            self.logs.len() + 1000
         ));
         match self.setting.scheme {
-            Scheme::Rename | Scheme::LinkTarget => self.fs.rename(&from, &to).unwrap(),
+            Scheme::Rename | Scheme::Numbered | Scheme::LinkTarget => {
+                self.fs.rename(&from, &to).unwrap()
+            }
             Scheme::HardLink => {
                 self.fs.hard_link(&from, &to).unwrap();
                 self.fs.unlink(&from).unwrap();
@@ -317,6 +347,39 @@ impl World {
         }
     }
 
+    /// Rotated files get the next number; of more than a few the oldest is deleted.
+    fn shift(&mut self, running: bool) {
+        let number = |log: &Log| {
+            let name = log.path.as_ref()?.file_name()?.to_str()?;
+            name.strip_prefix("app.log.")?.parse::<u64>().ok()
+        };
+        let mut rotated: Vec<(u64, usize)> = (0..self.logs.len())
+            .filter_map(|at| Some((number(&self.logs[at])?, at)))
+            .collect();
+        rotated.sort_unstable_by(|one, two| two.cmp(one));
+        for (number, at) in rotated {
+            if number >= MOST_ROTATED && at != self.current {
+                self.take_away(at, None, running);
+                continue;
+            }
+            let path = self.path(&format!("logs/app.log.{}", number + 1));
+            let from = self.logs[at].path.replace(path.clone()).unwrap();
+            self.fs.rename(&from, &path).unwrap();
+        }
+    }
+
+    /// Something happens in the middle of what the instance does.
+    pub(super) fn act(&mut self, action: Action, running: bool) {
+        self.acted = self.time.now();
+        match action {
+            Action::Write { lines, open } => self.write(lines, open, running),
+            Action::Rotate => self.rotate(running),
+            Action::Reopen => self.reopen(),
+            Action::CopyTruncate => self.copy_truncate(running),
+            Action::Archive => self.archive(running),
+        }
+    }
+
     /// A file is where the instance need not find it: what it had no opportunity to read is nobody's
     /// duty; `all`: and neither is all that has not come.
     fn forget_unoffered(&mut self, at: usize, all: bool) {
@@ -340,13 +403,23 @@ impl World {
     }
 
     pub(super) fn copy_truncate(&mut self, running: bool) {
-        let plain = matches!(self.setting.scheme, Scheme::Rename | Scheme::HardLink);
+        let plain = matches!(
+            self.setting.scheme,
+            Scheme::Rename | Scheme::HardLink | Scheme::Numbered
+        );
         let Some(at) = self.at_path.filter(|at| plain && *at == self.current) else {
             return;
         };
         self.names += 1;
         let path = self.place();
-        let to = path.with_file_name(format!("app.log.{}", self.names));
+        let number = match self.setting.scheme {
+            Scheme::Numbered => {
+                self.shift(running);
+                1
+            }
+            _ => self.names,
+        };
+        let to = path.with_file_name(format!("app.log.{number}"));
         let text = self.fs.read(&path).unwrap();
         self.fs.writer(&to).unwrap().append(&text);
         self.fs.writer(&path).unwrap().set_len(0);
@@ -409,9 +482,17 @@ impl World {
         }) else {
             return;
         };
-        let path = self.logs[at].path.take().unwrap();
         let to = self.path(&format!("away/{at}"));
-        self.fs.rename(&path, &to).unwrap();
+        self.take_away(at, Some(&to), running);
+    }
+
+    /// A rotated file is moved to where nobody looks, or deleted.
+    fn take_away(&mut self, at: usize, to: Option<&Path>, running: bool) {
+        let path = self.logs[at].path.take().unwrap();
+        match to {
+            Some(to) => self.fs.rename(&path, to).unwrap(),
+            None => self.fs.unlink(&path).unwrap(),
+        }
         self.logs[at].matched = false;
         self.logs[at]
             .rotated
@@ -540,11 +621,15 @@ impl World {
     /// host has told that it has delivered it (`confirms`).
     pub(super) fn ran(&mut self, millis: u64, delivers: bool, confirms: bool) {
         self.settle_rotated(true);
-        let enough = if self.setting.inotify { 0 } else { 3_000 };
+        let told = self.setting.inotify && self.setting.mode != Mode::Mapped;
+        let enough = match self.setting.late {
+            0 if told => 0,
+            late => 3_000 + late,
+        };
         if millis < enough || !delivers {
             return;
         }
-        let keeps = confirms && millis >= 3_000;
+        let keeps = confirms && millis >= 3_000 + 2 * (self.setting.delivers_after + RING);
         let now = self.now();
         for log in &mut self.logs {
             let too_old = self.setting.ignores_old && now - log.written > HOUR;

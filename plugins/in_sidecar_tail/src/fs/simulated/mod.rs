@@ -114,9 +114,10 @@ impl SimFs {
         }
     }
 
-    pub(crate) fn forget_interrupt(&self) {
+    /// It does not happen. `false`: it has.
+    pub(crate) fn forget_interrupt(&self) -> bool {
         self.0.calls.store(u64::MAX, Ordering::Relaxed);
-        *lock(&self.0.interrupt) = None;
+        lock(&self.0.interrupt).take().is_some()
     }
 
     pub(crate) fn set_dead(&self, dead: bool) {
