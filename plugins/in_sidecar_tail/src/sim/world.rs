@@ -315,7 +315,7 @@ impl World {
         ));
         match self.setting.scheme {
             Scheme::Rename | Scheme::Numbered | Scheme::LinkTarget => {
-                self.fs.rename(&from, &to).unwrap()
+                self.fs.rename(&from, &to).unwrap();
             }
             Scheme::HardLink => {
                 self.fs.hard_link(&from, &to).unwrap();
