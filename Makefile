@@ -137,7 +137,7 @@ hosts: tools ## real hosts from the images HOSTS into HOSTS_FOLDER, where the te
 .PHONY: e2e-cluster
 e2e-cluster: ## a cluster of kind with the images, for make e2e
 	kind create cluster --name flb-sidecar --wait 120s
-	for image in sidecar:$(TAG) collector:$(TAG) $(if $(NEXT),sidecar:$(NEXT)); do \
+	for image in $(addsuffix :$(TAG),$(STAGES) collector) $(if $(NEXT),sidecar:$(NEXT)); do \
 		kind load docker-image --name flb-sidecar $(IMAGES)/$$image; done
 
 # The tag of a second sidecar image, which running pods are changed to.

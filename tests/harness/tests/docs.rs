@@ -194,6 +194,43 @@ fn every_command_of_the_host_runs() {
 }
 
 #[test]
+fn every_diagram_can_be_read() {
+    let modules = root().join("target/tools/node/node_modules");
+    if !modules.join("mermaid").exists() {
+        return say("SKIPPED diagrams: see tests/tools-npm.txt");
+    }
+    let read = |files: &[PathBuf]| -> Vec<String> {
+        let output = Command::new("node")
+            .arg(root().join("tests/mermaid.mjs"))
+            .arg(&modules)
+            .args(files)
+            .current_dir(root())
+            .output();
+        let output = output.expect("node starts");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+        lines.lines().map(str::to_owned).collect()
+    };
+    let pages: Vec<PathBuf> = pages()
+        .into_iter()
+        .filter(|(_, text)| text.contains("```mermaid"))
+        .map(|(path, _)| path)
+        .collect();
+    let found = read(&pages);
+    assert!(found.len() >= pages.len() && !pages.is_empty(), "{found:?}");
+    assert!(
+        found.iter().all(|line| line.starts_with("ok ")),
+        "{found:?}"
+    );
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let wrong = folder.path().join("wrong.md");
+    fs::write(&wrong, "```mermaid\nflowchart LR\n  a -->\n```\n").expect("it takes files");
+    let found = read(&[wrong]);
+    assert!(found[0].starts_with("wrong "), "{found:?}");
+}
+
+#[test]
 fn every_link_leads_somewhere() {
     let mut broken = Vec::new();
     for (path, page) in pages() {

