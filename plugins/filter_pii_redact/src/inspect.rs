@@ -154,15 +154,13 @@ impl Inspector {
 
     /// Counts what the validators refused in the last string.
     pub(crate) fn count_rejected(&mut self) {
-        if !std::mem::take(&mut self.finder.any_rejected) {
-            return;
-        }
-        for (counts, rejected) in self.counts.iter_mut().zip(&mut self.finder.rejected) {
-            let rejected = std::mem::take(rejected);
-            if !self.again {
+        let (counts, again) = (&mut self.counts, self.again);
+        self.finder.rejected.take(|rule, rejected| {
+            // The rule for keys has no candidates, and stands last.
+            if let Some(counts) = counts.get_mut(rule).filter(|_| !again) {
                 counts.rejected += rejected;
             }
-        }
+        });
     }
 
     /// Counts JSON that is nested too deeply to be taken apart.
@@ -328,7 +326,9 @@ impl Inspector {
         if self.finder.encoded {
             let mut views = std::mem::take(&mut self.views);
             for n in 0..views.decode(text, &self.finder.budget) {
-                self.collect_decoded(&views, n, key, hits);
+                if views.is_worth_a_look(n) {
+                    self.collect_decoded(&views, n, key, hits);
+                }
             }
             self.views = views;
         }

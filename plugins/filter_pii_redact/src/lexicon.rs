@@ -59,6 +59,8 @@ pub(crate) const WORDS: &[Word] = &[
     word("psw", Password, Fit::Glued),
     word("pw", Pass, Fit::Glued),
     bare("pass", Pass, Fit::Glued),
+    bare("requirepass", Password, Fit::Any),
+    bare("masterauth", Password, Fit::Part),
     word("passphrase", Password, Fit::Any),
     word("passcode", Password, Fit::Any),
     word("passkey", Password, Fit::Part),

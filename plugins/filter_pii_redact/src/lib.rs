@@ -23,6 +23,7 @@ mod name;
 mod options;
 mod path;
 mod record;
+mod rejected;
 mod rules;
 mod rules_file;
 mod scan;

@@ -124,13 +124,7 @@ impl Rewriter {
                 break;
             };
             // What has no candidate is passed by without a look.
-            let wanted = self.every
-                || self.candidates.any_before(record.end)
-                || has_file_rules
-                    && self
-                        .inspector
-                        .finder
-                        .may_be_of_file(&chunk[record.body..record.end]);
+            let wanted = self.every || has_file_rules || self.candidates.any_before(record.end);
             if !wanted {
                 continue;
             }

@@ -103,8 +103,9 @@ pub(crate) struct FileRules {
     of_keyword: Vec<Vec<u16>>,
     /// Rules without a keyword.
     always: Vec<u16>,
-    /// Rules that are to be tried on a string.
-    wanted: Vec<bool>,
+    /// Rules that are to be tried on a string, and whether each is among them.
+    wanted: Vec<u16>,
+    is_wanted: Vec<bool>,
 }
 
 impl FileRules {
@@ -154,7 +155,8 @@ impl FileRules {
         }
         let keywords = Words::new(words.into_iter())?;
         Some(FileRules {
-            wanted: vec![false; rules.len()],
+            wanted: Vec::new(),
+            is_wanted: vec![false; rules.len()],
             rules,
             keywords,
             of_keyword,
@@ -193,26 +195,25 @@ impl FileRules {
         mut report: impl FnMut(usize, (usize, usize), bool),
     ) {
         budget.look(text.len());
-        let mut any = !self.always.is_empty();
-        self.keywords.each(text, |keyword| {
-            any = true;
-            for rule in &self.of_keyword[keyword] {
-                self.wanted[usize::from(*rule)] = true;
+        let (wanted, is_wanted) = (&mut self.wanted, &mut self.is_wanted);
+        let mut want = |rule: u16| {
+            if !std::mem::replace(&mut is_wanted[usize::from(rule)], true) {
+                wanted.push(rule);
             }
+        };
+        self.always.iter().copied().for_each(&mut want);
+        self.keywords.each(text, |keyword| {
+            self.of_keyword[keyword].iter().copied().for_each(&mut want);
             true
         });
-        if !any {
-            return;
-        }
-        for rule in &self.always {
-            self.wanted[usize::from(*rule)] = true;
-        }
-        for (number, rule) in self.rules.iter().enumerate() {
-            if !std::mem::take(&mut self.wanted[number]) || budget.is_spent() {
+        self.wanted.sort_unstable();
+        for number in self.wanted.drain(..).map(usize::from) {
+            self.is_wanted[number] = false;
+            if budget.is_spent() {
                 continue;
             }
             budget.look(text.len());
-            rule.find(text, budget, |secret, valid| report(number, secret, valid));
+            self.rules[number].find(text, budget, |secret, valid| report(number, secret, valid));
         }
     }
 }

@@ -32,6 +32,25 @@ fn the_length_in_a_header_hides_no_name() {
 }
 
 #[test]
+fn the_length_in_a_header_hides_no_way_of_writing() {
+    // For strings of 48 to 57 and of 65 to 90 bytes it is a digit or a letter.
+    let mut bench = Bench::new(&[]);
+    for start in [
+        "219_09_9999",
+        "4012_8888_8888_1881",
+        "4012\n8888\n8888\n1881",
+        "4012<br>8888<br>8888<br>1881",
+        "4012+8888+8888+1881",
+        "4012\u{a0}8888\u{a0}8888\u{a0}1881",
+    ] {
+        for len in 40..125 {
+            let text = format!("{start} {}", "~".repeat(len - start.len()));
+            assert!(!bench.text(&text).contains(start), "{start}, {len}");
+        }
+    }
+}
+
+#[test]
 fn long_secrets_are_found_to_their_end() {
     let mut bench = Bench::new(&[]);
     let long: String = (0u32..20_000)
@@ -194,4 +213,21 @@ fn one_address_has_one_token_however_it_is_written() {
     assert!(short.contains("[IP:k1:"), "{short}");
     assert_eq!(bench.text("from 2001:DB8:0:0::7 in"), short);
     assert_eq!(bench.text("from 2001:0db8:0:0:0:0:0:0007 in"), short);
+}
+
+#[test]
+fn what_the_readme_says_stays_stays() {
+    let mut bench = Bench::new(&[("preset", "all")]);
+    for text in [
+        "paid with 41 11 11 11 11 11 11 11",
+        "number 0004111111111111111",
+        "amount 4.111111111111111E15",
+        "host ip-10-1-2-3 is up",
+        "peer 0xC0A80001 is up",
+        "device 001a2b3c4d5e is up",
+        "write to bob [at] example [dot] com",
+        "C: AUTH PLAIN AGJvYgBodW50ZXIy",
+    ] {
+        assert_eq!(bench.text(text), text);
+    }
 }

@@ -73,11 +73,31 @@ impl Named {
             return None;
         }
         let class = class_of_name(&text[name.clone()]);
+        if !class.is_secret()
+            && form == Form::Sign
+            && text[name.clone()].eq_ignore_ascii_case(b"key")
+        {
+            return Named::in_two_words(text, name, sign);
+        }
         class.is_secret().then_some(Named {
             class,
             name,
             sign,
             form,
+        })
+    }
+
+    /// The name of a key that is written as two words: `private key = …`.
+    fn in_two_words(text: &[u8], last: Range<usize>, sign: usize) -> Option<Self> {
+        let end = last.start.checked_sub(1).filter(|end| text[*end] == b' ')?;
+        let name = name_start(text, end)..last.end;
+        let class = class_of_name(&text[name.clone()]);
+        // Any other word is in front of a key as well.
+        matches!(class, NameClass::Password | NameClass::Secret).then_some(Named {
+            class,
+            name,
+            sign,
+            form: Form::Sign,
         })
     }
 

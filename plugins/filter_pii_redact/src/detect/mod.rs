@@ -21,6 +21,7 @@ use crate::budget::Budget;
 use crate::catalog::{Id, Set};
 use crate::keywords::{Context, Keywords};
 use crate::name::{class_of_name, NameClass};
+use crate::rejected::Rejected;
 use crate::rules::UserRule;
 use crate::rules_file::FileRules;
 use crate::scan::{Cursor, Gate, Kind, Runs, Shapes, RUN};
@@ -72,8 +73,7 @@ pub(crate) struct Inspection<'a> {
     keywords: &'a Keywords,
     context: &'a mut Context,
     found: &'a mut Vec<Match>,
-    rejected: &'a mut [u64],
-    any_rejected: &'a mut bool,
+    rejected: &'a mut Rejected,
 }
 
 impl Inspection<'_> {
@@ -90,8 +90,7 @@ impl Inspection<'_> {
                 rule: id as u16,
             });
         } else {
-            self.rejected[id as usize] += 1;
-            *self.any_rejected = true;
+            self.rejected.add(id as usize);
         }
         valid
     }
@@ -146,9 +145,7 @@ pub(crate) struct Finder {
     /// Matches of the last string, overlaps included.
     pub(crate) found: Vec<Match>,
     /// Candidates in the last string that a validator refused, per rule.
-    pub(crate) rejected: Vec<u64>,
-    /// Whether there are any.
-    pub(crate) any_rejected: bool,
+    pub(crate) rejected: Rejected,
 }
 
 impl Finder {
@@ -176,8 +173,7 @@ impl Finder {
             encoded: false,
             tokens_done: false,
             found: Vec::new(),
-            rejected: vec![0; rules],
-            any_rejected: false,
+            rejected: Rejected::new(rules),
             settings,
         })
     }
@@ -306,8 +302,7 @@ impl Finder {
             file.find(text, &self.budget, |number, _, valid| {
                 any |= valid;
                 if !valid {
-                    self.rejected[first + number] += 1;
-                    self.any_rejected = true;
+                    self.rejected.add(first + number);
                 }
             });
         }
@@ -334,9 +329,7 @@ impl Finder {
     /// Forgets the string before.
     pub(crate) fn start(&mut self) {
         self.found.clear();
-        if std::mem::take(&mut self.any_rejected) {
-            self.rejected.fill(0);
-        }
+        self.rejected.clear();
         self.context.reset();
         self.done = Done::default();
         (self.tokens, self.tokens_done) = (false, false);
@@ -370,7 +363,8 @@ impl Finder {
         let mut views = std::mem::take(&mut self.views);
         // Each view has those behind it taken off already.
         let count = views.decode(text, &self.budget);
-        let found = (0..count).any(|n| self.finds(views.text(n), key, usize::MAX));
+        let found = (0..count)
+            .any(|n| views.is_worth_a_look(n) && self.finds(views.text(n), key, usize::MAX));
         self.views = views;
         // The text itself is looked at from the start.
         self.done.escape = text.len();
@@ -389,7 +383,6 @@ impl Finder {
                 context: &mut self.context,
                 found: &mut self.found,
                 rejected: &mut self.rejected,
-                any_rejected: &mut self.any_rejected,
             });
         }
     }
@@ -431,8 +424,7 @@ impl Finder {
                         rule: id as u16,
                     });
                 } else {
-                    self.rejected[id] += 1;
-                    self.any_rejected = true;
+                    self.rejected.add(id);
                 }
                 !self.budget.is_spent()
             });
@@ -448,8 +440,7 @@ impl Finder {
                         rule: id as u16,
                     });
                 } else {
-                    self.rejected[id] += 1;
-                    self.any_rejected = true;
+                    self.rejected.add(id);
                 }
             });
         }
@@ -469,7 +460,6 @@ impl Finder {
             context: &mut self.context,
             found: &mut self.found,
             rejected: &mut self.rejected,
-            any_rejected: &mut self.any_rejected,
         };
         match kind {
             Kind::At => {

@@ -166,10 +166,7 @@ impl Candidates {
 
 /// Whether a rule of the file finds something in a string of the record. Nesting does not matter.
 fn of_file(inspector: &mut Inspector, chunk: &[u8], record: &Record) -> bool {
-    if !inspector
-        .finder
-        .may_be_of_file(&chunk[record.body..record.end])
-    {
+    if !inspector.has_file_rules() {
         return false;
     }
     let mut at = record.body;

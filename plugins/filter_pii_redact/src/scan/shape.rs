@@ -35,6 +35,13 @@ pub(super) const KINDS: [Kind; 11] = [
     Kind::Int,
 ];
 
+/// Where the first window begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    OfBuffer,
+    Within,
+}
+
 /// Candidates of some windows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hits<M> {
@@ -221,7 +228,12 @@ impl<V: Vector> Windows<'_, V> {
 /// The candidates of some windows, each [`STEP`] behind the one before. The last byte is in none of
 /// them.
 #[inline(always)]
-pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits<V::Maps> {
+pub(super) fn hits<V: Vector>(
+    v: V,
+    bytes: &[u8; BYTES],
+    shapes: Shapes,
+    start: Start,
+) -> Hits<V::Maps> {
     let windows = Windows(v, bytes);
     let digit = windows.within(b'0', b'9');
     let letter = windows.letters();
@@ -291,9 +303,16 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
         // followed by a header byte, which has the high bit. The name of an argument stands behind
         // two hyphens.
         let [name, bare] = windows.name_ends();
+        // Nothing is in front of a name of two letters at the start: "pw=".
+        let second = match start {
+            Start::OfBuffer => 0b10,
+            Start::Within => 0,
+        };
+        let name = name | v.map([second, 0, 0, 0]) & letter & letter << 1;
         // "password1", and names that are no ASCII.
         let name = name | (digit & (name | digit & name << 1) << 1);
-        let other = (high | letter) & high << 1 & high << 2;
+        // The last letter alone may be one of two bytes: "jelszó".
+        let other = high << 1 & ((high | letter) & high << 2 | high & letter << 2);
         let name = name | other;
         let ends = name | (quote & (name | quote) << 1);
         let signed = sign & ends << 1;

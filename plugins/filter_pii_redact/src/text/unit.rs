@@ -68,6 +68,12 @@ pub(super) fn at(text: &[u8], at: usize, decoded: &[u8]) -> Option<Unit> {
     }
 }
 
+/// All backslashes of a row but the last.
+pub(super) fn backslashes(rest: &[u8]) -> Option<Unit> {
+    let row = rest.iter().take_while(|b| **b == b'\\').count();
+    (row > 1).then(|| unit(b"", row - 1))?
+}
+
 /// `\n`, `\u0040`, `\x40`, `\/`, `\033`
 pub(super) fn backslash(rest: &[u8]) -> Option<Unit> {
     let hex = |from: usize, to: usize| rest.get(from..to).and_then(number);
@@ -314,20 +320,40 @@ fn is_separated(buf: &[u8], at: usize) -> bool {
     })
 }
 
+/// Whether the header of a string of raw msgpack may be in front of `at`: its length may look like a
+/// letter or digit of what the string begins with.
+fn is_near_header(buf: &[u8], at: usize) -> bool {
+    let before = &buf[at.saturating_sub(HEADER)..at];
+    !before.is_ascii()
+}
+
+/// How far in front of a group of five the first byte of a header is, at most.
+const HEADER: usize = 10;
+
 /// Whether what starts at `at`, or ends there for a digit, is written differently from what it stands
-/// for.
+/// for. In raw msgpack, what may be counts at the start of a string.
 pub(crate) fn is_escape(buf: &[u8], at: usize) -> bool {
     let rest = &buf[at..];
     match buf[at] {
         b'0'..=b'9' if at > 0 && buf[at - 1] >= 0x80 => is_separated(buf, at),
         // "=40", "=3D", seen at their ends.
         b'0' | b'D' if at > 1 && buf[at - 2] == b'=' => is_quoted_printable(&buf[at - 2..]),
-        b'0'..=b'9' if at > 0 && buf[at - 1] == b'_' => is_grouped(buf, at - 1),
-        b'\n' | b'<' => line_break(rest, &buf[..at]).is_some(),
+        b'0'..=b'9' if at > 0 && buf[at - 1] == b'_' => {
+            is_grouped(buf, at - 1) || is_near_header(buf, at)
+        }
+        b'\n' | b'<' => {
+            let near = matches!(rest, [b'\n', b'0'..=b'9', ..] | [b'<', b'b', b'r', ..]);
+            line_break(rest, &buf[..at]).is_some() || near && is_near_header(buf, at)
+        }
         b'%' => rest.get(1..3).and_then(number).is_some(),
         b'\\' => backslash(rest).is_some(),
         b'&' => entity(rest).is_some(),
-        b'+' => is_form_blank(buf, at),
+        b'+' => {
+            // Between groups; else it is the sign of a phone number.
+            let near = rest.get(1).is_some_and(u8::is_ascii_alphanumeric)
+                && buf[..at].last().is_some_and(u8::is_ascii_digit);
+            is_form_blank(buf, at) || near && is_near_header(buf, at)
+        }
         b'"' => at > 0 && is_doubled(buf, at - 1),
         0x1b => sequence(rest).is_some(),
         0x80.. => is_other_script(buf, at),

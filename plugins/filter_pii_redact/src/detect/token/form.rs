@@ -26,6 +26,7 @@ pub(super) struct Text<'a> {
     runs: [Cell<Option<Run>>; RUNS],
     /// The one that goes next.
     oldest: Cell<usize>,
+    uniform: Cell<Option<Uniform>>,
 }
 
 /// From `start` to `end` every byte is of the class, and the one at `end` is not.
@@ -51,6 +52,7 @@ impl<'a> Text<'a> {
             budget,
             runs: Default::default(),
             oldest: Cell::new(0),
+            uniform: Cell::new(None),
         }
     }
 
@@ -76,12 +78,44 @@ impl<'a> Text<'a> {
     }
 }
 
-/// Bits a byte of what begins at `from`.
+/// Bits a byte of what begins at `from`, in a run that ends at `end`.
+///
+/// A row of prefixes is one long run. What is too uniform to have a token in it is that for what begins
+/// a few bytes further on as well, and is not looked at again for it.
 pub(super) fn entropy(text: &Text<'_>, from: usize, end: usize) -> f32 {
-    let end = end.min(from + SAMPLE);
-    text.budget.look(end - from);
-    checksum::entropy(&text[from..end])
+    if let Some(uniform) = text.uniform.get() {
+        let near = (uniform.start..uniform.start + APART).contains(&from);
+        if near && uniform.end == end {
+            return uniform.entropy;
+        }
+    }
+    let sample = end.min(from + SAMPLE);
+    text.budget.look(sample - from);
+    let entropy = checksum::entropy(&text[from..sample]);
+    if entropy < UNIFORM {
+        text.uniform.set(Some(Uniform {
+            start: from,
+            end,
+            entropy,
+        }));
+    }
+    entropy
 }
+
+/// Twenty random bytes and less than [`APART`] others in front have more bits a byte than this.
+const UNIFORM: f32 = 2.9;
+/// How far behind the start of a run that is too uniform the next look is.
+const APART: usize = 16;
+
+/// The start of a part of a run that has no token in it.
+#[derive(Clone, Copy)]
+struct Uniform {
+    start: usize,
+    /// Where the run ends.
+    end: usize,
+    entropy: f32,
+}
+
 /// Bits a byte that random letters and digits of these lengths do not fall below.
 pub(super) const RANDOM: f32 = 3.0;
 /// The same of short ones, and of numbers in them.

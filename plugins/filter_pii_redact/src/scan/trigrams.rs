@@ -1,0 +1,172 @@
+//! Tables that tell with two shuffles a byte where any of many words of three bytes may be, and that of
+//! the ends of names.
+
+use crate::lexicon::ENDS as NAME_ENDS;
+
+/// Many times three bytes in eight groups, a bit each. Which groups have a first, second and third byte
+/// with this low half and with this high half. Other bytes may be taken for one of them; those that are no
+/// ASCII are none.
+#[derive(Clone, Debug)]
+pub(crate) struct Trigrams(pub(super) [[[u8; 16]; 2]; 3]);
+
+/// Of the groups of [`ENDS`], those of ends that need no sign are from this one on.
+pub(super) const BARE: u32 = 6;
+
+/// Ends of words, behind which a sign or a blank is everywhere in logs: these are kept out of the groups
+/// as far as that goes.
+const ORDINARY: &[&[u8; 3]] = &[
+    b"log", b"age", b"ime", b"vel", b"nfo", b"der", b"ter", b"tor", b"tus", b"len", b"ger", b"ler",
+    b"ved", b"msg", b"ost", b"eam", b"out", b"ess", b"ent", b"ion", b"url", b"uri", b"ath", b"hod",
+    b"ize", b"ype", b"ame", b"ver", b"bug", b"ror", b"arn", b"ing", b"ted", b"lue", b"unt", b"mit",
+    b"ait", b"oot", b"ser", b"cpu", b"bel", b"ace", b"ode", b"not", b"and", b"the", b"for", b"one",
+    b"ale", b"ule", b"irt", b"end", b"iew", b"ers", b"ult", b"ead", b"ask", b"hed", b"dle", b"ery",
+    b"ond", b"nse", b"est", b"ate", b"our", b"ute", b"ten", b"ced", b"rce", b"zed", b"led", b"ned",
+    b"red", b"her", b"ull", b"rue", b"lse", b"ogs", b"ies", b"son", b"ory", b"ine", b"ndo", b"era",
+    b"via", b"all", b"per", b"app", b"pod", b"iod", b"ose", b"ave", b"\"ts", b"\"id", b":00",
+    b":12", b":23", b":34", b":45", b":56", b":47", b":58", b":19", b"012", b"234", b"345", b"469",
+    b"780", b"195",
+];
+/// What one of them weighs, against ends that nothing is known of.
+const WEIGHT: u32 = 200;
+
+/// Halves of bytes, a bit each: of the first, second and third byte, the low and the high.
+#[derive(Clone, Copy)]
+struct Group([[u16; 2]; 3]);
+
+impl Group {
+    /// With one more end. Of a wildcard, every half counts; of a letter, that of its capital as well.
+    const fn with(self, end: [u8; 3]) -> Self {
+        let Group(mut halves) = self;
+        let mut n = 0;
+        while n < 3 {
+            let byte = end[n];
+            let capital = byte ^ if byte.is_ascii_lowercase() { 0x20 } else { 0 };
+            if byte == 0 {
+                halves[n] = [u16::MAX; 2];
+            } else {
+                halves[n][0] |= 1 << (byte & 15);
+                halves[n][1] |= 1 << (byte >> 4) | 1 << (capital >> 4);
+            }
+            n += 1;
+        }
+        Group(halves)
+    }
+
+    const fn has(self, end: &[u8; 3]) -> bool {
+        let mut n = 0;
+        while n < 3 {
+            let [low, high] = self.0[n];
+            if low >> (end[n] & 15) & 1 == 0 || high >> (end[n] >> 4) & 1 == 0 {
+                return false;
+            }
+            n += 1;
+        }
+        true
+    }
+
+    /// How many ends look like one of it; ordinary ones weigh more.
+    const fn size(self) -> u32 {
+        let mut size = 1;
+        let mut n = 0;
+        while n < 3 {
+            size *= self.0[n][0].count_ones() * self.0[n][1].count_ones();
+            n += 1;
+        }
+        let mut n = 0;
+        while n < ORDINARY.len() {
+            if self.has(ORDINARY[n]) {
+                size += WEIGHT;
+            }
+            n += 1;
+        }
+        size
+    }
+}
+
+/// Groups of three bytes and how many others look like one of each.
+struct Groups {
+    groups: [Group; 8],
+    sizes: [u32; 8],
+}
+
+impl Groups {
+    const fn new() -> Self {
+        Groups {
+            groups: [Group([[0; 2]; 3]); 8],
+            sizes: [0; 8],
+        }
+    }
+
+    /// Puts three bytes into that group from `first` to `last` where they add least to what looks like
+    /// one.
+    const fn add(&mut self, bytes: [u8; 3], first: usize, last: usize) {
+        let (mut place, mut best, mut least, mut known) = (first, first, u32::MAX, false);
+        while place < last && !known {
+            known = self.groups[place].has(&bytes) && bytes[0] != 0 && bytes[2] != 0;
+            let more = if known {
+                0
+            } else {
+                self.groups[place].with(bytes).size() - self.sizes[place]
+            };
+            if more < least {
+                (best, least) = (place, more);
+            }
+            place += 1;
+        }
+        // Its capitals may be new.
+        self.groups[best] = self.groups[best].with(bytes);
+        self.sizes[best] = self.groups[best].size();
+    }
+
+    const fn table(&self) -> Trigrams {
+        let mut table = [[[0; 16]; 2]; 3];
+        let mut place = 0;
+        while place < 8 {
+            let mut n = 0;
+            while n < 6 * 16 {
+                let (byte, part, half) = (n / 32, n / 16 % 2, n % 16);
+                let has = self.groups[place].0[byte][part] >> half & 1;
+                table[byte][part][half] |= (has as u8) << place;
+                n += 1;
+            }
+            place += 1;
+        }
+        Trigrams(table)
+    }
+}
+
+impl Trigrams {
+    /// The table of these, in whatever case. 0 stands for any byte.
+    pub(super) fn of(all: impl Iterator<Item = [u8; 3]>) -> Self {
+        let mut groups = Groups::new();
+        for bytes in all {
+            // What is no ASCII is looked for without its high bit.
+            let bytes = bytes.map(|byte| byte & 0x7f);
+            // What has a wildcard looks like many others, and stays for itself.
+            match bytes.contains(&0) {
+                true => groups.add(bytes, 7, 8),
+                false => groups.add(bytes, 0, 7),
+            }
+        }
+        groups.table()
+    }
+}
+
+// A few million steps: so many ends, each in every group.
+#[allow(long_running_const_eval)]
+pub(super) const ENDS: Trigrams = {
+    let mut groups = Groups::new();
+    let mut n = 0;
+    while n < NAME_ENDS.len() {
+        let (end, bare) = (NAME_ENDS[n].three, NAME_ENDS[n].bare);
+        n += 1;
+        if !end[0].is_ascii() || !end[1].is_ascii() || !end[2].is_ascii() {
+            continue;
+        }
+        match bare {
+            true => groups.add(end, BARE as usize, 8),
+            false => groups.add(end, 0, BARE as usize),
+        }
+    }
+    groups.table()
+};

@@ -1,0 +1,259 @@
+//! Twice thirty-two bytes with AVX2.
+
+use std::arch::x86_64::__m256i;
+use std::ops::{BitAnd, BitOr, Not, Shl, Shr};
+
+use pulp::x86::V3;
+
+use super::{Maps, Trigrams, Vector, BARE, ENDS, LANES, MARKS, QUOTES, WINDOW};
+
+/// Twice thirty-two bytes.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::scan) struct Avx2(V3);
+
+impl Avx2 {
+    /// `None`: the processor has no AVX2.
+    pub(in crate::scan) fn detect() -> Option<Self> {
+        V3::try_new().map(Avx2)
+    }
+
+    /// Runs `body`, and what is inlined into it, as AVX2 code.
+    #[inline(always)]
+    pub(in crate::scan) fn run<R>(self, body: impl FnOnce() -> R) -> R {
+        struct Body<F>(F);
+        impl<R, F: FnOnce() -> R> pulp::NullaryFnOnce for Body<F> {
+            type Output = R;
+            #[inline(always)]
+            fn call(self) -> R {
+                (self.0)()
+            }
+        }
+        self.0.vectorize(Body(body))
+    }
+
+    #[inline(always)]
+    fn all(self, byte: u8) -> __m256i {
+        self.0.avx._mm256_set1_epi8(byte as i8)
+    }
+
+    /// The groups that bytes are in by their low and by their high halves, as bits.
+    #[inline(always)]
+    fn groups(self, [low, high]: [[u8; 16]; 2], bytes: __m256i) -> __m256i {
+        let avx2 = self.0.avx2;
+        // A shuffle takes the low half of bytes below 0x80, and makes others zero.
+        let upper = avx2._mm256_srli_epi16::<4>(bytes);
+        let upper = avx2._mm256_and_si256(upper, self.all(0x0f));
+        let (low, high) = (pulp::cast([low; 2]), pulp::cast([high; 2]));
+        avx2._mm256_and_si256(
+            avx2._mm256_shuffle_epi8(low, bytes),
+            avx2._mm256_shuffle_epi8(high, upper),
+        )
+    }
+
+    /// The groups of a table that three bytes are in.
+    #[inline(always)]
+    fn in_table(
+        self,
+        Trigrams([a, b, c]): &Trigrams,
+        [first, second, third]: [__m256i; 3],
+    ) -> __m256i {
+        let avx2 = self.0.avx2;
+        let (a, b, c) = (*a, *b, *c);
+        let front = avx2._mm256_and_si256(self.groups(a, first), self.groups(b, second));
+        avx2._mm256_and_si256(front, self.groups(c, third))
+    }
+
+    /// Whether a byte has a bit of `least` or a higher one. What counts in a mask is the high bit,
+    /// which the sum reaches then.
+    #[inline(always)]
+    fn reaches(self, groups: __m256i, least: u8) -> __m256i {
+        self.0.avx2._mm256_adds_epu8(groups, self.all(0x80 - least))
+    }
+}
+
+impl Vector for Avx2 {
+    type Bytes = [__m256i; 2];
+    type Mask = [__m256i; 2];
+    type Maps = Maps256;
+
+    #[inline(always)]
+    fn load(self, window: &[u8; WINDOW]) -> [__m256i; 2] {
+        pulp::cast(*window)
+    }
+
+    #[inline(always)]
+    fn set(self, [a, b]: [__m256i; 2], bits: u8) -> [__m256i; 2] {
+        let bits = self.all(bits);
+        let avx2 = self.0.avx2;
+        [avx2._mm256_or_si256(a, bits), avx2._mm256_or_si256(b, bits)]
+    }
+
+    #[inline(always)]
+    fn has_case(self, [a, b]: [__m256i; 2]) -> [__m256i; 2] {
+        // Where the high bit is, which is what counts in a mask.
+        let avx2 = self.0.avx2;
+        [
+            avx2._mm256_slli_epi16::<2>(a),
+            avx2._mm256_slli_epi16::<2>(b),
+        ]
+    }
+
+    #[inline(always)]
+    fn equal(self, [a, b]: [__m256i; 2], byte: u8) -> [__m256i; 2] {
+        let byte = self.all(byte);
+        let avx2 = self.0.avx2;
+        [
+            avx2._mm256_cmpeq_epi8(a, byte),
+            avx2._mm256_cmpeq_epi8(b, byte),
+        ]
+    }
+
+    #[inline(always)]
+    fn within(self, [a, b]: [__m256i; 2], first: u8, last: u8) -> [__m256i; 2] {
+        let avx2 = self.0.avx2;
+        let (first, width) = (self.all(first), self.all(last - first));
+        let (a, b) = (
+            avx2._mm256_sub_epi8(a, first),
+            avx2._mm256_sub_epi8(b, first),
+        );
+        [
+            avx2._mm256_cmpeq_epi8(avx2._mm256_min_epu8(a, width), a),
+            avx2._mm256_cmpeq_epi8(avx2._mm256_min_epu8(b, width), b),
+        ]
+    }
+
+    #[inline(always)]
+    fn high(self, bytes: [__m256i; 2]) -> [__m256i; 2] {
+        bytes
+    }
+
+    #[inline(always)]
+    fn or(self, [a, b]: [__m256i; 2], [c, d]: [__m256i; 2]) -> [__m256i; 2] {
+        let avx2 = self.0.avx2;
+        [avx2._mm256_or_si256(a, c), avx2._mm256_or_si256(b, d)]
+    }
+
+    #[inline(always)]
+    fn marks(self, [a, b]: [__m256i; 2]) -> [[__m256i; 2]; 2] {
+        let avx2 = self.0.avx2;
+        let (a, b) = (self.groups(MARKS, a), self.groups(MARKS, b));
+        let rare = self.all((1 << QUOTES) - 1);
+        let [c, d] = [
+            avx2._mm256_and_si256(a, rare),
+            avx2._mm256_and_si256(b, rare),
+        ];
+        let quote = 1 << QUOTES;
+        [
+            [self.reaches(c, 1), self.reaches(d, 1)],
+            [self.reaches(a, quote), self.reaches(b, quote)],
+        ]
+    }
+
+    #[inline(always)]
+    fn name_ends(self, [first, second, third]: [[__m256i; 2]; 3]) -> [[__m256i; 2]; 2] {
+        let a = self.in_table(&ENDS, [first[0], second[0], third[0]]);
+        let b = self.in_table(&ENDS, [first[1], second[1], third[1]]);
+        let bare = 1 << BARE;
+        [
+            [self.reaches(a, 1), self.reaches(b, 1)],
+            [self.reaches(a, bare), self.reaches(b, bare)],
+        ]
+    }
+
+    #[inline(always)]
+    fn trigrams(self, table: &Trigrams, [first, second, third]: [[__m256i; 2]; 3]) -> [__m256i; 2] {
+        let avx2 = self.0.avx2;
+        let ascii = self.all(0x7f);
+        let a = [
+            avx2._mm256_and_si256(first[0], ascii),
+            avx2._mm256_and_si256(second[0], ascii),
+            avx2._mm256_and_si256(third[0], ascii),
+        ];
+        let b = [
+            avx2._mm256_and_si256(first[1], ascii),
+            avx2._mm256_and_si256(second[1], ascii),
+            avx2._mm256_and_si256(third[1], ascii),
+        ];
+        let (a, b) = (self.in_table(table, a), self.in_table(table, b));
+        [self.reaches(a, 1), self.reaches(b, 1)]
+    }
+
+    #[inline(always)]
+    fn bits(self, [a, b]: [__m256i; 2]) -> u64 {
+        let avx2 = self.0.avx2;
+        let low = avx2._mm256_movemask_epi8(a) as u32;
+        let high = avx2._mm256_movemask_epi8(b) as u32;
+        u64::from(high) << 32 | u64::from(low)
+    }
+
+    #[inline(always)]
+    fn maps(self, [a, b, c, d]: [[__m256i; 2]; LANES]) -> Maps256 {
+        // A window in one register each: putting halves into a vector is what costs most.
+        let windows = [self.bits(a), self.bits(b), self.bits(c), self.bits(d)];
+        Maps256(self.0, pulp::cast(windows))
+    }
+
+    #[inline(always)]
+    fn map(self, windows: [u64; LANES]) -> Maps256 {
+        Maps256(self.0, pulp::cast(windows))
+    }
+}
+
+/// Maps in one register, with the proof that the processor has it.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::scan) struct Maps256(V3, __m256i);
+
+impl Maps for Maps256 {
+    #[inline(always)]
+    fn is_empty(self) -> bool {
+        self.0.avx._mm256_testz_si256(self.1, self.1) == 1
+    }
+
+    #[inline(always)]
+    fn windows(self) -> [u64; LANES] {
+        pulp::cast(self.1)
+    }
+}
+
+impl BitAnd for Maps256 {
+    type Output = Self;
+    #[inline(always)]
+    fn bitand(self, other: Self) -> Self {
+        Maps256(self.0, self.0.avx2._mm256_and_si256(self.1, other.1))
+    }
+}
+
+impl BitOr for Maps256 {
+    type Output = Self;
+    #[inline(always)]
+    fn bitor(self, other: Self) -> Self {
+        Maps256(self.0, self.0.avx2._mm256_or_si256(self.1, other.1))
+    }
+}
+
+impl Not for Maps256 {
+    type Output = Self;
+    #[inline(always)]
+    fn not(self) -> Self {
+        let ones = self.0.avx._mm256_set1_epi64x(-1);
+        Maps256(self.0, self.0.avx2._mm256_xor_si256(self.1, ones))
+    }
+}
+
+impl Shl<i32> for Maps256 {
+    type Output = Self;
+    #[inline(always)]
+    fn shl(self, by: i32) -> Self {
+        let by = self.0.sse2._mm_cvtsi32_si128(by);
+        Maps256(self.0, self.0.avx2._mm256_sll_epi64(self.1, by))
+    }
+}
+
+impl Shr<i32> for Maps256 {
+    type Output = Self;
+    #[inline(always)]
+    fn shr(self, by: i32) -> Self {
+        let by = self.0.sse2._mm_cvtsi32_si128(by);
+        Maps256(self.0, self.0.avx2._mm256_srl_epi64(self.1, by))
+    }
+}
