@@ -262,6 +262,15 @@ pub(super) fn quoted(rest: &[u8], quote: u8, escaped: bool) -> usize {
         if escaped {
             return end - slashes;
         }
+        // YAML and SQL double an apostrophe: `'it''s'`.
+        let doubled = quote == b'\''
+            && end > 0
+            && rest.get(end + 1) == Some(&quote)
+            && rest.get(end + 2).is_some_and(u8::is_ascii_alphanumeric);
+        if doubled {
+            from = end + 2;
+            continue;
+        }
         if slashes % 2 == 0 {
             return end;
         }
