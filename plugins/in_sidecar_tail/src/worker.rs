@@ -34,10 +34,11 @@ use crate::time::Time;
 use crate::track::descriptors::Share;
 use crate::track::dormant::Dormant;
 use crate::track::file::{FileId, TrackedFile};
-use crate::track::fingerprint::{Identity, TAIL};
+use crate::track::fingerprint::{Identity, Print, TAIL};
 use crate::track::limit::{Beyond, Folders};
 use crate::track::registry::Registry;
 use crate::track::transition::{Effect, Facts, Look, Observation};
+use crate::troubles::Troubles;
 
 /// How often files are looked at of whose changes nobody tells.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
@@ -136,8 +137,7 @@ pub(crate) struct Worker {
     /// What is there and not followed, since there is too much.
     pub(crate) beyond: Beyond,
     pub(crate) folders: Folders,
-    /// What is wrong with paths at present, and was said.
-    pub(crate) troubles: HashSet<(Trouble, PathBuf)>,
+    pub(crate) troubles: Troubles,
     /// How much is to be kept of paths when those that are gone are dropped.
     pub(crate) sweep_at: usize,
     /// Bytes of all lines that have no newline yet.
@@ -202,6 +202,7 @@ impl Worker {
             )),
             options,
             shared,
+            troubles: Troubles::new(counters.clone()),
             counters,
             watches,
             listings: Listings::new(time, fs.clone()),
@@ -230,7 +231,6 @@ impl Worker {
             left_out: HashMap::default(),
             retry: HashSet::default(),
             beyond: Beyond::default(),
-            troubles: HashSet::default(),
             sweep_at: SWEEP_AT,
             carried: 0,
             batch: Batch::default(),
@@ -350,6 +350,12 @@ impl Worker {
         next.min(self.next_save()).min(self.next_question())
     }
 
+    fn next_save(&self) -> Instant {
+        let kept = self.checkpointer.as_ref();
+        let next = kept.and_then(Checkpointer::next_save);
+        next.unwrap_or_else(|| self.time.now() + Duration::from_secs(3600))
+    }
+
     /// When the host is to be asked next what it still has.
     fn next_question(&self) -> Instant {
         if self.shared.unconfirmed() {
@@ -420,9 +426,7 @@ impl Worker {
         self.counters.files_open.set(self.share.open() as u64);
         self.counters.lag_seconds.set(oldest.unwrap_or(0));
         let files = self.registry.len() as u64;
-        let unreadable =
-            |(trouble, _): &&(Trouble, PathBuf)| matches!(trouble, Trouble::Open | Trouble::Read);
-        let unreadable = self.troubles.iter().filter(unreadable).count() as u64;
+        let unreadable = self.troubles.unreadable() as u64;
         // What is in folders that are not looked into is not known.
         let unreadable = unreadable + self.folders.beyond;
         let missed = unreadable + self.counters.errors_of(Trouble::Missed).get();
@@ -439,6 +443,98 @@ impl Worker {
             self.set_report();
         }
         self.publish_allowed = now + self.time.since(now) * PUBLISH_SHARE;
+    }
+
+    // Positions.
+
+    /// Waits for the state to be free and reads it. `false`: the instance ended first.
+    pub(crate) fn take_state(&mut self) -> bool {
+        let Some(mut kept) = self.checkpointer.take() else {
+            return true;
+        };
+        if self.shared.stopped() {
+            return false;
+        }
+        let wait = |until| {
+            if !self.shared.stopped() {
+                self.wait(until);
+            }
+            !self.shared.stopped()
+        };
+        let taken = kept.take_state(&self.counters, &self.time, wait);
+        if taken {
+            self.checkpointer = Some(kept);
+        }
+        taken
+    }
+
+    /// What is kept of a file has changed.
+    pub(crate) fn changed(&mut self, id: FileId) {
+        if let Some(kept) = &mut self.checkpointer {
+            kept.changed(id);
+        }
+    }
+
+    /// Nothing is kept of a file any more, unless another one has its identity now.
+    pub(crate) fn entry_gone(&mut self, identity: Identity) {
+        let used_again = self.registry.known(&identity).is_some();
+        if let Some(kept) = &mut self.checkpointer {
+            kept.gone(identity, used_again);
+        }
+    }
+
+    /// Takes in what has left the host and has it written; `last`: now, and waits for it.
+    pub(crate) fn save(&mut self, last: bool) {
+        for ((id, epoch), from) in self.shared.take_lost() {
+            self.lost_behind(id, epoch, from);
+        }
+        for ((id, epoch), offset) in self.shared.take_confirmed() {
+            self.confirm(id, epoch, offset);
+        }
+        self.go_on();
+        if let Some(kept) = &mut self.checkpointer {
+            kept.save(&self.registry, &self.time, last);
+        }
+    }
+
+    /// What was read behind `from` left the host without being delivered.
+    fn lost_behind(&mut self, id: FileId, epoch: u32, from: u64) {
+        let Some(id) = self.registry.holder_of(id, epoch) else {
+            return;
+        };
+        if let Some(file) = self.registry.get_mut(id) {
+            if !file.has_lost() {
+                let name = file.name.display();
+                warn!(
+                    "{name}: the host has lost what was read behind byte {from}: the position stays \
+                     there, so that the next start reads it again"
+                );
+            }
+            file.lost_behind(from);
+        }
+        self.changed(id);
+    }
+
+    fn confirm(&mut self, id: FileId, epoch: u32, offset: u64) {
+        let Some(id) = self.registry.holder_of(id, epoch) else {
+            return;
+        };
+        let Some(file) = self.registry.get_mut(id) else {
+            return;
+        };
+        if offset > file.settled() && offset <= file.offset {
+            file.confirm(offset);
+            // What is before it may be gone from the window of a compressed file.
+            if self
+                .windows
+                .get(&id)
+                .is_some_and(|window| !window.has(offset))
+            {
+                file.checkpoint_tail = Print::default();
+            }
+        }
+        self.changed(id);
+        self.observe(id, Observation::Acked);
     }
 
     // What is to be done, in its order.

@@ -2,6 +2,9 @@
 
 pub(crate) mod checkpointer;
 pub(crate) mod entry;
+pub(crate) mod folder;
 pub(crate) mod import_stock;
 pub(crate) mod load;
+pub(crate) mod recovery;
 pub(crate) mod store;
+mod writer;

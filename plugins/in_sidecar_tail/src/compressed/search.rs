@@ -260,7 +260,7 @@ impl Worker {
         self.observe(id, Observation::Compressed);
         if format != Format::Gzip {
             let text = format!("it is compressed ({}), so it is not read", format.name());
-            self.trouble(Trouble::Compressed, &path, &text);
+            self.troubles.say(Trouble::Compressed, &path, &text);
         } else if !passed {
             self.unsettled.push(Unsettled {
                 path: path.clone(),
@@ -374,13 +374,13 @@ impl Worker {
                 Kin::Like(name) if now && may_grow => {
                     let name = name.display();
                     let text = format!("it is compressed, begins like {name}, and may not be complete: it is not read now");
-                    self.trouble(Trouble::Compressed, &file.path, &text);
+                    self.troubles.say(Trouble::Compressed, &file.path, &text);
                     self.unclear.push(file);
                 }
                 Kin::Like(_) if may_grow => self.unsettled.push(file),
                 Kin::Stranger if !now && quiet < COMPLETE => self.unsettled.push(file),
                 Kin::Like(_) | Kin::Stranger => {
-                    self.trouble_over(Trouble::Compressed, &file.path);
+                    self.troubles.over(Trouble::Compressed, &file.path);
                     self.search_itself(&file.path, file.identity, Fingerprint::default());
                 }
             }
@@ -521,7 +521,7 @@ impl Worker {
         let paths: Vec<PathBuf> = paths.cloned().collect();
         if !paths.is_empty() && self.searches.len() >= MOST_SEARCHES {
             let text = "it may be compressed by now; there are too many to look for it";
-            self.trouble(Trouble::Compressed, &entry.path, text);
+            self.troubles.say(Trouble::Compressed, &entry.path, text);
         } else if !paths.is_empty() {
             self.searches.push_back(Search {
                 goal: Goal::Original,
@@ -615,7 +615,7 @@ impl Worker {
             Ok(made) => made,
             Err(error) => {
                 let text = format!("it cannot be decompressed: {error}");
-                return self.trouble(Trouble::Compressed, &path, &text);
+                return self.troubles.say(Trouble::Compressed, &path, &text);
             }
         };
         let identity = if matched {
@@ -720,7 +720,7 @@ impl Worker {
         }
         if let Some(Err(error)) = &window.over {
             let text = format!("it is broken behind what was read of it: {error}");
-            self.trouble(Trouble::Compressed, &path, &text);
+            self.troubles.say(Trouble::Compressed, &path, &text);
         }
         self.observe(id, Observation::Unpacked);
     }

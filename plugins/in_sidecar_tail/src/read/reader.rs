@@ -6,7 +6,7 @@ use std::time::Duration;
 use flb_sidecar_sdk::Why;
 use tracing::{info, warn};
 
-use crate::checkpoint::checkpointer::list;
+use crate::checkpoint::folder::list;
 use crate::compressed::search::Unpacked;
 use crate::counters::Trouble;
 use crate::fs::Fs;

@@ -151,10 +151,9 @@ impl Worker {
     /// What has not been found since the last scan but one is gone.
     pub(crate) fn miss_unseen(&mut self) {
         for path in self.unseen.after_scan() {
-            if self.registry.at(&path).is_none() && self.trouble_free(&path) {
+            if self.registry.at(&path).is_none() && self.troubles.can_be_opened(&path) {
                 let text = "it was gone before it could be opened";
-                self.trouble(Trouble::Missed, &path, text);
-                self.troubles.remove(&(Trouble::Missed, path));
+                self.troubles.say_of_gone(Trouble::Missed, path, text);
             }
         }
     }
@@ -176,7 +175,8 @@ impl Worker {
                 self.consider(path);
             }
             Err(error) if !is_missing(&error) => {
-                self.trouble(Trouble::Open, path, &Why(&error).to_string());
+                self.troubles
+                    .say(Trouble::Open, path, &Why(&error).to_string());
             }
             _ => self.gone(path, deleted),
         }

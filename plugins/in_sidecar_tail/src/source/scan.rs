@@ -11,7 +11,7 @@ use crate::counters::Trouble;
 use crate::pace::{Stopwatch, SHARE};
 use crate::source::confine::Confine;
 use crate::source::globs::{Listings, Visitor};
-use crate::track::descriptors::{is_missing, none_left, EVERY_FILE};
+use crate::track::descriptors::{is_missing, none_left};
 use crate::track::file::FileId;
 use crate::track::limit::Folders;
 use crate::worker::Worker;
@@ -131,8 +131,7 @@ impl Worker {
         self.remote_folders.retain(|folder, _| fs.is_dir(folder));
         self.polled_folders.retain(|folder| fs.is_dir(folder));
         self.folders.retain(|folder| fs.is_dir(folder));
-        self.troubles
-            .retain(|(_, path)| path.as_os_str() == EVERY_FILE || is_there(path));
+        self.troubles.retain(is_there);
         self.compressed.retain(|_, file| is_there(&file.path));
         self.links.retain(|link| fs.is_symlink(link));
         self.sweep_at = (2 * self.kept_of_paths()).max(SWEEP_AT);
@@ -167,19 +166,20 @@ impl Worker {
         if !self.troubles.is_empty() {
             for folder in &found.folders {
                 if found.unreadable.iter().all(|(path, _)| path != folder) {
-                    self.trouble_over(Trouble::Open, folder);
+                    self.troubles.over(Trouble::Open, folder);
                 }
             }
         }
         for folder in found.refused {
             let text = self.confine.why_refused();
-            self.trouble(Trouble::Link, &folder, &text);
+            self.troubles.say(Trouble::Link, &folder, &text);
         }
         for (folder, error) in found.unreadable {
             if none_left(&error) {
                 self.say_none_left(&error);
             } else {
-                self.trouble(Trouble::Open, &folder, &Why(&error).to_string());
+                self.troubles
+                    .say(Trouble::Open, &folder, &Why(&error).to_string());
             }
         }
         found.files
@@ -287,7 +287,7 @@ impl Worker {
                 if !remote && self.polled_folders.remove(folder) {
                     self.poll_no_more(folder);
                 }
-                self.trouble_over(Trouble::Watch, folder);
+                self.troubles.over(Trouble::Watch, folder);
                 new
             }
             Err(error) if is_missing(&error) => false,
@@ -299,7 +299,7 @@ impl Worker {
                     ),
                     _ => format!("{error}; its files are looked at four times a second"),
                 };
-                self.trouble(Trouble::Watch, folder, &text);
+                self.troubles.say(Trouble::Watch, folder, &text);
                 false
             }
         }

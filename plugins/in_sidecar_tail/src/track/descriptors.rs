@@ -8,7 +8,6 @@ use std::time::Instant;
 use flb_sidecar_sdk::Why;
 use rustix::io::Errno;
 use rustix::process::{getrlimit, Resource};
-use tracing::{info, warn};
 
 use crate::counters::Trouble;
 use crate::fs::{Handle, Metadata};
@@ -16,8 +15,8 @@ use crate::map::HashSet;
 use crate::source::confine::is_refused;
 use crate::track::file::{FileId, Seen, TrackedFile};
 use crate::track::fingerprint::Identity;
-use crate::track::limit::MOST_TROUBLES;
 use crate::track::transition::Observation;
+use crate::troubles::EVERY_FILE;
 use crate::worker::{Task, Worker};
 
 /// Handles kept open by all instances together. Room is made before a file is opened, by closing
@@ -25,9 +24,6 @@ use crate::worker::{Task, Worker};
 /// when he is done with it. So a file that cannot be opened again keeps its handle, and there are
 /// never more of these than were open.
 const MAX_OPEN: usize = 400;
-
-/// What is in trouble when there is no descriptor left: no file more than others.
-pub(crate) const EVERY_FILE: &str = "files";
 
 /// What the instances of a process have together.
 #[derive(Debug)]
@@ -128,10 +124,10 @@ impl Worker {
         match &opened {
             Err(error) if none_left(error) => self.say_none_left(error),
             Err(error) if is_refused(error) => {
-                self.trouble(Trouble::Link, path, &error.to_string());
+                self.troubles.say(Trouble::Link, path, &error.to_string());
             }
             Err(_) => {}
-            Ok(_) => self.trouble_over(Trouble::Open, Path::new(EVERY_FILE)),
+            Ok(_) => self.troubles.over(Trouble::Open, Path::new(EVERY_FILE)),
         }
         opened
     }
@@ -139,7 +135,8 @@ impl Worker {
     /// Says that there is no descriptor left.
     pub(crate) fn say_none_left(&mut self, error: &io::Error) {
         let text = format!("{error}; they wait until there is a descriptor");
-        self.trouble(Trouble::Open, Path::new(EVERY_FILE), &text);
+        self.troubles
+            .say(Trouble::Open, Path::new(EVERY_FILE), &text);
     }
 
     /// Opens a file that was closed. `false`: it cannot be read now. Who calls this closes it with
@@ -162,12 +159,13 @@ impl Worker {
                     self.none_idle &= file.life.waits_for_turn();
                     self.share.opened(id);
                 }
-                self.trouble_over(Trouble::Open, &path);
+                self.troubles.over(Trouble::Open, &path);
                 true
             }
             Err(error) if !is_missing(&error) => {
                 if !none_left(&error) && !is_refused(&error) {
-                    self.trouble(Trouble::Open, &path, &Why(&error).to_string());
+                    self.troubles
+                        .say(Trouble::Open, &path, &Why(&error).to_string());
                 }
                 false
             }
@@ -298,30 +296,6 @@ impl Worker {
             let unread = now.is_ok_and(|now| now != file.seen);
             self.observe(id, Observation::Crowded { unread });
         }
-    }
-
-    // Troubles.
-
-    /// Counts and says what is wrong with a path, once until it is over.
-    pub(crate) fn trouble(&mut self, trouble: Trouble, path: &Path, text: &str) {
-        let of_all = path.as_os_str() == EVERY_FILE;
-        if self.troubles.len() >= MOST_TROUBLES && !of_all {
-            let known = self.troubles.contains(&(trouble, path.to_owned()));
-            self.counters.errors_of(trouble).add(u64::from(!known));
-        } else if self.troubles.insert((trouble, path.to_owned())) {
-            self.counters.error(trouble);
-            warn!("{}: {text}", path.display());
-        }
-    }
-
-    pub(crate) fn trouble_over(&mut self, trouble: Trouble, path: &Path) {
-        if !self.troubles.is_empty() && self.troubles.remove(&(trouble, path.to_owned())) {
-            info!("{}: in order again", path.display());
-        }
-    }
-
-    pub(crate) fn trouble_free(&self, path: &Path) -> bool {
-        !self.troubles.contains(&(Trouble::Open, path.to_owned()))
     }
 }
 

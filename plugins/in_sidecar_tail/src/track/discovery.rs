@@ -125,14 +125,14 @@ impl Worker {
             Err(error) => return self.cannot_open(path, &error),
         };
         if !metadata.is_file() {
-            self.trouble(
+            self.troubles.say(
                 Trouble::NotAFile,
                 path,
                 "it is not a regular file, so it is not read",
             );
             return true;
         }
-        self.trouble_over(Trouble::NotAFile, path);
+        self.troubles.over(Trouble::NotAFile, path);
         self.note_link(path);
         let identity = Identity::of(&metadata);
         if let Some(id) = self.registry.followed(&identity) {
@@ -170,8 +170,8 @@ impl Worker {
                 // The name may have come to stand for something else since.
                 let identity = Identity::of(&metadata);
                 if metadata.is_file() && self.registry.followed(&identity).is_none() {
-                    self.trouble_over(Trouble::Open, path);
-                    self.trouble_over(Trouble::Link, path);
+                    self.troubles.over(Trouble::Open, path);
+                    self.troubles.over(Trouble::Link, path);
                     if let Some(id) = self.same_but_renumbered(path, &handle, &metadata) {
                         self.renumbered(id, identity, handle);
                         self.look_at(id);
@@ -230,7 +230,8 @@ impl Worker {
         // That may change without any change of its folder; a link may lead somewhere later.
         self.try_later(path);
         if !missing && !none_left(error) && !is_refused(error) {
-            self.trouble(Trouble::Open, path, &Why(error).to_string());
+            self.troubles
+                .say(Trouble::Open, path, &Why(error).to_string());
         }
         true
     }

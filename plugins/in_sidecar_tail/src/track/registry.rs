@@ -81,6 +81,18 @@ impl Registry {
         self.get(id).is_some_and(|file| file.identity == identity)
     }
 
+    /// The file that holds a text of this epoch: it may have gone on in a copy.
+    pub(crate) fn holder_of(&self, id: FileId, epoch: u32) -> Option<FileId> {
+        if self.get(id).is_some_and(|file| file.epoch == epoch) {
+            return Some(id);
+        }
+        let mut copies = self.iter().filter(|(_, file)| {
+            let continued = file.continues();
+            continued.is_some_and(|of| of.file == id && of.epoch == epoch)
+        });
+        copies.next().map(|(copy, _)| copy)
+    }
+
     /// The file that has waited for longest may be read.
     pub(crate) fn next_ready(&mut self) -> Option<FileId> {
         self.reading = self.ready.pop_front();

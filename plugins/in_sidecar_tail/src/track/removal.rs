@@ -7,7 +7,7 @@ use std::time::Duration;
 use flb_sidecar_sdk::event::Timestamp;
 use tracing::info;
 
-use crate::checkpoint::checkpointer::list;
+use crate::checkpoint::folder::list;
 use crate::counters::Trouble;
 use crate::fs::{Fs, Metadata};
 use crate::track::file::{FileId, Seen, TrackedFile};
@@ -75,7 +75,7 @@ impl Worker {
             }
             Err(error) => {
                 let text = format!("cannot be removed: {error}");
-                self.trouble(Trouble::Remove, &path, &text);
+                self.troubles.say(Trouble::Remove, &path, &text);
             }
         }
     }

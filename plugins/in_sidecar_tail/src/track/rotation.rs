@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tracing::{debug, warn};
 
-use crate::checkpoint::checkpointer::list;
+use crate::checkpoint::folder::list;
 use crate::fs::{Fs, Handle};
 use crate::map::HashMap;
 use crate::track::file::FileId;
@@ -142,7 +142,9 @@ impl Worker {
         // What is lost of it is for the next start, wherever it is then.
         let is_there = (file.life.matched() || file.has_lost()) && file.path().is_some();
         if is_there && file.offset > 0 {
-            self.keep_position(&file);
+            if let Some(kept) = &mut self.checkpointer {
+                kept.keep_position(&file, &self.time);
+            }
         } else {
             self.entry_gone(file.identity);
         }

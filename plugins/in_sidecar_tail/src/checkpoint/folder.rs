@@ -1,0 +1,145 @@
+//! What is in a folder, looked into once for many positions.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::checkpoint::entry::Entry;
+use crate::fs::Fs;
+use crate::map::HashMap;
+use crate::track::copies::stem;
+use crate::track::fingerprint::Identity;
+
+/// What is in a folder: there may be thousands of files in it, and as many are looked for.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    pub(crate) by_inode: HashMap<u64, PathBuf>,
+    /// In the order of their bytes.
+    paths: Vec<PathBuf>,
+}
+
+impl Folder {
+    pub(crate) fn list(fs: &Fs, folder: &Path) -> Self {
+        let by_inode = list(fs, folder);
+        let mut paths: Vec<PathBuf> = by_inode.values().cloned().collect();
+        paths.sort_unstable_by(|one, two| one.as_os_str().cmp(two.as_os_str()));
+        Folder { by_inode, paths }
+    }
+
+    /// Paths that look like rotated ones of `original`.
+    pub(crate) fn related(&self, original: &Path) -> &[PathBuf] {
+        let Some(stem) = stem(original) else {
+            return &[];
+        };
+        let begin = original.with_file_name(stem);
+        let begin = begin.as_os_str().as_bytes();
+        let from = self
+            .paths
+            .partition_point(|path| path.as_os_str().as_bytes() < begin);
+        let rest = &self.paths[from..];
+        &rest[..rest.partition_point(|path| path.as_os_str().as_bytes().starts_with(begin))]
+    }
+}
+
+/// Whether the file is there, whatever it holds: a truncated one stays where it is or is renamed
+/// later, so what has come in the place of one that is gone is no copy of it.
+pub(crate) fn is_there(fs: &Fs, entry: &Entry, folders: &mut HashMap<PathBuf, Folder>) -> bool {
+    let is_it = |path: &Path| {
+        fs.metadata(path).is_ok_and(|metadata| {
+            let identity = Identity::of(&metadata);
+            identity.device == entry.identity.device && identity.compatible(&entry.identity)
+        })
+    };
+    let Some(folder) = entry.path.parent() else {
+        return false;
+    };
+    is_it(&entry.path) || {
+        let folder = folders
+            .entry(folder.to_owned())
+            .or_insert_with(|| Folder::list(fs, folder));
+        let renamed = folder.by_inode.get(&entry.identity.inode);
+        renamed.is_some_and(|path| is_it(path))
+    }
+}
+
+/// Paths in a folder by the inodes of their names.
+pub(crate) fn list(fs: &Fs, folder: &Path) -> HashMap<u64, PathBuf> {
+    fs.list(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok)
+        .map(|entry| (entry.inode, folder.join(entry.name)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::checkpoint::entry::Unclaimed;
+    use crate::track::copies::related;
+    use crate::track::fingerprint::Fingerprint;
+
+    const NAMES: [&str; 12] = [
+        "app",
+        "app.log",
+        "app.log.1",
+        "app-2024.log",
+        "app1.log",
+        "apple.log",
+        "ap.log",
+        "b.log",
+        "b.log.gz",
+        ".hidden",
+        ".hidden.1",
+        "\u{e4}pp.log",
+    ];
+
+    #[test]
+    fn what_looks_like_a_rotated_form_is_found_without_looking_at_all_there_is() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in NAMES {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        let folder = Folder::list(&Fs::Kernel, dir.path());
+        assert_eq!(folder.paths.len(), NAMES.len());
+        for name in NAMES {
+            let original = dir.path().join(name);
+            let all = folder.paths.iter();
+            let wanted: Vec<_> = all.filter(|path| related(&original, path)).collect();
+            assert_eq!(
+                folder.related(&original).iter().collect::<Vec<_>>(),
+                wanted,
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn positions_are_found_by_the_names_of_rotated_forms() {
+        let dir = tempfile::tempdir().unwrap();
+        let identity = Identity::of(&fs::metadata(dir.path()).unwrap().into());
+        let entry = |name: &&str| Entry {
+            path: Path::new("/logs").join(name).into(),
+            identity,
+            fingerprint: Fingerprint::default(),
+            rotated: false,
+            target: None,
+            cut: None,
+            packed: None,
+            seen: 0,
+        };
+        let entries: Vec<_> = NAMES.iter().map(entry).collect();
+        let unclaimed = Unclaimed::new(entries.clone());
+        for name in NAMES {
+            let path = Path::new("/logs").join(name);
+            let all = entries.iter().map(|entry| &entry.path);
+            let mut wanted: Vec<_> = all.filter(|original| related(original, &path)).collect();
+            let found = unclaimed.originals(&path).map(|entry| &entry.path);
+            let mut found: Vec<_> = found.collect();
+            wanted.sort();
+            found.sort();
+            assert_eq!(found, wanted, "{name}");
+        }
+    }
+}
