@@ -85,6 +85,19 @@ fn offers(host: &Host, named: &BTreeSet<String>) {
 }
 
 #[test]
+fn the_picture_shows_every_panel_of_the_dashboard() {
+    let picture = read("dashboard.svg");
+    let dashboard: Json = serde_json::from_str(&read("dashboard.json")).expect("it is JSON");
+    let panels = dashboard["panels"].as_array().expect("it has panels");
+    for panel in panels {
+        let title = panel["title"].as_str().expect("a panel has a title");
+        let there = picture.contains(&format!(">{title}</text>"));
+        assert!(there, "draw it again with tests/dashboard.py: {title}");
+    }
+    assert!(picture.len() < 100_000, "{}", picture.len());
+}
+
+#[test]
 fn the_dashboard_has_what_grafana_needs() {
     let dashboard: Json = serde_json::from_str(&read("dashboard.json")).expect("it is JSON");
     let panels = dashboard["panels"].as_array().expect("it has panels");
