@@ -179,8 +179,9 @@ generation: deps ## what the table of host generations needs to know a new relea
 CASES ?= tests/cases/redaction/*.jsonl
 ACCURACY ?= --notes
 .PHONY: accuracy
-accuracy: deps ## how many labelled cases of pii_redact come out right: CASES='folder/*.jsonl'
-	$(CARGO) run --quiet --release -p filter_pii_redact --example accuracy -- $(ACCURACY) $(CASES)
+accuracy: build ## how many labelled cases of pii_redact come out right of the built library: CASES='folder/*.jsonl'
+	FLB_SIDECAR_LIBRARY=$(TARGET)/release/libflb_sidecar.so \
+	$(CARGO) run --quiet -p flb-sidecar-tests --bin accuracy -- $(ACCURACY) $(CASES)
 
 .PHONY: catalogue
 catalogue: deps ## the page of what pii_redact finds, from its catalogue

@@ -192,6 +192,12 @@ fn each(scenario: &str, hosts: &[Host], run: &(impl Fn(&Host) + Sync)) {
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
+/// The C test host of the newest generation.
+pub fn newest_test_host() -> Host {
+    let newest = GENERATIONS.last().copied().unwrap_or(Version(5, 1, 0));
+    Host::test(newest, Check::None)
+}
+
 /// Runs a scenario on the C test host of every generation.
 pub fn each_test_host(scenario: &str, run: impl Fn(&Host) + Sync) {
     let hosts: Vec<Host> = GENERATIONS
