@@ -177,6 +177,11 @@ fn size_of(handle: &Handle) -> io::Result<u32> {
 }
 
 impl Search {
+    /// Whether it is for the rest of this compressed file.
+    fn is_of(&self, identity: &Identity) -> bool {
+        self.goal == Goal::Itself && self.entry.identity == *identity
+    }
+
     /// Goes on with the next file. `false`: no more.
     fn next(&mut self, confine: &Confine, now: Instant) -> bool {
         while let Some(path) = self.paths.pop() {
@@ -286,6 +291,7 @@ impl Worker {
     /// Whether the file is compressed as it was when it was left alone. It may have been rewritten,
     /// or be another one: not every filesystem tells when an inode is used again.
     pub(crate) fn is_left_alone(&mut self, identity: &Identity, path: &Path, seen: Seen) -> bool {
+        self.compressed_moved(identity, path);
         let Some(file) = self.compressed.get_mut(identity) else {
             return false;
         };
@@ -316,11 +322,30 @@ impl Worker {
         }
     }
 
+    /// A compressed file is found at `path`: it may have been renamed.
+    fn compressed_moved(&mut self, identity: &Identity, path: &Path) {
+        let Some(file) = self.compressed.get_mut(identity) else {
+            return;
+        };
+        if *file.path == *path || file.path.symlink_metadata().is_ok() {
+            return;
+        }
+        let path: Arc<Path> = path.into();
+        file.path = path.clone();
+        let unsettled = self.unsettled.iter_mut().chain(&mut self.unclear);
+        for file in unsettled.filter(|file| file.identity == *identity) {
+            file.path = path.clone();
+        }
+        for search in &mut self.searches {
+            if search.is_of(identity) && !search.paths.is_empty() {
+                search.paths = vec![path.to_path_buf()];
+            }
+        }
+    }
+
     /// Has a compressed file read from where it was read to.
     fn search_itself(&mut self, path: &Path, identity: Identity, fingerprint: Fingerprint) {
-        let searched =
-            |search: &Search| search.goal == Goal::Itself && search.entry.identity == identity;
-        if self.searches.iter().any(searched) {
+        if self.searches.iter().any(|search| search.is_of(&identity)) {
             return;
         }
         let entry = Entry {
@@ -355,6 +380,8 @@ impl Worker {
                 .ok()
                 .filter(|(_, metadata)| Identity::of(metadata) == file.identity)
             else {
+                // Wherever it is found it is a new one.
+                self.compressed.remove(&file.identity);
                 continue;
             };
             if metadata.len() != file.size {
@@ -544,6 +571,10 @@ impl Worker {
         };
         let now = self.time.now();
         if search.current.is_none() && !search.next(&self.confine, now) {
+            if search.goal == Goal::Itself {
+                // It is not there; wherever it is found it is a new one.
+                self.compressed.remove(&search.entry.identity);
+            }
             return true;
         }
         let Some(mut current) = search.current.take() else {
@@ -759,6 +790,33 @@ mod tests {
         steps.round();
         assert_eq!(steps.lines, ["two"]);
         assert!(steps.worker.compressed.is_empty() && steps.worker.unsettled.is_empty());
+    }
+
+    #[test]
+    fn a_compressed_file_that_is_renamed_before_it_is_known_is_read_once() {
+        for inotify in ["on", "off"] {
+            for rounds in 0..4 {
+                let options = [("inotify_watcher", inotify), ("rotate_wait", "0")];
+                let mut steps = Steps::prepared("*/*", &options, |dir| {
+                    fs::create_dir(dir.path().join("x")).unwrap();
+                    fs::write(dir.path().join("a"), "one\n").unwrap();
+                    gzip(&dir.path().join("a"), &dir.path().join("x/a.1.gz"));
+                });
+                for _ in 0..rounds {
+                    steps.round_after(COMPLETE / 2);
+                }
+                steps.rename("x/a.1.gz", "x/a.2.gz");
+                steps.round_after(COMPLETE / 2);
+                steps.rename("x", "y");
+                for _ in 0..8 {
+                    steps.round_after(COMPLETE);
+                    while steps.worker.search_on() {
+                        steps.read();
+                    }
+                }
+                assert_eq!(steps.lines, ["one"], "inotify {inotify}, {rounds} rounds");
+            }
+        }
     }
 
     /// Reads whatever waits for its turn, for a host that takes everything.

@@ -8,6 +8,7 @@
 
 mod crowd;
 mod host;
+mod hostile;
 mod life;
 mod schedule;
 pub(crate) mod steps;
