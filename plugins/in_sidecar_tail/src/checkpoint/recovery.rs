@@ -19,6 +19,12 @@ use crate::worker::Worker;
 const MOST_LOOKS: usize = 200_000;
 
 impl Worker {
+    /// There are positions whose files have not been found.
+    pub(crate) fn has_unclaimed(&self) -> bool {
+        let checkpointer = self.checkpointer.as_ref();
+        checkpointer.is_some_and(|c| !c.unclaimed.is_empty())
+    }
+
     /// Follows a file whose position is known. `false`: it is not known.
     pub(crate) fn consider_claimed(&mut self, path: &Path) -> bool {
         if self.is_full()

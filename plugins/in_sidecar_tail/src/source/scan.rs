@@ -73,7 +73,7 @@ impl Worker {
             if same {
                 continue;
             }
-            if self.scanned {
+            if self.scanned || !self.has_unclaimed() {
                 self.consider(&path);
             } else if !self.consider_claimed(&path) {
                 later.push(path);

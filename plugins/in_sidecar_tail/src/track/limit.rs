@@ -25,6 +25,9 @@ const MOST_FOLDERS: usize = 10_000;
 /// Files or folders beyond the limit that are told apart; of more than these each look counts one.
 const MOST_BEYOND: usize = 200_000;
 
+/// Paths of files beyond the limit that are kept, so that a folder is not listed for each of them.
+const MOST_WAITING: usize = 50_000;
+
 /// What is beyond a limit, each counted once, however often it is come by.
 #[derive(Debug, Default)]
 struct Outside {
@@ -122,6 +125,8 @@ pub(crate) struct Beyond {
     pub(crate) bytes: u64,
     said: bool,
     outside: Outside,
+    /// Where some of them are.
+    paths: Vec<PathBuf>,
     /// Files that a drain has read and that gave way to others, by their numbers.
     ended: HashMap<u64, Ended>,
 }
@@ -146,6 +151,9 @@ impl Worker {
         let come = self.beyond.outside.come(identity.number());
         if come == Come::Again {
             return;
+        }
+        if self.beyond.paths.len() < MOST_WAITING {
+            self.beyond.paths.push(path.to_owned());
         }
         self.beyond.files += 1;
         self.beyond.bytes = self.beyond.bytes.saturating_add(bytes);
@@ -178,7 +186,8 @@ impl Worker {
     /// `true`: the drain goes on with these.
     pub(crate) fn give_way(&mut self) -> bool {
         let stops = self.shared.drain_purpose() == Purpose::Stop;
-        if stops || self.beyond.files == 0 || self.beyond.ended.len() >= MOST_BEYOND {
+        let none = self.beyond.files == 0 && self.beyond.paths.is_empty();
+        if stops || none || self.beyond.ended.len() >= MOST_BEYOND {
             return false;
         }
         for (identity, bytes) in self.take_settled() {
@@ -213,7 +222,10 @@ impl Worker {
             return self.registry.iter().any(|(_, file)| file.life.is_let_go());
         }
         let first = self.registry.count();
-        self.scan();
+        self.take_waiting();
+        if !self.is_full() {
+            self.scan();
+        }
         for id in self.registry.ids() {
             if id.0 >= first {
                 self.observe(id, Observation::Drained);
@@ -222,11 +234,26 @@ impl Worker {
         true
     }
 
+    /// Follows files that were left out, as far as there is room and their paths are known.
+    fn take_waiting(&mut self) {
+        while !self.is_full() {
+            let Some(path) = self.beyond.paths.pop() else {
+                return;
+            };
+            let bytes = path.metadata().map_or(0, |metadata| metadata.len());
+            self.beyond.files = self.beyond.files.saturating_sub(1);
+            self.beyond.bytes = self.beyond.bytes.saturating_sub(bytes);
+            self.consider(&path);
+        }
+    }
+
     /// Before a scan: what was left out is offered again, if there is room for some of it.
     pub(crate) fn take_more(&mut self) {
+        self.take_waiting();
         if self.beyond.files > 0 && !self.is_full() {
             self.beyond.files = 0;
             self.beyond.bytes = 0;
+            self.beyond.paths.clear();
             self.beyond.outside.begin_anew();
             self.listings.clear();
         }
