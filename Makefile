@@ -271,7 +271,7 @@ HOSTILE_SEED ?= $(shell date +%s)
 .PHONY: soak-hostile
 soak-hostile: deps ## random hostile folders: links, FIFOs, sockets, states, gz, deep and long lines, watched from outside
 	HOSTILE_FOLDERS=$(HOSTILE_FOLDERS) HOSTILE_SEED=$(HOSTILE_SEED) \
-	$(CARGO) test --release -p in_sidecar_tail --test hostile_folders -- --nocapture
+	$(CARGO) test --release -p in_sidecar_tail --lib hostile_folders -- --nocapture
 
 .PHONY: soak-flag
 soak-flag: build ## only the time from the flag to the end of the process

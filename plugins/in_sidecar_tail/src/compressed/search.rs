@@ -327,7 +327,7 @@ impl Worker {
         let Some(file) = self.compressed.get_mut(identity) else {
             return;
         };
-        if *file.path == *path || file.path.symlink_metadata().is_ok() {
+        if *file.path == *path || self.fs.symlink_metadata(&file.path).is_ok() {
             return;
         }
         let path: Arc<Path> = path.into();

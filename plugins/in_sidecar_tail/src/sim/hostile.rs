@@ -24,6 +24,7 @@ use rustix::fs::{mknodat, FileType, Mode, CWD};
 
 use super::number;
 use super::schedule::Random;
+use crate::fs::Fs;
 use crate::host::input::SidecarTail;
 use crate::time::Time;
 use crate::worker::{Turn, Worker};
@@ -310,7 +311,7 @@ impl Site {
         let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let time = Time::simulated(wall.unwrap() - Duration::from_secs(3600));
         let made = within(seed, "start", || {
-            SidecarTail::made(&settings, &mut host, time.clone())
+            SidecarTail::made(&settings, &mut host, time.clone(), Fs::Kernel)
         });
         let (tail, mut worker) = made.unwrap();
         within(seed, "state", || worker.take_state());

@@ -240,7 +240,7 @@ impl Worker {
             let Some(path) = self.beyond.paths.pop() else {
                 return;
             };
-            let bytes = path.metadata().map_or(0, |metadata| metadata.len());
+            let bytes = self.fs.metadata(&path).map_or(0, |metadata| metadata.len());
             self.beyond.files = self.beyond.files.saturating_sub(1);
             self.beyond.bytes = self.beyond.bytes.saturating_sub(bytes);
             self.consider(&path);
@@ -262,7 +262,8 @@ impl Worker {
             self.listings.clear();
         }
         if self.folders.beyond > 0 {
-            self.folders.retain(Path::is_dir);
+            let fs = self.fs.clone();
+            self.folders.retain(|folder| fs.is_dir(folder));
             if self.folders.inside.len() < self.folders.most {
                 self.folders.beyond = 0;
                 self.folders.outside.begin_anew();
