@@ -25,6 +25,9 @@ pub(crate) enum Format {
 /// Longest text joined from a container runtime's pieces, as in the host's multiline engine.
 const LONGEST_JOINED: usize = 2 << 20;
 
+/// Streams of a file whose pieces are joined at a time.
+const MOST_STREAMS: usize = 4;
+
 /// Decodes the lines of an instance.
 #[derive(Debug)]
 pub(crate) struct Decoder {
@@ -70,6 +73,12 @@ impl Stream {
 impl Joined {
     pub(crate) fn is_empty(&self) -> bool {
         self.streams.is_empty()
+    }
+
+    /// Bytes that wait, as far as they matter.
+    pub(crate) fn len(&self) -> usize {
+        let text = self.streams.iter().map(|stream| stream.text.len());
+        text.sum()
     }
 
     /// Offset of the first piece that waits for its last one.
@@ -209,7 +218,10 @@ impl Decoder {
     fn join(&self, out: &mut Vec<u8>, joined: &mut Joined, piece: Piece<'_>) -> Decoded {
         let mut streams = joined.streams.iter();
         match streams.position(|stream| stream.name == piece.stream) {
-            None if piece.last => self.container(out, piece),
+            // A runtime has two.
+            None if piece.last || joined.streams.len() >= MOST_STREAMS => {
+                self.container(out, piece)
+            }
             None => {
                 joined.streams.push(Stream {
                     name: piece.stream.to_owned(),

@@ -6,6 +6,9 @@
 
 use crate::read::charset::{Code, Order};
 
+/// Bytes of memory that a splitter keeps for the beginning of a line.
+const KEPT: usize = 512;
+
 /// What is done with a line longer than [`Limits::length`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LongLines {
@@ -122,6 +125,18 @@ impl Splitter {
             start: self.line_start,
             parts: self.parts,
         })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> usize {
+        self.carry.capacity()
+    }
+
+    /// Gives back memory that is not needed until more comes.
+    pub(crate) fn give_back(&mut self) {
+        if self.carry.capacity() > 2 * self.carry.len() + KEPT {
+            self.carry.shrink_to(self.carry.len());
+        }
     }
 
     /// Offset of the first byte of the line that is not complete: all before is in pieces.

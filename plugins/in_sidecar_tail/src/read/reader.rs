@@ -26,6 +26,10 @@ use crate::worker::Worker;
 /// parsers.
 const PIECES_WAIT: Duration = Duration::from_secs(4);
 
+/// Bytes of lines that are not complete that are kept of files at their end, all together: whoever makes
+/// ten thousand files, each with the beginning of a line, does not fill the memory.
+const MOST_UNFINISHED: u64 = 16 << 20;
+
 /// A batch goes to the queue when it is this long.
 const BATCH: usize = 192 << 10;
 
@@ -59,6 +63,7 @@ impl Worker {
             }
             let unfinished = file.lines.start() < file.offset || file.joined.is_some();
             self.observe(id, Observation::ReadToEnd { unfinished });
+            self.bound_unfinished(id);
         }
         self.go_on();
         self.done_with(id);
@@ -292,20 +297,56 @@ impl Worker {
             {
                 continue;
             }
-            self.in_pieces.remove(&id);
-            let Some(mut pieces) = file.joined.take() else {
-                continue;
-            };
-            begin_batch(&self.shared, &mut self.batch, id, file, &self.options);
-            let name = file.name.as_os_str().as_bytes();
-            self.encoder.begin(name, self.time.timestamp());
-            let records = self.batch.records;
-            self.encoder.rest(&mut self.batch, &mut pieces);
-            self.counters
-                .lines
-                .add((self.batch.records - records) as u64);
-            let start = file.lines.line_start();
-            self.batch.reached(id, file.epoch, start, 0);
+            self.end_pieces_of(id);
+        }
+    }
+
+    fn end_pieces_of(&mut self, id: FileId) {
+        self.in_pieces.remove(&id);
+        let Some(file) = self.registry.get_mut(id) else {
+            return;
+        };
+        let Some(mut pieces) = file.joined.take() else {
+            return;
+        };
+        begin_batch(&self.shared, &mut self.batch, id, file, &self.options);
+        let name = file.name.as_os_str().as_bytes();
+        self.encoder.begin(name, self.time.timestamp());
+        let records = self.batch.records;
+        self.encoder.rest(&mut self.batch, &mut pieces);
+        self.counters
+            .lines
+            .add((self.batch.records - records) as u64);
+        let start = file.lines.line_start();
+        self.batch.reached(id, file.epoch, start, 0);
+    }
+
+    /// A file is read to its end: what is kept of it until more comes is no more than its part of what
+    /// may be kept of all files together.
+    fn bound_unfinished(&mut self, id: FileId) {
+        let part = MOST_UNFINISHED as usize / self.in_pieces.len().max(1);
+        let Some(file) = self.registry.get_mut(id) else {
+            return;
+        };
+        file.lines.give_back();
+        if file
+            .joined
+            .as_ref()
+            .is_some_and(|joined| joined.len() > part)
+        {
+            self.end_pieces_of(id);
+        }
+        if self.carried <= MOST_UNFINISHED {
+            return;
+        }
+        // What the host joins has no parts.
+        if self.options.join.is_some() {
+            self.finish_line(id);
+        } else {
+            self.cut_line(id);
+        }
+        if let Some(file) = self.registry.get_mut(id) {
+            file.lines.give_back();
         }
     }
 
@@ -496,5 +537,61 @@ mod tests {
             .registry
             .iter()
             .all(|(_, file)| file.offset == reach));
+    }
+
+    /// Text of `a` that came.
+    fn letters(steps: &Steps) -> usize {
+        let lines = steps.lines.iter();
+        lines.map(|line| line.matches('a').count()).sum()
+    }
+
+    #[test]
+    fn beginnings_of_lines_in_many_files_do_not_fill_the_memory() {
+        const FILES: usize = 40;
+        const SIZE: usize = 1 << 20;
+        let text = "a".repeat(SIZE);
+        let piece = format!("2026-01-01T00:00:00Z stdout P {text}\n");
+        let last = "2026-01-01T00:00:00Z stdout F \n";
+        for (format, begin, end) in [("none", &text, "\n"), ("cri", &piece, last)] {
+            let options = [("format", format), ("buffer_max_size", "2m")];
+            let mut steps = Steps::prepared("*.log", &options, |_| {});
+            for n in 0..FILES {
+                steps.append(&format!("{n}.log"), begin);
+            }
+            steps.round();
+            let files = steps.worker.registry.iter();
+            let kept = files.map(|(_, file)| {
+                let joined = file.joined.as_ref().map_or(0, |joined| joined.len());
+                file.lines.kept() + joined
+            });
+            let kept = kept.sum::<usize>() as u64;
+            // What was kept before there were so many has its part of when it came.
+            assert!(kept < 2 * MOST_UNFINISHED, "{format}: {kept}");
+            for n in 0..FILES {
+                steps.append(&format!("{n}.log"), end);
+            }
+            steps.round();
+            steps.round_after(PIECES_WAIT);
+            assert_eq!(letters(&steps), FILES * SIZE, "{format}");
+            assert_eq!(steps.worker.carried, 0);
+        }
+    }
+
+    #[test]
+    fn a_file_with_any_number_of_streams_is_read_line_by_line() {
+        let mut steps = Steps::prepared("*.log", &[("format", "cri")], |_| {});
+        let mut text = String::new();
+        for n in 0..20_000 {
+            text += &format!("2026-01-01T00:00:00Z s{n} P a\n");
+        }
+        steps.append("a.log", &text);
+        steps.round();
+        let files = steps.worker.registry.iter();
+        let waits: usize = files
+            .map(|(_, file)| file.joined.as_ref().map_or(0, |joined| joined.len()))
+            .sum();
+        assert!(waits < 10, "{waits}");
+        steps.round_after(PIECES_WAIT);
+        assert_eq!(letters(&steps), 20_000);
     }
 }

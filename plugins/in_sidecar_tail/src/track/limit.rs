@@ -57,6 +57,13 @@ impl Outside {
         }
     }
 
+    /// It has its turn now, and is beyond the limit again if it is come by once more.
+    fn has_turn(&mut self, number: u64) {
+        if self.now.remove(&number) {
+            self.before.insert(number);
+        }
+    }
+
     /// There is room: everything is come by again.
     fn begin_anew(&mut self) {
         self.before = std::mem::take(&mut self.now);
@@ -240,9 +247,12 @@ impl Worker {
             let Some(path) = self.beyond.paths.pop() else {
                 return;
             };
-            let bytes = self.fs.metadata(&path).map_or(0, |metadata| metadata.len());
             self.beyond.files = self.beyond.files.saturating_sub(1);
-            self.beyond.bytes = self.beyond.bytes.saturating_sub(bytes);
+            if let Ok(metadata) = self.fs.metadata(&path) {
+                let number = Identity::of(&metadata).number();
+                self.beyond.outside.has_turn(number);
+                self.beyond.bytes = self.beyond.bytes.saturating_sub(metadata.len());
+            }
             self.consider(&path);
         }
     }
