@@ -188,11 +188,15 @@ impl Simulation {
         self.fs.interrupt(calls, what);
     }
 
-    /// What was to happen and has not happens now.
+    /// What was to happen and has not happens now, before anything else that the instance does.
     fn disarm(&mut self) {
         match std::mem::replace(&mut self.armed, Armed::Nothing) {
             Armed::Nothing => {}
-            Armed::Action => self.fs.interrupt_now(),
+            Armed::Action => {
+                if self.fs.interrupt_now() {
+                    self.turns();
+                }
+            }
             Armed::Crash => {
                 if self.fs.forget_interrupt() {
                     self.crash();
@@ -416,7 +420,7 @@ pub(crate) fn number(name: &str, default: u64) -> u64 {
 /// What fell once, cut down.
 #[test]
 fn schedules_that_fell_stand() {
-    use schedule::{Mode, Scheme};
+    use schedule::{Action, Mode, Scheme};
     let setting = Setting {
         device: u64::MAX,
         scheme: Scheme::LinkTarget,
@@ -463,6 +467,37 @@ fn schedules_that_fell_stand() {
         ignores_old: true,
         ..setting
     };
+    let numbered = Setting {
+        scheme: Scheme::Numbered,
+        pattern: "app.log",
+        header: true,
+        inotify: true,
+        late: 60,
+        births: false,
+        device: u64::MAX - 1,
+        ..setting
+    };
+    // A position that was confirmed when the file had been truncated.
+    let confirmed_late = vec![
+        Step::Start,
+        write(3, false),
+        Step::During(
+            8,
+            Action::Write {
+                lines: 3,
+                open: true,
+            },
+        ),
+        Step::Wait(60),
+        Step::CopyTruncate,
+        Step::CrashAt(13),
+        Step::Wait(7_200_000),
+        Step::During(1, Action::Rotate),
+        Step::Reopen,
+        Step::Rotate,
+        write(4, false),
+        write(4, false),
+    ];
     let under_another_name = vec![
         Step::Rotate,
         Step::Wait(7_200_000),
@@ -473,6 +508,7 @@ fn schedules_that_fell_stand() {
         (setting, behind_a_link),
         (copied, cut_and_copied),
         (linked, under_another_name),
+        (numbered, confirmed_late),
     ] {
         assert_eq!(run(setting, &steps), None, "{setting:?}\n{steps:?}");
     }

@@ -426,19 +426,31 @@ impl TrackedFile {
             lost.confirmed = lost.confirmed.max(offset);
             lost.from.min(offset)
         });
+        let tail = if offset == self.offset {
+            Some(self.tail)
+        } else {
+            self.tail_before(offset)
+        };
+        if tail.is_none() && offset > self.checkpoint {
+            // It would fit whatever begins alike: repeating is better than going on in another text.
+            return;
+        }
         self.checkpoint = offset;
         if let Some(rare) = &mut self.rare {
             let cut = rare.cut.filter(|(at, _)| *at == offset);
             rare.before_checkpoint = cut.map(|(_, line)| line);
         }
-        let tail = if offset == self.offset {
-            Some(self.tail)
-        } else {
-            self.handle
-                .as_ref()
-                .and_then(|handle| Tail::read(handle, offset).ok())
-        };
         self.checkpoint_tail = tail.map_or(Print::default(), |tail| Print::of(tail.bytes()));
+    }
+
+    /// The bytes that were read before `offset`; `None`: the file has been rewritten since, or cannot be
+    /// read now.
+    fn tail_before(&self, offset: u64) -> Option<Tail> {
+        let handle = self.handle.as_ref()?;
+        if !self.holds_what_was_read().unwrap_or(false) {
+            return None;
+        }
+        Tail::read(handle, offset).ok()
     }
 
     /// The file begins anew: nothing of it has been read.
@@ -461,5 +473,41 @@ impl TrackedFile {
             })
         });
         self.hollow = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sim::steps::Steps;
+    use crate::track::fingerprint::Print;
+
+    #[test]
+    fn a_position_moves_only_with_the_bytes_before_it() {
+        let rewritten = "four, which is longer than what was there\n";
+        for (text, moves) in [(None, true), (Some(""), false), (Some(rewritten), false)] {
+            let mut steps = Steps::new("a.log");
+            steps.append("a.log", "one\n");
+            steps.round();
+            let id = steps.worker.registry.ids().into_iter().next().unwrap();
+            steps.worker.registry.get_mut(id).unwrap().confirm(4);
+            steps.append("a.log", "two\nthree\n");
+            steps.round();
+            if let Some(text) = text {
+                steps.cut("a.log", 0);
+                steps.append("a.log", text);
+            }
+            let file = steps.worker.registry.get_mut(id).unwrap();
+            file.confirm(8);
+            let (at, tail) = if moves {
+                (8, Print::of(b"one\ntwo\n"))
+            } else {
+                (4, Print::of(b"one\n"))
+            };
+            assert_eq!(
+                (file.checkpoint, file.checkpoint_tail),
+                (at, tail),
+                "{text:?}"
+            );
+        }
     }
 }

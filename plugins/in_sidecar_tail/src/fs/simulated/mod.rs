@@ -108,13 +108,15 @@ impl SimFs {
         self.0.calls.store(calls, Ordering::Relaxed);
     }
 
-    /// What was to happen and has not happens now.
-    pub(crate) fn interrupt_now(&self) {
+    /// What was to happen and has not happens now. `false`: it has.
+    pub(crate) fn interrupt_now(&self) -> bool {
         self.0.calls.store(u64::MAX, Ordering::Relaxed);
         let interrupt = lock(&self.0.interrupt).take();
+        let waits = interrupt.is_some();
         if let Some(interrupt) = interrupt {
             interrupt();
         }
+        waits
     }
 
     /// It does not happen. `false`: it has.
