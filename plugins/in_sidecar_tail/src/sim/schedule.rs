@@ -218,7 +218,7 @@ pub(super) fn schedule(random: &mut Random, steps: usize) -> Vec<Step> {
         39..=43 => Step::During(1 + random.below(60), action(random)),
         44 => Step::CrashAt(1 + random.below(80)),
         45 => random.of(&[Step::DiskFull, Step::DiskFree, Step::DiskFree]),
-        46 => Step::SetClock(random.of(&[-7200, -60, -1, 1, 60, 7200, 200_000])),
+        46 => Step::SetClock(random.of(&[-7213, -61, -7, 1, 61, 7213, 200_003])),
         _ => Step::HostWorks,
     };
     (0..steps).map(|_| step(random)).collect()
