@@ -161,6 +161,17 @@ test: build build-probe ## everything that proves it
 	else echo "SKIPPED make dist and what is tested on it: no packages from PyPI (see tests/tools.txt)"; fi
 	$(CARGO) test --workspace --no-fail-fast
 
+# What plays on real hosts only, or on them as well.
+ON_HOSTS := scenarios real_host golden abi examples hostile hostile_records kube_api kube_sources retries \
+	tail_differences tail_options tail_peers takeover triggers jobs kill stuck upgrade stock conf docs account \
+	failure_table memory
+.PHONY: test-discover
+test-discover: build build-probe ## what make test does on real hosts, with layouts from their debug information
+	FLB_SIDECAR_ABI=discover \
+	FLB_SIDECAR_LIBRARY=$(TARGET)/release/libflb_sidecar.so \
+	FLB_SIDECAR_PROBE_LIBRARY=$(TARGET)/probe/debug/libflb_sidecar.so \
+	$(CARGO) test --package flb-sidecar-tests --no-fail-fast $(ON_HOSTS:%=--test %) -- --skip test_host
+
 # A Fluent Bit built for aarch64; without it the C test host's generations.
 HOST ?=
 .PHONY: test-aarch64

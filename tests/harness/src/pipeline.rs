@@ -156,7 +156,8 @@ impl Pipeline {
             command.env("PATH", path);
         }
         // So that a whole run of the tests can be made with layouts that are not from the table.
-        if let Some(abi) = std::env::var_os("FLB_SIDECAR_ABI") {
+        let abi = std::env::var_os("FLB_SIDECAR_ABI").filter(|_| self.host.real);
+        if let Some(abi) = abi {
             command.env("FLB_SIDECAR_ABI", abi);
         }
         command.envs(self.environment.iter().map(|(k, v)| (k, v)));
