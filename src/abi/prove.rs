@@ -8,7 +8,7 @@ mod tests;
 
 use std::ffi::c_char;
 
-use host_abi::layout::{FilterInstance, InputInstance, Layout, OutputInstance, Places};
+use host_abi::layout::{Config, FilterInstance, InputInstance, Layout, OutputInstance, Places};
 
 use super::maps::Maps;
 use super::memory::Memory;
@@ -155,6 +155,7 @@ pub(crate) fn instance(
         failed: Vec::new(),
     };
     let mut proven = *layout;
+    proven.config = proof.config();
     match instance.section {
         Section::Input => proven.input = proof.input(),
         Section::Filter => proven.filter = proof.filter(),
@@ -253,6 +254,26 @@ impl Proof<'_> {
         self.field(name, offset, |proof, at| {
             Some((0..=1).contains(&proof.memory.int(at)?))
         })
+    }
+
+    /// Two flags, which are read often and without a question to the kernel.
+    fn config(&mut self) -> Config {
+        let known = self.layout.config;
+        let config = self.instance.config;
+        let mut flag = |name, offset: Option<usize>| {
+            let at = offset?;
+            let value = config.checked_add(at).and_then(|at| self.memory.int(at));
+            if value.is_some_and(|value| (0..=1).contains(&value)) {
+                return Some(at);
+            }
+            self.failed.push(name);
+            None
+        };
+        Config {
+            bytes: known.bytes,
+            ingestion_active: flag("whether the engine takes records", known.ingestion_active),
+            shutting_down: flag("whether the engine ends", known.shutting_down),
+        }
     }
 
     fn input(&mut self) -> InputInstance {
@@ -362,6 +383,11 @@ pub(crate) fn without_instances(layout: &Layout) -> Layout {
         input: NO_INPUT,
         filter: NO_FILTER,
         output: NO_OUTPUT,
+        config: Config {
+            bytes: layout.config.bytes,
+            ingestion_active: None,
+            shutting_down: None,
+        },
         ..*layout
     }
 }

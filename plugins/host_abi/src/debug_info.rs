@@ -11,16 +11,18 @@ use std::path::{Path, PathBuf};
 
 use gimli::{DebugAranges, LittleEndian};
 
-use crate::dwarf::{self, Sought, Tables};
+use crate::dwarf::{self, Sought, Tables, Unread};
 use crate::elf::{Image, Stream};
 use crate::facts::Facts;
-use crate::layout::{Need, WANTED};
+use crate::layout::{Layout, Need, WANTED};
 
 /// Where distributions have what they take out of programs.
 pub const DEBUG_FOLDER: &str = "/usr/lib/debug";
 
 /// Largest unit that is read: that of SQLite, the largest of a Fluent Bit, has 2 MB.
 const MAX_UNIT: u64 = 8 << 20;
+/// Most bytes of all units, read or left out: those of Fluent Bit 5.1.1 have 30 MB.
+const MAX_UNITS: u64 = 256 << 20;
 
 /// Why a program's debug information is of no use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,8 +100,12 @@ pub fn read(program: &Path, folder: &Path, functions: &[&str]) -> Result<Facts, 
         return Err(broken("it belongs to another build".to_owned()));
     }
     let symbols = image.symbols.iter().map(|(name, at)| (name.as_str(), *at));
-    collect(debug, &symbols.collect::<Vec<_>>(), functions, &mut facts).map_err(broken)?;
-    Ok(facts)
+    let unread =
+        collect(debug, &symbols.collect::<Vec<_>>(), functions, &mut facts).map_err(broken)?;
+    match unread.why() {
+        Some(why) if Layout::from_facts(&facts).is_err() => Err(broken(why.to_owned())),
+        _ => Ok(facts),
+    }
 }
 
 /// The functions and data that a program exports.
@@ -127,7 +133,8 @@ fn collect(
     symbols: &[(&str, u64)],
     functions: &[&str],
     facts: &mut Facts,
-) -> Result<(), String> {
+) -> Result<Unread, String> {
+    let mut unread = Unread::default();
     let tables = Tables {
         abbreviations: image.whole(".debug_abbrev")?,
         strings: image.whole(".debug_str")?,
@@ -151,7 +158,7 @@ fn collect(
         each_unit(
             image,
             |at| first.contains(&at),
-            |unit| dwarf::collect(unit, &tables, &sought, facts).map_err(|error| error.to_string()),
+            |unit| dwarf::collect(unit, &tables, &sought, facts, &mut unread),
         )?;
     }
     let unknown = |facts: &Facts, name: &str| {
@@ -167,13 +174,14 @@ fn collect(
         .filter(|wanted| sought.structs.contains_key(wanted.name))
         .any(|wanted| wanted.need() == Need::Needed || exported(wanted.anchor));
     if !worth && sought.functions.is_empty() && !first.is_empty() {
-        return Ok(());
+        return Ok(unread);
     }
     each_unit(
         image,
         |at| !first.contains(&at),
-        |unit| dwarf::collect(unit, &tables, &sought, facts).map_err(|error| error.to_string()),
-    )
+        |unit| dwarf::collect(unit, &tables, &sought, facts, &mut unread),
+    )?;
+    Ok(unread)
 }
 
 /// Offsets of the units that the symbols lie in.
@@ -208,7 +216,7 @@ fn each_unit(
     mut visit: impl FnMut(&[u8]) -> Result<(), String>,
 ) -> Result<(), String> {
     let mut stream = image.stream(".debug_info")?;
-    let mut at = 0;
+    let mut at: u64 = 0;
     let mut unit = Vec::new();
     loop {
         unit.clear();
@@ -216,7 +224,11 @@ fn each_unit(
             return Ok(());
         };
         let start = at;
-        at += unit.len() as u64 + length;
+        at = (unit.len() as u64)
+            .checked_add(length)
+            .and_then(|bytes| at.checked_add(bytes))
+            .filter(|end| *end <= MAX_UNITS)
+            .ok_or_else(|| format!("its units say they have more than {MAX_UNITS} bytes"))?;
         if !selected(start) {
             stream.skip(length).map_err(|error| error.to_string())?;
             continue;

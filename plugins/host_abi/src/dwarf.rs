@@ -1,5 +1,6 @@
 //! One unit of debug information at a time: its wanted structs and functions.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use gimli::{
@@ -36,18 +37,52 @@ pub(crate) struct Sought<'a> {
     pub(crate) functions: BTreeSet<&'a str>,
 }
 
+/// Forms of debug information that are not read, as far as units were in them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Unread {
+    /// Units whose contents stand in files of their own.
+    pub(crate) split: u64,
+    /// Units that take types from others.
+    pub(crate) shared: u64,
+}
+
+impl Unread {
+    /// Why something may be missing; `None`: not because of these.
+    pub(crate) fn why(self) -> Option<&'static str> {
+        if self.split > 0 {
+            Some("it was split off into .dwo files, which are not read")
+        } else if self.shared > 0 {
+            Some("units share their types, as dwz packs them, which is not read")
+        } else {
+            None
+        }
+    }
+}
+
+/// How much is looked at in one unit: steps from entry to entry, and structs inside structs. Those of
+/// compilers need a thousandth of it.
+const MAX_STEPS_IN_UNIT: u32 = 1 << 22;
+
 /// Adds what `unit` has of what is sought to `facts`.
 pub(crate) fn collect(
     unit: &[u8],
     tables: &Tables,
     sought: &Sought<'_>,
     facts: &mut Facts,
-) -> gimli::Result<()> {
+    unread: &mut Unread,
+) -> Result<(), String> {
+    let text = |error: gimli::Error| error.to_string();
     let info = DebugInfo::new(unit, LittleEndian);
     let mut units = info.units();
-    while let Some(header) = units.next()? {
-        let unit = Unit::new(header, tables)?;
-        unit.collect(sought, facts)?;
+    while let Some(header) = units.next().map_err(text)? {
+        let unit = Unit::new(header, tables).map_err(text)?;
+        let collected = unit.collect(sought, facts).map_err(text);
+        unread.split += u64::from(unit.is_split);
+        unread.shared += u64::from(unit.takes_from_others.get());
+        collected?;
+        if unit.steps_left.get() == 0 {
+            return Err("a unit leads nowhere".to_owned());
+        }
     }
     Ok(())
 }
@@ -59,6 +94,11 @@ struct Unit<'a> {
     line_strings: gimli::DebugLineStr<Reader<'a>>,
     string_offsets: DebugStrOffsets<Reader<'a>>,
     string_offsets_base: gimli::DebugStrOffsetsBase,
+    /// Its contents are in a file of their own.
+    is_split: bool,
+    /// It took a type from another unit or file.
+    takes_from_others: Cell<bool>,
+    steps_left: Cell<u32>,
 }
 
 /// A type, without its names and qualifiers.
@@ -90,6 +130,9 @@ impl<'a> Unit<'a> {
                 header.encoding(),
                 gimli::DwarfFileType::Main,
             ),
+            is_split: false,
+            takes_from_others: Cell::new(false),
+            steps_left: Cell::new(MAX_STEPS_IN_UNIT),
         };
         let mut tree = header.entries_tree(&unit.abbreviations, None)?;
         let root = tree.root()?;
@@ -97,7 +140,17 @@ impl<'a> Unit<'a> {
         if let Some(AttributeValue::DebugStrOffsetsBase(base)) = base {
             unit.string_offsets_base = base;
         }
+        for name in [gimli::DW_AT_dwo_name, gimli::DW_AT_GNU_dwo_name] {
+            unit.is_split |= root.entry().attr_value(name)?.is_some();
+        }
         Ok(unit)
+    }
+
+    /// Whether there are steps left; takes `steps` of them.
+    fn steps(&self, steps: u32) -> bool {
+        let left = self.steps_left.get().saturating_sub(steps);
+        self.steps_left.set(left);
+        left > 0
     }
 
     fn collect(&self, sought: &Sought<'_>, facts: &mut Facts) -> gimli::Result<()> {
@@ -105,8 +158,14 @@ impl<'a> Unit<'a> {
         let mut children = tree.root()?.children();
         // Only what stands at the top: a struct inside a function is another one.
         while let Some(child) = children.next()? {
+            if !self.steps(1) {
+                return Ok(());
+            }
             let entry = child.entry();
             let tag = entry.tag();
+            if tag == gimli::DW_TAG_imported_unit {
+                self.takes_from_others.set(true);
+            }
             if tag != gimli::DW_TAG_structure_type && tag != gimli::DW_TAG_subprogram {
                 continue;
             }
@@ -144,6 +203,9 @@ impl<'a> Unit<'a> {
     ) -> gimli::Result<()> {
         let mut children = node.children();
         while let Some(child) = children.next()? {
+            if !self.steps(1) {
+                return Ok(());
+            }
             let entry = child.entry();
             if entry.tag() != gimli::DW_TAG_member
                 || entry.attr_value(gimli::DW_AT_data_bit_offset)?.is_some()
@@ -169,7 +231,8 @@ impl<'a> Unit<'a> {
                         .strip_prefix(path.as_str())
                         .is_some_and(|r| r.starts_with('.'))
                 });
-            if let (Some(at), true, true) = (inner, inside, depth < MAX_DEPTH) {
+            // Each look at a struct may cost as much as the whole unit.
+            if let (Some(at), true, true) = (inner, inside, depth < MAX_DEPTH && self.steps(1024)) {
                 let prefix = if path.is_empty() {
                     prefix.to_owned()
                 } else {
@@ -228,6 +291,9 @@ impl<'a> Unit<'a> {
         };
         let mut children = node.children();
         while let Some(child) = children.next()? {
+            if !self.steps(1) {
+                break;
+            }
             match child.entry().tag() {
                 gimli::DW_TAG_formal_parameter => {
                     signature.arguments.push(self.value(child.entry())?);
@@ -259,8 +325,13 @@ impl<'a> Unit<'a> {
             None => Ok(Type::Void),
             Some(AttributeValue::UnitRef(at)) => self.resolve(at),
             // In another unit or file: what dwz does to packages. Unknown, so nothing fits it.
-            Some(_) => Ok(Type::Other(0)),
+            Some(_) => Ok(self.elsewhere()),
         }
+    }
+
+    fn elsewhere(&self) -> Type {
+        self.takes_from_others.set(true);
+        Type::Other(0)
     }
 
     fn resolve(&self, at: UnitOffset) -> gimli::Result<Type> {
@@ -271,7 +342,7 @@ impl<'a> Unit<'a> {
             let inner = match entry.attr_value(gimli::DW_AT_type)? {
                 None => None,
                 Some(AttributeValue::UnitRef(to)) => Some(to),
-                Some(_) => return Ok(Type::Other(0)),
+                Some(_) => return Ok(self.elsewhere()),
             };
             return Ok(match entry.tag() {
                 gimli::DW_TAG_typedef

@@ -36,6 +36,14 @@ struct flb_input_plugin {
     int (*cb_exit)(void *, struct flb_config *);
 };
 
+#ifdef ENDLESS
+struct flb_ring_buffer {
+#include ENDLESS
+    void *ctx;
+};
+struct flb_ring_buffer *ring;
+#endif
+
 struct flb_filter_plugin {
     char *name;
     char *description;

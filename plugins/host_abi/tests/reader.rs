@@ -189,20 +189,47 @@ fn a_field_of_another_kind_is_not_used() {
 }
 
 #[test]
-fn a_packed_program_is_read_or_refused() {
+fn a_packed_program_is_read_or_refused_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     // What Fedora's packages go through: types move into parts that units share.
     let packed = build(folder.path(), "cc", &["-g"])
         .and_then(|program| run("dwz", &[program.to_str().unwrap()]).map(|()| program));
     // A form in which structs without a name stand in units of their own.
-    let split = build(folder.path(), "cc", &["-g", "-fdebug-types-section"]);
-    for program in [packed, split].into_iter().flatten() {
-        let facts = read(&program).unwrap();
-        match Layout::from_facts(&facts) {
-            Ok(_) => check(&facts, "packed"),
-            Err(why) => assert!(why.contains("flb_"), "{why}"),
+    let types = build(folder.path(), "cc", &["-g", "-fdebug-types-section"]);
+    for program in [packed, types].into_iter().flatten() {
+        match read(&program) {
+            Ok(facts) => check(&facts, "packed"),
+            Err(why) => assert!(why.to_string().contains("units share their types"), "{why}"),
         }
     }
+}
+
+#[test]
+fn what_stands_in_files_beside_the_program_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    for form in [
+        &["-g", "-gsplit-dwarf"][..],
+        &["-gdwarf-4", "-gsplit-dwarf"],
+    ] {
+        let program = build(folder.path(), "cc", form).unwrap();
+        let why = read(&program).unwrap_err().to_string();
+        assert!(why.contains(".dwo files, which are not read"), "{why}");
+    }
+}
+
+/// Structs inside structs, which are looked into anew each time: the work grows with their product.
+#[test]
+fn a_unit_that_leads_nowhere_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let nameless: String = (0..5000)
+        .map(|n| format!("struct {{ char a{n}; }};\n"))
+        .collect();
+    let header = folder.path().join("e.h");
+    fs::write(&header, nameless).unwrap();
+    let define = format!("-DENDLESS=\"{}\"", header.display());
+    let program = build(folder.path(), "cc", &["-g", &define]).unwrap();
+    let why = read(&program).unwrap_err().to_string();
+    assert!(why.contains("leads nowhere"), "{why}");
 }
 
 #[test]

@@ -101,3 +101,32 @@ fn an_instance_without_our_plugin_is_not_looked_at() {
         assert_eq!(failed, ["its plugin"], "{word:#x}");
     }
 }
+
+#[test]
+fn the_engines_flags_are_read_only_where_flags_are() {
+    let mut input = Input::new();
+    let zeroes = [0usize; 256];
+    let text = [0x6161_6161_6161_6161_usize; 256];
+    for (config, are_flags) in [
+        (zeroes.as_ptr() as usize, true),
+        (text.as_ptr() as usize, false),
+        (8, false),
+        (usize::MAX - 7, false),
+    ] {
+        let instance = Instance {
+            section: Section::Input,
+            address: input.words.as_ptr() as usize,
+            config: std::hint::black_box(config),
+            our_name: input.our_name(),
+            needs_metrics: false,
+        };
+        let mut memory = Memory::open().unwrap();
+        let (proven, failed) = super::instance(&mut memory, &input.layout, instance);
+        let known = input.layout.config;
+        let found = (proven.config.ingestion_active, proven.config.shutting_down);
+        let wanted = (known.ingestion_active, known.shutting_down);
+        assert_eq!(found, if are_flags { wanted } else { (None, None) });
+        let said = failed.contains(&"whether the engine ends");
+        assert_eq!(said, !are_flags);
+    }
+}
