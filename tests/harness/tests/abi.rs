@@ -197,13 +197,24 @@ fn a_trial_run_shows_what_layouts_do_not() {
     today.check_status(0);
     let passed = "a record went through a trial run in";
     today.check("it is said", today.output().contains(passed));
+    // Copies of the library share no memory.
+    let mut copies = Pipeline::bare(&host);
+    for name in build::PLUGINS {
+        let copy = copies.path(&format!("flb-{name}.so"));
+        std::fs::copy(build::library(), &copy).expect("a temporary folder takes files");
+        copies.arg("-e").arg(&copy);
+    }
+    copies.arg("-f").arg("0.2");
+    let ended = from_the_future(copies, "").run();
+    ended.check_status(0);
+    ended.check("copies pass, too", ended.output().contains(passed));
     // What filters get is wrong: filters do not start, and say why.
     for (future, why) in [
         ("native", "48 bytes, which begin with 0x07"),
-        ("object", "without passing a filter"),
-        ("unmapped", "without passing a filter"),
-        ("passes-filters", "without passing a filter"),
-        ("ignores-filters", "that the filter handed on"),
+        ("object", "as if there were no filter"),
+        ("unmapped", "as if there were no filter"),
+        ("passes-filters", "as if there were no filter"),
+        ("ignores-filters", "as if there were no filter"),
     ] {
         let ended = from_the_future(Pipeline::new(&host), future).run();
         ended.check_status(1);
