@@ -17,7 +17,7 @@ mod trigrams;
 mod vector;
 mod words;
 
-use shape::{Start, BYTES, LOOK, REACH, STEP};
+use shape::{BYTES, LOOK, REACH, STEP};
 use trigrams::Trigrams;
 use vector::{Maps, Portable, Vector, LANES};
 
@@ -273,17 +273,12 @@ fn look<V: Vector>(
     let mut first = u64::MAX << seen;
     let mut at = from;
     while let Some(rest) = buf.get(at..).filter(|rest| !rest.is_empty()) {
-        let start = if at == 0 {
-            Start::OfBuffer
-        } else {
-            Start::Within
-        };
         let found = match rest.first_chunk() {
-            Some(bytes) => shape::hits(v, bytes, shapes, start),
+            Some(bytes) => shape::hits(v, bytes, shapes),
             None => {
                 let mut bytes = [0u8; BYTES];
                 bytes[..rest.len()].copy_from_slice(rest);
-                shape::hits(v, &bytes, shapes, start)
+                shape::hits(v, &bytes, shapes)
             }
         };
         let maps = found.by_kind();
@@ -416,7 +411,8 @@ mod tests {
                     _ => word.text.to_owned(),
                 };
                 for sign in ["=x", ": x", "\": \"x"] {
-                    let text = format!("{name}{sign}");
+                    // One of two letters at the very start is looked at without the gate.
+                    let text = format!(" {name}{sign}");
                     let found = collect(gate, text.as_bytes());
                     assert!(found.iter().any(|found| found.0 == Kind::Assign), "{text}");
                 }

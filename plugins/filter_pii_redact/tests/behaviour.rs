@@ -32,6 +32,14 @@ fn the_length_in_a_header_hides_no_name() {
 }
 
 #[test]
+fn a_name_of_two_letters_begins_a_text() {
+    let mut bench = Bench::new(&[]);
+    for text in ["pw=hunter2x", "PW: hunter2x", "pw = hunter2x"] {
+        assert!(!bench.text(text).contains("hunter2x"), "{text}");
+    }
+}
+
+#[test]
 fn the_length_in_a_header_hides_no_way_of_writing() {
     // For strings of 48 to 57 and of 65 to 90 bytes it is a digit or a letter.
     let mut bench = Bench::new(&[]);

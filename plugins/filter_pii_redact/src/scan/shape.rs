@@ -35,13 +35,6 @@ pub(super) const KINDS: [Kind; 11] = [
     Kind::Int,
 ];
 
-/// Where the first window begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Start {
-    OfBuffer,
-    Within,
-}
-
 /// Candidates of some windows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hits<M> {
@@ -228,12 +221,7 @@ impl<V: Vector> Windows<'_, V> {
 /// The candidates of some windows, each [`STEP`] behind the one before. The last byte is in none of
 /// them.
 #[inline(always)]
-pub(super) fn hits<V: Vector>(
-    v: V,
-    bytes: &[u8; BYTES],
-    shapes: Shapes,
-    start: Start,
-) -> Hits<V::Maps> {
+pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits<V::Maps> {
     let windows = Windows(v, bytes);
     let digit = windows.within(b'0', b'9');
     let letter = windows.letters();
@@ -303,12 +291,8 @@ pub(super) fn hits<V: Vector>(
         // followed by a header byte, which has the high bit. The name of an argument stands behind
         // two hyphens.
         let [name, bare] = windows.name_ends();
-        // Nothing is in front of a name of two letters at the start: "pw=".
-        let second = match start {
-            Start::OfBuffer => 0b10,
-            Start::Within => 0,
-        };
-        let name = name | v.map([second, 0, 0, 0]) & letter & letter << 1;
+        // A name of two letters behind the header of its text.
+        let name = name | letter & letter << 1 & high << 2;
         // "password1", and names that are no ASCII.
         let name = name | (digit & (name | digit & name << 1) << 1);
         // The last letter alone may be one of two bytes: "jelszó".
