@@ -234,7 +234,7 @@ SOAK_AT_ONCE ?= 8
 .PHONY: soak
 soak: build soak-tail ## short Jobs on every real host, the comparison with a shell loop, soak-tail, upgrades, a burst in little memory
 	$(CARGO) run --quiet -p flb-sidecar-tests --bin soak -- $(TARGET)/plugins $(SOAK_JOBS) $(SOAK_AT_ONCE)
-	$(MAKE) --no-print-directory soak-upgrade soak-memory soak-stuck
+	$(MAKE) --no-print-directory soak-upgrade soak-memory soak-stuck soak-faults
 
 # How many upgrades of each kind, and in how many pods at a time. The older build is OLD_LIBRARY,
 # else made from the commit OLD; without history there is none.
@@ -262,6 +262,15 @@ STUCK_PART ?= 1
 soak-stuck: build ## a Job for every way in which a destination may be stuck, every output, on every real host
 	FLB_SIDECAR_LIBRARY=$(TARGET)/release/libflb_sidecar.so \
 	$(CARGO) run --quiet -p flb-sidecar-tests --bin soak-stuck -- $(STUCK_AT_ONCE) $(STUCK_PART)
+
+# How many scripts, how many at once, and the seed of the first.
+FAULT_SCRIPTS ?= 200
+FAULTS_AT_ONCE ?= 8
+FAULTS_SEED ?= $(shell date +%s)
+.PHONY: soak-faults
+soak-faults: build ## Jobs whose destinations fail as random scripts say: the report's account is what came
+	FLB_SIDECAR_LIBRARY=$(TARGET)/release/libflb_sidecar.so \
+	$(CARGO) run --quiet -p flb-sidecar-tests --bin soak-faults -- $(FAULT_SCRIPTS) $(FAULTS_AT_ONCE) $(FAULTS_SEED)
 
 # How many random scripts, and the seed of the first; as many again on tmpfs, ext4 and overlayfs together.
 SOAK_SCRIPTS ?= 10000

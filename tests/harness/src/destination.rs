@@ -30,6 +30,28 @@ pub enum Mood {
     Down(Duration),
     /// Never listens.
     Gone,
+    /// As [`Destination::set`] says, at first well.
+    Played,
+}
+
+/// What a played destination does at present.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// Takes everything at once.
+    #[default]
+    Well,
+    /// Answers after this time.
+    Slow(Duration),
+    /// Answers 503.
+    Refuses,
+    /// Answers 400.
+    Rejects,
+    /// Closes every connection, with what was sent unread.
+    Resets,
+    /// Reads, and answers nothing until the next phase.
+    Silent,
+    /// Does not listen.
+    Down,
 }
 
 #[derive(Debug, Default)]
@@ -37,6 +59,8 @@ struct State {
     first: Option<Instant>,
     open: bool,
     refused: u64,
+    phase: Phase,
+    over: bool,
     lines: BTreeMap<String, u64>,
 }
 
@@ -80,6 +104,9 @@ impl Destination {
                     let listener = TcpListener::bind(address).expect("the port is still free");
                     accept(&listener, &server);
                 });
+            }
+            Mood::Played => {
+                std::thread::spawn(move || accept_played(listener, &server));
             }
             _ => {
                 std::thread::spawn(move || accept(&listener, &server));
@@ -129,10 +156,23 @@ impl Destination {
         state.open = true;
     }
 
+    /// What [`Mood::Played`] does from now on.
+    pub fn set(&self, phase: Phase) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.phase = phase;
+    }
+
     /// How many requests or connections it did not take.
     pub fn refused(&self) -> u64 {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.refused
+    }
+}
+
+impl Drop for Destination {
+    fn drop(&mut self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.over = true;
     }
 }
 
@@ -149,6 +189,60 @@ fn accept(listener: &TcpListener, server: &Server) {
     for stream in listener.incoming().flatten() {
         let server = server.clone();
         std::thread::spawn(move || take(stream, &server));
+    }
+}
+
+/// Listens whenever the phase is another one than down.
+fn accept_played(listener: TcpListener, server: &Server) -> Option<()> {
+    let address = listener.local_addr().ok()?;
+    let mut listening = Some(listener);
+    while !server.now(|state| state.over) {
+        if server.now(|state| state.phase) == Phase::Down {
+            listening = None;
+            std::thread::sleep(Duration::from_millis(5));
+            continue;
+        }
+        let listener = match listening.take() {
+            Some(listener) => listener,
+            None => TcpListener::bind(address).ok()?,
+        };
+        listener.set_nonblocking(true).ok()?;
+        match listener.accept() {
+            Ok((stream, _)) => {
+                stream.set_nonblocking(false).ok()?;
+                let server = server.clone();
+                std::thread::spawn(move || take(stream, &server));
+            }
+            Err(_) => std::thread::sleep(Duration::from_millis(5)),
+        }
+        listening = Some(listener);
+    }
+    None
+}
+
+impl Server {
+    fn now<T>(&self, look: impl Fn(&State) -> T) -> T {
+        look(&self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Waits as the phase says. The answer; `None`: there is none.
+    fn played(&self) -> Option<&'static str> {
+        match self.now(|state| state.phase) {
+            Phase::Well => Some("200 OK"),
+            Phase::Slow(time) => {
+                std::thread::sleep(time);
+                Some("200 OK")
+            }
+            Phase::Refuses => Some("503 Service Unavailable"),
+            Phase::Rejects => Some("400 Bad Request"),
+            Phase::Resets | Phase::Down => None,
+            Phase::Silent => {
+                while self.now(|state| state.phase == Phase::Silent && !state.over) {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                None
+            }
+        }
     }
 }
 
@@ -176,6 +270,10 @@ fn take(stream: TcpStream, server: &Server) -> Option<()> {
         if is_bad(&server.state, time) {
             return None;
         }
+    }
+    if server.mood == Mood::Played && server.now(|state| state.phase) == Phase::Resets {
+        stream.peek(&mut [0]).ok().filter(|n| *n > 0)?;
+        return None;
     }
     match &server.tls {
         Some(tls) => {
@@ -220,7 +318,12 @@ fn serve(stream: impl Read + Write, server: &Server) -> Option<()> {
         }
         let status = if refuses {
             "503 Service Unavailable"
+        } else if server.mood == Mood::Played {
+            server.played()?
         } else {
+            "200 OK"
+        };
+        if status == "200 OK" {
             let records = records(&body);
             let texts = records
                 .iter()
@@ -229,8 +332,7 @@ fn serve(stream: impl Read + Write, server: &Server) -> Option<()> {
             for line in texts {
                 *state.lines.entry(line.to_owned()).or_default() += 1;
             }
-            "200 OK"
-        };
+        }
         let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
         let stream = reader.get_mut();
         stream.write_all(answer.as_bytes()).ok()?;

@@ -9,6 +9,7 @@ pub mod case;
 pub mod compare;
 pub mod destination;
 pub mod e2e;
+pub mod fault_script;
 pub mod forward;
 pub mod freezer;
 pub mod host;

@@ -1,0 +1,127 @@
+//! What the report says, against what the destinations and the files say.
+
+use serde_json::Value as Json;
+
+use super::play::Run;
+use super::{Filter, Plan};
+
+/// What is wrong with the run that had the faults.
+pub(super) fn first(plan: &Plan, run: &Run) -> Vec<String> {
+    let mut faults = sums(run);
+    let report = &run.report;
+    let number = |value: &Json| value.as_u64().unwrap_or(u64::MAX);
+    let mut check = |what: &str, right: bool| {
+        if !right {
+            faults.push(format!("{what}: {report}"));
+        }
+    };
+    let complete = report["complete"] == true;
+    let expected = if complete { 0 } else { 9 };
+    check("status", run.status == Some(expected));
+    let drained = report["ended_by"] == "drained";
+    let wanted = plan.wanted();
+    let mut missing_anywhere = false;
+    for (way, output) in
+        (0..plan.ways.len()).zip(report["outputs"].as_array().into_iter().flatten())
+    {
+        let came = |line: &String| run.after[way].get(line).copied().unwrap_or(0);
+        let came_before = |line: &String| run.before[way].get(line).copied().unwrap_or(0);
+        let missing = wanted.iter().filter(|line| came(line) == 0).count() as u64;
+        missing_anywhere |= missing > 0;
+        let now: u64 = wanted
+            .iter()
+            .map(|line| came(line) - came_before(line))
+            .sum();
+        if plan.kill.is_none() {
+            if drained {
+                check("what is out has come", number(&output["out"]) == now);
+                // What went through an emitter is followed by nobody.
+                let followed = plan.filter != Some(Filter::RewriteTag);
+                let dropped = number(&output["dropped"]);
+                check(
+                    "what is missing was dropped",
+                    !followed || dropped == missing,
+                );
+            } else {
+                check("what is out has come", number(&output["out"]) <= now);
+            }
+        }
+    }
+    if plan.kill.is_none() && report["left"]["unread_bytes"] == 0 {
+        check(
+            "all was read",
+            number(&report["records"]["in"]) == plan.written(),
+        );
+        if plan.filter != Some(Filter::RewriteTag) {
+            let filtered = plan.written() - wanted.len() as u64;
+            check(
+                "filtered",
+                number(&report["records"]["filtered"]) == filtered,
+            );
+        }
+    }
+    check(
+        "complete means that all has come",
+        !complete || !missing_anywhere,
+    );
+    if drained && plan.kill.is_none() {
+        check(
+            "all has come and it is not complete",
+            complete || missing_anywhere,
+        );
+    }
+    faults
+}
+
+/// What is out, dropped and left is what came in, everywhere.
+fn sums(run: &Run) -> Vec<String> {
+    let mut faults = Vec::new();
+    let report = &run.report;
+    if !report["complete"].is_boolean() {
+        faults.push(format!("status {:?}, no report: {report}", run.status));
+    }
+    for kind in ["outputs", "inputs"] {
+        for entry in report[kind].as_array().into_iter().flatten() {
+            let [all, out, dropped, left] =
+                ["in", "out", "dropped", "left"].map(|key| entry[key].as_u64());
+            let sum = out.zip(dropped).zip(left).map(|((a, b), c)| a + b + c);
+            // Inputs of the host have no sum.
+            let has_none = all.is_none() && kind == "inputs" && entry["files"].is_null();
+            if !has_none && (all.is_none() || all != sum) {
+                faults.push(format!("the sum of {entry} does not close: {report}"));
+            }
+        }
+    }
+    faults
+}
+
+/// What is wrong with the run after it, in which all is well.
+pub(super) fn last(plan: &Plan, first: &Run, run: &Run) -> Vec<String> {
+    let mut faults = sums(run);
+    let stays = plan.ways.iter().any(|way| way.room.is_some());
+    let was_left = plan.kill.is_some() || first.report["ended_by"] != "drained";
+    // What the first run left in files may be thrown away by the last one; what was lost with an
+    // emitter is not known to be.
+    let not_known = plan.filter == Some(Filter::RewriteTag);
+    if stays && was_left || not_known {
+        return faults;
+    }
+    for (way, came) in run.after.iter().enumerate() {
+        let wanted = plan.wanted();
+        let missing: Vec<&String> = wanted
+            .iter()
+            .filter(|line| !came.contains_key(*line))
+            .collect();
+        if let Some(one) = missing.first() {
+            faults.push(format!(
+                "{} of {} lines never came to destination {way}, such as '{}': {}\nbefore: {}",
+                missing.len(),
+                wanted.len(),
+                &one[..one.len().min(30)],
+                run.report,
+                first.report,
+            ));
+        }
+    }
+    faults
+}
