@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{kill_process, Pid, Signal};
 
-use crate::destination::{Destination, Mood};
+use crate::destination::{Destination, Mood, Phase};
 use crate::host::Host;
 use crate::pipeline::Pipeline;
 use crate::process::Running;
@@ -39,6 +39,8 @@ pub struct Scenario {
     pub sigterm: bool,
     /// The last line goes to a file of its own.
     pub late_file: bool,
+    /// Half of the lines come while the main container stops, for this long after SIGTERM.
+    pub stops_for: Duration,
 }
 
 const STEADY: Scenario = Scenario {
@@ -48,6 +50,7 @@ const STEADY: Scenario = Scenario {
     life: Duration::from_millis(2500),
     sigterm: false,
     late_file: false,
+    stops_for: Duration::ZERO,
 };
 
 /// What is compared.
@@ -75,6 +78,12 @@ pub const SCENARIOS: &[Scenario] = &[
         ..STEADY
     },
     Scenario {
+        name: "SIGTERM, the main container writes on for 6 s",
+        sigterm: true,
+        stops_for: Duration::from_secs(6),
+        ..STEADY
+    },
+    Scenario {
         name: "destination answers after 2 s",
         mood: Mood::Slow(Duration::from_secs(2)),
         ..STEADY
@@ -95,8 +104,19 @@ pub const SCENARIOS: &[Scenario] = &[
         ..STEADY
     },
     Scenario {
+        name: "destination refuses (503) for 30 s, healthy for 10 s, then the end",
+        mood: Mood::Refuses(Duration::from_secs(30)),
+        life: Duration::from_secs(41),
+        ..STEADY
+    },
+    Scenario {
         name: "destination down for good, deadline 10 s",
         mood: Mood::Gone,
+        ..STEADY
+    },
+    Scenario {
+        name: "destination accepts and never answers, deadline 10 s",
+        mood: Mood::Played,
         ..STEADY
     },
 ];
@@ -162,7 +182,7 @@ fn pipeline(host: &Host, scenario: &Scenario, way: Way, destination: &Destinatio
         if !scenario.sigterm {
             options.push(("flag_file", pipeline.path("logs/flag")));
         }
-        if scenario.mood == Mood::Gone {
+        if matches!(scenario.mood, Mood::Gone | Mood::Played) {
             options.push(("deadline", "10".to_owned()));
         }
         pipeline.output("completion_exit", "*", &options);
@@ -196,6 +216,9 @@ fn first_process(running: &Running) -> Option<Pid> {
 /// When something does not start.
 pub fn run(host: &Host, scenario: &Scenario, way: Way) -> Result {
     let destination = Destination::new(scenario.mood);
+    if scenario.mood == Mood::Played {
+        destination.set(Phase::Silent);
+    }
     let pipeline = pipeline(host, scenario, way, &destination);
     let write = |file: &str, number: u64| {
         let path = pipeline.path(&format!("logs/{file}"));
@@ -216,18 +239,26 @@ pub fn run(host: &Host, scenario: &Scenario, way: Way) -> Result {
         running = Some(started);
     }
     let start = Instant::now();
-    for number in 1..scenario.lines {
-        let part = number as f64 / scenario.lines as f64;
-        let due = scenario.life.mul_f64(part);
-        std::thread::sleep(due.saturating_sub(start.elapsed()));
-        write("app.log", number);
-    }
+    let after = if scenario.stops_for.is_zero() {
+        0
+    } else {
+        scenario.lines / 2
+    };
+    let write_all = |numbers: std::ops::Range<u64>, time: Duration, since: Instant| {
+        let (first, count) = (numbers.start, numbers.end - numbers.start);
+        for number in numbers {
+            let due = time.mul_f64((number - first + 1) as f64 / count as f64);
+            std::thread::sleep(due.saturating_sub(since.elapsed()));
+            write("app.log", number);
+        }
+    };
+    write_all(1..scenario.lines - after, scenario.life, start);
     let last = if scenario.late_file {
         "late.log"
     } else {
         "app.log"
     };
-    write(last, scenario.lines);
+    write(last, scenario.lines - after);
     let mut trigger = Instant::now();
     if !scenario.sigterm {
         fs::write(pipeline.path("logs/flag"), "").expect("the folder takes files");
@@ -241,6 +272,8 @@ pub fn run(host: &Host, scenario: &Scenario, way: Way) -> Result {
             // It may have ended by itself.
             let _ = kill_process(pid, Signal::TERM);
         }
+        let first = scenario.lines - after + 1;
+        write_all(first..scenario.lines + 1, scenario.stops_for, trigger);
     }
     let limit = if scenario.sigterm {
         KUBELET_KILLS

@@ -102,7 +102,7 @@ impl Plan {
         let portions = 1 + random.below(6);
         let portions: Vec<(u64, Duration)> = (0..portions)
             .map(|_| {
-                let lines = random.time(MS, MS * 2000).as_millis() as u64;
+                let lines = random.time(MS * 10, MS * 3000).as_millis() as u64;
                 (lines, random.time(MS * 20, MS * 1500))
             })
             .collect();
@@ -126,7 +126,7 @@ impl Plan {
     fn lines(input: u64, portion: usize, count: u64) -> impl Iterator<Item = String> {
         (0..count).map(move |n| {
             let word = if n % 7 == 3 { "aside" } else { "plain" };
-            format!("{word} {input} {portion} {n} {}", "x".repeat(300))
+            format!("{word} {input} {portion} {n} {}", "x".repeat(1000))
         })
     }
 
