@@ -50,6 +50,8 @@ struct Live {
     seen: Seen,
     /// What we have appended to it, about.
     bytes: u64,
+    /// The outputs that have given it up, while others may still take it.
+    given_up: u64,
 }
 
 /// The chunks of one input.
@@ -158,19 +160,21 @@ impl Chunks {
     /// Takes in what is there now, in the host's order.
     pub(crate) fn look(&mut self, now: &[Seen], between: &Between<'_>) {
         let survivors = self.survivors(now);
-        let mut budget = match between {
+        let mut dropped = match between {
             Between::Appending => BTreeMap::new(),
             Between::Engine(dropped) => (*dropped).clone(),
         };
         let before = std::mem::take(&mut self.live);
         let mut rest = now[..survivors].iter().peekable();
         for mut live in before {
-            match rest.next_if(|seen| seen.node == live.seen.node) {
+            let seen = rest.next_if(|seen| seen.node == live.seen.node);
+            Self::blame(&mut live, seen, &mut dropped);
+            match seen {
                 Some(seen) => {
                     self.grown(&mut live, *seen, between);
                     self.live.push(live);
                 }
-                None => self.gone(live, between, &mut budget),
+                None => self.gone(live, between),
             }
         }
         for seen in &now[survivors..] {
@@ -181,6 +185,7 @@ impl Chunks {
                     ..*seen
                 },
                 bytes: 0,
+                given_up: 0,
             };
             self.born += 1;
             self.grown(&mut live, *seen, between);
@@ -229,7 +234,26 @@ impl Chunks {
         live.seen = seen;
     }
 
-    fn gone(&mut self, live: Live, between: &Between<'_>, dropped: &mut BTreeMap<u32, u64>) {
+    /// Notes the outputs that may have given the chunk up: those that dropped as many records as it
+    /// has. The oldest are blamed first, since a position that stays before them is before all others.
+    /// A chunk that has several ways to go stays while one of them is open; another one goes at once.
+    fn blame(live: &mut Live, seen: Option<&Seen>, dropped: &mut BTreeMap<u32, u64>) {
+        let waits_for_others = |seen: &Seen| seen.has_task && seen.routes.count_ones() > 1;
+        if !seen.is_none_or(waits_for_others) {
+            return;
+        }
+        // Without records there is nothing to lose.
+        let records = live.seen.records.unwrap_or(1);
+        for output in bits(live.seen.routes & !live.given_up) {
+            let rest = dropped.entry(output).or_default();
+            if records > 0 && *rest >= records {
+                *rest -= records;
+                live.given_up |= 1 << output;
+            }
+        }
+    }
+
+    fn gone(&mut self, live: Live, between: &Between<'_>) {
         let records = live.seen.records;
         let account = &mut self.account;
         // Nobody wants it: the host throws it away when it is dispatched.
@@ -244,18 +268,7 @@ impl Chunks {
                 }
                 true
             }
-            Between::Engine(_) => {
-                let mut is_lost = false;
-                for output in bits(live.seen.routes) {
-                    // As many records as it has were given up: it may have been this one.
-                    let budget = dropped.entry(output).or_default();
-                    if *budget > 0 && *budget >= records.unwrap_or(1) {
-                        *budget -= records.unwrap_or(1);
-                        is_lost = true;
-                    }
-                }
-                is_lost
-            }
+            Between::Engine(_) => live.given_up != 0,
         };
         // Without records there is nothing to lose.
         if is_lost && records != Some(0) {
@@ -484,6 +497,24 @@ mod tests {
         chunks.look(&[], &Between::Engine(&dropped));
         assert_eq!(chunks.account.lost, 7);
         assert_eq!(chunks.take_lost(), Some(0));
+    }
+
+    #[test]
+    fn what_one_output_gave_up_is_lost_whenever_another_one_has_taken_it() {
+        let chunk = |node| Seen {
+            has_task: true,
+            ..chunk(node, 5, 0b11)
+        };
+        let mut chunks = Chunks::new();
+        chunks.look(&[chunk(1), chunk(2), chunk(3)], &Between::Appending);
+        // The first output gives all of them up, and the second one has taken the last.
+        let dropped = BTreeMap::from([(0, 15)]);
+        chunks.look(&[chunk(1), chunk(2)], &Between::Engine(&dropped));
+        assert_eq!((chunks.account.lost, chunks.take_lost()), (5, Some(2)));
+        chunks.look(&[chunk(1)], &Between::Engine(&BTreeMap::new()));
+        assert_eq!((chunks.account.lost, chunks.take_lost()), (10, Some(1)));
+        chunks.look(&[], &Between::Engine(&BTreeMap::new()));
+        assert_eq!((chunks.account.lost, chunks.take_lost()), (15, Some(0)));
     }
 
     #[test]

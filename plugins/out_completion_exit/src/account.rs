@@ -3,7 +3,9 @@
 //!
 //! Outputs count themselves what they have delivered and given up. What came in for them, and what is
 //! left, is known from the chunks of the inputs that are followed. So a chunk that the host threw away
-//! is missing in the outputs' counts, whether the host counts that (since 2.2) or not.
+//! is missing in the outputs' counts, whether the host counts that (since 2.2) or not. Where no other
+//! input has sent anything, what is known from the chunks is believed: a host may count as dropped what it
+//! refused to take and was handed again (5.1.1).
 
 use flb_sidecar_sdk::{InputAccount, OutputInfo, Routed};
 use serde_json::{json, Value};
@@ -33,8 +35,9 @@ impl<'a> Account<'a> {
     pub(crate) fn new<'b>(
         inputs: &'a [(String, InputAccount)],
         outputs: impl Iterator<Item = &'b OutputInfo>,
+        others: Others,
     ) -> Self {
-        let outputs = outputs.map(|output| sum(output, inputs)).collect();
+        let outputs = outputs.map(|output| sum(output, inputs, others)).collect();
         Account { inputs, outputs }
     }
 
@@ -65,9 +68,18 @@ impl<'a> Account<'a> {
     }
 }
 
-fn sum(output: &OutputInfo, inputs: &[(String, InputAccount)]) -> Sum {
+/// Whether inputs that are not followed have sent something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Others {
+    /// No chunk of theirs was ever seen.
+    Silent,
+    /// They may have.
+    Heard,
+}
+
+fn sum(output: &OutputInfo, inputs: &[(String, InputAccount)], others: Others) -> Sum {
     let delivered = output.delivered_records.unwrap_or(0);
-    let dropped = output.dropped_records.unwrap_or(0);
+    let mut dropped = output.dropped_records.unwrap_or(0);
     let mut kept = Some(0u64);
     let mut chunks = Routed::default();
     for (_, input) in inputs {
@@ -81,6 +93,9 @@ fn sum(output: &OutputInfo, inputs: &[(String, InputAccount)]) -> Sum {
     }
     // A host that counts nothing tells nothing.
     let kept = kept.filter(|_| output.delivered_records.is_some());
+    if let Some(kept) = kept.filter(|_| others == Others::Silent) {
+        dropped = dropped.min(kept.saturating_sub(delivered));
+    }
     let counted = delivered.saturating_add(dropped);
     let missing = kept.map_or(chunks.left, |kept| kept.saturating_sub(counted));
     // A chunk stays until its last output has it.
@@ -140,7 +155,7 @@ mod tests {
     }
 
     fn sum_of(output: &OutputInfo, inputs: &[(String, InputAccount)]) -> (u64, u64, u64, u64) {
-        let sum = super::sum(output, inputs);
+        let sum = super::sum(output, inputs, Others::Heard);
         (sum.delivered, sum.dropped, sum.left, sum.unexplained)
     }
 
@@ -179,13 +194,23 @@ mod tests {
     }
 
     #[test]
+    fn what_a_host_refused_to_take_is_not_dropped() {
+        let sum = |others| super::sum(&output(3, 9), &[input(10, 0, 0)], others).dropped;
+        assert_eq!(sum(Others::Silent), 7);
+        assert_eq!(sum(Others::Heard), 9);
+    }
+
+    #[test]
     fn filters_take_out_and_put_in() {
         let inputs = [input(7, 0, 0)];
-        let account = Account::new(&inputs, [].iter());
+        let account = Account::new(&inputs, [].iter(), Others::Silent);
         assert_eq!(account.filtered(10), Some(3));
         assert_eq!(account.filtered(5), Some(-2));
         let mut uncounted = inputs.clone();
         uncounted[0].1.kept = None;
-        assert_eq!(Account::new(&uncounted, [].iter()).filtered(5), None);
+        assert_eq!(
+            Account::new(&uncounted, [].iter(), Others::Silent).filtered(5),
+            None
+        );
     }
 }

@@ -10,6 +10,8 @@ use std::collections::HashSet;
 
 use flb_sidecar_sdk::OutputInfo;
 
+use crate::account::Others;
+
 /// What was seen so far.
 #[derive(Debug, Default)]
 pub(crate) struct Evictions {
@@ -19,6 +21,8 @@ pub(crate) struct Evictions {
     /// Some output has ever counted something, failed attempts included: there is a route.
     routed: bool,
     evicted: u64,
+    /// Some chunk was ever seen.
+    seen: bool,
 }
 
 impl Evictions {
@@ -35,6 +39,7 @@ impl Evictions {
             self.routed |= output.retries.is_some_and(|retries| retries > 0);
         }
         self.routed |= counted > 0;
+        self.seen |= !chunks.is_empty();
         let now: HashSet<u64> = chunks.into_iter().collect();
         let gone = self.chunks.difference(&now).count() as u64;
         if gone > 0 && counted == self.counted && self.routed {
@@ -42,6 +47,15 @@ impl Evictions {
         }
         self.chunks = now;
         self.counted = counted;
+    }
+
+    /// Whether those inputs have sent anything, as far as chunks were seen.
+    pub(crate) fn others(&self) -> Others {
+        if self.seen {
+            Others::Heard
+        } else {
+            Others::Silent
+        }
     }
 
     /// How many chunks are known to have been thrown away.

@@ -756,8 +756,14 @@ impl CompletionExit {
         // Whoever wrote when the wait for them was over may have written since.
         end.left.unseen |= self.terminated.is_some() && self.writer_seen;
         let code = self.triggers.code();
-        let evicted = self.evictions.chunks();
-        Report::new(self.triggers.fired(), code, end, self.began, evicted, host)
+        Report::new(
+            self.triggers.fired(),
+            code,
+            end,
+            self.began,
+            &self.evictions,
+            host,
+        )
     }
 
     fn say(&self, report: &Report) {

@@ -6,9 +6,10 @@ use std::time::Duration;
 use flb_sidecar_sdk::{EngineHost, InputAccount, InputInfo, OutputInfo};
 use serde_json::{json, Map, Value};
 
-use crate::account::Account;
+use crate::account::{Account, Others};
 use crate::delivery::believed;
 use crate::drain::{Cause, End, Left};
+use crate::evictions::Evictions;
 use crate::trigger::Fired;
 
 /// The kubelet keeps this much of a termination message.
@@ -34,6 +35,8 @@ pub(crate) struct Report {
     pub(crate) followed: Vec<(String, InputAccount)>,
     /// Chunks of other inputs that the host threw away.
     pub(crate) evicted: u64,
+    /// Whether those have sent anything.
+    pub(crate) others: Others,
     /// JSON arrays of objects, one per input.
     pub(crate) files: Vec<(String, String)>,
 }
@@ -76,19 +79,32 @@ impl Report {
         code: Option<u8>,
         end: End,
         waited: Duration,
-        evicted: u64,
+        evictions: &Evictions,
         host: &dyn EngineHost,
     ) -> Self {
+        let inputs = host.inputs();
+        let followed = host.accounts();
+        let is_quiet = |input: &InputInfo| {
+            // What an earlier run has left is there from the start, and seen.
+            input.plugin == "storage_backlog"
+                || followed.iter().any(|(name, _)| *name == input.name)
+        };
+        let others = if inputs.iter().all(is_quiet) {
+            evictions.others()
+        } else {
+            Others::Heard
+        };
         Report {
             fired: fired.to_vec(),
             code,
             status: None,
             end,
             waited,
-            inputs: host.inputs(),
+            inputs,
             outputs: believed(host.outputs()),
-            followed: host.accounts(),
-            evicted,
+            followed,
+            evicted: evictions.chunks(),
+            others,
             files: host.drain_reports(),
         }
     }
@@ -99,7 +115,7 @@ impl Report {
     }
 
     fn account(&self) -> Account<'_> {
-        Account::new(&self.followed, destinations(&self.outputs))
+        Account::new(&self.followed, destinations(&self.outputs), self.others)
     }
 
     fn evicted_chunks(&self) -> u64 {

@@ -58,6 +58,7 @@ fn report() -> Report {
             },
         )],
         evicted: 0,
+        others: Others::Silent,
         files: vec![(
             "sidecar_tail.0".to_owned(),
             r#"[{"path":"/logs/a.log","read_bytes":100,"unread_bytes":0}]"#.to_owned(),

@@ -84,7 +84,7 @@ impl Way {
             _ => Phase::Well,
         };
         script.push((last, Duration::ZERO));
-        let rooms = [None, Some("1M"), Some("3M")];
+        let rooms = [None, Some("4M"), Some("8M")];
         Way {
             script,
             room: rooms[random.below(3) as usize].filter(|_| stored),
@@ -102,7 +102,7 @@ impl Plan {
         let portions = 1 + random.below(6);
         let portions: Vec<(u64, Duration)> = (0..portions)
             .map(|_| {
-                let lines = random.time(MS * 10, MS * 3000).as_millis() as u64;
+                let lines = random.time(MS * 100, MS * 4000).as_millis() as u64;
                 (lines, random.time(MS * 20, MS * 1500))
             })
             .collect();
