@@ -93,7 +93,7 @@ fn sum(output: &OutputInfo, inputs: &[(String, InputAccount)], others: Others) -
     }
     // A host that counts nothing tells nothing.
     let kept = kept.filter(|_| output.delivered_records.is_some());
-    if let Some(kept) = kept.filter(|_| others == Others::Silent) {
+    if let Some(kept) = kept.filter(|kept| *kept > 0 && others == Others::Silent) {
         dropped = dropped.min(kept.saturating_sub(delivered));
     }
     let counted = delivered.saturating_add(dropped);
