@@ -217,7 +217,7 @@ fn a_rotated_file_ends_its_last_line_after_a_stop() {
     rig.host.stopping = true;
     rig.pause();
     let mut lines = rig.lines().split_off(1);
-    rig.exit();
+    rig.end();
     let mut rig = setup.start();
     rig.until("once", |rig| rig.lines().len() + lines.len() == 1);
     rig.drain();

@@ -154,6 +154,14 @@ impl Rig {
         self.errors("missed")
     }
 
+    /// Ends as a host does that has delivered what it could: it asks a last time.
+    pub(crate) fn end(&mut self) {
+        let (tail, host) = self.running();
+        tail.ending(host);
+        self.exit();
+    }
+
+    /// Ends like a host that does not ask any more.
     pub(crate) fn exit(&mut self) {
         if let Some(tail) = self.tail.take() {
             let start = Instant::now();
