@@ -1,5 +1,5 @@
 //! `make bench`: our plugins against the stock ones on the same host, over the same lines, in one
-//! run. Prints a table and writes it to `target/bench`.
+//! run. Prints a table and writes it to `target/bench`, and the processor time as an SVG beside it.
 //!
 //! `BENCH_PAIRS` is the number of paired runs on the newest host (3; others get 1), `BENCH_ONLY` one
 //! of the parts (`PARTS`).
@@ -8,6 +8,7 @@
 #![allow(clippy::print_stdout, reason = "a benchmark talks")]
 #![allow(unreachable_pub, reason = "modules of a program")]
 
+mod chart;
 mod input;
 mod measure;
 mod setups;
@@ -589,11 +590,19 @@ fn main() -> ExitCode {
     }
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let _ = writeln!(text, "load after: {}\n\n{}", load.trim(), table.text(None));
-    let name = format!("{}.txt", first_line("date", &["-u", "+%Y-%m-%dT%H%M%SZ"]));
+    let when = first_line("date", &["-u", "+%Y-%m-%dT%H%M%SZ"]);
     let results = build::root().join("target/bench");
-    let path = results.join(name);
-    match fs::create_dir_all(&results).and_then(|()| fs::write(&path, text)) {
-        Ok(()) => println!("written to {}", path.display()),
+    let path = results.join(format!("{when}.txt"));
+    let drawing = path.with_extension("svg");
+    let drawn = chart::svg(
+        &table.cpu(),
+        &format!("make bench, {when}; bars end at 1.2 times the stock plugins' time"),
+    );
+    let written = fs::create_dir_all(&results)
+        .and_then(|()| fs::write(&path, text))
+        .and_then(|()| fs::write(&drawing, drawn));
+    match written {
+        Ok(()) => println!("written to {} and .svg beside it", path.display()),
         Err(error) => {
             println!("\n{}: {error}", path.display());
             return ExitCode::FAILURE;

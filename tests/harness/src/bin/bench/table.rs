@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::chart::Bar;
+
 /// One figure of every run.
 #[derive(Debug, Clone, Default)]
 pub struct Figures(Vec<f64>);
@@ -146,6 +148,21 @@ impl Table {
     /// What could not be measured.
     pub fn note(&mut self, text: String) {
         self.notes.push(text);
+    }
+
+    /// Processor time of a MB or a record, wherever there was something to compare it with.
+    pub fn cpu(&self) -> Vec<Bar> {
+        let rows = self.rows.iter().filter(|row| {
+            let figure = row.head.figure;
+            let per_work = figure.starts_with("CPU") && !figure.ends_with("/s");
+            per_work && !matches!(row.head.ratio, Ratio::Alone)
+        });
+        let bars = rows.map(|row| Bar {
+            what: row.head.what,
+            host: row.host.clone(),
+            part: row.ours.median() / row.stock.median(),
+        });
+        bars.filter(|bar| bar.part.is_finite()).collect()
     }
 
     /// The rows of `host`, or all of them.
