@@ -2,14 +2,15 @@
 //! engine calls us, and when we have appended.
 
 use std::collections::BTreeMap;
-use std::ffi::c_int;
+use std::ffi::{c_int, CStr};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use flb_sidecar_sdk::ChunkNews;
 
 use crate::abi::bindings::host_config;
 use crate::abi::memory::Memory;
-use crate::chunks::{self, Account, Between, Chunks, Seen};
+use crate::chunks::{self, Account, Between, Chunks, Seen, Tag};
 use crate::holdings::Holder;
 use crate::host::{self, Host};
 use crate::metrics;
@@ -25,10 +26,37 @@ struct State {
     dropped: BTreeMap<u32, u64>,
     /// Appended since the last look.
     appended: u64,
+    tags: Tags,
     /// The host keeps the chunks in files.
     in_files: Option<bool>,
     /// The host's list could not be read: nothing is told from then on.
     blind: bool,
+}
+
+/// With which tags something was appended since the last look.
+#[derive(Clone, Copy, Debug)]
+enum Tags {
+    None,
+    One(Tag),
+    Several,
+}
+
+impl Tags {
+    fn and(self, tag: Tag) -> Self {
+        match self {
+            Tags::None => Tags::One(tag),
+            Tags::One(known) if known == tag => self,
+            Tags::One(_) | Tags::Several => Tags::Several,
+        }
+    }
+
+    /// The only one.
+    fn only(self) -> Option<Tag> {
+        match self {
+            Tags::One(tag) => Some(tag),
+            Tags::None | Tags::Several => None,
+        }
+    }
 }
 
 impl ChunkWatch {
@@ -37,6 +65,7 @@ impl ChunkWatch {
             chunks: Chunks::new(),
             dropped: BTreeMap::new(),
             appended: 0,
+            tags: Tags::None,
             in_files: None,
             blind: false,
         }))
@@ -66,9 +95,12 @@ impl ChunkWatch {
         state.chunks.look(&seen, &Between::Engine(&given_up));
     }
 
-    /// We have appended so many bytes.
-    pub(crate) fn appended(&self, holder: &Holder, bytes: usize) {
+    /// We have appended so many bytes. `tag` `None`: the instance's own.
+    pub(crate) fn appended(&self, holder: &Holder, tag: Option<&CStr>, bytes: usize) {
+        let mut hasher = DefaultHasher::new();
+        tag.hash(&mut hasher);
         let mut state = self.lock();
+        state.tags = state.tags.and(hasher.finish());
         state.appended += bytes as u64;
         state.look(holder, false);
     }
@@ -101,7 +133,7 @@ impl ChunkWatch {
     /// What has become of it all; `None`: not known.
     pub(crate) fn account(&self) -> Option<Account> {
         let state = self.lock();
-        (!state.blind).then(|| state.chunks.account.clone())
+        (!state.blind).then(|| state.chunks.account())
     }
 }
 
@@ -114,7 +146,8 @@ impl State {
             return;
         };
         let gone = self.chunks.any_gone(&seen);
-        self.chunks.look(&seen, &Between::Appending);
+        let tag = std::mem::replace(&mut self.tags, Tags::None).only();
+        self.chunks.look(&seen, &Between::Appending(tag));
         self.chunks.add_bytes(std::mem::take(&mut self.appended));
         if gone {
             // Releases since 2.2 count what they throw away as dropped.

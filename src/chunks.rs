@@ -18,6 +18,11 @@ use crate::abi::memory::Memory;
 const FEW: usize = 64;
 /// Outputs that are told apart: as many as one word of a chunk's routes has.
 pub(crate) const OUTPUTS: u32 = u64::BITS;
+/// Kinds of chunks, by tag and routes, that are told apart; the rest is not judged.
+const KINDS: usize = 1024;
+
+/// A tag, by its hash.
+pub(crate) type Tag = u64;
 
 /// What is seen of a chunk at one look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,13 +37,25 @@ pub(crate) struct Seen {
     pub(crate) has_task: bool,
     /// An output has failed to take it.
     pub(crate) has_failed: bool,
+    /// What its first routes come from.
+    pub(crate) routing: Routing,
+}
+
+/// What decides where a new chunk goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Routing {
+    /// Its tag, so every chunk of one tag has the same outputs, unless one has no room for it.
+    ByTag,
+    /// Perhaps its records, too.
+    #[default]
+    Unknown,
 }
 
 /// Who had the time between two looks.
 #[derive(Clone, Debug)]
 pub(crate) enum Between<'a> {
-    /// We appended.
-    Appending,
+    /// We appended, with this tag if it was one and is known.
+    Appending(Option<Tag>),
     /// The engine was at work. How many records each output, by its number, has given up.
     Engine(&'a BTreeMap<u32, u64>),
 }
@@ -50,8 +67,22 @@ struct Live {
     seen: Seen,
     /// What we have appended to it, about.
     bytes: u64,
-    /// The outputs that have given it up, while others may still take it.
+    /// The outputs that will not have it, while others may still take it: they have given it up, or had
+    /// no room for it.
     given_up: u64,
+    /// Known where the tag alone decides.
+    tag: Option<Tag>,
+    /// The routes that it was born with.
+    first_routes: u64,
+}
+
+/// What came into chunks of one tag with the same routes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Kind {
+    chunks: u64,
+    records: u64,
+    /// Those of the records that are not known to miss an output.
+    unharmed: u64,
 }
 
 /// The chunks of one input.
@@ -62,8 +93,10 @@ pub(crate) struct Chunks {
     born: u64,
     /// The oldest that is known to be lost and was not told of.
     lost: Option<u64>,
-    /// What has become of it all, for the report.
-    pub(crate) account: Account,
+    /// By tag and routes.
+    kinds: BTreeMap<(Tag, u64), Kind>,
+    /// What has become of it all, but for outputs that never had room for a chunk.
+    account: Account,
 }
 
 /// Sums over all chunks of an input.
@@ -75,7 +108,7 @@ pub(crate) struct Account {
     pub(crate) lost: u64,
     /// Those that are in chunks.
     pub(crate) left: u64,
-    /// Chunks that were thrown away for lack of room.
+    /// Chunks that were thrown away for lack of room, for one output or for all of them.
     pub(crate) evicted_chunks: u64,
     /// The same per output, by its number.
     pub(crate) outputs: BTreeMap<u32, Routed>,
@@ -90,6 +123,35 @@ impl Chunks {
             },
             ..Chunks::default()
         }
+    }
+
+    /// What has become of it all, for the report. A chunk that never had the way to an output that others
+    /// of its tag have, found no room there (up to 2.1.0 the host counts that nowhere).
+    pub(crate) fn account(&self) -> Account {
+        let mut account = self.account.clone();
+        for (&(tag, routes), kind) in &self.kinds {
+            let refused = self.outputs_of(tag) & !routes;
+            if refused == 0 || kind.records == 0 {
+                continue;
+            }
+            for output in bits(refused) {
+                let routed = account.outputs.entry(output).or_default();
+                routed.kept += kind.records;
+                routed.evicted += kind.records;
+            }
+            account.evicted_chunks += kind.chunks;
+            account.lost += kind.unharmed;
+        }
+        if let Some(kept) = account.kept {
+            account.lost = account.lost.min(kept.saturating_sub(account.left));
+        }
+        account
+    }
+
+    /// Where chunks of this tag were seen to go.
+    fn outputs_of(&self, tag: Tag) -> u64 {
+        let kinds = self.kinds.range((tag, 0)..=(tag, u64::MAX));
+        kinds.fold(0, |all, ((_, routes), _)| all | routes)
     }
 
     /// There are few of them, so a look after each append costs little.
@@ -160,9 +222,9 @@ impl Chunks {
     /// Takes in what is there now, in the host's order.
     pub(crate) fn look(&mut self, now: &[Seen], between: &Between<'_>) {
         let survivors = self.survivors(now);
-        let mut dropped = match between {
-            Between::Appending => BTreeMap::new(),
-            Between::Engine(dropped) => (*dropped).clone(),
+        let (mut dropped, tag) = match between {
+            Between::Appending(tag) => (BTreeMap::new(), *tag),
+            Between::Engine(dropped) => ((*dropped).clone(), None),
         };
         let before = std::mem::take(&mut self.live);
         let mut rest = now[..survivors].iter().peekable();
@@ -178,7 +240,7 @@ impl Chunks {
             }
         }
         for seen in &now[survivors..] {
-            let mut live = Live {
+            let live = Live {
                 number: self.born,
                 seen: Seen {
                     records: Some(0),
@@ -186,14 +248,39 @@ impl Chunks {
                 },
                 bytes: 0,
                 given_up: 0,
+                tag: tag.filter(|_| seen.routing == Routing::ByTag),
+                first_routes: seen.routes,
             };
             self.born += 1;
+            let mut live = self.born_with(live);
             self.grown(&mut live, *seen, between);
             self.live.push(live);
         }
         let left = self.live.iter().filter_map(|live| live.seen.records);
         self.account.left = left.sum();
         self.count_left();
+    }
+
+    /// Notes the kind of a new chunk, and the outputs that others of its tag have and it has not.
+    fn born_with(&mut self, mut live: Live) -> Live {
+        let Some(tag) = live.tag else {
+            return live;
+        };
+        let kind = (tag, live.seen.routes);
+        if self.kinds.len() >= KINDS && !self.kinds.contains_key(&kind) {
+            live.tag = None;
+            return live;
+        }
+        live.given_up = self.outputs_of(tag) & !live.seen.routes;
+        if live.given_up != 0 {
+            self.lose(live.number);
+        }
+        self.kinds.entry(kind).or_default().chunks += 1;
+        live
+    }
+
+    fn lose(&mut self, number: u64) {
+        self.lost = Some(self.lost.map_or(number, |n| n.min(number)));
     }
 
     fn count_left(&mut self) {
@@ -222,14 +309,29 @@ impl Chunks {
         for output in bits(live.seen.routes) {
             account.outputs.entry(output).or_default().kept += more;
         }
+        // What has lost a way may still grow.
+        for output in bits(live.given_up & live.first_routes & !live.seen.routes) {
+            let routed = account.outputs.entry(output).or_default();
+            routed.kept += more;
+            routed.evicted += more;
+        }
+        let kind = live.tag.map(|tag| (tag, live.first_routes));
+        if let Some(kind) = kind.and_then(|kind| self.kinds.get_mut(&kind)) {
+            kind.records += more;
+            kind.unharmed += if live.given_up == 0 { more } else { 0 };
+        }
         let cut = live.seen.routes & !seen.routes;
-        if cut != 0 && matches!(between, Between::Appending) {
-            self.lost = Some(self.lost.map_or(live.number, |n| n.min(live.number)));
+        if cut != 0 && matches!(between, Between::Appending(_)) {
             // Where it has a task, some releases deliver it all the same.
-            for output in bits(cut).filter(|_| !seen.has_task) {
-                let routed = account.outputs.entry(output).or_default();
-                routed.evicted += seen.records.unwrap_or(0);
+            if !seen.has_task {
+                for output in bits(cut) {
+                    let routed = account.outputs.entry(output).or_default();
+                    routed.evicted += seen.records.unwrap_or(0);
+                }
+                account.evicted_chunks += 1;
+                live.given_up |= cut;
             }
+            self.lose(live.number);
         }
         live.seen = seen;
     }
@@ -260,7 +362,7 @@ impl Chunks {
         let unwanted = records.is_some() && live.seen.routes == 0;
         let is_lost = match between {
             _ if unwanted => false,
-            Between::Appending => {
+            Between::Appending(_) => {
                 account.evicted_chunks += 1;
                 for output in bits(live.seen.routes) {
                     let routed = account.outputs.entry(output).or_default();
@@ -273,7 +375,7 @@ impl Chunks {
         // Without records there is nothing to lose.
         if is_lost && records != Some(0) {
             account.lost += records.unwrap_or(0);
-            self.lost = Some(self.lost.map_or(live.number, |n| n.min(live.number)));
+            self.lose(live.number);
         }
     }
 }
@@ -294,24 +396,26 @@ pub(crate) fn see(memory: &mut Memory, layout: &Layout, input: usize, node: usiz
         let records = memory.int(chunk.checked_add(known.records?)?)?;
         let routes = known.routes.iter().find_map(|at| {
             match offset.checked_sub(at)? {
-                // A pointer, or an array of four words.
+                // A pointer, or an array of four words, as long as only tags decided.
                 8 => {
                     let mask = memory.word(chunk.checked_add(at)?)?;
-                    memory.word(mask)
+                    Some((memory.word(mask)?, Routing::Unknown))
                 }
-                32 => memory.word(chunk.checked_add(at)?),
+                32 => Some((memory.word(chunk.checked_add(at)?)?, Routing::ByTag)),
                 _ => None,
             }
         });
+        let (routes, routing) = routes?;
         let task = memory.word(chunk.checked_add(known.task?)?)?;
         let retries = layout.task.retries.filter(|_| task != 0);
         let retries = retries.and_then(|at| memory.list(task.checked_add(at)?));
         Some(Seen {
             node,
             records: Some(u64::try_from(records).ok()?),
-            routes: routes? as u64,
+            routes: routes as u64,
             has_task: task != 0,
             has_failed: retries.is_some_and(|retries| !retries.is_empty()),
+            routing,
         })
     })
 }
@@ -428,7 +532,7 @@ mod tests {
                 match step {
                     Step::Append { records, new, evicts } => {
                         host.append(records, new, evicts);
-                        chunks.look(&host.chunks, &Between::Appending);
+                        chunks.look(&host.chunks, &Between::Appending(None));
                     }
                     Step::Leaves { at, dropped } => {
                         host.dropped.clear();
@@ -439,7 +543,7 @@ mod tests {
                 prop_assert_eq!(chunks.take_lost(), host.lost.iter().min().copied());
                 prop_assert_eq!(chunks.born(), host.born);
                 prop_assert_eq!(chunks.oldest(), host.numbers.first().copied());
-                let account = &chunks.account;
+                let account = chunks.account();
                 prop_assert_eq!(account.kept, Some(host.kept));
                 prop_assert_eq!(account.lost, host.lost_records);
                 prop_assert_eq!(host.kept, host.delivered + account.lost + account.left);
@@ -464,38 +568,79 @@ mod tests {
     #[test]
     fn what_nobody_wants_is_no_loss() {
         let mut chunks = Chunks::new();
-        chunks.look(&[chunk(1, 5, 0)], &Between::Appending);
-        chunks.look(&[], &Between::Appending);
+        chunks.look(&[chunk(1, 5, 0)], &Between::Appending(None));
+        chunks.look(&[], &Between::Appending(None));
         assert_eq!(chunks.take_lost(), None);
-        assert_eq!((chunks.account.lost, chunks.account.evicted_chunks), (0, 0));
+        assert_eq!((chunks.account().lost, chunks.account().evicted_chunks), (0, 0));
     }
 
     #[test]
     fn a_chunk_that_loses_one_of_its_ways_is_lost_for_that_output() {
         let mut chunks = Chunks::new();
-        chunks.look(&[chunk(1, 5, 0b11)], &Between::Appending);
+        chunks.look(&[chunk(1, 5, 0b11)], &Between::Appending(None));
         let news = [chunk(1, 5, 0b10), chunk(2, 1, 0b11)];
-        chunks.look(&news, &Between::Appending);
+        chunks.look(&news, &Between::Appending(None));
         assert_eq!(chunks.take_lost(), Some(0));
-        assert_eq!(chunks.account.outputs[&0].evicted, 5);
-        assert_eq!(chunks.account.outputs[&1].evicted, 0);
+        assert_eq!(chunks.account().outputs[&0].evicted, 5);
+        assert_eq!(chunks.account().outputs[&1].evicted, 0);
+        assert_eq!(chunks.account().evicted_chunks, 1);
+        // It may grow, all the same.
+        let news = [chunk(1, 8, 0b10), chunk(2, 1, 0b11)];
+        chunks.look(&news, &Between::Appending(None));
+        assert_eq!(chunks.account().outputs[&0].evicted, 8);
+        assert_eq!(chunks.account().outputs[&0].kept, 9);
+        let engine = BTreeMap::new();
+        chunks.look(&news[1..], &Between::Engine(&engine));
+        assert_eq!(chunks.account().lost, 8);
         // Where it is on its way, it may be delivered all the same.
         let on_its_way = Seen {
             has_task: true,
             ..chunk(2, 1, 0b01)
         };
-        chunks.look(&[on_its_way], &Between::Appending);
-        assert_eq!(chunks.account.outputs[&1].evicted, 5);
+        chunks.look(&[on_its_way], &Between::Appending(None));
+        assert_eq!(chunks.account().outputs[&1].evicted, 0);
+    }
+
+    #[test]
+    fn a_chunk_that_an_output_never_had_room_for_is_lost_for_it() {
+        let chunk = |node, records, routes| Seen {
+            routing: Routing::ByTag,
+            ..chunk(node, records, routes)
+        };
+        let (app, web) = (Between::Appending(Some(1)), Between::Appending(Some(2)));
+        let mut chunks = Chunks::new();
+        // Nobody knows yet that this tag goes to the first output, too; the other tag never does.
+        let mut all = vec![chunk(1, 3, 0b10)];
+        chunks.look(&all, &app);
+        all.push(chunk(2, 5, 0b10));
+        chunks.look(&all, &web);
+        assert_eq!(chunks.account().evicted_chunks, 0);
+        all.push(chunk(3, 7, 0b11));
+        chunks.look(&all, &app);
+        assert_eq!((chunks.account().evicted_chunks, chunks.take_lost()), (1, None));
+        all.push(chunk(4, 11, 0b10));
+        chunks.look(&all, &app);
+        assert_eq!(chunks.take_lost(), Some(3));
+        // More comes into the last one.
+        all[3] = chunk(4, 13, 0b10);
+        chunks.look(&all, &app);
+        chunks.look(&[], &Between::Engine(&BTreeMap::new()));
+        let account = chunks.account();
+        assert_eq!((account.kept, account.lost), (Some(28), 16));
+        assert_eq!(account.evicted_chunks, 2);
+        let routed = [account.outputs[&0], account.outputs[&1]];
+        assert_eq!(routed.map(|routed| routed.kept), [23, 28]);
+        assert_eq!(routed.map(|routed| routed.evicted), [16, 0]);
     }
 
     #[test]
     fn what_was_given_up_is_told_from_what_was_delivered_by_its_records() {
         let mut chunks = Chunks::new();
         let all = [chunk(1, 5, 1), chunk(2, 8, 1), chunk(3, 2, 1)];
-        chunks.look(&all, &Between::Appending);
+        chunks.look(&all, &Between::Appending(None));
         let dropped = BTreeMap::from([(0, 7)]);
         chunks.look(&[], &Between::Engine(&dropped));
-        assert_eq!(chunks.account.lost, 7);
+        assert_eq!(chunks.account().lost, 7);
         assert_eq!(chunks.take_lost(), Some(0));
     }
 
@@ -506,15 +651,15 @@ mod tests {
             ..chunk(node, 5, 0b11)
         };
         let mut chunks = Chunks::new();
-        chunks.look(&[chunk(1), chunk(2), chunk(3)], &Between::Appending);
+        chunks.look(&[chunk(1), chunk(2), chunk(3)], &Between::Appending(None));
         // The first output gives all of them up, and the second one has taken the last.
         let dropped = BTreeMap::from([(0, 15)]);
         chunks.look(&[chunk(1), chunk(2)], &Between::Engine(&dropped));
-        assert_eq!((chunks.account.lost, chunks.take_lost()), (5, Some(2)));
+        assert_eq!((chunks.account().lost, chunks.take_lost()), (5, Some(2)));
         chunks.look(&[chunk(1)], &Between::Engine(&BTreeMap::new()));
-        assert_eq!((chunks.account.lost, chunks.take_lost()), (10, Some(1)));
+        assert_eq!((chunks.account().lost, chunks.take_lost()), (10, Some(1)));
         chunks.look(&[], &Between::Engine(&BTreeMap::new()));
-        assert_eq!((chunks.account.lost, chunks.take_lost()), (15, Some(0)));
+        assert_eq!((chunks.account().lost, chunks.take_lost()), (15, Some(0)));
     }
 
     #[test]
@@ -524,11 +669,11 @@ mod tests {
             ..Seen::default()
         };
         let mut chunks = Chunks::new();
-        chunks.look(&[blank(1)], &Between::Appending);
-        chunks.look(&[blank(2)], &Between::Appending);
+        chunks.look(&[blank(1)], &Between::Appending(None));
+        chunks.look(&[blank(2)], &Between::Appending(None));
         assert_eq!(chunks.take_lost(), Some(0));
-        assert_eq!(chunks.account.kept, None);
-        assert_eq!(chunks.account.evicted_chunks, 1);
+        assert_eq!(chunks.account().kept, None);
+        assert_eq!(chunks.account().evicted_chunks, 1);
         chunks.look(&[], &Between::Engine(&BTreeMap::new()));
         assert_eq!(chunks.take_lost(), None);
     }

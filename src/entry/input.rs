@@ -524,7 +524,8 @@ impl InputHost for Handle<'_> {
         let functions = &self.core.host.functions;
         // Routers read one byte behind the tag's length, so it needs its NUL.
         let tag = tag.and_then(|tag| CString::new(tag).ok());
-        let (tag, tag_len) = tag
+        let own_tag = tag;
+        let (tag, tag_len) = own_tag
             .as_ref()
             .map_or((std::ptr::null(), 0), |t| (t.as_ptr(), t.as_bytes().len()));
         let (instance, data, bytes) = (self.core.instance, events.as_ptr().cast(), events.len());
@@ -549,7 +550,8 @@ impl InputHost for Handle<'_> {
                 let now = Some(Instant::now());
                 self.seen.hidden_at.set(now);
                 self.seen.last_append.set(now);
-                self.watch.appended(&self.holder(), events.len());
+                self.watch
+                    .appended(&self.holder(), own_tag.as_deref(), events.len());
                 Ok(())
             }
             _ => {
