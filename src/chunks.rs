@@ -571,7 +571,10 @@ mod tests {
         chunks.look(&[chunk(1, 5, 0)], &Between::Appending(None));
         chunks.look(&[], &Between::Appending(None));
         assert_eq!(chunks.take_lost(), None);
-        assert_eq!((chunks.account().lost, chunks.account().evicted_chunks), (0, 0));
+        assert_eq!(
+            (chunks.account().lost, chunks.account().evicted_chunks),
+            (0, 0)
+        );
     }
 
     #[test]
@@ -617,7 +620,10 @@ mod tests {
         assert_eq!(chunks.account().evicted_chunks, 0);
         all.push(chunk(3, 7, 0b11));
         chunks.look(&all, &app);
-        assert_eq!((chunks.account().evicted_chunks, chunks.take_lost()), (1, None));
+        assert_eq!(
+            (chunks.account().evicted_chunks, chunks.take_lost()),
+            (1, None)
+        );
         all.push(chunk(4, 11, 0b10));
         chunks.look(&all, &app);
         assert_eq!(chunks.take_lost(), Some(3));

@@ -91,7 +91,11 @@ mod tests {
             part,
         };
         let svg = svg(
-            &[bar("lines", 0.25), bar("redaction", 0.04), bar("lines", 9.0)],
+            &[
+                bar("lines", 0.25),
+                bar("redaction", 0.04),
+                bar("lines", 9.0),
+            ],
             "a & b",
         );
         assert_eq!(svg.matches("fill=\"#ddd\"").count(), 3);
