@@ -269,7 +269,7 @@ fn every_target_of_make_and_every_named_path_exists() {
     let mut wrong = Vec::new();
     for (path, page) in pages() {
         for part in page.split("make ").skip(1) {
-            let end = |c: char| !(c.is_ascii_lowercase() || c == '-');
+            let end = |c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
             let target = part.split(end).next().unwrap_or_default();
             let is_code = part[target.len()..].starts_with(['`', '\n', ' ']);
             let named = page.contains(&format!("`make {target}"));
