@@ -78,7 +78,7 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     OptionSpec::new(
         "ignore_active_older_files",
         Kind::Boolean,
-        "Also let go of followed files that become older than ignore_older.",
+        "Also stop following files that become older than ignore_older.",
     )
     .default("off"),
     OptionSpec::new(
@@ -144,7 +144,7 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
     OptionSpec::new(
         "exit_on_eof",
         Kind::Boolean,
-        "End the engine once every file that is there has been read to its end and handed over.",
+        "End the host once every file that is there has been read to its end and given to it.",
     )
     .default("off"),
     OptionSpec::new(
