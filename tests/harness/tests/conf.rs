@@ -741,6 +741,28 @@ fn nothing_in_conf_makes_hosts_warn_of_completion_exit() {
     assert!(sections >= 15, "{sections}");
 }
 
+/// A destination that was down gets what waits soon after its return, whatever output is put in.
+#[test]
+fn every_configuration_tries_again_soon() {
+    let listing = Command::new("find")
+        .args([".", "-name", "fluent-bit.*", "-o", "-name", "after.*"])
+        .current_dir(root().join("conf"))
+        .output()
+        .expect("find runs");
+    let listing = String::from_utf8_lossy(&listing.stdout).into_owned();
+    assert!(listing.lines().count() >= 20, "{listing}");
+    for file in listing.lines() {
+        let text = fs::read_to_string(root().join("conf").join(file)).expect("a text");
+        for set in [["scheduler.base", "1"], ["scheduler.cap", "5"]] {
+            let there = text.lines().any(|line| {
+                let words = line.split([' ', ':']).filter(|word| !word.is_empty());
+                words.eq(set)
+            });
+            assert!(there, "{file}: {set:?}");
+        }
+    }
+}
+
 #[test]
 fn every_set_up_has_both_forms_and_a_test() {
     let tests = include_str!("conf.rs");
