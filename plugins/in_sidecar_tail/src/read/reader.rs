@@ -398,13 +398,7 @@ impl Worker {
         };
         let at = file.lines.start();
         file.rare().cut = Some((at, line));
-        let consumed = at - before;
-        let made = (batch.records - records) as u64;
-        batch.reached(id, file.epoch, at, consumed);
-        counters.bytes.add(consumed);
-        counters.lines.add(made);
-        file.read += consumed;
-        self.carried -= consumed;
+        self.last_line_taken(id, at, at - before, records);
     }
 
     /// Makes a record of a last line that has no newline.
@@ -434,11 +428,20 @@ impl Worker {
             encoder.piece(batch, counters, file, (piece, offset), (first, second));
         });
         encoder.rest(batch, &mut pieces);
-        let consumed = file.lines.start() - before;
-        let made = (batch.records - records) as u64;
-        batch.reached(id, file.epoch, file.offset, consumed);
-        counters.bytes.add(consumed);
-        counters.lines.add(made);
+        let (at, consumed) = (file.offset, file.lines.start() - before);
+        self.last_line_taken(id, at, consumed, records);
+    }
+
+    /// Accounts for so many bytes up to `at` that are in the batch now, which had `records` before.
+    fn last_line_taken(&mut self, id: FileId, at: u64, consumed: u64, records: usize) {
+        let Some(file) = self.registry.get_mut(id) else {
+            return;
+        };
+        self.batch.reached(id, file.epoch, at, consumed);
+        self.counters.bytes.add(consumed);
+        self.counters
+            .lines
+            .add((self.batch.records - records) as u64);
         file.read += consumed;
         self.carried -= consumed;
     }
