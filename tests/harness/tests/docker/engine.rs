@@ -7,13 +7,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use flb_sidecar_tests::build::root;
-use flb_sidecar_tests::process::json_lines;
 use flb_sidecar_tests::{say, wait_until, Host, Running};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
 use crate::image::{stock, system};
-use crate::{check, compose, hosts, strings};
+use crate::{check, check_orders, compose, hosts, strings};
 
 /// How long a daemon may take to answer, and to end.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -275,14 +274,7 @@ fn runs_compose(engine: &Engine, name: &str, place: &Path) {
     assert_eq!(main.code(), Some(3));
     let ended = sidecar.end();
     ended.check_status(0);
-    let logs: Vec<String> = json_lines(&ended.stdout)
-        .iter()
-        .map(|record| record["log"].as_str().unwrap_or_default().to_owned())
-        .collect();
-    let wanted: Vec<String> = (1..=10)
-        .map(|n| format!("order {n}: [EMAIL] pays with [CARD]"))
-        .collect();
-    assert_eq!(logs, wanted, "docker/{name}");
+    check_orders(&ended.stdout, &format!("docker/{name}"));
     for volume in file["volumes"].as_object().into_iter().flatten() {
         check(&mut engine.command(&["volume", "rm", &format!("flb-sidecar-test-{}", volume.0)]));
     }
