@@ -161,13 +161,16 @@ impl Holder {
 
     /// Every other input of the engine: from the list that holds them all, or, where that is not
     /// where it should be, from the host, which only its own thread may ask.
-    fn others(&self, memory: &mut Memory, threaded: bool) -> Option<Vec<usize>> {
+    pub(crate) fn others(&self, memory: &mut Memory, threaded: bool) -> Option<Vec<Holder>> {
+        let other = |instance| Holder { instance, ..*self };
         let config = self.engine();
         let offset = self.layout.input.node;
         let nodes = self.field(offset).and_then(|node| memory.list(node));
         if let Some(nodes) = nodes.filter(|nodes| nodes.iter().any(|node| config.contains(node))) {
             let others = nodes.iter().filter(|node| !config.contains(node));
-            return others.map(|node| node.checked_sub(offset?)).collect();
+            return others
+                .map(|node| node.checked_sub(offset?).map(other))
+                .collect();
         }
         if threaded {
             return None;
@@ -175,7 +178,14 @@ impl Holder {
         // SAFETY: the host's own config; an input without a thread is called on the engine's.
         let inputs = unsafe { self.host.inputs(self.config as *mut host_config) }?;
         let instances = inputs.into_iter().map(|input| input as usize);
-        Some(instances.filter(|input| *input != self.instance).collect())
+        let others = instances.filter(|input| *input != self.instance);
+        Some(others.map(other).collect())
+    }
+
+    /// Where the name of its plugin is.
+    pub(crate) fn plugin_name(&self, memory: &mut Memory) -> Option<usize> {
+        let plugin = memory.word(self.field(self.layout.input.plugin)?)?;
+        memory.word(plugin.checked_add(self.layout.input_plugin.name)?)
     }
 
     /// Looks for every emitter of the engine.
@@ -189,10 +199,8 @@ impl Holder {
                 (true, None) => BLIND_RING_DELAY,
             },
         };
-        for instance in self.others(memory, threaded)? {
-            let holder = Holder { instance, ..*self };
-            let plugin = memory.word(holder.field(self.layout.input.plugin)?)?;
-            let name = memory.word(plugin.checked_add(self.layout.input_plugin.name)?)?;
+        for holder in self.others(memory, threaded)? {
+            let name = holder.plugin_name(memory)?;
             if memory.name(name).as_deref() != Some("emitter") {
                 continue;
             }

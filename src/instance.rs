@@ -314,27 +314,35 @@ fn single_properties(
     instance: *mut Instance,
     options: &[OptionSpec],
 ) -> Vec<(String, String)> {
+    options
+        .iter()
+        .filter_map(|option| {
+            let value = property(host, section, instance, option.name)?;
+            Some((option.name.to_owned(), value))
+        })
+        .collect()
+}
+
+/// The first value of an instance's property, of ours or of another plugin's.
+pub(crate) fn property(
+    host: &Host,
+    section: Section,
+    instance: *mut Instance,
+    name: &str,
+) -> Option<String> {
     let functions = &host.functions;
     let get = match section {
         Section::Input => functions.input_get_property,
         Section::Filter => functions.filter_get_property,
         Section::Output => functions.output_get_property,
-    };
-    let Some(get) = get else {
-        return Vec::new();
-    };
-    options
-        .iter()
-        .filter_map(|option| {
-            let key = CString::new(option.name).ok()?;
-            // SAFETY: the instance is the host's, of this kind; the key is NUL-terminated.
-            let value = unsafe { get(key.as_ptr(), instance) };
-            if value.is_null() {
-                return None;
-            }
-            // SAFETY: the host gives a NUL-terminated string that lives with the instance.
-            let value = unsafe { CStr::from_ptr(value) };
-            Some((option.name.to_owned(), value.to_string_lossy().into_owned()))
-        })
-        .collect()
+    }?;
+    let key = CString::new(name).ok()?;
+    // SAFETY: the instance is the host's, of this kind; the key is NUL-terminated.
+    let value = unsafe { get(key.as_ptr(), instance) };
+    if value.is_null() {
+        return None;
+    }
+    // SAFETY: the host gives a NUL-terminated string that lives with the instance.
+    let value = unsafe { CStr::from_ptr(value) };
+    Some(value.to_string_lossy().into_owned())
 }

@@ -24,6 +24,7 @@ mod regex;
 mod signals;
 mod sqlite;
 mod stack;
+mod stock_tails;
 mod tasks;
 mod trial;
 mod wake;

@@ -14,7 +14,7 @@ use flb_sidecar_sdk::event::RecordFormat;
 use flb_sidecar_sdk::metrics::Metrics;
 use flb_sidecar_sdk::{
     ChunkNews, ConfigError, HostRegex, Input, InputHost, Multiline, Parsers, Pending, Refused,
-    RegexError, StockPosition, Wake,
+    RegexError, StockPosition, StockTail, Wake,
 };
 
 use super::{lock, OurName, INIT_FAILED, INIT_OK};
@@ -31,6 +31,7 @@ use crate::multiline::HostMultiline;
 use crate::parsers::HostParsers;
 use crate::regex::Regex;
 use crate::sqlite;
+use crate::stock_tails;
 use crate::wake::EngineThread;
 
 /// An input of this library: its type, and where its name was registered.
@@ -634,6 +635,15 @@ impl InputHost for Handle<'_> {
 
     fn stock_positions(&self, db: &Path) -> Option<Vec<StockPosition>> {
         sqlite::positions(self.core.host, db)
+    }
+
+    fn stock_tails(&self) -> Vec<StockTail> {
+        let memory = self.memory();
+        let found = memory.and_then(|mut memory| {
+            let others = self.holder().others(&mut memory, self.seen.threaded)?;
+            Some(stock_tails::among(&others, &mut memory))
+        });
+        found.unwrap_or_default()
     }
 
     fn metrics(&self) -> &Metrics {

@@ -4,13 +4,13 @@ mod common;
 
 use std::fs::{self, File, FileTimes, OpenOptions};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use common::{append, delivering, stuck, Rig, Setup};
 use flb_sidecar_sdk::drain::DrainState;
 use flb_sidecar_sdk::fake::FakeHost;
-use flb_sidecar_sdk::{Input, StockPosition, Wake};
+use flb_sidecar_sdk::{Input, StockPosition, StockTail, Wake};
 
 #[test]
 fn a_restart_repeats_nothing_and_loses_nothing() {
@@ -433,6 +433,55 @@ fn two_instances_of_a_process_do_not_share_a_state() {
     first.pause();
     drop(Rig::try_start(&options, delivering()).unwrap());
     first.exit();
+}
+
+/// A `tail` of the host in the same configuration.
+fn beside(path: &Path, exclude_path: &str, db: Option<PathBuf>) -> FakeHost {
+    let tail = StockTail {
+        name: "old".to_owned(),
+        path: path.to_str().unwrap().to_owned(),
+        exclude_path: exclude_path.to_owned(),
+        db,
+    };
+    FakeHost {
+        stock_tails: vec![tail],
+        ..delivering()
+    }
+}
+
+#[test]
+fn the_stock_tail_does_not_read_the_same_files_by_the_same_database() {
+    let setup = Setup::new("*.log");
+    let (pattern, db) = (setup.file("*.log"), setup.db());
+    let options = [
+        ("path", pattern.to_str().unwrap()),
+        ("db", db.to_str().unwrap()),
+    ];
+    let start = |host| Rig::try_start(&options, host);
+    // By another path, before the file is there.
+    let name = setup.state.path().file_name().unwrap();
+    let again = setup.state.path().join("..").join(name).join("tail.db");
+    for path in ["*.log", "./*.log", "a.log", "b.txt, {}/*.log"] {
+        let path = path.replace("{}", pattern.parent().unwrap().to_str().unwrap());
+        let host = beside(&setup.file(&path), "", Some(again.clone()));
+        let error = start(host).err().expect(&path).to_string();
+        assert!(
+            error.contains("'db'") && error.contains("tail.db") && error.contains("'old'"),
+            "{error}"
+        );
+    }
+    // What they may not have in common, is no mistake; nor is one that has its own positions.
+    for host in [
+        beside(&setup.file("*.txt"), "", Some(db.clone())),
+        beside(&setup.file("a.log.d/*.log"), "", Some(db.clone())),
+        beside(&setup.file("*.log"), "*", Some(db.clone())),
+        beside(&setup.file("a.log"), "*a.log", Some(db.clone())),
+        beside(&setup.file("*.log"), "", None),
+        beside(&setup.file("*.log"), "", Some(setup.file("other.db"))),
+    ] {
+        let mut rig = start(host).unwrap();
+        rig.exit();
+    }
 }
 
 #[test]

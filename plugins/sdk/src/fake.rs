@@ -7,7 +7,7 @@ use crate::event::{self, RecordFormat, RecordKind};
 use crate::metrics::Metrics;
 use crate::plugin::{
     EngineHost, FilterHost, FlushCounts, InputHost, InputInfo, OutputInfo, Pending, Refused,
-    StockPosition,
+    StockPosition, StockTail,
 };
 
 /// A host whose answers are fields.
@@ -59,6 +59,8 @@ pub struct FakeHost {
     pub delay: Option<Duration>,
     /// Answer to [`InputHost::stock_positions`].
     pub stock: Option<Vec<StockPosition>>,
+    /// Answer to [`InputHost::stock_tails`].
+    pub stock_tails: Vec<StockTail>,
     /// Registered series.
     pub metrics: Metrics,
 }
@@ -89,6 +91,7 @@ impl Default for FakeHost {
             on_their_way: 0,
             delay: Some(Duration::ZERO),
             stock: None,
+            stock_tails: Vec::new(),
             metrics: Metrics::default(),
         }
     }
@@ -180,6 +183,10 @@ impl InputHost for FakeHost {
 
     fn stock_positions(&self, db: &Path) -> Option<Vec<StockPosition>> {
         self.stock.clone().filter(|_| db.is_file())
+    }
+
+    fn stock_tails(&self) -> Vec<StockTail> {
+        self.stock_tails.clone()
     }
 
     fn metrics(&self) -> &Metrics {

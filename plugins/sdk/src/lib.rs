@@ -28,6 +28,6 @@ pub use plugin::{
     Chunk, ChunkNews, EngineHost, Filter, FilterHost, FlushCounts, HostRegex, Input, InputAccount,
     InputHost, InputInfo, Multiline, Output, OutputInfo, ParsedTime, Parser, Parsers, Pending,
     PluginInfo, ProcessEnd, Refused, RegexError, Retry, RetryLimit, Routed, StockPosition,
-    TaskInfo, Verdict, Wake,
+    StockTail, TaskInfo, Verdict, Wake,
 };
 pub use why::Why;

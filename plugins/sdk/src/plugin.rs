@@ -1,7 +1,7 @@
 //! The traits that a plugin implements, and what it may ask of its host.
 
 use std::os::fd::BorrowedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -178,8 +178,26 @@ pub trait InputHost {
         None
     }
 
+    /// The other inputs of this engine that are the host's own `tail`, whether they have begun or not.
+    fn stock_tails(&self) -> Vec<StockTail> {
+        Vec::new()
+    }
+
     /// Where to register counters.
     fn metrics(&self) -> &Metrics;
+}
+
+/// An input that is the host's own `tail`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StockTail {
+    /// Its alias, or its name with a number.
+    pub name: String,
+    /// Its options `path` and `exclude_path`.
+    pub path: String,
+    /// See there.
+    pub exclude_path: String,
+    /// Its option `db`.
+    pub db: Option<PathBuf>,
 }
 
 /// A row of `in_tail_files`, the table of the host's own `tail`.

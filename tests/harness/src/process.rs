@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{kill_process, Pid, Signal};
 
-use crate::{wait_until, DEADLINE};
+use crate::{wait_until, Host, DEADLINE};
 
 /// A running host. Killed when dropped.
 #[derive(Debug)]
@@ -211,6 +211,18 @@ impl Ended {
         self.check(
             &format!("exit status {status} was expected"),
             self.status == Some(status),
+        )
+    }
+
+    /// A start that must fail and name `part`. A real Fluent Bit stops its log thread without emptying
+    /// the thread's queue, so now and then its reasons are lost, for stock plugins, too.
+    pub fn check_refused(&self, host: &Host, part: &str) -> &Self {
+        self.check("the start must fail", self.status != Some(0));
+        let mut lines = self.error_lines().into_iter();
+        let lost = host.real && lines.all(|line| line.contains("[lib]"));
+        self.check(
+            &format!("'{part}' must be named"),
+            lost || self.output().contains(part),
         )
     }
 

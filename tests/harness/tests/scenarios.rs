@@ -81,21 +81,6 @@ fn check_lines(ended: &Ended, lines: &str) {
     );
 }
 
-/// A start that must fail and name `part`. A real Fluent Bit stops its log thread without emptying
-/// the thread's queue, so now and then its reasons are lost, for stock plugins, too.
-fn check_refused(ended: &Ended, host: &Host, part: &str) {
-    ended.check("the start must fail", ended.status != Some(0));
-    let lost = host.real
-        && ended
-            .error_lines()
-            .iter()
-            .all(|line| line.contains("[lib]"));
-    ended.check(
-        &format!("'{part}' must be named"),
-        lost || ended.output().contains(part),
-    );
-}
-
 /// The pipeline ends as soon as all is read: the flag is there from the start.
 fn end_when_read(pipeline: &mut Pipeline) {
     let flag = pipeline.file("flag", "");
@@ -178,7 +163,7 @@ fn unknown_option(host: &Host) {
             &[("path", log.as_str()), ("no_such_option", "1")],
         )
         .print();
-    check_refused(&pipeline.run(), host, "no_such_option");
+    pipeline.run().check_refused(host, "no_such_option");
 }
 
 fn malformed_option(host: &Host) {
@@ -190,7 +175,7 @@ fn malformed_option(host: &Host) {
         "*",
         &[("flag_file", "/tmp/x"), ("deadline", "soon")],
     );
-    check_refused(&pipeline.run(), host, "soon");
+    pipeline.run().check_refused(host, "soon");
 }
 
 fn option_set_twice(host: &Host) {
@@ -202,7 +187,7 @@ fn option_set_twice(host: &Host) {
             &[("path", &log), ("key", &log), ("key", &log)],
         )
         .print();
-    check_refused(&pipeline.run(), host, "'key' is set 2 times");
+    pipeline.run().check_refused(host, "'key' is set 2 times");
 }
 
 fn environment_in_options(host: &Host) {
@@ -462,6 +447,6 @@ fn panics_at_init(host: &Host) {
         pipeline.filter("probe", "*", &[("panic_in", fault("filter"))]);
         pipeline.output("probe", "*", &[("panic_in", fault("output"))]);
         let ended = pipeline.run();
-        check_refused(&ended, host, "panic");
+        ended.check_refused(host, "panic");
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod entry;
 pub(crate) mod folder;
 pub(crate) mod import_stock;
 pub(crate) mod load;
+pub(crate) mod other_tails;
 pub(crate) mod recovery;
 pub(crate) mod store;
 mod writer;

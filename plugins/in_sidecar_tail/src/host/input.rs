@@ -12,6 +12,7 @@ use flb_sidecar_sdk::{worker, ConfigError, Input, InputHost, PluginInfo, Setting
 use tracing::{error, info, warn};
 
 use crate::checkpoint::import_stock;
+use crate::checkpoint::other_tails::{self, Followed};
 use crate::checkpoint::store::Store;
 use crate::counters::{Counters, Trouble};
 use crate::fs::Fs;
@@ -103,6 +104,12 @@ impl SidecarTail {
             ConfigError::other(format!("cannot create an event descriptor: {error}"))
         })?);
         let counters = Counters::new(host.metrics());
+        let followed = Followed {
+            paths: &settings.list("path"),
+            excludes: &settings.list("exclude_path"),
+            globs: &options.globs,
+        };
+        other_tails::check(followed, options.db.as_deref(), &fs, host)?;
         let mut taken_over = Vec::new();
         if let Some(db) = options.db.take() {
             let strangers = counters.errors_of(Trouble::InTheWay);
