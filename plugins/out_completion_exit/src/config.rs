@@ -170,9 +170,14 @@ pub(crate) fn no_trigger() -> ConfigError {
     )
 }
 
+/// Manifests of native sidecars set it. The kubelet tells those to end when every main container has
+/// ended, and kills them 2 s later if these have used up the grace period: there is nobody to wait for.
+const NATIVE: &str = "FLB_SIDECAR_NATIVE";
+
 fn sigterm_wait(settings: &Settings) -> Result<Option<Duration>, ConfigError> {
     if word(settings, "sigterm_wait") == "auto" {
-        return Ok(None);
+        let native = std::env::var(NATIVE).is_ok_and(|value| value == "1");
+        return Ok(native.then_some(Duration::ZERO));
     }
     let time = settings.time("sigterm_wait").ok_or_else(|| {
         let value = settings.string("sigterm_wait").unwrap_or_default();

@@ -285,6 +285,10 @@ fn every_kustomization_renders_to_restricted_pods_with_one_sidecar() {
                 usize::from(sidecar["restartPolicy"] == "Always"),
                 "{name}"
             );
+            // It says which SIGTERM it gets.
+            let mut says = sidecar["env"].as_array().into_iter().flatten();
+            let says = says.any(|variable| variable["name"] == "FLB_SIDECAR_NATIVE");
+            assert_eq!(says, native.len() == 1, "{name}");
             assert_eq!(sidecar["resources"]["requests"]["memory"], "64Mi", "{name}");
             assert_eq!(sidecar["resources"]["limits"]["memory"], "128Mi", "{name}");
             assert_eq!(

@@ -378,6 +378,25 @@ fn sigterm_waits_for_the_flag_if_it_is_told_to() {
 }
 
 #[test]
+fn a_native_sidecar_waits_for_nobody_at_sigterm() {
+    each_real_host("SIGTERM of a native sidecar", |host| {
+        for native in ["0", "1"] {
+            let mut job = Job::new(host);
+            job.exit(&[("deadline", "10")]);
+            job.pipeline.env("FLB_SIDECAR_NATIVE", native);
+            let running = job.start();
+            // Its main container has written to the end, just now.
+            job.write();
+            running.signal(Signal::TERM);
+            let ended = running.end();
+            job.check(&ended, "sigterm", 0);
+            let waited = ended.stderr.contains("reading on");
+            ended.check("whether it reads on", waited == (native == "0"));
+        }
+    });
+}
+
+#[test]
 fn the_second_sigterm_goes_to_the_host() {
     each_real_host("second SIGTERM", |host| {
         let nowhere = Destination::new(Mood::Gone);

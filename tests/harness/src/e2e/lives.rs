@@ -59,6 +59,24 @@ pub struct Life {
     pub act: Act,
 }
 
+impl Life {
+    /// The same with a volume `logs` that is there already, on which root alone may write.
+    #[must_use]
+    pub fn over(mut self, kind: &str, volume: &Json) -> Self {
+        self.name = format!("{}-{kind}", self.placement.name());
+        let name = Json::from(self.name.as_str());
+        self.deployment["metadata"]["name"] = name.clone();
+        let spec = &mut self.deployment["spec"];
+        spec["selector"]["matchLabels"]["app"] = name.clone();
+        spec["template"]["metadata"]["labels"]["app"] = name;
+        let pod = &mut spec["template"]["spec"];
+        pod["volumes"] = json!([volume]);
+        pod["containers"][0]["securityContext"]["runAsNonRoot"] = false.into();
+        pod["containers"][0]["securityContext"]["runAsUser"] = 0.into();
+        self
+    }
+}
+
 /// The pods stay visible until a run has looked at them.
 pub const FINALIZER: &str = "flb-sidecar/e2e";
 

@@ -20,7 +20,7 @@ const SIDECAR: i64 = 11;
 const URI: &str = "app";
 
 /// What conf/sidecarset and the accounts of Jobs need in the namespace.
-pub(crate) fn prepare(cluster: &Cluster) -> Result<(), String> {
+pub(crate) fn prepare(cluster: &Cluster, collector: &Collector<'_>) -> Result<(), String> {
     let read = |file: &str| {
         let path = root().join("conf").join(file);
         fs::read_to_string(path).map_err(|error| format!("{file}: {error}"))
@@ -35,7 +35,7 @@ pub(crate) fn prepare(cluster: &Cluster) -> Result<(), String> {
         ),
         map(
             "fluent-bit-sidecar-env",
-            json!({"COLLECTOR_HOST": "collector", "COLLECTOR_PORT": "8080"}),
+            json!({"COLLECTOR_HOST": collector.host(), "COLLECTOR_PORT": "8080"}),
         ),
     ])?;
     Ok(())
@@ -91,9 +91,8 @@ impl Pod<'_> {
             }
             Act::DeleteInVain => {
                 let (seconds, code) = self.delete()?;
-                // A native sidecar has what the main container left of the grace period: 2 s.
-                let killed = self.life.placement == Placement::Native && code == 137;
-                expect(code == 0 || killed, || format!("exit code {code}"))?;
+                // A native sidecar has 2 s, all that the main container left of the grace period.
+                expect(code == 0, || format!("exit code {code}"))?;
                 let account = self.account()?;
                 account.has_no_hole()?;
                 Ok(Verdict::Ok(format!(

@@ -10,6 +10,7 @@ mod policy;
 mod rights;
 mod setups;
 mod shared;
+mod volumes;
 
 use std::collections::VecDeque;
 use std::process::ExitCode;
@@ -82,9 +83,10 @@ fn run(images: &Images) -> Result<Table, String> {
     let cluster = &Cluster::new(&name)?;
     let for_policy = &Cluster::new(&format!("{name}-policy"))?;
     let apart = &Cluster::new(&format!("{name}-apart"))?;
+    let for_volumes = &Cluster::new(&format!("{name}-volumes"))?;
     let for_shared = &Cluster::new(&format!("{name}-shared"))?;
     let collector = &Collector::start(cluster, &images.collector())?;
-    lives::prepare(cluster)?;
+    lives::prepare(cluster, collector)?;
     let mut rows = vec![
         Row::new("rights: every Role, by SubjectAccessReview", || {
             rights::check(apart)
@@ -124,6 +126,9 @@ fn run(images: &Images) -> Result<Table, String> {
         Row::new(format!("Pod: {}", life.name), move || {
             lives::check(cluster, collector, images, &life)
         })
+    }));
+    rows.push(Row::new("volumes: a claim, a folder of the node", || {
+        volumes::check(for_volumes, collector, images)
     }));
     let count = number("BURST", 100);
     let burst = format!("burst: {count} Jobs on one shared folder");

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use flb_sidecar_tests::build::root;
 use flb_sidecar_tests::e2e::{account, said, to_collector};
@@ -146,7 +147,14 @@ pub(crate) fn readme(cluster: &Cluster, images: &Images) -> Found {
         .find(|block| block.contains("make images-push") && block.contains(folder));
     let commands: Vec<&str> = block.unwrap_or_default().trim().lines().collect();
     expect(commands.len() == 5, || format!("{commands:?}"))?;
-    // The second command's folder with the run's image, as the README asks for.
+    let registry = std::env::var("REGISTRY").unwrap_or_default();
+    let (prefix, tag) = if registry.is_empty() {
+        (images.prefix.as_str(), images.tag.as_str())
+    } else {
+        push(commands[0], &registry)?;
+        (registry.as_str(), "1")
+    };
+    // The second command's folder with the image, as the README asks for.
     let quickstart = Kustomization::new(
         images,
         "flb-quickstart",
@@ -160,9 +168,9 @@ pub(crate) fn readme(cluster: &Cluster, images: &Images) -> Found {
     let own = own
         .replace(
             "registry.example.com/shop/sidecar",
-            &format!("{}/sidecar", images.prefix),
+            &format!("{prefix}/sidecar"),
         )
-        .replace("newTag: \"1\"", &format!("newTag: \"{}\"", images.tag))
+        .replace("newTag: \"1\"", &format!("newTag: \"{tag}\""))
         .replace("../../default", "../../../../conf/default")
         .replace(
             "../native-sidecar",
@@ -199,5 +207,30 @@ pub(crate) fn readme(cluster: &Cluster, images: &Images) -> Found {
         .count();
     expect(redacted == 10, || format!("{redacted} lines: {lines}"))?;
     expect(!lines.contains("@example.com"), || lines.clone())?;
-    Ok(Verdict::Ok("ten redacted lines".into()))
+    let what = if registry.is_empty() {
+        "ten redacted lines; the first command was not run: REGISTRY=…"
+    } else {
+        "ten redacted lines; the image was built for both processors and pushed"
+    };
+    Ok(Verdict::Ok(what.into()))
+}
+
+/// Runs the first command with this registry: an image for both processors is there afterwards.
+fn push(command: &str, registry: &str) -> Result<(), String> {
+    let run = |command: &str| {
+        let mut shell = Command::new("sh");
+        let output = shell.args(["-c", command]).current_dir(root()).output();
+        let output = output.map_err(|error| error.to_string())?;
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        expect(output.status.success(), || format!("{command}: {said}"))?;
+        Ok::<_, String>(said)
+    };
+    let here = command.replace("registry.example.com/shop", registry);
+    expect(here != command, || format!("no registry in {command}"))?;
+    run(&here)?;
+    let inspect = format!("docker buildx imagetools inspect {registry}/sidecar:1");
+    let said = run(&inspect)?;
+    let both = ["linux/amd64", "linux/arm64"];
+    expect(both.iter().all(|one| said.contains(one)), || said.clone())
 }

@@ -5,6 +5,7 @@ use flb_sidecar_tests::e2e::{account, poll, seconds_between};
 use flb_sidecar_tests::e2e::{Cluster, Collector, Ends, Images, Verdict, NEUTRAL_IMAGE};
 use serde_json::{json, Value as Json};
 
+use crate::volumes::{as_root, claim, volume_of_node};
 use crate::{expect, Found, LIMIT};
 
 /// The storage class of conf/shared-volume.
@@ -29,15 +30,7 @@ pub(crate) fn burst(
             return Ok(Verdict::Skipped(why.into()));
         }
         // With one node, a folder of it is as good as a network filesystem.
-        cluster.apply(&[json!({
-            "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": volume},
-            "spec": {
-                "storageClassName": CLASS, "capacity": {"storage": "5Gi"}, "accessModes": ["ReadWriteMany"],
-                "persistentVolumeReclaimPolicy": "Retain",
-                "claimRef": {"namespace": cluster.namespace, "name": "shared-logs"},
-                "hostPath": {"path": format!("/var/lib/{volume}"), "type": "DirectoryOrCreate"},
-            },
-        })])?;
+        cluster.apply(&[volume_of_node(cluster, &volume, CLASS, "shared-logs")])?;
     }
     let made = prepare(cluster, collector, images, &class);
     let found = made.and_then(|template| run(cluster, collector, &template, count));
@@ -45,7 +38,7 @@ pub(crate) fn burst(
     let jobs = ["delete", "jobs", "--all", "--cascade=foreground"];
     let cleaned = cluster
         .kubectl(&jobs, "")
-        .and_then(|_| as_root(cluster, "clean", "rm -rf /shared/*"));
+        .and_then(|_| as_root(cluster, "clean", "rm -rf /shared/*", &claim("shared-logs")));
     if class.is_empty() {
         cluster.kubectl(&["delete", "pvc", "shared-logs", "--wait=false"], "")?;
         cluster.kubectl(&["delete", "pv", &volume, "--wait=false"], "")?;
@@ -76,34 +69,8 @@ fn prepare(
         all.into_iter().partition(|object| object["kind"] == "Job");
     cluster.apply(&others)?;
     let own = "chgrp 65532 /shared && chmod 2770 /shared";
-    as_root(cluster, "own", own)?;
+    as_root(cluster, "own", own, &claim("shared-logs"))?;
     jobs.into_iter().next().ok_or_else(|| "no Job".into())
-}
-
-/// Runs a command as root with the claim.
-fn as_root(cluster: &Cluster, name: &str, command: &str) -> Result<(), String> {
-    cluster.enforce("baseline")?;
-    cluster.apply(&[json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
-        "spec": {
-            "restartPolicy": "Never",
-            "automountServiceAccountToken": false,
-            "containers": [{
-                "name": "main", "image": "busybox:1.37.0", "command": ["/bin/sh", "-c", command],
-                "volumeMounts": [{"name": "logs", "mountPath": "/shared"}],
-            }],
-            "volumes": [{"name": "logs", "persistentVolumeClaim": {"claimName": "shared-logs"}}],
-        },
-    })])?;
-    let phase = cluster.wait(&format!("pod/{name}"), LIMIT, |pod| {
-        let phase = pod["status"]["phase"].as_str()?;
-        ["Succeeded", "Failed"]
-            .into_iter()
-            .find(|end| *end == phase)
-    })?;
-    cluster.kubectl(&["delete", "pod", name], "")?;
-    cluster.enforce("restricted")?;
-    expect(phase == "Succeeded", || format!("{command}: {phase}"))
 }
 
 fn run(cluster: &Cluster, collector: &Collector<'_>, template: &Json, count: usize) -> Found {
