@@ -8,6 +8,7 @@ use std::sync::mpsc::{channel, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flb_sidecar_sdk::own_file::{Durability, OwnFile, READABLE};
+use flb_sidecar_sdk::Why;
 
 use crate::worker::Worker;
 
@@ -150,7 +151,7 @@ fn run(job: Job) -> Option<File> {
         }
     };
     done.unwrap_or_else(|error| {
-        tracing::error!("{option} {}: {error}", path.display());
+        tracing::error!("{option} {}: {}", path.display(), Why(&error));
         None
     })
 }

@@ -10,6 +10,8 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
+use crate::why::explained;
+
 /// Opens a plain file for reading, without waiting.
 ///
 /// # Errors
@@ -19,7 +21,8 @@ pub fn open(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(flags.bits() as i32)
-        .open(path)?;
+        .open(path)
+        .map_err(explained)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("not a regular file"));
     }

@@ -13,7 +13,8 @@ pub struct Why<'a>(pub &'a io::Error);
 impl fmt::Display for Why<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)?;
-        if self.0.kind() != io::ErrorKind::PermissionDenied {
+        // One with a text of its own has all that already.
+        if self.0.kind() != io::ErrorKind::PermissionDenied || self.0.raw_os_error().is_none() {
             return Ok(());
         }
         let (user, group) = (geteuid().as_raw(), getegid().as_raw());
@@ -35,6 +36,15 @@ impl fmt::Display for Why<'_> {
     }
 }
 
+/// The same as an error, for those who only pass it on.
+pub(crate) fn explained(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        io::Error::new(error.kind(), Why(&error).to_string())
+    } else {
+        error
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,11 +56,16 @@ mod tests {
         assert!(text.starts_with("Permission denied (os error 13): this process is user "));
         let user = format!("user {} of group", geteuid().as_raw());
         assert!(text.contains(&user) && text.contains("fsGroup"), "{text}");
+        // Once, whoever else says it.
+        let again = explained(explained(error));
+        assert_eq!(again.kind(), io::ErrorKind::PermissionDenied);
+        assert_eq!(Why(&again).to_string(), text);
     }
 
     #[test]
     fn other_errors_stay_as_they_are() {
         let error = io::Error::from(io::ErrorKind::NotFound);
         assert_eq!(Why(&error).to_string(), error.to_string());
+        assert_eq!(explained(error).kind(), io::ErrorKind::NotFound);
     }
 }

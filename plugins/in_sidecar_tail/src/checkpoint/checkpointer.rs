@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use flb_sidecar_sdk::Why;
 use tracing::{error, info, warn};
 
 use crate::checkpoint::entry::{Changes, Entry, Unclaimed};
@@ -132,7 +133,10 @@ impl Checkpointer {
             Err(error) => {
                 *said = true;
                 counters.error(Trouble::State);
-                error!("{path} cannot be locked: {error}; reading begins when it can");
+                error!(
+                    "{path} cannot be locked: {}; reading begins when it can",
+                    Why(&error)
+                );
             }
         }
         self.lock.is_some()

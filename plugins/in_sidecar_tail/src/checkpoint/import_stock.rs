@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use flb_sidecar_sdk::event::Timestamp;
 use flb_sidecar_sdk::own_file::{open_plain, OwnFolder};
-use flb_sidecar_sdk::{InputHost, StockPosition};
+use flb_sidecar_sdk::{InputHost, StockPosition, Why};
 use tracing::{info, warn};
 
 use crate::checkpoint::entry::Entry;
@@ -39,7 +39,7 @@ pub(crate) fn positions(
         Ok(Some(file)) => file,
         Ok(None) => return Vec::new(),
         Err(error) => {
-            warn!("{}: cannot be taken over: {error}", db.display());
+            warn!("{}: cannot be taken over: {}", db.display(), Why(&error));
             return Vec::new();
         }
     };
@@ -61,7 +61,7 @@ pub(crate) fn positions(
             Vec::new()
         }
         Err(error) => {
-            warn!("{}: cannot be taken over: {error}", db.display());
+            warn!("{}: cannot be taken over: {}", db.display(), Why(&error));
             Vec::new()
         }
     }

@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, Sender};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use flb_sidecar_sdk::worker;
+use flb_sidecar_sdk::{worker, Why};
 use tracing::{error, info};
 
 use crate::checkpoint::entry::{Changes, Entry};
@@ -65,7 +65,10 @@ impl Scribe {
                 self.journal = None;
                 if !self.failing {
                     let path = self.store.state().display();
-                    error!("{path}: cannot be written: {error}; positions are not kept");
+                    error!(
+                        "{path}: cannot be written: {}; positions are not kept",
+                        Why(&error)
+                    );
                     self.counters.error(Trouble::State);
                 }
                 self.failing = true;

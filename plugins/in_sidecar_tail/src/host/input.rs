@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::drain::Drain;
 use flb_sidecar_sdk::own_file::is_in_the_way;
-use flb_sidecar_sdk::{worker, ConfigError, Input, InputHost, PluginInfo, Settings, Wake};
+use flb_sidecar_sdk::{worker, ConfigError, Input, InputHost, PluginInfo, Settings, Wake, Why};
 use tracing::{error, info, warn};
 
 use crate::checkpoint::import_stock;
@@ -139,7 +139,10 @@ impl SidecarTail {
                     return Err(ConfigError::value(
                         "db",
                         &db.to_string_lossy(),
-                        format_args!("a path in a folder where state can be kept ({error})"),
+                        format_args!(
+                            "a path in a folder where state can be kept ({})",
+                            Why(&error)
+                        ),
                     ));
                 }
             }

@@ -297,7 +297,7 @@ impl Worker {
                     Some(28) => format!(
                         "{error}: fs.inotify.max_user_watches is used up; its files are looked at four times a second"
                     ),
-                    _ => format!("{error}; its files are looked at four times a second"),
+                    _ => format!("{}; its files are looked at four times a second", Why(&error)),
                 };
                 self.troubles.say(Trouble::Watch, folder, &text);
                 false

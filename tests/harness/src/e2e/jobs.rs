@@ -176,6 +176,9 @@ fn job(name: &str, trigger: Trigger, image: &str) -> Json {
     }
     if trigger == Trigger::Native {
         sidecar["restartPolicy"] = "Always".into();
+        if let Some(environment) = sidecar["env"].as_array_mut() {
+            environment.push(json!({"name": "FLB_SIDECAR_NATIVE", "value": "1"}));
+        }
         let ready = json!(["/fluent-bit/plugins/flb-sidecar-probe", "/state/ready"]);
         sidecar["startupProbe"] =
             json!({"exec": {"command": ready}, "periodSeconds": 1, "failureThreshold": 60});
