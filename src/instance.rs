@@ -88,30 +88,28 @@ pub(crate) fn open(
     let log = InstanceLog::new(section.text(), info.name, &name, level, info.sensitive);
     let span = log.span();
     log::on_host_thread(&span, &log, || say_what_is_not_used(host, &failed));
-    let entries = match memory
+    // What the host's own function says, shows whether the list is that of this instance.
+    let single = single_properties(host, section, instance, info.options);
+    let listed = memory
         .as_mut()
         .and_then(|memory| property_list(memory, layout, base.checked_add(offsets.properties?)?))
-    {
-        Some(all) => all
-            .into_iter()
-            .filter(|(key, _)| info.options.iter().any(|o| o.is_named(key)))
-            .collect(),
-        None => {
-            let repeatable: Vec<&str> = info
-                .options
-                .iter()
-                .filter(|o| o.repeatable)
-                .map(|o| o.name)
-                .collect();
-            log::on_host_thread(&span, &log, || {
-                tracing::warn!(
-                    "options that repeat show their first value only ({})",
-                    repeatable.join(", ")
-                );
-            });
-            single_properties(host, section, instance, info.options)
-        }
-    };
+        .filter(|all| single.iter().all(|(key, _)| has(all, key)))
+        .map(|all| own_options(all, info.options));
+    let entries = listed.unwrap_or_else(|| {
+        let repeatable: Vec<&str> = info
+            .options
+            .iter()
+            .filter(|o| o.repeatable)
+            .map(|o| o.name)
+            .collect();
+        log::on_host_thread(&span, &log, || {
+            tracing::warn!(
+                "options that repeat show their first value only ({})",
+                repeatable.join(", ")
+            );
+        });
+        single
+    });
     let metric_handle = host::metric_context(host, section, instance, memory.as_mut(), &offsets);
     let settings = Settings::new(&name, info.options, entries);
     Opened {
@@ -308,6 +306,18 @@ fn property_list(
     Some(all)
 }
 
+/// Those of them that are options of ours.
+fn own_options(all: Vec<(String, String)>, options: &[OptionSpec]) -> Vec<(String, String)> {
+    all.into_iter()
+        .filter(|(key, _)| options.iter().any(|o| o.is_named(key)))
+        .collect()
+}
+
+fn has(all: &[(String, String)], key: &str) -> bool {
+    all.iter().any(|(name, _)| name.eq_ignore_ascii_case(key))
+}
+
+/// The first value of each option that is set, from the host's own function.
 fn single_properties(
     host: &Host,
     section: Section,

@@ -43,7 +43,7 @@ impl fmt::Display for Outcome {
                     took.as_millis()
                 )
             }
-            Outcome::NotDone(why) => write!(f, "there was no trial run: {why}"),
+            Outcome::NotDone(why) => write!(f, "no trial run shows how records fare here: {why}"),
             Outcome::NoFilters(why) | Outcome::Nothing(why) => {
                 write!(f, "in a trial run of this Fluent Bit, {why}")
             }
@@ -54,11 +54,14 @@ impl fmt::Display for Outcome {
 /// What a plugin of the trial has seen.
 enum Report {
     Passed,
+    /// A record came, but what this host says of its size is not known.
+    Unmeasured,
     NoFilters(String),
     Nothing(String),
 }
 
 const PASSED: &str = "passed";
+const UNMEASURED: &str = "unmeasured";
 const NO_FILTERS: &str = "filters ";
 const NOTHING: &str = "nothing ";
 
@@ -67,6 +70,7 @@ impl Report {
     fn send(&self) -> ! {
         let text = match self {
             Report::Passed => PASSED.to_owned(),
+            Report::Unmeasured => UNMEASURED.to_owned(),
             Report::NoFilters(why) => format!("{NO_FILTERS}{why}"),
             Report::Nothing(why) => format!("{NOTHING}{why}"),
         };
@@ -82,8 +86,10 @@ impl Report {
     fn find(output: &str) -> Option<Self> {
         let text = output.lines().find_map(|line| line.strip_prefix(MARK))?;
         let part = |kind| text.strip_prefix(kind).map(str::to_owned);
-        if text == PASSED {
-            return Some(Report::Passed);
+        match text {
+            PASSED => return Some(Report::Passed),
+            UNMEASURED => return Some(Report::Unmeasured),
+            _ => {}
         }
         part(NO_FILTERS)
             .map(Report::NoFilters)
@@ -116,6 +122,10 @@ mod tests {
             panic!("no report");
         };
         assert_eq!(why, "got 3 bytes");
+        assert!(matches!(
+            found("flb-sidecar trial: unmeasured"),
+            Some(Report::Unmeasured)
+        ));
         assert!(matches!(
             found("flb-sidecar trial: nothing came"),
             Some(Report::Nothing(_))

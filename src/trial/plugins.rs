@@ -155,20 +155,28 @@ impl Output for TrialOutput {
             }
             return;
         }
-        let format = crate::host::get().map(|host| host.behaviour.record_format);
-        let bytes = |is_filtered| format.map(|format| record(format, is_filtered).len() as u64);
-        if Some(came.bytes) == bytes(true) {
-            Report::Passed.send();
-        } else if Some(came.bytes) == bytes(false) {
-            Report::NoFilters("a record came to the output as if there were no filter".into())
-                .send();
-        } else {
-            Report::NoFilters(format!(
-                "what came to the output has {} bytes, which are not those that a filter handed on",
-                came.bytes
-            ))
-            .send();
+        let Some(host) = crate::host::get() else {
+            return;
+        };
+        let chunk = &host.layout().chunk;
+        if chunk.size.is_none() || chunk.records.is_none() {
+            Report::Unmeasured.send();
         }
+        let format = host.behaviour.record_format;
+        let bytes = |is_filtered| record(format, is_filtered).len() as u64;
+        let report = match (came.bytes, came.records) {
+            (size, 1) if size == bytes(true) => Report::Passed,
+            (size, records) if size == bytes(true) => {
+                Report::Nothing(format!("one record came to the output as {records}"))
+            }
+            (size, _) if size == bytes(false) => {
+                Report::NoFilters("a record came to the output as if there were no filter".into())
+            }
+            (size, _) => Report::NoFilters(format!(
+                "what came to the output has {size} bytes, which are not those that a filter handed on"
+            )),
+        };
+        report.send();
     }
 
     fn exit(self) {}

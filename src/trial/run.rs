@@ -32,6 +32,10 @@ pub(crate) fn run() -> Outcome {
             ..
         }) => Outcome::Passed(start.elapsed()),
         Ok(Ended {
+            report: Some(Report::Unmeasured),
+            ..
+        }) => Outcome::NotDone("the size of what came is not known".into()),
+        Ok(Ended {
             report: Some(Report::NoFilters(why)),
             ..
         }) => Outcome::NoFilters(why),

@@ -1,21 +1,14 @@
-//! One unit of debug information at a time: its wanted structs and functions.
+//! Debug information, one unit at a time: its wanted structs and functions.
 
-use std::cell::Cell;
+mod unit;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use gimli::{
-    AttributeValue, DebugAbbrev, DebugInfo, DebugStr, DebugStrOffsets, EndianSlice,
-    EntriesTreeNode, LittleEndian, Operation, UnitHeader, UnitOffset,
-};
+use gimli::{DebugInfo, EntriesTreeNode, LittleEndian};
 
-use crate::facts::{Facts, Field, Kind, Struct};
-use crate::signature::{Signature, Value};
+use crate::facts::{Facts, Field, Struct};
+use unit::{is_declaration, number, Reader, Type, Unit};
 
-type Reader<'a> = EndianSlice<'a, LittleEndian>;
-type Entry<'a, 'u> = gimli::DebuggingInformationEntry<'u, 'u, Reader<'a>>;
-
-/// How many typedefs and qualifiers in a row are followed.
-const MAX_STEPS: usize = 16;
 /// How deep structs inside structs are looked into: `options.flags`.
 const MAX_DEPTH: usize = 2;
 
@@ -59,10 +52,6 @@ impl Unread {
     }
 }
 
-/// How much is looked at in one unit: steps from entry to entry, and structs inside structs. Those of
-/// compilers need a thousandth of it.
-const MAX_STEPS_IN_UNIT: u32 = 1 << 22;
-
 /// Adds what `unit` has of what is sought to `facts`.
 pub(crate) fn collect(
     unit: &[u8],
@@ -76,95 +65,42 @@ pub(crate) fn collect(
     let mut units = info.units();
     while let Some(header) = units.next().map_err(text)? {
         let unit = Unit::new(header, tables).map_err(text)?;
-        let collected = unit.collect(sought, facts).map_err(text);
-        unread.split += u64::from(unit.is_split);
-        unread.shared += u64::from(unit.takes_from_others.get());
-        collected?;
-        if unit.steps_left.get() == 0 {
+        let collected = Collector {
+            unit: &unit,
+            sought,
+            facts,
+        }
+        .collect();
+        unread.split += u64::from(unit.is_split());
+        unread.shared += u64::from(unit.takes_from_others());
+        collected.map_err(text)?;
+        if unit.leads_nowhere() {
             return Err("a unit leads nowhere".to_owned());
         }
     }
     Ok(())
 }
 
-struct Unit<'a> {
-    header: UnitHeader<Reader<'a>>,
-    abbreviations: gimli::Abbreviations,
-    strings: DebugStr<Reader<'a>>,
-    line_strings: gimli::DebugLineStr<Reader<'a>>,
-    string_offsets: DebugStrOffsets<Reader<'a>>,
-    string_offsets_base: gimli::DebugStrOffsetsBase,
-    /// Its contents are in a file of their own.
-    is_split: bool,
-    /// It took a type from another unit or file.
-    takes_from_others: Cell<bool>,
-    steps_left: Cell<u32>,
+/// Goes over what stands at the top of one unit.
+struct Collector<'c, 'a> {
+    unit: &'c Unit<'a>,
+    sought: &'c Sought<'c>,
+    facts: &'c mut Facts,
 }
 
-/// A type, without its names and qualifiers.
-enum Type {
-    Void,
-    Pointer(Option<UnitOffset>),
-    Integer(u64),
-    Float(u64),
-    Struct {
-        name: String,
-        bytes: u64,
-        at: UnitOffset,
-    },
-    Function(UnitOffset),
-    Other(u64),
-}
-
-impl<'a> Unit<'a> {
-    fn new(header: UnitHeader<Reader<'a>>, tables: &'a Tables) -> gimli::Result<Self> {
-        let abbreviations =
-            header.abbreviations(&DebugAbbrev::new(&tables.abbreviations, LittleEndian))?;
-        let mut unit = Unit {
-            header,
-            abbreviations,
-            strings: DebugStr::new(&tables.strings, LittleEndian),
-            line_strings: EndianSlice::new(&tables.line_strings, LittleEndian).into(),
-            string_offsets: EndianSlice::new(&tables.string_offsets, LittleEndian).into(),
-            string_offsets_base: gimli::DebugStrOffsetsBase::default_for_encoding_and_file(
-                header.encoding(),
-                gimli::DwarfFileType::Main,
-            ),
-            is_split: false,
-            takes_from_others: Cell::new(false),
-            steps_left: Cell::new(MAX_STEPS_IN_UNIT),
-        };
-        let mut tree = header.entries_tree(&unit.abbreviations, None)?;
-        let root = tree.root()?;
-        let base = root.entry().attr_value(gimli::DW_AT_str_offsets_base)?;
-        if let Some(AttributeValue::DebugStrOffsetsBase(base)) = base {
-            unit.string_offsets_base = base;
-        }
-        for name in [gimli::DW_AT_dwo_name, gimli::DW_AT_GNU_dwo_name] {
-            unit.is_split |= root.entry().attr_value(name)?.is_some();
-        }
-        Ok(unit)
-    }
-
-    /// Whether there are steps left; takes `steps` of them.
-    fn steps(&self, steps: u32) -> bool {
-        let left = self.steps_left.get().saturating_sub(steps);
-        self.steps_left.set(left);
-        left > 0
-    }
-
-    fn collect(&self, sought: &Sought<'_>, facts: &mut Facts) -> gimli::Result<()> {
-        let mut tree = self.header.entries_tree(&self.abbreviations, None)?;
+impl<'a> Collector<'_, 'a> {
+    fn collect(&mut self) -> gimli::Result<()> {
+        let mut tree = self.unit.tree(None)?;
         let mut children = tree.root()?.children();
         // Only what stands at the top: a struct inside a function is another one.
         while let Some(child) = children.next()? {
-            if !self.steps(1) {
+            if !self.unit.steps(1) {
                 return Ok(());
             }
             let entry = child.entry();
             let tag = entry.tag();
             if tag == gimli::DW_TAG_imported_unit {
-                self.takes_from_others.set(true);
+                self.unit.take_from_others();
             }
             if tag != gimli::DW_TAG_structure_type && tag != gimli::DW_TAG_subprogram {
                 continue;
@@ -172,20 +108,30 @@ impl<'a> Unit<'a> {
             if is_declaration(entry)? {
                 continue;
             }
-            let Some(name) = self.name(entry)? else {
+            let Some(name) = self.unit.name(entry)? else {
                 continue;
             };
             if tag == gimli::DW_TAG_subprogram {
-                if sought.functions.contains(name.as_str()) {
-                    let signature = self.signature(child)?;
-                    agree(&mut facts.functions, &mut facts.conflicts, name, signature);
+                if self.sought.functions.contains(name.as_str()) {
+                    let signature = self.unit.signature(child)?;
+                    agree(
+                        &mut self.facts.functions,
+                        &mut self.facts.conflicts,
+                        name,
+                        signature,
+                    );
                 }
-            } else if let Some(paths) = sought.structs.get(name.as_str()) {
+            } else if let Some(paths) = self.sought.structs.get(name.as_str()) {
                 let bytes = number(entry, gimli::DW_AT_byte_size)?.unwrap_or(0);
                 let mut fields = BTreeMap::new();
                 self.members(child, "", 0, paths, 0, &mut fields)?;
                 let layout = Struct { bytes, fields };
-                agree(&mut facts.structs, &mut facts.conflicts, name, layout);
+                agree(
+                    &mut self.facts.structs,
+                    &mut self.facts.conflicts,
+                    name,
+                    layout,
+                );
             }
         }
         Ok(())
@@ -203,7 +149,7 @@ impl<'a> Unit<'a> {
     ) -> gimli::Result<()> {
         let mut children = node.children();
         while let Some(child) = children.next()? {
-            if !self.steps(1) {
+            if !self.unit.steps(1) {
                 return Ok(());
             }
             let entry = child.entry();
@@ -212,16 +158,16 @@ impl<'a> Unit<'a> {
             {
                 continue;
             }
-            let Some(offset) = self.member_offset(entry)? else {
+            let Some(offset) = self.unit.member_offset(entry)? else {
                 continue;
             };
             let offset = base.saturating_add(offset);
-            let kind = self.kind(entry)?;
+            let kind = self.unit.kind(entry)?;
             let inner = match &kind {
                 Type::Struct { at, .. } => Some(*at),
                 _ => None,
             };
-            let path = match self.name(entry)? {
+            let path = match self.unit.name(entry)? {
                 Some(name) => format!("{prefix}{name}"),
                 None => String::new(),
             };
@@ -232,175 +178,24 @@ impl<'a> Unit<'a> {
                         .is_some_and(|r| r.starts_with('.'))
                 });
             // Each look at a struct may cost as much as the whole unit.
-            if let (Some(at), true, true) = (inner, inside, depth < MAX_DEPTH && self.steps(1024)) {
+            if let (Some(at), true, true) =
+                (inner, inside, depth < MAX_DEPTH && self.unit.steps(1024))
+            {
                 let prefix = if path.is_empty() {
                     prefix.to_owned()
                 } else {
                     format!("{path}.")
                 };
-                let mut tree = self.header.entries_tree(&self.abbreviations, Some(at))?;
+                let mut tree = self.unit.tree(Some(at))?;
                 self.members(tree.root()?, &prefix, offset, paths, depth + 1, fields)?;
             }
             if !path.is_empty() {
-                let kind = self.kind_of_field(kind)?;
+                let kind = self.unit.kind_of_field(kind)?;
                 fields.insert(path, Field { offset, kind });
             }
         }
         Ok(())
     }
-
-    /// `None`: in a form that no compiler of C writes.
-    fn member_offset(&self, entry: &Entry<'a, '_>) -> gimli::Result<Option<u64>> {
-        Ok(match entry.attr_value(gimli::DW_AT_data_member_location)? {
-            // A member of a union has none.
-            None => Some(0),
-            Some(AttributeValue::Exprloc(expression)) => {
-                match expression.operations(self.header.encoding()).next()? {
-                    Some(Operation::PlusConstant { value }) => Some(value),
-                    _ => None,
-                }
-            }
-            Some(value) => value.udata_value(),
-        })
-    }
-
-    fn kind_of_field(&self, kind: Type) -> gimli::Result<Kind> {
-        Ok(match kind {
-            Type::Pointer(Some(to)) => match self.resolve(to)? {
-                Type::Function(at) => {
-                    let mut tree = self.header.entries_tree(&self.abbreviations, Some(at))?;
-                    Kind::Function(self.signature(tree.root()?)?)
-                }
-                _ => Kind::Pointer,
-            },
-            Type::Pointer(None) => Kind::Pointer,
-            Type::Integer(bytes) => Kind::Integer(bytes),
-            Type::Struct { name, bytes, .. } => Kind::Struct(name, bytes),
-            Type::Float(bytes) | Type::Other(bytes) => Kind::Other(bytes),
-            Type::Void | Type::Function(_) => Kind::Other(0),
-        })
-    }
-
-    /// Of a function, or of a function's type.
-    fn signature(&self, node: EntriesTreeNode<'_, '_, '_, Reader<'a>>) -> gimli::Result<Signature> {
-        let result = self.value(node.entry())?;
-        let mut signature = Signature {
-            result,
-            arguments: Vec::new(),
-            variadic: false,
-        };
-        let mut children = node.children();
-        while let Some(child) = children.next()? {
-            if !self.steps(1) {
-                break;
-            }
-            match child.entry().tag() {
-                gimli::DW_TAG_formal_parameter => {
-                    signature.arguments.push(self.value(child.entry())?);
-                }
-                gimli::DW_TAG_unspecified_parameters => signature.variadic = true,
-                _ => {}
-            }
-        }
-        Ok(signature)
-    }
-
-    fn value(&self, entry: &Entry<'a, '_>) -> gimli::Result<Value> {
-        Ok(match self.kind(entry)? {
-            Type::Void => Value::Void,
-            Type::Integer(bytes) => Value::Integer(bytes),
-            Type::Float(bytes) => Value::Float(bytes),
-            Type::Pointer(None) => Value::Pointer(None),
-            Type::Pointer(Some(to)) => Value::Pointer(match self.resolve(to)? {
-                Type::Struct { name, .. } if !name.is_empty() => Some(name),
-                _ => None,
-            }),
-            Type::Struct { .. } | Type::Function(_) | Type::Other(_) => Value::Other,
-        })
-    }
-
-    /// The type that an entry names; without one it is void.
-    fn kind(&self, entry: &Entry<'a, '_>) -> gimli::Result<Type> {
-        match entry.attr_value(gimli::DW_AT_type)? {
-            None => Ok(Type::Void),
-            Some(AttributeValue::UnitRef(at)) => self.resolve(at),
-            // In another unit or file: what dwz does to packages. Unknown, so nothing fits it.
-            Some(_) => Ok(self.elsewhere()),
-        }
-    }
-
-    fn elsewhere(&self) -> Type {
-        self.takes_from_others.set(true);
-        Type::Other(0)
-    }
-
-    fn resolve(&self, at: UnitOffset) -> gimli::Result<Type> {
-        let mut at = at;
-        for _ in 0..MAX_STEPS {
-            let entry = self.header.entry(&self.abbreviations, at)?;
-            let bytes = || number(&entry, gimli::DW_AT_byte_size).map(|b| b.unwrap_or(0));
-            let inner = match entry.attr_value(gimli::DW_AT_type)? {
-                None => None,
-                Some(AttributeValue::UnitRef(to)) => Some(to),
-                Some(_) => return Ok(self.elsewhere()),
-            };
-            return Ok(match entry.tag() {
-                gimli::DW_TAG_typedef
-                | gimli::DW_TAG_const_type
-                | gimli::DW_TAG_volatile_type
-                | gimli::DW_TAG_restrict_type
-                | gimli::DW_TAG_atomic_type => match inner {
-                    Some(to) => {
-                        at = to;
-                        continue;
-                    }
-                    None => Type::Void,
-                },
-                gimli::DW_TAG_pointer_type => Type::Pointer(inner),
-                gimli::DW_TAG_enumeration_type => Type::Integer(bytes()?),
-                gimli::DW_TAG_base_type => match entry.attr_value(gimli::DW_AT_encoding)? {
-                    Some(AttributeValue::Encoding(gimli::DW_ATE_float)) => Type::Float(bytes()?),
-                    _ => Type::Integer(bytes()?),
-                },
-                gimli::DW_TAG_structure_type | gimli::DW_TAG_union_type => Type::Struct {
-                    name: self.name(&entry)?.unwrap_or_default(),
-                    bytes: bytes()?,
-                    at,
-                },
-                gimli::DW_TAG_subroutine_type => Type::Function(at),
-                _ => Type::Other(bytes()?),
-            });
-        }
-        Ok(Type::Other(0))
-    }
-
-    fn name(&self, entry: &Entry<'a, '_>) -> gimli::Result<Option<String>> {
-        let text = match entry.attr_value(gimli::DW_AT_name)? {
-            Some(AttributeValue::String(text)) => text,
-            Some(AttributeValue::DebugStrRef(at)) => self.strings.get_str(at)?,
-            Some(AttributeValue::DebugLineStrRef(at)) => self.line_strings.get_str(at)?,
-            Some(AttributeValue::DebugStrOffsetsIndex(index)) => {
-                let format = self.header.format();
-                let base = self.string_offsets_base;
-                let at = self.string_offsets.get_str_offset(format, base, index)?;
-                self.strings.get_str(at)?
-            }
-            _ => return Ok(None),
-        };
-        let text = text.to_string_lossy().into_owned();
-        Ok((!text.is_empty()).then_some(text))
-    }
-}
-
-fn is_declaration(entry: &Entry<'_, '_>) -> gimli::Result<bool> {
-    let value = entry.attr_value(gimli::DW_AT_declaration)?;
-    Ok(matches!(value, Some(AttributeValue::Flag(true))))
-}
-
-fn number(entry: &Entry<'_, '_>, name: gimli::DwAt) -> gimli::Result<Option<u64>> {
-    Ok(entry
-        .attr_value(name)?
-        .and_then(|value| value.udata_value()))
 }
 
 /// Units that describe the same thing differently take away each other's word.

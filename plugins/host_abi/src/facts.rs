@@ -30,6 +30,27 @@ pub struct Field {
     pub kind: Kind,
 }
 
+impl Kind {
+    fn bytes(&self) -> u64 {
+        match self {
+            Kind::Pointer | Kind::Function(_) => 8,
+            Kind::Integer(bytes) | Kind::Struct(_, bytes) | Kind::Other(bytes) => *bytes,
+        }
+    }
+}
+
+impl Field {
+    /// The first byte behind it.
+    pub(crate) fn end(&self) -> u64 {
+        self.offset.saturating_add(self.kind.bytes())
+    }
+
+    /// Whether a byte belongs to both.
+    pub(crate) fn overlaps(&self, other: &Field) -> bool {
+        self.offset < other.end() && other.offset < self.end()
+    }
+}
+
 /// A struct.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Struct {

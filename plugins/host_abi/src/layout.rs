@@ -9,7 +9,7 @@ pub use list::*;
 
 use std::fmt;
 
-use crate::facts::{Facts, Kind};
+use crate::facts::{Facts, Field, Kind, Struct};
 use crate::signature::Signature;
 
 /// What a field must hold.
@@ -133,6 +133,15 @@ pub struct WantedField {
     pub need: Need,
 }
 
+impl WantedField {
+    /// The path that `layout` has it at, and what is there.
+    fn look_up<'a>(&self, layout: &'a Struct) -> Option<(&'static str, &'a Field)> {
+        self.paths
+            .iter()
+            .find_map(|path| Some((*path, layout.fields.get(*path)?)))
+    }
+}
+
 /// A struct of the list.
 #[derive(Clone, Copy, Debug)]
 pub struct WantedStruct {
@@ -175,13 +184,15 @@ impl WantedStruct {
                 format!("no struct {}", self.name)
             });
         };
-        let named = field
-            .paths
-            .iter()
-            .find_map(|path| Some((path, layout.fields.get(*path)?)));
-        let Some((path, found)) = named else {
+        let Some((path, found)) = field.look_up(layout) else {
             return Err(format!("no {}.{}", self.name, field.paths[0]));
         };
+        let others = self.fields.iter().filter(|other| other.name != field.name);
+        for (other, there) in others.filter_map(|other| other.look_up(layout)) {
+            if found.overlaps(there) {
+                return Err(format!("{}.{path} and {other} are in one place", self.name));
+            }
+        }
         if !field.holds.fits(&found.kind) {
             return Err(format!(
                 "{}.{path} is '{}' instead of '{}'",
@@ -189,8 +200,7 @@ impl WantedStruct {
             ));
         }
         // Bytes of the field, not only its start, lie inside.
-        let bytes = if field.holds == Holds::Int { 4 } else { 8 };
-        if found.offset.saturating_add(bytes) > layout.bytes {
+        if found.end() > layout.bytes {
             return Err(format!("{}.{path} lies outside", self.name));
         }
         usize::try_from(found.offset).map_err(|error| error.to_string())

@@ -1,7 +1,14 @@
 //! Instances that are not what their row says.
 
-use super::super::table::GENERATIONS;
-use super::*;
+use std::ffi::c_char;
+
+use host_abi::Layout;
+
+use super::instance::NO_INPUT;
+use super::Instance;
+use crate::abi::memory::Memory;
+use crate::abi::table::GENERATIONS;
+use crate::host::Section;
 
 /// Memory that plays an input of 1.9: the row's releases have their metrics behind a build option.
 struct Input {
@@ -81,17 +88,26 @@ fn metrics_of_a_row_are_used_only_if_they_are_there() {
     }
 }
 
+/// An engine with these two flags.
+fn engine(layout: &Layout, ingestion_active: u32, shutting_down: u32) -> [u32; 512] {
+    let mut ints = [0; 512];
+    ints[layout.config.ingestion_active.unwrap() / 4] = ingestion_active;
+    ints[layout.config.shutting_down.unwrap() / 4] = shutting_down;
+    ints
+}
+
 /// Before its plugin is found in it, nothing of an instance is believed.
 #[test]
 fn an_instance_without_our_plugin_is_not_looked_at() {
     let mut input = Input::new();
+    let engine = engine(&input.layout, 1, 0);
     let plugin = input.layout.input.plugin.unwrap() / 8;
     for word in [0, 8, input.words.as_ptr() as usize, usize::MAX - 7] {
         input.words[plugin] = word;
         let instance = Instance {
             section: Section::Input,
             address: input.words.as_ptr() as usize,
-            config: input.words.as_ptr() as usize,
+            config: std::hint::black_box(engine.as_ptr() as usize),
             our_name: input.our_name(),
             needs_metrics: true,
         };
@@ -105,13 +121,18 @@ fn an_instance_without_our_plugin_is_not_looked_at() {
 #[test]
 fn the_engines_flags_are_read_only_where_flags_are() {
     let mut input = Input::new();
-    let zeroes = [0usize; 256];
-    let text = [0x6161_6161_6161_6161_usize; 256];
-    for (config, are_flags) in [
-        (zeroes.as_ptr() as usize, true),
-        (text.as_ptr() as usize, false),
-        (8, false),
-        (usize::MAX - 7, false),
+    let engine = |takes, ends| engine(&input.layout, takes, ends);
+    let (takes, ends, begins, both) = (engine(1, 0), engine(0, 1), engine(0, 0), engine(1, 1));
+    let text = [0x6161_6161_u32; 512];
+    // An engine that makes instances takes records and does not end.
+    for (config, wanted) in [
+        (takes.as_ptr() as usize, [true, true]),
+        (ends.as_ptr() as usize, [false, false]),
+        (begins.as_ptr() as usize, [false, true]),
+        (both.as_ptr() as usize, [true, false]),
+        (text.as_ptr() as usize, [false, false]),
+        (8, [false, false]),
+        (usize::MAX - 7, [false, false]),
     ] {
         let instance = Instance {
             section: Section::Input,
@@ -122,11 +143,13 @@ fn the_engines_flags_are_read_only_where_flags_are() {
         };
         let mut memory = Memory::open().unwrap();
         let (proven, failed) = super::instance(&mut memory, &input.layout, instance);
-        let known = input.layout.config;
-        let found = (proven.config.ingestion_active, proven.config.shutting_down);
-        let wanted = (known.ingestion_active, known.shutting_down);
-        assert_eq!(found, if are_flags { wanted } else { (None, None) });
-        let said = failed.contains(&"whether the engine ends");
-        assert_eq!(said, !are_flags);
+        let found = [proven.config.ingestion_active, proven.config.shutting_down];
+        assert_eq!(found.map(|at| at.is_some()), wanted);
+        let said = [
+            "whether the engine takes records",
+            "whether the engine ends",
+        ]
+        .map(|name| !failed.contains(&name));
+        assert_eq!(said, wanted);
     }
 }
