@@ -9,7 +9,7 @@ pub use list::*;
 
 use std::fmt;
 
-use crate::facts::{Facts, Field, Kind, Struct};
+use crate::facts::{Facts, Kind};
 use crate::signature::Signature;
 
 /// What a field must hold.
@@ -133,15 +133,6 @@ pub struct WantedField {
     pub need: Need,
 }
 
-impl WantedField {
-    /// The path that `layout` has it at, and what is there.
-    fn look_up<'a>(&self, layout: &'a Struct) -> Option<(&'static str, &'a Field)> {
-        self.paths
-            .iter()
-            .find_map(|path| Some((*path, layout.fields.get(*path)?)))
-    }
-}
-
 /// A struct of the list.
 #[derive(Clone, Copy, Debug)]
 pub struct WantedStruct {
@@ -184,12 +175,21 @@ impl WantedStruct {
                 format!("no struct {}", self.name)
             });
         };
-        let Some((path, found)) = field.look_up(layout) else {
+        let named = field
+            .paths
+            .iter()
+            .find_map(|path| Some((*path, layout.fields.get(*path)?)));
+        let Some((path, found)) = named else {
             return Err(format!("no {}.{}", self.name, field.paths[0]));
         };
-        let others = self.fields.iter().filter(|other| other.name != field.name);
-        for (other, there) in others.filter_map(|other| other.look_up(layout)) {
-            if found.overlaps(there) {
+        let inside = |outer: &str, inner: &str| {
+            inner
+                .strip_prefix(outer)
+                .is_some_and(|rest| rest.starts_with('.'))
+        };
+        for (other, there) in &layout.fields {
+            let is_other = other != path && !inside(other, path) && !inside(path, other);
+            if is_other && found.overlaps(there) {
                 return Err(format!("{}.{path} and {other} are in one place", self.name));
             }
         }
@@ -204,5 +204,38 @@ impl WantedStruct {
             return Err(format!("{}.{path} lies outside", self.name));
         }
         usize::try_from(found.offset).map_err(|error| error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file;
+
+    fn refused(fields: &str) -> String {
+        let text = format!("flb-sidecar-abi 1\nstruct flb_input_plugin 240\n{fields}");
+        Layout::from_facts(&file::parse(&text).unwrap()).unwrap_err()
+    }
+
+    #[test]
+    fn fields_in_one_place_are_no_layout() {
+        for other in [
+            "  description 24 pointer\n",
+            "  description 20 pointer\n",
+            "  flags 28 integer 4\n",
+            "  proxy 16 struct 16 something\n",
+        ] {
+            let why = refused(&format!("  name 24 pointer\n{other}"));
+            assert!(
+                why.starts_with("flb_input_plugin.name and "),
+                "{other}: {why}"
+            );
+            assert!(why.ends_with(" are in one place"), "{other}: {why}");
+        }
+        // What stands inside does so rightly.
+        for other in ["  description 32 pointer\n", "  name.length 24 integer 4\n"] {
+            let why = refused(&format!("  name 24 pointer\n{other}"));
+            assert!(!why.contains(".name and "), "{other}: {why}");
+        }
     }
 }

@@ -83,11 +83,14 @@ fn start_cost(host: &Host, ours: bool) -> (Duration, u64) {
     (took, kib.parse().unwrap())
 }
 
-/// What the loaded and idle plugins add to the host: at most 8 MiB. The time they add is printed; a
-/// busy machine only ever makes it longer, so the best of a few runs counts. Release builds only.
+/// What the loaded and idle plugins add to the host: at most 8 MiB, and 2 MiB more where debug
+/// information was read, whose reader then stays mapped. The time they add is printed; a busy machine
+/// only ever makes it longer, so the best of a few runs counts. Release builds only.
 #[test]
 fn idle_cost() {
     const RUNS: usize = 5;
+    let from_table = std::env::var_os("FLB_SIDECAR_ABI").is_none_or(|abi| abi.is_empty());
+    let most_kib = if from_table { 8 << 10 } else { 10 << 10 };
     if !build::library_is_release() {
         say("SKIPPED idle cost: no release build, run `make build`");
         return;
@@ -105,7 +108,7 @@ fn idle_cost() {
         say(&format!(
             "idle cost: {host}: {more_kib} KiB, {more_time:.1?}"
         ));
-        assert!(more_kib <= 8 * 1024, "{more_kib} KiB of memory");
+        assert!(more_kib <= most_kib, "{more_kib} KiB of memory");
     });
 }
 

@@ -85,34 +85,25 @@ fn logs(ended: &Ended) -> Vec<String> {
     records.iter().filter_map(log).collect()
 }
 
-/// What came of a lie; panics if that must not be.
-fn judge(ended: &Ended, truth: &[String], what: &str) -> Came {
-    match ended.status {
-        Some(0) => {
-            let is_said = ended.output().contains("show their first value only");
-            let same = logs(ended) == truth;
-            ended.check(&format!("{what}: other records"), same || is_said);
-            let card = ended.output().contains("4012888888881881");
-            ended.check(&format!("{what}: a card"), !card);
-            Came::Nothing
-        }
-        Some(1) => {
-            let ours = ["FLB_SIDECAR_ABI", "trial run"];
-            let is_said = ours.iter().any(|part| ended.stderr.contains(part));
-            ended.check(&format!("{what}: refused without a reason"), is_said);
-            Came::Refusal
-        }
-        _ => {
-            ended.check(&format!("{what}: the host crashed"), false);
-            Came::Nothing
-        }
-    }
-}
-
-#[derive(PartialEq)]
 enum Came {
     Nothing,
     Refusal,
+    /// What must not be.
+    Harm(&'static str),
+}
+
+fn judge(ended: &Ended, truth: &[String]) -> Came {
+    let says = |part: &str| ended.output().contains(part);
+    match ended.status {
+        Some(0) if says("4012888888881881") => Came::Harm("a card"),
+        Some(0) if logs(ended) != truth && !says("show their first value only") => {
+            Came::Harm("other records")
+        }
+        Some(0) => Came::Nothing,
+        Some(1) if says("FLB_SIDECAR_ABI") || says("trial run") => Came::Refusal,
+        Some(_) => Came::Harm("refused without a reason"),
+        None => Came::Harm("the host crashed"),
+    }
 }
 
 fn tell(host: &Host, usual: usize) {
@@ -131,19 +122,33 @@ fn tell(host: &Host, usual: usize) {
         Ok(number) => number
             .parse()
             .expect("FLB_SIDECAR_LIES is a number, or 'all'"),
-        Err(_) => usual,
+        Err(_) => usual.min(lies.len()),
     };
     let seed = random::seed();
     let mut random = Random::new(seed);
-    let (all, mut told, mut refused) = (lies.len(), 0, 0);
-    while told < many && !lies.is_empty() {
+    let (all, mut refused, mut harm) = (lies.len(), 0, Vec::new());
+    for _ in 0..many {
         let lie = lies.swap_remove(random.below(lies.len() as u64) as usize);
-        let what = format!("{} (FLB_SIDECAR_SEED={seed})", lie.what);
-        refused += usize::from(judge(&run(&lie.text), &truth, &what) == Came::Refusal);
-        told += 1;
+        let ended = run(&lie.text);
+        match judge(&ended, &truth) {
+            Came::Nothing => {}
+            Came::Refusal => refused += 1,
+            Came::Harm(what) => harm.push(format!(
+                "{}: {what}, status {:?}\n{}",
+                lie.what,
+                ended.status,
+                ended.output()
+            )),
+        }
     }
+    assert!(
+        harm.is_empty(),
+        "{} of {many} lies did harm (FLB_SIDECAR_SEED={seed}):\n{}",
+        harm.len(),
+        harm.join("\n")
+    );
     say(&format!(
-        "a file that lies: {host}: {told} of {all} lies, {refused} refused, seed {seed}"
+        "a file that lies: {host}: {many} of {all} lies, {refused} refused, seed {seed}"
     ));
 }
 
