@@ -5,6 +5,7 @@
 
 mod engine;
 mod image;
+mod program;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -187,12 +188,7 @@ fn strings(value: &Json) -> Vec<String> {
 
 /// The command of a service, with its volumes in `place`.
 fn service(file: &Json, name: &str, host: &Host, place: &TempDir) -> Command {
-    let mut service = file["services"][name].clone();
-    if let Some(other) = service["extends"]["file"].as_str() {
-        let other = compose(other).expect("it is there");
-        let from = service["extends"]["service"].as_str().unwrap_or_default();
-        service = other["services"][from].clone();
-    }
+    let service = &file["services"][name];
     let folder = place.path().join("images").join(name);
     let mut image = match (service["image"].as_str(), service["build"].as_object()) {
         (Some(image), None) if image.starts_with("busybox:") => system(folder),
@@ -293,6 +289,16 @@ fn compose_shows_the_job() {
 #[test]
 fn compose_shows_the_job_with_the_stock_image() {
     run_compose("compose-stock.yaml");
+}
+
+#[test]
+fn both_compose_files_have_the_same_job() {
+    let (Some(own), Some(stock)) = (compose("compose.yaml"), compose("compose-stock.yaml")) else {
+        return say("SKIPPED docker/compose-stock.yaml: no YAML parser, see tests/tools.txt");
+    };
+    for name in ["main", "volume"] {
+        assert_eq!(own["services"][name], stock["services"][name], "{name}");
+    }
 }
 
 /// The ten orders of the compose files' Job came, each once and redacted.
