@@ -289,9 +289,11 @@ soak-tail: build ## simulated schedules of sidecar_tail, random scripts against 
 HOSTILE_FOLDERS ?= 1000
 HOSTILE_SEED ?= $(shell date +%s)
 .PHONY: soak-hostile
-soak-hostile: deps ## random hostile folders: links, FIFOs, sockets, states, gz, deep and long lines, watched from outside
+soak-hostile: build ## random hostile folders, watched from outside; what each attack costs every real host
 	HOSTILE_FOLDERS=$(HOSTILE_FOLDERS) HOSTILE_SEED=$(HOSTILE_SEED) \
 	$(CARGO) test --release -p in_sidecar_tail --lib hostile_folders -- --nocapture
+	FLB_SIDECAR_LIBRARY=$(TARGET)/release/libflb_sidecar.so \
+	$(CARGO) run --quiet -p flb-sidecar-tests --bin soak-hostile
 
 .PHONY: soak-flag
 soak-flag: build ## only the time from the flag to the end of the process
@@ -310,7 +312,7 @@ lint: deps ## formatting and clippy
 deny: ## licences, sources and known weaknesses of every dependency
 	command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
 	$(CARGO) deny check licenses bans sources
-	@$(CARGO) deny fetch db >/dev/null 2>&1 || [ -n "$$(ls -d $(CARGO_HOME)/advisory-db* 2>/dev/null)" ] || { \
+	@$(CARGO) deny fetch db >/dev/null 2>&1 || [ -n "$$(ls -d $(CARGO_HOME)/advisory-dbs/*/.git 2>/dev/null)" ] || { \
 		echo "SKIPPED advisories: the database of RustSec cannot be had, and none is cached"; exit 0; }; \
 	$(CARGO) deny --offline check advisories
 
