@@ -84,7 +84,7 @@ dist-panics: dist ## panics in every callback, with plugins that misbehave in a 
 	@if [ $(TARGET_ARCH) = $$(uname -m) ]; then \
 		FLB_SIDECAR_PROBE_LIBRARY=$(TARGET)/dist/$(TRIPLE)/release/libflb_sidecar.so \
 			$(CARGO) test -p flb-sidecar-tests --test scenarios --test real_host -- panic workers; \
-	else echo "SKIPPED panics in the library for $(TARGET_ARCH): this machine is $$(uname -m)"; fi
+	else tests/aarch64.sh $(TOOLS) $(TARGET) panics $(TARGET)/dist/$(TRIPLE)/release/libflb_sidecar.so; fi
 
 # Images over a stock one: $(IMAGES)/sidecar, plugins, installer (see docker/), and the collector of make e2e.
 IMAGES ?= localhost/flb-sidecar
@@ -160,11 +160,12 @@ test: build build-probe ## everything that proves it
 	@if tests/tools.sh $(TOOLS); then $(MAKE) --no-print-directory dist; \
 	else echo "SKIPPED make dist and what is tested on it: no packages from PyPI (see tests/tools.txt)"; fi
 	$(CARGO) test --workspace --no-fail-fast
+	tests/aarch64.sh $(TOOLS) $(TARGET) some
 
 # What plays on real hosts only, or on them as well.
 ON_HOSTS := scenarios real_host golden abi examples hostile hostile_records kube_api kube_sources retries \
 	tail_differences tail_options tail_peers takeover triggers jobs kill stuck upgrade stock conf docs account \
-	failure_table memory
+	failure_table memory faults
 .PHONY: test-discover
 test-discover: build build-probe ## what make test does on real hosts, with layouts from their debug information
 	FLB_SIDECAR_ABI=discover \
@@ -172,11 +173,11 @@ test-discover: build build-probe ## what make test does on real hosts, with layo
 	FLB_SIDECAR_PROBE_LIBRARY=$(TARGET)/probe/debug/libflb_sidecar.so \
 	$(CARGO) test --package flb-sidecar-tests --no-fail-fast $(ON_HOSTS:%=--test %) -- --skip test_host
 
-# A Fluent Bit built for aarch64; without it the C test host's generations.
+# A Fluent Bit built for aarch64; without it the crates' tests and the C test host's generations.
 HOST ?=
 .PHONY: test-aarch64
-test-aarch64: deps tools ## scenarios for aarch64 under qemu: the C test host's, or with HOST=… those of a real host
-	tests/aarch64.sh $(TOOLS) $(TARGET) $(HOST)
+test-aarch64: deps tools ## tests for aarch64 under qemu: crates and C test host, or with HOST=… scenarios on a real host
+	tests/aarch64.sh $(TOOLS) $(TARGET) $(if $(HOST),host $(HOST),all)
 
 # A new release's program with debug information; BEFORE, one of the release before it.
 BEFORE ?=

@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
-# Runs scenarios for aarch64 on another machine, under qemu-user:
-#   tests/aarch64.sh TOOLS TARGET [HOST]
-# The C test host's generations, or the real host HOST, which must be built for aarch64. Without what
-# it takes, it says SKIPPED.
+# Runs tests for aarch64 on another machine, under qemu-user:
+#   tests/aarch64.sh TOOLS TARGET some            what make test has room for
+#   tests/aarch64.sh TOOLS TARGET all             the crates' tests, and the C test host's generations
+#   tests/aarch64.sh TOOLS TARGET host HOST       the scenarios on the real host HOST, built for aarch64
+#   tests/aarch64.sh TOOLS TARGET panics LIBRARY  panics in a library that has the probes
+# Without what it takes, it says SKIPPED.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tools=$1
 target=$2
-host=${3-}
+part=$3
+file=${4-}
 
 skip() {
     echo "SKIPPED aarch64: $1"
@@ -28,23 +31,68 @@ triple=aarch64-unknown-linux-gnu
 [ -d "$(rustc --print sysroot)/lib/rustlib/$triple/lib" ] || rustup target add $triple >/dev/null 2>&1 ||
     skip "no Rust for $triple"
 
-PATH="$tools/bin:$PATH" CARGO_ZIGBUILD_PYTHON_PATH="$tools/bin/python" \
-    cargo zigbuild --quiet --locked --package flb-sidecar --lib --bin flb-sidecar-abi \
-    --target $triple.2.17 --target-dir "$target/aarch64"
-mkdir -p "$target/aarch64"
-printf '#!/bin/sh\nexec "%s" -m ziglang cc -target aarch64-linux-gnu "$@"\n' "$tools/bin/python" \
-    > "$target/aarch64/cc"
-chmod +x "$target/aarch64/cc"
+# cargo-zigbuild with a command of cargo.
+zig() {
+    PATH="$tools/bin:$PATH" CARGO_ZIGBUILD_PYTHON_PATH="$tools/bin/python" \
+        cargo-zigbuild "$@" --locked --target $triple.2.17 --target-dir "$target/aarch64"
+}
 
-export FLB_SIDECAR_LIBRARY=$target/aarch64/$triple/debug/libflb_sidecar.so
-# -L for the loader, LD_LIBRARY_PATH for what is loaded later: both must be the same libc.
-export FLB_SIDECAR_RUNNER="qemu-aarch64-static -L $root -E LD_LIBRARY_PATH=$root/lib"
-export FLB_SIDECAR_CC=$target/aarch64/cc FLUENT_BIT_ONLY=1 FLUENT_BIT_BINARY=$host
-# Left out: panics and log_level, whose probe plugin is built for this machine; memory, which is the
-# emulator's; the demo Job, which delivers everything and exits with 0, but seconds later than it may
-# on real hardware.
-kind=test_host
-[ -z "$host" ] || kind=real_hosts
-cargo test --package flb-sidecar-tests --test scenarios -- several_instances::$kind \
-    environment_in_options::$kind unknown_option::$kind rotation::$kind end_by_signal::$kind \
-    copies::$kind
+# The tests of crates. Here the loader is started instead of the program, for with -L qemu leads the
+# root folder itself, which own_file opens, into its own.
+crates() {
+    echo "aarch64: the tests of $*"
+    CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64-static -E LD_LIBRARY_PATH=$root/lib $root/lib/ld-linux-aarch64.so.1" \
+        zig test --quiet "${@/#/--package=}" --lib --tests ${skipped:+-- $skipped}
+}
+
+# Scenarios on hosts. -L is for the loader, LD_LIBRARY_PATH for what is loaded later: both must be the
+# same libc.
+scenarios() {
+    zig build --quiet --package flb-sidecar --lib --bin flb-sidecar-abi
+    printf '#!/bin/sh\nexec "%s" -m ziglang cc -target aarch64-linux-gnu "$@"\n' "$tools/bin/python" \
+        > "$target/aarch64/cc"
+    chmod +x "$target/aarch64/cc"
+    FLB_SIDECAR_LIBRARY=$target/aarch64/$triple/debug/libflb_sidecar.so \
+    FLB_SIDECAR_RUNNER="qemu-aarch64-static -L $root -E LD_LIBRARY_PATH=$root/lib" \
+    FLB_SIDECAR_CC=$target/aarch64/cc FLUENT_BIT_ONLY=1 FLUENT_BIT_BINARY=$host \
+        cargo test --package flb-sidecar-tests --test scenarios -- "${@/%/::$kind}"
+}
+
+probes() {
+    # A library of its own: never in the place of the one without.
+    zig build --quiet --package flb-sidecar --lib --features probe
+    mkdir -p "$target/aarch64/probe"
+    cp "$target/aarch64/$triple/debug/libflb_sidecar.so" "$target/aarch64/probe/"
+    export FLB_SIDECAR_PROBE_LIBRARY=$target/aarch64/probe/libflb_sidecar.so
+}
+
+host= kind=test_host
+# Left out of the scenarios: memory_limit, whose memory is the emulator's.
+everything=(demo_job help unknown_option malformed_option option_set_twice environment_in_options several_instances
+    log_level copies proxy end_by_signal rotation panics panics_at_init)
+case $part in
+some)
+    crates host_abi flb-sidecar-sdk
+    # The newest generation, and one for each way in which layouts or calls of others differ most.
+    FLB_SIDECAR_GENERATIONS=1.9.0,2.0.7,2.1.0,3.2.3,5.1.0 scenarios environment_in_options end_by_signal
+    ;;
+all)
+    crates host_abi flb-sidecar-sdk kube_client filter_pii_redact filter_kube_metadata in_sidecar_tail \
+        out_completion_exit flb-sidecar
+    probes
+    scenarios "${everything[@]}"
+    ;;
+host)
+    host=$file kind=real_hosts
+    probes
+    scenarios "${everything[@]}"
+    ;;
+panics)
+    export FLB_SIDECAR_PROBE_LIBRARY=$file
+    scenarios panics panics_at_init
+    ;;
+*)
+    echo "$part is none of some, all, host, panics" >&2
+    exit 2
+    ;;
+esac

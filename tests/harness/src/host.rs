@@ -198,11 +198,26 @@ pub fn newest_test_host() -> Host {
     Host::test(newest, Check::None)
 }
 
+/// Those of [`GENERATIONS`] that `FLB_SIDECAR_GENERATIONS` names (`1.9.0,5.1.0`), or all.
+///
+/// # Panics
+/// When it names another one.
+fn generations() -> Vec<Version> {
+    let Ok(names) = std::env::var("FLB_SIDECAR_GENERATIONS") else {
+        return GENERATIONS.to_vec();
+    };
+    let known = |name: &str| Version::parse(name).filter(|version| GENERATIONS.contains(version));
+    let named = names.split(',').map(|name| {
+        known(name).unwrap_or_else(|| panic!("FLB_SIDECAR_GENERATIONS: '{name}' begins none"))
+    });
+    named.collect()
+}
+
 /// Runs a scenario on the C test host of every generation.
 pub fn each_test_host(scenario: &str, run: impl Fn(&Host) + Sync) {
-    let hosts: Vec<Host> = GENERATIONS
-        .iter()
-        .map(|&version| Host::test(version, Check::None))
+    let hosts: Vec<Host> = generations()
+        .into_iter()
+        .map(|version| Host::test(version, Check::None))
         .collect();
     each(scenario, &hosts, &run);
 }

@@ -40,18 +40,46 @@ fn every_layout_is_as_the_releases_have_it() {
     run(&compiler, &arguments, Some(&source));
     assert!(run(&program, &[], None).contains("every layout"));
 
-    // Clang compiles for any machine; without it the C compiler above has checked this one.
-    if Command::new("clang").arg("--version").output().is_ok() {
-        let other = [
-            "--target=aarch64-linux-gnu",
-            "-ffreestanding",
-            "-fsyntax-only",
-        ];
-        let arguments = [&strict[..4], &other[..], &[&include]].concat();
-        run("clang", &arguments, Some(&source));
-    } else {
-        flb_sidecar_tests::say("SKIPPED layouts of aarch64: no clang found");
-    }
+    let Some(other) = compiler_for_aarch64() else {
+        flb_sidecar_tests::say(
+            "SKIPPED layouts of aarch64: no clang, no aarch64-linux-gnu-gcc, no zig in target/tools",
+        );
+        return;
+    };
+    let object = format!("-o{}", folder.path().join("layout.o").display());
+    let compiler = other.iter().skip(1).map(String::as_str);
+    let arguments: Vec<&str> = compiler
+        .chain(strict[..4].iter().copied())
+        .chain(["-ffreestanding", "-c", &object, &include])
+        .collect();
+    run(&other[0], &arguments, Some(&source));
+}
+
+/// A C compiler for the other processor, with its arguments: Clang compiles for any machine, a GCC for
+/// one, and so does the Clang in zig, which links the released library.
+fn compiler_for_aarch64() -> Option<Vec<String>> {
+    let python = root().join("target/tools/bin/python").display().to_string();
+    let all: [&[&str]; 3] = [
+        &["clang", "--target=aarch64-linux-gnu"],
+        &["aarch64-linux-gnu-gcc"],
+        &[
+            &python,
+            "-m",
+            "ziglang",
+            "cc",
+            "-target",
+            "aarch64-linux-gnu",
+        ],
+    ];
+    let starts = |words: &&&[&str]| {
+        let version = Command::new(words[0])
+            .args(&words[1..])
+            .arg("--version")
+            .output();
+        version.is_ok_and(|output| output.status.success())
+    };
+    let found = all.iter().find(starts)?;
+    Some(found.iter().map(|&word| word.to_owned()).collect())
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value as Json;
 
-use crate::build::root;
+use crate::build::{self, root};
 use crate::host::Host;
 use crate::pipeline::Pipeline;
 use crate::process::Ended;
@@ -154,7 +154,8 @@ impl Outcome {
         if self.sidecar.status != Some(0) {
             return Err(format!("the sidecar ended with {:?}", self.sidecar.status));
         }
-        if self.after_flag > LIMIT {
+        // An emulator's time says nothing about a processor's.
+        if self.after_flag > LIMIT && build::runner().is_empty() {
             return Err(format!(
                 "the sidecar ended {:?} after the flag",
                 self.after_flag
