@@ -5,7 +5,7 @@ use std::ops::{BitAnd, BitOr, Not, Shl, Shr};
 
 use wide::{u64x4, u8x16};
 
-use super::trigrams::{Trigrams, BARE, ENDS};
+use super::trigrams::Trigrams;
 
 /// Bytes in a window.
 pub(crate) const WINDOW: usize = 64;

@@ -5,7 +5,8 @@ use std::ops::{BitAnd, BitOr, Not, Shl, Shr};
 
 use pulp::x86::V3;
 
-use super::{Maps, Trigrams, Vector, BARE, ENDS, LANES, MARKS, QUOTES, WINDOW};
+use super::{Maps, Trigrams, Vector, LANES, MARKS, QUOTES, WINDOW};
+use crate::scan::trigrams::{BARE, ENDS};
 
 /// Twice thirty-two bytes.
 #[derive(Clone, Copy, Debug)]
