@@ -6,6 +6,7 @@
 mod jobs;
 mod lives;
 mod manifests;
+mod network;
 mod policy;
 mod rights;
 mod setups;
@@ -84,6 +85,7 @@ fn run(images: &Images) -> Result<Table, String> {
     let for_policy = &Cluster::new(&format!("{name}-policy"))?;
     let apart = &Cluster::new(&format!("{name}-apart"))?;
     let for_volumes = &Cluster::new(&format!("{name}-volumes"))?;
+    let for_network = &Cluster::new(&format!("{name}-network"))?;
     let for_shared = &Cluster::new(&format!("{name}-shared"))?;
     let collector = &Collector::start(cluster, &images.collector())?;
     lives::prepare(cluster, collector)?;
@@ -130,6 +132,10 @@ fn run(images: &Images) -> Result<Table, String> {
     rows.push(Row::new("volumes: a claim, a folder of the node", || {
         volumes::check(for_volumes, collector, images)
     }));
+    rows.push(Row::new(
+        "network: the policies of conf/kubernetes/base",
+        || network::check(for_network, collector),
+    ));
     let count = number("BURST", 100);
     let burst = format!("burst: {count} Jobs on one shared folder");
     let burst = Row::new(burst, move || {
