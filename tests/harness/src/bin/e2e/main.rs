@@ -84,6 +84,12 @@ fn run(images: &Images) -> Result<Table, String> {
     let cluster = &Cluster::new(&name)?;
     let for_policy = &Cluster::new(&format!("{name}-policy"))?;
     let apart = &Cluster::new(&format!("{name}-apart"))?;
+    // Both apply the same ConfigMaps, at the same time.
+    let mut for_stock = Vec::new();
+    for component in ["stock-image", "image-volume"] {
+        let cluster = Cluster::new(&format!("{name}-{component}"))?;
+        for_stock.push((component, cluster));
+    }
     let for_volumes = &Cluster::new(&format!("{name}-volumes"))?;
     let for_network = &Cluster::new(&format!("{name}-network"))?;
     let for_shared = &Cluster::new(&format!("{name}-shared"))?;
@@ -105,9 +111,9 @@ fn run(images: &Images) -> Result<Table, String> {
             manifests::readme(cluster, images)
         }),
     ];
-    rows.extend(["stock-image", "image-volume"].map(|component| {
+    rows.extend(for_stock.iter().map(|(component, cluster)| {
         Row::new(format!("stock image: {component}"), move || {
-            setups::stock(apart, images, component)
+            setups::stock(cluster, images, component)
         })
     }));
     rows.push(Row::new("conf/nginx, with an aggregator", || {

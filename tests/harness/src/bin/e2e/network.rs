@@ -54,7 +54,12 @@ pub(crate) fn check(cluster: &Cluster, collector: &Collector<'_>) -> Found {
     let network = Network(cluster);
     let injected = json!({"flb-sidecar/inject": "true", "flb-sidecar/use-api": "true"});
     // It only looks like one: the policy of another row must not make it one.
-    let plain = ["label", "namespace", &cluster.namespace, "flb-sidecar/injection-"];
+    let plain = [
+        "label",
+        "namespace",
+        &cluster.namespace,
+        "flb-sidecar/injection-",
+    ];
     cluster.kubectl(&plain, "")?;
     let injected = pod("sidecar", &injected, "2020");
     cluster.apply(&[injected, pod("stranger", &json!({}), "8080")])?;
