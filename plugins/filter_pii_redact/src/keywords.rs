@@ -165,8 +165,54 @@ pub(crate) struct Keywords {
     /// For each pair of first letters (`byte & 31`), its keywords.
     pairs: Box<[[Pair; 32]; 32]>,
     /// By pair, the longest first.
-    words: Vec<(&'static [u8], u32)>,
+    words: Vec<Word>,
 }
+
+/// A keyword and its groups.
+#[derive(Clone, Copy, Debug)]
+struct Word {
+    text: &'static [u8],
+    /// Its first eight bytes as a number, the bit of small letters set where it is one, and the bits that
+    /// count.
+    start: u64,
+    mask: u64,
+    groups: u32,
+}
+
+impl Word {
+    fn new((text, groups): (&'static str, u32)) -> Self {
+        let text = text.as_bytes();
+        let (mut start, mut mask) = ([0; 8], [0; 8]);
+        for (n, byte) in text.iter().take(8).enumerate() {
+            // Only letters have a case.
+            mask[n] = if byte.is_ascii_alphabetic() {
+                !CASE
+            } else {
+                0xff
+            };
+            start[n] = byte & mask[n];
+        }
+        Word {
+            text,
+            start: u64::from_le_bytes(start),
+            mask: u64::from_le_bytes(mask),
+            groups,
+        }
+    }
+
+    /// Whether a text begins with it, of which the first eight bytes are `start`.
+    #[inline(always)]
+    fn begins(&self, start: u64, rest: &[u8]) -> bool {
+        start & self.mask == self.start
+            && (self.text.len() <= 8 && self.text.len() <= rest.len()
+                || rest
+                    .get(..self.text.len())
+                    .is_some_and(|w| w.eq_ignore_ascii_case(self.text)))
+    }
+}
+
+/// The bit in which small letters and capitals differ.
+const CASE: u8 = 0x20;
 
 /// The keywords that begin with two letters.
 #[derive(Clone, Copy, Debug, Default)]
@@ -181,16 +227,16 @@ struct Pair {
 impl Keywords {
     pub(crate) fn new(gate: Gate) -> Self {
         let place = |word: &[u8], n: usize| usize::from(word[n] & 31);
-        let mut words: Vec<_> = WORDS.iter().map(|(w, of)| (w.as_bytes(), *of)).collect();
-        words.sort_by_key(|(word, _)| {
+        let mut words: Vec<_> = WORDS.iter().copied().map(Word::new).collect();
+        words.sort_by_key(|Word { text, .. }| {
             (
-                place(word, 0),
-                place(word, 1),
-                std::cmp::Reverse(word.len()),
+                place(text, 0),
+                place(text, 1),
+                std::cmp::Reverse(text.len()),
             )
         });
         let mut pairs = Box::new([[Pair::default(); 32]; 32]);
-        for (n, (word, _)) in (0u8..).zip(&words) {
+        for (n, Word { text: word, .. }) in (0u8..).zip(&words) {
             let pair = &mut pairs[place(word, 0)][place(word, 1)];
             if pair.thirds == 0 {
                 pair.start = n;
@@ -245,12 +291,13 @@ impl Keywords {
 
     #[inline(never)]
     fn longest(&self, pair: Pair, rest: &[u8]) -> Option<(usize, u32)> {
+        let start = match rest.first_chunk::<8>() {
+            Some(start) => u64::from_le_bytes(*start),
+            None => rest.iter().rev().fold(0, |n, b| n << 8 | u64::from(*b)),
+        };
         let words = &self.words[usize::from(pair.start)..usize::from(pair.end)];
-        let found = words.iter().find(|(word, _)| {
-            rest.get(..word.len())
-                .is_some_and(|w| w.eq_ignore_ascii_case(word))
-        });
-        found.map(|(word, groups)| (word.len(), *groups))
+        let found = words.iter().find(|word| word.begins(start, rest));
+        found.map(|word| (word.text.len(), word.groups))
     }
 
     /// The groups that a key's name belongs to.
@@ -315,8 +362,8 @@ pub(crate) struct Context {
     key: Option<u32>,
     /// The last key that was gone through, and its groups: most strings have the same.
     last_key: (Vec<u8>, u32),
-    /// The start of the number that was asked about last, and the groups of all words around it.
-    around: Option<(usize, u32)>,
+    /// Numbers that start between the first two have all the same words around them, and their groups.
+    around: (usize, usize, u32),
     /// Numbers from the first on whose surroundings end at the second at the latest have no word
     /// around them.
     quiet: (usize, usize),
@@ -329,7 +376,7 @@ impl Context {
         self.gone = 0..0;
         self.first = 0;
         self.key = None;
-        self.around = None;
+        self.around = (0, 0, 0);
         self.quiet = (0, 0);
     }
 
@@ -349,10 +396,11 @@ impl Context {
         if start >= self.quiet.0 && to <= self.quiet.1 {
             return false;
         }
-        match self.around {
-            Some((of, around)) if of == start => around & groups != 0,
-            _ => self.look_around(keywords, text, key, start, to) & groups != 0,
+        let (from, until, around) = self.around;
+        if (from..until).contains(&start) {
+            return around & groups != 0;
         }
+        self.look_around(keywords, text, key, start, to) & groups != 0
     }
 
     /// The groups of the key and of all words around a number.
@@ -367,8 +415,20 @@ impl Context {
     ) -> u32 {
         let of_key = self.of_key(keywords, key);
         let hits = self.between(keywords, text, start, to);
-        let around = hits.fold(of_key, |all, hit| all | hit.1);
-        self.around = Some((start, around));
+        let (count, first, around) = hits.fold((0, None, of_key), |(n, first, all), hit| {
+            (n + 1, first.or(Some(hit.0)), all | hit.1)
+        });
+        // Until the first of them is too far in front, or the next near enough.
+        let last = first.map_or(usize::MAX, |at| at + BEFORE + 1);
+        let next = match self.hits.get(self.first + count) {
+            Some(hit) => hit.0,
+            None => self.gone.end,
+        };
+        let until = match next {
+            end if end == text.len() => last,
+            next => last.min((next + 1).saturating_sub(SPAN + AFTER)),
+        };
+        self.around = (start, until.max(start + 1), around);
         if of_key == 0 {
             let next = self.hits.get(self.first).map(|hit| hit.0);
             self.quiet = (start, next.unwrap_or(self.gone.end));

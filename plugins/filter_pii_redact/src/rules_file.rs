@@ -15,7 +15,7 @@ use regex::bytes::Regex;
 
 use crate::budget::Budget;
 use crate::checksum::entropy;
-use crate::scan::Words;
+use crate::scan::{Case, Next, Words};
 
 /// Longest file.
 const MAX_FILE: u64 = 4 << 20;
@@ -153,7 +153,7 @@ impl FileRules {
                 }
             }
         }
-        let keywords = Words::new(words.into_iter())?;
+        let keywords = Words::new(words.into_iter(), Case::Any)?;
         Some(FileRules {
             wanted: Vec::new(),
             is_wanted: vec![false; rules.len()],
@@ -178,9 +178,9 @@ impl FileRules {
     pub(crate) fn may_match(&self, text: &[u8]) -> bool {
         let mut any = !self.always.is_empty();
         if !any {
-            self.keywords.each(text, |_| {
+            self.keywords.each(text, |_, _| {
                 any = true;
-                false
+                Next::Nowhere
             });
         }
         any
@@ -202,9 +202,9 @@ impl FileRules {
             }
         };
         self.always.iter().copied().for_each(&mut want);
-        self.keywords.each(text, |keyword| {
+        self.keywords.each(text, |_, keyword| {
             self.of_keyword[keyword].iter().copied().for_each(&mut want);
-            true
+            Next::Here
         });
         self.wanted.sort_unstable();
         for number in self.wanted.drain(..).map(usize::from) {

@@ -24,7 +24,7 @@ use vector::{Maps, Portable, Vector, LANES};
 pub(crate) use cursor::{Cursor, Runs};
 pub(crate) use shape::RUN;
 pub(crate) use vector::WINDOW;
-pub(crate) use words::Words;
+pub(crate) use words::{Case, Next, Words};
 
 /// What a candidate could belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

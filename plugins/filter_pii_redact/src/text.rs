@@ -4,8 +4,8 @@
 mod unit;
 
 use crate::budget::Budget;
+pub(crate) use unit::is_escape;
 use unit::Unit;
-pub(crate) use unit::{is_escape, is_plain_escape};
 
 /// Most views of one text, each over the one before.
 const MAX_ROUNDS: usize = 5;
@@ -48,32 +48,36 @@ impl View {
         self.source = 0;
         self.halved = true;
         let mut changed = false;
-        while self.source < source.len() {
-            let at = self.source;
+        // Up to here nothing is written otherwise.
+        let mut at = 0;
+        while at < source.len() {
+            if !unit::may_start(source[at]) {
+                at += 1;
+                continue;
+            }
+            if unit::looks_back(source[at]) {
+                self.copy(source, at);
+            }
             let row = match depth {
                 Depth::All => unit::backslashes(&source[at..]),
                 Depth::One => None,
             };
-            match row.or_else(|| unit::at(source, at, &self.text)) {
-                Some(Unit {
-                    bytes,
-                    len,
-                    written,
-                }) => {
-                    changed = true;
-                    self.halved &= source[at..].starts_with(b"\\\\");
-                    self.push(&bytes[..len], Some(written));
-                }
-                None => {
-                    let rest = &source[at + 1..];
-                    let len = 1 + rest
-                        .iter()
-                        .position(|b| unit::may_start(*b))
-                        .unwrap_or(rest.len());
-                    self.push(&source[at..at + len], None);
-                }
-            }
+            let Some(Unit {
+                bytes,
+                len,
+                written,
+            }) = row.or_else(|| unit::at(source, at, &self.text))
+            else {
+                at += 1;
+                continue;
+            };
+            changed = true;
+            self.halved &= source[at..].starts_with(b"\\\\");
+            self.copy(source, at);
+            self.push(&bytes[..len], Some(written));
+            at += written;
         }
+        self.copy(source, source.len());
         changed
     }
 
@@ -95,6 +99,13 @@ impl View {
             }
         }
         view
+    }
+
+    /// Copies what is not copied yet in front of `end`.
+    fn copy(&mut self, source: &[u8], end: usize) {
+        if self.source < end {
+            self.push(&source[self.source..end], None);
+        }
     }
 
     fn push(&mut self, bytes: &[u8], written: Option<usize>) {

@@ -13,7 +13,6 @@ use std::ops::Range;
 
 use self::announced::word_before;
 use super::Inspection;
-use crate::budget::Budget;
 use crate::catalog::Id;
 use crate::name::{
     class_of_bare, class_of_name, is_bare, is_name, may_be_bare, may_be_named, may_be_quoted,
@@ -22,6 +21,7 @@ use crate::name::{
 
 pub(crate) use cookie::each as each_cookie;
 pub(crate) use scheme::credentials;
+pub(super) use shell::Programs;
 pub(crate) use value::{is_secret_value, Place};
 
 /// What the look at a name counts for: it is read to its start, and its end is looked up.
@@ -178,21 +178,26 @@ fn argument(text: &[u8], at: usize) -> Range<usize> {
 /// Whether the name in front of the sign at `at`, or that of the argument that starts there, says that
 /// its value is secret.
 #[inline(always)]
-pub(super) fn plausible(text: &[u8], at: usize, budget: &Budget) -> bool {
+pub(super) fn plausible(text: &[u8], at: usize) -> bool {
     match text[at] {
         // What the name is, is asked once, when its value is looked at.
         b':' | b'=' | b'>' | b',' => true,
         b' ' | b'|' => is_bare(text, at),
         letter if letter.is_ascii_alphabetic() => {
             let name = argument(text, at);
-            !name.is_empty() && may_be_named(text, name.end) || shell::plausible(text, at, budget)
+            !name.is_empty() && may_be_named(text, name.end) || shell::plausible(text, at)
         }
         _ => false,
     }
 }
 
 /// Verifies the value of the name at `at`; returns whether the name may be the prefix of a token.
-pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) -> bool {
+pub(super) fn find(
+    i: &mut Inspection<'_>,
+    at: usize,
+    programs: &mut Programs,
+    done: &mut usize,
+) -> bool {
     let text = i.text;
     if at < *done {
         return false;
@@ -205,7 +210,7 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) -> bool 
             return false;
         }
         letter if letter.is_ascii_alphabetic() => {
-            if let Some((start, end)) = shell::option(text, at, i.budget) {
+            if let Some((start, end)) = shell::option(text, at, programs, i.budget) {
                 report(i, NameClass::Password, (start, end), Place::Text, done);
                 return false;
             }
@@ -312,8 +317,7 @@ mod tests {
                 _ => word.text.to_owned(),
             };
             let text = format!("{name}=abcdefghijkl");
-            let budget = Budget::default();
-            assert!(plausible(text.as_bytes(), name.len(), &budget), "{name}");
+            assert!(plausible(text.as_bytes(), name.len()), "{name}");
         }
     }
 }

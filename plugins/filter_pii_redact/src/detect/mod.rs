@@ -30,6 +30,7 @@ use crate::text::{self, Views};
 pub(crate) use assignment::{credentials, each_cookie, is_secret_value, Place};
 pub(crate) use card::TEST_CARDS;
 pub(crate) use phone::Plan;
+pub(crate) use token::Passed;
 #[cfg(test)]
 pub(crate) use token::{rows as token_rows, Row as TokenRow};
 
@@ -196,11 +197,14 @@ impl Finder {
     #[inline]
     pub(crate) fn is_done(&self, (kind, at): (Kind, usize)) -> bool {
         let done = match kind {
+            Kind::At => self.done.at,
             Kind::Code => self.done.code,
             Kind::Mac => self.done.mac,
             Kind::Number | Kind::Phone => self.done.number,
             Kind::Assign => self.done.assign,
             Kind::Escape => self.done.escape,
+            // All of the string is searched for them, once.
+            Kind::Token => return self.tokens,
             _ => 0,
         };
         at < done
@@ -213,6 +217,7 @@ impl Finder {
         &self,
         chunk: &[u8],
         (kind, at): (Kind, usize),
+        passed: &Passed,
         runs: impl FnOnce() -> Runs,
     ) -> bool {
         match kind {
@@ -224,7 +229,7 @@ impl Finder {
                 before.is_some_and(<[u8]>::is_ascii)
                     && match kind {
                         Kind::Long => !coin::plausible(chunk, at),
-                        _ => !self.prefixes.plausible(chunk, at, runs()),
+                        _ => !self.prefixes.plausible(chunk, at, runs(), passed),
                     }
             }
             _ => false,
@@ -238,18 +243,19 @@ impl Finder {
         &self,
         text: &[u8],
         (kind, at): (Kind, usize),
+        passed: &Passed,
         runs: impl FnOnce() -> Runs,
     ) -> bool {
         match kind {
             Kind::At => url::or_email_plausible(text, at),
-            Kind::Assign => assignment::plausible(text, at, &self.budget),
+            Kind::Assign => assignment::plausible(text, at),
             // In raw msgpack a header may stand in front.
             Kind::Escape => text::is_escape(text, at),
             Kind::Number => number::plausible(text, at),
             Kind::Long => coin::plausible(text, at),
             Kind::Code => code::plausible(text, at),
             Kind::Mac => network::mac_plausible(text, at),
-            Kind::Token => self.prefixes.plausible(text, at, runs()),
+            Kind::Token => self.prefixes.plausible(text, at, runs(), passed),
             Kind::Phone => phone::plausible(text, at),
             Kind::Ipv4 | Kind::Ipv6 => true,
             Kind::Int => false,
@@ -272,7 +278,9 @@ impl Finder {
             any = self.confirms(text, key, (Kind::Assign, at));
         }
         while let Some(candidate) = cursor.next(text).filter(|_| !any) {
-            if self.is_done(candidate) || !self.is_plausible(text, candidate, || cursor.runs(0)) {
+            if self.is_done(candidate)
+                || !self.is_plausible(text, candidate, &self.done.passed, || cursor.runs(0))
+            {
                 continue;
             }
             any = self.confirms(text, key, candidate);
@@ -346,9 +354,7 @@ impl Finder {
         match candidate.0 {
             Kind::Int => return true,
             // JSON with texts in it: what its members are called counts.
-            Kind::Escape if !text::is_plain_escape(text, candidate.1) || is_container(text) => {
-                return true;
-            }
+            Kind::Escape if is_container(text) => return true,
             Kind::Escape => return self.confirms_view(text, key),
             _ => {}
         }
@@ -366,8 +372,11 @@ impl Finder {
         let mut views = std::mem::take(&mut self.views);
         // Each view has those behind it taken off already.
         let count = views.decode(text, &self.budget);
-        let found = (0..count)
-            .any(|n| views.is_worth_a_look(n) && self.finds(views.text(n), key, usize::MAX));
+        let found = (0..count).any(|n| {
+            views.is_worth_a_look(n)
+                && (self.finds(views.text(n), key, usize::MAX)
+                    || self.settings.file_rules.is_some() && self.finds_of_file(views.text(n)))
+        });
         self.views = views;
         // The text itself is looked at from the start.
         self.done.escape = text.len();
@@ -388,6 +397,11 @@ impl Finder {
                 rejected: &mut self.rejected,
             });
         }
+    }
+
+    /// Where no prefix of a token begins in the string.
+    pub(crate) fn passed(&self) -> &Passed {
+        &self.done.passed
     }
 
     /// How far the numbers of the string were looked at.
@@ -412,7 +426,9 @@ impl Finder {
                 self.encoded = self.encoded || text::is_escape(text, candidate.1);
                 continue;
             }
-            if !self.is_done(candidate) && self.is_plausible(text, candidate, || cursor.runs(0)) {
+            if !self.is_done(candidate)
+                && self.is_plausible(text, candidate, &self.done.passed, || cursor.runs(0))
+            {
                 self.verify(text, key, candidate);
                 cursor.pass_numbers(self.done.number);
             }
@@ -487,13 +503,19 @@ impl Finder {
             Kind::At => {
                 url::find(i, at, &mut done.url);
                 email::find(i, at, &mut done.email);
+                if done.url.1.is_none() {
+                    done.at = url::chain(text, at);
+                    i.budget.look(done.at.saturating_sub(at));
+                }
             }
             Kind::Number | Kind::Phone => {
                 number::find(i, self.gate, at, &mut self.groups, &mut done.number);
             }
             Kind::Code => code::find(i, at, &mut done.code),
             Kind::Long => coin::find(i, at),
-            Kind::Assign => self.tokens |= assignment::find(i, at, &mut done.assign),
+            Kind::Assign => {
+                self.tokens |= assignment::find(i, at, &mut done.programs, &mut done.assign);
+            }
             Kind::Ipv4 => network::find_ipv4(i, at, &mut done.ip),
             Kind::Ipv6 => network::find_ipv6(i, at, &mut done.ip),
             Kind::Mac => network::find_mac(i, at, &mut done.mac),
@@ -543,15 +565,19 @@ pub(crate) fn digits_of(n: u64, buffer: &mut [u8; 20]) -> &[u8] {
 }
 
 /// How far each family has come in a string, so that no byte is verified twice.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Done {
+    /// The last of a chain of `@`.
+    at: usize,
     email: usize,
     url: (usize, Option<usize>),
     number: usize,
     code: usize,
     assign: usize,
+    programs: assignment::Programs,
     ip: usize,
     mac: usize,
+    passed: Passed,
     /// All of the string, once its views were looked at.
     escape: usize,
 }

@@ -98,8 +98,8 @@ pub(super) fn plausible(text: &[u8], at: usize) -> bool {
     }
     let before = start.checked_sub(1).map(|n| text[n]);
     if before == Some(b'+') {
-        // A zone offset is no phone number.
-        return text[start] != b'0';
+        // A zone offset is no phone number, nor are a few digits.
+        return text[start] != b'0' && are_many(text, start);
     }
     if at + 1 - start < LONG {
         return grouped_plausible(text, start, at);
@@ -130,6 +130,14 @@ pub(super) fn plausible(text: &[u8], at: usize) -> bool {
             nir || bare_plausible(digits.get()) || phone::named_plausible(text, start, end)
         }
     }
+}
+
+/// Whether the digits and what may stand between them from `start` on are as many as a phone number has.
+fn are_many(text: &[u8], start: usize) -> bool {
+    const FEWEST: usize = 7;
+    let row = text[start..].iter().take(3 * FEWEST);
+    let row = row.take_while(|b| b.is_ascii_digit() || is_separator(**b));
+    row.filter(|b| b.is_ascii_digit()).nth(FEWEST - 1).is_some()
 }
 
 /// Whether a group of digits at `start..=at`, in a row of groups, needs a closer look. The shapes

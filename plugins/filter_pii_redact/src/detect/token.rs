@@ -5,14 +5,13 @@ mod hash;
 mod rows;
 mod vendor;
 
-use aho_corasick::packed;
-use aho_corasick::{AhoCorasick, MatchKind};
+use std::cell::Cell;
 
 use super::{Inspection, CANDIDATE};
 use crate::catalog::Set;
-use crate::scan::{Runs, RUN, WINDOW};
+use crate::scan::{Case, Next, Runs, Words, RUN, WINDOW};
 
-use form::{is_alnum, is_word_or_hyphen, Form, Part, Text};
+use form::{is_alnum, is_word_or_hyphen, starts, Form, Part, Text};
 pub(crate) use rows::{all as rows, Row};
 
 /// Length of the shortest run that tokens have.
@@ -31,59 +30,31 @@ pub(super) fn wanted(set: Set) -> bool {
     rows().any(|row| set.has(row.id))
 }
 
-/// Searches for all prefixes at once: the vectorised Teddy of `aho-corasick` where the processor
-/// has it, its automaton elsewhere.
+/// The part of a text in which no prefix begins that is joined to what is behind that part: it is not
+/// looked at again for the next candidate.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Passed(Cell<(usize, usize)>);
+
+/// The prefixes of all tokens that are wanted.
 #[derive(Debug)]
 pub(super) struct Prefixes {
     wanted: Vec<&'static Row>,
+    /// Where each of these may begin.
+    words: Words,
     /// For each byte, which of these start with it.
     firsts: Box<[Vec<u16>; 256]>,
     /// A bit for what the first three bytes of a token hash to.
     starts: Box<[u64; 64]>,
     /// The same for the first two of those whose prefix is no longer.
     pairs: Box<[u64; 64]>,
-    searcher: Option<Searcher>,
-}
-
-#[derive(Debug)]
-enum Searcher {
-    Packed(packed::Searcher),
-    Automaton(AhoCorasick),
-}
-
-impl Searcher {
-    fn find(&self, text: &[u8], from: usize, to: usize) -> Option<(usize, usize)> {
-        match self {
-            Searcher::Packed(searcher) => searcher
-                .find_in(text, aho_corasick::Span::from(from..to))
-                .map(|m| (m.pattern().as_usize(), m.start())),
-            Searcher::Automaton(automaton) => automaton
-                .find(aho_corasick::Input::new(text).range(from..to))
-                .map(|m| (m.pattern().as_usize(), m.start())),
-        }
-    }
 }
 
 impl Prefixes {
     /// `None` if the fixed table cannot be compiled.
     pub(super) fn new(set: Set) -> Option<Self> {
         let wanted: Vec<_> = rows().filter(|row| set.has(row.id)).collect();
-        let patterns = wanted.iter().map(|row| row.prefix.as_bytes());
-        let searcher = if wanted.is_empty() {
-            None
-        } else if let Some(packed) = packed::Config::new()
-            .builder()
-            .extend(patterns.clone())
-            .build()
-        {
-            Some(Searcher::Packed(packed))
-        } else {
-            let automaton = AhoCorasick::builder()
-                .match_kind(MatchKind::LeftmostFirst)
-                .build(patterns)
-                .ok()?;
-            Some(Searcher::Automaton(automaton))
-        };
+        let words = wanted.iter().map(|row| row.prefix.as_bytes());
+        let words = Words::new(words, Case::Same)?;
         let mut firsts = Box::new([const { Vec::new() }; 256]);
         let (mut starts, mut pairs) = (Box::new([0; 64]), Box::new([0; 64]));
         for (n, row) in (0..).zip(&wanted) {
@@ -98,15 +69,15 @@ impl Prefixes {
         }
         Some(Prefixes {
             wanted,
+            words,
             firsts,
             starts,
             pairs,
-            searcher,
         })
     }
 
     /// Whether a prefix is near the candidate at `at`, whose window has these runs.
-    pub(super) fn plausible(&self, text: &[u8], at: usize, runs: Runs) -> bool {
+    pub(super) fn plausible(&self, text: &[u8], at: usize, runs: Runs, passed: &Passed) -> bool {
         if text[at] == b'~' {
             return at >= 2 && text[at - 1] == b'Q' && matches!(text[at - 2], b'7' | b'8');
         }
@@ -179,12 +150,12 @@ impl Prefixes {
         }
         // The part of a token in front of the run, where a dot, slash or sign joins them.
         let long = end - start >= MARKED;
-        long || self.is_prefix_in_front(text, start)
+        long || self.is_prefix_in_front(text, start, passed)
     }
 
     /// Whether a prefix stands in front of the run that begins at `start`, joined by dots, slashes and
     /// other signs.
-    fn is_prefix_in_front(&self, text: &[u8], start: usize) -> bool {
+    fn is_prefix_in_front(&self, text: &[u8], start: usize, passed: &Passed) -> bool {
         let Some(joint) = start.checked_sub(1).map(|n| text[n]) else {
             return false;
         };
@@ -196,14 +167,33 @@ impl Prefixes {
             return false;
         }
         let floor = start.saturating_sub(BEFORE);
-        let part = |at: usize| is_joint(text[at]) || is_word_or_hyphen(text[at]);
+        let part = |b: &u8| is_joint(*b) || is_word_or_hyphen(*b);
         let alnum = |at: usize| text[at].is_ascii_alphanumeric();
         // In raw msgpack the length of the text may look like a letter, behind a byte that does not.
         let header = |at: usize| [2, 3].iter().any(|n| at >= *n && text[at - n] >= 0x80);
-        (floor..start).rev().take_while(|at| part(*at)).any(|at| {
+        let mut found = false;
+        let (first, until) = passed.0.get();
+        let from = match (first..until).contains(&floor) {
+            true => until,
+            false => floor,
+        };
+        self.words.each_in(text, from..start, |at, number| {
             let begins = at == 0 || !alnum(at) || !alnum(at - 1) || header(at);
-            begins && self.is_prefix(text, at)
-        })
+            found = begins
+                && plausible(text, at, self.wanted[number])
+                && text[at..start].iter().all(part);
+            match found {
+                true => Next::Nowhere,
+                false => Next::Here,
+            }
+        });
+        if !found && start > from {
+            // What does not reach to here does not reach further.
+            passed
+                .0
+                .set((if from == floor { floor } else { first }, start));
+        }
+        found
     }
 
     /// Whether a prefix starts at `start`, where a word does.
@@ -228,31 +218,30 @@ impl Prefixes {
 
     /// Verifies every prefix in the string.
     pub(super) fn find(&self, i: &mut Inspection<'_>) {
-        let Some(searcher) = &self.searcher else {
-            return;
-        };
         let text = Text::new(i.text, i.budget);
-        let mut at = 0;
         i.budget.look(text.len());
-        while let Some((pattern, start)) = searcher.find(&text, at, text.len()) {
+        self.words.each(&text, |start, pattern| {
             let row = self.wanted[pattern];
             let Row {
                 prefix, id, form, ..
             } = row;
-            at = start + 1;
+            // Of those at one place the longest counts.
+            let mut next = start + 1;
+            if form.starts_alone() && !starts(&text, start) || !plausible(&text, start, row) {
+                return Next::From(next);
+            }
             i.budget.look(CANDIDATE);
             if i.budget.is_spent() {
-                break;
-            }
-            if !plausible(&text, start, row) {
-                continue;
+                return Next::Nowhere;
             }
             if let Some((from, end, valid)) = form.verify(&text, start, start + prefix.len()) {
                 if i.report(*id, from, end, valid) {
-                    at = end.max(at);
+                    next = end.max(next);
+                    text.ends_token(end);
                 }
             }
-        }
+            Next::From(next)
+        });
     }
 }
 

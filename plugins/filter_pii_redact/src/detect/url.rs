@@ -10,6 +10,22 @@ const NETWORKS: &[&[u8]] = &[b"tcp(", b"unix(", b"udp(", b"tcp6("];
 /// What stands in front of `user/password@` in URLs of Oracle.
 const THIN: &[u8] = b":thin:";
 
+/// Where in a chain such as `a@a@a@` behind the `@` at `at` the last one is; what is in front of that has no
+/// domain, so it belongs to no address, nor to a URL if the one at `at` does not.
+pub(super) fn chain(text: &[u8], at: usize) -> usize {
+    let mut last = at;
+    let mut end = at + 1;
+    while let Some(byte) = text.get(end) {
+        if *byte == b'@' && end > last + 1 {
+            last = end;
+        } else if !(byte.is_ascii_alphanumeric() || *byte == b'-' || *byte >= 0x80) {
+            break;
+        }
+        end += 1;
+    }
+    last
+}
+
 /// Whether the `@` stands in front of a domain, or behind `scheme://user:`.
 pub(super) fn or_email_plausible(text: &[u8], at: usize) -> bool {
     let Some(host) = text.get(at + 1..) else {

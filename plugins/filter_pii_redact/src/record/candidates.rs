@@ -4,7 +4,7 @@ use flb_sidecar_sdk::event::Record;
 use flb_sidecar_sdk::msgpack::{self, Value};
 
 use super::place::{place_at, Place};
-use crate::detect::{whole, Finder};
+use crate::detect::{whole, Finder, Passed};
 use crate::inspect::Inspector;
 use crate::name::{class_of_name, is_argument};
 use crate::scan::{Cursor, Kind};
@@ -22,6 +22,8 @@ pub(super) struct Candidates {
     next: Option<(Kind, usize)>,
     /// The string whose candidates were looked at last.
     place: Place,
+    /// Where no prefix of a token begins in the batch.
+    passed: Passed,
 }
 
 impl Candidates {
@@ -30,6 +32,7 @@ impl Candidates {
             cursor: finder.cursor(),
             next: None,
             place: Place::default(),
+            passed: Passed::default(),
         }
     }
 
@@ -37,6 +40,7 @@ impl Candidates {
     pub(super) fn start(&mut self, chunk: &[u8]) {
         self.cursor.restart();
         self.place = Place::default();
+        self.passed = Passed::default();
         self.advance(chunk);
     }
 
@@ -72,9 +76,9 @@ impl Candidates {
     ) -> bool {
         self.seek(chunk, start);
         while let Some((kind, at)) = self.next.filter(|next| next.1 < end) {
-            if finder.is_plausible(&chunk[start..end], (kind, at - start), || {
-                self.cursor.runs(start)
-            }) {
+            let (text, candidate) = (&chunk[start..end], (kind, at - start));
+            let runs = || self.cursor.runs(start);
+            if finder.is_plausible(text, candidate, &Passed::default(), runs) {
                 return true;
             }
             self.advance(chunk);
@@ -100,9 +104,10 @@ impl Candidates {
                 return false;
             }
             if !text.is_some_and(|text| (text.0..text.1).contains(&at)) {
+                let runs = || self.cursor.runs(0);
                 if inspector
                     .finder
-                    .is_ruled_out(chunk, next, || self.cursor.runs(0))
+                    .is_ruled_out(chunk, next, &self.passed, runs)
                 {
                     self.advance(chunk);
                     continue;
@@ -154,7 +159,7 @@ impl Candidates {
         };
         let (text, candidate) = (&chunk[start..end], (kind, at - start));
         let plausible = !finder.is_done(candidate)
-            && finder.is_plausible(text, candidate, || self.cursor.runs(start));
+            && finder.is_plausible(text, candidate, finder.passed(), || self.cursor.runs(start));
         if !plausible {
             return false;
         }

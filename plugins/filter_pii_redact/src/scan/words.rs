@@ -1,15 +1,80 @@
-//! Many words at once: the keywords of a file of rules.
+//! Many words at once: the prefixes of tokens, the keywords of a file of rules.
 
+use std::ops::Range;
+
+use super::vector::CASE;
 use super::{Gate, Trigrams, WINDOW};
 
-/// Words that are looked for all at once, in whatever case, wherever they begin.
+/// Whether capitals and small letters are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Case {
+    Any,
+    Same,
+}
+
+/// Where the search goes on behind a word that was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// With what else begins there.
+    Here,
+    /// From this byte on.
+    From(usize),
+    Nowhere,
+}
+
+/// One of the words.
+#[derive(Debug)]
+struct Word {
+    text: Box<[u8]>,
+    number: usize,
+    /// Its first eight bytes as a number, and the bits that count: of a letter in whatever case, all but
+    /// that of small letters.
+    start: u64,
+    mask: u64,
+}
+
+impl Word {
+    fn new(text: &[u8], number: usize, case: Case) -> Self {
+        let (mut start, mut mask) = ([0; 8], [0; 8]);
+        for (n, byte) in text.iter().take(8).enumerate() {
+            let any = case == Case::Any && byte.is_ascii_alphabetic();
+            mask[n] = if any { !CASE } else { 0xff };
+            start[n] = byte & mask[n];
+        }
+        Word {
+            text: text.into(),
+            number,
+            start: u64::from_le_bytes(start),
+            mask: u64::from_le_bytes(mask),
+        }
+    }
+
+    /// Whether a text begins with it, of which the first eight bytes are `start`.
+    #[inline(always)]
+    fn begins(&self, start: u64, rest: &[u8], case: Case) -> bool {
+        if start & self.mask != self.start || rest.len() < self.text.len() {
+            return false;
+        }
+        let (rest, word) = (&rest[..self.text.len()], &*self.text);
+        word.len() <= 8
+            || match case {
+                Case::Any => rest.eq_ignore_ascii_case(word),
+                Case::Same => rest == word,
+            }
+    }
+}
+
+/// Words that are looked for all at once, wherever they begin.
 #[derive(Debug)]
 pub(crate) struct Words {
     gate: Gate,
+    case: Case,
     /// The first three bytes of each.
     starts: Trigrams,
-    /// The words in small letters with their numbers, those of one [`Words::slot`] behind each other.
-    words: Vec<(Box<[u8]>, usize)>,
+    /// Those of one [`Words::slot`] behind each other.
+    words: Vec<Word>,
+    /// Whether there are words of two bytes, and of one.
+    short: [bool; 2],
     /// The first of `words` in each slot or behind it; those of one byte are in the last one.
     first: Vec<u16>,
 }
@@ -21,16 +86,16 @@ impl Words {
     const SHORT: usize = 1 << Self::HASH;
 
     /// The words in the order of their numbers. `None`: there are too many.
-    pub(crate) fn new<'a>(words: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
-        let mut words: Vec<(Box<[u8]>, usize)> = words
+    pub(crate) fn new<'a>(words: impl Iterator<Item = &'a [u8]>, case: Case) -> Option<Self> {
+        let mut words: Vec<Word> = words
             .enumerate()
-            .map(|(number, word)| (word.to_ascii_lowercase().into_boxed_slice(), number))
+            .map(|(number, word)| Word::new(word, number, case))
             .collect();
         let last = u16::try_from(words.len()).ok()?;
-        words.sort_by_key(|(word, _)| Self::slot(word));
+        words.sort_by_key(|word| Self::slot(&word.text));
         let mut first = vec![last; Self::SHORT + 2];
-        for (n, (word, _)) in (0..last).zip(&words).rev() {
-            first[Self::slot(word)] = n;
+        for (n, word) in (0..last).zip(&words).rev() {
+            first[Self::slot(&word.text)] = n;
         }
         for slot in (0..=Self::SHORT).rev() {
             first[slot] = first[slot].min(first[slot + 1]);
@@ -41,7 +106,9 @@ impl Words {
         };
         Some(Words {
             gate: Gate::new(),
-            starts: Trigrams::of(words.iter().map(|(word, _)| start(word))),
+            case,
+            starts: Trigrams::of(words.iter().map(|word| start(&word.text))),
+            short: [2, 1].map(|len| words.iter().any(|word| word.text.len() == len)),
             words,
             first,
         })
@@ -62,36 +129,77 @@ impl Words {
         (bytes.wrapping_mul(0x9e37_79b1) >> (32 - Self::HASH)) as usize
     }
 
-    /// Calls `visit` with the number of every word in `text`, as often as it is there, until that says
-    /// `false`.
-    pub(crate) fn each(&self, text: &[u8], mut visit: impl FnMut(usize) -> bool) {
-        let mut at = 0;
-        while at < text.len() {
+    /// Calls `visit` with the place and the number of every word in `text`; those at one place in the
+    /// order of their numbers, the ones of three and more bytes first. It says where to go on.
+    #[inline]
+    pub(crate) fn each(&self, text: &[u8], visit: impl FnMut(usize, usize) -> Next) {
+        self.each_in(text, 0..text.len(), visit);
+    }
+
+    /// The same for those that begin in a part of the text.
+    #[inline]
+    pub(crate) fn each_in(
+        &self,
+        text: &[u8],
+        part: Range<usize>,
+        mut visit: impl FnMut(usize, usize) -> Next,
+    ) {
+        let (mut at, mut from) = (part.start, part.start);
+        while at < part.end {
             let mut starts = self.gate.trigrams(text, at, &self.starts);
+            if part.end - at < WINDOW {
+                starts &= (1 << (part.end - at)) - 1;
+            }
             while starts != 0 {
-                let rest = &text[at + starts.trailing_zeros() as usize..];
+                let start = at + starts.trailing_zeros() as usize;
                 starts &= starts - 1;
-                let byte = |n: usize| rest.get(n).copied().unwrap_or(0);
-                let slots = [
-                    Self::hash([byte(0), byte(1), byte(2)]),
-                    Self::hash([byte(0), byte(1), 0]),
-                    Self::SHORT,
-                ];
-                for slot in slots {
-                    let from = usize::from(self.first[slot]);
-                    let to = usize::from(self.first[slot + 1]);
-                    for (word, number) in &self.words[from..to] {
-                        let start = rest.get(..word.len());
-                        if start.is_some_and(|start| start.eq_ignore_ascii_case(word))
-                            && !visit(*number)
-                        {
-                            return;
-                        }
+                if start < from {
+                    continue;
+                }
+                match self.at(text, start, &mut visit) {
+                    Next::Here => {}
+                    Next::From(next) => from = next,
+                    Next::Nowhere => return,
+                }
+            }
+            // What is passed over is not looked at.
+            at = (at + WINDOW).max(from);
+        }
+    }
+
+    /// Visits the words that begin at `start`.
+    #[inline(always)]
+    fn at(&self, text: &[u8], start: usize, mut visit: impl FnMut(usize, usize) -> Next) -> Next {
+        let rest = &text[start..];
+        let bytes = match *rest {
+            [a, b, c, ..] => [a, b, c],
+            [a, b] => [a, b, 0],
+            [a] => [a, 0, 0],
+            [] => [0; 3],
+        };
+        let [pairs, singles] = self.short;
+        let (long, pair) = (Self::hash(bytes), Self::hash([bytes[0], bytes[1], 0]));
+        let slots = [
+            Some(long),
+            (pairs && pair != long).then_some(pair),
+            singles.then_some(Self::SHORT),
+        ];
+        let first = match rest.first_chunk::<8>() {
+            Some(first) => u64::from_le_bytes(*first),
+            None => rest.iter().rev().fold(0, |n, b| n << 8 | u64::from(*b)),
+        };
+        for slot in slots.into_iter().flatten() {
+            let words = usize::from(self.first[slot])..usize::from(self.first[slot + 1]);
+            for word in &self.words[words] {
+                if word.begins(first, rest, self.case) {
+                    match visit(start, word.number) {
+                        Next::Here => {}
+                        next => return next,
                     }
                 }
             }
-            at += WINDOW;
         }
+        Next::Here
     }
 }
 
@@ -106,19 +214,44 @@ mod tests {
             words in prop::collection::vec("[a-cK_~\u{e9}.]{1,5}", 1..12),
             text in "([a-ck_~\u{e9}.A-C]{0,9}[ -~]{0,3}){0,40}",
         ) {
-            let lower = text.to_ascii_lowercase();
-            let expected: Vec<bool> =
-                words.iter().map(|word| lower.contains(&word.to_ascii_lowercase())).collect();
-            for gate in [Gate::new(), Gate::portable()] {
-                let mut all = Words::new(words.iter().map(String::as_bytes)).unwrap();
-                all.gate = gate;
-                let mut found = vec![false; words.len()];
-                all.each(text.as_bytes(), |number| {
-                    found[number] = true;
-                    true
-                });
-                prop_assert_eq!(&found, &expected);
+            for case in [Case::Any, Case::Same] {
+                let form = |text: &str| match case {
+                    Case::Any => text.to_ascii_lowercase(),
+                    Case::Same => text.to_owned(),
+                };
+                let places = |word: &String| -> Vec<usize> {
+                    let (text, word) = (form(&text), form(word));
+                    (0..text.len()).filter(|at| text.as_bytes()[*at..].starts_with(word.as_bytes())).collect()
+                };
+                let expected: Vec<Vec<usize>> = words.iter().map(places).collect();
+                for gate in [Gate::new(), Gate::portable()] {
+                    let mut all = Words::new(words.iter().map(String::as_bytes), case).unwrap();
+                    all.gate = gate;
+                    let mut found = vec![Vec::new(); words.len()];
+                    all.each(text.as_bytes(), |start, number| {
+                        found[number].push(start);
+                        Next::Here
+                    });
+                    prop_assert_eq!(&found, &expected);
+                }
             }
+        }
+
+        #[test]
+        fn the_search_goes_on_where_it_is_told_to(text in "[ab]{0,300}", step in 1usize..150) {
+            let words = Words::new([&b"ab"[..], b"b"].into_iter(), Case::Same).unwrap();
+            let (mut found, mut expected) = (Vec::new(), Vec::new());
+            words.each(text.as_bytes(), |start, number| {
+                found.push((start, number));
+                Next::From(start + step)
+            });
+            let mut at = 0;
+            while let Some(n) = text.get(at..).and_then(|rest| rest.find('b').map(|b| at + b)) {
+                let start = if n > at && text.as_bytes()[n - 1] == b'a' { n - 1 } else { n };
+                expected.push((start, n - start ^ 1));
+                at = start + step;
+            }
+            prop_assert_eq!(found, expected);
         }
     }
 }

@@ -41,10 +41,28 @@ fn number(digits: &[u8]) -> Option<u32> {
 /// Whether something written otherwise may start with a byte.
 #[inline]
 pub(super) fn may_start(byte: u8) -> bool {
-    matches!(
-        byte,
-        b'%' | b'\\' | b'&' | b'+' | b'"' | b'=' | b'\n' | b'<' | b'_' | 0x1b | 0xc2..
-    )
+    static STARTS: [bool; 256] = {
+        let mut starts = [false; 256];
+        let all = b"%\\&+\"=\n<_\x1b";
+        let mut n = 0;
+        while n < all.len() {
+            starts[all[n] as usize] = true;
+            n += 1;
+        }
+        let mut byte = 0xc2;
+        while byte < starts.len() {
+            starts[byte] = true;
+            byte += 1;
+        }
+        starts
+    };
+    STARTS[usize::from(byte)]
+}
+
+/// Whether what is decoded in front of a byte tells if something starts with it.
+#[inline]
+pub(super) fn looks_back(byte: u8) -> bool {
+    matches!(byte, b'\n' | b'<' | 0xc2..)
 }
 
 /// What is written otherwise at `at` of a text, behind what is decoded of it so far.
@@ -368,13 +386,4 @@ fn is_other_script(buf: &[u8], at: usize) -> bool {
             other_script(&buf[start..=at]).is_some_and(|unit| unit.written == len)
         })
     })
-}
-
-/// Whether only a backslash is written otherwise at `at`, which JSON does everywhere.
-pub(crate) fn is_plain_escape(buf: &[u8], at: usize) -> bool {
-    buf[at] == b'\\'
-        && matches!(
-            buf.get(at + 1),
-            Some(b'"' | b'\\' | b'/' | b'n' | b'r' | b't')
-        )
 }

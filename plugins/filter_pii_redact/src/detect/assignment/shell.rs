@@ -18,7 +18,9 @@ enum Kind {
 use Kind::{Either, Glued, Pair};
 
 /// Program, option, and how its password is given.
-const OPTIONS: &[(&[u8], &[u8], Kind)] = &[
+type Row = (&'static [u8], &'static [u8], Kind);
+
+const OPTIONS: &[Row] = &[
     (b"mysql", b"p", Glued),
     (b"mysqldump", b"p", Glued),
     (b"mysqladmin", b"p", Glued),
@@ -52,52 +54,131 @@ const OPTIONS: &[(&[u8], &[u8], Kind)] = &[
 /// How far in front of an option its program is looked for.
 const FAR: usize = 256;
 
-/// The option that starts at `at` behind one or two hyphens, and the span behind it.
-fn row(text: &[u8], at: usize, budget: &Budget) -> Option<(&'static [u8], Kind)> {
+/// Whether the option that starts at `at` behind so many hyphens may be one of a row.
+fn fits(text: &[u8], at: usize, hyphens: usize, (_, name, kind): &Row) -> bool {
+    let rest = &text[at..];
+    // The first letter tells most of them apart.
+    rest.first() == name.first()
+        && if name.len() > 1 {
+            hyphens == 2
+                && rest.starts_with(name)
+                && matches!(rest.get(name.len()), Some(b' ' | b'='))
+        } else {
+            let next = rest.get(1).copied().unwrap_or(b' ');
+            hyphens == 1 && (*kind != Glued || !matches!(next, b' ' | b'=' | b'\n' | b'"'))
+        }
+}
+
+/// The rows that the option at `at`, behind one or two hyphens, may be one of.
+fn rows(text: &[u8], at: usize) -> impl Iterator<Item = (usize, &'static Row)> + use<'_> {
     let hyphens = text[..at].iter().rev().take(3).take_while(|b| **b == b'-');
     let hyphens = hyphens.count();
     let blank = text[..at - hyphens].last();
-    if !(1..=2).contains(&hyphens) || !blank.is_none_or(|b| matches!(b, b' ' | b'"' | b'\'')) {
-        return None;
-    }
-    let rest = &text[at..];
-    let fits = |name: &[u8], kind: Kind| {
-        // The first letter tells most of them apart.
-        rest.first() == name.first()
-            && if name.len() > 1 {
-                hyphens == 2
-                    && rest.starts_with(name)
-                    && matches!(rest.get(name.len()), Some(b' ' | b'='))
-            } else {
-                let next = rest.get(1).copied().unwrap_or(b' ');
-                hyphens == 1 && (kind != Glued || !matches!(next, b' ' | b'=' | b'\n' | b'"'))
-            }
-    };
-    if !OPTIONS.iter().any(|(_, name, kind)| fits(name, *kind)) {
-        return None;
-    }
-    let line = &text[at.saturating_sub(FAR)..at];
-    budget.look(line.len());
-    let from = line
-        .iter()
-        .rposition(|b| matches!(b, b'\n' | b'|' | b';'))
-        .map_or(0, |n| n + 1);
-    let mut words = line[from..].split(|b| matches!(b, b' ' | b'"' | b'\'' | b'/' | b'[' | b'`'));
-    let named = OPTIONS.iter().filter(|(_, name, kind)| fits(name, *kind));
-    let found = words.find_map(|word| named.clone().find(|row| row.0 == word))?;
-    Some((found.1, found.2))
+    let shaped =
+        (1..=2).contains(&hyphens) && blank.is_none_or(|b| matches!(b, b' ' | b'"' | b'\''));
+    let all = OPTIONS.iter().enumerate().filter(move |_| shaped);
+    all.filter(move |(_, row)| fits(text, at, hyphens, row))
 }
 
-/// Whether an option with a password may start at `at`.
-pub(super) fn plausible(text: &[u8], at: usize, budget: &Budget) -> bool {
-    row(text, at, budget).is_some()
+/// Whether an option with a password may start at `at`, whatever its program.
+pub(super) fn plausible(text: &[u8], at: usize) -> bool {
+    rows(text, at).next().is_some()
+}
+
+/// The programs of [`OPTIONS`] in the command that a text is in, as far as it was gone through: no byte
+/// is looked at again for the next option.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::detect) struct Programs {
+    /// Up to which byte that was.
+    gone: usize,
+    /// Where each of them begins that was seen last, and one more.
+    last: [u32; OPTIONS.len()],
+}
+
+impl Programs {
+    /// Goes on to the option at `at`.
+    fn go_to(&mut self, text: &[u8], at: usize, budget: &Budget) {
+        let from = self.gone.max(at.saturating_sub(FAR));
+        if from >= at {
+            return;
+        }
+        budget.look(at - from);
+        self.gone = at;
+        // A word that was cut in two is one.
+        let apart = |b: &u8| {
+            matches!(
+                b,
+                b' ' | b'"' | b'\'' | b'/' | b'[' | b'`' | b'\n' | b'|' | b';'
+            )
+        };
+        let word = text[..from]
+            .iter()
+            .rev()
+            .take(LONGEST + 1)
+            .take_while(|b| !apart(b));
+        let mut start = from - word.count();
+        while start < at {
+            let rest = &text[start..at];
+            let len = rest.iter().position(apart).unwrap_or(rest.len());
+            if len <= LONGEST && is_program(&rest[..len]) {
+                for (row, last) in OPTIONS.iter().zip(&mut self.last) {
+                    if row.0 == &rest[..len] {
+                        *last = u32::try_from(start + 1).unwrap_or(u32::MAX);
+                    }
+                }
+            }
+            // What is behind it is another command.
+            if matches!(rest.get(len), Some(b'\n' | b'|' | b';')) {
+                self.last = [0; OPTIONS.len()];
+            }
+            start += len + 1;
+        }
+    }
+}
+
+/// The longest name of a program.
+const LONGEST: usize = {
+    let (mut most, mut n) = (0, 0);
+    while n < OPTIONS.len() {
+        if OPTIONS[n].0.len() > most {
+            most = OPTIONS[n].0.len();
+        }
+        n += 1;
+    }
+    most
+};
+
+/// Whether a word may be one of the programs, told by its length and first letter.
+fn is_program(word: &[u8]) -> bool {
+    static FIRSTS: [u32; LONGEST + 1] = {
+        let mut firsts = [0; LONGEST + 1];
+        let mut n = 0;
+        while n < OPTIONS.len() {
+            firsts[OPTIONS[n].0.len()] |= 1 << (OPTIONS[n].0[0] & 31);
+            n += 1;
+        }
+        firsts
+    };
+    let first = word.first().map_or(0, |b| b & 31);
+    FIRSTS
+        .get(word.len())
+        .is_some_and(|firsts| firsts >> first & 1 != 0)
 }
 
 /// Span of the password of the option that starts at `at`.
-pub(super) fn option(text: &[u8], at: usize, budget: &Budget) -> Option<(usize, usize)> {
-    let (name, kind) = row(text, at, budget)?;
+pub(super) fn option(
+    text: &[u8],
+    at: usize,
+    programs: &mut Programs,
+    budget: &Budget,
+) -> Option<(usize, usize)> {
+    let mut rows = rows(text, at).peekable();
+    rows.peek()?;
+    programs.go_to(text, at, budget);
+    let near = |place: u32| place as usize > at.saturating_sub(FAR);
+    let (_, (_, name, kind)) = rows.find(|(n, _)| near(programs.last[*n]))?;
     let mut start = at + name.len();
-    if kind != Glued {
+    if *kind != Glued {
         start += text[start..].iter().take_while(|b| **b == b' ').count();
     }
     start += usize::from(text.get(start) == Some(&b'='));
@@ -109,7 +190,7 @@ pub(super) fn option(text: &[u8], at: usize, budget: &Budget) -> Option<(usize, 
         start + word_len(&text[start..])
     };
     if let Pair(sign) = kind {
-        start += memchr::memchr(sign, &text[start..end])? + 1;
+        start += memchr::memchr(*sign, &text[start..end])? + 1;
     }
     (end > start && text[start] != b'-').then_some((start, end))
 }
@@ -134,11 +215,14 @@ mod tests {
             ("mysql -p shop", None),
             ("tar -pxf a.tar", None),
             ("curl -u jo https://x", None),
+            ("mysql -h x; tar -pxf a.tar", None),
+            ("tar -pxf a | mysql -pZq7", Some("Zq7")),
         ] {
             let text = line.as_bytes();
+            let mut programs = Programs::default();
             let found = (1..text.len())
                 .filter(|at| text[at - 1] == b'-' && text[*at].is_ascii_alphabetic())
-                .find_map(|at| option(text, at, &Budget::default()));
+                .find_map(|at| option(text, at, &mut programs, &Budget::default()));
             assert_eq!(found.map(|(from, to)| &line[from..to]), expected, "{line}");
         }
     }

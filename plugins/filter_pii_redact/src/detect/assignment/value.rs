@@ -129,18 +129,91 @@ fn is_label(value: &[u8]) -> bool {
         || memchr::memmem::find(value, b"://").is_some()
 }
 
+/// What bytes a value is made of, and how they follow each other; told in one pass.
+#[derive(Clone, Copy, Debug, Default)]
+struct Traits {
+    digits: usize,
+    capitals: usize,
+    small: usize,
+    dots: usize,
+    /// Hyphens, slashes, dots and underscores.
+    joints: usize,
+    /// What is hardly ever in a token of letters only.
+    few: usize,
+    /// Bytes that tokens are not made of.
+    foreign: usize,
+    /// How often letters, capitals, digits and others follow each other.
+    changes: usize,
+    /// Pairs of letters, and those of them that words have.
+    pairs: usize,
+    common: usize,
+}
+
+/// Kinds of bytes: small letters, capitals, digits, and others.
+static KIND: [u8; 256] = {
+    let mut kinds = [3; 256];
+    let mut byte = 0u8;
+    while byte < 0x80 {
+        if byte.is_ascii_lowercase() {
+            kinds[byte as usize] = 0;
+        } else if byte.is_ascii_uppercase() {
+            kinds[byte as usize] = 1;
+        } else if byte.is_ascii_digit() {
+            kinds[byte as usize] = 2;
+        }
+        byte += 1;
+    }
+    kinds
+};
+
+impl Traits {
+    fn of(value: &[u8]) -> Self {
+        let mut traits = Traits::default();
+        let mut counts = [0; 4];
+        let mut before = (u8::MAX, 0);
+        for byte in value {
+            let kind = KIND[usize::from(*byte)];
+            counts[usize::from(kind)] += 1;
+            traits.changes += usize::from(kind != before.0);
+            let letter = byte & 31;
+            if kind > 2 {
+                traits.dots += usize::from(*byte == b'.');
+                traits.joints += usize::from(matches!(byte, b'-' | b'/' | b'.' | b'_'));
+                traits.few += usize::from(matches!(byte, b'.' | b':' | b'#' | b'$' | b'~' | b'!'));
+                traits.foreign += usize::from(!is_token(byte));
+            } else if kind < 2 && before.0 < 2 {
+                traits.pairs += 1;
+                let follows = PAIRS[usize::from(before.1 - 1)] >> (letter - 1) & 1;
+                traits.common += follows as usize;
+            }
+            before = (kind, letter);
+        }
+        // The first byte follows none.
+        traits.changes -= usize::from(!value.is_empty());
+        [traits.small, traits.capitals, traits.digits, _] = counts;
+        traits
+    }
+
+    fn letters(self) -> usize {
+        self.small + self.capitals
+    }
+
+    /// Whether the letters follow each other as in words. Of random ones, 38 in 100 do.
+    fn is_wordy(self, len: usize) -> bool {
+        // Where every other letter is a capital, there are no words.
+        let limit = if self.changes * 4 >= len * 3 { 90 } else { 68 };
+        self.common * 100 >= self.pairs * limit
+    }
+}
+
 /// How often letters, capitals, digits and others follow each other.
 fn changes(value: &[u8]) -> usize {
-    let kind = |b: &u8| match b {
-        b'a'..=b'z' => 0,
-        b'A'..=b'Z' => 1,
-        b'0'..=b'9' => 2,
-        _ => 3,
-    };
-    value
-        .windows(2)
-        .filter(|w| kind(&w[0]) != kind(&w[1]))
-        .count()
+    Traits::of(value).changes
+}
+
+/// Whether the letters of a value follow each other as in words.
+fn is_wordy(value: &[u8]) -> bool {
+    Traits::of(value).is_wordy(value.len())
 }
 
 /// Whether a value too short to be told by its entropy is as mixed as only passwords are: `abcZ9x8c7v6`.
@@ -185,15 +258,19 @@ fn is_directory(value: &[u8]) -> bool {
 
 /// What people and programs call something: words, a few of them with digits, of one case and joined:
 /// `default/default-token-7x2kq`, `ERR_CARD_DECLINED_51`, `SCRAM-SHA-256`.
-fn is_called(value: &[u8]) -> bool {
+fn is_called(value: &[u8], traits: Traits) -> bool {
     /// Most bytes of the words with digits: what is behind the name of an object of Kubernetes has ten.
     const MARKS: usize = 10;
-    let joint = |b: &u8| matches!(b, b'-' | b'/' | b'.' | b'_');
-    let upper = value.iter().any(u8::is_ascii_uppercase);
-    let lower = value.iter().any(u8::is_ascii_lowercase);
-    if upper == lower || !value.iter().all(|b| b.is_ascii_alphanumeric() || joint(b)) {
+    let one_case = (traits.capitals == 0) != (traits.small == 0);
+    let plain = traits.letters() + traits.digits + traits.joints == value.len();
+    if !one_case || !plain || !traits.is_wordy(value.len()) {
         return false;
     }
+    // All of it is one word.
+    if traits.joints == 0 && traits.digits == 0 {
+        return true;
+    }
+    let joint = |b: &u8| matches!(b, b'-' | b'/' | b'.' | b'_');
     let (mut words, mut marks) = (0, 0);
     for part in value.split(joint) {
         match part.iter().any(u8::is_ascii_digit) {
@@ -203,7 +280,7 @@ fn is_called(value: &[u8]) -> bool {
             false => return false,
         }
     }
-    marks <= MARKS && words >= 2 * marks.min(4) && words > marks && is_wordy(value)
+    marks <= MARKS && words >= 2 * marks.min(4) && words > marks
 }
 
 /// A number of 64 bits: the address of an object, the session of a server.
@@ -221,45 +298,22 @@ fn behind_name(value: &[u8]) -> &[u8] {
     }
 }
 
-/// Whether the letters of a value follow each other as in words. Of random ones, 38 in 100 do.
-fn is_wordy(value: &[u8]) -> bool {
-    let place = |b: u8| u32::from(b.to_ascii_lowercase() - b'a');
-    let letters = value
-        .windows(2)
-        .filter(|w| w.iter().all(u8::is_ascii_alphabetic));
-    let (mut all, mut common) = (0usize, 0usize);
-    for pair in letters {
-        all += 1;
-        common += (PAIRS[place(pair[0]) as usize] >> place(pair[1]) & 1) as usize;
-    }
-    // Where every other letter is a capital, there are no words.
-    let limit = if changes(value) * 4 >= value.len() * 3 {
-        90
-    } else {
-        68
-    };
-    common * 100 >= all * limit
-}
-
 /// Whether a value is as mixed as credentials are and words, paths and class names are not.
 pub(super) fn is_random(value: &[u8]) -> bool {
     let value = behind_name(value);
-    if value.len() < MIN_RANDOM || !value.iter().all(is_token) {
+    if value.len() < MIN_RANDOM {
         return false;
     }
-    if is_hex_number(value) || is_called(value) {
+    let traits = Traits::of(value);
+    if traits.foreign > 0 || is_hex_number(value) || is_called(value, traits) {
         return false;
     }
-    let digits = value.iter().filter(|b| b.is_ascii_digit()).count();
-    let letters = value.iter().filter(|b| b.is_ascii_alphabetic()).count();
-    let few = |b: &u8| matches!(b, b'.' | b':' | b'#' | b'$' | b'~' | b'!');
-    let mixed = (digits >= 2 && letters >= 2)
-        || (letters >= MIN_RANDOM && !value.iter().any(few) && !is_wordy(value));
-    let dots = value.iter().filter(|b| **b == b'.').count();
+    let mixed = (traits.digits >= 2 && traits.letters() >= 2)
+        || (traits.letters() >= MIN_RANDOM && traits.few == 0 && !traits.is_wordy(value.len()));
     mixed
         && (!value.starts_with(b"/") || is_base64(value))
-        && memchr::memmem::find(value, b"://").is_none()
-        && (dots < 3 || value.len() >= 40)
+        && (traits.joints < 2 || memchr::memmem::find(value, b"://").is_none())
+        && (traits.dots < 3 || value.len() >= 40)
         && entropy(value) >= 3.0
 }
 

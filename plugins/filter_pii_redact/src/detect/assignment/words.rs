@@ -320,40 +320,56 @@ const PASSES: &[&[u8]] = &[
     b"palabra",
 ];
 
-/// Bits of a hash that [`MAY_BE`] is asked with.
-const HASH: usize = 10;
+/// Bits of a hash that [`PLACES`] is asked with.
+const HASH: usize = 12;
 
-/// A number for the length, the first and the last letter of a word, in whatever case.
+/// A number for the length and the first, the middle and the last letter of a word, in whatever case
+/// (Knuth's multiplicative hash).
 const fn hash(word: &[u8]) -> usize {
-    let (first, last) = (word[0] as usize & 31, word[word.len() - 1] as usize & 31);
-    (first << 5 ^ last ^ word.len() << 3) & ((1 << HASH) - 1)
+    let (first, last) = (word[0] as u32 & 31, word[word.len() - 1] as u32 & 31);
+    let middle = word[word.len() / 2] as u32 & 31;
+    let all = first << 17 | middle << 12 | last << 7 | word.len() as u32 & 127;
+    (all.wrapping_mul(0x9e37_79b1) >> (32 - HASH)) as usize
 }
 
-/// A bit for what the words of [`WORDS`] and [`FOREIGN`] hash to.
-static MAY_BE: [u64; 1 << (HASH - 6)] = {
-    let mut table = [0; 1 << (HASH - 6)];
+/// The word of this number: those of [`WORDS`], then those of [`FOREIGN`].
+const fn word(number: usize) -> &'static [u8] {
+    match number < WORDS.len() {
+        true => WORDS[number].as_bytes(),
+        false => FOREIGN[number - WORDS.len()].as_bytes(),
+    }
+}
+
+/// The number of a word and one more at the place that it hashes to, or the next that is free.
+static PLACES: [u8; 1 << HASH] = {
+    let mut places = [0; 1 << HASH];
     let mut n = 0;
+    assert!(WORDS.len() + FOREIGN.len() < u8::MAX as usize);
     while n < WORDS.len() + FOREIGN.len() {
-        let bit = match n < WORDS.len() {
-            true => hash(WORDS[n].as_bytes()),
-            false => hash(FOREIGN[n - WORDS.len()].as_bytes()),
-        };
-        table[bit / 64] |= 1 << (bit % 64);
+        let mut place = hash(word(n));
+        while places[place] != 0 {
+            place = (place + 1) % places.len();
+        }
+        places[place] = n as u8 + 1;
         n += 1;
     }
-    table
+    places
 };
 
 /// Whether `value` is one of the words that stand where a secret would.
 pub(super) fn is_word(value: &[u8], place: Place) -> bool {
-    if value.is_empty() || MAY_BE[hash(value) / 64] >> (hash(value) % 64) & 1 == 0 {
+    if value.is_empty() {
         return false;
     }
-    let same = |w: &&&str| w.len() == value.len() && value.eq_ignore_ascii_case(w.as_bytes());
-    match WORDS.iter().find(same) {
-        Some(word) => place == Place::Text || !WEAK.contains(word),
-        None => is_one_of(FOREIGN, value),
+    let mut at = hash(value);
+    while let Some(number) = usize::from(PLACES[at]).checked_sub(1) {
+        if value.eq_ignore_ascii_case(word(number)) {
+            let weak = || WORDS.get(number).is_some_and(|word| WEAK.contains(word));
+            return place == Place::Text || !weak();
+        }
+        at = (at + 1) % PLACES.len();
     }
+    false
 }
 
 /// Whether `value` is a sentence about a secret.

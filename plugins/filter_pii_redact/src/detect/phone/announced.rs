@@ -34,6 +34,19 @@ pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
     let Some((mut start, end)) = row.span(groups) else {
         return false;
     };
+    // "+1-555-0100" is too short for its code, but announced.
+    let open = start > 0 && text[start - 1] == b'(';
+    if open || start > 0 && text[start - 1] == b'+' {
+        start -= 1;
+    }
+    // What stands beside it tells most of them apart.
+    if bounds::left(text, start) != Join::Free {
+        return false;
+    }
+    let extended = extension(text, end);
+    if extended == end && !is_free_behind(i, end) {
+        return false;
+    }
     let grouped = groups > 1;
     let lead = text[first.start];
     let plain = match total {
@@ -56,16 +69,8 @@ pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
     {
         return false;
     }
-    let open = start > 0 && text[start - 1] == b'(';
-    // "+1-555-0100" is too short for its code, but announced.
-    if start > 0 && matches!(text[start - 1], b'(' | b'+') {
-        start -= 1;
-    }
     let zeros = text[start..end].iter().all(|b| !matches!(b, b'1'..=b'9'));
-    let extended = extension(text, end);
-    let alone =
-        bounds::left(text, start) == Join::Free && (extended > end || is_free_behind(i, end));
-    if !alone || zeros || is_time(text, start) {
+    if zeros || is_time(text, start) {
         return false;
     }
     if !open && !i.near(start, end, PHONE | CALL) {

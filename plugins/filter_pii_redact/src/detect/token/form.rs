@@ -27,6 +27,8 @@ pub(super) struct Text<'a> {
     /// The one that goes next.
     oldest: Cell<usize>,
     uniform: Cell<Option<Uniform>>,
+    /// Where the last token ended: another one may be glued to it.
+    edge: Cell<usize>,
 }
 
 /// From `start` to `end` every byte is of the class, and the one at `end` is not.
@@ -53,7 +55,13 @@ impl<'a> Text<'a> {
             runs: Default::default(),
             oldest: Cell::new(0),
             uniform: Cell::new(None),
+            edge: Cell::new(0),
         }
+    }
+
+    /// A token ends at `end`.
+    pub(super) fn ends_token(&self, end: usize) {
+        self.edge.set(end);
     }
 
     /// End of the run of a class that `from` is in.
@@ -162,6 +170,11 @@ pub(super) const UUID: &[Part] = &[
 ];
 
 impl Form {
+    /// Whether a token of this form is none behind a letter or digit, whatever it is made of.
+    pub(super) fn starts_alone(self) -> bool {
+        !matches!(self, Form::Own(_))
+    }
+
     pub(super) fn verify(
         self,
         text: &Text<'_>,
@@ -247,8 +260,11 @@ pub(super) fn run(text: &Text<'_>, from: usize, class: fn(u8) -> bool) -> usize 
     text.run(from, class)
 }
 
-/// A token does not start inside a word.
-pub(super) fn starts(text: &[u8], start: usize) -> bool {
+/// A token does not start inside a word, but may directly behind another one.
+pub(super) fn starts(text: &Text<'_>, start: usize) -> bool {
+    if start == text.edge.get() {
+        return true;
+    }
     match start.checked_sub(1).map(|n| text[n]) {
         Some(b'n' | b'r' | b't') => start >= 2 && text[start - 2] == b'\\',
         Some(b) => !b.is_ascii_alphanumeric(),
