@@ -103,11 +103,17 @@ pub(crate) fn entropy(text: &[u8]) -> f32 {
     let of = |count: usize| weights.get(count).copied().unwrap_or_else(|| weight(count));
     let mut counts = [0u32; 256];
     let mut sum = 0.0;
-    for byte in text {
-        let count = &mut counts[usize::from(*byte)];
-        let before = *count as usize;
-        *count += 1;
-        sum += of(before + 1) - of(before);
+    if text.len() > weights.len() {
+        // Of a long text, each byte once.
+        text.iter().for_each(|byte| counts[usize::from(*byte)] += 1);
+        sum = counts.iter().map(|count| of(*count as usize)).sum();
+    } else {
+        for byte in text {
+            let count = &mut counts[usize::from(*byte)];
+            let before = *count as usize;
+            *count += 1;
+            sum += of(before + 1) - of(before);
+        }
     }
     let total = text.len() as f64;
     ((total.log2() - sum / total) as f32).max(0.0)

@@ -19,6 +19,9 @@ use crate::text::Views;
 use quote::Quote;
 pub(crate) use sealed::TOO_LARGE;
 
+/// What a match counts for: it is compared with others and written anew.
+const HIT: usize = 64;
+
 /// A detector or a rule of the user, with what becomes of its matches.
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
@@ -473,6 +476,7 @@ impl Inspector {
 
     fn apply(&mut self, text: &[u8], hits: &[Hit], quote: Quote, edits: &mut Vec<Edit>) -> Flow {
         let mut flow = Flow::default();
+        self.finder.budget.look(HIT * hits.len());
         for hit in hits {
             if !self.act(hit.rule) {
                 continue;

@@ -8,6 +8,7 @@ mod read;
 mod syntax;
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use flb_sidecar_sdk::{foreign_file, ConfigError};
 use memchr::memmem;
@@ -27,6 +28,8 @@ const MATCH: usize = 1024;
 pub(crate) struct FileRule {
     pub(crate) id: String,
     regex: Regex,
+    /// What of the regex a text must have, where that is looked for faster; compiled when it is asked for.
+    core: OnceLock<Option<Regex>>,
     /// 0: the first that matched, or the match.
     group: usize,
     /// The secret has more bits a byte than this; 0: however many.
@@ -219,7 +222,16 @@ impl FileRules {
 }
 
 impl FileRule {
+    /// Whether the rule may have a match, told by the core of its regex.
+    fn may_match(&self, text: &[u8]) -> bool {
+        let core = self.core.get_or_init(|| syntax::core(&self.regex));
+        core.as_ref().is_none_or(|core| core.is_match(text))
+    }
+
     fn find(&self, text: &[u8], budget: &Budget, mut report: impl FnMut((usize, usize), bool)) {
+        if !self.may_match(text) {
+            return;
+        }
         let mut at = 0;
         while let Some(whole) = self.regex.find_at(text, at) {
             budget.look(MATCH);

@@ -18,7 +18,7 @@ mod vector;
 mod words;
 
 use shape::{BYTES, LOOK, REACH, STEP};
-use trigrams::Trigrams;
+use trigrams::Quads;
 use vector::{Maps, Portable, Vector, LANES};
 
 pub(crate) use cursor::{Cursor, Runs};
@@ -139,15 +139,15 @@ impl Gate {
     }
 
     /// Where in the window at `at` one of the table may be.
-    fn trigrams(&self, text: &[u8], at: usize, table: &Trigrams) -> u64 {
+    fn quads(&self, text: &[u8], at: usize, table: &Quads) -> u64 {
         #[cfg(target_arch = "x86_64")]
         if let Some(avx2) = self.avx2 {
             return avx2.run(
                 #[inline(always)]
-                move || trigrams(avx2, text, at, table),
+                move || quads(avx2, text, at, table),
             );
         }
-        trigrams(Portable, text, at, table)
+        quads(Portable, text, at, table)
     }
 
     /// The letters in the window at `at` that start a word: behind no letter, or as the hump of
@@ -210,8 +210,8 @@ fn load_from<V: Vector>(v: V, bytes: &[u8], from: usize) -> V::Bytes {
 }
 
 #[inline(always)]
-fn trigrams<V: Vector>(v: V, text: &[u8], at: usize, table: &Trigrams) -> u64 {
-    const ALL: usize = WINDOW + 2;
+fn quads<V: Vector>(v: V, text: &[u8], at: usize, table: &Quads) -> u64 {
+    const ALL: usize = WINDOW + 3;
     let rest = text.get(at..).unwrap_or_default();
     let mut padded = [0; ALL];
     let bytes = match rest.first_chunk::<ALL>() {
@@ -225,8 +225,9 @@ fn trigrams<V: Vector>(v: V, text: &[u8], at: usize, table: &Trigrams) -> u64 {
         load_from(v, bytes, 0),
         load_from(v, bytes, 1),
         load_from(v, bytes, 2),
+        load_from(v, bytes, 3),
     ];
-    let found = v.bits(v.trigrams(table, shifted));
+    let found = v.bits(v.quads(table, shifted));
     match rest.len() < WINDOW {
         true => found & ((1 << rest.len()) - 1),
         false => found,

@@ -13,6 +13,9 @@ const MAX_ROUNDS: usize = 5;
 /// of JSON within strings have twice as many on each level.
 const FEW_ROUNDS: usize = 3;
 
+/// What a byte of a view counts for.
+const DECODED: usize = 2;
+
 /// How many backslashes of a row are taken off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Depth {
@@ -185,7 +188,7 @@ impl Views {
             if self.len >= FEW_ROUNDS && memchr::memchr(b'\\', source).is_none() {
                 break;
             }
-            budget.look(source.len());
+            budget.look(DECODED * source.len());
             let depth = match self.len < FEW_ROUNDS {
                 true => Depth::One,
                 false => Depth::All,

@@ -27,6 +27,9 @@ pub(crate) use value::{is_secret_value, Place};
 /// What the look at a name counts for: it is read to its start, and its end is looked up.
 const NAME: usize = 32;
 
+/// What a byte of a value counts for.
+const VALUE: usize = 2;
+
 /// What a name says of its value.
 struct Named {
     class: NameClass,
@@ -244,6 +247,7 @@ pub(super) fn find(
     let Some((start, end)) = layout::value_at(text, &named) else {
         return prefix;
     };
+    i.budget.look(VALUE * (end - start));
     if class == NameClass::Cookie {
         cookie::each(&text[start..end], |from, to| {
             i.report(class.id(), start + from, start + to, true);

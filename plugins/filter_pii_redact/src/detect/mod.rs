@@ -34,8 +34,8 @@ pub(crate) use token::Passed;
 #[cfg(test)]
 pub(crate) use token::{rows as token_rows, Row as TokenRow};
 
-/// Bytes that are looked at around a candidate, about.
-const CANDIDATE: usize = 16;
+/// What the look at a candidate counts for, about.
+const CANDIDATE: usize = 24;
 
 /// What counts for a match of a user's rule: the search for the next one may go far.
 const RULE_MATCH: usize = 1024;

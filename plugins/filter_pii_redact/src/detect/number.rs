@@ -8,6 +8,8 @@ use crate::scan::Gate;
 /// Groups that are taken apart at a time, and how far a family looks ahead.
 const SEGMENT: usize = 64;
 const AHEAD: usize = 8;
+/// What the look at a group counts for.
+const GROUP: usize = 16;
 /// Digits without separators that can be something.
 const LONG: usize = 9;
 
@@ -39,6 +41,7 @@ pub(super) fn find(
             }
         }
         let ready = if ended { groups.len() } else { SEGMENT - AHEAD };
+        i.budget.look(GROUP * (ready - first.min(ready)));
         let mut row = Row::new(groups, first);
         for _ in first..ready {
             verify(i, &row);

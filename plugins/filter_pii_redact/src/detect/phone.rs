@@ -10,7 +10,6 @@ mod plan;
 use super::row::Row;
 use super::Inspection;
 use crate::catalog::Id;
-use crate::keywords::group::{CALL, PHONE};
 use crate::name::is_named_phone;
 
 pub(crate) use plan::Plan;
@@ -56,6 +55,5 @@ pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) {
         || (national_too && national::of_country(i, row))
         // "+0100 12345" is the offset of a zone.
         || (lead == b'0' && before != b'+' && national::trunk(i, row))
-        || ((before == b'(' || i.may_be_near(first.start, PHONE | CALL))
-            && announced::find(i, row));
+        || announced::find(i, row);
 }

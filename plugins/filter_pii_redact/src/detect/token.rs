@@ -20,6 +20,8 @@ const SHORTEST: usize = 20;
 const BEFORE: usize = 160;
 /// How far behind it is searched; a longer run is taken for plausible.
 const BEHIND: usize = 512;
+/// What a byte counts for in which a prefix may begin.
+const WORDS: usize = 2;
 /// So many bytes behind a prefix tell whether a closer look is worth it.
 const NEAR: usize = 16;
 /// A run so long may have a mark within.
@@ -219,7 +221,7 @@ impl Prefixes {
     /// Verifies every prefix in the string.
     pub(super) fn find(&self, i: &mut Inspection<'_>) {
         let text = Text::new(i.text, i.budget);
-        i.budget.look(text.len());
+        i.budget.look(WORDS * text.len());
         self.words.each(&text, |start, pattern| {
             let row = self.wanted[pattern];
             let Row {

@@ -1,6 +1,7 @@
 //! Reading a rules file: TOML in the form of gitleaks.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use regex::bytes::Regex;
 use toml::{Table, Value};
@@ -246,6 +247,7 @@ fn rule(index: usize, table: &Table, contents: &mut Contents) -> Result<()> {
     contents.rules.push(FileRule {
         id: id.to_owned(),
         regex,
+        core: OnceLock::new(),
         group,
         entropy,
         keywords: keywords.into_iter().map(str::to_ascii_lowercase).collect(),

@@ -1,5 +1,5 @@
-//! Tables that tell with two shuffles a byte where any of many words of three bytes may be, and that of
-//! the ends of names.
+//! Tables that tell with two shuffles a byte where any of many words of three or four bytes may be, and
+//! that of the ends of names.
 
 use crate::lexicon::ENDS as NAME_ENDS;
 
@@ -98,8 +98,8 @@ impl Groups {
     }
 
     /// Puts three bytes into that group from `first` to `last` where they add least to what looks like
-    /// one.
-    const fn add(&mut self, bytes: [u8; 3], first: usize, last: usize) {
+    /// one; which it is.
+    const fn add(&mut self, bytes: [u8; 3], first: usize, last: usize) -> usize {
         let (mut place, mut best, mut least, mut known) = (first, first, u32::MAX, false);
         while place < last && !known {
             known = self.groups[place].has(&bytes) && bytes[0] != 0 && bytes[2] != 0;
@@ -116,6 +116,7 @@ impl Groups {
         // Its capitals may be new.
         self.groups[best] = self.groups[best].with(bytes);
         self.sizes[best] = self.groups[best].size();
+        best
     }
 
     const fn table(&self) -> Trigrams {
@@ -135,20 +136,39 @@ impl Groups {
     }
 }
 
-impl Trigrams {
+/// The same with a fourth byte: its low and its high half.
+#[derive(Clone, Debug)]
+pub(super) struct Quads {
+    pub(super) front: Trigrams,
+    pub(super) fourth: [[u8; 16]; 2],
+}
+
+impl Quads {
     /// The table of these, in whatever case. 0 stands for any byte.
-    pub(super) fn of(all: impl Iterator<Item = [u8; 3]>) -> Self {
+    pub(super) fn of(all: impl Iterator<Item = [u8; 4]>) -> Self {
         let mut groups = Groups::new();
+        let mut fourth = [[0; 16]; 2];
         for bytes in all {
             // What is no ASCII is looked for without its high bit.
-            let bytes = bytes.map(|byte| byte & 0x7f);
+            let [a, b, c, last] = bytes.map(|byte| byte & 0x7f);
+            let front = [a, b, c];
             // What has a wildcard looks like many others, and stays for itself.
-            match bytes.contains(&0) {
-                true => groups.add(bytes, 7, 8),
-                false => groups.add(bytes, 0, 7),
+            let place = match (front.contains(&0), last) {
+                (true, _) => groups.add(front, 7, 8),
+                (false, 0) => groups.add(front, 6, 7),
+                (false, _) => groups.add(front, 0, 6),
+            };
+            let alone = Group([[0; 2]; 3]).with([last, b' ', b' ']).0[0];
+            for (half, bits) in fourth.iter_mut().zip(alone) {
+                for (n, groups) in half.iter_mut().enumerate() {
+                    *groups |= ((bits >> n & 1) as u8) << place;
+                }
             }
         }
-        groups.table()
+        Quads {
+            front: groups.table(),
+            fourth,
+        }
     }
 }
 
@@ -166,7 +186,7 @@ pub(super) const ENDS: Trigrams = {
         match bare {
             true => groups.add(end, BARE as usize, 8),
             false => groups.add(end, 0, BARE as usize),
-        }
+        };
     }
     groups.table()
 };

@@ -5,7 +5,7 @@ use std::ops::{BitAnd, BitOr, Not, Shl, Shr};
 
 use wide::{u64x4, u8x16};
 
-use super::trigrams::Trigrams;
+use super::trigrams::Quads;
 
 /// Bytes in a window.
 pub(crate) const WINDOW: usize = 64;
@@ -80,8 +80,8 @@ pub(super) trait Vector: Copy {
     /// Bytes that with the two behind them may be the last three of a name of a secret, and of one that
     /// needs no sign.
     fn name_ends(self, bytes: [Self::Bytes; 3]) -> [Self::Mask; 2];
-    /// Bytes that with the two behind them may be one of the table.
-    fn trigrams(self, table: &Trigrams, bytes: [Self::Bytes; 3]) -> Self::Mask;
+    /// Bytes that with the three behind them may be one of the table.
+    fn quads(self, table: &Quads, bytes: [Self::Bytes; 4]) -> Self::Mask;
     /// The mask as bits, the first byte the lowest.
     fn bits(self, mask: Self::Mask) -> u64;
     /// The masks of [`LANES`] windows as bits.
@@ -198,7 +198,7 @@ impl Vector for Portable {
     }
 
     #[inline(always)]
-    fn trigrams(self, _: &Trigrams, [first, _, _]: [[u8x16; 4]; 3]) -> [u8x16; 4] {
+    fn quads(self, _: &Quads, [first, ..]: [[u8x16; 4]; 4]) -> [u8x16; 4] {
         self.within(first, 0, u8::MAX)
     }
 

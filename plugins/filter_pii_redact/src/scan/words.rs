@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::vector::CASE;
-use super::{Gate, Trigrams, WINDOW};
+use super::{Gate, Quads, WINDOW};
 
 /// Whether capitals and small letters are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +35,10 @@ struct Word {
 
 impl Word {
     fn new(text: &[u8], number: usize, case: Case) -> Self {
+        let text = match case {
+            Case::Any => text.to_ascii_lowercase(),
+            Case::Same => text.to_vec(),
+        };
         let (mut start, mut mask) = ([0; 8], [0; 8]);
         for (n, byte) in text.iter().take(8).enumerate() {
             let any = case == Case::Any && byte.is_ascii_alphabetic();
@@ -42,10 +46,10 @@ impl Word {
             start[n] = byte & mask[n];
         }
         Word {
-            text: text.into(),
-            number,
             start: u64::from_le_bytes(start),
             mask: u64::from_le_bytes(mask),
+            text: text.into(),
+            number,
         }
     }
 
@@ -69,12 +73,15 @@ impl Word {
 pub(crate) struct Words {
     gate: Gate,
     case: Case,
-    /// The first three bytes of each.
-    starts: Trigrams,
+    /// The first four bytes of each.
+    starts: Quads,
     /// Those of one [`Words::slot`] behind each other.
     words: Vec<Word>,
-    /// Whether there are words of two bytes, and of one.
-    short: [bool; 2],
+    /// A bit for what the first three bytes of a word hash to, and for the first two of those that have no
+    /// more.
+    begins: [Box<[u64; Self::BITS]>; 2],
+    /// Whether there are words of one byte.
+    single: bool,
     /// The first of `words` in each slot or behind it; those of one byte are in the last one.
     first: Vec<u16>,
 }
@@ -84,6 +91,8 @@ impl Words {
     const HASH: u32 = 12;
     /// The slot of words that are too short to have one.
     const SHORT: usize = 1 << Self::HASH;
+    /// Numbers that have a bit for each slot.
+    const BITS: usize = Self::SHORT / 64;
 
     /// The words in the order of their numbers. `None`: there are too many.
     pub(crate) fn new<'a>(words: impl Iterator<Item = &'a [u8]>, case: Case) -> Option<Self> {
@@ -104,11 +113,20 @@ impl Words {
             let byte = |n: usize| word.get(n).copied().unwrap_or(0);
             [byte(0), byte(1), byte(2)]
         };
+        let mut begins = [(); 2].map(|()| Box::new([0; Self::BITS]));
+        for Word { text, .. } in words.iter().filter(|word| word.text.len() > 1) {
+            let bit = Self::exact(start(text), case);
+            begins[usize::from(text.len() == 2)][bit / 64] |= 1 << (bit % 64);
+        }
         Some(Words {
             gate: Gate::new(),
             case,
-            starts: Trigrams::of(words.iter().map(|word| start(&word.text))),
-            short: [2, 1].map(|len| words.iter().any(|word| word.text.len() == len)),
+            starts: Quads::of(words.iter().map(|word| {
+                let [a, b, c] = start(&word.text);
+                [a, b, c, word.text.get(3).copied().unwrap_or(0)]
+            })),
+            begins,
+            single: words.iter().any(|word| word.text.len() < 2),
             words,
             first,
         })
@@ -129,6 +147,17 @@ impl Words {
         (bytes.wrapping_mul(0x9e37_79b1) >> (32 - Self::HASH)) as usize
     }
 
+    /// The same number, which only bytes in another case share if that does not matter.
+    #[inline(always)]
+    fn exact([a, b, c]: [u8; 3], case: Case) -> usize {
+        let any = match case {
+            Case::Any => 0x0020_2020,
+            Case::Same => 0,
+        };
+        let bytes = u32::from_le_bytes([a, b, c, 0]) | any;
+        (bytes.wrapping_mul(0x9e37_79b1) >> (32 - Self::HASH)) as usize
+    }
+
     /// Calls `visit` with the place and the number of every word in `text`; those at one place in the
     /// order of their numbers, the ones of three and more bytes first. It says where to go on.
     #[inline]
@@ -146,7 +175,7 @@ impl Words {
     ) {
         let (mut at, mut from) = (part.start, part.start);
         while at < part.end {
-            let mut starts = self.gate.trigrams(text, at, &self.starts);
+            let mut starts = self.gate.quads(text, at, &self.starts);
             if part.end - at < WINDOW {
                 starts &= (1 << (part.end - at)) - 1;
             }
@@ -177,12 +206,20 @@ impl Words {
             [a] => [a, 0, 0],
             [] => [0; 3],
         };
-        let [pairs, singles] = self.short;
-        let (long, pair) = (Self::hash(bytes), Self::hash([bytes[0], bytes[1], 0]));
+        let two = [bytes[0], bytes[1], 0];
+        let has = |table: usize, bytes: [u8; 3]| {
+            let bit = Self::exact(bytes, self.case);
+            self.begins[table][bit / 64] >> (bit % 64) & 1 != 0
+        };
+        let (is_long, is_pair) = (has(0, bytes), has(1, two));
+        if !(is_long || is_pair || self.single) {
+            return Next::Here;
+        }
+        let (long, pair) = (Self::hash(bytes), Self::hash(two));
         let slots = [
-            Some(long),
-            (pairs && pair != long).then_some(pair),
-            singles.then_some(Self::SHORT),
+            is_long.then_some(long),
+            (is_pair && !(is_long && pair == long)).then_some(pair),
+            self.single.then_some(Self::SHORT),
         ];
         let first = match rest.first_chunk::<8>() {
             Some(first) => u64::from_le_bytes(*first),

@@ -187,10 +187,15 @@ fn is_form_blank(text: &[u8], at: usize) -> bool {
         return true;
     }
     // A name in front of a sign, and further values of a form or the start of the text around.
+    if group == 0 || digits == group {
+        return false;
+    }
     let form = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'%' | b'.' | b'-' | b'_');
-    let value = text[..at].iter().rev().take(FORM).take_while(form).count();
-    let sign = at - value;
-    if group == 0 || digits == group || sign == 0 || text[sign - 1] != b'=' {
+    let floor = at.saturating_sub(FORM + 1);
+    let Some(sign) = memchr::memrchr(b'=', &text[floor..at]).map(|n| floor + n + 1) else {
+        return false;
+    };
+    if !text[sign..at].iter().all(|b| form(&b)) {
         return false;
     }
     let name = text[..sign - 1]

@@ -47,6 +47,9 @@ pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
     if extended == end && !is_free_behind(i, end) {
         return false;
     }
+    if !open && !i.may_be_near(first.start, PHONE | CALL) {
+        return false;
+    }
     let grouped = groups > 1;
     let lead = text[first.start];
     let plain = match total {

@@ -5,8 +5,8 @@ use std::ops::{BitAnd, BitOr, Not, Shl, Shr};
 
 use pulp::x86::V3;
 
-use super::{Maps, Trigrams, Vector, LANES, MARKS, QUOTES, WINDOW};
-use crate::scan::trigrams::{BARE, ENDS};
+use super::{Maps, Quads, Vector, LANES, MARKS, QUOTES, WINDOW};
+use crate::scan::trigrams::{Trigrams, BARE, ENDS};
 
 /// Twice thirty-two bytes.
 #[derive(Clone, Copy, Debug)]
@@ -162,7 +162,11 @@ impl Vector for Avx2 {
     }
 
     #[inline(always)]
-    fn trigrams(self, table: &Trigrams, [first, second, third]: [[__m256i; 2]; 3]) -> [__m256i; 2] {
+    fn quads(
+        self,
+        table: &Quads,
+        [first, second, third, fourth]: [[__m256i; 2]; 4],
+    ) -> [__m256i; 2] {
         let avx2 = self.0.avx2;
         let ascii = self.all(0x7f);
         let a = [
@@ -175,7 +179,13 @@ impl Vector for Avx2 {
             avx2._mm256_and_si256(second[1], ascii),
             avx2._mm256_and_si256(third[1], ascii),
         ];
-        let (a, b) = (self.in_table(table, a), self.in_table(table, b));
+        let (a, b) = (
+            self.in_table(&table.front, a),
+            self.in_table(&table.front, b),
+        );
+        let c = self.groups(table.fourth, avx2._mm256_and_si256(fourth[0], ascii));
+        let d = self.groups(table.fourth, avx2._mm256_and_si256(fourth[1], ascii));
+        let (a, b) = (avx2._mm256_and_si256(a, c), avx2._mm256_and_si256(b, d));
         [self.reaches(a, 1), self.reaches(b, 1)]
     }
 
