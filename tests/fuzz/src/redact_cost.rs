@@ -9,7 +9,7 @@ use flb_sidecar_sdk::fake::FakeHost;
 use flb_sidecar_sdk::{msgpack, Chunk, Filter, Settings};
 
 /// Bytes that may be looked at for each byte of a batch, as in `tests/work.rs` of the filter.
-const MOST: u64 = 128;
+const MOST: u64 = 72;
 /// And for a short one.
 const FREE: u64 = 4096;
 /// Length of the texts: what grows with the square of it stands out.
@@ -82,5 +82,5 @@ fn climb(cost: u64) {
             })*
         };
     }
-    steps!(2 3 4 5 6 8 10 12 14 16 18 20 24 28 32 36 40 44 48 52 56 60 64 72 80 88 96 104 112 120 128);
+    steps!(2 3 4 5 6 8 10 12 14 16 18 20 24 28 32 36 40 44 48 52 56 60 64 68 72);
 }

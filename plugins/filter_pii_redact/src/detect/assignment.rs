@@ -271,8 +271,24 @@ pub(super) fn find(
     if named.form == Form::Listed && !announced::is_listed(text, &named, (from, to)) {
         return prefix;
     }
+    if place == Place::Text && is_connection(&text[..named.name.start]) {
+        place = Place::Connection;
+    }
     report(i, class, (from, to), place, done);
     prefix
+}
+
+/// Whether a name behind `before` is that of a pair of a connection, and the one in front is the user's.
+fn is_connection(before: &[u8]) -> bool {
+    let Some(pairs) = before.strip_suffix(b";") else {
+        return false;
+    };
+    let last = pairs.rsplit(|b| *b == b';').next().unwrap_or_default();
+    let user = |name: &[u8]| {
+        let start = last.trim_ascii_start().get(..name.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(name))
+    };
+    last.len() < 96 && (user(b"uid=") || user(b"user id=") || user(b"userid="))
 }
 
 /// Whether what follows the colon behind a name goes on as a sentence: `password: too weak`.

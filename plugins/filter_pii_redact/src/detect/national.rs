@@ -177,15 +177,8 @@ pub(super) fn find_nir(i: &mut Inspection<'_>, row: &Row<'_>) {
 
 /// Whether these digits, without separators, are any of the numbers.
 pub(super) fn is_plausible(digits: &[u8]) -> bool {
-    match digits.len() {
-        9 => is_aba(digits) || is_sin(digits),
-        10 => is_npi(digits) || is_nhs(digits),
-        11 => is_cpf(digits) || is_de_tax_id(digits),
-        12 => is_aadhaar(digits),
-        14 => is_cnpj(digits),
-        15 => is_nir(digits),
-        _ => false,
-    }
+    BARE.iter()
+        .any(|row| row.lengths.is_one(digits.len()) && (row.check)(digits))
 }
 
 fn find(i: &mut Inspection<'_>, row: &Row<'_>, layouts: &[Layout]) {
@@ -314,28 +307,6 @@ mod tests {
         }
         for text in invalid {
             assert!(!check(&digits(text)), "{text}");
-        }
-    }
-
-    #[test]
-    fn every_number_in_one_is_plausible() {
-        let mut random = 1u64;
-        for layout in BARE.iter().filter(|layout| layout.lengths.groups == 1) {
-            let len = (1..20)
-                .find(|len| lengths(&[*len]) == layout.lengths)
-                .unwrap();
-            let valid = (0..100_000).map(|_| {
-                random = random
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1);
-                let digits = (0..len).map(|n| (random >> 24 >> (2 * n)) as u8 % 10);
-                digits.collect::<Vec<_>>()
-            });
-            let mut valid = valid
-                .filter(|digits| (layout.check)(digits))
-                .take(50)
-                .peekable();
-            assert!(valid.peek().is_some() && valid.all(|digits| is_plausible(&digits)));
         }
     }
 

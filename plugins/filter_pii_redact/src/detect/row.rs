@@ -79,6 +79,13 @@ pub(super) struct Pattern {
     pub(super) groups: usize,
 }
 
+impl Pattern {
+    /// Whether these are the lengths of one group of so many digits.
+    pub(super) fn is_one(self, len: usize) -> bool {
+        self.groups == 1 && self.value == len as u64
+    }
+}
+
 /// The pattern of these lengths, at most thirty digits each.
 pub(super) const fn lengths(of: &[usize]) -> Pattern {
     let mut value = 0;

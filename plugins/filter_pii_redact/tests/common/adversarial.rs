@@ -82,6 +82,8 @@ pub const TRIGGERS: &[&str] = &[
     "EAA",
     "pat-na1-",
     "atlasv1.",
+    "MTAxMjM0NTY3ODkwMTIzNDU2",
+    "data:image/png;base64,iVBORw0KGgo",
     // Addresses and URLs.
     "@",
     "a@",

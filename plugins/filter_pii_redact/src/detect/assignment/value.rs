@@ -35,6 +35,8 @@ pub(crate) enum Place {
     Text,
     /// As all of a field, or of a member of JSON.
     Member,
+    /// As one of the pairs of a connection, behind that of the user: `UID=app;PWD=/x7`.
+    Connection,
 }
 
 /// Whether `value` under a name of `class` is a secret and no placeholder for one.
@@ -68,7 +70,9 @@ pub(crate) fn is_secret_value(class: NameClass, value: &[u8], place: Place) -> b
     match class {
         NameClass::Plain | NameClass::Phone | NameClass::Indirect | NameClass::Cookie => false,
         // A working directory is no password: PWD=/root.
-        NameClass::Password => !is_directory(value) || is_base64(value),
+        NameClass::Password => {
+            place == Place::Connection || !is_directory(value) || is_base64(value)
+        }
         NameClass::Pass => {
             let digits = value.iter().all(u8::is_ascii_digit);
             let count = digits && value.len() < 6 && place == Place::Text;
