@@ -144,11 +144,6 @@ impl Inspector {
             || file.is_some_and(FileRules::needs_every_string)
     }
 
-    /// Whether there are rules that the gate knows nothing of.
-    pub(crate) fn has_file_rules(&self) -> bool {
-        self.finder.settings().file_rules.is_some()
-    }
-
     /// Says whether the texts that follow were inspected before, so that what stays in them is not
     /// counted twice.
     pub(crate) fn again(&mut self, again: bool) {

@@ -100,12 +100,11 @@ impl Rewriter {
     /// Looks at the batch; writes the new one into `out` if it differs.
     pub(crate) fn rewrite(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Outcome {
         let mut outcome = Outcome::default();
-        let has_file_rules = self.inspector.has_file_rules();
         self.every =
             self.inspector.needs_every_record() || chunk.len() > self.config.max_value_size;
         if !self.every {
-            self.candidates.start(chunk);
-            if self.candidates.is_empty() && !has_file_rules {
+            self.candidates.start(&self.inspector.finder, chunk);
+            if self.candidates.is_empty() {
                 return outcome;
             }
         }
@@ -116,7 +115,7 @@ impl Rewriter {
         self.inspector.finder.budget.start(chunk.len(), time);
         let mut copied = 0;
         for record in event::records(chunk) {
-            if !self.every && self.candidates.is_empty() && !has_file_rules {
+            if !self.every && self.candidates.is_empty() {
                 break;
             }
             let Ok(record) = record else {
@@ -124,7 +123,10 @@ impl Rewriter {
                 break;
             };
             // What has no candidate is passed by without a look.
-            let wanted = self.every || has_file_rules || self.candidates.any_before(record.end);
+            let finder = &self.inspector.finder;
+            let wanted = self.every
+                || self.candidates.any_before(record.end)
+                || self.candidates.has_keyword(finder, chunk, &record);
             if !wanted {
                 continue;
             }

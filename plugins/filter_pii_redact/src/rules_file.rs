@@ -189,6 +189,16 @@ impl FileRules {
         any
     }
 
+    /// Where the next keyword in `text` begins, from `from` on.
+    pub(crate) fn next_keyword(&self, text: &[u8], from: usize) -> Option<usize> {
+        let mut next = None;
+        self.keywords.each_in(text, from..text.len(), |start, _| {
+            next = Some(start);
+            Next::Nowhere
+        });
+        next
+    }
+
     /// Calls `report` with the number of the rule, the secret and whether it is one, for every match
     /// in `text`, until the work is up.
     pub(crate) fn find(

@@ -227,7 +227,13 @@ fn quads<V: Vector>(v: V, text: &[u8], at: usize, table: &Quads) -> u64 {
         load_from(v, bytes, 2),
         load_from(v, bytes, 3),
     ];
-    let found = v.bits(v.quads(table, shifted));
+    let mut mask = v.quads(table, shifted);
+    for [[first, second], [a, b]] in &table.pairs {
+        let first = v.equal(v.set(shifted[0], *a), *first);
+        let second = v.equal(v.set(shifted[1], *b), *second);
+        mask = v.or(mask, v.and(first, second));
+    }
+    let found = v.bits(mask);
     match rest.len() < WINDOW {
         true => found & ((1 << rest.len()) - 1),
         false => found,

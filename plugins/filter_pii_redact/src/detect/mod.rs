@@ -296,6 +296,12 @@ impl Finder {
         any
     }
 
+    /// Where the next keyword of a rule of the file begins in a batch, from `from` on.
+    pub(crate) fn next_keyword(&self, chunk: &[u8], from: usize) -> Option<usize> {
+        let file = self.settings.file_rules.as_ref()?;
+        file.next_keyword(chunk, from)
+    }
+
     /// Whether a record may have something that a rule of the file finds.
     pub(crate) fn may_be_of_file(&self, record: &[u8]) -> bool {
         let file = self.settings.file_rules.as_ref();

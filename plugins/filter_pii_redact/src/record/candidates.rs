@@ -24,6 +24,8 @@ pub(super) struct Candidates {
     place: Place,
     /// Where no prefix of a token begins in the batch.
     passed: Passed,
+    /// The first keyword of a rule of the file that was not passed yet.
+    keyword: Option<usize>,
 }
 
 impl Candidates {
@@ -33,12 +35,14 @@ impl Candidates {
             next: None,
             place: Place::default(),
             passed: Passed::default(),
+            keyword: None,
         }
     }
 
     /// Goes to the first candidate of a batch.
-    pub(super) fn start(&mut self, chunk: &[u8]) {
+    pub(super) fn start(&mut self, finder: &Finder, chunk: &[u8]) {
         self.cursor.restart();
+        self.keyword = finder.next_keyword(chunk, 0);
         self.place = Place::default();
         self.passed = Passed::default();
         self.advance(chunk);
@@ -48,9 +52,17 @@ impl Candidates {
         self.next = self.cursor.next(chunk);
     }
 
-    /// Whether there is none any more.
+    /// Whether there is none any more, nor a keyword.
     pub(super) fn is_empty(&self) -> bool {
-        self.next.is_none()
+        self.next.is_none() && self.keyword.is_none()
+    }
+
+    /// Whether a record has a keyword of a rule of the file.
+    pub(super) fn has_keyword(&mut self, finder: &Finder, chunk: &[u8], record: &Record) -> bool {
+        if self.keyword.is_some_and(|at| at < record.body) {
+            self.keyword = finder.next_keyword(chunk, record.body);
+        }
+        self.keyword.is_some_and(|at| at < record.end)
     }
 
     /// Whether there is one in front of `end`.
@@ -132,7 +144,7 @@ impl Candidates {
             }
             self.advance(chunk);
         }
-        of_file(inspector, chunk, record)
+        self.has_keyword(&inspector.finder, chunk, record) && of_file(inspector, chunk, record)
     }
 
     fn is_confirmed(
@@ -171,9 +183,6 @@ impl Candidates {
 
 /// Whether a rule of the file finds something in a string of the record. Nesting does not matter.
 fn of_file(inspector: &mut Inspector, chunk: &[u8], record: &Record) -> bool {
-    if !inspector.has_file_rules() {
-        return false;
-    }
     let mut at = record.body;
     while at < record.end {
         let Some((value, next)) = msgpack::read(chunk, at) else {

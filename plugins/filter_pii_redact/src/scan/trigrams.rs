@@ -1,6 +1,7 @@
 //! Tables that tell with two shuffles a byte where any of many words of three or four bytes may be, and
 //! that of the ends of names.
 
+use super::vector::CASE;
 use crate::lexicon::ENDS as NAME_ENDS;
 
 /// Many times three bytes in eight groups, a bit each. Which groups have a first, second and third byte
@@ -141,14 +142,27 @@ impl Groups {
 pub(super) struct Quads {
     pub(super) front: Trigrams,
     pub(super) fourth: [[u8; 16]; 2],
+    /// Words of two bytes, which look like too many others: each with the bits that are set before it is
+    /// compared.
+    pub(super) pairs: Vec<[[u8; 2]; 2]>,
 }
+
+/// Most words of two bytes that are compared by themselves.
+const PAIRS: usize = 8;
 
 impl Quads {
     /// The table of these, in whatever case. 0 stands for any byte.
     pub(super) fn of(all: impl Iterator<Item = [u8; 4]>) -> Self {
         let mut groups = Groups::new();
         let mut fourth = [[0; 16]; 2];
+        let mut pairs = Vec::new();
         for bytes in all {
+            let [first, second, third, _] = bytes;
+            if first != 0 && second != 0 && third == 0 && pairs.len() < PAIRS {
+                let case = |byte: u8| if byte.is_ascii_lowercase() { CASE } else { 0 };
+                pairs.push([[first, second], [case(first), case(second)]]);
+                continue;
+            }
             // What is no ASCII is looked for without its high bit.
             let [a, b, c, last] = bytes.map(|byte| byte & 0x7f);
             let front = [a, b, c];
@@ -168,6 +182,7 @@ impl Quads {
         Quads {
             front: groups.table(),
             fourth,
+            pairs,
         }
     }
 }

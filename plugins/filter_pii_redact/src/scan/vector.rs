@@ -34,6 +34,7 @@ pub(super) trait Vector: Copy {
     /// Bytes of 0x80 and more.
     fn high(self, bytes: Self::Bytes) -> Self::Mask;
     fn or(self, a: Self::Mask, b: Self::Mask) -> Self::Mask;
+    fn and(self, a: Self::Mask, b: Self::Mask) -> Self::Mask;
     #[inline(always)]
     fn any_of(self, bytes: Self::Bytes, [a, b]: [u8; 2]) -> Self::Mask {
         self.or(self.equal(bytes, a), self.equal(bytes, b))
@@ -185,6 +186,11 @@ impl Vector for Portable {
     #[inline(always)]
     fn or(self, a: [u8x16; 4], b: [u8x16; 4]) -> [u8x16; 4] {
         std::array::from_fn(|n| a[n] | b[n])
+    }
+
+    #[inline(always)]
+    fn and(self, a: [u8x16; 4], b: [u8x16; 4]) -> [u8x16; 4] {
+        std::array::from_fn(|n| a[n] & b[n])
     }
 
     #[inline(always)]

@@ -285,7 +285,7 @@ mod tests {
             let mut at = 0;
             while let Some(n) = text.get(at..).and_then(|rest| rest.find('b').map(|b| at + b)) {
                 let start = if n > at && text.as_bytes()[n - 1] == b'a' { n - 1 } else { n };
-                expected.push((start, n - start ^ 1));
+                expected.push((start, (n - start) ^ 1));
                 at = start + step;
             }
             prop_assert_eq!(found, expected);

@@ -135,6 +135,12 @@ impl Vector for Avx2 {
     }
 
     #[inline(always)]
+    fn and(self, [a, b]: [__m256i; 2], [c, d]: [__m256i; 2]) -> [__m256i; 2] {
+        let avx2 = self.0.avx2;
+        [avx2._mm256_and_si256(a, c), avx2._mm256_and_si256(b, d)]
+    }
+
+    #[inline(always)]
     fn marks(self, [a, b]: [__m256i; 2]) -> [[__m256i; 2]; 2] {
         let avx2 = self.0.avx2;
         let (a, b) = (self.groups(MARKS, a), self.groups(MARKS, b));
