@@ -108,6 +108,11 @@ impl Host {
         self.origin.is_table()
     }
 
+    /// Whether it is a release of the table, as far as was seen: not one that only looks like it.
+    pub(crate) fn is_known_release(&self) -> bool {
+        self.is_in_table() && self.closer.get().is_none()
+    }
+
     /// Whether the table was wrong about instances and the host's debug information is used.
     pub(crate) fn looked_closer(&self) -> bool {
         matches!(self.closer.get(), Some(Ok(_)))

@@ -16,6 +16,7 @@ use super::memory::Memory;
 use super::observe;
 use super::prove;
 use super::table::{Generation, InputShift};
+use crate::alloc;
 
 /// Names where layouts come from: `discover`, or a file.
 pub(super) const VARIABLE: &str = "FLB_SIDECAR_ABI";
@@ -269,9 +270,13 @@ fn prove_registration(layout: &Layout, most: usize) -> Result<(), String> {
 /// The layout from the host's debug information, for one whose instances are not laid out as its
 /// row says. Only once in a process.
 pub(crate) fn look_closer() -> Result<Layout, String> {
-    let facts = read_debug_information()?;
-    let (layout, _) = Layout::from_facts(&facts)?;
-    sizes_agree(&layout)?;
-    prove_registration(&layout, usize::MAX)?;
-    Ok(layout)
+    let facts = read_debug_information();
+    let layout = facts.and_then(|facts| {
+        let (layout, _) = Layout::from_facts(&facts)?;
+        sizes_agree(&layout)?;
+        prove_registration(&layout, usize::MAX)?;
+        Ok(layout)
+    });
+    alloc::give_back();
+    layout
 }

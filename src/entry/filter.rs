@@ -218,7 +218,7 @@ unsafe fn filter<P: FilterPlugin>(
     else {
         return NOT_TOUCHED;
     };
-    if !core.host.is_in_table() && !context.seen_records.load(Ordering::Relaxed) {
+    if !core.host.is_known_release() && !context.seen_records.load(Ordering::Relaxed) {
         // On the stack that has room for it, as all that says something.
         let is_readable = stack.run(|| context.look_at_first(data, bytes));
         if is_readable != Some(true) {
