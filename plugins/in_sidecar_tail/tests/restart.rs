@@ -561,6 +561,45 @@ fn the_stock_tails_positions_are_taken_over_once() {
     rig.wait_for(&["three"]);
 }
 
+/// Two inputs may have had one database, and `path` may name less than it did.
+#[test]
+fn a_position_alone_does_not_have_a_file_read() {
+    let setup = Setup::new("*.log");
+    let (ours, others) = (setup.file("a.log"), setup.file("b.log"));
+    append(&ours, "one\ntwo\n");
+    append(&others, "uno\ndue\n");
+    fs::write(setup.db(), "not really SQLite").unwrap();
+    let row = |path: &Path| StockPosition {
+        path: path.to_str().unwrap().as_bytes().to_vec(),
+        inode: fs::metadata(path).unwrap().ino(),
+        offset: 4,
+    };
+    let db = setup.db();
+    let start = |path: &Path, stock| {
+        let options = [
+            ("path", path.to_str().unwrap()),
+            ("db", db.to_str().unwrap()),
+        ];
+        let host = FakeHost {
+            stock,
+            ..delivering()
+        };
+        Rig::try_start(&options, host).unwrap()
+    };
+    let mut rig = start(&ours, Some(vec![row(&ours), row(&others)]));
+    rig.wait_for(&["two"]);
+    setup.saved(&mut rig, &ours, 8);
+    rig.exit();
+    // From our own state, too. Once a pattern names it again, it goes on where it was.
+    append(&ours, "three\n");
+    let mut rig = start(&ours, None);
+    rig.wait_for(&["three"]);
+    setup.saved(&mut rig, &ours, 14);
+    rig.exit();
+    let mut rig = start(&setup.file("*.log"), None);
+    rig.wait_for(&["due"]);
+}
+
 #[test]
 fn a_file_that_became_too_old_goes_on_where_it_was_after_a_restart() {
     let setup = Setup::new("*.log");

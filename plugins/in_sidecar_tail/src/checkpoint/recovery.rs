@@ -9,6 +9,7 @@ use crate::checkpoint::entry::Entry;
 use crate::checkpoint::folder::{is_there, Folder};
 use crate::fs::{Handle, Metadata};
 use crate::read::lines::{CutLine, Splitter};
+use crate::track::copies::originals;
 use crate::track::file::FileId;
 use crate::track::fingerprint::Identity;
 use crate::track::transition::Observation;
@@ -141,8 +142,17 @@ impl Worker {
         let by_name = checkpointer.by_name;
         // Some of them are files that wait until others end.
         let room = self.options.max_files.saturating_sub(self.registry.len());
+        // What no pattern names and no rotation has renamed is somebody else's: a database may have been
+        // that of several inputs, and `path` may name less than it did.
+        let globs = &self.options.globs;
+        let is_named = |path: &Path| {
+            let mut originals = originals(path).into_iter();
+            globs.matches(path) || originals.any(|original| globs.matches(&original))
+        };
         let entries = checkpointer.unclaimed.iter();
-        let entries = entries.filter(|entry| !by_name && entry.packed.is_none());
+        let entries = entries
+            .filter(|entry| !by_name && entry.packed.is_none())
+            .filter(|entry| entry.rotated || is_named(&entry.path));
         let entries: Vec<Entry> = entries.take(room).cloned().collect();
         let mut folders = std::mem::take(&mut checkpointer.folders);
         let mut looks = MOST_LOOKS;

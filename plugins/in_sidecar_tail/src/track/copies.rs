@@ -322,7 +322,7 @@ fn longest_copy(original: &TrackedFile) -> Duration {
 
 /// Paths of which the file at `path` might be a rotated copy: `app.log.1`, `app.log-20240101`
 /// and `app-20240101.log` come from `app.log`.
-fn originals(path: &Path) -> Vec<PathBuf> {
+pub(crate) fn originals(path: &Path) -> Vec<PathBuf> {
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
         return Vec::new();
     };
