@@ -127,8 +127,13 @@ fn restricted() -> Json {
 
 /// A Job with its sidecar. `lines` are written one each tenth of a second, then the main container ends.
 fn job(name: &str, trigger: Trigger, image: &str) -> Json {
+    // On a busy node it may be over before its sidecar begins, which no process tells then.
+    let first = match trigger {
+        Trigger::Processes => "until pidof fluent-bit; do sleep 0.1; done; sleep 1; ",
+        _ => "",
+    };
     let script = format!(
-        "trap 'echo $? > /logs/completion-flag' EXIT; i=0; while [ $i -lt {LINES} ]; do \
+        "{first}trap 'echo $? > /logs/completion-flag' EXIT; i=0; while [ $i -lt {LINES} ]; do \
          i=$((i+1)); echo \"line $i of user$i@example.com\" >> /logs/app.log; sleep 0.1; done"
     );
     let field = |path: &str| json!({"fieldRef": {"fieldPath": path}});
