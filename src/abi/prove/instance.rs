@@ -9,6 +9,8 @@ use crate::host::Section;
 
 /// How much of the engine's configuration is believed to be it: no release's is larger.
 const MAX_CONFIG: usize = 32 << 10;
+/// How far into it the engine's chunkio is looked for: 5.1.1 has less than 3 KiB in all.
+const MAX_CHUNKIO: usize = 4 << 10;
 /// What an input that is not paused has as its state.
 const RUNNING: &[i32] = &[1];
 
@@ -132,6 +134,23 @@ impl Proof<'_> {
         })
     }
 
+    /// Its kind is one, and its chunkio is that of the engine: whether records outlive a kill is
+    /// judged by both.
+    fn is_storage(&mut self, storage: usize) -> Option<bool> {
+        let known = &self.layout.storage;
+        let kind = self.memory.int(storage.checked_add(known.kind?)?)?;
+        let chunkio = self.memory.word(storage.checked_add(known.chunkio?)?)?;
+        let bytes = match self.layout.config.bytes {
+            0 => MAX_CHUNKIO,
+            known => known.min(MAX_CHUNKIO),
+        };
+        let mut words = (0..bytes).step_by(size_of::<usize>()).map_while(|at| {
+            let at = self.instance.config.checked_add(at)?;
+            self.memory.word(at)
+        });
+        Some((0..=16).contains(&kind) && chunkio != 0 && words.any(|word| word == chunkio))
+    }
+
     /// An int that holds one of `wanted` while an instance is made.
     fn flag(&mut self, name: &'static str, offset: Option<usize>, wanted: &[i32]) -> Option<usize> {
         self.field(name, offset, |proof, at| {
@@ -185,10 +204,7 @@ impl Proof<'_> {
             storage: self.field("storage", known.storage, |proof, at| {
                 match proof.memory.word(at)? {
                     0 => Some(true),
-                    storage => {
-                        let kind = storage.checked_add(proof.layout.storage.kind?)?;
-                        Some((0..=16).contains(&proof.memory.int(kind)?))
-                    }
+                    storage => proof.is_storage(storage),
                 }
             }),
             running: self.flag("pause for memory", known.running, RUNNING),

@@ -153,3 +153,42 @@ fn the_engines_flags_are_read_only_where_flags_are() {
         assert_eq!(said, wanted);
     }
 }
+
+/// A release that moved fields inside the storage looked like one of the table: what is taken for files
+/// that outlive a kill may be memory.
+#[test]
+fn storage_is_believed_only_with_the_engines_own_chunkio() {
+    let mut input = Input::new();
+    let layout = input.layout;
+    let chunkio = 0x7000usize;
+    let mut config = [0usize; 512];
+    config[300] = chunkio;
+    for (kind, of_storage, wanted) in [
+        (0, chunkio, true),
+        (1, chunkio, true),
+        (77, chunkio, false),
+        (0, 0x8000, false),
+        (0, 0, false),
+    ] {
+        let mut storage = [0usize; 8];
+        storage[layout.storage.chunkio.unwrap() / 8] = of_storage;
+        storage[layout.storage.kind.unwrap() / 8] = kind;
+        input.words[layout.input.storage.unwrap() / 8] =
+            std::hint::black_box(storage.as_ptr() as usize);
+        let instance = Instance {
+            section: Section::Input,
+            address: input.words.as_ptr() as usize,
+            config: std::hint::black_box(config.as_ptr() as usize),
+            our_name: input.our_name(),
+            needs_metrics: false,
+        };
+        let mut memory = Memory::open().unwrap();
+        let (proven, failed) = super::instance(&mut memory, &layout, instance);
+        assert_eq!(
+            proven.input.storage.is_some(),
+            wanted,
+            "{kind} {of_storage:#x}"
+        );
+        assert_eq!(failed.contains(&"storage"), !wanted);
+    }
+}
