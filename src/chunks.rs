@@ -104,6 +104,8 @@ pub(crate) struct Chunks {
 pub(crate) struct Account {
     /// Records that came into chunks, behind every filter; `None`: some were not counted.
     pub(crate) kept: Option<u64>,
+    /// Those of chunks that no output wanted.
+    pub(crate) unwanted: u64,
     /// Those of chunks that are lost.
     pub(crate) lost: u64,
     /// Those that are in chunks.
@@ -360,6 +362,9 @@ impl Chunks {
         let account = &mut self.account;
         // Nobody wants it: the host throws it away when it is dispatched.
         let unwanted = records.is_some() && live.seen.routes == 0;
+        if unwanted {
+            account.unwanted += records.unwrap_or(0);
+        }
         let is_lost = match between {
             _ if unwanted => false,
             Between::Appending(_) => {
@@ -571,10 +576,9 @@ mod tests {
         chunks.look(&[chunk(1, 5, 0)], &Between::Appending(None));
         chunks.look(&[], &Between::Appending(None));
         assert_eq!(chunks.take_lost(), None);
-        assert_eq!(
-            (chunks.account().lost, chunks.account().evicted_chunks),
-            (0, 0)
-        );
+        let account = chunks.account();
+        assert_eq!((account.lost, account.evicted_chunks), (0, 0));
+        assert_eq!(account.unwanted, 5);
     }
 
     #[test]

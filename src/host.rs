@@ -217,6 +217,40 @@ pub(crate) fn instance_name(
     )
 }
 
+/// The name of an input's plugin.
+pub(crate) fn input_plugin(
+    layout: &Layout,
+    memory: &mut Memory,
+    instance: usize,
+) -> Option<String> {
+    let plugin = memory.word(instance.checked_add(layout.input.plugin?)?)?;
+    let name = memory.word(plugin.checked_add(layout.input_plugin.name)?)?;
+    memory.name(name)
+}
+
+/// The filters of the engine that are of this plugin; `None`: they are not laid out as the table says.
+pub(crate) fn filters(
+    layout: &Layout,
+    memory: &mut Memory,
+    config: usize,
+    plugin: &str,
+) -> Option<Vec<usize>> {
+    let (known, name) = (&layout.filter, layout.filter_plugin.name);
+    let node_at = known.node?;
+    layout.config.filters.iter().find_map(|head| {
+        let mut found = Vec::new();
+        for node in memory.list(config.checked_add(head)?)? {
+            let filter = node.checked_sub(node_at)?;
+            let of = memory.word(filter.checked_add(known.plugin?)?)?;
+            let name = memory.word(of.checked_add(name)?)?;
+            if memory.name(name)? == plugin {
+                found.push(filter);
+            }
+        }
+        Some(found)
+    })
+}
+
 /// The name of an output's plugin.
 pub(crate) fn output_plugin(
     layout: &Layout,

@@ -20,7 +20,7 @@ use crate::holdings::Holder;
 /// "flb-side" and a terminator that no text has.
 const MAGIC: [u8; 16] = *b"flb-sidecar\xffdrn\x00";
 /// Raised with every change of [`DrainLink`] or [`RawStatus`].
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
 /// [`DrainStatus`] as C sees it.
 #[repr(C)]
@@ -42,6 +42,7 @@ struct RawAccount {
     known: u32,
     kept_known: u32,
     kept: u64,
+    unwanted: u64,
     lost: u64,
     left: u64,
     evicted_chunks: u64,
@@ -151,6 +152,7 @@ unsafe extern "C" fn balance(
             known: 1,
             kept_known: u32::from(account.kept.is_some()),
             kept: account.kept.unwrap_or(0),
+            unwanted: account.unwanted,
             lost: account.lost,
             left: account.left,
             evicted_chunks: account.evicted_chunks,
@@ -275,6 +277,7 @@ impl Remote {
         unsafe { ((*self.0).balance)((*self.0).handle, &mut raw, &mut all) };
         (raw.known != 0).then(|| Account {
             kept: (raw.kept_known != 0).then_some(raw.kept),
+            unwanted: raw.unwanted,
             lost: raw.lost,
             left: raw.left,
             evicted_chunks: raw.evicted_chunks,

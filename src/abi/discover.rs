@@ -238,8 +238,9 @@ pub(super) fn behaviour(
             RecordFormat::Legacy
         },
         keeps_chunks: !metadata || has(c"flb_input_log_append_skip_processor_stages"),
-        // 2.2.0 began both.
+        // 2.2.0 began all three.
         reload_is_flagged: filter("cb_pre_run").is_some(),
+        counts_evictions: filter("cb_pre_run").is_some(),
         threaded_inputs: layout.input.threaded.is_some(),
     }
 }

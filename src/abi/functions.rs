@@ -226,6 +226,8 @@ host_functions! {
     /// Since 4.0.3.
     storage_chunks = c"flb_storage_chunk_count":
         unsafe extern "C" fn(*mut host_config, *mut c_int, *mut c_int);
+    /// Counts chunks, in places for six ints: the fourth has those in files.
+    chunk_statistics = c"cio_stats_get": unsafe extern "C" fn(*mut c_void, *mut c_void);
     counter_create = c"cmt_counter_create": MetricCreate;
     counter_set = c"cmt_counter_set": MetricSet;
     gauge_create = c"cmt_gauge_create": MetricCreate;

@@ -63,6 +63,8 @@ pub struct Behaviour {
     /// The host says in `flb_bin_restarting` that it is reloading; before 2.2.0 its handler of SIGHUP
     /// does it all.
     pub reload_is_flagged: bool,
+    /// What the host throws away for lack of room it counts as dropped; before 2.2.0 nowhere.
+    pub counts_evictions: bool,
     /// The host takes `threaded` from any input's options; before, it is ours to accept.
     pub threaded_inputs: bool,
 }

@@ -221,12 +221,13 @@ impl Release {
                  append: AppendCall::{:?},\n        \
                  record_format: RecordFormat::{:?},\n        \
                  keeps_chunks: {},\n        reload_is_flagged: {},\n        \
-                 threaded_inputs: {},\n    }},",
+                 counts_evictions: {},\n        threaded_inputs: {},\n    }},",
                 behaviour.filter_arguments,
                 behaviour.append,
                 behaviour.record_format,
                 behaviour.keeps_chunks,
                 behaviour.reload_is_flagged,
+                behaviour.counts_evictions,
                 behaviour.threaded_inputs,
             );
         }

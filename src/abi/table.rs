@@ -120,6 +120,7 @@ const V1_9_0: Generation = Generation {
             bytes: 32 << 10,
             ingestion_active: Some(76),
             shutting_down: Some(80),
+            filters: Places::at(&[616, 624]),
         },
         storage: Storage {
             bytes: 0,
@@ -176,6 +177,7 @@ const V1_9_0: Generation = Generation {
         record_format: RecordFormat::Legacy,
         keeps_chunks: true,
         reload_is_flagged: false,
+        counts_evictions: false,
         threaded_inputs: false,
     },
 };
@@ -197,6 +199,10 @@ const V2_0_0: Generation = Generation {
     absent: &[c"flb_log_event_decoder_init"],
     input_has_mutex: true,
     layout: Layout {
+        config: Config {
+            filters: Places::at(&[656]),
+            ..V1_9_3.layout.config
+        },
         input_plugin: input_plugin!(input_plugin_2_0_0),
         input: INPUT_2_0_0,
         output: OUTPUT_2_0,
@@ -239,6 +245,10 @@ const V2_1_0: Generation = Generation {
     present: &[c"flb_log_event_decoder_init"],
     absent: &[c"flb_input_log_append_skip_processor_stages"],
     layout: Layout {
+        config: Config {
+            filters: Places::at(&[704]),
+            ..V2_0_7.layout.config
+        },
         filter_plugin: filter_plugin!(filter_plugin_2_1_0),
         input: INPUT_2_1,
         filter: FILTER_2_1_0,
@@ -278,6 +288,7 @@ const V2_2_0: Generation = Generation {
     },
     behaviour: Behaviour {
         reload_is_flagged: true,
+        counts_evictions: true,
         ..V2_1_4.behaviour
     },
     ..V2_1_4
@@ -299,6 +310,10 @@ const V3_2_0: Generation = Generation {
     present: &[c"flb_notification_enqueue"],
     absent: &[c"flb_output_set_http_test"],
     layout: Layout {
+        config: Config {
+            filters: Places::at(&[792]),
+            ..V3_1_0.layout.config
+        },
         input_plugin: input_plugin!(input_plugin_3_2_0),
         filter_plugin: filter_plugin!(filter_plugin_3_2_0),
         output_plugin: output_plugin!(output_plugin_3_2_0),
@@ -336,6 +351,10 @@ const V4_0_0: Generation = Generation {
     present: &[c"flb_config_task_map_resize"],
     absent: &[c"flb_config_map_get_raw"],
     layout: Layout {
+        config: Config {
+            filters: Places::at(&[792, 800]),
+            ..V3_2_3.layout.config
+        },
         output: output_2_1(352, &[504, 512, 568]),
         ..V3_2_3.layout
     },
@@ -347,6 +366,10 @@ const V5_0_3: Generation = Generation {
     present: &[c"flb_config_map_get_raw"],
     absent: &[c"flb_input_plugin_pause"],
     layout: Layout {
+        config: Config {
+            filters: Places::at(&[800]),
+            ..V4_0_0.layout.config
+        },
         option: option_entry!(config_map_5_0_3),
         output: output_2_1(360, &[576]),
         ..V4_0_0.layout
@@ -359,6 +382,10 @@ const V5_1_0: Generation = Generation {
     present: &[c"flb_input_plugin_pause", c"flb_config_map_get_raw"],
     absent: &[],
     layout: Layout {
+        config: Config {
+            filters: Places::at(&[880]),
+            ..V5_0_3.layout.config
+        },
         input_plugin: input_plugin!(input_plugin_5_1_0),
         output_plugin: output_plugin!(output_plugin_5_1_0),
         input: INPUT_5_1,

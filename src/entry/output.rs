@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use flb_sidecar_sdk::metrics::Metrics;
 use flb_sidecar_sdk::{
-    ConfigError, EngineHost, FlushCounts, InputAccount, InputInfo, Output, OutputInfo, Pending,
-    ProcessEnd, RetryLimit, TaskInfo,
+    Backlog, ChunkInfo, ConfigError, EngineHost, FlushCounts, InputAccount, InputInfo, Output,
+    OutputInfo, Pending, ProcessEnd, RetryLimit, TaskInfo,
 };
 use host_abi::Layout;
 
@@ -21,7 +21,8 @@ use crate::abi::maps::Maps;
 use crate::abi::memory::Memory;
 use crate::abi::observe;
 use crate::chunks;
-use crate::host::{self, Section};
+use crate::holdings::Holder;
+use crate::host::{self, Offsets, Section};
 use crate::instance::Core;
 use crate::link::Remote;
 use crate::metrics;
@@ -35,6 +36,10 @@ pub(crate) trait OutputPlugin: Output {
     /// Set by the constructor.
     fn our_name() -> &'static OurName;
 }
+
+/// What chunkio counts, and some room: streams, chunks, those in memory, those in files, ...
+type ChunkCounts = [c_int; 16];
+const FILES: usize = 3;
 
 struct Context<P> {
     core: Core,
@@ -313,6 +318,7 @@ impl Handle<'_> {
         let value = |name: &str| Some(metrics::value_in(metrics.as_ref()?, name).unwrap_or(0));
         Some(OutputInfo {
             name: host::instance_name(host, Section::Output, object)?,
+            number: self.number_of_output(object),
             plugin,
             delivered_records: value("fluentbit_output_proc_records_total"),
             retries: value("fluentbit_output_retries_total"),
@@ -324,17 +330,23 @@ impl Handle<'_> {
         })
     }
 
+    /// Its number among those that chunks tell apart.
+    fn number_of_output(&self, instance: *mut c_void) -> Option<u32> {
+        let by_id = self.core.host.functions.output_by_id?;
+        (0..chunks::OUTPUTS).find(|number| {
+            // SAFETY: the host's own config, on the engine's thread; NULL for an unknown number.
+            unsafe { by_id(self.core.config, *number as c_int) == instance }
+        })
+    }
+
     fn describe(&self, memory: &mut Memory, instance: *mut c_void) -> Option<InputInfo> {
         let layout = self.core.layout;
         let known = &layout.input;
         let base = instance as usize;
         let field = |offset: Option<usize>| base.checked_add(offset?);
-        let plugin = memory.word(field(known.plugin)?)?;
-        let name_at = memory.word(plugin.checked_add(layout.input_plugin.name)?)?;
-        let plugin = memory.name(name_at)?;
         Some(InputInfo {
             name: String::new(),
-            plugin,
+            plugin: host::input_plugin(layout, memory, base)?,
             threaded: field(known.threaded)
                 .and_then(|at| memory.int(at))
                 .is_some_and(|threaded| threaded == 1),
@@ -358,6 +370,7 @@ impl Handle<'_> {
         let outputs = account.outputs.into_iter();
         Some(InputAccount {
             kept: account.kept,
+            unwanted: account.unwanted,
             lost: account.lost,
             left: account.left,
             evicted_chunks: account.evicted_chunks,
@@ -384,6 +397,46 @@ impl Handle<'_> {
                 Some((self.name(instance), remote))
             })
             .collect()
+    }
+
+    /// The input that loads what an earlier run has left.
+    fn is_backlog(&self, memory: &mut Memory, instance: *mut c_void) -> bool {
+        host::input_plugin(self.core.layout, memory, instance as usize).as_deref()
+            == Some("storage_backlog")
+    }
+
+    /// How many records the host has put into chunks of an input, before any filter.
+    fn records_of_input(&self, memory: &mut Memory, input: *mut c_void) -> Option<u64> {
+        let (host, section) = (self.core.host, Section::Input);
+        let offsets = Offsets::of(self.core.layout, section);
+        let context = host::metric_context(host, section, input, Some(memory), &offsets)?;
+        // SAFETY: the context of an input of the engine, on its thread.
+        let text = unsafe { metrics::text(host, context) }?;
+        // A counter that was never raised is not in the text.
+        Some(metrics::value_in(&text, "fluentbit_input_records_total").unwrap_or(0))
+    }
+
+    /// A number of an input of ours that gives all its records one tag.
+    fn only_tag(&self, memory: &mut Memory, input: *mut c_void) -> Option<u64> {
+        let at = (input as usize).checked_add(self.core.layout.input.tag?)?;
+        let tag = memory.word(at).and_then(|tag| memory.sds(tag))?;
+        (!tag.contains(&b'*')).then_some(input as u64)
+    }
+
+    /// All chunks of the host that are files, those that wait to be loaded among them.
+    fn chunks_in_files(&self, memory: &mut Memory, input: *mut c_void) -> Option<u64> {
+        let layout = self.core.layout;
+        let count = self.core.host.functions.chunk_statistics?;
+        let storage = memory.word((input as usize).checked_add(layout.input.storage?)?)?;
+        let chunkio = memory.word(storage.checked_add(layout.storage.chunkio?)?)?;
+        if chunkio == 0 {
+            return None;
+        }
+        let mut counts: ChunkCounts = [0; 16];
+        // SAFETY: chunkio's own context, from an input of the engine, on its thread, which is the one
+        // that makes and closes chunks. There is room for more than it counts.
+        unsafe { count(chunkio as *mut c_void, (&raw mut counts).cast()) };
+        u64::try_from(counts[FILES]).ok()
     }
 
     fn name(&self, instance: *mut c_void) -> String {
@@ -441,7 +494,7 @@ impl EngineHost for Handle<'_> {
         Some(all)
     }
 
-    fn chunks(&self) -> Option<Vec<u64>> {
+    fn chunks(&self) -> Option<Vec<ChunkInfo>> {
         let mut memory = Memory::open()?;
         let layout = self.core.layout;
         let offset = layout.input.chunks?;
@@ -451,15 +504,107 @@ impl EngineHost for Handle<'_> {
             if remote.is_some_and(Remote::is_followed) {
                 continue;
             }
-            for node in memory.list((input as usize).checked_add(offset)?)? {
+            let nodes = memory.list((input as usize).checked_add(offset)?)?;
+            if nodes.is_empty() {
+                continue;
+            }
+            let from_before = self.is_backlog(&mut memory, input);
+            let kind = remote.and_then(|_| self.only_tag(&mut memory, input));
+            for node in nodes {
                 let seen = chunks::see(&mut memory, layout, input as usize, node);
                 // What nobody wants goes in silence. Where that is not known, it is an input of ours.
                 if seen.map_or(remote.is_some(), |seen| seen.routes != 0) {
-                    all.push(node as u64);
+                    all.push(ChunkInfo {
+                        key: node as u64,
+                        records: seen.and_then(|seen| seen.records),
+                        outputs: seen.map_or(0, |seen| seen.routes),
+                        has_task: seen.is_some_and(|seen| seen.has_task),
+                        kind: kind.filter(|_| {
+                            seen.is_some_and(|seen| seen.routing == chunks::Routing::ByTag)
+                        }),
+                        from_before,
+                    });
                 }
             }
         }
         Some(all)
+    }
+
+    fn counts_evictions(&self) -> bool {
+        self.core.host.behaviour.counts_evictions
+    }
+
+    fn lost_in_filters(&self) -> Option<u64> {
+        let (host, layout) = (self.core.host, self.core.layout);
+        let mut memory = Memory::open()?;
+        let config = self.core.config as usize;
+        let mut lost = 0u64;
+        let filters = host::filters(layout, &mut memory, config, "rewrite_tag")?;
+        if filters.is_empty() {
+            return None;
+        }
+        for filter in filters {
+            let context = memory.word(filter.checked_add(layout.filter.metrics?)?)?;
+            if context == 0 {
+                return None;
+            }
+            // SAFETY: the metrics of a filter in the engine's list, on its thread.
+            let text = unsafe { metrics::text(host, context as *mut c_void) }?;
+            let count = |name| metrics::value_in(&text, name).unwrap_or(0);
+            let taken_out = count("fluentbit_filter_drop_records_total");
+            let emitted = count("fluentbit_filter_emit_records_total");
+            lost = lost.saturating_add(taken_out.saturating_sub(emitted));
+        }
+        Some(lost)
+    }
+
+    fn lost_in_rings(&self) -> Option<u64> {
+        // Later hosts make room, and have processors that may take records out.
+        if self.core.host.behaviour.counts_evictions {
+            return None;
+        }
+        let mut memory = Memory::open()?;
+        let mut lost = 0u64;
+        for input in self.instances() {
+            let remote = self.remote(&mut memory, input);
+            let Some(remote) = remote.filter(|remote| !remote.is_followed()) else {
+                continue;
+            };
+            let holder = Holder::new(self.core.host, self.core.layout, input, self.core.config);
+            if holder.ring_holds(&mut memory)? == 0 {
+                let taken = self.records_of_input(&mut memory, input)?;
+                lost = lost.saturating_add(remote.status().records.saturating_sub(taken));
+            }
+        }
+        Some(lost)
+    }
+
+    fn backlog(&self) -> Option<Backlog> {
+        let host = self.core.host;
+        let layout = self.core.layout;
+        // What such a host finds damaged goes as well, and is read again.
+        if !host.behaviour.keeps_chunks {
+            return None;
+        }
+        let mut memory = Memory::open()?;
+        let inputs = self.instances();
+        let backlog = *inputs
+            .iter()
+            .find(|input| self.is_backlog(&mut memory, **input))?;
+        let in_files = self.chunks_in_files(&mut memory, backlog)?;
+        let offset = layout.input.chunks?;
+        let mut listed = 0;
+        for input in inputs {
+            let holder = Holder::new(host, layout, input, self.core.config);
+            // The one that loads them says otherwise.
+            if input == backlog || holder.uses_files(&mut memory) {
+                listed += memory.list((input as usize).checked_add(offset)?)?.len() as u64;
+            }
+        }
+        Some(Backlog {
+            unloaded: in_files.saturating_sub(listed),
+            loaded_records: self.records_of_input(&mut memory, backlog),
+        })
     }
 
     fn accounts(&self) -> Vec<(String, InputAccount)> {

@@ -31,13 +31,21 @@ pub(crate) struct Account<'a> {
 }
 
 impl<'a> Account<'a> {
-    /// From the counters and chunks of one moment.
+    /// From the counters and chunks of one moment. With each output, how many records it is known to miss
+    /// of inputs that are not followed, and has not counted.
     pub(crate) fn new<'b>(
         inputs: &'a [(String, InputAccount)],
-        outputs: impl Iterator<Item = &'b OutputInfo>,
+        outputs: impl Iterator<Item = (&'b OutputInfo, u64)>,
         others: Others,
     ) -> Self {
-        let outputs = outputs.map(|output| sum(output, inputs, others)).collect();
+        let sum = |(output, lost)| {
+            let sum = sum(output, inputs, others);
+            Sum {
+                dropped: sum.dropped.saturating_add(lost),
+                ..sum
+            }
+        };
+        let outputs = outputs.map(sum).collect();
         Account { inputs, outputs }
     }
 
@@ -146,6 +154,7 @@ mod tests {
         };
         let account = InputAccount {
             kept: Some(kept),
+            unwanted: 0,
             lost: evicted,
             left,
             evicted_chunks: u64::from(evicted > 0),
@@ -203,13 +212,13 @@ mod tests {
     #[test]
     fn filters_take_out_and_put_in() {
         let inputs = [input(7, 0, 0)];
-        let account = Account::new(&inputs, [].iter(), Others::Silent);
+        let account = Account::new(&inputs, [].into_iter(), Others::Silent);
         assert_eq!(account.filtered(10), Some(3));
         assert_eq!(account.filtered(5), Some(-2));
         let mut uncounted = inputs.clone();
         uncounted[0].1.kept = None;
         assert_eq!(
-            Account::new(&uncounted, [].iter(), Others::Silent).filtered(5),
+            Account::new(&uncounted, [].into_iter(), Others::Silent).filtered(5),
             None
         );
     }

@@ -2,51 +2,184 @@
 //!
 //! A host that runs out of the room that `storage.total_limit_size` allows throws old chunks away,
 //! and releases before 2.2 count that nowhere. But a chunk that was delivered or given up raises a
-//! counter of an output in the same moment. So where chunks have gone between two looks and no
-//! output has counted anything, they were thrown away. A destination that is down counts nothing,
-//! and that is when chunks are thrown away.
+//! counter of its output in the same moment. So where more has gone between two looks than the output
+//! has counted, the rest was thrown away. A destination that is down counts nothing, and that is when
+//! chunks are thrown away.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap};
 
-use flb_sidecar_sdk::OutputInfo;
+use flb_sidecar_sdk::{ChunkInfo, OutputInfo};
 
 use crate::account::Others;
+
+/// What a host does with what it throws away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counting {
+    /// It counts that as dropped, and not every record that it delivers.
+    AsDropped,
+    /// It counts that nowhere, and every record that it delivers.
+    Nowhere,
+}
+
+/// What an output has counted so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Count {
+    records: u64,
+    failures: u64,
+}
+
+impl Count {
+    fn of(output: &OutputInfo) -> Self {
+        let records = [output.delivered_records, output.dropped_records];
+        Count {
+            records: records.into_iter().flatten().sum(),
+            failures: output.failures.unwrap_or(0),
+        }
+    }
+
+    /// How many records of chunks that are gone since `before` it may have had.
+    fn explains(self, before: Count, counting: Counting) -> u64 {
+        let records = self.records.saturating_sub(before.records);
+        let some = records > 0 && counting == Counting::AsDropped;
+        if some || self.failures > before.failures {
+            return u64::MAX;
+        }
+        records
+    }
+}
 
 /// What was seen so far.
 #[derive(Debug, Default)]
 pub(crate) struct Evictions {
-    chunks: HashSet<u64>,
-    /// Everything that outputs count when a chunk leaves.
-    counted: u64,
+    chunks: HashMap<u64, ChunkInfo>,
+    /// By the output's number.
+    counts: BTreeMap<u32, Count>,
     /// Some output has ever counted something, failed attempts included: there is a route.
     routed: bool,
     evicted: u64,
+    /// Records that outputs, by number, are known to miss.
+    lost: BTreeMap<u32, u64>,
+    /// Where chunks of each kind were seen to go.
+    kinds: HashMap<u64, u64>,
     /// Some chunk was ever seen.
     seen: bool,
 }
 
 impl Evictions {
     /// Looks at the chunks and counters of one moment.
-    pub(crate) fn observe(&mut self, chunks: Vec<u64>, outputs: &[OutputInfo]) {
-        let mut counted = 0u64;
-        for output in outputs {
-            let count = [
-                output.delivered_records,
-                output.dropped_records,
-                output.failures,
-            ];
-            counted = counted.saturating_add(count.into_iter().flatten().sum());
-            self.routed |= output.retries.is_some_and(|retries| retries > 0);
-        }
-        self.routed |= counted > 0;
+    pub(crate) fn observe(
+        &mut self,
+        chunks: &[ChunkInfo],
+        outputs: &[OutputInfo],
+        counting: Counting,
+    ) {
+        let numbers = (0..).zip(outputs).map(|(at, output)| {
+            let number = output.number.unwrap_or(at);
+            (number, Count::of(output))
+        });
+        let counts: BTreeMap<u32, Count> = numbers.collect();
+        let tried = |output: &OutputInfo| output.retries.is_some_and(|retries| retries > 0);
+        self.routed |=
+            counts.values().any(|count| *count != Count::default()) || outputs.iter().any(tried);
         self.seen |= !chunks.is_empty();
-        let now: HashSet<u64> = chunks.into_iter().collect();
-        let gone = self.chunks.difference(&now).count() as u64;
-        if gone > 0 && counted == self.counted && self.routed {
-            self.evicted = self.evicted.saturating_add(gone);
+        let now: HashMap<u64, ChunkInfo> = chunks.iter().map(|chunk| (chunk.key, *chunk)).collect();
+        let before = std::mem::replace(&mut self.chunks, now);
+        let counts_before = std::mem::replace(&mut self.counts, counts);
+        if counting == Counting::Nowhere {
+            self.refused(&before);
         }
-        self.chunks = now;
-        self.counted = counted;
+        let mut explained: BTreeMap<u32, u64> = BTreeMap::new();
+        for (output, count) in &self.counts {
+            let before = counts_before.get(output).copied().unwrap_or_default();
+            explained.insert(*output, count.explains(before, counting));
+        }
+        let mut gone: BTreeMap<u32, Vec<u64>> = BTreeMap::new();
+        for chunk in before.into_values() {
+            let later = self.chunks.get(&chunk.key).copied();
+            match later.filter(|later| is_same(&chunk, later)) {
+                Some(later) => self.cut(&later, chunk.outputs & !later.outputs),
+                None => self.gone(&chunk, &explained, &mut gone),
+            }
+        }
+        for (output, records) in gone {
+            self.unexplained(output, records, explained[&output]);
+        }
+    }
+
+    /// The chunk is still there and has fewer ways to go: they had no room for it. Where it has a task,
+    /// some releases deliver it all the same.
+    fn cut(&mut self, chunk: &ChunkInfo, outputs: u64) {
+        if outputs == 0 || chunk.has_task {
+            return;
+        }
+        self.evicted = self.evicted.saturating_add(1);
+        for output in bits(outputs) {
+            *self.lost.entry(output).or_default() += chunk.records.unwrap_or(0);
+        }
+    }
+
+    /// A new chunk that has not the way to an output that others of its kind have, found no room there.
+    fn refused(&mut self, before: &HashMap<u64, ChunkInfo>) {
+        for chunk in self.chunks.values() {
+            let Some(kind) = chunk.kind else {
+                continue;
+            };
+            let ways = self.kinds.entry(kind).or_default();
+            *ways |= chunk.outputs;
+            let refused = *ways & !chunk.outputs;
+            let last = before.get(&chunk.key).filter(|last| is_same(last, chunk));
+            // One that was there and had it before is cut.
+            let refused = refused & !last.map_or(0, |last| last.outputs);
+            let records = chunk.records.unwrap_or(0);
+            let more = records.saturating_sub(last.and_then(|last| last.records).unwrap_or(0));
+            for output in bits(refused) {
+                *self.lost.entry(output).or_default() += more;
+            }
+            self.evicted += u64::from(refused != 0 && last.is_none());
+        }
+    }
+
+    fn gone(
+        &mut self,
+        chunk: &ChunkInfo,
+        explained: &BTreeMap<u32, u64>,
+        of_one: &mut BTreeMap<u32, Vec<u64>>,
+    ) {
+        let mut ways = bits(chunk.outputs).filter(|output| explained.contains_key(output));
+        let none_counted = match (ways.next(), ways.next()) {
+            (Some(only), None) => {
+                // Without records there is nothing to lose.
+                of_one
+                    .entry(only)
+                    .or_default()
+                    .push(chunk.records.unwrap_or(1));
+                return;
+            }
+            // It goes when the last of its outputs has it, which counts it then.
+            (Some(_), Some(_)) => {
+                bits(chunk.outputs).all(|output| explained.get(&output) == Some(&0))
+            }
+            (None, _) => self.routed && explained.values().all(|explained| *explained == 0),
+        };
+        if none_counted {
+            self.evicted = self.evicted.saturating_add(1);
+        }
+    }
+
+    /// Chunks that only this output wanted are gone. At least so many as are needed to make good what it
+    /// has not counted were thrown away.
+    fn unexplained(&mut self, output: u32, mut records: Vec<u64>, explained: u64) {
+        let all = records.iter().sum::<u64>();
+        let mut missing = all.saturating_sub(explained);
+        if missing == 0 {
+            return;
+        }
+        *self.lost.entry(output).or_default() += missing;
+        records.sort_unstable();
+        while missing > 0 {
+            missing = missing.saturating_sub(records.pop().unwrap_or(missing));
+            self.evicted = self.evicted.saturating_add(1);
+        }
     }
 
     /// Whether those inputs have sent anything, as far as chunks were seen.
@@ -58,83 +191,32 @@ impl Evictions {
         }
     }
 
+    /// Whether some chunk was there at the last look.
+    pub(crate) fn sees_some(&self) -> bool {
+        !self.chunks.is_empty()
+    }
+
     /// How many chunks are known to have been thrown away.
     pub(crate) fn chunks(&self) -> u64 {
         self.evicted
     }
+
+    /// How many records the outputs, by number, are known to miss, and have not counted.
+    pub(crate) fn lost(&self) -> &BTreeMap<u32, u64> {
+        &self.lost
+    }
+}
+
+/// A chunk only grows, and only loses ways.
+fn is_same(before: &ChunkInfo, later: &ChunkInfo) -> bool {
+    later.outputs & !before.outputs == 0 && later.records >= before.records
+}
+
+/// The numbers of the bits that are set.
+fn bits(word: u64) -> impl Iterator<Item = u32> {
+    (0..u64::BITS).filter(move |bit| word >> bit & 1 == 1)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn output(delivered: u64, retries: u64, failures: u64) -> [OutputInfo; 1] {
-        [OutputInfo {
-            delivered_records: Some(delivered),
-            dropped_records: Some(0),
-            retries: Some(retries),
-            failures: Some(failures),
-            ..OutputInfo::default()
-        }]
-    }
-
-    #[test]
-    fn what_no_output_counts_was_thrown_away() {
-        let mut evictions = Evictions::default();
-        evictions.observe(vec![1, 2, 3], &output(0, 2, 0));
-        evictions.observe(vec![3, 4], &output(0, 3, 0));
-        assert_eq!(evictions.chunks(), 2);
-        evictions.observe(vec![], &output(20, 3, 0));
-        evictions.observe(vec![5], &output(20, 3, 0));
-        evictions.observe(vec![], &output(20, 3, 1));
-        assert_eq!(evictions.chunks(), 2);
-    }
-
-    #[test]
-    fn what_goes_to_no_output_is_no_loss() {
-        let mut evictions = Evictions::default();
-        evictions.observe(vec![1], &output(0, 0, 0));
-        evictions.observe(vec![], &output(0, 0, 0));
-        assert_eq!(evictions.chunks(), 0);
-    }
-
-    proptest! {
-        /// A simulated host: chunks come, are delivered, given up or thrown away between looks. None
-        /// is called thrown away that was not, and in an outage none is overlooked that was seen.
-        #[test]
-        fn nothing_is_called_lost_that_was_not(
-            steps in prop::collection::vec((0u8..4, 0u64..4, any::<bool>()), 1..200),
-        ) {
-            let mut evictions = Evictions::default();
-            let (mut next, mut delivered, mut failures) = (1, 0, 0);
-            let mut held: Vec<u64> = Vec::new();
-            let mut evicted = 0;
-            let mut certain = 0;
-            evictions.observe(Vec::new(), &output(0, 1, 0));
-            for (what, count, down) in steps {
-                let seen = held.clone();
-                let mut left_with_a_count = false;
-                for _ in 0..count {
-                    if what == 0 || held.is_empty() {
-                        held.push(next);
-                        next += 1;
-                    } else {
-                        held.remove(0);
-                        match what {
-                            1 if !down => { delivered += 10; left_with_a_count = true; }
-                            2 if !down => { failures += 1; left_with_a_count = true; }
-                            _ => evicted += 1,
-                        }
-                    }
-                }
-                if !left_with_a_count {
-                    certain += seen.iter().filter(|chunk| !held.contains(chunk)).count() as u64;
-                }
-                evictions.observe(held.clone(), &output(delivered, 1, failures));
-                prop_assert!(evictions.chunks() <= evicted);
-            }
-            prop_assert_eq!(evictions.chunks(), certain);
-        }
-    }
-}
+#[path = "evictions_tests.rs"]
+mod tests;

@@ -3,6 +3,7 @@
 //! - `options` declares what can be set, `config` reads it,
 //! - `trigger` knows what may start the drain and whether enough of that has happened,
 //! - `delivery` knows what the outputs have done of late,
+//! - `losses` knows what was lost of chunks that nobody follows,
 //! - `drain` decides at each tick what to do next, without clock or I/O,
 //! - `stop` sees to it that a host that stops by itself comes to an end,
 //! - `guard` sees to it that the process ends, whatever the host waits for,
@@ -11,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod backlog;
 mod config;
 mod delivery;
 mod drain;
@@ -18,6 +20,7 @@ mod evictions;
 mod files;
 mod guard;
 mod health;
+mod losses;
 mod options;
 mod report;
 mod settle;
@@ -38,10 +41,10 @@ use config::{Config, Mode, ReadyAfter};
 use delivery::{believed, Deliveries};
 use drain::retries::Retries;
 use drain::{Action, Cause, End, Facts, Machine, Phase};
-use evictions::Evictions;
 use files::Files;
 use guard::{Alarm, Guard, Setup, Will};
 use health::Health;
+use losses::Losses;
 use options::OPTIONS;
 use report::Report;
 use settle::Arrivals;
@@ -136,8 +139,7 @@ pub struct CompletionExit {
     deliveries: Deliveries,
     next_deliveries: Duration,
     retries: Retries,
-    evictions: Evictions,
-    evictions_told: bool,
+    losses: Losses,
     health: Health,
     /// What the healthy file says, once it was asked for.
     healthy: Option<bool>,
@@ -228,8 +230,7 @@ impl Output for CompletionExit {
             deliveries: Deliveries::default(),
             next_deliveries: Duration::ZERO,
             retries: Retries::default(),
-            evictions: Evictions::default(),
-            evictions_told: false,
+            losses: Losses::new(host),
             health: Health::default(),
             healthy: None,
             arrivals: Arrivals::default(),
@@ -541,28 +542,14 @@ impl CompletionExit {
     }
 
     fn look_at_outputs(&mut self, now: Duration, host: &dyn EngineHost) {
+        self.losses.look(now, host);
         if now >= self.next_deliveries {
             self.next_deliveries = now + DELIVERIES_EVERY;
             let outputs = believed(host.outputs());
             self.deliveries.observe(now, &outputs);
-            if let Some(chunks) = host.chunks() {
-                self.evictions.observe(chunks, &outputs);
-            }
-            if !self.evictions_told && self.evicted_chunks(host) > 0 {
-                self.evictions_told = true;
-                tracing::warn!(
-                    "the host throws chunks away for lack of room (storage.total_limit_size): \
-                     what was in them is lost, and the report counts them"
-                );
-            }
+            self.losses.tell(host);
             self.look_at_health(now, host);
         }
-    }
-
-    fn evicted_chunks(&self, host: &dyn EngineHost) -> u64 {
-        let accounts = host.accounts();
-        let followed = accounts.iter().map(|(_, account)| account.evicted_chunks);
-        self.evictions.chunks().saturating_add(followed.sum())
     }
 
     fn look_at_health(&mut self, now: Duration, host: &dyn EngineHost) {
@@ -705,6 +692,7 @@ impl CompletionExit {
 
     /// Says how it went, then ends the engine once the report is written.
     fn leave(&mut self, now: Duration, end: End, host: &mut dyn EngineHost) {
+        self.losses.look_now(host);
         let mut report = self.report(end, host);
         let status = self.config.status(report.code, report.has_loss());
         report.status = Some(status);
@@ -761,7 +749,7 @@ impl CompletionExit {
             code,
             end,
             self.began,
-            &self.evictions,
+            &self.losses,
             host,
         )
     }

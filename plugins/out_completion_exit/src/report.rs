@@ -1,5 +1,6 @@
 //! What a drain came to: one line for the log, one JSON object for `report_file`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use serde_json::{json, Map, Value};
 use crate::account::{Account, Others};
 use crate::delivery::believed;
 use crate::drain::{Cause, End, Left};
-use crate::evictions::Evictions;
+use crate::losses::Losses;
 use crate::trigger::Fired;
 
 /// The kubelet keeps this much of a termination message.
@@ -35,6 +36,12 @@ pub(crate) struct Report {
     pub(crate) followed: Vec<(String, InputAccount)>,
     /// Chunks of other inputs that the host threw away.
     pub(crate) evicted: u64,
+    /// Records that `rewrite_tag` took out and could not give back; `None`: there is no such filter.
+    pub(crate) lost_in_filters: Option<u64>,
+    /// Records of threaded inputs that never came into a chunk.
+    pub(crate) lost_in_rings: u64,
+    /// Records of those that outputs, by number, have not counted.
+    pub(crate) lost: BTreeMap<u32, u64>,
     /// Whether those have sent anything.
     pub(crate) others: Others,
     /// JSON arrays of objects, one per input.
@@ -79,7 +86,7 @@ impl Report {
         code: Option<u8>,
         end: End,
         waited: Duration,
-        evictions: &Evictions,
+        losses: &Losses,
         host: &dyn EngineHost,
     ) -> Self {
         let inputs = host.inputs();
@@ -90,7 +97,7 @@ impl Report {
                 || followed.iter().any(|(name, _)| *name == input.name)
         };
         let others = if inputs.iter().all(is_quiet) {
-            evictions.others()
+            losses.others()
         } else {
             Others::Heard
         };
@@ -103,7 +110,10 @@ impl Report {
             inputs,
             outputs: believed(host.outputs()),
             followed,
-            evicted: evictions.chunks(),
+            evicted: losses.chunks(),
+            lost: losses.records().clone(),
+            lost_in_filters: host.lost_in_filters(),
+            lost_in_rings: host.lost_in_rings().unwrap_or(0),
             others,
             files: host.drain_reports(),
         }
@@ -111,11 +121,29 @@ impl Report {
 
     /// Something is known to be left behind or dropped.
     pub(crate) fn has_loss(&self) -> bool {
-        !self.end.left.is_nothing() || self.account().dropped() > 0 || self.evicted_chunks() > 0
+        let dropped = self.account().dropped() + self.lost_on_the_way();
+        !self.end.left.is_nothing() || dropped > 0 || self.evicted_chunks() > 0
     }
 
     fn account(&self) -> Account<'_> {
-        Account::new(&self.followed, destinations(&self.outputs), self.others)
+        let lost = |output: &OutputInfo| {
+            let number = output.number?;
+            self.lost.get(&number).copied()
+        };
+        let outputs = destinations(&self.outputs).map(|output| (output, lost(output).unwrap_or(0)));
+        Account::new(&self.followed, outputs, self.others)
+    }
+
+    /// Lost before any output could count them.
+    fn lost_on_the_way(&self) -> u64 {
+        let in_filters = self.lost_in_filters.unwrap_or(0);
+        in_filters.saturating_add(self.lost_in_rings)
+    }
+
+    /// What filters took out, and did not lose.
+    fn filtered(&self, read: u64) -> Option<i64> {
+        let all = self.account().filtered(read)?;
+        Some(all.saturating_sub_unsigned(self.lost_in_filters.unwrap_or(0)))
     }
 
     fn evicted_chunks(&self) -> u64 {
@@ -125,7 +153,11 @@ impl Report {
     /// `None`: the host does not tell.
     fn dropped(&self) -> Option<u64> {
         let counted = sum(destinations(&self.outputs).map(|output| output.dropped_records));
-        counted.map(|_| self.account().dropped())
+        counted.map(|_| {
+            self.account()
+                .dropped()
+                .saturating_add(self.lost_on_the_way())
+        })
     }
 
     /// Whether everything was delivered; `None`: no loss is known, but the host does not tell all.
@@ -133,7 +165,19 @@ impl Report {
         if self.has_loss() {
             return Some(false);
         }
-        (tells_drops(&self.outputs) && !self.end.left.unseen).then_some(true)
+        let unseen = self.end.left.unseen || self.perhaps_turned_back();
+        (tells_drops(&self.outputs) && !unseen).then_some(true)
+    }
+
+    /// What an emitter of `rewrite_tag` has no room for may keep its old tag, which no output wants. Then it
+    /// cannot be told from what shall not be sent.
+    fn perhaps_turned_back(&self) -> bool {
+        self.lost_in_filters.is_some() && self.unwanted() > 0
+    }
+
+    fn unwanted(&self) -> u64 {
+        let all = self.followed.iter().map(|(_, account)| account.unwanted);
+        all.sum()
     }
 
     fn drain_sum(&self, field: impl Fn(&flb_sidecar_sdk::drain::DrainStatus) -> u64) -> u64 {
@@ -220,7 +264,8 @@ impl Report {
             "records".to_owned(),
             json!({
                 "in": read,
-                "filtered": followed.then(|| self.account().filtered(read)).flatten(),
+                "filtered": followed.then(|| self.filtered(read)).flatten(),
+                "unwanted": followed.then(|| self.unwanted()),
                 "out": sum(destinations(&self.outputs).map(|output| output.delivered_records)),
                 "dropped": self.dropped(),
                 "left": followed.then(|| self.account().left()),
@@ -273,9 +318,10 @@ impl Report {
         let accounts = self.followed.iter();
         let account = accounts.into_iter().find(|(name, _)| *name == input.name);
         if let Some((_, account)) = account {
-            let done = |kept: u64| kept.saturating_sub(account.lost + account.left);
-            entry.insert("in".to_owned(), json!(account.kept));
-            entry.insert("out".to_owned(), json!(account.kept.map(done)));
+            let wanted = account.kept.map(|k| k.saturating_sub(account.unwanted));
+            let done = |wanted: u64| wanted.saturating_sub(account.lost + account.left);
+            entry.insert("in".to_owned(), json!(wanted));
+            entry.insert("out".to_owned(), json!(wanted.map(done)));
             entry.insert("dropped".to_owned(), json!(account.lost));
             entry.insert("left".to_owned(), json!(account.left));
         }
@@ -327,6 +373,24 @@ impl fmt::Display for Report {
         let n = self.account().unexplained();
         if n > 0 {
             write!(f, ", {n} of them gone without a trace")?;
+        }
+        let n = self.lost_in_filters.unwrap_or(0);
+        if n > 0 {
+            write!(
+                f,
+                ", {n} of them taken out by rewrite_tag, whose emitter had no room"
+            )?;
+        }
+        let n = self.lost_in_rings;
+        if n > 0 {
+            write!(
+                f,
+                ", {n} of them of threaded inputs, for which the host had no room"
+            )?;
+        }
+        let n = self.unwanted();
+        if n > 0 {
+            write!(f, ", {n} records that no output wants")?;
         }
         let n = self.evicted_chunks();
         if n > 0 {

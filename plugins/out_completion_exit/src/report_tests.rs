@@ -58,6 +58,9 @@ fn report() -> Report {
             },
         )],
         evicted: 0,
+        lost_in_filters: None,
+        lost_in_rings: 0,
+        lost: BTreeMap::new(),
         others: Others::Silent,
         files: vec![(
             "sidecar_tail.0".to_owned(),
@@ -78,7 +81,7 @@ fn the_json_has_every_key() {
             "complete": true,
             "ended_by": "drained",
             "seconds": {"waited": 12.345, "drain": 0.08},
-            "records": {"in": 10, "filtered": 0, "out": 10, "dropped": 0, "left": 0},
+            "records": {"in": 10, "filtered": 0, "unwanted": 0, "out": 10, "dropped": 0, "left": 0},
             "retries": 2,
             "evicted_chunks": 0,
             "left": {"inputs": 0, "unread_bytes": 0, "missed_files": 0, "chunks": 0, "tasks": 0},
@@ -149,7 +152,7 @@ fn what_the_host_threw_away_without_a_word_is_in_the_account() {
     let json: Value = serde_json::from_str(&report.json()).unwrap();
     assert_eq!(
         json["records"],
-        json!({"in": 10, "filtered": 0, "out": 4, "dropped": 5, "left": 1})
+        json!({"in": 10, "filtered": 0, "unwanted": 0, "out": 4, "dropped": 5, "left": 1})
     );
     assert_eq!(
         json["outputs"],
@@ -178,6 +181,22 @@ fn a_sum_that_does_not_close_is_a_loss() {
     );
 }
 
+/// A full emitter of `rewrite_tag`: what it did not take is gone, or has a tag that nobody wants.
+#[test]
+fn what_an_emitter_turned_back_is_a_loss_or_not_known() {
+    let mut report = report();
+    report.followed[0].1.unwanted = 3;
+    assert_eq!(report.complete(), Some(true));
+    assert!(report
+        .to_string()
+        .contains(", 3 records that no output wants"));
+    report.lost_in_filters = Some(0);
+    assert_eq!((report.complete(), report.has_loss()), (None, false));
+    report.lost_in_filters = Some(2);
+    assert_eq!((report.complete(), report.has_loss()), (Some(false), true));
+    assert_eq!(report.dropped(), Some(2));
+}
+
 #[test]
 fn what_an_output_dropped_is_a_loss() {
     let mut report = report();
@@ -202,7 +221,7 @@ fn what_an_output_dropped_is_a_loss() {
     let json: Value = serde_json::from_str(&report.json()).unwrap();
     assert_eq!(
         json["records"],
-        json!({"in": 10, "filtered": 0, "out": 6, "dropped": 4, "left": 0})
+        json!({"in": 10, "filtered": 0, "unwanted": 0, "out": 6, "dropped": 4, "left": 0})
     );
     assert_eq!(
         (&json["retries"], &json["complete"]),

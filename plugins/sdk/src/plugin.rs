@@ -74,6 +74,8 @@ pub struct Routed {
 pub struct InputAccount {
     /// Records that came into chunks, behind every filter; `None`: not all were counted.
     pub kept: Option<u64>,
+    /// Those of chunks that no output wanted.
+    pub unwanted: u64,
     /// Those of chunks that some output gave up, or that the host threw away for lack of room.
     pub lost: u64,
     /// Those of chunks that are still there.
@@ -459,6 +461,8 @@ pub struct InputInfo {
 pub struct OutputInfo {
     /// Name of the instance.
     pub name: String,
+    /// Its number, as [`ChunkInfo::outputs`] has it; `None`: this host does not tell.
+    pub number: Option<u32>,
     /// Name of its plugin, such as `http`; empty: this host does not tell.
     pub plugin: String,
     /// Times a chunk is tried again before it is dropped.
@@ -471,6 +475,32 @@ pub struct OutputInfo {
     pub dropped_records: Option<u64>,
     /// Deliveries that ended in an error or used up their retries; `None`: this host does not tell.
     pub failures: Option<u64>,
+}
+
+/// A chunk of an input that is not followed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChunkInfo {
+    /// Tells it apart from the others of one moment. A later chunk may have it again.
+    pub key: u64,
+    /// `None`: this host does not tell.
+    pub records: Option<u64>,
+    /// A bit per output that it may still go to, by number; 0: this host does not tell.
+    pub outputs: u64,
+    /// It is being delivered, or waits to be tried again.
+    pub has_task: bool,
+    /// Chunks of one kind go to the same outputs, unless one has no room for a new one; `None`: not known.
+    pub kind: Option<u64>,
+    /// It is from an earlier run.
+    pub from_before: bool,
+}
+
+/// What an earlier run has left in files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Chunks that the host has not loaded yet.
+    pub unloaded: u64,
+    /// Records of all that it has loaded so far; `None`: this host does not tell.
+    pub loaded_records: Option<u64>,
 }
 
 /// A chunk that is being delivered or waits to be tried again.
@@ -545,9 +575,32 @@ pub trait EngineHost {
         Vec::new()
     }
 
-    /// The chunks that some output wants of the inputs that are not followed, by numbers that
-    /// later chunks may have again; `None`: this host does not tell.
-    fn chunks(&self) -> Option<Vec<u64>> {
+    /// The chunks that some output wants of the inputs that are not followed; `None`: this host does
+    /// not tell.
+    fn chunks(&self) -> Option<Vec<ChunkInfo>> {
+        None
+    }
+
+    /// The host counts what it throws away for lack of room as dropped.
+    fn counts_evictions(&self) -> bool {
+        true
+    }
+
+    /// Records that filters `rewrite_tag` have taken out and could not give back, since their emitters took
+    /// no more; `None`: there is none, or this host does not tell.
+    fn lost_in_filters(&self) -> Option<u64> {
+        None
+    }
+
+    /// Records that threaded inputs of ours have given to the host and that it did not take out of their
+    /// rings into chunks, though the rings are empty; `None`: this host does not tell.
+    fn lost_in_rings(&self) -> Option<u64> {
+        None
+    }
+
+    /// What an earlier run has left in files, and is not lost while it is there; `None`: there are no
+    /// files, or this host does not tell.
+    fn backlog(&self) -> Option<Backlog> {
         None
     }
 

@@ -180,6 +180,8 @@ impl Proof<'_> {
                 1,
             ),
             shutting_down: flag("whether the engine ends", known.shutting_down, 0),
+            // Proven by those that are in it.
+            filters: known.filters,
         }
     }
 
@@ -250,6 +252,9 @@ impl Proof<'_> {
             plugin,
             log_level: self.log_level(known.log_level),
             properties: self.properties(known.properties),
+            node: self.field("list of filters", known.node, |proof, at| {
+                proof.in_engine(at - proof.instance.address)
+            }),
             metrics: self.metrics(known.metrics),
         }
     }
@@ -291,6 +296,7 @@ pub(crate) fn without_instances(layout: &Layout) -> Layout {
             bytes: layout.config.bytes,
             ingestion_active: None,
             shutting_down: None,
+            filters: Places::NONE,
         },
         ..*layout
     }
@@ -318,6 +324,7 @@ const NO_FILTER: FilterInstance = FilterInstance {
     log_level: None,
     plugin: None,
     properties: None,
+    node: None,
     metrics: None,
 };
 const NO_OUTPUT: OutputInstance = OutputInstance {

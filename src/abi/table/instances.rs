@@ -35,6 +35,7 @@ pub(super) const FILTER_1_9: FilterInstance = FilterInstance {
     log_level: Some(4),
     plugin: Some(80),
     properties: Some(88),
+    node: Some(112),
     metrics: Some(128),
 };
 pub(super) const FILTER_2_1_0: FilterInstance = FilterInstance {

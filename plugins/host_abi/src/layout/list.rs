@@ -309,6 +309,8 @@ wanted! {
         plugin: optional "p" = Holds::Pointer;
         /// Its options.
         properties: optional "properties" = Holds::List;
+        /// The node in the list of filters.
+        node: optional "_head" = Holds::List;
         /// Its metrics: no release has a function that gives them.
         metrics: optional "cmt" = Holds::Pointer;
     }
@@ -334,6 +336,8 @@ wanted! {
         ingestion_active: optional "is_ingestion_active" = Holds::Int;
         /// 1 once it ends.
         shutting_down: optional "is_shutting_down" = Holds::Int;
+        /// The list of filters. It moved inside some ranges of releases.
+        filters: places "filters" = Holds::List;
     }
     /// The storage of an input.
     storage: Storage = "flb_storage_input" by "flb_storage_input_create" {

@@ -3,11 +3,11 @@
 use serde_json::Value as Json;
 
 use super::play::Run;
-use super::{Filter, Plan};
+use super::Plan;
 
 /// What is wrong with the run that had the faults.
 pub(super) fn first(plan: &Plan, run: &Run) -> Vec<String> {
-    let mut faults = sums(run);
+    let mut faults = sums(plan, run);
     let report = &run.report;
     let number = |value: &Json| value.as_u64().unwrap_or(u64::MAX);
     let mut check = |what: &str, right: bool| {
@@ -35,12 +35,10 @@ pub(super) fn first(plan: &Plan, run: &Run) -> Vec<String> {
         if plan.kill.is_none() {
             if drained {
                 check("what is out has come", number(&output["out"]) == now);
-                // What went through an emitter is followed by nobody.
-                let followed = plan.filter != Some(Filter::RewriteTag);
                 let dropped = number(&output["dropped"]);
                 check(
                     "what is missing was dropped",
-                    !followed || dropped == missing,
+                    !plan.is_followed() || dropped == missing,
                 );
             } else {
                 check("what is out has come", number(&output["out"]) <= now);
@@ -52,7 +50,7 @@ pub(super) fn first(plan: &Plan, run: &Run) -> Vec<String> {
             "all was read",
             number(&report["records"]["in"]) == plan.written(),
         );
-        if plan.filter != Some(Filter::RewriteTag) {
+        if plan.is_followed() {
             let filtered = plan.written() - wanted.len() as u64;
             check(
                 "filtered",
@@ -60,9 +58,11 @@ pub(super) fn first(plan: &Plan, run: &Run) -> Vec<String> {
             );
         }
     }
+    // What an output gave up before a kill was not followed there either, and is not of this run.
+    let of_this_run = plan.kill.is_none() || plan.is_followed();
     check(
         "complete means that all has come",
-        !complete || !missing_anywhere,
+        !complete || !missing_anywhere || !of_this_run,
     );
     if drained && plan.kill.is_none() {
         check(
@@ -74,7 +74,7 @@ pub(super) fn first(plan: &Plan, run: &Run) -> Vec<String> {
 }
 
 /// What is out, dropped and left is what came in, everywhere.
-fn sums(run: &Run) -> Vec<String> {
+fn sums(plan: &Plan, run: &Run) -> Vec<String> {
     let mut faults = Vec::new();
     let report = &run.report;
     if !report["complete"].is_boolean() {
@@ -85,8 +85,9 @@ fn sums(run: &Run) -> Vec<String> {
             let [all, out, dropped, left] =
                 ["in", "out", "dropped", "left"].map(|key| entry[key].as_u64());
             let sum = out.zip(dropped).zip(left).map(|((a, b), c)| a + b + c);
-            // Inputs of the host have no sum.
-            let has_none = all.is_none() && kind == "inputs" && entry["files"].is_null();
+            // Inputs of the host have no sum, and threaded ones neither.
+            let has_none =
+                all.is_none() && (plan.threaded || kind == "inputs" && entry["files"].is_null());
             if !has_none && (all.is_none() || all != sum) {
                 faults.push(format!("the sum of {entry} does not close: {report}"));
             }
@@ -97,13 +98,12 @@ fn sums(run: &Run) -> Vec<String> {
 
 /// What is wrong with the run after it, in which all is well.
 pub(super) fn last(plan: &Plan, first: &Run, run: &Run) -> Vec<String> {
-    let mut faults = sums(run);
+    let mut faults = sums(plan, run);
     let stays = plan.ways.iter().any(|way| way.room.is_some());
     let was_left = plan.kill.is_some() || first.report["ended_by"] != "drained";
-    // What the first run left in files may be thrown away by the last one; what was lost with an
-    // emitter is not known to be.
-    let not_known = plan.filter == Some(Filter::RewriteTag);
-    if stays && was_left || not_known {
+    // What the first run left in files may be thrown away by the last one; which lines were lost with an
+    // emitter or a thread is not known.
+    if stays && was_left || !plan.is_followed() {
         return faults;
     }
     for (way, came) in run.after.iter().enumerate() {

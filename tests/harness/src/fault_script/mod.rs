@@ -48,8 +48,12 @@ pub struct Plan {
     pub inputs: u64,
     /// The inputs store their chunks as files.
     pub stored: bool,
+    /// The inputs run on threads of their own, where the host can.
+    pub threaded: bool,
     /// Between inputs and outputs.
     pub filter: Option<Filter>,
+    /// The emitter's chunks are files, too.
+    pub emitter_stored: bool,
     /// How many lines the main container writes to each file at once, and how long it is silent then.
     pub portions: Vec<(u64, Duration)>,
     /// `kill -9` and a new start behind so many portions.
@@ -119,6 +123,8 @@ impl Plan {
             kill: Some(kill).filter(|_| random.below(4) == 0),
             portions,
             deadline: random.time(MS * 3000, MS * 8000),
+            threaded: random.below(6) == 0,
+            emitter_stored: stored && random.below(2) == 0,
         }
     }
 
@@ -139,6 +145,11 @@ impl Plan {
         let taken_out =
             |line: &String| self.filter == Some(Filter::Grep) && line.starts_with("aside");
         all.filter(|line| !taken_out(line)).collect()
+    }
+
+    /// Every chunk is one that its input follows.
+    fn is_followed(&self) -> bool {
+        self.filter != Some(Filter::RewriteTag) && !self.threaded
     }
 
     /// How many the main container writes.

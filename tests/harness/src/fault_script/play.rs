@@ -106,6 +106,9 @@ fn pipeline(host: &Host, plan: &Plan, destinations: &[Destination]) -> Pipeline 
         if plan.stored {
             options.push(("storage.type", "filesystem".to_owned()));
         }
+        if plan.threaded {
+            options.push(("threaded", "on".to_owned()));
+        }
         pipeline.input("sidecar_tail", &options);
     }
     match plan.filter {
@@ -113,8 +116,11 @@ fn pipeline(host: &Host, plan: &Plan, destinations: &[Destination]) -> Pipeline 
             pipeline.filter("grep", "*", &[("exclude", "log ^aside")]);
         }
         Some(Filter::RewriteTag) => {
-            let rule = [("rule", "$log ^aside re.$TAG false")];
-            pipeline.filter("rewrite_tag", "app*", &rule);
+            let mut options = vec![("rule", "$log ^aside re.$TAG false")];
+            if plan.emitter_stored {
+                options.push(("emitter_storage.type", "filesystem"));
+            }
+            pipeline.filter("rewrite_tag", "app*", &options);
         }
         None => {}
     }
