@@ -67,9 +67,9 @@ probes() {
 }
 
 host= kind=test_host
-# Left out of the crates' tests: five MiB over TLS do not come within the call's timeout, which is counted
-# instead, where a processor's arithmetic is emulated.
-skipped="--skip every_failure_is_counted_and_overcome"
+# Left out of the crates' tests, for an emulator's time: five MiB over TLS do not come within the call's
+# timeout, which is counted instead; time_budget ends before a batch does, whose rest is then marked.
+skipped="--skip every_failure_is_counted_and_overcome --skip a_clean_batch_is_passed_without_an_allocation"
 # Left out of the scenarios: memory_limit, whose memory is the emulator's.
 everything=(demo_job help unknown_option malformed_option option_set_twice environment_in_options several_instances
     log_level copies proxy end_by_signal rotation panics panics_at_init)
