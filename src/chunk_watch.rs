@@ -27,6 +27,8 @@ struct State {
     /// Appended since the last look.
     appended: u64,
     tags: Tags,
+    /// While a callback runs: opening it costs more than a look.
+    memory: Option<Memory>,
     /// The host keeps the chunks in files.
     in_files: Option<bool>,
     /// The host's list could not be read: nothing is told from then on.
@@ -66,6 +68,7 @@ impl ChunkWatch {
             dropped: BTreeMap::new(),
             appended: 0,
             tags: Tags::None,
+            memory: None,
             in_files: None,
             blind: false,
         }))
@@ -108,6 +111,11 @@ impl ChunkWatch {
     /// We have appended, and are done with it for now.
     pub(crate) fn over(&self, holder: &Holder) {
         self.lock().look(holder, true);
+    }
+
+    /// The callback is over: no descriptor of ours is open in between.
+    pub(crate) fn left(&self) {
+        self.lock().memory = None;
     }
 
     /// It is known what becomes of the chunks.
@@ -159,20 +167,20 @@ impl State {
         if self.blind {
             return None;
         }
-        let mut in_files = self.in_files;
-        let seen = Memory::open().and_then(|mut memory| {
-            in_files = in_files.or_else(|| Some(holder.uses_files(&mut memory)));
-            let nodes = holder.chunks(&mut memory)?;
+        self.memory = self.memory.take().or_else(Memory::open);
+        let seen = self.memory.as_mut().and_then(|memory| {
+            let in_files = &mut self.in_files;
+            in_files.get_or_insert_with(|| holder.uses_files(memory));
+            let nodes = holder.chunks(memory)?;
             let (layout, instance) = (holder.layout, holder.instance);
             let see = |seen: Seen| {
                 let node = seen.node;
-                chunks::see(&mut memory, layout, instance, node).unwrap_or(seen)
+                chunks::see(memory, layout, instance, node).unwrap_or(seen)
             };
             let (mut old, newest) = self.chunks.known(&nodes);
             old.extend(newest.into_iter().map(see));
             Some(old)
         });
-        self.in_files = in_files;
         self.blind = seen.is_none();
         seen
     }

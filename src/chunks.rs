@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use flb_sidecar_sdk::Routed;
 use host_abi::Layout;
 
-use crate::abi::memory::Memory;
+use crate::abi::memory::{Memory, Place};
 
 /// Up to this many, the chunks are looked at after each append, else only when we are done with
 /// appending for now.
@@ -395,28 +395,34 @@ pub(crate) fn see(memory: &mut Memory, layout: &Layout, input: usize, node: usiz
     let known = &layout.input_chunk;
     known.node.iter().find_map(|offset| {
         let chunk = node.checked_sub(offset)?;
-        if memory.word(chunk.checked_add(known.input?)?)? != input {
+        let at = |field: Option<usize>| chunk.checked_add(field?);
+        // A pointer, or an array of four words, as long as only tags decided.
+        let mut routes = known.routes.iter().filter_map(|at| {
+            Some(match offset.checked_sub(at)? {
+                8 => (at, Routing::Unknown),
+                32 => (at, Routing::ByTag),
+                _ => return None,
+            })
+        });
+        let (routes, routing) = routes.next()?;
+        let [owner, records, routes, task] = memory.numbers([
+            Place::word(at(known.input)?),
+            Place::int(at(known.records)?),
+            Place::word(at(Some(routes))?),
+            Place::word(at(known.task)?),
+        ])?;
+        if owner != input || i32::try_from(records).is_err() {
             return None;
         }
-        let records = memory.int(chunk.checked_add(known.records?)?)?;
-        let routes = known.routes.iter().find_map(|at| {
-            match offset.checked_sub(at)? {
-                // A pointer, or an array of four words, as long as only tags decided.
-                8 => {
-                    let mask = memory.word(chunk.checked_add(at)?)?;
-                    Some((memory.word(mask)?, Routing::Unknown))
-                }
-                32 => Some((memory.word(chunk.checked_add(at)?)?, Routing::ByTag)),
-                _ => None,
-            }
-        });
-        let (routes, routing) = routes?;
-        let task = memory.word(chunk.checked_add(known.task?)?)?;
+        let routes = match routing {
+            Routing::Unknown => memory.word(routes)?,
+            Routing::ByTag => routes,
+        };
         let retries = layout.task.retries.filter(|_| task != 0);
         let retries = retries.and_then(|at| memory.list(task.checked_add(at)?));
         Some(Seen {
             node,
-            records: Some(u64::try_from(records).ok()?),
+            records: Some(records as u64),
             routes: routes as u64,
             has_task: task != 0,
             has_failed: retries.is_some_and(|retries| !retries.is_empty()),

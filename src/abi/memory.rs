@@ -4,7 +4,7 @@
 //! same. So every read goes through the kernel, which answers an unmapped address with an error
 //! instead of a signal: `write` into a pipe, then read back.
 
-use std::ffi::c_void;
+use std::ffi::{c_int, c_void};
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsRawFd, FromRawFd};
@@ -21,6 +21,29 @@ const MAX_NODES: usize = 1 << 16;
 const MAX_RANGE: usize = 1 << 30;
 /// A pipe takes this much at once or nothing.
 const PIECE: usize = 4096;
+const WORD: usize = size_of::<usize>();
+
+/// Where a number of the host is, and how long it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    address: usize,
+    bytes: usize,
+}
+
+impl Place {
+    /// A pointer-sized word.
+    pub(crate) fn word(address: usize) -> Self {
+        Place {
+            address,
+            bytes: WORD,
+        }
+    }
+
+    /// An int, which is taken to be positive.
+    pub(crate) fn int(address: usize) -> Self {
+        Place { address, bytes: 4 }
+    }
+}
 
 /// Reads memory of this process by address.
 #[derive(Debug)]
@@ -75,6 +98,38 @@ impl Memory {
             .step_by(PIECE)
             .chain([last])
             .all(|at| self.read(at, &mut [0]))
+    }
+
+    /// The numbers at these places, by one question to the kernel; `None` when any is not readable.
+    pub(crate) fn numbers<const N: usize>(&mut self, places: [Place; N]) -> Option<[usize; N]> {
+        const { assert!(N > 0 && N * WORD <= PIECE) };
+        let vectors = places.map(|Place { address, bytes }| libc::iovec {
+            iov_base: address as *mut c_void,
+            iov_len: bytes.min(WORD),
+        });
+        let wanted: usize = vectors.iter().map(|vector| vector.iov_len).sum();
+        // SAFETY: as many vectors as are said, each only read from; the kernel checks every range.
+        let written =
+            unsafe { libc::writev(self.writer.as_raw_fd(), vectors.as_ptr(), N as c_int) };
+        let written = usize::try_from(written).ok()?;
+        let mut all = [[0; WORD]; N];
+        let all = all.as_flattened_mut();
+        // Where one of them ends in unmapped memory only a part was written: take it out again.
+        self.reader.read_exact(&mut all[..written]).ok()?;
+        let mut rest = (written == wanted).then_some(&*all)?;
+        Some(vectors.map(|vector| {
+            let (number, behind) = rest.split_at(vector.iov_len);
+            rest = behind;
+            let mut word = [0; WORD];
+            // The lower bytes of a shorter number stand first or last.
+            let at = if cfg!(target_endian = "little") {
+                0
+            } else {
+                WORD - number.len()
+            };
+            word[at..at + number.len()].copy_from_slice(number);
+            usize::from_ne_bytes(word)
+        }))
     }
 
     /// The pointer-sized word at `address`.
@@ -177,6 +232,25 @@ mod tests {
         assert!(!memory.read(usize::MAX - 2, &mut copy));
         // Still usable after a refusal.
         assert!(memory.read(text.as_ptr() as usize, &mut copy[..3]));
+    }
+
+    #[test]
+    fn numbers_in_several_places_are_read_at_once_or_not_at_all() {
+        let mut memory = Memory::open().unwrap();
+        let (word, int) = (usize::MAX - 5, 7i32);
+        let places = [
+            Place::word(&raw const word as usize),
+            Place::int(&raw const int as usize),
+            Place::word(&raw const word as usize),
+        ];
+        assert_eq!(memory.numbers(places), Some([word, 7, word]));
+        for wrong in 0..places.len() {
+            let mut places = places;
+            places[wrong] = Place::word(8);
+            assert_eq!(memory.numbers(places), None);
+        }
+        // Nothing is left of what was refused.
+        assert_eq!(memory.numbers(places), Some([word, 7, word]));
     }
 
     #[test]

@@ -396,6 +396,7 @@ impl<P: InputPlugin> Context<P> {
             if self.seen.last_append.get() != before {
                 self.watch.over(&holder);
             }
+            self.watch.left();
         }
         true
     }

@@ -23,6 +23,26 @@ pub struct Log {
     pub lines: u64,
 }
 
+impl Log {
+    /// Has the kernel's cache hold all of it: our plugin tells the kernel to drop what it has read, and
+    /// who reads next would wait for the disk.
+    ///
+    /// # Panics
+    /// When it cannot be read.
+    pub fn warm(&self) {
+        let mut files = vec![self.path.clone()];
+        if self.path.ends_with("*.log") {
+            let folder = self.path.parent().expect("a pattern is in a folder");
+            let entries = std::fs::read_dir(folder).expect("the folder was made");
+            files = entries.flatten().map(|entry| entry.path()).collect();
+        }
+        for file in files {
+            let mut file = std::fs::File::open(file).expect("the log was written");
+            std::io::copy(&mut file, &mut std::io::sink()).expect("the log can be read");
+        }
+    }
+}
+
 /// The same pseudo-random numbers on every run.
 struct Numbers(u64);
 
@@ -176,6 +196,8 @@ pub fn write_log(folder: &Path, kind: Kind, megabytes: u64) -> Log {
     for _ in 0..megabytes {
         file.write_all(&block).expect("there is room for the log");
     }
+    // What is not written yet cannot be dropped from the cache: the first run would be another one.
+    file.sync_all().expect("there is room for the log");
     Log {
         path,
         bytes: block.len() as u64 * megabytes,

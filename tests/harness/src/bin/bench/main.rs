@@ -168,8 +168,8 @@ impl Bench<'_> {
         if let Some([ours, stock]) = self.run(what, cases) {
             let targets = [
                 Target::AtLeast(1.5),
-                Target::AtMost(0.7),
-                Target::AtMost(0.5),
+                Target::AtMost(if self.is_newest { 0.15 } else { 0.3 }),
+                Target::AtMost(0.2),
             ];
             self.compare(what, [&ours, &stock], targets);
         }
@@ -180,7 +180,7 @@ impl Bench<'_> {
         let case = |input| Case::unfiltered(input, &logs.json);
         let cases = [case(Input::SidecarTailJson), case(Input::TailJson)];
         if let Some([ours, stock]) = self.run(what, cases) {
-            let targets = [Target::AtLeast(3.0), Target::None, Target::None];
+            let targets = [Target::AtLeast(3.0), Target::AtMost(0.2), Target::None];
             self.compare(what, [&ours, &stock], targets);
         }
     }

@@ -98,6 +98,7 @@ fn delivered(port: u16) -> Option<u64> {
 /// # Errors
 /// With what the host said, when it does not get there.
 pub fn measure(pipeline: &Pipeline, port: u16, log: &Log) -> Result<Run, String> {
+    log.warm();
     let started = Instant::now();
     let host = pipeline.start();
     let id = host.id();
