@@ -10,6 +10,8 @@
 //! | [`compressed`] | gzip files, decompressed into windows that are read like files |
 //! | [`host`] | the plugin as the host sees it: batches out, and what has left the host |
 //! | [`checkpoint`] | what survives a restart |
+//! | [`worker`] | the thread that moves events to the owners of all this, and runs what they ask for |
+//! | [`context`] | what all of them have in common: options, clocks, counters |
 //! | [`fs`], [`time`] | the only ways out to files and clocks, so that a simulation can take their place |
 //!
 //! # The life of a line
@@ -33,19 +35,21 @@
 //!   [`track::transition`]
 //! - it is truncated, and its text may be in a copy: [`track::copies`]
 //! - it comes back after it was let go: [`track::dormant`]
-//! - there are too many files, or too few descriptors: [`track::limit`], [`track::descriptors`]
+//! - there are too many files, or too few descriptors: [`track::beyond`], [`track::descriptors`]
 //! - a file cannot be opened: [`troubles`]
 //!
 //! # Who may do what
 //!
 //! One thread owns every file and never waits for anything but its wake-ups. A file's life goes on by one
-//! pure function, whose effects are queued and run one after the other ([`worker::Worker::go_on`]): nothing
-//! that looks at a file can let go of it meanwhile. Only the registry changes the indexes of files, and only
-//! the checkpointer what is kept of them.
+//! pure function, whose effects are queued ([`track::queue`]) and run one after the other
+//! ([`worker::Worker::go_on`]): nothing that looks at a file can let go of it meanwhile. Only the registry
+//! changes the indexes of files, only the reader has text in its hands, and only the checkpointer changes
+//! what is kept of them.
 #![forbid(unsafe_code)]
 
 mod checkpoint;
 mod compressed;
+mod context;
 mod counters;
 mod fs;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -60,6 +64,7 @@ mod read;
 mod sim;
 mod source;
 mod time;
+mod timers;
 mod track;
 mod troubles;
 mod worker;

@@ -327,7 +327,8 @@ pub(crate) struct Options {
     pub(crate) join: Option<Join>,
     pub(crate) format: Option<Format>,
     pub(crate) time_key: Option<String>,
-    pub(crate) clock: Clock,
+    /// `None`: RFC 3339.
+    pub(crate) time_formats: Option<Vec<String>>,
     pub(crate) time_keep: bool,
     pub(crate) remove_after: Option<Duration>,
     pub(crate) follow_links: Follow,
@@ -413,10 +414,7 @@ impl Options {
             join: join(settings)?,
             format: format(settings.string("format").unwrap_or("none"))?,
             time_key: text("time_key").map(str::to_owned),
-            clock: match text("time_format") {
-                Some(format) => Clock::new(format)?,
-                None => Clock::rfc3339(),
-            },
+            time_formats: text("time_format").map(Clock::formats).transpose()?,
             time_keep: settings.boolean("time_keep"),
             remove_after: settings.time("remove_after"),
             follow_links: Follow::read(settings.string("follow_links").unwrap_or("inside"))?,
@@ -434,7 +432,10 @@ impl Options {
         self.format.map(|format| Decoder {
             format,
             time_key: self.time_key.clone(),
-            clock: self.clock.clone(),
+            clock: self
+                .time_formats
+                .clone()
+                .map_or_else(Clock::rfc3339, Clock::Formats),
             keep_time: self.time_keep,
             key: self.key.clone(),
         })

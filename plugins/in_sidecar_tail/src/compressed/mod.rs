@@ -1,5 +1,7 @@
 //! Compressed files.
 
+pub(crate) mod format;
 pub(crate) mod gunzip;
+pub(crate) mod left_alone;
 pub(crate) mod search;
 pub(crate) mod window;

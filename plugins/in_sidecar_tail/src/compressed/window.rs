@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use crate::compressed::gunzip::{Gunzip, Step, OUTPUT_AT_ONCE};
 use crate::fs::{Fs, Handle};
+use crate::map::HashMap;
+use crate::track::file::FileId;
 use crate::track::fingerprint::HEAD;
 
 /// Bytes before the read position that are kept: positions that are confirmed are behind it.
@@ -115,6 +117,50 @@ impl Window {
         if self.memory.punch_hole(from, start - from).is_ok() {
             self.start = start;
         }
+    }
+}
+
+/// The windows of compressed files that are being read.
+#[derive(Debug, Default)]
+pub(crate) struct Windows(HashMap<FileId, Window>);
+
+impl Windows {
+    pub(crate) fn has(&self, id: FileId) -> bool {
+        self.0.contains_key(&id)
+    }
+
+    pub(crate) fn get(&self, id: FileId) -> Option<&Window> {
+        self.0.get(&id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: FileId) -> Option<&mut Window> {
+        self.0.get_mut(&id)
+    }
+
+    pub(crate) fn insert(&mut self, id: FileId, window: Window) {
+        self.0.insert(id, window);
+    }
+
+    pub(crate) fn remove(&mut self, id: FileId) -> Option<Window> {
+        self.0.remove(&id)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn ids(&self) -> Vec<FileId> {
+        self.0.keys().copied().collect()
+    }
+
+    /// Compressed bytes of a file that are not decompressed yet: its text has more, as a rule.
+    pub(crate) fn left(&self, id: FileId) -> u64 {
+        self.get(id).map_or(0, |window| window.gunzip.left())
+    }
+
+    /// The same of all files.
+    pub(crate) fn left_of_all(&self) -> u64 {
+        self.0.values().map(|window| window.gunzip.left()).sum()
     }
 }
 

@@ -183,7 +183,7 @@ impl SidecarTail {
             counters.clone(),
             fs,
         );
-        if let Some(checkpointer) = &mut worker.checkpointer {
+        if let Some(checkpointer) = &mut worker.files.checkpointer {
             checkpointer.taken_over = taken_over;
         }
         let tail = SidecarTail {

@@ -7,4 +7,5 @@ pub(crate) mod legacy_join;
 pub(crate) mod losses;
 pub(crate) mod multiline;
 pub(crate) mod parser;
+pub(crate) mod publisher;
 pub(crate) mod queue;

@@ -8,6 +8,8 @@ pub(crate) mod holes;
 pub(crate) mod json_line;
 pub(crate) mod json_repair;
 pub(crate) mod lines;
+pub(crate) mod outbox;
 pub(crate) mod reader;
 pub(crate) mod tag;
 pub(crate) mod timestamp;
+pub(crate) mod unfinished;

@@ -1,37 +1,26 @@
 //! Reading files, turn by turn, into batches of records.
 
-use std::os::unix::ffi::OsStrExt;
-use std::time::Duration;
-
+use flb_sidecar_sdk::event::RecordFormat;
 use flb_sidecar_sdk::Why;
 use tracing::{info, warn};
 
-use crate::checkpoint::folder::list;
-use crate::compressed::search::Unpacked;
+use crate::compressed::left_alone::COMPLETE;
+use crate::compressed::window::BLANK;
+use crate::context::Context;
 use crate::counters::Trouble;
-use crate::fs::Fs;
-use crate::host::queue::{Item, Purpose, Shared};
-use crate::options::Options;
+use crate::map::HashMap;
 use crate::read::charset::Code;
 use crate::read::decode::Joined;
-use crate::read::encode::Batch;
 use crate::read::holes::{begins, next_text, Begins, Least};
 use crate::read::lines::Limits;
+use crate::read::outbox::Outbox;
+use crate::read::unfinished::Unfinished;
+use crate::track::descriptors::ensure_open;
 use crate::track::file::{Block, FileId, TrackedFile};
-use crate::track::fingerprint::{Identity, Tail};
+use crate::track::files::Files;
+use crate::track::fingerprint::{Tail, TAIL};
+use crate::track::queue::Task;
 use crate::track::transition::Observation;
-use crate::worker::Worker;
-
-/// How long pieces of a container's line wait for the next one: as long as in the host's multiline
-/// parsers.
-const PIECES_WAIT: Duration = Duration::from_secs(4);
-
-/// Bytes of lines that are not complete that are kept of files at their end, all together: whoever makes
-/// ten thousand files, each with the beginning of a line, does not fill the memory.
-const MOST_UNFINISHED: u64 = 16 << 20;
-
-/// A batch goes to the queue when it is this long.
-const BATCH: usize = 192 << 10;
 
 /// What reading a block came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,66 +33,159 @@ enum Read {
     End,
 }
 
-impl Worker {
+/// What a turn of decompressing came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unpacked {
+    /// There is something to read, or nothing to decompress.
+    Text,
+    /// Nothing yet.
+    Later,
+    /// Nothing before the file grows.
+    Waits,
+    End,
+}
+
+/// Reads the files of an instance.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    outbox: Outbox,
+    unfinished: Unfinished,
+    block: Vec<u8>,
+    /// How far holes have been searched whose end is not found yet.
+    holes: HashMap<FileId, u64>,
+    /// Room for what is decompressed.
+    text: Vec<u8>,
+}
+
+impl Reader {
+    pub(crate) fn new(ctx: &Context, format: RecordFormat) -> Self {
+        Reader {
+            outbox: Outbox::new(&ctx.options, format),
+            unfinished: Unfinished::default(),
+            block: vec![0; TAIL + ctx.options.block],
+            holes: HashMap::default(),
+            text: Vec::new(),
+        }
+    }
+
+    /// Nothing waits to be sent.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.outbox.is_empty()
+    }
+
+    /// Bytes of lines that have no newline yet.
+    pub(crate) fn unfinished(&self) -> u64 {
+        self.unfinished.bytes()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn has_pieces(&self) -> bool {
+        self.unfinished.has_pieces()
+    }
+
+    /// Sends what has been collected, however little.
+    pub(crate) fn flush(&mut self, ctx: &Context) {
+        self.outbox.flush(&ctx.shared);
+    }
+
+    /// Makes records of pieces whose next one does not come.
+    pub(crate) fn end_pieces(&mut self, files: &mut Files) {
+        self.unfinished.end_pieces(files, &mut self.outbox);
+    }
+
+    /// The text of a file ends here, its last line and what the host joins included.
+    pub(crate) fn end_text(&mut self, files: &mut Files, id: FileId) {
+        self.unfinished.end_text(files, &mut self.outbox, id);
+    }
+
+    /// A drain ends here, and so may a last line.
+    pub(crate) fn end_drained(&mut self, files: &mut Files, id: FileId) {
+        self.unfinished.end_drained(files, &mut self.outbox, id);
+    }
+
+    /// The same where the file is not followed any longer then.
+    pub(crate) fn end_given_way(&mut self, files: &mut Files, id: FileId) {
+        self.end_drained(files, id);
+        self.unfinished.end_stream(files, &mut self.outbox, id);
+    }
+
+    /// What was kept of a file's last line has changed, from so many bytes to so many.
+    pub(crate) fn kept(&mut self, before: u64, now: u64) {
+        self.unfinished.read(now, before);
+    }
+
+    /// A file has pieces of a container's line that came from another one.
+    pub(crate) fn has_pieces_of(&mut self, id: FileId) {
+        self.unfinished.waits(id);
+    }
+
+    /// A file is not read any more.
+    pub(crate) fn let_go(&mut self, ctx: &Context, id: FileId) {
+        self.flush(ctx);
+        self.holes.remove(&id);
+    }
+
     /// Reads one file for one turn. `false`: there is nothing to do, or no room for it.
-    pub(crate) fn read_turn(&mut self) -> bool {
-        if self.registry.ready().len() == 0 || !self.shared.has_room() {
-            self.flush();
+    pub(crate) fn read_turn(&mut self, files: &mut Files) -> bool {
+        if files.registry.ready().len() == 0 || !files.ctx.shared.has_room() {
+            self.flush(&files.ctx);
             return false;
         }
-        let Some(id) = self.registry.next_ready() else {
+        let Some(id) = files.registry.next_ready() else {
             return false;
         };
-        if self.ensure_open(id) && self.read_file(id) {
-            self.registry.again(id);
-        } else if let Some(file) = self.registry.get_mut(id) {
-            self.none_idle = false;
-            if self.options.advise_cache {
+        if ensure_open(files, id) && self.read_file(files, id) {
+            files.registry.again(id);
+        } else if let Some(file) = files.registry.get_mut(id) {
+            files.handles.one_is_idle();
+            if files.ctx.options.advise_cache {
                 file.advise();
             }
             let unfinished = file.lines.start() < file.offset || file.joined.is_some();
-            self.observe(id, Observation::ReadToEnd { unfinished });
-            self.bound_unfinished(id);
+            files.observe(id, Observation::ReadToEnd { unfinished });
+            self.unfinished.bound(files, &mut self.outbox, id);
         }
-        self.go_on();
-        self.done_with(id);
+        files.queue.push(Task::Rest(id));
         true
     }
 
     /// Reads until the file's end (`false`) or the end of its turn (`true`).
-    fn read_file(&mut self, id: FileId) -> bool {
-        let Some(file) = self.registry.get(id) else {
+    fn read_file(&mut self, files: &mut Files, id: FileId) -> bool {
+        let Some(file) = files.registry.get(id) else {
             return false;
         };
-        begin_batch(&self.shared, &mut self.batch, id, file, &self.options);
+        self.outbox.begin_batch(&files.ctx, id, file);
+        let options = &files.ctx.options;
         let turn = if file.fresh {
-            self.options.event_turn
+            options.event_turn
         } else {
-            self.options.static_turn
+            options.static_turn
         };
         let turn_end = file.offset.saturating_add(turn);
-        match self.unpack(id) {
+        match self.unpack(files, id) {
             Unpacked::Text => {}
             Unpacked::Later => return true,
             Unpacked::Waits => return false,
             Unpacked::End => {
-                self.unpacked(id);
+                files.queue.push(Task::Unpacked(id));
                 return false;
             }
         }
         loop {
-            match self.read_block(id) {
-                Read::More if self.registry.get(id).is_some_and(|f| f.offset < turn_end) => {}
+            match self.read_block(files, id) {
+                Read::More if files.registry.get(id).is_some_and(|f| f.offset < turn_end) => {}
                 Read::More | Read::Later => return true,
                 // There may be more of what is compressed.
-                Read::End => return self.windows.contains_key(&id),
+                Read::End => return files.windows.has(id),
             }
         }
     }
 
     /// Reads the next block of a file.
-    fn read_block(&mut self, id: FileId) -> Read {
-        let Some(file) = self.registry.get_mut(id) else {
+    fn read_block(&mut self, files: &mut Files, id: FileId) -> Read {
+        let draining = files.is_draining();
+        let ctx = &files.ctx;
+        let Some(file) = files.registry.get_mut(id) else {
             return Read::End;
         };
         let place = match file.read(&mut self.block) {
@@ -112,12 +194,12 @@ impl Worker {
             // A network filesystem's answer may be older than what was read.
             Ok(Block::Rewritten) if file.remote => return Read::End,
             Ok(Block::Rewritten) => {
-                self.look_at(id);
+                files.look_at(id);
                 return Read::Later;
             }
             Err(error) => {
                 if !std::mem::replace(&mut file.rare().failing, true) {
-                    self.counters.error(Trouble::Read);
+                    ctx.counters.error(Trouble::Read);
                     warn!("cannot read {}: {}", file.name.display(), Why(&error));
                 }
                 return Read::End;
@@ -128,7 +210,7 @@ impl Worker {
             info!("{} can be read again", file.name.display());
         }
         let full = place.end == self.block.len();
-        let (code, recode) = file.recognise(self.options.source);
+        let (code, recode) = file.recognise(ctx.options.source);
         let inside = file.lines.line_start() != file.offset;
         let least = if inside {
             Least::InsideLine
@@ -144,36 +226,25 @@ impl Worker {
             Begins::Text(length) => block.split_at(length),
             Begins::Hole(length) => {
                 let end = file.offset + length as u64;
-                self.skip_hole(id, end);
+                self.skip_hole(files, id, end);
                 return Read::More;
             }
             Begins::Blank => {
                 let end = file.offset + block.len() as u64;
                 if full {
-                    return self.search_hole(id, end, code);
+                    return self.search_hole(files, id, end, code);
                 }
                 file.blank = true;
                 return Read::End;
             }
         };
-        let Worker {
-            encoder,
-            batch,
-            counters,
-            options,
-            shared,
-            ..
-        } = self;
-        let length = text.len();
-        file.offset += length as u64;
+        let length = text.len() as u64;
+        file.offset += length;
         file.seen.size = file.seen.size.max(file.offset);
         file.tail.push(text);
-        self.carried += length as u64;
         let before = file.lines.start();
         file.hollow = false;
-        encoder.begin(file.name.as_os_str().as_bytes(), self.time.timestamp());
-        begin_batch(shared, batch, id, file, options);
-        let records = batch.records;
+        let records = self.outbox.begin(ctx, id, file);
         let parts_of = file.parts_of();
         let TrackedFile {
             lines,
@@ -184,13 +255,14 @@ impl Worker {
         let line_start = lines.line_start();
         let mut pieces = joined.take().map_or_else(Joined::default, |pieces| *pieces);
         let limits = Limits {
-            length: options.longest_line,
-            long: options.long_lines,
+            length: ctx.options.longest_line,
+            long: ctx.options.long_lines,
             code,
         };
+        let outbox = &mut self.outbox;
         let mut piece = |piece, offset, first: &[u8], second: &[u8]| {
             let file = (&parts_of, code, &mut pieces);
-            encoder.piece(batch, counters, file, (piece, offset), (first, second));
+            outbox.piece(ctx, file, (piece, offset), (first, second));
         };
         if recode {
             let carry = lines.take_carry();
@@ -198,28 +270,21 @@ impl Worker {
         }
         lines.split(text, limits, &mut piece);
         let consumed = lines.start() - before;
-        self.carried -= consumed;
-        let made = (batch.records - records) as u64;
-        counters.bytes.add(consumed);
-        counters.lines.add(made);
-        if lines.line_start() > line_start || consumed > 0 {
-            // A line that goes on in later ones is read again from its beginning.
-            let whole = pieces.start().unwrap_or(u64::MAX).min(lines.line_start());
-            batch.reached(id, *epoch, whole, consumed);
-        }
+        self.unfinished.read(length, consumed);
+        // A line that goes on in later ones is read again from its beginning.
+        let whole = pieces.start().unwrap_or(u64::MAX).min(lines.line_start());
+        let whole = (lines.line_start() > line_start || consumed > 0).then_some(whole);
+        outbox.end(ctx, (id, *epoch), (whole, consumed), records);
         *joined = (!pieces.is_empty()).then(|| Box::new(pieces));
         if joined.is_some() {
-            self.in_pieces.insert(id);
+            self.unfinished.waits(id);
         }
         file.read += consumed;
         let blank = !rest.is_empty() && rest.iter().all(|byte| *byte == 0);
         file.blank = blank && !full;
-        let at_end = !full && (blank || rest.is_empty() && self.draining.is_none());
-        if self.batch.events.len() >= BATCH {
-            send(&self.shared, &mut self.batch);
-            if !self.shared.has_room() {
-                return Read::Later;
-            }
+        let at_end = !full && (blank || rest.is_empty() && !draining);
+        if self.outbox.send_full(&ctx.shared) && !ctx.shared.has_room() {
+            return Read::Later;
         }
         if at_end {
             // The end, as far as the kernel said; a later write is a change of its own.
@@ -230,8 +295,8 @@ impl Worker {
     }
 
     /// Looks behind a block in which nothing is written, whose end is at `end`.
-    fn search_hole(&mut self, id: FileId, end: u64, code: Code) -> Read {
-        let handle = self.registry.get(id).and_then(|file| file.handle.as_ref());
+    fn search_hole(&mut self, files: &mut Files, id: FileId, end: u64, code: Code) -> Read {
+        let handle = files.registry.get(id).and_then(|file| file.handle.as_ref());
         let Some(handle) = handle else {
             return Read::End;
         };
@@ -242,7 +307,7 @@ impl Worker {
         match found {
             Ok((_, Ok(text))) => {
                 // Not half of a character.
-                self.skip_hole(id, text - text % code.width() as u64);
+                self.skip_hole(files, id, text - text % code.width() as u64);
                 Read::More
             }
             Ok((size, Err(nothing))) if nothing < size => {
@@ -250,7 +315,7 @@ impl Worker {
                 Read::Later
             }
             Ok(_) => {
-                if let Some(file) = self.registry.get_mut(id) {
+                if let Some(file) = files.registry.get_mut(id) {
                     file.blank = true;
                 }
                 Read::End
@@ -261,15 +326,15 @@ impl Worker {
     }
 
     /// Goes on behind bytes that nobody wrote.
-    pub(crate) fn skip_hole(&mut self, id: FileId, end: u64) {
+    fn skip_hole(&mut self, files: &mut Files, id: FileId, end: u64) {
         // What is before them has no more to come.
-        self.finish_line(id);
-        let Some(file) = self.registry.get_mut(id) else {
+        self.unfinished.finish_line(files, &mut self.outbox, id);
+        let Some(file) = files.registry.get_mut(id) else {
             return;
         };
         let nuls = end - file.offset;
         file.lines.leave_out(nuls);
-        self.counters.nul_bytes.add(nuls);
+        files.ctx.counters.nul_bytes.add(nuls);
         file.offset = end;
         file.seen.size = file.seen.size.max(end);
         file.hollow = false;
@@ -280,321 +345,45 @@ impl Worker {
         let _ = file.grow_head();
     }
 
-    /// Makes records of pieces whose next one does not come.
-    pub(crate) fn end_pieces(&mut self) {
-        let waiting: Vec<FileId> = self.in_pieces.iter().copied().collect();
-        for id in waiting {
-            let Some(file) = self.registry.get_mut(id) else {
-                self.in_pieces.remove(&id);
-                continue;
-            };
-            if file.joined.is_some()
-                && (file.life.waits_for_turn()
-                    || file
-                        .life
-                        .since()
-                        .is_some_and(|since| self.time.since(since) < PIECES_WAIT))
-            {
-                continue;
+    /// Decompresses some more of a file all of whose text was read.
+    fn unpack(&mut self, files: &mut Files, id: FileId) -> Unpacked {
+        let draining = files.is_draining();
+        let window = files.windows.get_mut(id);
+        let Some((window, file)) = window.zip(files.registry.get_mut(id)) else {
+            return Unpacked::Text;
+        };
+        let ahead = window.end - file.offset;
+        if ahead > 0 && !file.blank {
+            return Unpacked::Text;
+        }
+        if file.blank && ahead >= BLANK {
+            // Not half of a character.
+            let end = window.end / 4 * 4;
+            self.skip_hole(files, id, end);
+            return Unpacked::Later;
+        }
+        if window.over.is_some() {
+            return Unpacked::End;
+        }
+        let now = files.ctx.time.now();
+        let quiet = files.ctx.time.since(window.quiet_since(now));
+        if window.waits {
+            if quiet < COMPLETE && !draining {
+                return Unpacked::Waits;
             }
-            self.end_pieces_of(id);
+            window.gunzip.complete();
         }
-    }
-
-    fn end_pieces_of(&mut self, id: FileId) {
-        self.in_pieces.remove(&id);
-        let Some(file) = self.registry.get_mut(id) else {
-            return;
-        };
-        let Some(mut pieces) = file.joined.take() else {
-            return;
-        };
-        begin_batch(&self.shared, &mut self.batch, id, file, &self.options);
-        let name = file.name.as_os_str().as_bytes();
-        self.encoder.begin(name, self.time.timestamp());
-        let records = self.batch.records;
-        self.encoder.rest(&mut self.batch, &mut pieces);
-        self.counters
-            .lines
-            .add((self.batch.records - records) as u64);
-        let start = file.lines.line_start();
-        self.batch.reached(id, file.epoch, start, 0);
-    }
-
-    /// A file is read to its end: what is kept of it until more comes is no more than its part of what
-    /// may be kept of all files together.
-    fn bound_unfinished(&mut self, id: FileId) {
-        let part = MOST_UNFINISHED as usize / self.in_pieces.len().max(1);
-        let Some(file) = self.registry.get_mut(id) else {
-            return;
-        };
-        file.lines.give_back();
-        if file
-            .joined
-            .as_ref()
-            .is_some_and(|joined| joined.len() > part)
-        {
-            self.end_pieces_of(id);
+        if let Err(error) = window.fill(file.offset, &mut self.text) {
+            window.over = Some(Err(error));
         }
-        if self.carried <= MOST_UNFINISHED {
-            return;
-        }
-        // What the host joins has no parts.
-        if self.options.join.is_some() {
-            self.finish_line(id);
+        file.blank = false;
+        file.seen.size = window.end;
+        // The first read tells if it cannot be read.
+        let _ = file.grow_head();
+        if window.end == file.offset {
+            Unpacked::Later
         } else {
-            self.cut_line(id);
+            Unpacked::Text
         }
-        if let Some(file) = self.registry.get_mut(id) {
-            file.lines.give_back();
-        }
-    }
-
-    /// What becomes of a line that is not complete at the end of a drain. With positions it can go on
-    /// after a restart.
-    pub(crate) fn end_unfinished(&mut self, id: FileId) {
-        let comes_back = self.checkpointer.is_some()
-            && self
-                .registry
-                .get(id)
-                .is_some_and(|file| is_found_again(&self.fs, file));
-        match self.shared.drain_purpose() {
-            _ if !comes_back => self.finish_line(id),
-            // The position is before it.
-            Purpose::Stop => {}
-            // What the host joins has no parts.
-            Purpose::Completion if self.options.join.is_some() => self.finish_line(id),
-            Purpose::Completion => self.cut_line(id),
-        }
-    }
-
-    /// Makes a part of a line of what is there of one that is not complete.
-    fn cut_line(&mut self, id: FileId) {
-        let Some(file) = self.registry.get_mut(id) else {
-            return;
-        };
-        if file.joined.is_some() || file.lines.line_start() == file.offset {
-            return self.finish_line(id);
-        }
-        begin_batch(&self.shared, &mut self.batch, id, file, &self.options);
-        let Worker {
-            encoder,
-            batch,
-            counters,
-            ..
-        } = self;
-        encoder.begin(file.name.as_os_str().as_bytes(), self.time.timestamp());
-        let records = batch.records;
-        let before = file.lines.start();
-        let (code, _) = file.recognise(self.options.source);
-        let parts_of = file.parts_of();
-        let mut pieces = Joined::default();
-        let cut = file.lines.cut(code, |piece, offset, first, second| {
-            let file = (&parts_of, code, &mut pieces);
-            encoder.piece(batch, counters, file, (piece, offset), (first, second));
-        });
-        let Some(line) = cut else {
-            return;
-        };
-        let at = file.lines.start();
-        file.rare().cut = Some((at, line));
-        self.last_line_taken(id, at, at - before, records);
-    }
-
-    /// Makes a record of a last line that has no newline.
-    pub(crate) fn finish_line(&mut self, id: FileId) {
-        let Some(file) = self.registry.get_mut(id) else {
-            return;
-        };
-        let all_lines = file.lines.start() == file.offset && file.lines.line_start() == file.offset;
-        if all_lines && file.joined.is_none() {
-            return;
-        }
-        begin_batch(&self.shared, &mut self.batch, id, file, &self.options);
-        let Worker {
-            encoder,
-            batch,
-            counters,
-            ..
-        } = self;
-        encoder.begin(file.name.as_os_str().as_bytes(), self.time.timestamp());
-        let records = batch.records;
-        let before = file.lines.start();
-        let (code, _) = file.recognise(self.options.source);
-        let parts_of = file.parts_of();
-        let mut pieces = file.joined.take().unwrap_or_default();
-        file.lines.finish(code, |piece, offset, first, second| {
-            let file = (&parts_of, code, &mut *pieces);
-            encoder.piece(batch, counters, file, (piece, offset), (first, second));
-        });
-        encoder.rest(batch, &mut pieces);
-        let (at, consumed) = (file.offset, file.lines.start() - before);
-        self.last_line_taken(id, at, consumed, records);
-    }
-
-    /// Accounts for so many bytes up to `at` that are in the batch now, which had `records` before.
-    fn last_line_taken(&mut self, id: FileId, at: u64, consumed: u64, records: usize) {
-        let Some(file) = self.registry.get_mut(id) else {
-            return;
-        };
-        self.batch.reached(id, file.epoch, at, consumed);
-        self.counters.bytes.add(consumed);
-        self.counters
-            .lines
-            .add((self.batch.records - records) as u64);
-        file.read += consumed;
-        self.carried -= consumed;
-    }
-
-    /// The text of a file ends here, its last line and what the host joins included.
-    pub(crate) fn end_text(&mut self, id: FileId) {
-        self.finish_line(id);
-        self.end_stream(id);
-    }
-
-    /// What the host joins of a file is complete.
-    pub(crate) fn end_stream(&mut self, id: FileId) {
-        if self.options.join.is_some() {
-            self.flush();
-            self.shared.push(Item::FileEnd(id));
-        }
-    }
-
-    /// Sends what has been collected, however little.
-    pub(crate) fn flush(&mut self) {
-        if !self.batch.is_empty() {
-            send(&self.shared, &mut self.batch);
-        }
-    }
-}
-
-/// Whether the next start will find a file: it is at its path, or where it is looked for.
-fn is_found_again(fs: &Fs, file: &TrackedFile) -> bool {
-    file.path().is_some()
-        || file.lines.line_start() < file.offset
-            && file.name.parent().is_some_and(|folder| {
-                let path = list(fs, folder).remove(&file.identity.inode);
-                let metadata = path.and_then(|path| fs.metadata(&path).ok());
-                metadata.is_some_and(|metadata| Identity::of(&metadata) == file.identity)
-            })
-}
-
-/// Has the batch be one for this file.
-fn begin_batch(
-    shared: &Shared,
-    batch: &mut Batch,
-    id: FileId,
-    file: &TrackedFile,
-    options: &Options,
-) {
-    let alone = options.join.is_some();
-    let other = alone
-        && batch
-            .reaches
-            .last()
-            .is_some_and(|r| r.file != id || r.epoch != file.epoch);
-    if !batch.is_empty() && (batch.tag != file.tag || other) {
-        send(shared, batch);
-    }
-    if batch.is_empty() {
-        batch.tag.clone_from(&file.tag);
-        batch.name = alone.then(|| file.name.clone());
-    }
-}
-
-/// Hands the batch over and begins an empty one.
-fn send(shared: &Shared, batch: &mut Batch) {
-    let next = Batch {
-        events: shared.spare_buffer(),
-        ..Batch::default()
-    };
-    shared.push(Item::Batch(std::mem::replace(batch, next)));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sim::steps::Steps;
-
-    #[test]
-    fn pieces_without_a_last_one_are_a_record_after_a_while() {
-        let line = |kind, text| format!("2026-01-01T00:00:00Z stdout {kind} {text}\n");
-        let mut steps = Steps::prepared("*.log", &[("format", "cri")], |_| {});
-        steps.append("a.log", &line("P", "one, "));
-        steps.append("a.log", &line("P", "two"));
-        steps.round();
-        assert!(steps.lines.is_empty());
-        steps.round_after(PIECES_WAIT);
-        assert_eq!(steps.lines, ["one, two"]);
-        assert!(steps.worker.in_pieces.is_empty());
-        steps.append("a.log", &line("P", "three, "));
-        steps.round();
-        steps.append("a.log", &line("F", "four"));
-        steps.round();
-        steps.round_after(PIECES_WAIT);
-        assert_eq!(steps.lines, ["one, two", "three, four"]);
-        assert!(steps.worker.in_pieces.is_empty());
-        let reach = std::fs::metadata(steps.path("a.log")).unwrap().len();
-        assert!(steps
-            .worker
-            .registry
-            .iter()
-            .all(|(_, file)| file.offset == reach));
-    }
-
-    /// Text of `a` that came.
-    fn letters(steps: &Steps) -> usize {
-        let lines = steps.lines.iter();
-        lines.map(|line| line.matches('a').count()).sum()
-    }
-
-    #[test]
-    fn beginnings_of_lines_in_many_files_do_not_fill_the_memory() {
-        const FILES: usize = 40;
-        const SIZE: usize = 1 << 20;
-        let text = "a".repeat(SIZE);
-        let piece = format!("2026-01-01T00:00:00Z stdout P {text}\n");
-        let last = "2026-01-01T00:00:00Z stdout F \n";
-        for (format, begin, end) in [("none", &text, "\n"), ("cri", &piece, last)] {
-            let options = [("format", format), ("buffer_max_size", "2m")];
-            let mut steps = Steps::prepared("*.log", &options, |_| {});
-            for n in 0..FILES {
-                steps.append(&format!("{n}.log"), begin);
-            }
-            steps.round();
-            let files = steps.worker.registry.iter();
-            let kept = files.map(|(_, file)| {
-                let joined = file.joined.as_ref().map_or(0, |joined| joined.len());
-                file.lines.kept() + joined
-            });
-            let kept = kept.sum::<usize>() as u64;
-            // What was kept before there were so many has its part of when it came.
-            assert!(kept < 2 * MOST_UNFINISHED, "{format}: {kept}");
-            for n in 0..FILES {
-                steps.append(&format!("{n}.log"), end);
-            }
-            steps.round();
-            steps.round_after(PIECES_WAIT);
-            assert_eq!(letters(&steps), FILES * SIZE, "{format}");
-            assert_eq!(steps.worker.carried, 0);
-        }
-    }
-
-    #[test]
-    fn a_file_with_any_number_of_streams_is_read_line_by_line() {
-        let mut steps = Steps::prepared("*.log", &[("format", "cri")], |_| {});
-        let mut text = String::new();
-        for n in 0..20_000 {
-            text += &format!("2026-01-01T00:00:00Z s{n} P a\n");
-        }
-        steps.append("a.log", &text);
-        steps.round();
-        let files = steps.worker.registry.iter();
-        let waits: usize = files
-            .map(|(_, file)| file.joined.as_ref().map_or(0, |joined| joined.len()))
-            .sum();
-        assert!(waits < 10, "{waits}");
-        steps.round_after(PIECES_WAIT);
-        assert_eq!(letters(&steps), 20_000);
     }
 }

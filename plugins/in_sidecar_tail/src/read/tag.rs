@@ -1,12 +1,15 @@
 //! Tag expansion: a `*` in the instance's tag stands for the file's path.
 
+use std::sync::{Mutex, PoisonError};
+
 use flb_sidecar_sdk::{ConfigError, HostRegex, InputHost, RegexError};
 use regex::Regex;
 
 /// `tag_regex`: the host's own expression, which patterns were written for; one of ours where a host
 /// does not give its own.
 pub(crate) enum TagRegex {
-    Host(Box<dyn HostRegex>),
+    /// It is for one thread at a time.
+    Host(Mutex<Box<dyn HostRegex>>),
     Own(Regex),
 }
 
@@ -23,7 +26,7 @@ impl TagRegex {
             ConfigError::value("tag_regex", pattern, allowed)
         };
         match host.regex(pattern) {
-            Ok(regex) => Ok(TagRegex::Host(regex)),
+            Ok(regex) => Ok(TagRegex::Host(regex.into())),
             Err(RegexError::Invalid) => Err(invalid(", in the syntax of Ruby")),
             Err(RegexError::Unavailable) => {
                 // Ruby and the regex crate both read (?<name>...).
@@ -43,7 +46,10 @@ impl TagRegex {
     /// Calls `group(name, value)` for every named group that matched; `false`: the path does not match.
     fn named_groups(&self, path: &str, group: &mut dyn FnMut(&[u8], &[u8])) -> bool {
         match self {
-            TagRegex::Host(regex) => regex.named_groups(path.as_bytes(), group),
+            TagRegex::Host(regex) => {
+                let regex = regex.lock().unwrap_or_else(PoisonError::into_inner);
+                regex.named_groups(path.as_bytes(), group)
+            }
             TagRegex::Own(regex) => {
                 let Some(found) = regex.captures(path) else {
                     return false;

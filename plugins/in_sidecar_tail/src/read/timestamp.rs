@@ -18,11 +18,12 @@ pub(crate) enum Clock {
 }
 
 impl Clock {
-    /// `format` in the letters of strptime(3), with Fluent Bit's `%L` for a fraction of a second.
+    /// What `format` stands for, in the letters of strptime(3) with Fluent Bit's `%L` for a fraction of a
+    /// second.
     ///
     /// # Errors
     /// A format that gives no moment, such as one without a year, or has letters that nobody reads here.
-    pub(crate) fn new(format: &str) -> Result<Self, ConfigError> {
+    pub(crate) fn formats(format: &str) -> Result<Vec<String>, ConfigError> {
         let plain = format.replace(".%L", "%.f").replace("%L", "%f");
         // `%z` stands for `+0100`, `+01:00` and `Z` in Fluent Bit, for the first one in jiff.
         let mut formats = vec![plain.replace("%z", "%:z"), plain.clone()];
@@ -30,11 +31,11 @@ impl Clock {
             formats.push(format!("{zulu}Z"));
         }
         formats.dedup();
-        let clock = Clock::Formats(formats);
+        let clock = Clock::Formats(formats.clone());
         // The name of a zone would be read, and its time taken for UTC.
         let named_zone = plain.contains("%Q") || plain.contains("%:Q");
         if !named_zone && clock.reads(&plain) {
-            return Ok(clock);
+            return Ok(formats);
         }
         let allowed = "letters of strptime(3) that give a day and a time of day, such as \
              %Y-%m-%dT%H:%M:%S.%L%z or %s.%L, and neither %Z nor %Q";
@@ -274,7 +275,7 @@ mod tests {
             let clock = if format.is_empty() {
                 Clock::rfc3339()
             } else {
-                Clock::new(format).unwrap()
+                Clock::Formats(Clock::formats(format).unwrap())
             };
             assert_eq!(clock.read(text), time, "{format} {text}");
         }
@@ -293,7 +294,7 @@ mod tests {
             "%",
             "time",
         ] {
-            let error = Clock::new(format).map(|_| ()).unwrap_err().to_string();
+            let error = Clock::formats(format).map(|_| ()).unwrap_err().to_string();
             assert!(error.contains(&format!("'{format}'")), "{error}");
         }
     }

@@ -4,7 +4,6 @@
 use super::number;
 use super::schedule::Random;
 use crate::sim::steps::Steps;
-use crate::track::descriptors::Share;
 
 const FILES: u64 = 12;
 const STEPS: usize = 120;
@@ -28,7 +27,8 @@ impl Crowd {
         let inotify = random.of(&["on", "on", "off"]);
         let mut steps = Steps::prepared(pattern, &[("inotify_watcher", inotify)], |_| {});
         let most = random.of(&[0, 1, 3, 6]);
-        steps.worker.share = Share::apart(most);
+        let handles = &mut steps.worker.files.handles;
+        *handles = handles.apart(most);
         Crowd {
             steps,
             random,
@@ -64,7 +64,7 @@ impl Crowd {
             5 | 6 if self.steps.path(&name).exists() => {
                 let to = self.rotated(&name);
                 self.write(&name);
-                if self.steps.worker.watches.is_none() {
+                if self.steps.worker.discovery.sources.watches().is_none() {
                     // Nobody tells of it later.
                     self.steps.worker.scan();
                 }
@@ -100,7 +100,7 @@ impl Crowd {
                 self.steps.read_once();
             }
         }
-        let open = self.steps.worker.share.open();
+        let open = self.steps.worker.files.handles.count();
         assert!(open <= self.most, "{open} of {} are open", self.most);
     }
 

@@ -46,9 +46,9 @@ impl Steps {
             dir,
             lines: Vec::new(),
         };
-        let told = steps.worker.watches.is_some();
+        let told = steps.worker.discovery.sources.fd().is_some();
         assert_eq!(
-            told, steps.worker.options.inotify,
+            told, steps.worker.ctx.options.inotify,
             "no inotify instance is left"
         );
         steps.worker.scan();
@@ -101,11 +101,11 @@ impl Steps {
     /// Reads one file for one turn, if there is something to read.
     pub(crate) fn read_once(&mut self) -> bool {
         let mut more = self.worker.read_turn();
-        while let Some(item) = self.worker.shared.pop() {
+        while let Some(item) = self.worker.ctx.shared.pop() {
             more = true;
             if let Item::Batch(batch) = item {
                 self.take(&batch.events);
-                self.worker.shared.delivered(batch);
+                self.worker.ctx.shared.delivered(batch);
             }
         }
         more
@@ -131,14 +131,14 @@ impl Steps {
 
     /// A round, `time` after the last thing that happened.
     pub(crate) fn round_after(&mut self, time: Duration) {
-        self.worker.time.advance(time);
+        self.worker.ctx.time.advance(time);
         self.round();
     }
 
     /// Closes every file, as it happens to those that are at their end when many are followed.
     pub(crate) fn close_all(&mut self) {
-        for id in self.worker.registry.ids() {
-            self.worker.close(id);
+        for id in self.worker.files.registry.ids() {
+            crate::track::descriptors::close(&mut self.worker.files, id);
         }
     }
 
@@ -146,10 +146,10 @@ impl Steps {
     pub(crate) fn missed(&mut self) -> u64 {
         self.round();
         self.round();
-        self.worker.counters.errors(Trouble::Missed)
+        self.worker.ctx.counters.errors(Trouble::Missed)
     }
 
     pub(crate) fn lost(&self) -> u64 {
-        self.worker.counters.lost_bytes.get()
+        self.worker.ctx.counters.lost_bytes.get()
     }
 }

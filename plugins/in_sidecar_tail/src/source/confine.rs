@@ -237,9 +237,9 @@ mod tests {
                 );
                 if pattern == "*.log" {
                     assert_eq!(steps.lines, ["good"]);
-                    assert!(steps.worker.counters.errors(Trouble::Link) >= 6);
+                    assert!(steps.worker.ctx.counters.errors(Trouble::Link) >= 6);
                 }
-                let watches = steps.worker.watches.as_ref().unwrap();
+                let watches = steps.worker.discovery.sources.watches().unwrap();
                 let real = fs::canonicalize(outside.path()).unwrap();
                 assert!(
                     watches

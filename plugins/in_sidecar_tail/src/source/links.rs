@@ -53,16 +53,6 @@ impl Links {
         self.targets.keys()
     }
 
-    /// Links that lead into a folder.
-    pub(crate) fn leading_to<'a>(
-        &'a self,
-        folder: &'a Path,
-    ) -> impl Iterator<Item = &'a Arc<Path>> + 'a {
-        let targets = self.by_target.iter();
-        let there = targets.filter(move |(target, _)| target.parent() == Some(folder));
-        there.flat_map(|(_, links)| links)
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.targets.is_empty()
     }
@@ -101,7 +91,6 @@ mod tests {
         assert_eq!(links.to(Path::new("/real/1")).len(), 2);
         links.insert(path("/logs/a"), path("/real/2"));
         assert_eq!(links.to(Path::new("/real/1")), [path("/logs/b")]);
-        assert_eq!(links.leading_to(Path::new("/real")).count(), 2);
         assert_eq!(links.remove(Path::new("/logs/a")), Some(path("/real/2")));
         links.retain(|_| false);
         assert!(links.is_empty() && links.by_target.is_empty());

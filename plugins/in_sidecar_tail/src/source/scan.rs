@@ -1,27 +1,29 @@
 //! Scans: the folders that the patterns look into, which are watched, and the files in them.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flb_sidecar_sdk::Why;
-use tracing::info;
+use tracing::{info, warn};
 
+use crate::compressed::left_alone::Compressed;
+use crate::context::Context;
 use crate::counters::Trouble;
-use crate::pace::{Stopwatch, SHARE};
+use crate::fs::Fs;
+use crate::map::{HashMap, HashSet};
 use crate::source::confine::Confine;
 use crate::source::globs::{Listings, Visitor};
-use crate::track::descriptors::{is_missing, none_left};
-use crate::track::file::FileId;
+use crate::source::inotify::Watches;
+use crate::source::links::Links;
+use crate::track::descriptors::{is_missing, make_room, none_left, say_none_left};
+use crate::track::files::Files;
 use crate::track::limit::Folders;
-use crate::worker::Worker;
-
-/// At most this part of the time is spent on scans when the kernel has told of folders, or tells
-/// nothing of them at all.
-const SHARE_IF_TOLD: u32 = 20;
+use crate::track::queue::{Queue, Task};
 
 /// How much is kept of paths before it is looked through for those that are gone, at least.
-pub(crate) const SWEEP_AT: usize = 1024;
+const SWEEP_AT: usize = 1024;
 
 struct Found {
     confine: Arc<Confine>,
@@ -58,164 +60,231 @@ impl Visitor for Found {
     }
 }
 
-impl Worker {
-    /// Looks at everything the patterns match that is not known to be unchanged.
-    pub(crate) fn scan(&mut self) {
-        let watch = Stopwatch::start(&self.time);
-        self.take_more();
-        let found = self.find(None);
-        let cost = self.time.cost(watch.spent());
-        let mut later = Vec::new();
-        for (path, inode) in found {
-            let known = self.registry.at(&path);
-            let known = known.and_then(|id| self.registry.get(id));
-            let same = known.is_some_and(|file| Some(file.identity.inode) == inode);
-            if same {
-                continue;
-            }
-            if self.scanned || !self.has_unclaimed() {
-                self.consider(&path);
-            } else if !self.consider_claimed(&path) {
-                later.push(path);
-            }
-            self.go_on();
+/// The folders that the patterns look into, and who tells of changes in them.
+#[derive(Debug)]
+pub(crate) struct Sources {
+    watches: Option<Watches>,
+    listings: Listings,
+    /// Folders of which nobody tells changes.
+    polled: HashSet<PathBuf>,
+    /// Folders on network filesystems, and all others that were asked about.
+    remote: HashMap<PathBuf, bool>,
+    admitted: Folders,
+    /// How much is to be kept of paths when those that are gone are dropped.
+    sweep_at: usize,
+}
+
+impl Sources {
+    pub(crate) fn new(ctx: &Context) -> Self {
+        let watches = ctx.options.inotify.then(|| Watches::new(&ctx.fs));
+        let watches = watches.and_then(|made| {
+            made.map_err(|error| {
+                ctx.counters.error(Trouble::Watch);
+                warn!("no inotify ({error}): files are looked at four times a second");
+            })
+            .ok()
+        });
+        Sources {
+            watches,
+            listings: Listings::new(ctx.time.clone(), ctx.fs.clone()),
+            polled: HashSet::default(),
+            remote: HashMap::default(),
+            admitted: Folders::new(ctx.options.max_files),
+            sweep_at: SWEEP_AT,
         }
-        for path in later {
-            self.consider(&path);
-            self.go_on();
-        }
-        self.try_again();
-        if !self.scanned {
-            self.recover_unclaimed();
-        }
-        self.miss_unseen();
-        self.find_missing(true);
-        self.settle_quarantined();
-        self.settle_compressed(false);
-        self.tell_beyond();
-        self.sweep();
-        if !self.scanned {
-            let files = self.registry.paths().map(|(path, _)| path);
-            for pattern in self.options.globs.without_files(files) {
-                info!("{pattern} matches no file yet; one that comes is found");
-            }
-        }
-        self.scanned = true;
-        self.shared.set_scanned();
-        let now = self.time.now();
-        self.scan_allowed = now + cost * SHARE_IF_TOLD;
-        let share = if self.polled_folders.is_empty() {
-            SHARE
-        } else {
-            SHARE_IF_TOLD
-        };
-        self.next_scan = now + self.options.refresh_interval.max(cost * share);
     }
 
-    /// The same for a folder that has just come.
-    pub(crate) fn scan_folder(&mut self, folder: &Path) {
-        for (path, _) in self.find(Some(folder)) {
-            self.consider(&path);
-            self.go_on();
+    /// Readable when the kernel has something to tell.
+    pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.watches.as_ref().and_then(Watches::fd)
+    }
+
+    /// Passes on what the kernel tells, a buffer full of it at most. `false`: there is no more.
+    pub(crate) fn changes(&mut self, queue: &mut Queue) -> bool {
+        let Some(watches) = &mut self.watches else {
+            return false;
+        };
+        let mut changes = Vec::new();
+        let more = watches.read(|change| {
+            // A writer in a hurry has many of these.
+            if changes.last() != Some(&change) {
+                changes.push(change);
+            }
+        });
+        for change in changes {
+            queue.later(Task::Told(change));
         }
+        more
+    }
+
+    /// Whether the kernel will tell when the file at `path` is written to.
+    pub(crate) fn is_told(&self, fs: &Fs, path: &Path) -> bool {
+        let folder = path.parent();
+        self.watches.is_some()
+            && folder.is_some_and(|folder| !self.polled.contains(folder))
+            && fs
+                .symlink_metadata(path)
+                .is_ok_and(|metadata| !metadata.is_symlink())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn watches(&self) -> Option<&Watches> {
+        self.watches.as_ref()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn admitted_mut(&mut self) -> &mut Folders {
+        &mut self.admitted
+    }
+
+    #[cfg(test)]
+    pub(crate) fn admitted(&self) -> &Folders {
+        &self.admitted
+    }
+
+    /// There are folders of which nobody tells changes.
+    pub(crate) fn polls(&self) -> bool {
+        !self.polled.is_empty()
+    }
+
+    /// Whether nobody tells of what happens at this path, or where it leads.
+    pub(crate) fn is_polled(&self, links: &Links, path: &Path) -> bool {
+        let target = links.target_of(path);
+        let mut folders = path
+            .parent()
+            .into_iter()
+            .chain(target.and_then(|t| t.parent()));
+        folders.any(|folder| self.polled.contains(folder))
+    }
+
+    /// What was listed may not be all.
+    pub(crate) fn list_again(&mut self) {
+        self.listings.clear();
+    }
+
+    /// The same of one folder.
+    pub(crate) fn changed(&mut self, folder: &Path) {
+        self.listings.changed(folder);
+    }
+
+    /// Folders that are there and not looked into.
+    pub(crate) fn beyond(&self) -> u64 {
+        self.admitted.beyond()
+    }
+
+    /// Before a scan: looks for room for folders that were left out.
+    pub(crate) fn take_more(&mut self, fs: &Fs) {
+        if self.admitted.make_room(fs) {
+            self.listings.clear();
+        }
+    }
+
+    /// After a scan: says whether all folders are looked into again.
+    pub(crate) fn tell(&mut self) {
+        self.admitted.tell();
     }
 
     /// Drops what is kept of paths that are gone, whenever as much has come again as was left.
-    fn sweep(&mut self) {
-        if self.kept_of_paths() < self.sweep_at {
+    pub(crate) fn sweep(&mut self, files: &mut Files, compressed: &mut Compressed) {
+        if self.kept_of_paths(files, compressed) < self.sweep_at {
             return;
         }
-        let fs = &self.fs;
+        let fs = &files.ctx.fs;
         let is_there = |path: &Path| fs.symlink_metadata(path).is_ok();
         self.listings.retain(|folder| fs.is_dir(folder));
-        self.remote_folders.retain(|folder, _| fs.is_dir(folder));
-        self.polled_folders.retain(|folder| fs.is_dir(folder));
-        self.folders.retain(|folder| fs.is_dir(folder));
-        self.troubles.retain(is_there);
-        self.compressed.retain(|_, file| is_there(&file.path));
-        self.links.retain(|link| fs.is_symlink(link));
-        self.sweep_at = (2 * self.kept_of_paths()).max(SWEEP_AT);
+        self.remote.retain(|folder, _| fs.is_dir(folder));
+        self.polled.retain(|folder| fs.is_dir(folder));
+        self.admitted.retain(|folder| fs.is_dir(folder));
+        files.ctx.troubles.retain(is_there);
+        compressed.retain(is_there);
+        files.links.retain(|link| fs.is_symlink(link));
+        self.sweep_at = (2 * self.kept_of_paths(files, compressed)).max(SWEEP_AT);
     }
 
-    fn kept_of_paths(&self) -> usize {
+    fn kept_of_paths(&self, files: &Files, compressed: &Compressed) -> usize {
         self.listings.len()
-            + self.remote_folders.len()
-            + self.polled_folders.len()
-            + self.folders.len()
-            + self.troubles.len()
-            + self.compressed.len()
-            + self.links.len()
+            + self.remote.len()
+            + self.polled.len()
+            + self.admitted.len()
+            + files.ctx.troubles.len()
+            + compressed.len()
+            + files.links.len()
     }
 
     /// Files in all folders that patterns look into, or in a new one and below it.
-    fn find(&mut self, new: Option<&Path>) -> Vec<(PathBuf, Option<u64>)> {
-        let mut found = self.walk(new);
-        if self.watch_folders(&found) {
+    pub(crate) fn find(
+        &mut self,
+        files: &mut Files,
+        new: Option<&Path>,
+    ) -> Vec<(PathBuf, Option<u64>)> {
+        let mut found = self.walk(files, new);
+        if self.watch_folders(&files.ctx, &found) {
             // What came between the listing and the watch is in a second listing.
             if new.is_none() {
                 self.listings.clear();
             }
             drop(found);
-            found = self.walk(new);
+            found = self.walk(files, new);
         }
         let stuck = found.unreadable.iter().any(|(_, error)| none_left(error));
-        if stuck && self.make_room() {
+        if stuck && make_room(files) {
             drop(found);
-            found = self.walk(new);
+            found = self.walk(files, new);
         }
-        if !self.troubles.is_empty() {
+        if !files.ctx.troubles.is_empty() {
             for folder in &found.folders {
                 if found.unreadable.iter().all(|(path, _)| path != folder) {
-                    self.troubles.over(Trouble::Open, folder);
+                    files.ctx.troubles.over(Trouble::Open, folder);
                 }
             }
         }
         for folder in found.refused {
-            let text = self.confine.why_refused();
-            self.troubles.say(Trouble::Link, &folder, &text);
+            let text = files.handles.confine().why_refused();
+            files.ctx.troubles.say(Trouble::Link, &folder, &text);
         }
         for (folder, error) in found.unreadable {
             if none_left(&error) {
-                self.say_none_left(&error);
+                say_none_left(&files.ctx.troubles, &error);
             } else {
-                self.troubles
+                files
+                    .ctx
+                    .troubles
                     .say(Trouble::Open, &folder, &Why(&error).to_string());
             }
         }
         found.files
     }
 
-    fn walk(&mut self, new: Option<&Path>) -> Found {
-        self.confine = Arc::new(self.confine.again());
+    fn walk(&mut self, files: &mut Files, new: Option<&Path>) -> Found {
         let mut found = Found {
-            confine: self.confine.clone(),
-            admitted: std::mem::take(&mut self.folders),
+            confine: files.handles.confine_again(),
+            admitted: std::mem::take(&mut self.admitted),
             refused: Vec::new(),
             folders: Vec::new(),
             waits: Vec::new(),
             unreadable: Vec::new(),
             files: Vec::new(),
         };
-        let globs = &self.options.globs;
+        let globs = &files.ctx.options.globs;
         match new {
             None => globs.scan(&mut self.listings, &mut found),
             // It is still changing.
             Some(folder) => globs.scan_folder(
                 folder,
-                &mut Listings::new(self.time.clone(), self.fs.clone()),
+                &mut Listings::new(files.ctx.time.clone(), files.ctx.fs.clone()),
                 &mut found,
             ),
         }
-        self.folders = std::mem::take(&mut found.admitted);
-        self.say_folders();
+        self.admitted = std::mem::take(&mut found.admitted);
+        self.admitted.tell_new(&files.ctx);
         found
     }
 
     /// Watches folders; `true`: some were not watched before.
-    fn watch_folders(&mut self, found: &Found) -> bool {
+    fn watch_folders(&mut self, ctx: &Context, found: &Found) -> bool {
         let mut any_new = false;
         for folder in &found.folders {
-            any_new |= self.watch_folder(folder);
+            any_new |= self.watch_folder(ctx, folder);
         }
         for folder in &found.waits {
             // Without it the next scan finds what comes.
@@ -225,44 +294,36 @@ impl Worker {
         any_new
     }
 
-    /// Nobody tells of changes in a folder from now on.
-    fn poll_folder(&mut self, folder: &Path) {
-        if self.polled_folders.insert(folder.to_owned()) {
-            let files = self.files_in(folder);
-            self.polled.extend(files);
+    /// Keeps in mind where a path leads if it is a symbolic link, and watches the folder there.
+    pub(crate) fn note_link(&mut self, files: &mut Files, path: &Path) {
+        if !files.ctx.fs.is_symlink(path) {
+            return;
         }
-    }
-
-    /// The kernel tells of changes in a folder again.
-    fn poll_no_more(&mut self, folder: &Path) {
-        for id in self.files_in(folder) {
-            let path = self.registry.get(id).and_then(|file| file.path());
-            let target = path.and_then(|path| self.links.target_of(path));
-            let mut folders = path.into_iter().chain(target);
-            let polled = |path: &Arc<Path>| {
-                let folder = path.parent();
-                folder.is_some_and(|folder| self.polled_folders.contains(folder))
+        if let Ok(target) = files.ctx.fs.canonicalize(path) {
+            // What happens where it must not lead is nobody's business here.
+            let Some(folder) = target
+                .parent()
+                .filter(|f| files.handles.confine().enters(f))
+            else {
+                return;
             };
-            if !folders.any(polled) {
-                self.polled.remove(&id);
+            if files.links.is_full(files.ctx.options.max_files)
+                && files.links.target_of(path).is_none()
+            {
+                return;
             }
+            if self.remote.contains_key(folder) || self.admitted.admit(folder) {
+                self.watch_folder(&files.ctx, folder);
+            }
+            files.links.insert(path.into(), target.into());
         }
-    }
-
-    /// Files whose paths are in a folder, or what these point to.
-    fn files_in(&self, folder: &Path) -> Vec<FileId> {
-        let paths = self.registry.paths();
-        let there = paths.filter(|(path, _)| path.parent() == Some(folder));
-        let links = self.links.leading_to(folder);
-        let behind = links.filter_map(|link| self.registry.at(link));
-        there.map(|(_, id)| id).chain(behind).collect()
     }
 
     /// Has the kernel tell of changes in a folder, else its files are looked at often. `true`: it does
     /// from now on.
-    pub(crate) fn watch_folder(&mut self, folder: &Path) -> bool {
-        if !self.remote_folders.contains_key(folder) {
-            let Ok(remote) = self.fs.is_remote(folder) else {
+    pub(crate) fn watch_folder(&mut self, ctx: &Context, folder: &Path) -> bool {
+        if !self.remote.contains_key(folder) {
+            let Ok(remote) = ctx.fs.is_remote(folder) else {
                 return false;
             };
             if remote {
@@ -271,35 +332,35 @@ impl Worker {
                     folder.display()
                 );
             }
-            self.remote_folders.insert(folder.to_owned(), remote);
+            self.remote.insert(folder.to_owned(), remote);
         }
         let Some(watches) = &mut self.watches else {
-            self.poll_folder(folder);
+            self.polled.insert(folder.to_owned());
             return false;
         };
         let watched = watches.add(folder);
-        let remote = self.remote_folders.get(folder) == Some(&true);
+        let remote = self.remote.get(folder) == Some(&true);
         if remote {
-            self.poll_folder(folder);
+            self.polled.insert(folder.to_owned());
         }
         match watched {
             Ok(new) => {
-                if !remote && self.polled_folders.remove(folder) {
-                    self.poll_no_more(folder);
+                if !remote {
+                    self.polled.remove(folder);
                 }
-                self.troubles.over(Trouble::Watch, folder);
+                ctx.troubles.over(Trouble::Watch, folder);
                 new
             }
             Err(error) if is_missing(&error) => false,
             Err(error) => {
-                self.poll_folder(folder);
+                self.polled.insert(folder.to_owned());
                 let text = match error.raw_os_error() {
                     Some(28) => format!(
                         "{error}: fs.inotify.max_user_watches is used up; its files are looked at four times a second"
                     ),
                     _ => format!("{}; its files are looked at four times a second", Why(&error)),
                 };
-                self.troubles.say(Trouble::Watch, folder, &text);
+                ctx.troubles.say(Trouble::Watch, folder, &text);
                 false
             }
         }
@@ -322,19 +383,28 @@ mod tests {
             symlink("folder/1", dir.path().join("link.log")).unwrap();
             fs::write(dir.path().join("a.log"), "one\n").unwrap();
         });
-        assert!(steps.worker.polled.is_empty());
+        let polled = |steps: &Steps| {
+            let worker = &steps.worker;
+            let (sources, files) = (&worker.discovery.sources, &worker.files);
+            let paths = files.registry.paths();
+            let polled = paths.filter(|(path, _)| sources.is_polled(&files.links, path));
+            polled.count()
+        };
+        assert_eq!(polled(&steps), 0);
         let (folder, target) = (
             steps.path(""),
             fs::canonicalize(steps.path("folder")).unwrap(),
         );
-        steps.worker.poll_folder(&target);
-        assert_eq!(steps.worker.polled.len(), 1);
-        steps.worker.poll_folder(&folder);
-        assert_eq!(steps.worker.polled.len(), 2);
-        steps.worker.watch_folder(&folder);
-        assert_eq!(steps.worker.polled.len(), 1);
-        steps.worker.watch_folder(&target);
-        assert!(steps.worker.polled.is_empty());
+        for (n, folder) in [&target, &folder].into_iter().enumerate() {
+            let sources = &mut steps.worker.discovery.sources;
+            sources.polled.insert(folder.clone());
+            assert_eq!(polled(&steps), n + 1);
+        }
+        for (n, folder) in [(1, &folder), (0, &target)] {
+            let ctx = steps.worker.ctx.clone();
+            steps.worker.discovery.sources.watch_folder(&ctx, folder);
+            assert_eq!(polled(&steps), n);
+        }
     }
 
     #[test]
@@ -394,12 +464,12 @@ mod tests {
             let kept = |steps: &Steps| {
                 let worker = &steps.worker;
                 [
-                    worker.listings.len(),
-                    worker.remote_folders.len(),
-                    worker.polled_folders.len(),
-                    worker.troubles.len(),
+                    worker.discovery.sources.listings.len(),
+                    worker.discovery.sources.remote.len(),
+                    worker.discovery.sources.polled.len(),
+                    worker.ctx.troubles.len(),
                     worker.compressed.len(),
-                    worker.links.len(),
+                    worker.files.links.len(),
                 ]
             };
             let before = kept(&steps);
@@ -410,10 +480,13 @@ mod tests {
                 // Quiet for long enough for its listing to be kept.
                 age(&folder);
                 steps.round();
-                steps.worker.settle_compressed(true);
-                assert!(steps.worker.compressed.len() + steps.worker.troubles.len() >= 3);
+                steps
+                    .worker
+                    .compressed
+                    .settle(&mut steps.worker.files, true);
+                assert!(steps.worker.compressed.len() + steps.worker.ctx.troubles.len() >= 3);
                 fs::remove_dir_all(&folder).unwrap();
-                steps.worker.sweep_at = 0;
+                steps.worker.discovery.sources.sweep_at = 0;
                 steps.round();
                 assert_eq!(kept(&steps), before, "inotify {inotify}");
             }
@@ -436,7 +509,7 @@ mod tests {
         steps.read();
         assert_eq!(steps.lines, ["one", "two"]);
         assert_eq!(steps.missed(), 0);
-        let watches = steps.worker.watches.as_ref().unwrap();
+        let watches = steps.worker.discovery.sources.watches().unwrap();
         assert!(watches.paths().all(Path::is_dir), "{watches:?}");
     }
 }

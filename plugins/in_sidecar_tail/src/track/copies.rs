@@ -6,15 +6,18 @@ use std::time::Duration;
 
 use tracing::{debug, info, warn};
 
+use crate::context::Context;
 use crate::fs::{Fs, Handle, Metadata};
 use crate::read::charset::Code;
 use crate::read::decode::Joined;
 use crate::read::lines::Splitter;
-use crate::track::descriptors::none_left;
+use crate::read::reader::Reader;
+use crate::track::descriptors::{at_hand, none_left};
 use crate::track::file::{pieces_to_advise, Continued, FileId, Rare, TrackedFile};
+use crate::track::files::Files;
 use crate::track::fingerprint::{read_full, Fingerprint, Head, Identity, Print, Tail, HEAD};
+use crate::track::follow::follow;
 use crate::track::transition::Observation;
-use crate::worker::Worker;
 
 /// How long a file is not read that looks like a copy, however long it grows, and how many bytes a
 /// second are copied at least.
@@ -58,261 +61,273 @@ impl Text {
     }
 }
 
-impl Worker {
-    /// The file is shorter than it was, or no longer holds what was read from it.
-    pub(crate) fn rewritten(&mut self, id: FileId, size: u64) {
-        let Some(file) = self.registry.get(id) else {
-            return;
-        };
-        self.counters.truncations.add(1);
-        let fingerprint = file.fingerprint();
-        let folder = file.shown().parent();
-        let folder = folder.map(Path::to_owned).unwrap_or_default();
-        let name = file.name.clone();
-        // First of all: many logs begin with the same header again and seem merely cut then.
-        let paths = related_in(&self.fs, &folder, &name);
-        if let Some((path, handle, metadata)) = self.find_copy(paths, &name, &fingerprint, Some(id))
-        {
-            self.continue_in_copy(id, &path, handle, &metadata);
-            self.end_stream(id);
-        } else if !self.skip_short_copy(id) && self.lost_its_end(id, size) {
-            return self.look_at(id);
-        } else {
-            self.end_text(id);
-            self.lost(self.registry.get(id).map_or(0, TrackedFile::ahead), &name);
-        }
-        info!("{} begins anew", name.display());
-        if let Some(file) = self.registry.get_mut(id) {
-            self.carried -= file.offset - file.lines.start();
-            file.begin_anew();
-            self.observe(id, Observation::BeganAnew);
+/// The file is shorter than it was, or no longer holds what was read from it.
+pub(crate) fn rewritten(files: &mut Files, reader: &mut Reader, id: FileId, size: u64) {
+    let Some(file) = files.registry.get(id) else {
+        return;
+    };
+    files.ctx.counters.truncations.add(1);
+    let fingerprint = file.fingerprint();
+    let folder = file.shown().parent();
+    let folder = folder.map(Path::to_owned).unwrap_or_default();
+    let name = file.name.clone();
+    // First of all: many logs begin with the same header again and seem merely cut then.
+    let paths = related_in(&files.ctx.fs, &folder, &name);
+    if let Some((path, handle, metadata)) = find_copy(files, paths, &name, &fingerprint, Some(id)) {
+        continue_in_copy(files, reader, id, &path, handle, &metadata);
+        // Its last line goes on there; what the host joins does not.
+        reader.end_text(files, id);
+    } else if !skip_short_copy(files, id) && lost_its_end(files, reader, id, size) {
+        return files.look_at(id);
+    } else {
+        reader.end_text(files, id);
+        lost(
+            &files.ctx,
+            files.registry.get(id).map_or(0, TrackedFile::ahead),
+            &name,
+        );
+    }
+    info!("{} begins anew", name.display());
+    if let Some(file) = files.registry.get_mut(id) {
+        reader.kept(file.offset - file.lines.start(), 0);
+        file.begin_anew();
+        files.observe(id, Observation::BeganAnew);
+    }
+}
+
+/// Goes on with a file that is what it was, up to its end. `false`: it is something else.
+fn lost_its_end(files: &mut Files, reader: &mut Reader, id: FileId, size: u64) -> bool {
+    let Some(file) = files.registry.get_mut(id) else {
+        return false;
+    };
+    if !file.was_cut_to(size).unwrap_or(false) {
+        return false;
+    }
+    let name = file.name.clone();
+    let unread = file.ahead().min(file.seen.size.saturating_sub(size));
+    file.seen.size = size;
+    info!("{} lost its end behind byte {size}", name.display());
+    if size < file.head.len() as u64 {
+        // What follows need not be what was there.
+        file.head = Head::default();
+        if file.grow_head().is_err() {
+            debug!("{}: cannot read its head", name.display());
         }
     }
-
-    /// Goes on with a file that is what it was, up to its end. `false`: it is something else.
-    fn lost_its_end(&mut self, id: FileId, size: u64) -> bool {
-        let Some(file) = self.registry.get_mut(id) else {
-            return false;
-        };
-        if !file.was_cut_to(size).unwrap_or(false) {
-            return false;
+    if size < file.offset {
+        let kept = file.offset - file.lines.start();
+        file.lines.cut_to(size);
+        reader.kept(kept, size - file.lines.start());
+        file.offset = size;
+        file.advised = file.advised.min(pieces_to_advise(size));
+        file.epoch += 1;
+        if let Some(handle) = &file.handle {
+            file.tail = Tail::read(handle, size).unwrap_or_default();
         }
-        let name = file.name.clone();
-        let unread = file.ahead().min(file.seen.size.saturating_sub(size));
-        file.seen.size = size;
-        info!("{} lost its end behind byte {size}", name.display());
-        if size < file.head.len() as u64 {
-            // What follows need not be what was there.
-            file.head = Head::default();
-            if file.grow_head().is_err() {
-                debug!("{}: cannot read its head", name.display());
+        if file.checkpoint > size {
+            file.checkpoint = size;
+            if let Some(rare) = &mut file.rare {
+                rare.before_checkpoint = None;
             }
+            file.checkpoint_tail = Print::of(file.tail.bytes());
         }
-        if size < file.offset {
-            self.carried -= file.offset - file.lines.start();
-            file.lines.cut_to(size);
-            self.carried += size - file.lines.start();
-            file.offset = size;
-            file.advised = file.advised.min(pieces_to_advise(size));
-            file.epoch += 1;
-            if let Some(handle) = &file.handle {
-                file.tail = Tail::read(handle, size).unwrap_or_default();
-            }
-            if file.checkpoint > size {
-                file.checkpoint = size;
-                if let Some(rare) = &mut file.rare {
-                    rare.before_checkpoint = None;
-                }
-                file.checkpoint_tail = Print::of(file.tail.bytes());
-            }
-            self.changed(id);
-        }
-        self.lost(unread, &name);
-        true
+        files.changed(id);
     }
+    lost(&files.ctx, unread, &name);
+    true
+}
 
-    fn lost(&self, bytes: u64, name: &Path) {
-        if bytes > 0 {
-            self.counters.lost_bytes.add(bytes);
-            warn!("{}: {bytes} bytes were overwritten unread", name.display());
-        }
+fn lost(ctx: &Context, bytes: u64, name: &Path) {
+    if bytes > 0 {
+        ctx.counters.lost_bytes.add(bytes);
+        warn!("{}: {bytes} bytes were overwritten unread", name.display());
     }
+}
 
-    /// The one of these that holds what was read of another file, whose path is `name`.
-    pub(crate) fn find_copy(
-        &self,
-        paths: impl Iterator<Item = PathBuf>,
-        name: &Path,
-        fingerprint: &Fingerprint,
-        original: Option<FileId>,
-    ) -> Option<(PathBuf, Handle, Metadata)> {
-        if fingerprint.head.length == 0 {
-            return None;
+/// The one of these that holds what was read of another file, whose path is `name`.
+pub(crate) fn find_copy(
+    files: &Files,
+    paths: impl Iterator<Item = PathBuf>,
+    name: &Path,
+    fingerprint: &Fingerprint,
+    original: Option<FileId>,
+) -> Option<(PathBuf, Handle, Metadata)> {
+    if fingerprint.head.length == 0 {
+        return None;
+    }
+    // Of any number of them only one is open.
+    paths
+        .filter(|path| is_rotated_form(name, path))
+        .filter_map(|path| {
+            let metadata = files.ctx.fs.metadata(&path).ok()?;
+            let known = files.registry.followed(&Identity::of(&metadata));
+            // A file that is read by itself is no copy, unless that is what it waits for.
+            let free = known.is_none_or(|known| {
+                let file = files.registry.get(known);
+                let quarantine = file.and_then(|file| file.life.quarantine());
+                quarantine.is_some_and(|q| Some(q.original) == original)
+            });
+            if !free || !metadata.is_file() || metadata.len() < fingerprint.offset {
+                return None;
+            }
+            let (handle, metadata) = files.handles.open_at_once(&path).ok()?;
+            let fits = metadata.is_file() && fingerprint.fits(&handle, metadata.len()).ok()?;
+            fits.then_some((path, handle, metadata))
+        })
+        .max_by_key(|(_, _, metadata)| metadata.modified())
+}
+
+/// What is left of a truncated file is read from its copy.
+fn continue_in_copy(
+    files: &mut Files,
+    reader: &mut Reader,
+    original: FileId,
+    path: &Path,
+    handle: Handle,
+    metadata: &Metadata,
+) {
+    let identity = Identity::of(metadata);
+    let Some(file) = files.registry.get(original) else {
+        return;
+    };
+    info!("{} goes on in {}", file.name.display(), path.display());
+    let (offset, name) = (file.offset, file.name.clone());
+    let id = match files.registry.followed(&identity) {
+        Some(held) => held,
+        None => follow(
+            files,
+            path,
+            identity,
+            handle,
+            metadata,
+            Some(offset),
+            Some(name),
+        ),
+    };
+    let text = files.registry.get_mut(original).map(|file| Text {
+        name: file.name.clone(),
+        tag: file.tag.clone(),
+        offset: file.offset,
+        lines: std::mem::replace(&mut file.lines, Splitter::at(file.offset)),
+        code: file.code,
+        joined: std::mem::take(&mut file.joined),
+        head: file.head,
+        tail: file.tail,
+        checkpoint: file.checkpoint,
+        checkpoint_tail: file.checkpoint_tail,
+        rare: Rare {
+            continues: Some(Continued {
+                file: original,
+                epoch: file.epoch,
+                parts_of: file.parts_of(),
+            }),
+            ..file.rare.as_deref().cloned().unwrap_or_default()
+        },
+    });
+    if let Some((copy, text)) = files.registry.get_mut(id).zip(text) {
+        if text.joined.is_some() {
+            reader.has_pieces_of(id);
         }
-        // Of any number of them only one is open.
-        paths
-            .filter(|path| is_rotated_form(name, path))
-            .filter_map(|path| {
-                let metadata = self.fs.metadata(&path).ok()?;
-                let known = self.registry.followed(&Identity::of(&metadata));
-                // A file that is read by itself is no copy, unless that is what it waits for.
-                let free = known.is_none_or(|known| {
-                    let file = self.registry.get(known);
-                    let quarantine = file.and_then(|file| file.life.quarantine());
-                    quarantine.is_some_and(|q| Some(q.original) == original)
-                });
-                if !free || !metadata.is_file() || metadata.len() < fingerprint.offset {
-                    return None;
-                }
-                let (handle, metadata) = self.confine.open(&path).ok()?;
-                let fits = metadata.is_file() && fingerprint.fits(&handle, metadata.len()).ok()?;
-                fits.then_some((path, handle, metadata))
+        text.goes_on_in(copy);
+    }
+    files.observe(id, Observation::Continued);
+}
+
+/// Held files that hold less than what was read of the truncated file: all of it was read.
+/// `false`: there are none.
+fn skip_short_copy(files: &mut Files, original: FileId) -> bool {
+    let Some(other) = files.registry.get(original) else {
+        return false;
+    };
+    let for_it = files.registry.quarantined();
+    let for_it = for_it.filter(|(_, its)| *its == original);
+    let copies: Vec<FileId> = for_it
+        .map(|(id, _)| id)
+        .filter(|id| {
+            files.registry.get(*id).is_some_and(|file| {
+                file.seen.size <= other.offset && begins_like(files, file, other)
             })
-            .max_by_key(|(_, _, metadata)| metadata.modified())
+        })
+        .collect();
+    for id in &copies {
+        let handle = files.registry.get(*id).map(|file| at_hand(files, file));
+        if let Some(file) = files.registry.get_mut(*id) {
+            info!("{} is a copy of what was read", file.name.display());
+            file.offset = file.seen.size;
+            file.lines = Splitter::at(file.offset);
+            file.checkpoint = file.offset;
+            let tail = handle
+                .and_then(Result::ok)
+                .map(|h| Tail::read(&h, file.offset));
+            file.tail = tail.and_then(Result::ok).unwrap_or_default();
+            file.checkpoint_tail = Print::of(file.tail.bytes());
+        }
+        files.observe(*id, Observation::Skipped);
     }
+    !copies.is_empty()
+}
 
-    /// What is left of a truncated file is read from its copy.
-    fn continue_in_copy(
-        &mut self,
-        original: FileId,
-        path: &Path,
-        handle: Handle,
-        metadata: &Metadata,
-    ) {
-        let identity = Identity::of(metadata);
-        let Some(file) = self.registry.get(original) else {
-            return;
+// Copies in the making: `copytruncate` with a pattern that matches the copy too.
+
+/// The followed file that a new one may be becoming a copy of: their names and heads tell.
+pub(crate) fn original_of(files: &Files, id: FileId) -> Option<FileId> {
+    let file = files.registry.get(id)?;
+    let path = file.path()?;
+    let original = originals(path).into_iter().find_map(|path| {
+        let original = files
+            .registry
+            .at(&path)
+            .filter(|original| *original != id)?;
+        let other = files.registry.get(original)?;
+        let settled = other.life.quarantine().is_none();
+        (settled && begins_like(files, file, other)).then_some(original)
+    })?;
+    debug!("{} may be a copy, not read yet", path.display());
+    Some(original)
+}
+
+/// Reads files after all that turned out to be no copies.
+pub(crate) fn settle_quarantined(files: &mut Files) {
+    for (id, original) in files.registry.quarantined().collect::<Vec<_>>() {
+        let file = files.registry.get(id);
+        let both = file.zip(files.registry.get(original));
+        let compared = Observation::Compared {
+            alike: both.is_some_and(|(file, original)| begins_like(files, file, original)),
+            longest: both.map_or(LONGEST_COPY, |(_, original)| longest_copy(original)),
         };
-        info!("{} goes on in {}", file.name.display(), path.display());
-        let (offset, name) = (file.offset, file.name.clone());
-        let id = match self.registry.followed(&identity) {
-            Some(held) => held,
-            None => self.follow(path, identity, handle, metadata, Some(offset), Some(name)),
-        };
-        let text = self.registry.get_mut(original).map(|file| Text {
-            name: file.name.clone(),
-            tag: file.tag.clone(),
-            offset: file.offset,
-            lines: std::mem::replace(&mut file.lines, Splitter::at(file.offset)),
-            code: file.code,
-            joined: std::mem::take(&mut file.joined),
-            head: file.head,
-            tail: file.tail,
-            checkpoint: file.checkpoint,
-            checkpoint_tail: file.checkpoint_tail,
-            rare: Rare {
-                continues: Some(Continued {
-                    file: original,
-                    epoch: file.epoch,
-                    parts_of: file.parts_of(),
-                }),
-                ..file.rare.as_deref().cloned().unwrap_or_default()
-            },
-        });
-        if let Some((copy, text)) = self.registry.get_mut(id).zip(text) {
-            if text.joined.is_some() {
-                self.in_pieces.insert(id);
-            }
-            text.goes_on_in(copy);
-        }
-        self.observe(id, Observation::Continued);
+        files.observe(id, compared);
     }
+}
 
-    /// Held files that hold less than what was read of the truncated file: all of it was read.
-    /// `false`: there are none.
-    fn skip_short_copy(&mut self, original: FileId) -> bool {
-        let Some(other) = self.registry.get(original) else {
-            return false;
-        };
-        let for_it = self.registry.quarantined();
-        let for_it = for_it.filter(|(_, its)| *its == original);
-        let copies: Vec<FileId> = for_it
-            .map(|(id, _)| id)
-            .filter(|id| {
-                self.registry.get(*id).is_some_and(|file| {
-                    file.seen.size <= other.offset && self.begins_like(file, other)
-                })
-            })
-            .collect();
-        for id in &copies {
-            let handle = self.registry.get(*id).map(|file| self.at_hand(file));
-            if let Some(file) = self.registry.get_mut(*id) {
-                info!("{} is a copy of what was read", file.name.display());
-                file.offset = file.seen.size;
-                file.lines = Splitter::at(file.offset);
-                file.checkpoint = file.offset;
-                let tail = handle
-                    .and_then(Result::ok)
-                    .map(|h| Tail::read(&h, file.offset));
-                file.tail = tail.and_then(Result::ok).unwrap_or_default();
-                file.checkpoint_tail = Print::of(file.tail.bytes());
-            }
-            self.observe(*id, Observation::Skipped);
-        }
-        !copies.is_empty()
+/// A drain waits for nothing.
+pub(crate) fn release_quarantined(files: &mut Files) {
+    for (id, _) in files.registry.quarantined().collect::<Vec<_>>() {
+        files.observe(id, Observation::Released);
     }
+}
 
-    // Copies in the making: `copytruncate` with a pattern that matches the copy too.
-
-    /// The followed file that a new one may be becoming a copy of: their names and heads tell.
-    pub(crate) fn original_of(&self, id: FileId) -> Option<FileId> {
-        let file = self.registry.get(id)?;
-        let path = file.path()?;
-        let original = originals(path).into_iter().find_map(|path| {
-            let original = self.registry.at(&path).filter(|original| *original != id)?;
-            let other = self.registry.get(original)?;
-            let settled = other.life.quarantine().is_none();
-            (settled && self.begins_like(file, other)).then_some(original)
-        })?;
-        debug!("{} may be a copy, not read yet", path.display());
-        Some(original)
+/// Whether both have the same first bytes, as far as the shorter one goes, and the copy holds no
+/// more than the original may have had.
+fn begins_like(files: &Files, copy: &TrackedFile, original: &TrackedFile) -> bool {
+    if original.head.is_empty() {
+        return false;
     }
-
-    /// Reads files after all that turned out to be no copies.
-    pub(crate) fn settle_quarantined(&mut self) {
-        for (id, original) in self.registry.quarantined().collect::<Vec<_>>() {
-            let file = self.registry.get(id);
-            let both = file.zip(self.registry.get(original));
-            let compared = Observation::Compared {
-                alike: both.is_some_and(|(file, original)| self.begins_like(file, original)),
-                longest: both.map_or(LONGEST_COPY, |(_, original)| longest_copy(original)),
-            };
-            self.observe(id, compared);
-            self.go_on();
-        }
+    let handle = match at_hand(files, copy) {
+        Ok(handle) => handle,
+        // Nobody can tell now.
+        Err(error) => return none_left(&error),
+    };
+    let mut head = [0; HEAD];
+    let length = read_full(&handle, &mut head, 0).unwrap_or(0);
+    if length == 0 || !original.head.begins_like(&head[..length]) {
+        return false;
     }
-
-    /// A drain waits for nothing.
-    pub(crate) fn release_quarantined(&mut self) {
-        for (id, _) in self.registry.quarantined().collect::<Vec<_>>() {
-            self.observe(id, Observation::Released);
-        }
-        self.go_on();
-    }
-
-    /// Whether both have the same first bytes, as far as the shorter one goes, and the copy holds no
-    /// more than the original may have had.
-    fn begins_like(&self, copy: &TrackedFile, original: &TrackedFile) -> bool {
-        if original.head.is_empty() {
-            return false;
-        }
-        let handle = match self.at_hand(copy) {
-            Ok(handle) => handle,
-            // Nobody can tell now.
-            Err(error) => return none_left(&error),
-        };
-        let mut head = [0; HEAD];
-        let length = read_full(&handle, &mut head, 0).unwrap_or(0);
-        if length == 0 || !original.head.begins_like(&head[..length]) {
-            return false;
-        }
-        // What was written to the original last may be known from the copy first.
-        copy.seen.size <= original.seen.size
-            || original
-                .fingerprint()
-                .fits(&handle, copy.seen.size)
-                .unwrap_or(false)
-    }
+    // What was written to the original last may be known from the copy first.
+    copy.seen.size <= original.seen.size
+        || original
+            .fingerprint()
+            .fits(&handle, copy.seen.size)
+            .unwrap_or(false)
 }
 
 /// How long copying it may take.
@@ -439,7 +454,7 @@ mod tests {
             steps.cut("a.log", size);
             steps.round();
             assert_eq!(steps.lost(), lost, "cut to {size}, {read} bytes were read");
-            assert_eq!(steps.worker.counters.truncations.get(), 1);
+            assert_eq!(steps.worker.ctx.counters.truncations.get(), 1);
             steps.append("a.log", "|four\n");
             steps.round();
             let last = steps.lines.last().map(String::as_str);
@@ -462,7 +477,7 @@ mod tests {
                 steps.round();
             }
             assert_eq!(steps.lines.len(), before + 30, "cut to {size}");
-            assert_eq!(steps.worker.counters.truncations.get(), 1);
+            assert_eq!(steps.worker.ctx.counters.truncations.get(), 1);
         }
     }
 

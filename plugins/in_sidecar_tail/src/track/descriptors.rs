@@ -3,21 +3,24 @@
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
 use std::time::Instant;
 
 use flb_sidecar_sdk::Why;
 use rustix::io::Errno;
 use rustix::process::{getrlimit, Resource};
 
+use crate::context::Context;
 use crate::counters::Trouble;
 use crate::fs::{Handle, Metadata};
 use crate::map::HashSet;
-use crate::source::confine::is_refused;
+use crate::source::confine::{is_refused, Confine};
 use crate::track::file::{FileId, Seen, TrackedFile};
+use crate::track::files::Files;
 use crate::track::fingerprint::Identity;
+use crate::track::queue::Task;
 use crate::track::transition::Observation;
-use crate::troubles::EVERY_FILE;
-use crate::worker::{Task, Worker};
+use crate::troubles::{Troubles, EVERY_FILE};
 
 /// Handles kept open by all instances together. Room is made before a file is opened, by closing
 /// those that are read to their end; where that is not enough, whoever opened a file closes it again
@@ -44,40 +47,67 @@ impl All {
 
 static ALL: All = All::new();
 
-/// An instance's part of the descriptors that the process may have.
+/// An instance's part of the descriptors that the process may have, and how files are opened.
 #[derive(Debug)]
-pub(crate) struct Share {
+pub(crate) struct Handles {
     all: &'static All,
     most: usize,
     open: HashSet<FileId>,
+    /// No open file was read to its end when it was last looked for one, nor since.
+    none_idle: bool,
+    confine: Arc<Confine>,
 }
 
-impl Share {
-    pub(crate) fn new() -> Self {
+impl Handles {
+    pub(crate) fn new(ctx: &Context) -> Self {
+        let options = &ctx.options;
+        let confine = Confine::new(&ctx.fs, options.follow_links, options.globs.roots());
         // The host needs some for itself.
         let limit = getrlimit(Resource::Nofile).current;
         let limit = limit.and_then(|limit| usize::try_from(limit).ok());
         let most = limit.map_or(MAX_OPEN, |limit| (limit * 2 / 5).min(MAX_OPEN));
-        Share::of(&ALL, most)
+        Handles::of(&ALL, most, confine)
     }
 
-    fn of(all: &'static All, most: usize) -> Self {
+    fn of(all: &'static All, most: usize, confine: Confine) -> Self {
         all.instances.fetch_add(1, Ordering::Relaxed);
-        Share {
+        Handles {
             all,
             most,
             open: HashSet::default(),
+            none_idle: false,
+            confine: Arc::new(confine),
         }
     }
 
-    /// Of a process of its own, which may have `most` files open.
+    /// The same in a process of its own, which may have `most` files open.
     #[cfg(test)]
-    pub(crate) fn apart(most: usize) -> Self {
-        Share::of(Box::leak(Box::new(All::new())), most)
+    pub(crate) fn apart(&self, most: usize) -> Self {
+        Handles::of(Box::leak(Box::new(All::new())), most, self.confine.again())
+    }
+
+    /// Where links may lead is looked at anew; what is known of that from now on.
+    pub(crate) fn confine_again(&mut self) -> Arc<Confine> {
+        self.confine = Arc::new(self.confine.again());
+        self.confine.clone()
+    }
+
+    /// Opens a file, whether a descriptor is left for others or not.
+    pub(crate) fn open_at_once(&self, path: &Path) -> io::Result<(Handle, Metadata)> {
+        self.confine.open(path)
+    }
+
+    pub(crate) fn confine(&self) -> &Confine {
+        &self.confine
+    }
+
+    /// A file was read to its end, so it may be closed.
+    pub(crate) fn one_is_idle(&mut self) {
+        self.none_idle = false;
     }
 
     /// Handles that the instance has open.
-    pub(crate) fn open(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.open.len()
     }
 
@@ -107,195 +137,204 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for Handles {
     fn drop(&mut self) {
         self.all.instances.fetch_sub(1, Ordering::Relaxed);
         self.all.open.fetch_sub(self.open.len(), Ordering::Relaxed);
     }
 }
 
-impl Worker {
-    /// Opens a file, if a descriptor is left for it.
-    pub(crate) fn open(&mut self, path: &Path) -> io::Result<(Handle, Metadata)> {
-        let opened = match self.confine.open(path) {
-            Err(error) if none_left(&error) && self.make_room() => self.confine.open(path),
-            opened => opened,
+/// Opens a file, if a descriptor is left for it.
+pub(crate) fn open(files: &mut Files, path: &Path) -> io::Result<(Handle, Metadata)> {
+    let opened = match files.handles.confine.open(path) {
+        Err(error) if none_left(&error) && make_room(files) => files.handles.confine.open(path),
+        opened => opened,
+    };
+    match &opened {
+        Err(error) if none_left(error) => say_none_left(&files.ctx.troubles, error),
+        Err(error) if is_refused(error) => {
+            files
+                .ctx
+                .troubles
+                .say(Trouble::Link, path, &error.to_string());
+        }
+        Err(_) => {}
+        Ok(_) => files
+            .ctx
+            .troubles
+            .over(Trouble::Open, Path::new(EVERY_FILE)),
+    }
+    opened
+}
+
+/// Says that there is no descriptor left.
+pub(crate) fn say_none_left(troubles: &Troubles, error: &io::Error) {
+    let text = format!("{error}; they wait until there is a descriptor");
+    troubles.say(Trouble::Open, Path::new(EVERY_FILE), &text);
+}
+
+/// Opens a file that was closed. `false`: it cannot be read now. Who calls this closes it with
+/// [`done_with`].
+pub(crate) fn ensure_open(files: &mut Files, id: FileId) -> bool {
+    let Some(file) = files.registry.get(id) else {
+        return false;
+    };
+    if file.handle.is_some() {
+        return true;
+    }
+    let Some(path) = file.path().cloned() else {
+        return false;
+    };
+    make_way(files);
+    match open(files, &path) {
+        Ok((handle, metadata)) if files.registry.is_file(id, Identity::of(&metadata)) => {
+            if let Some(file) = files.registry.get_mut(id) {
+                file.handle = Some(handle);
+                files.handles.none_idle &= file.life.waits_for_turn();
+                files.handles.opened(id);
+            }
+            files.ctx.troubles.over(Trouble::Open, &path);
+            true
+        }
+        Err(error) if !is_missing(&error) => {
+            if !none_left(&error) && !is_refused(&error) {
+                files
+                    .ctx
+                    .troubles
+                    .say(Trouble::Open, &path, &Why(&error).to_string());
+            }
+            false
+        }
+        // Another file is there, or none.
+        _ => {
+            files.queue.push(Task::Recheck(path.to_path_buf()));
+            false
+        }
+    }
+}
+
+/// A handle of the file for a moment.
+pub(crate) fn at_hand(files: &Files, file: &TrackedFile) -> io::Result<Handle> {
+    match (&file.handle, file.path()) {
+        (Some(handle), _) => handle.try_clone(),
+        (None, Some(path)) => {
+            let (handle, metadata) = files.handles.confine.open(path)?;
+            let same = Identity::of(&metadata) == file.identity;
+            same.then_some(handle)
+                .ok_or_else(|| io::ErrorKind::NotFound.into())
+        }
+        (None, None) => Err(io::ErrorKind::NotFound.into()),
+    }
+}
+
+/// Makes room for one more, as far as files have been read to their end.
+pub(crate) fn make_way(files: &mut Files) {
+    let excess = files.handles.excess_with(1);
+    if excess > 0 {
+        // Some more, since looking for them takes its time.
+        close_idle(files, excess.max(files.handles.count() / 4));
+    }
+}
+
+/// Gives up what has become too much since others need their share.
+pub(crate) fn bound_handles(files: &mut Files) {
+    let excess = files.handles.excess();
+    if excess == 0 {
+        return;
+    }
+    close_idle(files, excess);
+    let open: Vec<FileId> = files.handles.open.iter().copied().collect();
+    for id in open {
+        done_with(files, id);
+    }
+}
+
+/// A file that was opened has been looked at or read. Beyond the limit it is closed, and opened
+/// again when it has its turn.
+pub(crate) fn done_with(files: &mut Files, id: FileId) {
+    if files.handles.excess() > 0 && can_be_opened_again(files, id) {
+        close(files, id);
+    }
+}
+
+fn can_be_opened_again(files: &Files, id: FileId) -> bool {
+    let file = files.registry.get(id);
+    file.is_some_and(|file| file.handle.is_some() && file.path().is_some())
+        && !files.windows.has(id)
+}
+
+/// Closes files that have been at their end for longest. If these are too few, deleted ones are let
+/// go: they cannot be opened again, and neither can a new file that is deleted before its turn.
+/// `false`: there is nothing to close.
+fn close_idle(files: &mut Files, most: usize) -> bool {
+    // At the start nothing has been read yet: not every new file is worth a look at all.
+    if files.handles.none_idle {
+        return false;
+    }
+    let before = files.handles.count();
+    let mut idle: Vec<(Option<Instant>, FileId)> = Vec::new();
+    let mut deleted: Vec<(Option<Instant>, FileId)> = Vec::new();
+    for id in &files.handles.open {
+        let Some(file) = files.registry.get(*id) else {
+            continue;
         };
-        match &opened {
-            Err(error) if none_left(error) => self.say_none_left(error),
-            Err(error) if is_refused(error) => {
-                self.troubles.say(Trouble::Link, path, &error.to_string());
-            }
-            Err(_) => {}
-            Ok(_) => self.troubles.over(Trouble::Open, Path::new(EVERY_FILE)),
-        }
-        opened
-    }
-
-    /// Says that there is no descriptor left.
-    pub(crate) fn say_none_left(&mut self, error: &io::Error) {
-        let text = format!("{error}; they wait until there is a descriptor");
-        self.troubles
-            .say(Trouble::Open, Path::new(EVERY_FILE), &text);
-    }
-
-    /// Opens a file that was closed. `false`: it cannot be read now. Who calls this closes it with
-    /// [`Worker::done_with`].
-    pub(crate) fn ensure_open(&mut self, id: FileId) -> bool {
-        let Some(file) = self.registry.get(id) else {
-            return false;
-        };
-        if file.handle.is_some() {
-            return true;
-        }
-        let Some(path) = file.path().cloned() else {
-            return false;
-        };
-        self.make_way();
-        match self.open(&path) {
-            Ok((handle, metadata)) if self.registry.is_file(id, Identity::of(&metadata)) => {
-                if let Some(file) = self.registry.get_mut(id) {
-                    file.handle = Some(handle);
-                    self.none_idle &= file.life.waits_for_turn();
-                    self.share.opened(id);
-                }
-                self.troubles.over(Trouble::Open, &path);
-                true
-            }
-            Err(error) if !is_missing(&error) => {
-                if !none_left(&error) && !is_refused(&error) {
-                    self.troubles
-                        .say(Trouble::Open, &path, &Why(&error).to_string());
-                }
-                false
-            }
-            // Another file is there, or none.
-            _ => {
-                self.tasks.push_back(Task::Recheck(path));
-                false
-            }
-        }
-    }
-
-    /// A handle of the file for a moment.
-    pub(crate) fn at_hand(&self, file: &TrackedFile) -> io::Result<Handle> {
-        match (&file.handle, file.path()) {
-            (Some(handle), _) => handle.try_clone(),
-            (None, Some(path)) => {
-                let (handle, metadata) = self.confine.open(path)?;
-                let same = Identity::of(&metadata) == file.identity;
-                same.then_some(handle)
-                    .ok_or_else(|| io::ErrorKind::NotFound.into())
-            }
-            (None, None) => Err(io::ErrorKind::NotFound.into()),
-        }
-    }
-
-    /// Makes room for one more, as far as files have been read to their end.
-    pub(crate) fn make_way(&mut self) {
-        let excess = self.share.excess_with(1);
-        if excess > 0 {
-            // Some more, since looking for them takes its time.
-            self.close_idle(excess.max(self.share.open() / 4));
-        }
-    }
-
-    /// Gives up what has become too much since others need their share.
-    pub(crate) fn bound_handles(&mut self) {
-        let excess = self.share.excess();
-        if excess == 0 {
-            return;
-        }
-        self.close_idle(excess);
-        let open: Vec<FileId> = self.share.open.iter().copied().collect();
-        for id in open {
-            self.done_with(id);
-        }
-    }
-
-    /// A file that was opened has been looked at or read. Beyond the limit it is closed, and opened
-    /// again when it has its turn.
-    pub(crate) fn done_with(&mut self, id: FileId) {
-        if self.share.excess() > 0 && self.can_be_opened_again(id) {
-            self.close(id);
-        }
-    }
-
-    fn can_be_opened_again(&self, id: FileId) -> bool {
-        let file = self.registry.get(id);
-        file.is_some_and(|file| file.handle.is_some() && file.path().is_some())
-            && !self.windows.contains_key(&id)
-    }
-
-    /// Closes files that have been at their end for longest. If these are too few, deleted ones are let
-    /// go: they cannot be opened again, and neither can a new file that is deleted before its turn.
-    /// `false`: there is nothing to close.
-    fn close_idle(&mut self, most: usize) -> bool {
-        // At the start nothing has been read yet: not every new file is worth a look at all.
-        if self.none_idle {
-            return false;
-        }
-        let before = self.share.open();
-        let mut idle: Vec<(Option<Instant>, FileId)> = Vec::new();
-        let mut deleted: Vec<(Option<Instant>, FileId)> = Vec::new();
-        for id in &self.share.open {
-            let Some(file) = self.registry.get(*id) else {
-                continue;
+        let at_end = file.life.is_idle() && file.ahead() == 0;
+        if at_end && !files.windows.has(*id) {
+            let list = match file.path() {
+                Some(_) => &mut idle,
+                None => &mut deleted,
             };
-            let at_end = file.life.is_idle() && file.ahead() == 0;
-            if at_end && !self.windows.contains_key(id) {
-                let list = match file.path() {
-                    Some(_) => &mut idle,
-                    None => &mut deleted,
-                };
-                list.push((file.life.since(), *id));
-            }
-        }
-        self.none_idle = idle.is_empty() && deleted.is_empty();
-        let excess = self.share.excess_with(1);
-        if idle.is_empty() || excess > idle.len() {
-            deleted.sort_unstable();
-            let most = excess.saturating_sub(idle.len()).max(before / 16).max(1);
-            let deleted = deleted.into_iter().take(most);
-            self.tasks.extend(deleted.map(|(_, id)| Task::Crowd(id)));
-        }
-        idle.sort_unstable();
-        for (_, id) in idle.into_iter().take(most) {
-            self.close(id);
-        }
-        self.share.open() < before
-    }
-
-    /// Closes what is not needed at the moment, or can be opened again when it is. `false`: nothing.
-    pub(crate) fn make_room(&mut self) -> bool {
-        if self.close_idle(self.share.open()) {
-            return true;
-        }
-        let waiting = self.registry.ready();
-        let waiting: Vec<FileId> = waiting.filter(|id| self.can_be_opened_again(*id)).collect();
-        for id in &waiting {
-            self.close(*id);
-        }
-        !waiting.is_empty()
-    }
-
-    pub(crate) fn close(&mut self, id: FileId) {
-        if let Some(file) = self.registry.get_mut(id) {
-            if file.handle.take().is_some() {
-                self.share.closed(id);
-            }
+            list.push((file.life.since(), *id));
         }
     }
-
-    /// Others need the file's descriptor, and it has no name by which it could be opened again.
-    pub(crate) fn crowd_out(&mut self, id: FileId) {
-        let file = self.registry.get(id).filter(|file| file.life.is_idle());
-        let handle = file.and_then(|file| Some((file, file.handle.as_ref()?)));
-        if let Some((file, handle)) = handle {
-            let now = handle.metadata().map(|metadata| Seen::of(&metadata));
-            let unread = now.is_ok_and(|now| now != file.seen);
-            self.observe(id, Observation::Crowded { unread });
+    files.handles.none_idle = idle.is_empty() && deleted.is_empty();
+    let excess = files.handles.excess_with(1);
+    if idle.is_empty() || excess > idle.len() {
+        deleted.sort_unstable();
+        let most = excess.saturating_sub(idle.len()).max(before / 16).max(1);
+        let deleted = deleted.into_iter().take(most);
+        for (_, id) in deleted {
+            files.queue.push(Task::Crowd(id));
         }
+    }
+    idle.sort_unstable();
+    for (_, id) in idle.into_iter().take(most) {
+        close(files, id);
+    }
+    files.handles.count() < before
+}
+
+/// Closes what is not needed at the moment, or can be opened again when it is. `false`: nothing.
+pub(crate) fn make_room(files: &mut Files) -> bool {
+    if close_idle(files, files.handles.count()) {
+        return true;
+    }
+    let waiting = files.registry.ready();
+    let waiting: Vec<FileId> = waiting
+        .filter(|id| can_be_opened_again(files, *id))
+        .collect();
+    for id in &waiting {
+        close(files, *id);
+    }
+    !waiting.is_empty()
+}
+
+pub(crate) fn close(files: &mut Files, id: FileId) {
+    if let Some(file) = files.registry.get_mut(id) {
+        if file.handle.take().is_some() {
+            files.handles.closed(id);
+        }
+    }
+}
+
+/// Others need the file's descriptor, and it has no name by which it could be opened again.
+pub(crate) fn crowd_out(files: &mut Files, id: FileId) {
+    let file = files.registry.get(id).filter(|file| file.life.is_idle());
+    let handle = file.and_then(|file| Some((file, file.handle.as_ref()?)));
+    if let Some((file, handle)) = handle {
+        let now = handle.metadata().map(|metadata| Seen::of(&metadata));
+        let unread = now.is_ok_and(|now| now != file.seen);
+        files.observe(id, Observation::Crowded { unread });
     }
 }
 
@@ -320,13 +359,13 @@ mod tests {
     use std::fs;
     use std::time::Duration;
 
-    use super::*;
     use crate::sim::steps::Steps;
 
     /// Steps in a process of their own, which may have `most` files open.
     fn steps(pattern: &str, most: usize) -> Steps {
         let mut steps = Steps::new(pattern);
-        steps.worker.share = Share::apart(most);
+        let handles = &mut steps.worker.files.handles;
+        *handles = handles.apart(most);
         steps
     }
 
@@ -375,9 +414,9 @@ mod tests {
         steps.round();
         assert_eq!(steps.lines.len(), 10);
         assert!(
-            steps.worker.share.open() <= 3,
+            steps.worker.files.handles.count() <= 3,
             "{}",
-            steps.worker.share.open()
+            steps.worker.files.handles.count()
         );
     }
 }

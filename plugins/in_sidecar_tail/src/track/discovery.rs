@@ -1,201 +1,158 @@
-//! Finding files: new ones, and regular looks at those of whose changes nobody tells.
+//! Finding new files, and what the kernel tells of paths.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flb_sidecar_sdk::Why;
-use tracing::{debug, info, warn};
+use tracing::info;
 
+use crate::checkpoint::recovery::{goes_on_inside, position_of};
+use crate::compressed::left_alone::Compressed;
+use crate::context::Context;
 use crate::counters::Trouble;
 use crate::fs::{Handle, Metadata};
+use crate::map::{HashMap, HashSet};
 use crate::read::holes::written_end;
-use crate::read::tag;
 use crate::source::confine::is_refused;
-use crate::track::descriptors::{is_missing, none_left};
+use crate::source::inotify::Change;
+use crate::source::scan::Sources;
+use crate::source::unseen::Unseen;
+use crate::track::beyond::{is_full, Beyond};
+use crate::track::descriptors::{is_missing, none_left, open};
 use crate::track::dormant::is_same;
-use crate::track::file::{FileId, Seen, TrackedFile};
-use crate::track::fingerprint::{Identity, Print, Tail};
+use crate::track::file::{FileId, Seen};
+use crate::track::files::Files;
+use crate::track::fingerprint::Identity;
+use crate::track::follow::follow;
 use crate::track::limit::MOST_PATHS;
-use crate::track::transition::{Life, Observation};
-use crate::worker::{Task, Worker};
+use crate::track::queue::{Queue, Task};
+use crate::track::rotation::{gone, moved, renumbered};
+use crate::track::transition::Observation;
 
-/// Files looked at in one check.
-const CHECKED_AT_ONCE: usize = 1000;
+/// How new files are found, and what is kept of those that are not followed.
+#[derive(Debug)]
+pub(crate) struct Discovery {
+    pub(crate) sources: Sources,
+    /// What is there and not followed, since there is too much.
+    pub(crate) beyond: Beyond,
+    unseen: Unseen,
+    /// Sizes of files that were too old at the start, by their identities' numbers; only if what was
+    /// there then is not to be read.
+    left_out: HashMap<u64, u64>,
+    /// Paths that match and could not be followed so far, for a reason that may pass unnoticed.
+    retry: HashSet<PathBuf>,
+}
 
-impl Worker {
-    // Looks.
-
-    /// Looks at files of which nobody tells changes.
-    pub(crate) fn poll_files(&mut self) {
-        let ids: Vec<FileId> = self
-            .polled
-            .iter()
-            .copied()
-            .chain(self.registry.restless())
-            .collect();
-        for id in ids {
-            self.check(id);
-            self.go_on();
-        }
-        self.wake_unpacked();
-        self.find_missing(false);
-        self.settle_quarantined();
-        self.settle_compressed(false);
-    }
-
-    /// Looks at the next few files, so that each has its turn however many there are.
-    pub(crate) fn check_some(&mut self) {
-        self.try_again();
-        if self.to_check.is_empty() {
-            self.to_check = self.registry.ids();
-        }
-        self.check_batch(CHECKED_AT_ONCE);
-    }
-
-    pub(crate) fn check_batch(&mut self, count: usize) {
-        for _ in 0..count {
-            let Some(id) = self.to_check.pop() else {
-                return;
-            };
-            self.check(id);
-            self.go_on();
+impl Discovery {
+    pub(crate) fn new(ctx: &Context) -> Self {
+        Discovery {
+            sources: Sources::new(ctx),
+            beyond: Beyond::default(),
+            unseen: Unseen::default(),
+            left_out: HashMap::default(),
+            retry: HashSet::default(),
         }
     }
-
-    pub(crate) fn check_links(&mut self) {
-        let links: Vec<Arc<Path>> = self.links.all().cloned().collect();
-        for link in links {
-            if let Some(id) = self.registry.at(&link) {
-                self.check(id);
-            } else if !self.consider(&link) {
-                self.links.remove(&link);
-            }
-            self.go_on();
-        }
-    }
-
-    /// Looks at a file's path and at the file.
-    fn check(&mut self, id: FileId) {
-        let Some(file) = self.registry.get(id).filter(|file| !file.life.is_let_go()) else {
-            return;
-        };
-        let Some(path) = file.path().cloned() else {
-            return self.look(id, false);
-        };
-        match self.fs.metadata(&path) {
-            Ok(metadata) if self.registry.is_file(id, Identity::of(&metadata)) => {
-                self.look(id, false);
-            }
-            _ => self.recheck(&path, false),
-        }
-    }
-
-    /// A file is let go, and may be written to again.
-    pub(crate) fn watch_let_go(&mut self, id: FileId) {
-        let file = self.registry.get(id);
-        if let Some(path) = file.and_then(|file| file.path().cloned()) {
-            info!("{}: older than ignore_older, let go", path.display());
-            if !self.is_told(&path) {
-                self.try_later(&path);
-            }
-        }
-    }
-
-    pub(crate) fn is_older(&self, modified: i64) -> bool {
-        let Some(limit) = self.options.ignore_older else {
-            return false;
-        };
-        let now = self.time.timestamp().seconds;
-        i64::from(now) - modified > limit.as_secs() as i64
-    }
-
-    // New files.
 
     /// Follows the file at `path` if it is a new one, and reads it if it has grown.
     /// `false`: there is no such file.
-    pub(crate) fn consider(&mut self, path: &Path) -> bool {
-        self.consider_as(path, None)
+    pub(crate) fn consider(
+        &mut self,
+        files: &mut Files,
+        compressed: &mut Compressed,
+        path: &Path,
+    ) -> bool {
+        self.consider_as(files, compressed, path, None)
     }
 
     /// The same, under the name that the file had.
-    pub(crate) fn consider_as(&mut self, path: &Path, named: Option<&Path>) -> bool {
-        let metadata = match self.fs.metadata(path) {
+    pub(crate) fn consider_as(
+        &mut self,
+        files: &mut Files,
+        compressed: &mut Compressed,
+        path: &Path,
+        named: Option<&Path>,
+    ) -> bool {
+        let metadata = match files.ctx.fs.metadata(path) {
             Ok(metadata) => metadata,
-            Err(error) => return self.cannot_open(path, &error),
+            Err(error) => return self.cannot_open(files, path, &error),
         };
         if !metadata.is_file() {
-            self.troubles.say(
+            files.ctx.troubles.say(
                 Trouble::NotAFile,
                 path,
                 "it is not a regular file, so it is not read",
             );
             return true;
         }
-        self.troubles.over(Trouble::NotAFile, path);
-        self.note_link(path);
+        files.ctx.troubles.over(Trouble::NotAFile, path);
+        self.sources.note_link(files, path);
         let identity = Identity::of(&metadata);
-        if let Some(id) = self.registry.followed(&identity) {
-            self.moved(id, path);
-            self.tasks.push_back(Task::Glance(id));
+        if let Some(id) = files.registry.followed(&identity) {
+            moved(files, id, path);
+            files.queue.push(Task::Glance(id));
             return true;
         }
-        if self.has_given_way(&identity, metadata.len())
-            || self.is_left_alone(&identity, path, Seen::of(&metadata))
-            || self.is_known_packed(path, &identity, &metadata)
+        if self.beyond.has_given_way(&identity, metadata.len())
+            || compressed.is_left_alone(files, &identity, path, Seen::of(&metadata))
+            || compressed.is_known_packed(files, path, &identity, &metadata)
         {
             return true;
         }
-        if self.is_older(Seen::of(&metadata).modified_second()) && self.registry.at(path).is_none()
+        if files.ctx.is_older(Seen::of(&metadata).modified_second())
+            && files.registry.at(path).is_none()
         {
-            if !self.is_told(path) {
+            if !self.sources.is_told(&files.ctx.fs, path) {
                 self.try_later(path);
             }
-            if !self.scanned && !self.options.read_from_head {
-                let end = self
-                    .confine
-                    .open(path)
+            if !files.scanned() && !files.ctx.options.read_from_head {
+                let end = files
+                    .handles
+                    .open_at_once(path)
                     .and_then(|(handle, metadata)| written_end(&handle, metadata.len()));
                 self.left_out
                     .insert(identity.number(), end.unwrap_or(metadata.len()));
             }
             return true;
         }
-        if self.is_full() {
-            self.leave_out(path, &identity, metadata.len());
+        if is_full(files, compressed) {
+            self.beyond
+                .leave_out(&files.ctx, path, &identity, metadata.len());
             return true;
         }
-        match self.open(path) {
+        match open(files, path) {
             Ok((handle, metadata)) => {
                 // The name may have come to stand for something else since.
                 let identity = Identity::of(&metadata);
-                if metadata.is_file() && self.registry.followed(&identity).is_none() {
-                    self.troubles.over(Trouble::Open, path);
-                    self.troubles.over(Trouble::Link, path);
-                    if let Some(id) = self.same_but_renumbered(path, &handle, &metadata) {
-                        self.renumbered(id, identity, handle);
-                        self.look_at(id);
+                if metadata.is_file() && files.registry.followed(&identity).is_none() {
+                    files.ctx.troubles.over(Trouble::Open, path);
+                    files.ctx.troubles.over(Trouble::Link, path);
+                    if let Some(id) = same_but_renumbered(files, path, &handle, &metadata) {
+                        renumbered(files, id, identity, handle);
+                        files.look_at(id);
                         return true;
                     }
-                    if let Some(id) = self.let_go_before(&identity, &handle, &metadata) {
-                        self.observe(id, Observation::ComesBack);
-                        self.moved(id, path);
+                    if let Some(id) = let_go_before(files, &identity, &handle, &metadata) {
+                        files.observe(id, Observation::ComesBack);
+                        moved(files, id, path);
                         return true;
                     }
-                    let (offset, name, cut) = self.position_of(path, &identity, &handle, &metadata);
-                    let plain = self.options.globs.name_of(path);
+                    let (offset, name, cut) =
+                        position_of(files, path, &identity, &handle, &metadata);
+                    let plain = files.ctx.options.globs.name_of(path);
                     let offset = offset.or_else(|| self.end_at_the_start(&identity, &metadata));
                     let rotated = name.as_ref().is_some_and(|name| **name != *plain);
                     let name = name.or_else(|| named.map(Arc::from));
-                    let id = self.follow(path, identity, handle, &metadata, offset, name);
-                    self.goes_on_inside(id, cut);
+                    let id = follow(files, path, identity, handle, &metadata, offset, name);
+                    goes_on_inside(files, id, cut);
                     if rotated {
-                        self.observe(id, Observation::Rotated);
+                        files.observe(id, Observation::Rotated);
                     }
                 }
                 true
             }
-            Err(error) => self.cannot_open(path, &error),
+            Err(error) => self.cannot_open(files, path, &error),
         }
     }
 
@@ -209,180 +166,306 @@ impl Worker {
     /// its end. It may have begun anew since.
     fn end_at_the_start(&mut self, identity: &Identity, metadata: &Metadata) -> Option<u64> {
         let end = self.left_out.remove(&identity.number());
-        let end = end.or_else(|| self.end_when_it_gave_way(identity))?;
+        let end = end.or_else(|| self.beyond.end_when_it_gave_way(identity))?;
         Some(if metadata.len() < end { 0 } else { end })
     }
 
-    /// Looks again at what could not be followed.
-    pub(crate) fn try_again(&mut self) {
+    /// Follows files that were left out, as far as there is room and their paths are known.
+    pub(crate) fn take_waiting(&mut self, files: &mut Files, compressed: &mut Compressed) {
+        while !is_full(files, compressed) {
+            let Some(path) = self.beyond.next(&files.ctx.fs) else {
+                return;
+            };
+            self.consider(files, compressed, &path);
+        }
+    }
+
+    /// Before a scan: what was left out is offered again, if there is room for some of it.
+    pub(crate) fn take_more(&mut self, files: &mut Files, compressed: &mut Compressed) {
+        self.take_waiting(files, compressed);
+        let again = !is_full(files, compressed) && self.beyond.begin_anew();
+        // Nobody looks at what gave way in any other way.
+        if again || !files.is_draining() && self.beyond.any_gave_way() {
+            self.sources.list_again();
+        }
+        self.sources.take_more(&files.ctx.fs);
+    }
+
+    /// After a scan: says what is left out, or that nothing is any more.
+    pub(crate) fn tell(&mut self, ctx: &Context) {
+        self.beyond.tell(ctx);
+        self.sources.tell();
+    }
+
+    /// Has looked again at what could not be followed.
+    pub(crate) fn try_again(&mut self, queue: &mut Queue) {
         for path in std::mem::take(&mut self.retry) {
-            self.consider(&path);
-            self.go_on();
+            queue.later(Task::Consider(path));
         }
     }
 
     /// What is at `path` cannot be opened now. `false`: there is nothing.
-    fn cannot_open(&mut self, path: &Path, error: &io::Error) -> bool {
+    fn cannot_open(&mut self, files: &Files, path: &Path, error: &io::Error) -> bool {
         let missing = is_missing(error);
-        if missing && self.fs.symlink_metadata(path).is_err() {
+        if missing && files.ctx.fs.symlink_metadata(path).is_err() {
             return false;
         }
         // That may change without any change of its folder; a link may lead somewhere later.
         self.try_later(path);
         if !missing && !none_left(error) && !is_refused(error) {
-            self.troubles
+            files
+                .ctx
+                .troubles
                 .say(Trouble::Open, path, &Why(error).to_string());
         }
         true
     }
 
-    /// Whether the kernel will tell when the file at `path` is written to.
-    fn is_told(&self, path: &Path) -> bool {
-        let folder = path.parent();
-        self.watches.is_some()
-            && folder.is_some_and(|folder| !self.polled_folders.contains(folder))
-            && self
-                .fs
-                .symlink_metadata(path)
-                .is_ok_and(|metadata| !metadata.is_symlink())
-    }
-
-    /// The file followed at `path`, if what is there now holds what was read of it: filesystems
-    /// over the network may number it anew, such as when a cache tells the new content of a
-    /// replaced file before its number.
-    fn same_but_renumbered(
-        &self,
-        path: &Path,
-        handle: &Handle,
-        metadata: &Metadata,
-    ) -> Option<FileId> {
-        let id = self.registry.at(path)?;
-        let file = self.registry.get(id)?;
-        // A filesystem of layers has it born again when it is first written to.
-        let open = file.handle.as_ref().and_then(|open| open.metadata().ok());
-        if open.is_some_and(|open| Identity::of(&open) == Identity::of(metadata)) {
-            return Some(id);
-        }
-        if !file.remote || file.offset == 0 {
-            return None;
-        }
-        let fingerprint = file.fingerprint();
-        fingerprint.fits(handle, metadata.len()).ok()?.then_some(id)
-    }
-
-    /// The file that was let go before all of it had left the host, if this is it.
-    fn let_go_before(
-        &self,
-        identity: &Identity,
-        handle: &Handle,
-        metadata: &Metadata,
-    ) -> Option<FileId> {
-        let id = self.registry.known(identity)?;
-        let file = self.registry.get(id).filter(|file| file.life.is_let_go())?;
-        is_same(identity, &file.fingerprint(), handle, metadata).then_some(id)
-    }
-
-    /// Follows a new file, from `position` if one is known.
-    pub(crate) fn follow(
+    /// Looks at a link and what is behind it.
+    pub(crate) fn check_link(
         &mut self,
-        path: &Path,
-        identity: Identity,
-        handle: Handle,
-        metadata: &Metadata,
-        position: Option<u64>,
-        name: Option<Arc<Path>>,
-    ) -> FileId {
-        self.gone(path, false);
-        // As in the stock tail, new files are read from their head if the first ones are.
-        let from_head =
-            self.options.read_from_head || self.scanned && self.options.read_new_from_head;
-        let offset = match position {
-            Some(offset) => offset,
-            None if from_head => 0,
-            // A log may have been made longer than what is written.
-            None => written_end(&handle, metadata.len()).unwrap_or(metadata.len()),
-        };
-        let same = name.as_ref().filter(|name| ***name == *path);
-        let shared: Arc<Path> = same.map_or_else(|| path.into(), Arc::clone);
-        let matched = self.options.globs.matches(path);
-        let life = Life::begin(shared.clone(), matched, self.time.now());
-        let name = name.unwrap_or(shared);
-        let mut file = TrackedFile::new(identity, name, life, offset);
-        let plain = self.options.globs.name_of(&file.name);
-        if plain.as_os_str() != file.name.as_os_str() {
-            file.name = plain.into();
+        files: &mut Files,
+        compressed: &mut Compressed,
+        link: &Path,
+    ) {
+        if let Some(id) = files.registry.at(link) {
+            files.queue.push(Task::Check(id));
+        } else if !self.consider(files, compressed, link) {
+            files.links.remove(link);
         }
-        file.tag = self.tag_of(&file.name);
-        file.tail = Tail::read(&handle, offset).unwrap_or_default();
-        file.checkpoint_tail = Print::of(file.tail.bytes());
-        file.fresh = self.scanned;
-        file.compared = !self.scanned || offset > 0;
-        file.seen.size = offset;
-        let target = self.links.target_of(path).cloned();
-        if target.is_some() {
-            file.rare().target.clone_from(&target);
-        }
-        let folder = path.parent();
-        file.remote = folder.is_some_and(|folder| self.remote_folders.get(folder) == Some(&true));
-        let folders = folder
-            .into_iter()
-            .chain(target.as_deref().and_then(Path::parent));
-        let polled = folders
-            .into_iter()
-            .any(|folder| self.polled_folders.contains(folder));
-        // Now, while the new file is not among those that may be closed: it may soon be deleted.
-        self.make_way();
-        file.handle = Some(handle);
-        let id = self.registry.insert(file);
-        self.share.opened(id);
-        if polled {
-            self.polled.insert(id);
-        }
-        debug!("following {} from byte {offset}", path.display());
-        self.changed(id);
-        self.look_at(id);
-        id
     }
 
-    /// Keeps in mind where a path leads if it is a symbolic link, and watches the folder there.
-    pub(crate) fn note_link(&mut self, path: &Path) {
-        if !self.fs.is_symlink(path) {
+    /// A file is let go, and may be written to again.
+    pub(crate) fn watch_let_go(&mut self, files: &Files, id: FileId) {
+        let file = files.registry.get(id);
+        if let Some(path) = file.and_then(|file| file.path().cloned()) {
+            info!("{}: older than ignore_older, let go", path.display());
+            if !self.sources.is_told(&files.ctx.fs, &path) {
+                self.try_later(&path);
+            }
+        }
+    }
+
+    /// The kernel has told of something in a folder.
+    pub(crate) fn told(&mut self, files: &mut Files, compressed: &mut Compressed, change: Change) {
+        match change {
+            Change::Written(path) => {
+                match files.registry.at(path.as_path()) {
+                    Some(id) => files.look_at(id),
+                    None if files.ctx.options.globs.matches(&path) => {
+                        self.written_unknown(files, compressed, &path);
+                    }
+                    None => {}
+                }
+                self.target_changed(files, compressed, &path);
+            }
+            Change::Appeared(path) => {
+                self.target_changed(files, compressed, &path);
+                self.appeared(files, compressed, &path);
+            }
+            Change::Gone { path, deleted } => {
+                self.recheck(files, compressed, &path, deleted);
+                self.target_changed(files, compressed, &path);
+            }
+            Change::Renamed(from, to) => {
+                self.renamed(files, compressed, &from, &to);
+                self.target_changed(files, compressed, &from);
+                self.target_changed(files, compressed, &to);
+            }
+            Change::Folder(path) => self.scan_folder(files, &path),
+            // That is for whoever has the time.
+            Change::Folders | Change::Overflow => {}
+        }
+    }
+
+    /// Files of a folder that has just come.
+    fn scan_folder(&mut self, files: &mut Files, folder: &Path) {
+        for (path, _) in self.sources.find(files, Some(folder)) {
+            files.queue.push(Task::Consider(path));
+        }
+    }
+
+    /// A file that is not followed was written to.
+    fn written_unknown(&mut self, files: &mut Files, compressed: &mut Compressed, path: &Path) {
+        if self.consider(files, compressed, path) {
             return;
         }
-        if let Ok(target) = self.fs.canonicalize(path) {
-            // What happens where it must not lead is nobody's business here.
-            let Some(folder) = target.parent().filter(|f| self.confine.enters(f)) else {
-                return;
-            };
-            if self.links.is_full(self.options.max_files) && self.links.target_of(path).is_none() {
-                return;
-            }
-            if self.remote_folders.contains_key(folder) || self.folders.admit(folder) {
-                self.watch_folder(folder);
-            }
-            self.links.insert(path.into(), target.into());
+        // Under a name that is gone since: the next scan looks where it is now.
+        if let Some(folder) = path.parent() {
+            self.sources.changed(folder);
         }
     }
 
-    fn tag_of(&self, name: &Path) -> Option<Arc<str>> {
-        let template = self.tag_template.as_deref()?;
-        let path = name.to_string_lossy();
-        let tag = match &self.options.tag_regex {
-            Some(regex) => tag::expand_groups(template, regex, &path),
-            None => tag::expand(template, &path),
-        };
-        if tag.is_none() {
-            warn!("{path}: tag_regex does not match, the tag is {template}");
+    /// A name has come into a watched folder.
+    pub(crate) fn appeared(&mut self, files: &mut Files, compressed: &mut Compressed, path: &Path) {
+        if files.ctx.options.globs.matches(path) {
+            if !self.consider(files, compressed, path) {
+                self.unseen.created(path);
+            }
+        } else if files.ctx.fs.is_dir(path) {
+            // A link to a folder.
+            self.scan_folder(files, path);
         }
-        tag.map(Arc::from)
     }
+
+    fn renamed(&mut self, files: &mut Files, compressed: &mut Compressed, from: &Path, to: &Path) {
+        let matched = files.ctx.options.globs.matches(from);
+        let wanted = self.unseen.is_wanted(from, to, matched);
+        let known = files
+            .ctx
+            .fs
+            .metadata(to)
+            .ok()
+            .and_then(|m| files.registry.followed(&Identity::of(&m)));
+        match known {
+            Some(id) => {
+                // Unless that was counted when it was not found at its path.
+                let file = files.registry.get(id);
+                let at_path = file.is_some_and(|file| file.path().is_some());
+                files.ctx.counters.rotations.add(u64::from(at_path));
+                moved(files, id, to);
+                // A scan may have found it there before.
+                if wanted {
+                    files.observe(id, Observation::Rotated);
+                }
+                files.look_at(id);
+            }
+            None => self.renamed_unseen(files, compressed, from, to, wanted),
+        }
+        self.recheck(files, compressed, from, false);
+    }
+
+    /// What was found where something was renamed to is not known.
+    fn renamed_unseen(
+        &mut self,
+        files: &mut Files,
+        compressed: &mut Compressed,
+        from: &Path,
+        to: &Path,
+        wanted: bool,
+    ) {
+        if files.ctx.options.globs.matches(to) {
+            self.appeared(files, compressed, to);
+        } else if wanted {
+            self.consider_as(files, compressed, to, Some(from));
+        }
+        let id = files.registry.at(to);
+        if let Some(id) = id.filter(|_| wanted) {
+            files.observe(id, Observation::Rotated);
+        }
+        self.unseen.renamed(from, to, id.is_some());
+    }
+
+    /// What has not been found since the last scan but one is gone.
+    pub(crate) fn miss_unseen(&mut self, files: &Files) {
+        for path in self.unseen.after_scan() {
+            if files.registry.at(&path).is_none() && files.ctx.troubles.can_be_opened(&path) {
+                let text = "it was gone before it could be opened";
+                files.ctx.troubles.say_of_gone(Trouble::Missed, path, text);
+            }
+        }
+    }
+
+    /// Something happened to the name of a followed file: what is there now? `deleted`: the name
+    /// was deleted, so the file was not renamed.
+    pub(crate) fn recheck(
+        &mut self,
+        files: &mut Files,
+        compressed: &mut Compressed,
+        path: &Path,
+        deleted: bool,
+    ) {
+        let Some(id) = files.registry.at(path) else {
+            return;
+        };
+        match files.ctx.fs.metadata(path) {
+            Ok(metadata) if files.registry.is_file(id, Identity::of(&metadata)) => {
+                files.look_at(id);
+            }
+            Ok(metadata) if files.ctx.options.globs.matches(path) => {
+                if !metadata.is_file() {
+                    gone(files, path, deleted);
+                }
+                self.consider(files, compressed, path);
+            }
+            Err(error) if !is_missing(&error) => {
+                files
+                    .ctx
+                    .troubles
+                    .say(Trouble::Open, path, &Why(&error).to_string());
+            }
+            _ => gone(files, path, deleted),
+        }
+    }
+
+    /// Something happened where links lead.
+    fn target_changed(&mut self, files: &mut Files, compressed: &mut Compressed, target: &Path) {
+        for link in files.links.to(target).to_vec() {
+            self.look_behind(files, compressed, &link);
+        }
+    }
+
+    /// Looks at the file behind a link, which may be a new one.
+    pub(crate) fn look_behind(
+        &mut self,
+        files: &mut Files,
+        compressed: &mut Compressed,
+        link: &Path,
+    ) {
+        if files.registry.at(link).is_some() {
+            self.recheck(files, compressed, link, false);
+        } else {
+            self.consider(files, compressed, link);
+        }
+    }
+}
+
+/// The file followed at `path`, if what is there now holds what was read of it: filesystems
+/// over the network may number it anew, such as when a cache tells the new content of a
+/// replaced file before its number.
+fn same_but_renumbered(
+    files: &Files,
+    path: &Path,
+    handle: &Handle,
+    metadata: &Metadata,
+) -> Option<FileId> {
+    let id = files.registry.at(path)?;
+    let file = files.registry.get(id)?;
+    // A filesystem of layers has it born again when it is first written to.
+    let open = file.handle.as_ref().and_then(|open| open.metadata().ok());
+    if open.is_some_and(|open| Identity::of(&open) == Identity::of(metadata)) {
+        return Some(id);
+    }
+    if !file.remote || file.offset == 0 {
+        return None;
+    }
+    let fingerprint = file.fingerprint();
+    fingerprint.fits(handle, metadata.len()).ok()?.then_some(id)
+}
+
+/// The file that was let go before all of it had left the host, if this is it.
+fn let_go_before(
+    files: &Files,
+    identity: &Identity,
+    handle: &Handle,
+    metadata: &Metadata,
+) -> Option<FileId> {
+    let id = files.registry.known(identity)?;
+    let file = files
+        .registry
+        .get(id)
+        .filter(|file| file.life.is_let_go())?;
+    is_same(identity, &file.fingerprint(), handle, metadata).then_some(id)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::{self, File};
+    use std::io::Write as _;
     use std::os::unix::fs::symlink;
-    use std::time::Duration;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+    use std::time::{Duration, Instant};
 
     use super::*;
     use crate::sim::steps::{age, Steps};
@@ -410,7 +493,7 @@ mod tests {
                 fs::write(dir.path().join("folder/a.log"), "one").unwrap();
             });
             steps.round();
-            assert_eq!(steps.worker.registry.len(), 1);
+            assert_eq!(steps.worker.files.registry.len(), 1);
             fs::remove_dir_all(steps.path("folder")).unwrap();
             fs::write(steps.path("folder"), "").unwrap();
             steps.round();
@@ -419,10 +502,11 @@ mod tests {
             steps.round_after(Duration::from_secs(60));
             assert!(steps
                 .worker
+                .files
                 .registry
                 .iter()
                 .all(|(_, file)| file.life.is_let_go()));
-            assert_eq!(steps.worker.counters.errors(Trouble::Open), 0);
+            assert_eq!(steps.worker.ctx.counters.errors(Trouble::Open), 0);
         }
     }
 
@@ -433,7 +517,7 @@ mod tests {
             fs::create_dir(steps.path("a.log")).unwrap();
             steps.round();
             steps.round();
-            assert_eq!(steps.worker.counters.errors(Trouble::NotAFile), n);
+            assert_eq!(steps.worker.ctx.counters.errors(Trouble::NotAFile), n);
             fs::remove_dir(steps.path("a.log")).unwrap();
             steps.append("a.log", "one\n");
             steps.round();
@@ -460,7 +544,7 @@ mod tests {
             steps.round();
             age(&steps.path(name));
             steps.round();
-            assert_eq!(steps.worker.registry.len(), 0);
+            assert_eq!(steps.worker.files.registry.len(), 0);
             steps.append(name, "two\n");
             steps.round();
             assert_eq!(steps.lines, ["one", "two"], "{name}, inotify {inotify}");
@@ -514,5 +598,56 @@ mod tests {
             steps.round();
             assert_eq!(steps.lines.len(), lines, "{head} {new}");
         }
+    }
+
+    #[test]
+    fn writers_in_a_hurry_do_not_keep_files_from_being_read() {
+        let mut steps = Steps::new("*.log");
+        let paths = ["a.log", "b.log"].map(|name| steps.path(name));
+        let first = paths[0].clone();
+        let enough = Arc::new(AtomicBool::new(false));
+        let told = enough.clone();
+        let writer = thread::spawn(move || {
+            let start = Instant::now();
+            let mut files = paths.map(|path| File::create(path).unwrap());
+            while !told.load(Ordering::Relaxed) && start.elapsed() < Duration::from_secs(60) {
+                for file in &mut files {
+                    file.write_all(b"\n").unwrap();
+                }
+            }
+        });
+        while !fs::metadata(&first).is_ok_and(|metadata| metadata.len() > 10_000) {
+            thread::yield_now();
+        }
+        steps.told();
+        assert!(!writer.is_finished(), "it was waited for");
+        enough.store(true, Ordering::Relaxed);
+        writer.join().unwrap();
+    }
+
+    #[test]
+    fn every_path_of_a_folder_is_told_of() {
+        // The link in it has the folder watched under its other name, too.
+        let mut steps = Steps::prepared("link/*.log", &[], |dir| {
+            let folder = dir.path().join("folder");
+            fs::create_dir(&folder).unwrap();
+            symlink("folder", dir.path().join("link")).unwrap();
+            fs::write(folder.join("1"), "one\n").unwrap();
+            symlink("1", folder.join("current.log")).unwrap();
+            fs::write(folder.join("a.log"), "two\n").unwrap();
+        });
+        steps.read();
+        steps.append("folder/1", "one\n");
+        steps.append("folder/a.log", "two\n");
+        steps.append("folder/b.log", "three\n");
+        steps.told();
+        steps.read();
+        steps.rename("folder/b.log", "folder/c");
+        steps.append("folder/c", "three\n");
+        steps.told();
+        steps.read();
+        steps.lines.sort();
+        assert_eq!(steps.lines, ["one", "one", "three", "three", "two", "two"]);
+        assert_eq!(steps.missed(), 0);
     }
 }

@@ -488,15 +488,22 @@ mod tests {
             let mut steps = Steps::new("a.log");
             steps.append("a.log", "one\n");
             steps.round();
-            let id = steps.worker.registry.ids().into_iter().next().unwrap();
-            steps.worker.registry.get_mut(id).unwrap().confirm(4);
+            let id = steps
+                .worker
+                .files
+                .registry
+                .ids()
+                .into_iter()
+                .next()
+                .unwrap();
+            steps.worker.files.registry.get_mut(id).unwrap().confirm(4);
             steps.append("a.log", "two\nthree\n");
             steps.round();
             if let Some(text) = text {
                 steps.cut("a.log", 0);
                 steps.append("a.log", text);
             }
-            let file = steps.worker.registry.get_mut(id).unwrap();
+            let file = steps.worker.files.registry.get_mut(id).unwrap();
             file.confirm(8);
             let (at, tail) = if moves {
                 (8, Print::of(b"one\ntwo\n"))

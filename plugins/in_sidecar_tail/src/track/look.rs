@@ -7,11 +7,17 @@ use std::time::Duration;
 
 use tracing::debug;
 
-use crate::compressed::search::Format;
+use crate::compressed::format::Format;
+use crate::compressed::left_alone::Compressed;
+use crate::read::reader::Reader;
+use crate::track::copies::{original_of, rewritten};
+use crate::track::descriptors::{close, ensure_open};
 use crate::track::file::{FileId, Seen};
+use crate::track::files::Files;
 use crate::track::fingerprint::Identity;
+use crate::track::queue::Task;
+use crate::track::rotation::gone;
 use crate::track::transition::{Look, Observation};
-use crate::worker::{Task, Worker};
 
 /// On network filesystems, how long a file must look truncated before that is believed.
 const SECOND_LOOK: Duration = Duration::from_secs(1);
@@ -26,159 +32,197 @@ enum Reopened {
     Not,
 }
 
-impl Worker {
-    /// Looks at a file. `told`: something said that it has changed.
-    pub(crate) fn look(&mut self, id: FileId, told: bool) {
-        let Some(file) = self.registry.get(id).filter(|file| !file.life.is_let_go()) else {
-            return;
-        };
-        let round = !told;
-        // Before it is taken to be at its end for good, it is looked at in full.
-        let told = told || file.life.is_restless() && file.handle.is_some();
-        let metadata = match (&file.handle, file.path()) {
-            (Some(handle), _) => handle.metadata(),
-            (None, Some(path)) => self.fs.metadata(path),
-            (None, None) => return,
-        };
-        match metadata {
-            Ok(metadata) => self.looked(id, (told, round), Seen::of(&metadata)),
-            // Nothing can be told of it now; it does not live for ever for that.
-            Err(_) => self.observe_look(id, round, false, false),
+/// Looks at a file. `told`: something said that it has changed.
+pub(crate) fn look(
+    files: &mut Files,
+    reader: &mut Reader,
+    compressed: &mut Compressed,
+    id: FileId,
+    told: bool,
+) {
+    let Some(file) = files.registry.get(id).filter(|file| !file.life.is_let_go()) else {
+        return;
+    };
+    let round = !told;
+    // Before it is taken to be at its end for good, it is looked at in full.
+    let told = told || file.life.is_restless() && file.handle.is_some();
+    let metadata = match (&file.handle, file.path()) {
+        (Some(handle), _) => handle.metadata(),
+        (None, Some(path)) => files.ctx.fs.metadata(path),
+        (None, None) => return,
+    };
+    match metadata {
+        Ok(metadata) => {
+            looked(
+                files,
+                reader,
+                compressed,
+                id,
+                (told, round),
+                Seen::of(&metadata),
+            );
         }
-        self.tasks.push_back(Task::Rest(id));
+        // Nothing can be told of it now; it does not live for ever for that.
+        Err(_) => observe_look(files, id, round, false, false),
     }
+    files.queue.push(Task::Rest(id));
+}
 
-    /// Goes by what was seen of a file.
-    fn looked(&mut self, id: FileId, (told, round): (bool, bool), mut seen: Seen) {
-        let Some(file) = self.registry.get_mut(id) else {
-            return;
-        };
-        if !told && seen == file.seen {
-            if let Some(rare) = &mut file.rare {
-                rare.shorter_since = None;
-            }
-            let unread = seen.size > file.offset && !file.is_still_blank();
-            return self.observe_look(id, round, unread, false);
-        }
-        // Something was written: what is there now may be as long as what was.
-        if file.handle.is_none() && !self.ensure_open(id) {
-            let file = self.registry.get(id);
-            if file.is_some_and(|file| seen == file.seen && seen.size <= file.offset) {
-                self.observe_look(id, round, false, false);
-            }
-            return;
-        }
-        let Some(file) = self.registry.get(id) else {
-            return;
-        };
-        let mut rewritten = file.is_rewritten(seen.size);
-        if rewritten && file.remote {
-            match self.look_again(id) {
-                None => return,
-                Some(Reopened::Same(now)) => {
-                    seen = now;
-                    let file = self.registry.get(id);
-                    rewritten = file.is_some_and(|file| file.is_rewritten(seen.size));
-                }
-                Some(Reopened::Replaced(path)) => {
-                    // The handle holds neither the old file nor surely the new one.
-                    self.close(id);
-                    self.gone(&path, false);
-                    return self.tasks.push_back(Task::Consider(path));
-                }
-                Some(Reopened::Not) => {}
-            }
-        }
-        if rewritten {
-            // Its size may be older than what was found in it.
-            let handle = self.registry.get(id).and_then(|file| file.handle.as_ref());
-            let size = handle.and_then(|handle| handle.metadata().ok());
-            return self.rewritten(id, size.map_or(seen.size, |metadata| metadata.len()));
-        }
-        self.grown(id, round, seen);
-    }
-
-    /// A file is what it was, and may have more.
-    fn grown(&mut self, id: FileId, round: bool, seen: Seen) {
-        let unpacking = self.windows.contains_key(&id);
-        let Some(file) = self.registry.get_mut(id) else {
-            return;
-        };
+/// Goes by what was seen of a file.
+fn looked(
+    files: &mut Files,
+    reader: &mut Reader,
+    compressed: &mut Compressed,
+    id: FileId,
+    (told, round): (bool, bool),
+    mut seen: Seen,
+) {
+    let Some(file) = files.registry.get_mut(id) else {
+        return;
+    };
+    if !told && seen == file.seen {
         if let Some(rare) = &mut file.rare {
             rare.shorter_since = None;
         }
-        let grown = seen.size > file.seen.size;
-        file.blank &= seen.size == file.seen.size;
-        file.seen = seen;
-        if file.grow_head().is_err() {
-            debug!("{}: cannot read its head", file.name.display());
-        }
         let unread = seen.size > file.offset && !file.is_still_blank();
-        if file.read == 0 && !unpacking {
-            if let Some(format) = Format::of(file.head.start()) {
-                return self.leave_compressed(id, format);
-            }
-        }
-        if !file.compared && !file.head.is_empty() {
-            file.compared = true;
-            if let Some(original) = self.original_of(id) {
-                self.observe(id, Observation::Resembles { original });
-            }
-        }
-        self.observe_look(id, round, unread, grown);
+        return observe_look(files, id, round, unread, false);
     }
+    // Something was written: what is there now may be as long as what was.
+    if file.handle.is_none() && !ensure_open(files, id) {
+        let file = files.registry.get(id);
+        if file.is_some_and(|file| seen == file.seen && seen.size <= file.offset) {
+            observe_look(files, id, round, false, false);
+        }
+        return;
+    }
+    let Some(file) = files.registry.get(id) else {
+        return;
+    };
+    let mut anew = file.is_rewritten(seen.size);
+    if anew && file.remote {
+        match look_again(files, id) {
+            None => return,
+            Some(Reopened::Same(now)) => {
+                seen = now;
+                let file = files.registry.get(id);
+                anew = file.is_some_and(|file| file.is_rewritten(seen.size));
+            }
+            Some(Reopened::Replaced(path)) => {
+                // The handle holds neither the old file nor surely the new one.
+                close(files, id);
+                gone(files, &path, false);
+                return files.queue.push(Task::Consider(path.to_path_buf()));
+            }
+            Some(Reopened::Not) => {}
+        }
+    }
+    if anew {
+        // Its size may be older than what was found in it.
+        let handle = files.registry.get(id).and_then(|file| file.handle.as_ref());
+        let size = handle.and_then(|handle| handle.metadata().ok());
+        return rewritten(
+            files,
+            reader,
+            id,
+            size.map_or(seen.size, |metadata| metadata.len()),
+        );
+    }
+    grown(files, compressed, id, round, seen);
+}
 
-    fn observe_look(&mut self, id: FileId, round: bool, unread: bool, grown: bool) {
-        let Some(file) = self.registry.get(id) else {
-            return;
-        };
-        let look = Look {
-            round,
-            unread,
-            grown,
-            too_old: self.options.ignore_active_older && self.is_older(file.seen.modified_second()),
-            unpacking: self.windows.contains_key(&id),
-        };
-        self.observe(id, Observation::Looked(look));
+/// A file is what it was, and may have more.
+fn grown(files: &mut Files, compressed: &mut Compressed, id: FileId, round: bool, seen: Seen) {
+    let unpacking = files.windows.has(id);
+    let Some(file) = files.registry.get_mut(id) else {
+        return;
+    };
+    if let Some(rare) = &mut file.rare {
+        rare.shorter_since = None;
     }
-
-    /// A network filesystem's answer may be older than what was read: the truncation is believed only if
-    /// it is still there a second later, through a new handle. `None`: not yet.
-    fn look_again(&mut self, id: FileId) -> Option<Reopened> {
-        let now = self.time.now();
-        let file = self.registry.get_mut(id)?;
-        let since = *file.rare().shorter_since.get_or_insert(now);
-        let second = now.saturating_duration_since(since) >= SECOND_LOOK;
-        if file.path().is_none() {
-            if second {
-                // Some answer for the new file of that name.
-                self.observe(id, Observation::NotFound);
-            }
-            return None;
-        }
-        let reopened = self.reopen(id);
-        second.then_some(reopened)
+    let grown = seen.size > file.seen.size;
+    file.blank &= seen.size == file.seen.size;
+    file.seen = seen;
+    if file.grow_head().is_err() {
+        debug!("{}: cannot read its head", file.name.display());
     }
-
-    /// Has the next look ask the server instead of a cache.
-    fn reopen(&mut self, id: FileId) -> Reopened {
-        let file = self.registry.get_mut(id);
-        let Some((file, path)) =
-            file.and_then(|file| file.path().cloned().map(|path| (file, path)))
-        else {
-            return Reopened::Not;
-        };
-        match self.confine.open(&path) {
-            Ok((_, metadata)) if Identity::of(&metadata) != file.identity => {
-                Reopened::Replaced(path)
-            }
-            Ok((handle, metadata)) if file.handle.is_some() => {
-                file.handle = Some(handle);
-                Reopened::Same(Seen::of(&metadata))
-            }
-            _ => Reopened::Not,
+    let unread = seen.size > file.offset && !file.is_still_blank();
+    if file.read == 0 && !unpacking {
+        if let Some(format) = Format::of(file.head.start()) {
+            return compressed.leave(files, id, format);
         }
     }
+    if !file.compared && !file.head.is_empty() {
+        file.compared = true;
+        if let Some(original) = original_of(files, id) {
+            files.observe(id, Observation::Resembles { original });
+        }
+    }
+    observe_look(files, id, round, unread, grown);
+}
+
+fn observe_look(files: &mut Files, id: FileId, round: bool, unread: bool, grown: bool) {
+    let Some(file) = files.registry.get(id) else {
+        return;
+    };
+    let look = Look {
+        round,
+        unread,
+        grown,
+        too_old: files.ctx.options.ignore_active_older
+            && files.ctx.is_older(file.seen.modified_second()),
+        unpacking: files.windows.has(id),
+    };
+    files.observe(id, Observation::Looked(look));
+}
+
+/// A network filesystem's answer may be older than what was read: the truncation is believed only if
+/// it is still there a second later, through a new handle. `None`: not yet.
+fn look_again(files: &mut Files, id: FileId) -> Option<Reopened> {
+    let now = files.ctx.time.now();
+    let file = files.registry.get_mut(id)?;
+    let since = *file.rare().shorter_since.get_or_insert(now);
+    let second = now.saturating_duration_since(since) >= SECOND_LOOK;
+    if file.path().is_none() {
+        if second {
+            // Some answer for the new file of that name.
+            files.observe(id, Observation::NotFound);
+        }
+        return None;
+    }
+    let reopened = reopen(files, id);
+    second.then_some(reopened)
+}
+
+/// Has the next look ask the server instead of a cache.
+fn reopen(files: &mut Files, id: FileId) -> Reopened {
+    let file = files.registry.get_mut(id);
+    let Some((file, path)) = file.and_then(|file| file.path().cloned().map(|path| (file, path)))
+    else {
+        return Reopened::Not;
+    };
+    match files.handles.open_at_once(&path) {
+        Ok((_, metadata)) if Identity::of(&metadata) != file.identity => Reopened::Replaced(path),
+        Ok((handle, metadata)) if file.handle.is_some() => {
+            file.handle = Some(handle);
+            Reopened::Same(Seen::of(&metadata))
+        }
+        _ => Reopened::Not,
+    }
+}
+
+/// Has a file's path and the file looked at, in its turn.
+pub(crate) fn check(files: &mut Files, id: FileId) {
+    let Some(file) = files.registry.get(id).filter(|file| !file.life.is_let_go()) else {
+        return;
+    };
+    let task = match file.path() {
+        None => Task::Glance(id),
+        Some(path) => match files.ctx.fs.metadata(path) {
+            Ok(metadata) if file.identity == Identity::of(&metadata) => Task::Glance(id),
+            _ => Task::Recheck(path.to_path_buf()),
+        },
+    };
+    files.queue.push(task);
 }
 
 #[cfg(test)]
@@ -190,6 +234,7 @@ mod tests {
     use super::*;
     use crate::sim::steps::Steps;
     use crate::time::Time;
+    use crate::worker::Worker;
 
     #[test]
     fn what_was_rewritten_between_a_look_and_a_read_is_not_mixed_with_what_was_there() {
@@ -218,14 +263,13 @@ mod tests {
         let before = Seen::of(&fs::metadata(steps.path("a.log")).unwrap().into());
         steps.copy("a.log", "a.log.1");
         steps.cut("a.log", 0);
-        let id = steps.worker.registry.ids()[0];
-        steps.worker.looked(id, (true, false), before);
-        steps.worker.go_on();
+        let id = steps.worker.files.registry.ids()[0];
+        told(&mut steps.worker, id, true, before);
         steps.append("a.log", "three\n");
         steps.round();
         steps.lines.sort();
         assert_eq!(steps.lines, ["one", "three", "two"]);
-        assert_eq!(steps.worker.counters.truncations.get(), 1);
+        assert_eq!(steps.worker.ctx.counters.truncations.get(), 1);
         assert_eq!(steps.lost(), 0);
     }
 
@@ -303,7 +347,7 @@ mod tests {
             steps.round_after(Duration::from_secs(60));
             all.push("the end".to_owned());
             assert_eq!(steps.lines, all);
-            assert_eq!(steps.worker.counters.truncations.get(), 0);
+            assert_eq!(steps.worker.ctx.counters.truncations.get(), 0);
             assert_eq!(steps.lost(), 0);
         }
     }
@@ -322,7 +366,7 @@ mod tests {
         steps.append("a.log", "two\n");
         steps.round();
         assert_eq!(steps.lines, ["one", "two"]);
-        assert_eq!(steps.worker.counters.nul_bytes.get(), hole);
+        assert_eq!(steps.worker.ctx.counters.nul_bytes.get(), hole);
     }
 
     /// A worker that has read the file at `path`, as if that were on a network filesystem.
@@ -331,13 +375,21 @@ mod tests {
         let mut worker = Worker::at(&options, Time::simulated(Duration::from_secs(1)));
         worker.scan();
         while worker.read_turn() {}
-        let id = worker.registry.ids()[0];
-        worker.registry.get_mut(id).unwrap().remote = true;
+        let id = worker.files.registry.ids()[0];
+        worker.files.registry.get_mut(id).unwrap().remote = true;
         (worker, id)
     }
 
     fn told(worker: &mut Worker, id: FileId, told: bool, seen: Seen) {
-        worker.looked(id, (told, !told), seen);
+        let (files, compressed) = (&mut worker.files, &mut worker.compressed);
+        looked(
+            files,
+            &mut worker.reader,
+            compressed,
+            id,
+            (told, !told),
+            seen,
+        );
         worker.go_on();
     }
 
@@ -347,7 +399,7 @@ mod tests {
         let path = dir.path().join("a.log");
         fs::write(&path, "one\ntwo\n").unwrap();
         let (mut worker, id) = far_away(&path);
-        let current = worker.registry.get(id).unwrap().seen;
+        let current = worker.files.registry.get(id).unwrap().seen;
         let stale = Seen {
             size: 4,
             modified: 1,
@@ -357,25 +409,26 @@ mod tests {
             told(&mut worker, id, false, stale);
             told(&mut worker, id, false, stale);
             told(&mut worker, id, false, next);
-            let file = worker.registry.get_mut(id).unwrap();
+            let file = worker.files.registry.get_mut(id).unwrap();
             assert_eq!(file.rare().shorter_since, None, "{next:?}");
         }
         // It is told for long, but one who asks anew is told better.
         told(&mut worker, id, true, stale);
-        worker.time.advance(SECOND_LOOK);
+        worker.ctx.time.advance(SECOND_LOOK);
         told(&mut worker, id, true, stale);
         // The same of a file that has left its path, and whose rest is still to come.
         let mut writer = File::options().append(true).open(&path).unwrap();
         fs::remove_file(&path).unwrap();
-        worker.gone(&path, true);
+        gone(&mut worker.files, &path, true);
         worker.go_on();
         told(&mut worker, id, true, stale);
         writer.write_all(b"three\n").unwrap();
-        worker.look(id, true);
+        worker.files.look_at(id);
+        worker.go_on();
         while worker.read_turn() {}
-        assert_eq!(worker.registry.get(id).unwrap().offset, 14);
-        assert_eq!(worker.counters.truncations.get(), 0);
-        assert_eq!(worker.counters.lines.get(), 3);
+        assert_eq!(worker.files.registry.get(id).unwrap().offset, 14);
+        assert_eq!(worker.ctx.counters.truncations.get(), 0);
+        assert_eq!(worker.ctx.counters.lines.get(), 3);
     }
 
     #[test]
@@ -385,15 +438,18 @@ mod tests {
         fs::write(&path, "one\ntwo\n").unwrap();
         let (mut worker, id) = far_away(&path);
         fs::write(&path, "3\n").unwrap();
-        worker.look(id, true);
-        worker.look(id, true);
+        worker.files.look_at(id);
         worker.go_on();
-        assert_eq!(worker.counters.truncations.get(), 0);
-        worker.time.advance(SECOND_LOOK);
-        worker.look(id, false);
+        worker.files.look_at(id);
         worker.go_on();
-        assert_eq!(worker.counters.truncations.get(), 1);
+        worker.go_on();
+        assert_eq!(worker.ctx.counters.truncations.get(), 0);
+        worker.ctx.time.advance(SECOND_LOOK);
+        worker.files.queue.push(Task::Glance(id));
+        worker.go_on();
+        worker.go_on();
+        assert_eq!(worker.ctx.counters.truncations.get(), 1);
         while worker.read_turn() {}
-        assert_eq!(worker.counters.lines.get(), 3);
+        assert_eq!(worker.ctx.counters.lines.get(), 3);
     }
 }

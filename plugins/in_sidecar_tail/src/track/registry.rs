@@ -7,7 +7,8 @@ use std::sync::Arc;
 use crate::map::{HashMap, HashSet};
 use crate::track::file::{FileId, TrackedFile};
 use crate::track::fingerprint::Identity;
-use crate::track::transition::{step, Effect, Facts, Observation};
+use crate::track::queue::Queue;
+use crate::track::transition::{step, Facts, Observation};
 
 /// The files of one instance.
 #[derive(Debug, Default)]
@@ -154,7 +155,7 @@ impl Registry {
         id: FileId,
         seen: Observation,
         facts: &Facts,
-        effects: &mut Vec<Effect>,
+        queue: &mut Queue,
     ) {
         let Some(file) = self.files.get_mut(&id) else {
             return;
@@ -163,7 +164,7 @@ impl Registry {
         let drained = seen == Observation::Drained;
         let waited = life.waits_for_turn();
         let path = life.path().cloned();
-        step(life, seen, facts, effects);
+        queue.follow(id, |effects| step(life, seen, facts, effects));
         match (waited, life.waits_for_turn()) {
             (false, true) => self.ready.push_back(id),
             (true, false) if self.reading == Some(id) => self.reading = None,

@@ -11,72 +11,64 @@ use crate::checkpoint::folder::list;
 use crate::counters::Trouble;
 use crate::fs::{Fs, Metadata};
 use crate::track::file::{FileId, Seen, TrackedFile};
+use crate::track::files::Files;
 use crate::track::fingerprint::Identity;
 use crate::track::transition::Observation;
-use crate::worker::Worker;
 
-impl Worker {
-    /// Whether a file that is read to its end is kept in mind for its removal.
-    pub(crate) fn awaits_removal(&self, file: &TrackedFile) -> bool {
-        self.options.remove_after.is_some() && file.life.is_rotated() && file.path().is_some()
+/// Deletes what is old enough.
+pub(crate) fn remove_old(files: &mut Files) {
+    let Some(age) = files.ctx.options.remove_after else {
+        return;
+    };
+    let now = files.ctx.time.timestamp();
+    let old: Vec<FileId> = files
+        .registry
+        .iter()
+        .filter(|(_, file)| {
+            files.awaits_removal(file)
+                && !file.life.waits_for_turn()
+                && file.checkpoint >= file.offset
+                && file.ahead() == 0
+                && is_old(file.seen.modified_second(), age, now)
+        })
+        .map(|(id, _)| id)
+        .collect();
+    for id in old {
+        remove(files, id, age);
     }
+}
 
-    /// Deletes what is old enough.
-    pub(crate) fn remove_old(&mut self) {
-        let Some(age) = self.options.remove_after else {
-            return;
-        };
-        let now = self.time.timestamp();
-        let old: Vec<FileId> = self
-            .registry
-            .iter()
-            .filter(|(_, file)| {
-                self.awaits_removal(file)
-                    && !file.life.waits_for_turn()
-                    && file.checkpoint >= file.offset
-                    && file.ahead() == 0
-                    && is_old(file.seen.modified_second(), age, now)
-            })
-            .map(|(id, _)| id)
-            .collect();
-        for id in old {
-            self.remove(id, age);
-            self.go_on();
-        }
+fn remove(files: &mut Files, id: FileId, age: Duration) {
+    let file = files.registry.get(id);
+    if file.is_some_and(|file| is_behind_link(&files.ctx.fs, file)) {
+        return;
     }
-
-    fn remove(&mut self, id: FileId, age: Duration) {
-        let file = self.registry.get(id);
-        if file.is_some_and(|file| is_behind_link(&self.fs, file)) {
-            return;
+    let Some(path) = file.and_then(|file| current_path(&files.ctx.fs, file)) else {
+        // It was deleted by somebody else, or is where nobody looks.
+        files.observe(id, Observation::Removed);
+        return;
+    };
+    let Some(file) = files.registry.get(id) else {
+        return;
+    };
+    let now = files.ctx.time.timestamp();
+    let read = |metadata: &Metadata| {
+        let whole = metadata.len() == file.seen.size;
+        whole && is_old(Seen::of(metadata).modified_second(), age, now)
+    };
+    match unlink(&files.ctx.fs, &path, &file.identity, read) {
+        Ok(false) => {}
+        Ok(true) => {
+            info!(
+                "{}: read, delivered and old, so it is removed",
+                path.display()
+            );
+            files.ctx.counters.removed.add(1);
+            files.observe(id, Observation::Removed);
         }
-        let Some(path) = file.and_then(|file| current_path(&self.fs, file)) else {
-            // It was deleted by somebody else, or is where nobody looks.
-            self.observe(id, Observation::Removed);
-            return;
-        };
-        let Some(file) = self.registry.get(id) else {
-            return;
-        };
-        let now = self.time.timestamp();
-        let read = |metadata: &Metadata| {
-            let whole = metadata.len() == file.seen.size;
-            whole && is_old(Seen::of(metadata).modified_second(), age, now)
-        };
-        match unlink(&self.fs, &path, &file.identity, read) {
-            Ok(false) => {}
-            Ok(true) => {
-                info!(
-                    "{}: read, delivered and old, so it is removed",
-                    path.display()
-                );
-                self.counters.removed.add(1);
-                self.observe(id, Observation::Removed);
-            }
-            Err(error) => {
-                let text = format!("cannot be removed: {error}");
-                self.troubles.say(Trouble::Remove, &path, &text);
-            }
+        Err(error) => {
+            let text = format!("cannot be removed: {error}");
+            files.ctx.troubles.say(Trouble::Remove, &path, &text);
         }
     }
 }
@@ -144,8 +136,8 @@ mod tests {
             age(&dir.path().join("x/a.log"));
         });
         steps.round();
-        let id = steps.worker.registry.ids()[0];
-        let identity = steps.worker.registry.get(id).unwrap().identity;
+        let id = steps.worker.files.registry.ids()[0];
+        let identity = steps.worker.files.registry.get(id).unwrap().identity;
         let path = steps.path("x/a.log");
         // The folder has become a link between the look and the removal.
         fs::rename(steps.path("x"), steps.path("y")).unwrap();
@@ -174,10 +166,11 @@ mod tests {
             steps.round();
             steps.rename("a.log", "b.log");
             steps.round();
-            for id in steps.worker.registry.ids() {
-                steps.worker.registry.get_mut(id).unwrap().confirm(4);
+            for id in steps.worker.files.registry.ids() {
+                steps.worker.files.registry.get_mut(id).unwrap().confirm(4);
             }
-            steps.worker.remove_old();
+            remove_old(&mut steps.worker.files);
+            steps.worker.go_on();
             // Something has the folder listed again.
             steps.append("c.log", "two\n");
             steps.round();

@@ -8,147 +8,142 @@ use tracing::{debug, warn};
 use crate::checkpoint::folder::list;
 use crate::fs::{Fs, Handle};
 use crate::map::HashMap;
-use crate::track::file::FileId;
+use crate::track::file::{FileId, TrackedFile};
+use crate::track::files::Files;
 use crate::track::fingerprint::Identity;
 use crate::track::transition::{Observation, Place};
-use crate::worker::Worker;
 
-impl Worker {
-    /// The file `id` is at `path` now.
-    pub(crate) fn moved(&mut self, id: FileId, path: &Path) {
-        if self.registry.at(path) == Some(id) {
-            self.note_target(id, path);
-            return;
-        }
-        let matched = self.options.globs.matches(path);
-        let Some(file) = self.registry.get(id) else {
-            return;
-        };
-        if let Some(old) = file.path() {
-            // A second name of the same file does not count as long as the first one is there.
-            let still_there = self
-                .fs
-                .metadata(old)
-                .is_ok_and(|m| Identity::of(&m) == file.identity);
-            if still_there && (file.life.matched() || !matched) {
-                return;
-            }
-        }
-        debug!("{} is now {}", file.name.display(), path.display());
-        self.gone(path, false);
-        let path: Arc<Path> = path.into();
-        let renamed = Observation::Renamed {
-            path: path.clone(),
-            matched,
-        };
-        self.observe(id, renamed);
-        self.note_target(id, &path);
+/// The file `id` is at `path` now.
+pub(crate) fn moved(files: &mut Files, id: FileId, path: &Path) {
+    if files.registry.at(path) == Some(id) {
+        note_target(files, id, path);
+        return;
     }
-
-    /// The file is where this path leads, if that is a link.
-    fn note_target(&mut self, id: FileId, path: &Path) {
-        if let Some(file) = self.registry.get_mut(id) {
-            let target = self.links.target_of(path);
-            if file.target() != target {
-                file.rare().target = target.cloned();
-                self.changed(id);
-            }
+    let matched = files.ctx.options.globs.matches(path);
+    let Some(file) = files.registry.get(id) else {
+        return;
+    };
+    if let Some(old) = file.path() {
+        // A second name of the same file does not count as long as the first one is there.
+        let still_there = files
+            .ctx
+            .fs
+            .metadata(old)
+            .is_ok_and(|m| Identity::of(&m) == file.identity);
+        if still_there && (file.life.matched() || !matched) {
+            return;
         }
     }
+    debug!("{} is now {}", file.name.display(), path.display());
+    gone(files, path, false);
+    let path: Arc<Path> = path.into();
+    let renamed = Observation::Renamed {
+        path: path.clone(),
+        matched,
+    };
+    files.observe(id, renamed);
+    note_target(files, id, &path);
+}
 
-    /// The file that was at `path` is not there any more: its handle is read to the end, or it is
-    /// looked for. `deleted`: it was not renamed.
-    pub(crate) fn gone(&mut self, path: &Path, deleted: bool) {
-        let Some(id) = self.registry.at(path) else {
-            return;
-        };
-        if !self.fs.is_symlink(path) {
-            self.links.remove(path);
-        }
-        let Some(file) = self.registry.get(id) else {
-            return;
-        };
-        self.counters.rotations.add(1);
-        let left = Observation::Left {
-            last: file.target().cloned().unwrap_or_else(|| path.into()),
-            // The link was, not what it points to.
-            deleted: deleted && file.target().is_none(),
-            open: file.handle.is_some(),
-        };
-        self.observe(id, left);
-    }
-
-    /// On a network filesystem a file has got another identity, but it is the same one.
-    pub(crate) fn renumbered(&mut self, id: FileId, identity: Identity, handle: Handle) {
-        let Some(old) = self.registry.renumber(id, identity) else {
-            return;
-        };
-        if let Some(file) = self.registry.get_mut(id) {
-            if file.handle.is_some() {
-                file.handle = Some(handle);
-            }
-        }
-        self.entry_gone(old);
-        self.changed(id);
-    }
-
-    /// Looks for files that left their path while they were closed, where they may have been renamed to;
-    /// `scanned`: deleted ones have had their chance, too.
-    pub(crate) fn find_missing(&mut self, scanned: bool) {
-        let mut listings = HashMap::default();
-        let missing = self.registry.restless().filter_map(|id| {
-            let file = self.registry.get(id)?;
-            match file.life.place() {
-                Place::Missing { last, deleted } if scanned || !deleted => {
-                    Some((id, file.identity, last.clone(), deleted))
-                }
-                _ => None,
-            }
-        });
-        for (id, identity, last, deleted) in missing.collect::<Vec<_>>() {
-            let found = if deleted {
-                None
-            } else {
-                find(&self.fs, &last, &identity, &mut listings)
-            };
-            match found {
-                Some(path) => self.moved(id, &path),
-                None => self.observe(id, Observation::NotFound),
-            }
-            self.go_on();
+/// The file is where this path leads, if that is a link.
+fn note_target(files: &mut Files, id: FileId, path: &Path) {
+    if let Some(file) = files.registry.get_mut(id) {
+        let target = files.links.target_of(path);
+        if file.target() != target {
+            file.rare().target = target.cloned();
+            files.changed(id);
         }
     }
+}
 
-    pub(crate) fn count_lost(&self, id: FileId) {
-        let Some(file) = self.registry.get(id) else {
-            return;
-        };
-        let unread = file.ahead();
-        if unread > 0 {
-            let name = file.shown().display();
-            warn!("{name}: deleted with {unread} unread bytes");
-            self.counters.lost_bytes.add(unread);
+/// The file that was at `path` is not there any more: its handle is read to the end, or it is
+/// looked for. `deleted`: it was not renamed.
+pub(crate) fn gone(files: &mut Files, path: &Path, deleted: bool) {
+    let Some(id) = files.registry.at(path) else {
+        return;
+    };
+    if !files.ctx.fs.is_symlink(path) {
+        files.links.remove(path);
+    }
+    let Some(file) = files.registry.get(id) else {
+        return;
+    };
+    files.ctx.counters.rotations.add(1);
+    let left = Observation::Left {
+        last: file.target().cloned().unwrap_or_else(|| path.into()),
+        // The link was, not what it points to.
+        deleted: deleted && file.target().is_none(),
+        open: file.handle.is_some(),
+    };
+    files.observe(id, left);
+}
+
+/// On a network filesystem a file has got another identity, but it is the same one.
+pub(crate) fn renumbered(files: &mut Files, id: FileId, identity: Identity, handle: Handle) {
+    let Some(old) = files.registry.renumber(id, identity) else {
+        return;
+    };
+    if let Some(file) = files.registry.get_mut(id) {
+        if file.handle.is_some() {
+            file.handle = Some(handle);
         }
     }
+    files.entry_gone(old);
+    files.changed(id);
+}
 
-    /// Drops a file and all that is known of it.
-    pub(crate) fn forget(&mut self, id: FileId) {
-        let Some(file) = self.registry.remove(id) else {
-            return;
-        };
-        self.carried -= file.offset - file.lines.start();
-        self.note_finished(id, &file);
-        self.dormant.keep(&file);
-        // What is lost of it is for the next start, wherever it is then.
-        let is_there = (file.life.matched() || file.has_lost()) && file.path().is_some();
-        if is_there && file.offset > 0 {
-            if let Some(kept) = &mut self.checkpointer {
-                kept.keep_position(&file, &self.time);
+/// Looks for files that left their path while they were closed, where they may have been renamed to;
+/// `scanned`: deleted ones have had their chance, too.
+pub(crate) fn find_missing(files: &mut Files, scanned: bool) {
+    let mut listings = HashMap::default();
+    let missing = files.registry.restless().filter_map(|id| {
+        let file = files.registry.get(id)?;
+        match file.life.place() {
+            Place::Missing { last, deleted } if scanned || !deleted => {
+                Some((id, file.identity, last.clone(), deleted))
             }
+            _ => None,
+        }
+    });
+    for (id, identity, last, deleted) in missing.collect::<Vec<_>>() {
+        let found = if deleted {
+            None
         } else {
-            self.entry_gone(file.identity);
+            find(&files.ctx.fs, &last, &identity, &mut listings)
+        };
+        match found {
+            Some(path) => moved(files, id, &path),
+            None => files.observe(id, Observation::NotFound),
         }
     }
+}
+
+pub(crate) fn count_lost(files: &Files, id: FileId) {
+    let Some(file) = files.registry.get(id) else {
+        return;
+    };
+    let unread = file.ahead();
+    if unread > 0 {
+        let name = file.shown().display();
+        warn!("{name}: deleted with {unread} unread bytes");
+        files.ctx.counters.lost_bytes.add(unread);
+    }
+}
+
+/// Drops a file and all that is known of it.
+pub(crate) fn forget(files: &mut Files, id: FileId) -> Option<Box<TrackedFile>> {
+    let file = files.registry.remove(id)?;
+    files.dormant.keep(&file);
+    // What is lost of it is for the next start, wherever it is then.
+    let is_there = (file.life.matched() || file.has_lost()) && file.path().is_some();
+    if is_there && file.offset > 0 {
+        if let Some(kept) = &mut files.checkpointer {
+            kept.keep_position(&file, &files.ctx.time);
+        }
+    } else {
+        files.entry_gone(file.identity);
+    }
+    Some(file)
 }
 
 /// Where a file is now that was at `last`.
@@ -228,7 +223,7 @@ mod tests {
             let all = ["four", "one", "three", "two"];
             assert_eq!(steps.lines, all, "{pattern}");
             assert_eq!(steps.missed(), 0);
-            for (_, file) in steps.worker.registry.iter() {
+            for (_, file) in steps.worker.files.registry.iter() {
                 let name = file.name.file_name().unwrap().to_str().unwrap();
                 assert!(name.starts_with("a.log"), "{name}");
             }
@@ -337,7 +332,7 @@ mod tests {
             steps.round_after(Duration::from_secs(60));
             steps.round_after(Duration::from_secs(60));
             assert_eq!(steps.lines, ["one", "two"]);
-            assert_eq!(steps.worker.registry.len(), 0);
+            assert_eq!(steps.worker.files.registry.len(), 0);
         }
     }
 
@@ -356,6 +351,7 @@ mod tests {
             steps.round_after(Duration::from_secs(60));
             assert!(steps
                 .worker
+                .files
                 .registry
                 .iter()
                 .all(|(_, file)| file.life.is_let_go()));
@@ -363,8 +359,8 @@ mod tests {
             steps.rename("a.tmp", "a-1.log");
             steps.round();
             assert_eq!(steps.lines, ["one", "two"], "{options:?}");
-            assert_eq!(steps.worker.registry.len(), 1);
-            let (_, file) = steps.worker.registry.iter().next().unwrap();
+            assert_eq!(steps.worker.files.registry.len(), 1);
+            let (_, file) = steps.worker.files.registry.iter().next().unwrap();
             assert!(!file.life.is_let_go() && file.name.ends_with("a.log"));
         }
     }
@@ -380,6 +376,6 @@ mod tests {
         fs::remove_file(steps.path("a.log")).unwrap();
         steps.round();
         assert_eq!(steps.lost(), 4);
-        assert_eq!(steps.worker.registry.len(), 0);
+        assert_eq!(steps.worker.files.registry.len(), 0);
     }
 }

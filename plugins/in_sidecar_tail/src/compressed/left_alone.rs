@@ -1,0 +1,650 @@
+//! Compressed files. gzip (RFC 1952) is read like any other file, but for what was read before it
+//! was compressed: what was read of a file is known again in its compressed form, and a rest that
+//! nobody had read before it was compressed is read from where it begins. Other formats are said.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tracing::info;
+
+use crate::checkpoint::entry::Entry;
+use crate::compressed::format::Format;
+use crate::compressed::gunzip::Gunzip;
+use crate::compressed::search::{Found, Goal, Searches, Step};
+use crate::compressed::window::Window;
+use crate::counters::Trouble;
+use crate::fs::{Fs, Handle, Metadata};
+use crate::map::{HashMap, HashSet};
+use crate::read::lines::Splitter;
+use crate::track::copies::related;
+use crate::track::file::{FileId, Seen};
+use crate::track::files::Files;
+use crate::track::fingerprint::{read_full, Fingerprint, Identity, Print, HEAD};
+use crate::track::follow::follow;
+use crate::track::rotation::gone;
+use crate::track::transition::Observation;
+
+/// How long a compressed file must not have grown to count as complete.
+pub(crate) const COMPLETE: Duration = Duration::from_secs(1);
+/// The same if it begins like a file that was read: it may be that, and not be written to its end.
+const COMPLETE_COPY: Duration = Duration::from_secs(30);
+/// Compressed files that are read at a time.
+const AT_ONCE: usize = 4;
+/// Files of which it is found out what they are before others have their turn.
+const SETTLED_AT_ONCE: usize = 50;
+
+/// A compressed file that is not read, or not any more.
+#[derive(Debug)]
+struct LeftAlone {
+    path: Arc<Path>,
+    seen: Seen,
+    /// How far it was read.
+    read: Option<Fingerprint>,
+}
+
+/// A compressed file of which it is not known yet whether it is the form of a known one.
+#[derive(Debug)]
+pub(crate) struct Unsettled {
+    pub(crate) path: Arc<Path>,
+    identity: Identity,
+    pub(crate) size: u64,
+    /// Since when it has this size.
+    since: Instant,
+}
+
+/// What a compressed file is, beside those that are known.
+enum Kin {
+    FormOf(Arc<Path>, u64),
+    /// It begins like this one.
+    Like(Arc<Path>),
+    Stranger,
+}
+
+/// The compressed files of an instance that are not being read.
+#[derive(Debug, Default)]
+pub(crate) struct Compressed {
+    left_alone: HashMap<Identity, LeftAlone>,
+    /// Those of which it is not said yet what they are.
+    unsettled: Vec<Unsettled>,
+    /// Those of which it was not to be known at the end of a drain.
+    unclear: Vec<Unsettled>,
+    searches: Searches,
+}
+
+impl Compressed {
+    pub(crate) fn len(&self) -> usize {
+        self.left_alone.len()
+    }
+
+    /// Forgets those that are gone, as `is_there` says.
+    pub(crate) fn retain(&mut self, is_there: impl Fn(&Path) -> bool) {
+        self.left_alone.retain(|_, file| is_there(&file.path));
+    }
+
+    /// Something is looked for in compressed files.
+    pub(crate) fn searches(&self) -> bool {
+        !self.searches.is_empty()
+    }
+
+    /// It is not known yet of every file what it is.
+    pub(crate) fn unsettled(&self) -> bool {
+        !self.unsettled.is_empty()
+    }
+
+    /// Those of which it is not known what they are, and their sizes.
+    pub(crate) fn unknown(&self) -> impl Iterator<Item = (&Arc<Path>, u64)> {
+        let all = self.unsettled.iter().chain(&self.unclear);
+        all.map(|file| (&file.path, file.size))
+    }
+
+    /// Begins to look for the compressed form of a file that is not there any more, among these.
+    pub(crate) fn search(&mut self, files: &Files, entry: Entry, paths: &[PathBuf]) {
+        self.searches.original(&files.ctx.troubles, entry, paths);
+    }
+
+    /// A file that is compressed is not read as it is; what it is will be told when it is complete.
+    pub(crate) fn leave(&mut self, files: &mut Files, id: FileId, format: Format) {
+        let Some(file) = files.registry.get(id) else {
+            return;
+        };
+        let (identity, seen) = (file.identity, file.seen);
+        let path = file.shown().clone();
+        // What was there when the instance began is not to be read.
+        let passed = file.offset > 0;
+        files.observe(id, Observation::Compressed);
+        if format != Format::Gzip {
+            let text = format!("it is compressed ({}), so it is not read", format.name());
+            files.ctx.troubles.say(Trouble::Compressed, &path, &text);
+        } else if !passed {
+            self.unsettled.push(Unsettled {
+                path: path.clone(),
+                identity,
+                size: seen.size,
+                since: files.ctx.time.now(),
+            });
+        }
+        self.leave_alone(identity, path, seen, None);
+    }
+
+    fn leave_alone(
+        &mut self,
+        identity: Identity,
+        path: Arc<Path>,
+        seen: Seen,
+        read: Option<Fingerprint>,
+    ) {
+        let file = LeftAlone { path, seen, read };
+        self.left_alone.insert(identity, file);
+    }
+
+    /// Whether the file is compressed as it was when it was left alone. It may have been rewritten,
+    /// or be another one: not every filesystem tells when an inode is used again.
+    pub(crate) fn is_left_alone(
+        &mut self,
+        files: &Files,
+        identity: &Identity,
+        path: &Path,
+        seen: Seen,
+    ) -> bool {
+        self.moved(&files.ctx.fs, identity, path);
+        let Some(file) = self.left_alone.get_mut(identity) else {
+            return false;
+        };
+        if file.seen == seen {
+            return true;
+        }
+        let mut start = [0; 16];
+        let read = files
+            .handles
+            .confine()
+            .open(path)
+            .and_then(|(handle, _)| read_full(&handle, &mut start, 0));
+        match read {
+            Ok(length) if Format::of(&start[..length]).is_none() => {
+                self.left_alone.remove(identity);
+                self.settled(identity);
+                false
+            }
+            Ok(_) => {
+                file.seen = seen;
+                if let Some(fingerprint) = file.read {
+                    // Members are added to it, or it is another one.
+                    self.searches
+                        .itself(&files.ctx.options, path, *identity, fingerprint);
+                }
+                true
+            }
+            // That may be over at the next look.
+            Err(_) => true,
+        }
+    }
+
+    /// A compressed file is found at `path`: it may have been renamed.
+    fn moved(&mut self, fs: &Fs, identity: &Identity, path: &Path) {
+        let Some(file) = self.left_alone.get_mut(identity) else {
+            return;
+        };
+        if *file.path == *path || fs.symlink_metadata(&file.path).is_ok() {
+            return;
+        }
+        let path: Arc<Path> = path.into();
+        file.path = path.clone();
+        let unsettled = self.unsettled.iter_mut().chain(&mut self.unclear);
+        for file in unsettled.filter(|file| file.identity == *identity) {
+            file.path = path.clone();
+        }
+        self.searches.moved(identity, &path);
+    }
+
+    /// Finds out what the next few compressed files are; `now`: incomplete ones, too, and what is not
+    /// known of one then is not asked again in this drain.
+    pub(crate) fn settle(&mut self, files: &mut Files, now: bool) {
+        if self.searches() {
+            return;
+        }
+        let few = self.unsettled.len().min(SETTLED_AT_ONCE);
+        let few: Vec<Unsettled> = self.unsettled.drain(..few).collect();
+        for mut file in few {
+            let opened = files.handles.open_at_once(&file.path);
+            let Some((handle, metadata)) = opened
+                .ok()
+                .filter(|(_, metadata)| Identity::of(metadata) == file.identity)
+            else {
+                // Wherever it is found it is a new one.
+                self.left_alone.remove(&file.identity);
+                continue;
+            };
+            if metadata.len() != file.size {
+                file.size = metadata.len();
+                file.since = files.ctx.time.now();
+            }
+            let quiet = files.ctx.time.since(file.since);
+            // Whoever compresses gives it its original's time when that is done.
+            let age = files
+                .ctx
+                .time
+                .wall()
+                .duration_since(metadata.modified())
+                .ok();
+            let may_grow = quiet.max(age.unwrap_or_default()) < COMPLETE_COPY;
+            let path = file.path.display();
+            match kin_of(files, &file.path, &handle) {
+                Kin::FormOf(name, size) => {
+                    info!("{path} is the compressed form of {}", name.display());
+                    keep_packed(files, &file.path, &file.identity, metadata.len(), size);
+                }
+                Kin::Like(name) if now && may_grow => {
+                    let name = name.display();
+                    let text = format!("it is compressed, begins like {name}, and may not be complete: it is not read now");
+                    files
+                        .ctx
+                        .troubles
+                        .say(Trouble::Compressed, &file.path, &text);
+                    self.unclear.push(file);
+                }
+                Kin::Like(_) if may_grow => self.unsettled.push(file),
+                Kin::Stranger if !now && quiet < COMPLETE => self.unsettled.push(file),
+                Kin::Like(_) | Kin::Stranger => {
+                    files.ctx.troubles.over(Trouble::Compressed, &file.path);
+                    self.searches.itself(
+                        &files.ctx.options,
+                        &file.path,
+                        file.identity,
+                        Fingerprint::default(),
+                    );
+                }
+            }
+        }
+    }
+
+    /// It is known by now what a compressed file is.
+    fn settled(&mut self, identity: &Identity) {
+        self.unsettled.retain(|file| file.identity != *identity);
+        self.unclear.retain(|file| file.identity != *identity);
+    }
+
+    /// Bytes of compressed files of which it is not known what they are.
+    pub(crate) fn unsettled_bytes(&self) -> u64 {
+        let all = self.unsettled.iter().chain(&self.unclear);
+        all.map(|file| file.size).sum()
+    }
+
+    /// Takes out files about which nothing is open: what they are was said, or all of them was read.
+    pub(crate) fn take_settled(&mut self) -> Vec<(Identity, u64)> {
+        let open = self.unsettled.iter().chain(&self.unclear);
+        let open: HashSet<Identity> = open.map(|file| file.identity).collect();
+        let settled = self.left_alone.iter().filter(|(id, _)| !open.contains(id));
+        let settled: Vec<_> = settled.map(|(id, file)| (*id, file.seen.size)).collect();
+        for (identity, _) in &settled {
+            self.left_alone.remove(identity);
+        }
+        settled
+    }
+
+    /// The drain is over: what was not clear at its end may be later.
+    pub(crate) fn ask_unclear_again(&mut self) {
+        self.unsettled.append(&mut self.unclear);
+    }
+
+    /// Whether a compressed file was read before the instance began. What has come since is read.
+    pub(crate) fn is_known_packed(
+        &mut self,
+        files: &Files,
+        path: &Path,
+        identity: &Identity,
+        metadata: &Metadata,
+    ) -> bool {
+        let same = |entry: &&Entry| {
+            entry.packed.is_some()
+                && (entry.identity.device == identity.device || *entry.path == *path)
+        };
+        let checkpointer = files.checkpointer.as_ref();
+        let found =
+            checkpointer.and_then(|checkpointer| checkpointer.unclaimed.find(identity, same));
+        let Some((fingerprint, packed)) = found.map(|entry| (entry.fingerprint, entry.packed))
+        else {
+            return false;
+        };
+        self.leave_alone(
+            *identity,
+            path.into(),
+            Seen::of(metadata),
+            Some(fingerprint),
+        );
+        if packed != Some(metadata.len()) {
+            self.searches
+                .itself(&files.ctx.options, path, *identity, fingerprint);
+        }
+        true
+    }
+
+    /// Goes on looking into compressed files. `false`: there is nothing to do at the moment.
+    pub(crate) fn search_on(&mut self, files: &mut Files) -> bool {
+        if files.windows.len() >= AT_ONCE {
+            return false;
+        }
+        match self.searches.step(files) {
+            Step::Idle => return false,
+            Step::More => {}
+            // It is not there; wherever it is found it is a new one.
+            Step::Nowhere(identity) => drop(self.left_alone.remove(&identity)),
+            Step::Found(found) => {
+                // The file itself may have come back meanwhile.
+                if found.goal == Goal::Itself || files.drop_unclaimed(&found.entry) {
+                    self.read_rest(files, *found);
+                }
+            }
+        }
+        true
+    }
+
+    fn read_rest(&mut self, files: &mut Files, found: Found) {
+        let Found {
+            goal,
+            entry,
+            current,
+            over,
+        } = found;
+        let (offset, shown) = (entry.fingerprint.offset, current.path.display());
+        match goal {
+            Goal::Original => info!(
+                "{shown} is the compressed form of {}, read up to byte {offset}",
+                entry.path.display()
+            ),
+            Goal::Itself => info!("{shown} is compressed, reading from byte {offset} of its text"),
+        }
+        let path = current.path.clone();
+        // As the file that it is, if that is asked for, or as one that has no name any more.
+        let matched = goal == Goal::Itself || files.ctx.options.globs.matches(&path);
+        let followed = files.registry.followed(&current.identity).is_some();
+        self.settled(&current.identity);
+        if followed {
+            return;
+        }
+        let now = files.ctx.time.now();
+        let (head, tail) = (&current.head, current.tail.bytes());
+        let window = Window::new(&files.ctx.fs, current.gunzip, head, tail, offset, now).and_then(
+            |mut window| {
+                window.push(&current.rest)?;
+                window.over = over;
+                let handle = window.handle()?;
+                let metadata = handle.metadata()?;
+                Ok((window, handle, metadata))
+            },
+        );
+        let (window, handle, metadata) = match window {
+            Ok(made) => made,
+            Err(error) => {
+                let text = format!("it cannot be decompressed: {error}");
+                return files.ctx.troubles.say(Trouble::Compressed, &path, &text);
+            }
+        };
+        let identity = if matched {
+            claim_packed(files, &current.identity);
+            current.identity
+        } else {
+            Identity::of(&metadata)
+        };
+        let name = Some(entry.path.clone());
+        let id = follow(
+            files,
+            &path,
+            identity,
+            handle,
+            &metadata,
+            Some(offset),
+            name,
+        );
+        files.windows.insert(id, window);
+        if let Some(file) = files.registry.get_mut(id) {
+            file.compared = true;
+            file.checkpoint_tail = entry.fingerprint.tail;
+            if matched {
+                file.rare().packed = Some(0);
+            }
+            if let Some(line) = entry.cut {
+                file.lines = Splitter::inside(line, offset);
+                file.rare().before_checkpoint = Some(line);
+            }
+        }
+        if !matched {
+            // It is read to its end like a deleted file.
+            gone(files, &path, true);
+        }
+        if files.is_draining() {
+            files.observe(id, Observation::Drained);
+        }
+        files.observe_unread(id);
+    }
+
+    /// A compressed file is read to its end.
+    pub(crate) fn unpacked(&mut self, files: &mut Files, id: FileId) {
+        let window = files.windows.remove(id);
+        let Some((window, file)) = window.zip(files.registry.get_mut(id)) else {
+            return;
+        };
+        let path = file.shown().clone();
+        let metadata = window.gunzip.metadata();
+        let metadata = metadata.ok().filter(|m| Identity::of(m) == file.identity);
+        if let Some(metadata) = metadata {
+            file.rare().packed = Some(metadata.len());
+            let (identity, fingerprint) = (file.identity, file.fingerprint());
+            let seen = Seen::of(&metadata);
+            self.leave_alone(identity, path.clone(), seen, Some(fingerprint));
+        }
+        if let Some(Err(error)) = &window.over {
+            let text = format!("it is broken behind what was read of it: {error}");
+            files.ctx.troubles.say(Trouble::Compressed, &path, &text);
+        }
+        files.observe(id, Observation::Unpacked);
+    }
+}
+
+/// A compressed file holds what was read under another name; that is known after a restart, too.
+fn keep_packed(files: &mut Files, path: &Arc<Path>, identity: &Identity, packed: u64, size: u64) {
+    let Some(checkpointer) = &mut files.checkpointer else {
+        return;
+    };
+    let entry = Entry {
+        path: path.clone(),
+        identity: *identity,
+        fingerprint: Fingerprint {
+            offset: size,
+            ..Fingerprint::default()
+        },
+        rotated: true,
+        target: None,
+        cut: None,
+        packed: Some(packed),
+        seen: u64::from(files.ctx.time.timestamp().seconds),
+    };
+    checkpointer.keep(entry);
+}
+
+/// A compressed file has its position itself now.
+fn claim_packed(files: &mut Files, identity: &Identity) {
+    let Some(checkpointer) = &mut files.checkpointer else {
+        return;
+    };
+    let claimed = checkpointer
+        .unclaimed
+        .claim(identity, |entry| entry.packed.is_some());
+    if let Some(entry) = claimed {
+        files.entry_gone(entry.identity);
+    }
+}
+
+/// What `handle` is the compressed form of, if that was read.
+fn kin_of(files: &Files, path: &Path, handle: &Handle) -> Kin {
+    let head = head_of(handle).ok().filter(|head| !head.is_empty());
+    let Some((head, size)) = head.zip(size_of(handle).ok()) else {
+        return Kin::Stranger;
+    };
+    let head = Print::of(&head);
+    let followed = files.registry.iter().map(|(_, file)| {
+        let size = file.seen.size.max(file.offset);
+        (&file.name, file.head.print(), size)
+    });
+    let dormant = files.dormant.iter();
+    let dormant = dormant.map(|file| (&file.name, file.fingerprint.head, file.fingerprint.offset));
+    let mut like = Kin::Stranger;
+    for (name, its_head, its_size) in followed.chain(dormant) {
+        let is_like = its_head == head && name.parent() == path.parent() && related(name, path);
+        if is_like && its_size as u32 == size {
+            return Kin::FormOf(name.clone(), its_size);
+        }
+        if is_like {
+            like = Kin::Like(name.clone());
+        }
+    }
+    like
+}
+
+/// The first bytes of the original, up to [`HEAD`], as far as one step gives them.
+fn head_of(handle: &Handle) -> io::Result<Vec<u8>> {
+    let mut head = Vec::with_capacity(HEAD);
+    Gunzip::new(handle.try_clone()?).step(&mut head, HEAD)?;
+    Ok(head)
+}
+
+/// The original's size, modulo 2^32: the last four bytes.
+fn size_of(handle: &Handle) -> io::Result<u32> {
+    let mut size = [0; 4];
+    let at = handle.metadata()?.len().saturating_sub(4);
+    if read_full(handle, &mut size, at)? < size.len() {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(u32::from_le_bytes(size))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::fs::File;
+
+    use std::io::Write;
+
+    use flate2::{write::GzEncoder, Compression};
+
+    use super::*;
+    use crate::host::queue::Item;
+    use crate::sim::steps::Steps;
+    use crate::time::Time;
+    use crate::worker::Worker;
+
+    fn gzip(from: &Path, to: &Path) {
+        let mut to = GzEncoder::new(File::create(to).unwrap(), Compression::fast());
+        to.write_all(&fs::read(from).unwrap()).unwrap();
+        to.finish().unwrap();
+        fs::remove_file(from).unwrap();
+    }
+
+    #[test]
+    fn a_name_or_inode_of_a_compressed_file_may_be_that_of_a_log_later() {
+        let mut steps = Steps::new("*");
+        steps.append("a.log", "one\n");
+        gzip(&steps.path("a.log"), &steps.path("a.log.1"));
+        steps.round();
+        assert!(steps.lines.is_empty());
+        // The same inode, and on many filesystems nobody tells that the file is another one.
+        fs::write(steps.path("a.log.1"), "two\n").unwrap();
+        steps.round();
+        assert_eq!(steps.lines, ["two"]);
+        assert!(steps.worker.compressed.len() == 0 && !steps.worker.compressed.unsettled());
+    }
+
+    #[test]
+    fn a_compressed_file_that_is_renamed_before_it_is_known_is_read_once() {
+        for inotify in ["on", "off"] {
+            for rounds in 0..4 {
+                let options = [("inotify_watcher", inotify), ("rotate_wait", "0")];
+                let mut steps = Steps::prepared("*/*", &options, |dir| {
+                    fs::create_dir(dir.path().join("x")).unwrap();
+                    fs::write(dir.path().join("a"), "one\n").unwrap();
+                    gzip(&dir.path().join("a"), &dir.path().join("x/a.1.gz"));
+                });
+                for _ in 0..rounds {
+                    steps.round_after(COMPLETE / 2);
+                }
+                steps.rename("x/a.1.gz", "x/a.2.gz");
+                steps.round_after(COMPLETE / 2);
+                steps.rename("x", "y");
+                for _ in 0..8 {
+                    steps.round_after(COMPLETE);
+                    while steps.worker.search_on() {
+                        steps.read();
+                    }
+                }
+                assert_eq!(steps.lines, ["one"], "inotify {inotify}, {rounds} rounds");
+            }
+        }
+    }
+
+    /// Reads whatever waits for its turn, for a host that takes everything.
+    fn read_all(worker: &mut Worker) {
+        let mut more = true;
+        while more {
+            more = worker.read_turn() | worker.search_on();
+            // A file is complete a second after it was written.
+            let idle = worker.files.windows.len() == 0 && !worker.compressed.searches();
+            if !more && !idle {
+                worker.ctx.time.advance(COMPLETE);
+                worker.poll_files();
+                more = true;
+            }
+            while let Some(item) = worker.ctx.shared.pop() {
+                more = true;
+                if let Item::Batch(batch) = item {
+                    worker.ctx.shared.delivered(batch);
+                }
+            }
+        }
+    }
+
+    /// More than is decompressed in one step, and more than is read in one turn.
+    const LINES: u64 = 200_000;
+
+    #[test]
+    fn a_rest_is_looked_for_step_by_step_and_from_any_position() {
+        let text: String = (0..LINES).map(|n| format!("line {n:07}\n")).collect();
+        // Inside and behind what is known of its head; 0: nothing has left the host.
+        for lines in [0, 1, 100, 30_000] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("a.log");
+            let db = dir.path().join("db");
+            let options = [
+                ("path", path.to_str().unwrap()),
+                ("db", db.to_str().unwrap()),
+            ];
+            fs::write(&path, &text).unwrap();
+            let mut worker = Worker::with(&options);
+            assert!(worker.take_state());
+            worker.scan();
+            worker.read_turn();
+            let id = worker.files.registry.ids()[0];
+            worker
+                .ctx
+                .shared
+                .confirm([((id, 0), 13 * lines)].into_iter().collect());
+            worker.save(true);
+            drop(worker);
+
+            gzip(&path, &dir.path().join("a.log.1.gz"));
+            fs::write(&path, "new\n").unwrap();
+            let mut worker = Worker::at(&options, Time::simulated(COMPLETE));
+            assert!(worker.take_state());
+            worker.scan();
+            // The new file has its turn before the search is over.
+            assert!(worker.files.registry.len() == 1 && worker.compressed.searches());
+            assert!(worker.read_turn() && worker.search_on());
+            assert!(lines < 30_000 || worker.compressed.searches());
+            read_all(&mut worker);
+            assert!(!worker.compressed.searches());
+            let unread = worker.ctx.counters.lines.get() - 1;
+            assert_eq!(unread, LINES - lines, "from line {lines}");
+            assert_eq!(worker.ctx.counters.lost_bytes.get(), 0);
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! What all parts of an instance have in common.
+
+use std::sync::Arc;
+
+use crate::counters::Counters;
+use crate::fs::Fs;
+use crate::host::queue::Shared;
+use crate::options::Options;
+use crate::time::Time;
+use crate::troubles::Troubles;
+
+/// The surroundings of one instance. Nothing here belongs to a file.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) time: Time,
+    pub(crate) fs: Fs,
+    pub(crate) options: Options,
+    /// The instance's tag, if it is made from the path.
+    pub(crate) tag_template: Option<String>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) counters: Counters,
+    pub(crate) troubles: Troubles,
+}
+
+impl Context {
+    /// Whether a change at this moment, in seconds since 1970, was longer ago than `ignore_older`.
+    pub(crate) fn is_older(&self, modified: i64) -> bool {
+        let Some(limit) = self.options.ignore_older else {
+            return false;
+        };
+        let now = self.time.timestamp().seconds;
+        i64::from(now) - modified > limit.as_secs() as i64
+    }
+}

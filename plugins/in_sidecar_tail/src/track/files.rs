@@ -1,0 +1,173 @@
+//! The files of an instance, and all that is kept of them beside their text.
+
+use std::sync::Arc;
+
+use tracing::warn;
+
+use crate::checkpoint::checkpointer::Checkpointer;
+use crate::checkpoint::entry::Entry;
+use crate::compressed::window::Windows;
+use crate::context::Context;
+use crate::source::links::Links;
+use crate::track::descriptors::Handles;
+use crate::track::dormant::Dormant;
+use crate::track::file::{FileId, TrackedFile};
+use crate::track::fingerprint::{Identity, Print};
+use crate::track::queue::{Queue, Task};
+use crate::track::registry::Registry;
+use crate::track::transition::{Effect, Facts, Look, Observation};
+
+/// How far the instance is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// The first scan is not over.
+    Starting,
+    Following,
+    /// This request to drain is being worked on.
+    Draining(u64),
+}
+
+/// The owners of what is known of files.
+#[derive(Debug)]
+pub(crate) struct Files {
+    pub(crate) ctx: Arc<Context>,
+    pub(crate) stage: Stage,
+    pub(crate) registry: Registry,
+    pub(crate) queue: Queue,
+    pub(crate) handles: Handles,
+    pub(crate) windows: Windows,
+    pub(crate) links: Links,
+    pub(crate) dormant: Dormant,
+    pub(crate) checkpointer: Option<Checkpointer>,
+}
+
+impl Files {
+    pub(crate) fn new(ctx: Arc<Context>) -> Self {
+        let options = &ctx.options;
+        Files {
+            stage: Stage::Starting,
+            registry: Registry::default(),
+            queue: Queue::default(),
+            handles: Handles::new(&ctx),
+            windows: Windows::default(),
+            links: Links::default(),
+            dormant: Dormant::default(),
+            checkpointer: Checkpointer::new(options, &ctx.counters, &ctx.time, &ctx.fs),
+            ctx,
+        }
+    }
+
+    /// The first scan is over.
+    pub(crate) fn scanned(&self) -> bool {
+        self.stage != Stage::Starting
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        matches!(self.stage, Stage::Draining(_))
+    }
+
+    /// A file's life goes on; what that asks for is queued.
+    pub(crate) fn observe(&mut self, id: FileId, seen: Observation) {
+        let Some(file) = self.registry.get(id) else {
+            return;
+        };
+        let facts = Facts {
+            now: self.ctx.time.now(),
+            rotate_wait: self.ctx.options.rotate_wait,
+            owed: self.awaits_removal(file)
+                || self.checkpointer.is_some() && file.settled() < file.offset,
+        };
+        self.registry.observe(id, seen, &facts, &mut self.queue);
+    }
+
+    /// There is something to read, whatever a look would say.
+    pub(crate) fn observe_unread(&mut self, id: FileId) {
+        let look = Look {
+            unread: true,
+            ..Look::default()
+        };
+        self.observe(id, Observation::Looked(look));
+    }
+
+    /// Something has changed: the file is looked at.
+    pub(crate) fn look_at(&mut self, id: FileId) {
+        self.queue.push(Task::Do(id, Effect::Look));
+    }
+
+    /// Whether a file that is read to its end is kept in mind for its removal.
+    pub(crate) fn awaits_removal(&self, file: &TrackedFile) -> bool {
+        self.ctx.options.remove_after.is_some() && file.life.is_rotated() && file.path().is_some()
+    }
+
+    /// What is kept of a file across restarts has changed.
+    pub(crate) fn changed(&mut self, id: FileId) {
+        if let Some(kept) = &mut self.checkpointer {
+            kept.changed(id);
+        }
+    }
+
+    /// Nothing is kept of a file any more, unless another one has its identity now.
+    pub(crate) fn entry_gone(&mut self, identity: Identity) {
+        let used_again = self.registry.known(&identity).is_some();
+        if let Some(kept) = &mut self.checkpointer {
+            kept.gone(identity, used_again);
+        }
+    }
+
+    /// The position of an earlier run is somebody's now. `false`: it was before.
+    pub(crate) fn drop_unclaimed(&mut self, entry: &Entry) -> bool {
+        let kept = self.checkpointer.as_mut();
+        let found = kept.is_some_and(|kept| kept.drop_unclaimed(entry));
+        if found {
+            self.entry_gone(entry.identity);
+        }
+        found
+    }
+
+    /// Takes in what has left the host.
+    pub(crate) fn take_confirmed(&mut self) {
+        for ((id, epoch), from) in self.ctx.shared.take_lost() {
+            self.lost_behind(id, epoch, from);
+        }
+        for ((id, epoch), offset) in self.ctx.shared.take_confirmed() {
+            self.confirm(id, epoch, offset);
+        }
+    }
+
+    /// What was read behind `from` left the host without being delivered.
+    fn lost_behind(&mut self, id: FileId, epoch: u32, from: u64) {
+        let Some(id) = self.registry.holder_of(id, epoch) else {
+            return;
+        };
+        if let Some(file) = self.registry.get_mut(id) {
+            if !file.has_lost() {
+                let name = file.name.display();
+                warn!(
+                    "{name}: the host has lost what was read behind byte {from}: the position stays \
+                     there, so that the next start reads it again"
+                );
+            }
+            file.lost_behind(from);
+        }
+        self.changed(id);
+    }
+
+    fn confirm(&mut self, id: FileId, epoch: u32, offset: u64) {
+        let Some(id) = self.registry.holder_of(id, epoch) else {
+            return;
+        };
+        let Some(file) = self.registry.get_mut(id) else {
+            return;
+        };
+        if offset > file.settled() && offset <= file.offset {
+            file.confirm(offset);
+            // What is before it may be gone from the window of a compressed file.
+            let window = self.windows.get(id);
+            if window.is_some_and(|window| !window.has(offset)) {
+                file.checkpoint_tail = Print::default();
+            }
+        }
+        self.changed(id);
+        self.observe(id, Observation::Acked);
+    }
+}

@@ -1,0 +1,84 @@
+//! A new file is followed.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tracing::{debug, warn};
+
+use crate::context::Context;
+use crate::fs::{Handle, Metadata};
+use crate::read::holes::written_end;
+use crate::read::tag;
+use crate::track::descriptors::make_way;
+use crate::track::file::{FileId, TrackedFile};
+use crate::track::files::Files;
+use crate::track::fingerprint::{Identity, Print, Tail};
+use crate::track::rotation::gone;
+use crate::track::transition::Life;
+
+/// Follows a new file, from `position` if one is known.
+pub(crate) fn follow(
+    files: &mut Files,
+    path: &Path,
+    identity: Identity,
+    handle: Handle,
+    metadata: &Metadata,
+    position: Option<u64>,
+    name: Option<Arc<Path>>,
+) -> FileId {
+    gone(files, path, false);
+    // As in the stock tail, new files are read from their head if the first ones are.
+    let from_head =
+        files.ctx.options.read_from_head || files.scanned() && files.ctx.options.read_new_from_head;
+    let offset = match position {
+        Some(offset) => offset,
+        None if from_head => 0,
+        // A log may have been made longer than what is written.
+        None => written_end(&handle, metadata.len()).unwrap_or(metadata.len()),
+    };
+    let same = name.as_ref().filter(|name| ***name == *path);
+    let shared: Arc<Path> = same.map_or_else(|| path.into(), Arc::clone);
+    let matched = files.ctx.options.globs.matches(path);
+    let life = Life::begin(shared.clone(), matched, files.ctx.time.now());
+    let name = name.unwrap_or(shared);
+    let mut file = TrackedFile::new(identity, name, life, offset);
+    let plain = files.ctx.options.globs.name_of(&file.name);
+    if plain.as_os_str() != file.name.as_os_str() {
+        file.name = plain.into();
+    }
+    file.tag = tag_of(&files.ctx, &file.name);
+    file.tail = Tail::read(&handle, offset).unwrap_or_default();
+    file.checkpoint_tail = Print::of(file.tail.bytes());
+    file.fresh = files.scanned();
+    file.compared = !files.scanned() || offset > 0;
+    file.seen.size = offset;
+    let target = files.links.target_of(path).cloned();
+    if target.is_some() {
+        file.rare().target.clone_from(&target);
+    }
+    // A file that cannot be asked about is read as any other.
+    let remote = path.parent().map(|folder| files.ctx.fs.is_remote(folder));
+    file.remote = matches!(remote, Some(Ok(true)));
+    // Now, while the new file is not among those that may be closed: it may soon be deleted.
+    make_way(files);
+    file.handle = Some(handle);
+    let id = files.registry.insert(file);
+    files.handles.opened(id);
+    debug!("following {} from byte {offset}", path.display());
+    files.changed(id);
+    files.look_at(id);
+    id
+}
+
+fn tag_of(ctx: &Context, name: &Path) -> Option<Arc<str>> {
+    let template = ctx.tag_template.as_deref()?;
+    let path = name.to_string_lossy();
+    let tag = match &ctx.options.tag_regex {
+        Some(regex) => tag::expand_groups(template, regex, &path),
+        None => tag::expand(template, &path),
+    };
+    if tag.is_none() {
+        warn!("{path}: tag_regex does not match, the tag is {template}");
+    }
+    tag.map(Arc::from)
+}
