@@ -23,6 +23,25 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    pub(crate) fn new(
+        options: Options,
+        tag: Option<&str>,
+        shared: Arc<Shared>,
+        counters: Counters,
+        fs: Fs,
+    ) -> Self {
+        let has_pattern = |t: &&str| options.tag_regex.is_some() || t.contains('*');
+        Context {
+            time: shared.time(),
+            fs,
+            tag_template: tag.filter(has_pattern).map(str::to_owned),
+            options,
+            shared,
+            troubles: Troubles::new(counters.clone()),
+            counters,
+        }
+    }
+
     /// Whether a change at this moment, in seconds since 1970, was longer ago than `ignore_older`.
     pub(crate) fn is_older(&self, modified: i64) -> bool {
         let Some(limit) = self.options.ignore_older else {

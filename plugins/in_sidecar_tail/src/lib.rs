@@ -57,6 +57,7 @@ mod fs;
 pub mod fuzzing;
 mod host;
 mod map;
+mod option_table;
 mod options;
 mod pace;
 mod read;

@@ -7,11 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::event::RecordFormat;
-use rustix::event::{poll, PollFd, PollFlags, Timespec};
-use tracing::{debug, info};
+use tracing::debug;
 
 use crate::checkpoint::checkpointer::Checkpointer;
-use crate::checkpoint::recovery::{consider_claimed, has_unclaimed, recover_unclaimed};
+use crate::checkpoint::recovery::{consider_claimed, recover_unclaimed};
 use crate::compressed::left_alone::Compressed;
 use crate::context::Context;
 use crate::counters::Counters;
@@ -19,8 +18,8 @@ use crate::fs::Fs;
 use crate::host::publisher::{Known, Publisher};
 use crate::host::queue::{Item, Purpose, Shared};
 use crate::options::Options;
-use crate::pace::Stopwatch;
 use crate::read::reader::Reader;
+use crate::source::events::Events;
 use crate::source::inotify::Change;
 use crate::timers::Timers;
 use crate::track::beyond::is_full;
@@ -34,7 +33,6 @@ use crate::track::queue::Task;
 use crate::track::removal::remove_old;
 use crate::track::rotation::{count_lost, find_missing, forget};
 use crate::track::transition::{Effect, Observation};
-use crate::troubles::Troubles;
 
 /// Files looked at in one check.
 const CHECKED_AT_ONCE: usize = 1000;
@@ -63,6 +61,7 @@ pub(crate) struct Worker {
     pub(crate) reader: Reader,
     pub(crate) compressed: Compressed,
     pub(crate) discovery: Discovery,
+    events: Events,
     publisher: Publisher,
     timers: Timers,
     /// Files still to be looked at in this round of checks.
@@ -80,22 +79,14 @@ impl Worker {
         counters: Counters,
         fs: Fs,
     ) -> Self {
-        let has_pattern = |t: &&str| options.tag_regex.is_some() || t.contains('*');
-        let ctx = Arc::new(Context {
-            time: shared.time(),
-            fs,
-            tag_template: tag.filter(has_pattern).map(str::to_owned),
-            options,
-            shared,
-            troubles: Troubles::new(counters.clone()),
-            counters,
-        });
+        let ctx = Arc::new(Context::new(options, tag, shared, counters, fs));
         let now = ctx.time.now();
         Worker {
             files: Files::new(ctx.clone()),
             reader: Reader::new(&ctx, format),
             compressed: Compressed::default(),
             discovery: Discovery::new(&ctx),
+            events: Events::default(),
             publisher: Publisher::new(now),
             timers: Timers::new(now),
             to_check: Vec::new(),
@@ -187,20 +178,8 @@ impl Worker {
 
     /// Waits for a wake-up or until `until`; if `told`, for what the kernel tells, too.
     pub(crate) fn wait(&self, until: Instant, told: bool) {
-        let left = until.saturating_duration_since(self.ctx.time.now());
-        let timeout = Timespec {
-            tv_sec: left.as_secs() as i64,
-            tv_nsec: i64::from(left.subsec_nanos()),
-        };
-        let wake = PollFd::from_borrowed_fd(self.ctx.shared.worker_fd(), PollFlags::IN);
         let changes = self.discovery.sources.fd().filter(|_| told);
-        let changes = changes.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
-        // An interrupted wait only means to look around earlier.
-        let _ = match changes {
-            Some(changes) => poll(&mut [wake, changes], Some(&timeout)),
-            None => poll(&mut [wake], Some(&timeout)),
-        };
-        self.ctx.shared.clear_worker_wake();
+        self.ctx.shared.worker_waits(until, changes);
     }
 
     // What is to be done, in its order.
@@ -261,7 +240,10 @@ impl Worker {
                     files.queue.later(Task::Check(id));
                 }
             }
-            Task::Told(change) => self.discovery.told(files, compressed, change),
+            Task::Told(change) => {
+                self.events
+                    .told(&mut self.discovery, files, compressed, change);
+            }
         }
     }
 
@@ -281,24 +263,8 @@ impl Worker {
     /// Looks at everything the patterns match that is not known to be unchanged.
     pub(crate) fn scan(&mut self) {
         let (files, compressed) = (&mut self.files, &mut self.compressed);
-        let watch = Stopwatch::start(&self.ctx.time);
-        self.discovery.take_more(files, compressed);
-        let found = self.discovery.sources.find(files, None);
-        let cost = self.ctx.time.cost(watch.spent());
         let starting = files.stage == Stage::Starting;
-        let known_first = starting && has_unclaimed(files);
-        for (path, inode) in found {
-            let known = files.registry.at(&path);
-            let known = known.and_then(|id| files.registry.get(id));
-            if known.is_some_and(|file| Some(file.identity.inode) == inode) {
-                continue;
-            }
-            files.queue.later(if known_first {
-                Task::ConsiderKnown(path)
-            } else {
-                Task::Consider(path)
-            });
-        }
+        let cost = self.discovery.begin_scan(files, compressed);
         self.go_on();
         self.discovery.try_again(&mut self.files.queue);
         self.go_on();
@@ -306,35 +272,18 @@ impl Worker {
             recover_unclaimed(&mut self.files, &mut self.compressed);
             self.go_on();
         }
-        self.discovery.miss_unseen(&self.files);
+        self.events.miss_unseen(&self.files);
         self.find_and_settle(true);
-        self.discovery.tell(&self.ctx);
         let (files, compressed) = (&mut self.files, &mut self.compressed);
-        self.discovery.sources.sweep(files, compressed);
-        let options = &self.ctx.options;
-        if starting {
-            let paths = files.registry.paths().map(|(path, _)| path);
-            for pattern in options.globs.without_files(paths) {
-                info!("{pattern} matches no file yet; one that comes is found");
-            }
-            files.stage = Stage::Following;
-            self.ctx.shared.set_scanned();
-        }
+        self.discovery.end_scan(files, compressed);
         let told = !self.discovery.sources.polls();
         let now = self.ctx.time.now();
-        self.timers.scanned(now, cost, told, options);
+        self.timers.scanned(now, cost, told, &self.ctx.options);
     }
 
     /// Looks at files of which nobody tells changes.
     pub(crate) fn poll_files(&mut self) {
-        let files = &mut self.files;
-        let sources = &self.discovery.sources;
-        let polled = files.registry.paths().filter(|_| sources.polls());
-        let polled = polled.filter(|(path, _)| sources.is_polled(&files.links, path));
-        let polled = polled.map(|(_, id)| id);
-        for id in polled.chain(files.registry.restless()) {
-            files.queue.later(Task::Check(id));
-        }
+        self.discovery.sources.poll(&mut self.files);
         self.go_on();
         // Those that waited to grow, or to be complete, have their turn.
         for id in self.files.windows.ids() {
@@ -520,22 +469,13 @@ impl Worker {
         if stops || !self.discovery.beyond.waits() {
             return false;
         }
-        for (identity, bytes) in self.compressed.take_settled() {
-            self.discovery.beyond.gives_way(&identity, bytes, bytes);
-        }
+        self.discovery.beyond.take(self.compressed.take_settled());
         for id in self.files.registry.ids() {
-            // One that cannot be read stays, and is said to be unread.
-            let file = self.files.registry.get(id);
-            let Some(file) = file.filter(|file| file.life.is_idle() && file.ahead() == 0) else {
-                continue;
-            };
-            let (bytes, offset) = (file.seen.size, file.offset);
-            self.discovery
-                .beyond
-                .gives_way(&file.identity, bytes, offset);
-            self.reader.end_given_way(&mut self.files, id);
-            self.files.observe(id, Observation::GivesWay);
-            self.go_on();
+            if self.discovery.beyond.gives_way(&self.files, id) {
+                self.reader.end_given_way(&mut self.files, id);
+                self.files.observe(id, Observation::GivesWay);
+                self.go_on();
+            }
         }
         // Those of which something is with the host stay until that has left it.
         if is_full(&self.files, &self.compressed) {

@@ -31,7 +31,8 @@ const CHANGES_INTERVAL: Duration = Duration::from_millis(50);
 const PIECE: usize = 128;
 /// How often a state that another reader has is tried.
 const LOCK_INTERVAL: Duration = Duration::from_millis(250);
-/// Seconds for which the position of a file that is not there is kept.
+/// Seconds for which the position of a file that is not there is kept, and behind which one that nobody
+/// follows is looked for again.
 const KEEP: u64 = 24 * 3600;
 
 #[derive(Debug)]
@@ -237,8 +238,11 @@ impl Checkpointer {
         let at = time.timestamp();
         let seen = u64::from(at.seconds);
         let fs = &self.fs;
+        // One that is there may be compressed and read, or not to be opened at present.
         self.unclaimed
-            .remove(|entry| entry.seen.saturating_add(KEEP) < seen && !is_still_packed(fs, entry));
+            .expire(seen.saturating_sub(KEEP), seen, |entry| {
+                files.known(&entry.identity).is_none() && is_still_there(fs, entry)
+            });
         // Never used before, whoever wrote the document that was found here.
         self.journal = (self.journal + 1).max(seen * 1_000_000_000 + u64::from(at.nanos));
         let live = files.iter().filter_map(|(_, file)| entry_of(file, seen));
@@ -330,11 +334,10 @@ impl Checkpointer {
     }
 }
 
-/// Whether a compressed file that was read is still there: it is not looked into again.
-fn is_still_packed(fs: &Fs, entry: &Entry) -> bool {
+/// Whether the file of a position is at its path.
+fn is_still_there(fs: &Fs, entry: &Entry) -> bool {
     let there = fs.metadata(&entry.path);
-    let same = |m: Metadata| Identity::of(&m).compatible(&entry.identity);
-    entry.packed.is_some() && there.is_ok_and(same)
+    there.is_ok_and(|metadata| Identity::of(&metadata).compatible(&entry.identity))
 }
 
 /// What is kept of a file; `None`: there is nothing to keep.

@@ -304,6 +304,17 @@ impl Unclaimed {
         self.next += 1;
     }
 
+    /// Of those that were not seen since `before` only those stay that are `there`, which are seen `now`.
+    pub(crate) fn expire(&mut self, before: u64, now: u64, there: impl Fn(&Entry) -> bool) {
+        self.entries.retain(|_, entry| {
+            let late = entry.seen < before;
+            if late && there(entry) {
+                entry.seen = now;
+            }
+            entry.seen >= before
+        });
+    }
+
     /// The entry of this file, if one fits; it is taken out.
     pub(crate) fn claim(
         &mut self,

@@ -122,31 +122,60 @@ fn name_of(files: &Files, entry: &Entry, path: &Path) -> Arc<Path> {
     }
 }
 
-/// Where to start reading a new file, the name it has in records, and the line that is inside.
+/// Where a new file is read from.
+#[derive(Debug, Default)]
+pub(crate) struct Position {
+    /// `None`: nothing is known of it.
+    pub(crate) offset: Option<u64>,
+    /// The name that it has in records, if that is another one than its path.
+    pub(crate) name: Option<Arc<Path>>,
+    /// The line that is inside.
+    pub(crate) cut: Option<CutLine>,
+    /// It has been rotated since it was read.
+    pub(crate) rotated: bool,
+}
+
+/// What is known of a new file.
 pub(crate) fn position_of(
     files: &mut Files,
     path: &Path,
     identity: &Identity,
     handle: &Handle,
     metadata: &Metadata,
-) -> (Option<u64>, Option<Arc<Path>>, Option<CutLine>) {
+) -> Position {
     if let Some(entry) = claim(files, path, identity, handle, metadata) {
-        return (Some(entry.fingerprint.offset), None, entry.cut);
+        return Position {
+            offset: Some(entry.fingerprint.offset),
+            cut: entry.cut,
+            rotated: entry.rotated || *entry.path != *path,
+            name: None,
+        };
     }
+    let plain = files.ctx.options.globs.name_of(path);
     if let Some(file) = files.dormant.known_again(identity, handle, metadata) {
-        return (Some(file.fingerprint.offset), Some(file.name), None);
+        return Position {
+            offset: Some(file.fingerprint.offset),
+            rotated: *file.name != *plain,
+            name: Some(file.name),
+            cut: None,
+        };
     }
     if files.scanned() {
-        return (None, None, None);
+        return Position::default();
     }
     // The copy of a file that was truncated while nobody was reading.
     let checkpointer = files.checkpointer.as_mut();
     let entry = checkpointer.and_then(|kept| kept.original_of(path, handle, metadata));
     let Some(entry) = entry else {
-        return (None, None, None);
+        return Position::default();
     };
     files.drop_unclaimed(&entry);
-    (Some(entry.fingerprint.offset), Some(entry.path), entry.cut)
+    Position {
+        offset: Some(entry.fingerprint.offset),
+        rotated: *entry.path != *plain,
+        name: Some(entry.path),
+        cut: entry.cut,
+    }
 }
 
 /// Looks for files with known positions that no pattern matches any more: rotated while

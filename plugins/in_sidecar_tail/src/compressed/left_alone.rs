@@ -2,7 +2,6 @@
 //! was compressed: what was read of a file is known again in its compressed form, and a rest that
 //! nobody had read before it was compressed is read from where it begins. Other formats are said.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,17 +10,16 @@ use tracing::info;
 
 use crate::checkpoint::entry::Entry;
 use crate::compressed::format::Format;
-use crate::compressed::gunzip::Gunzip;
+use crate::compressed::kin::{claim_packed, keep_packed, kin_of, Kin};
 use crate::compressed::search::{Found, Goal, Searches, Step};
 use crate::compressed::window::Window;
 use crate::counters::Trouble;
-use crate::fs::{Fs, Handle, Metadata};
+use crate::fs::{Fs, Metadata};
 use crate::map::{HashMap, HashSet};
 use crate::read::lines::Splitter;
-use crate::track::copies::related;
 use crate::track::file::{FileId, Seen};
 use crate::track::files::Files;
-use crate::track::fingerprint::{read_full, Fingerprint, Identity, Print, HEAD};
+use crate::track::fingerprint::{read_full, Fingerprint, Identity};
 use crate::track::follow::follow;
 use crate::track::rotation::gone;
 use crate::track::transition::Observation;
@@ -52,14 +50,6 @@ pub(crate) struct Unsettled {
     pub(crate) size: u64,
     /// Since when it has this size.
     since: Instant,
-}
-
-/// What a compressed file is, beside those that are known.
-enum Kin {
-    FormOf(Arc<Path>, u64),
-    /// It begins like this one.
-    Like(Arc<Path>),
-    Stranger,
 }
 
 /// The compressed files of an instance that are not being read.
@@ -235,7 +225,7 @@ impl Compressed {
                     info!("{path} is the compressed form of {}", name.display());
                     keep_packed(files, &file.path, &file.identity, metadata.len(), size);
                 }
-                Kin::Like(name) if now && may_grow => {
+                Kin::Like(name, _) if now && may_grow => {
                     let name = name.display();
                     let text = format!("it is compressed, begins like {name}, and may not be complete: it is not read now");
                     files
@@ -244,16 +234,18 @@ impl Compressed {
                         .say(Trouble::Compressed, &file.path, &text);
                     self.unclear.push(file);
                 }
-                Kin::Like(_) if may_grow => self.unsettled.push(file),
+                Kin::Like(..) if may_grow => self.unsettled.push(file),
                 Kin::Stranger if !now && quiet < COMPLETE => self.unsettled.push(file),
-                Kin::Like(_) | Kin::Stranger => {
+                kin @ (Kin::Like(..) | Kin::Stranger) => {
                     files.ctx.troubles.over(Trouble::Compressed, &file.path);
-                    self.searches.itself(
-                        &files.ctx.options,
-                        &file.path,
-                        file.identity,
-                        Fingerprint::default(),
-                    );
+                    // It may have more than was read of what it is like.
+                    let read = match kin {
+                        Kin::Like(_, read) => read,
+                        Kin::FormOf(..) | Kin::Stranger => Fingerprint::default(),
+                    };
+                    let options = &files.ctx.options;
+                    self.searches
+                        .itself(options, &file.path, file.identity, read);
                 }
             }
         }
@@ -442,83 +434,6 @@ impl Compressed {
     }
 }
 
-/// A compressed file holds what was read under another name; that is known after a restart, too.
-fn keep_packed(files: &mut Files, path: &Arc<Path>, identity: &Identity, packed: u64, size: u64) {
-    let Some(checkpointer) = &mut files.checkpointer else {
-        return;
-    };
-    let entry = Entry {
-        path: path.clone(),
-        identity: *identity,
-        fingerprint: Fingerprint {
-            offset: size,
-            ..Fingerprint::default()
-        },
-        rotated: true,
-        target: None,
-        cut: None,
-        packed: Some(packed),
-        seen: u64::from(files.ctx.time.timestamp().seconds),
-    };
-    checkpointer.keep(entry);
-}
-
-/// A compressed file has its position itself now.
-fn claim_packed(files: &mut Files, identity: &Identity) {
-    let Some(checkpointer) = &mut files.checkpointer else {
-        return;
-    };
-    let claimed = checkpointer
-        .unclaimed
-        .claim(identity, |entry| entry.packed.is_some());
-    if let Some(entry) = claimed {
-        files.entry_gone(entry.identity);
-    }
-}
-
-/// What `handle` is the compressed form of, if that was read.
-fn kin_of(files: &Files, path: &Path, handle: &Handle) -> Kin {
-    let head = head_of(handle).ok().filter(|head| !head.is_empty());
-    let Some((head, size)) = head.zip(size_of(handle).ok()) else {
-        return Kin::Stranger;
-    };
-    let head = Print::of(&head);
-    let followed = files.registry.iter().map(|(_, file)| {
-        let size = file.seen.size.max(file.offset);
-        (&file.name, file.head.print(), size)
-    });
-    let dormant = files.dormant.iter();
-    let dormant = dormant.map(|file| (&file.name, file.fingerprint.head, file.fingerprint.offset));
-    let mut like = Kin::Stranger;
-    for (name, its_head, its_size) in followed.chain(dormant) {
-        let is_like = its_head == head && name.parent() == path.parent() && related(name, path);
-        if is_like && its_size as u32 == size {
-            return Kin::FormOf(name.clone(), its_size);
-        }
-        if is_like {
-            like = Kin::Like(name.clone());
-        }
-    }
-    like
-}
-
-/// The first bytes of the original, up to [`HEAD`], as far as one step gives them.
-fn head_of(handle: &Handle) -> io::Result<Vec<u8>> {
-    let mut head = Vec::with_capacity(HEAD);
-    Gunzip::new(handle.try_clone()?).step(&mut head, HEAD)?;
-    Ok(head)
-}
-
-/// The original's size, modulo 2^32: the last four bytes.
-fn size_of(handle: &Handle) -> io::Result<u32> {
-    let mut size = [0; 4];
-    let at = handle.metadata()?.len().saturating_sub(4);
-    if read_full(handle, &mut size, at)? < size.len() {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    Ok(u32::from_le_bytes(size))
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -580,6 +495,23 @@ mod tests {
                 assert_eq!(steps.lines, ["one"], "inotify {inotify}, {rounds} rounds");
             }
         }
+    }
+
+    #[test]
+    fn a_log_that_was_made_longer_in_advance_is_known_in_its_compressed_form() {
+        let mut steps = Steps::new("a.log*");
+        steps.append("a.log", "one\n");
+        steps.cut("a.log", 4096);
+        steps.round();
+        steps.rename("a.log", "a.log.1");
+        gzip(&steps.path("a.log.1"), &steps.path("a.log.1.gz"));
+        for _ in 0..20 {
+            steps.round_after(Duration::from_secs(5));
+            while steps.worker.search_on() {
+                steps.read();
+            }
+        }
+        assert_eq!(steps.lines, ["one"]);
     }
 
     /// Reads whatever waits for its turn, for a host that takes everything.

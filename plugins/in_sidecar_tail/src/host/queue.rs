@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::drain::{Drain, DrainState, DrainStatus};
-use rustix::event::{eventfd, EventfdFlags};
+use rustix::event::{eventfd, poll, EventfdFlags, PollFd, PollFlags, Timespec};
 
 use crate::host::acks::Reaches;
 use crate::map::HashMap;
@@ -145,12 +145,22 @@ impl Shared {
 
     // The worker's side.
 
-    pub(crate) fn worker_fd(&self) -> BorrowedFd<'_> {
-        self.worker_wake.as_fd()
-    }
-
-    /// Takes back the wake-up that ended the worker's wait.
-    pub(crate) fn clear_worker_wake(&self) {
+    /// Waits for a wake-up, for what can be read from `changes`, or until `until`.
+    pub(crate) fn worker_waits(&self, until: Instant, changes: Option<BorrowedFd<'_>>) {
+        let left = until.saturating_duration_since(self.time.now());
+        let timeout = Timespec {
+            tv_sec: left.as_secs() as i64,
+            tv_nsec: i64::from(left.subsec_nanos()),
+        };
+        let wake = PollFd::from_borrowed_fd(self.worker_wake.as_fd(), PollFlags::IN);
+        // An interrupted wait only means to look around earlier.
+        let _ = match changes {
+            Some(changes) => {
+                let changes = PollFd::from_borrowed_fd(changes, PollFlags::IN);
+                poll(&mut [wake, changes], Some(&timeout))
+            }
+            None => poll(&mut [wake], Some(&timeout)),
+        };
         clear(&self.worker_wake);
     }
 

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use crate::track::file::FileId;
-use crate::track::transition::{step, Effect, Facts, Life, Look, Observation};
+use crate::track::life::Life;
+use crate::track::transition::{step, Effect, Facts, Look, Observation};
 
 const ROTATE_WAIT: Duration = Duration::from_secs(5);
 

@@ -37,6 +37,8 @@ const WALL: Duration = Duration::from_secs(2_000_000_000);
 const TICK: Duration = Duration::from_millis(250);
 /// Longer than anything waits for.
 const SETTLED: u64 = 20_000;
+/// Descriptors that are never too few: its own files, and a few logs.
+const ENOUGH: usize = 100;
 /// Turns without an end, if there are more.
 const TURNS: usize = 20_000;
 
@@ -306,7 +308,7 @@ impl Simulation {
         }
         if self.stuck || self.full || self.disk_full {
             world.crashed();
-        } else {
+        } else if self.setting.stale.is_none() {
             world.ran(SETTLED, true, true);
         }
     }
@@ -323,6 +325,14 @@ impl Simulation {
             Step::Reopen => self.world().reopen(),
             Step::CopyTruncate => self.world().copy_truncate(running),
             Step::Archive => self.world().archive(running),
+            Step::Compress => self.world().compress(running),
+            // What cannot be opened becomes too old.
+            Step::Deny | Step::Descriptors(_) if self.setting.ignores_old => {}
+            Step::Deny | Step::Allow => self.world().allow(step == Step::Allow),
+            Step::Descriptors(most) => {
+                self.fs.set_descriptors(most);
+                self.world().starve(most < ENOUGH);
+            }
             Step::Stranger => self.world().stranger(),
             Step::Stop => self.stop(),
             Step::Complete => {
@@ -373,6 +383,8 @@ fn run(setting: Setting, steps: &[Step]) -> Option<String> {
         let end = [
             Step::HostWorks,
             Step::DiskFree,
+            Step::Allow,
+            Step::Descriptors(usize::MAX),
             Step::Start,
             Step::Wait(SETTLED),
             Step::Wait(SETTLED),
@@ -432,6 +444,7 @@ fn schedules_that_fell_stand() {
         ignores_old: false,
         late: 0,
         room: 16_384,
+        stale: None,
         births: true,
         reuses: false,
         tells: Tells::Count,
@@ -504,7 +517,27 @@ fn schedules_that_fell_stand() {
         Step::Start,
         write(4, false),
     ];
+    // Nobody may read the log for longer than positions of files that are gone are kept.
+    let denied = Setting {
+        scheme: Scheme::LinkSwap,
+        mode: Mode::Mapped,
+        inotify: true,
+        births: false,
+        reuses: true,
+        device: u64::MAX - 2,
+        ..setting
+    };
+    let denied_for_days = vec![
+        Step::Start,
+        write(3, false),
+        Step::Deny,
+        Step::Stop,
+        Step::Stranger,
+        Step::Wait(200_000_000),
+        Step::Start,
+    ];
     for (setting, steps) in [
+        (denied, denied_for_days),
         (setting, behind_a_link),
         (copied, cut_and_copied),
         (linked, under_another_name),

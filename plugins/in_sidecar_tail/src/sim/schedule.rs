@@ -70,6 +70,8 @@ pub(super) struct Setting {
     /// Milliseconds after which the kernel tells, and how much it keeps.
     pub(super) late: u64,
     pub(super) room: usize,
+    /// Milliseconds for which a network filesystem gives an old answer again; `None`: it is a local one.
+    pub(super) stale: Option<u64>,
     /// The filesystem tells when files were made, and uses inodes again.
     pub(super) births: bool,
     pub(super) reuses: bool,
@@ -93,6 +95,8 @@ pub(super) enum Step {
     CopyTruncate,
     /// The oldest rotated file is moved away.
     Archive,
+    /// The oldest rotated file is compressed.
+    Compress,
     /// Something of another kind whose name and first lines are alike.
     Stranger,
     Stop,
@@ -106,6 +110,11 @@ pub(super) enum Step {
     /// There is no room for positions.
     DiskFull,
     DiskFree,
+    /// The instance may not read the log, or may again.
+    Deny,
+    Allow,
+    /// It may have so many files open.
+    Descriptors(usize),
     /// The time of day is set by so many seconds.
     SetClock(i64),
     Start,
@@ -178,8 +187,9 @@ pub(super) fn setting(random: &mut Random) -> Setting {
         ignores_old,
         late: random.of(&[0, 0, 0, 0, 3, 60, 700]),
         room: random.of(&[16_384, 16_384, 16_384, 2, 5]),
+        stale: (random.below(6) == 0).then(|| random.of(&[100, 1_000, 3_000])),
         births: ignores_old || random.below(4) > 0,
-        reuses: false,
+        reuses: random.below(3) == 0,
         tells: random.of(&[Tells::Count, Tells::Numbers, Tells::Ring]),
         delivers_after: random.of(&[0, 0, 40, 200, 1100]),
     }
@@ -199,7 +209,7 @@ fn action(random: &mut Random) -> Action {
 }
 
 pub(super) fn schedule(random: &mut Random, steps: usize) -> Vec<Step> {
-    let step = |random: &mut Random| match random.below(48) {
+    let step = |random: &mut Random| match random.below(52) {
         0..=11 => Step::Write {
             lines: 1 + random.below(4),
             open: random.below(4) == 0,
@@ -218,8 +228,41 @@ pub(super) fn schedule(random: &mut Random, steps: usize) -> Vec<Step> {
         39..=43 => Step::During(1 + random.below(60), action(random)),
         44 => Step::CrashAt(1 + random.below(80)),
         45 => random.of(&[Step::DiskFull, Step::DiskFree, Step::DiskFree]),
-        46 => Step::SetClock(random.of(&[-7213, -61, -7, 1, 61, 7213, 200_003])),
+        47 => Step::Compress,
+        48 => random.of(&[Step::Deny, Step::Allow]),
+        49 => Step::Descriptors(random.of(&[0, 1, 3, 8, 400, 400])),
+        46 => Step::SetClock(random.of(&[-7200, -60, -1, 1, 60, 7200, 200_000])),
         _ => Step::HostWorks,
     };
-    (0..steps).map(|_| step(random)).collect()
+    let mut all = Vec::with_capacity(steps);
+    while all.len() < steps {
+        if random.below(40) == 0 {
+            all.extend(rotation_with_a_signal(random));
+        } else {
+            all.push(step(random));
+        }
+    }
+    all.truncate(steps);
+    all
+}
+
+/// The writer is told some time after its log was renamed, and writes meanwhile. What was rotated before
+/// may be compressed then.
+fn rotation_with_a_signal(random: &mut Random) -> Vec<Step> {
+    let mut steps = vec![Step::Rotate];
+    let mut left = random.below(30_000);
+    while left > 0 {
+        let wait = (1 + random.below(left)).max(left / 4);
+        steps.push(Step::Wait(wait));
+        steps.push(Step::Write {
+            lines: random.below(3),
+            open: random.below(4) == 0,
+        });
+        left -= wait;
+    }
+    steps.push(Step::Reopen);
+    if random.below(2) == 0 {
+        steps.push(Step::Compress);
+    }
+    steps
 }

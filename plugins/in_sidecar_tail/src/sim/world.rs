@@ -1,8 +1,10 @@
 //! The files of a simulation, the one who writes them, and an oracle that knows every word of them.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use flate2::{write::GzEncoder, Compression};
 use serde_json::Value;
 
 use super::schedule::{Action, Mode, Scheme, Setting};
@@ -93,6 +95,9 @@ pub(super) struct World {
     names: u64,
     headers: u64,
     headers_most: u64,
+    /// The instance cannot open all that is there: nothing is rotated meanwhile.
+    denied: bool,
+    starved: bool,
     /// When something happened last in the middle of what the instance did.
     pub(super) acted: std::time::Instant,
     pub(super) failure: Option<String>,
@@ -104,6 +109,7 @@ impl World {
             time.clone(),
             Device {
                 number: setting.device,
+                stale: setting.stale.map(|millis| millis * 1_000_000),
                 births: setting.births,
                 reuses: setting.reuses,
                 ..Device::LOCAL
@@ -111,9 +117,15 @@ impl World {
         );
         fs.tell_late(Duration::from_millis(setting.late));
         fs.tell_at_most(setting.room);
-        for folder in ["/logs", "/real", "/away", "/state"] {
+        for folder in ["/logs", "/real", "/away"] {
             fs.make_folder(Path::new(folder)).unwrap();
         }
+        // Positions are kept on a disk of ours.
+        let own = Device {
+            number: setting.device.wrapping_add(1 << 40),
+            ..Device::LOCAL
+        };
+        fs.mount(Path::new("/state"), own).unwrap();
         let pattern = format!("/logs/{}", setting.pattern);
         let mut world = World {
             setting,
@@ -133,6 +145,8 @@ impl World {
             names: 0,
             headers: 0,
             headers_most: 0,
+            denied: false,
+            starved: false,
             failure: None,
         };
         world.begin_file();
@@ -297,7 +311,56 @@ impl World {
         }
     }
 
+    /// Nothing may leave its place at present, since nobody could read it before.
+    fn is_held(&self) -> bool {
+        self.denied || self.starved
+    }
+
+    /// Whether the instance may open the log at the path.
+    pub(super) fn allow(&mut self, allowed: bool) {
+        if let Some(at) = self.at_path {
+            let path = self.logs[at].path.clone().unwrap();
+            self.fs.set_readable(&path, allowed).unwrap();
+            self.denied = !allowed;
+        }
+    }
+
+    /// The instance has few descriptors from now on, or enough again.
+    pub(super) fn starve(&mut self, starved: bool) {
+        self.starved = starved;
+    }
+
+    /// The oldest rotated file is compressed. What nobody had read is nobody's duty then.
+    pub(super) fn compress(&mut self, running: bool) {
+        let plain = |log: &Log| {
+            let path = log.path.as_ref();
+            log.rotated.is_some()
+                && path.is_some_and(|path| path.extension() != Some("gz".as_ref()))
+        };
+        let mut all = 0..self.logs.len();
+        let Some(at) = all.find(|at| *at != self.current && plain(&self.logs[*at])) else {
+            return;
+        };
+        if self.is_held() {
+            return;
+        }
+        let path = self.logs[at].path.clone().unwrap();
+        let text = self.fs.read(&path).unwrap();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let to = path.with_file_name(format!("{name}.gz"));
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(&text).unwrap();
+        let packed = gzip.finish().unwrap();
+        self.fs.writer(&to).unwrap().append(&packed);
+        self.fs.unlink(&path).unwrap();
+        self.take_out(at, running);
+        self.logs[at].path = Some(to);
+    }
+
     pub(super) fn rotate(&mut self, running: bool) {
+        if self.is_held() {
+            return;
+        }
         let Some(at) = self.at_path else {
             return;
         };
@@ -351,7 +414,8 @@ impl World {
     fn shift(&mut self, running: bool) {
         let number = |log: &Log| {
             let name = log.path.as_ref()?.file_name()?.to_str()?;
-            name.strip_prefix("app.log.")?.parse::<u64>().ok()
+            let name = name.strip_prefix("app.log.")?;
+            name.strip_suffix(".gz").unwrap_or(name).parse::<u64>().ok()
         };
         let mut rotated: Vec<(u64, usize)> = (0..self.logs.len())
             .filter_map(|at| Some((number(&self.logs[at])?, at)))
@@ -362,7 +426,10 @@ impl World {
                 self.take_away(at, None, running);
                 continue;
             }
-            let path = self.path(&format!("logs/app.log.{}", number + 1));
+            let packed = self.logs[at].path.as_ref().unwrap();
+            let packed = packed.extension() == Some("gz".as_ref());
+            let end = if packed { ".gz" } else { "" };
+            let path = self.path(&format!("logs/app.log.{}{end}", number + 1));
             let from = self.logs[at].path.replace(path.clone()).unwrap();
             self.fs.rename(&from, &path).unwrap();
         }
@@ -397,7 +464,7 @@ impl World {
     }
 
     pub(super) fn reopen(&mut self) {
-        if self.at_path.is_none() {
+        if self.at_path.is_none() && !self.is_held() {
             self.begin_file();
         }
     }
@@ -410,6 +477,9 @@ impl World {
         let Some(at) = self.at_path.filter(|at| plain && *at == self.current) else {
             return;
         };
+        if self.is_held() {
+            return;
+        }
         self.names += 1;
         let path = self.place();
         let number = match self.setting.scheme {
@@ -476,6 +546,9 @@ impl World {
     pub(super) fn archive(&mut self, running: bool) {
         let rotated = |log: &Log| log.path.is_some() && log.rotated.is_some();
         let dated = self.setting.scheme == Scheme::Dated;
+        if self.is_held() {
+            return;
+        }
         let Some(at) = (0..self.logs.len()).find(|at| {
             *at != self.current
                 && (rotated(&self.logs[*at]) || dated && self.logs[*at].path.is_some())
@@ -493,6 +566,12 @@ impl World {
             Some(to) => self.fs.rename(&path, to).unwrap(),
             None => self.fs.unlink(&path).unwrap(),
         }
+        self.take_out(at, running);
+    }
+
+    /// A rotated file is where nobody need find it.
+    fn take_out(&mut self, at: usize, running: bool) {
+        self.logs[at].path = None;
         self.logs[at].matched = false;
         self.logs[at]
             .rotated
@@ -559,7 +638,11 @@ impl World {
     pub(super) fn started(&mut self) {
         let now = self.now();
         for at in 0..self.logs.len() {
+            let held = self.is_held();
             let log = &mut self.logs[at];
+            // What cannot be opened at the start is looked at again at its path only.
+            log.known &= !held;
+            log.saved &= !held;
             if let Some(rotated) = &mut log.rotated {
                 *rotated = now;
             }
@@ -622,11 +705,12 @@ impl World {
     pub(super) fn ran(&mut self, millis: u64, delivers: bool, confirms: bool) {
         self.settle_rotated(true);
         let told = self.setting.inotify && self.setting.mode != Mode::Mapped;
-        let enough = match self.setting.late {
-            0 if told => 0,
-            late => 3_000 + late,
+        let enough = match (self.setting.late, self.setting.stale) {
+            (0, None) if told => 0,
+            // A truncation is believed at the second look, a second later.
+            (late, stale) => 3_000 + late + stale.map_or(0, |stale| 2 * stale + 1_000),
         };
-        if millis < enough || !delivers {
+        if millis < enough || !delivers || self.is_held() {
             return;
         }
         let keeps = confirms && millis >= 3_000 + 2 * (self.setting.delivers_after + RING);
@@ -709,6 +793,9 @@ impl World {
 
     /// Everything has had its time: all that must come has.
     pub(super) fn check(&mut self) {
+        if self.is_held() {
+            return;
+        }
         let late: Vec<usize> = (0..self.lines.len())
             .filter(|at| {
                 let line = &self.lines[*at];

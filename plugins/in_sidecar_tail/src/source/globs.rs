@@ -4,14 +4,12 @@ use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 use flb_sidecar_sdk::ConfigError;
 use glob::{MatchOptions, Pattern};
 
 use crate::fs::{Entry, Fs, Metadata};
-use crate::map::HashMap;
-use crate::time::Time;
+use crate::source::listings::{ListingKey, Listings};
 
 /// As the shell and glob(3) match: wildcards match neither a slash nor a leading dot.
 const IN_PATH: MatchOptions = MatchOptions {
@@ -78,89 +76,6 @@ pub(crate) trait Visitor {
     /// A path that matches and is not excluded. It may be of any file type, or missing.
     /// `inode` is that of the name itself (a symbolic link's own), if a listing told it.
     fn file(&mut self, path: PathBuf, inode: Option<u64>);
-}
-
-/// Folders whose listing has not changed since: not listed again.
-#[derive(Debug, Default)]
-pub(crate) struct Listings {
-    known: HashMap<ListingKey, Listing>,
-    time: Time,
-    fs: Fs,
-}
-
-/// Folder, pattern and depth: several patterns may look into one folder for different names.
-type ListingKey = (PathBuf, usize, usize);
-
-#[derive(Debug)]
-struct Listing {
-    identity: (u64, u64),
-    modified: SystemTime,
-    subfolders: Vec<PathBuf>,
-}
-
-/// A folder's change time says nothing about a change that came this soon after the last one.
-const CLOCK_STEP: Duration = Duration::from_secs(2);
-
-impl Listings {
-    pub(crate) fn new(time: Time, fs: Fs) -> Self {
-        Listings {
-            known: HashMap::default(),
-            time,
-            fs,
-        }
-    }
-
-    /// Forgets everything: the next scan lists every folder.
-    pub(crate) fn clear(&mut self) {
-        self.known.clear();
-    }
-
-    /// Forgets folders other than these.
-    pub(crate) fn retain(&mut self, keep: impl Fn(&Path) -> bool) {
-        self.known.retain(|(folder, ..), _| keep(folder));
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.known.len()
-    }
-
-    /// Whether the folder must be listed again.
-    fn is_changed(&self, key: &ListingKey, metadata: &Metadata) -> bool {
-        self.known.get(key).is_none_or(|listing| {
-            listing.identity != (metadata.dev(), metadata.ino())
-                || metadata.modified() != listing.modified
-        })
-    }
-
-    fn forget(&mut self, key: &ListingKey) {
-        self.known.remove(key);
-    }
-
-    /// There is something new in a folder, though its names are the same.
-    pub(crate) fn changed(&mut self, folder: &Path) {
-        self.known.retain(|(known, ..), _| known != folder);
-    }
-
-    fn subfolders(&self, key: &ListingKey) -> impl Iterator<Item = PathBuf> + '_ {
-        let listing = self.known.get(key).into_iter();
-        listing.flat_map(|listing| listing.subfolders.iter().cloned())
-    }
-
-    /// Remembers the listing, if the folder has been quiet for long enough to trust its change time.
-    fn put(&mut self, key: ListingKey, metadata: &Metadata, subfolders: Vec<PathBuf>) {
-        let modified = metadata.modified();
-        let since = self.time.wall().duration_since(modified);
-        if since.is_ok_and(|since| since > CLOCK_STEP) {
-            let listing = Listing {
-                identity: (metadata.dev(), metadata.ino()),
-                modified,
-                subfolders,
-            };
-            self.known.insert(key, listing);
-        } else {
-            self.known.remove(&key);
-        }
-    }
 }
 
 impl Globs {

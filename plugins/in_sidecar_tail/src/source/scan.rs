@@ -14,9 +14,10 @@ use crate::counters::Trouble;
 use crate::fs::Fs;
 use crate::map::{HashMap, HashSet};
 use crate::source::confine::Confine;
-use crate::source::globs::{Listings, Visitor};
+use crate::source::globs::Visitor;
 use crate::source::inotify::Watches;
 use crate::source::links::Links;
+use crate::source::listings::Listings;
 use crate::track::descriptors::{is_missing, make_room, none_left, say_none_left};
 use crate::track::files::Files;
 use crate::track::limit::Folders;
@@ -145,6 +146,15 @@ impl Sources {
     /// There are folders of which nobody tells changes.
     pub(crate) fn polls(&self) -> bool {
         !self.polled.is_empty()
+    }
+
+    /// Has files looked at of which nobody tells changes.
+    pub(crate) fn poll(&self, files: &mut Files) {
+        let paths = files.registry.paths().filter(|_| self.polls());
+        let polled = paths.filter(|(path, _)| self.is_polled(&files.links, path));
+        for id in polled.map(|(_, id)| id).chain(files.registry.restless()) {
+            files.queue.later(Task::Check(id));
+        }
     }
 
     /// Whether nobody tells of what happens at this path, or where it leads.
@@ -405,6 +415,19 @@ mod tests {
             steps.worker.discovery.sources.watch_folder(&ctx, folder);
             assert_eq!(polled(&steps), n);
         }
+    }
+
+    #[test]
+    fn a_file_that_comes_after_the_clock_was_set_back_is_found() {
+        let options = [("inotify_watcher", "off")];
+        let mut steps = Steps::prepared("*.log", &options, |dir| age(dir.path()));
+        steps.round();
+        steps.worker.ctx.time.set_wall(-7200);
+        steps.append("a.log", "one\n");
+        // The very time of the folder's last change.
+        age(&steps.path(""));
+        steps.round();
+        assert_eq!(steps.lines, ["one"]);
     }
 
     #[test]

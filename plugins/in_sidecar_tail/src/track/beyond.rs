@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::counters::Trouble;
 use crate::fs::Fs;
 use crate::map::HashMap;
+use crate::track::file::FileId;
 use crate::track::files::Files;
 use crate::track::fingerprint::Identity;
 use crate::track::limit::{Come, Outside, MOST_BEYOND};
@@ -98,10 +99,29 @@ impl Beyond {
         !none && self.ended.len() < MOST_BEYOND
     }
 
-    /// A file of so many bytes gives way, read up to `offset`.
-    pub(crate) fn gives_way(&mut self, identity: &Identity, bytes: u64, offset: u64) {
-        let ended = Ended { bytes, offset };
-        self.ended.insert(identity.number(), ended);
+    /// Files of so many bytes have given way.
+    pub(crate) fn take(&mut self, settled: Vec<(Identity, u64)>) {
+        for (identity, bytes) in settled {
+            let ended = Ended {
+                bytes,
+                offset: bytes,
+            };
+            self.ended.insert(identity.number(), ended);
+        }
+    }
+
+    /// A file gives way, if it is read to its end. One that cannot be read stays, and is said to be unread.
+    pub(crate) fn gives_way(&mut self, files: &Files, id: FileId) -> bool {
+        let file = files.registry.get(id);
+        let Some(file) = file.filter(|file| file.life.is_idle() && file.ahead() == 0) else {
+            return false;
+        };
+        let ended = Ended {
+            bytes: file.seen.size,
+            offset: file.offset,
+        };
+        self.ended.insert(file.identity.number(), ended);
+        true
     }
 
     /// There are files that have given way.

@@ -3,26 +3,26 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use flb_sidecar_sdk::Why;
 use tracing::info;
 
-use crate::checkpoint::recovery::{goes_on_inside, position_of};
+use crate::checkpoint::recovery::{goes_on_inside, has_unclaimed, position_of};
 use crate::compressed::left_alone::Compressed;
 use crate::context::Context;
 use crate::counters::Trouble;
 use crate::fs::{Handle, Metadata};
 use crate::map::{HashMap, HashSet};
+use crate::pace::Stopwatch;
 use crate::read::holes::written_end;
 use crate::source::confine::is_refused;
-use crate::source::inotify::Change;
 use crate::source::scan::Sources;
-use crate::source::unseen::Unseen;
 use crate::track::beyond::{is_full, Beyond};
 use crate::track::descriptors::{is_missing, none_left, open};
 use crate::track::dormant::is_same;
 use crate::track::file::{FileId, Seen};
-use crate::track::files::Files;
+use crate::track::files::{Files, Stage};
 use crate::track::fingerprint::Identity;
 use crate::track::follow::follow;
 use crate::track::limit::MOST_PATHS;
@@ -36,7 +36,6 @@ pub(crate) struct Discovery {
     pub(crate) sources: Sources,
     /// What is there and not followed, since there is too much.
     pub(crate) beyond: Beyond,
-    unseen: Unseen,
     /// Sizes of files that were too old at the start, by their identities' numbers; only if what was
     /// there then is not to be read.
     left_out: HashMap<u64, u64>,
@@ -49,7 +48,6 @@ impl Discovery {
         Discovery {
             sources: Sources::new(ctx),
             beyond: Beyond::default(),
-            unseen: Unseen::default(),
             left_out: HashMap::default(),
             retry: HashSet::default(),
         }
@@ -138,15 +136,13 @@ impl Discovery {
                         moved(files, id, path);
                         return true;
                     }
-                    let (offset, name, cut) =
-                        position_of(files, path, &identity, &handle, &metadata);
-                    let plain = files.ctx.options.globs.name_of(path);
-                    let offset = offset.or_else(|| self.end_at_the_start(&identity, &metadata));
-                    let rotated = name.as_ref().is_some_and(|name| **name != *plain);
-                    let name = name.or_else(|| named.map(Arc::from));
+                    let known = position_of(files, path, &identity, &handle, &metadata);
+                    let end = || self.end_at_the_start(&identity, &metadata);
+                    let offset = known.offset.or_else(end);
+                    let name = known.name.or_else(|| named.map(Arc::from));
                     let id = follow(files, path, identity, handle, &metadata, offset, name);
-                    goes_on_inside(files, id, cut);
-                    if rotated {
+                    goes_on_inside(files, id, known.cut);
+                    if known.rotated {
                         files.observe(id, Observation::Rotated);
                     }
                 }
@@ -180,8 +176,50 @@ impl Discovery {
         }
     }
 
+    /// Has everything looked at that the patterns match and that is not known to be unchanged; what
+    /// finding it has cost.
+    pub(crate) fn begin_scan(
+        &mut self,
+        files: &mut Files,
+        compressed: &mut Compressed,
+    ) -> Duration {
+        let watch = Stopwatch::start(&files.ctx.time);
+        self.take_more(files, compressed);
+        let found = self.sources.find(files, None);
+        let cost = files.ctx.time.cost(watch.spent());
+        let known_first = !files.scanned() && has_unclaimed(files);
+        for (path, inode) in found {
+            let known = files.registry.at(&path);
+            let known = known.and_then(|id| files.registry.get(id));
+            if known.is_some_and(|file| Some(file.identity.inode) == inode) {
+                continue;
+            }
+            files.queue.later(if known_first {
+                Task::ConsiderKnown(path)
+            } else {
+                Task::Consider(path)
+            });
+        }
+        cost
+    }
+
+    /// A scan is over.
+    pub(crate) fn end_scan(&mut self, files: &mut Files, compressed: &mut Compressed) {
+        self.beyond.tell(&files.ctx);
+        self.sources.tell();
+        self.sources.sweep(files, compressed);
+        if files.stage == Stage::Starting {
+            let paths = files.registry.paths().map(|(path, _)| path);
+            for pattern in files.ctx.options.globs.without_files(paths) {
+                info!("{pattern} matches no file yet; one that comes is found");
+            }
+            files.stage = Stage::Following;
+            files.ctx.shared.set_scanned();
+        }
+    }
+
     /// Before a scan: what was left out is offered again, if there is room for some of it.
-    pub(crate) fn take_more(&mut self, files: &mut Files, compressed: &mut Compressed) {
+    fn take_more(&mut self, files: &mut Files, compressed: &mut Compressed) {
         self.take_waiting(files, compressed);
         let again = !is_full(files, compressed) && self.beyond.begin_anew();
         // Nobody looks at what gave way in any other way.
@@ -189,12 +227,6 @@ impl Discovery {
             self.sources.list_again();
         }
         self.sources.take_more(&files.ctx.fs);
-    }
-
-    /// After a scan: says what is left out, or that nothing is any more.
-    pub(crate) fn tell(&mut self, ctx: &Context) {
-        self.beyond.tell(ctx);
-        self.sources.tell();
     }
 
     /// Has looked again at what could not be followed.
@@ -246,123 +278,10 @@ impl Discovery {
         }
     }
 
-    /// The kernel has told of something in a folder.
-    pub(crate) fn told(&mut self, files: &mut Files, compressed: &mut Compressed, change: Change) {
-        match change {
-            Change::Written(path) => {
-                match files.registry.at(path.as_path()) {
-                    Some(id) => files.look_at(id),
-                    None if files.ctx.options.globs.matches(&path) => {
-                        self.written_unknown(files, compressed, &path);
-                    }
-                    None => {}
-                }
-                self.target_changed(files, compressed, &path);
-            }
-            Change::Appeared(path) => {
-                self.target_changed(files, compressed, &path);
-                self.appeared(files, compressed, &path);
-            }
-            Change::Gone { path, deleted } => {
-                self.recheck(files, compressed, &path, deleted);
-                self.target_changed(files, compressed, &path);
-            }
-            Change::Renamed(from, to) => {
-                self.renamed(files, compressed, &from, &to);
-                self.target_changed(files, compressed, &from);
-                self.target_changed(files, compressed, &to);
-            }
-            Change::Folder(path) => self.scan_folder(files, &path),
-            // That is for whoever has the time.
-            Change::Folders | Change::Overflow => {}
-        }
-    }
-
     /// Files of a folder that has just come.
-    fn scan_folder(&mut self, files: &mut Files, folder: &Path) {
+    pub(crate) fn scan_folder(&mut self, files: &mut Files, folder: &Path) {
         for (path, _) in self.sources.find(files, Some(folder)) {
             files.queue.push(Task::Consider(path));
-        }
-    }
-
-    /// A file that is not followed was written to.
-    fn written_unknown(&mut self, files: &mut Files, compressed: &mut Compressed, path: &Path) {
-        if self.consider(files, compressed, path) {
-            return;
-        }
-        // Under a name that is gone since: the next scan looks where it is now.
-        if let Some(folder) = path.parent() {
-            self.sources.changed(folder);
-        }
-    }
-
-    /// A name has come into a watched folder.
-    pub(crate) fn appeared(&mut self, files: &mut Files, compressed: &mut Compressed, path: &Path) {
-        if files.ctx.options.globs.matches(path) {
-            if !self.consider(files, compressed, path) {
-                self.unseen.created(path);
-            }
-        } else if files.ctx.fs.is_dir(path) {
-            // A link to a folder.
-            self.scan_folder(files, path);
-        }
-    }
-
-    fn renamed(&mut self, files: &mut Files, compressed: &mut Compressed, from: &Path, to: &Path) {
-        let matched = files.ctx.options.globs.matches(from);
-        let wanted = self.unseen.is_wanted(from, to, matched);
-        let known = files
-            .ctx
-            .fs
-            .metadata(to)
-            .ok()
-            .and_then(|m| files.registry.followed(&Identity::of(&m)));
-        match known {
-            Some(id) => {
-                // Unless that was counted when it was not found at its path.
-                let file = files.registry.get(id);
-                let at_path = file.is_some_and(|file| file.path().is_some());
-                files.ctx.counters.rotations.add(u64::from(at_path));
-                moved(files, id, to);
-                // A scan may have found it there before.
-                if wanted {
-                    files.observe(id, Observation::Rotated);
-                }
-                files.look_at(id);
-            }
-            None => self.renamed_unseen(files, compressed, from, to, wanted),
-        }
-        self.recheck(files, compressed, from, false);
-    }
-
-    /// What was found where something was renamed to is not known.
-    fn renamed_unseen(
-        &mut self,
-        files: &mut Files,
-        compressed: &mut Compressed,
-        from: &Path,
-        to: &Path,
-        wanted: bool,
-    ) {
-        if files.ctx.options.globs.matches(to) {
-            self.appeared(files, compressed, to);
-        } else if wanted {
-            self.consider_as(files, compressed, to, Some(from));
-        }
-        let id = files.registry.at(to);
-        if let Some(id) = id.filter(|_| wanted) {
-            files.observe(id, Observation::Rotated);
-        }
-        self.unseen.renamed(from, to, id.is_some());
-    }
-
-    /// What has not been found since the last scan but one is gone.
-    pub(crate) fn miss_unseen(&mut self, files: &Files) {
-        for path in self.unseen.after_scan() {
-            if files.registry.at(&path).is_none() && files.ctx.troubles.can_be_opened(&path) {
-                let text = "it was gone before it could be opened";
-                files.ctx.troubles.say_of_gone(Trouble::Missed, path, text);
-            }
         }
     }
 
@@ -395,27 +314,6 @@ impl Discovery {
                     .say(Trouble::Open, path, &Why(&error).to_string());
             }
             _ => gone(files, path, deleted),
-        }
-    }
-
-    /// Something happened where links lead.
-    fn target_changed(&mut self, files: &mut Files, compressed: &mut Compressed, target: &Path) {
-        for link in files.links.to(target).to_vec() {
-            self.look_behind(files, compressed, &link);
-        }
-    }
-
-    /// Looks at the file behind a link, which may be a new one.
-    pub(crate) fn look_behind(
-        &mut self,
-        files: &mut Files,
-        compressed: &mut Compressed,
-        link: &Path,
-    ) {
-        if files.registry.at(link).is_some() {
-            self.recheck(files, compressed, link, false);
-        } else {
-            self.consider(files, compressed, link);
         }
     }
 }
@@ -460,12 +358,9 @@ fn let_go_before(
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, File};
-    use std::io::Write as _;
+    use std::fs;
     use std::os::unix::fs::symlink;
-    use std::sync::atomic::{AtomicBool, Ordering};
-    use std::thread;
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     use super::*;
     use crate::sim::steps::{age, Steps};
@@ -598,56 +493,5 @@ mod tests {
             steps.round();
             assert_eq!(steps.lines.len(), lines, "{head} {new}");
         }
-    }
-
-    #[test]
-    fn writers_in_a_hurry_do_not_keep_files_from_being_read() {
-        let mut steps = Steps::new("*.log");
-        let paths = ["a.log", "b.log"].map(|name| steps.path(name));
-        let first = paths[0].clone();
-        let enough = Arc::new(AtomicBool::new(false));
-        let told = enough.clone();
-        let writer = thread::spawn(move || {
-            let start = Instant::now();
-            let mut files = paths.map(|path| File::create(path).unwrap());
-            while !told.load(Ordering::Relaxed) && start.elapsed() < Duration::from_secs(60) {
-                for file in &mut files {
-                    file.write_all(b"\n").unwrap();
-                }
-            }
-        });
-        while !fs::metadata(&first).is_ok_and(|metadata| metadata.len() > 10_000) {
-            thread::yield_now();
-        }
-        steps.told();
-        assert!(!writer.is_finished(), "it was waited for");
-        enough.store(true, Ordering::Relaxed);
-        writer.join().unwrap();
-    }
-
-    #[test]
-    fn every_path_of_a_folder_is_told_of() {
-        // The link in it has the folder watched under its other name, too.
-        let mut steps = Steps::prepared("link/*.log", &[], |dir| {
-            let folder = dir.path().join("folder");
-            fs::create_dir(&folder).unwrap();
-            symlink("folder", dir.path().join("link")).unwrap();
-            fs::write(folder.join("1"), "one\n").unwrap();
-            symlink("1", folder.join("current.log")).unwrap();
-            fs::write(folder.join("a.log"), "two\n").unwrap();
-        });
-        steps.read();
-        steps.append("folder/1", "one\n");
-        steps.append("folder/a.log", "two\n");
-        steps.append("folder/b.log", "three\n");
-        steps.told();
-        steps.read();
-        steps.rename("folder/b.log", "folder/c");
-        steps.append("folder/c", "three\n");
-        steps.told();
-        steps.read();
-        steps.lines.sort();
-        assert_eq!(steps.lines, ["one", "one", "three", "three", "two", "two"]);
-        assert_eq!(steps.missed(), 0);
     }
 }

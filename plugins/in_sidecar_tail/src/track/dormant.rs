@@ -27,6 +27,8 @@ pub(crate) struct Dormant {
 pub(crate) struct LetGo {
     pub(crate) name: Arc<Path>,
     pub(crate) fingerprint: Fingerprint,
+    /// How long it was: more than what was read, if it was made longer in advance.
+    pub(crate) size: u64,
 }
 
 impl Dormant {
@@ -36,6 +38,7 @@ impl Dormant {
             let let_go = LetGo {
                 name: file.name.clone(),
                 fingerprint: file.fingerprint(),
+                size: file.size(),
             };
             self.insert(&file.identity, let_go);
         }
@@ -114,6 +117,7 @@ mod tests {
         LetGo {
             name: Path::new("a.log").into(),
             fingerprint: Fingerprint::default(),
+            size: 0,
         }
     }
 

@@ -12,7 +12,7 @@ use crate::read::decode::Joined;
 use crate::read::holes::next_text;
 use crate::read::lines::{CutLine, Splitter};
 use crate::track::fingerprint::{read_full, Fingerprint, Head, Identity, Print, Tail, HEAD};
-use crate::track::transition::Life;
+use crate::track::life::Life;
 
 /// Number of a followed file within one instance; never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -229,6 +229,11 @@ impl TrackedFile {
     /// Its path, or where it was found.
     pub(crate) fn shown(&self) -> &Arc<Path> {
         self.path().unwrap_or(&self.name)
+    }
+
+    /// How long it is, as far as is known.
+    pub(crate) fn size(&self) -> u64 {
+        self.seen.size.max(self.offset)
     }
 
     /// Bytes that are known to be there and were not read.

@@ -13,8 +13,8 @@ use crate::track::descriptors::make_way;
 use crate::track::file::{FileId, TrackedFile};
 use crate::track::files::Files;
 use crate::track::fingerprint::{Identity, Print, Tail};
+use crate::track::life::Life;
 use crate::track::rotation::gone;
-use crate::track::transition::Life;
 
 /// Follows a new file, from `position` if one is known.
 pub(crate) fn follow(

@@ -11,7 +11,8 @@ use crate::map::HashMap;
 use crate::track::file::{FileId, TrackedFile};
 use crate::track::files::Files;
 use crate::track::fingerprint::Identity;
-use crate::track::transition::{Observation, Place};
+use crate::track::life::Place;
+use crate::track::transition::Observation;
 
 /// The file `id` is at `path` now.
 pub(crate) fn moved(files: &mut Files, id: FileId, path: &Path) {

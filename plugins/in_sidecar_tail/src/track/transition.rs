@@ -10,7 +10,7 @@
 //!   AwaitingAck ----> forgotten, when all that was read of it has left the host
 //! ```
 //!
-//! Where it is ([`Place`]) and whether its last line may go on ([`LastLine`]) are questions of their own.
+//! Where it is ([`crate::track::life::Place`]) and whether its last line may go on ([`LastLine`]) are questions of their own.
 //! [`step`] has no clock, no files and no maps: what time it is and what only others know comes with the
 //! call ([`Facts`]), what is to be done comes back ([`Effect`]).
 
@@ -19,84 +19,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::track::file::FileId;
+use crate::track::life::{LastLine, Life, Phase, Quarantine, Site, Turn};
 
 /// How long a file is not read that looks like a copy, once it has stopped growing.
 const QUIET_COPY: Duration = Duration::from_secs(1);
-
-/// What a file is to us.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// It is read as it grows. While it waits for its turn: since when. Else when its end was last
-    /// reached, when it left its place, or since when it is followed.
-    Active { since: Instant },
-    /// It begins like another file, of which it may become a copy: not read before that is settled.
-    Quarantined(Box<Quarantine>),
-    /// It is not followed any more; kept until what was read of it has left the host, or until it is
-    /// removed.
-    AwaitingAck,
-}
-
-/// Why and since when a file is not read yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Quarantine {
-    pub(crate) original: FileId,
-    since: Instant,
-    /// When it was last seen to grow.
-    grown: Instant,
-}
-
-/// Where a file is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place<'a> {
-    /// It can be opened there; if the patterns match its path it stays, else it is read to its end.
-    Named { path: &'a Arc<Path>, matched: bool },
-    /// Deleted, or renamed to where nobody looks; it is open.
-    Unlinked,
-    /// The same, but it was closed: it is looked for where it was last. If it was deleted there, only a
-    /// scan may find another name of it.
-    Missing { last: &'a Arc<Path>, deleted: bool },
-}
-
-/// What kind of place it is. Apart from its path, since there may be ten thousand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Site {
-    Matched,
-    Unmatched,
-    Unlinked,
-    Missing,
-    Deleted,
-}
-
-/// Whether a last line without a newline is complete.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LastLine {
-    /// Its writer may go on with it.
-    Open,
-    /// The file was rotated: it is complete when nothing comes any more.
-    Due,
-    /// It was handed over.
-    Complete,
-}
-
-/// Whether there is something to read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Turn {
-    /// It was read to its end, as far as is known.
-    Idle,
-    /// It waits to be read.
-    Waiting,
-}
-
-/// Where a file is in its life.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Life {
-    phase: Phase,
-    /// Where it is, or was last while it is looked for.
-    path: Option<Arc<Path>>,
-    site: Site,
-    last_line: LastLine,
-    turn: Turn,
-}
 
 /// What was seen of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -191,159 +117,6 @@ pub(crate) enum Effect {
     Forget,
 }
 
-impl Site {
-    fn named(matched: bool) -> Self {
-        if matched {
-            Site::Matched
-        } else {
-            Site::Unmatched
-        }
-    }
-}
-
-impl Life {
-    /// A file was found at `path`.
-    pub(crate) fn begin(path: Arc<Path>, matched: bool, now: Instant) -> Self {
-        Life {
-            phase: Phase::Active { since: now },
-            path: Some(path),
-            site: Site::named(matched),
-            last_line: LastLine::Open,
-            turn: Turn::Idle,
-        }
-    }
-
-    pub(crate) fn place(&self) -> Place<'_> {
-        let matched = self.site == Site::Matched;
-        match (self.site, &self.path) {
-            (Site::Matched | Site::Unmatched, Some(path)) => Place::Named { path, matched },
-            (Site::Missing, Some(last)) => Place::Missing {
-                last,
-                deleted: false,
-            },
-            (Site::Deleted, Some(last)) => Place::Missing {
-                last,
-                deleted: true,
-            },
-            (_, _) => Place::Unlinked,
-        }
-    }
-
-    /// Where it can be opened.
-    pub(crate) fn path(&self) -> Option<&Arc<Path>> {
-        match self.place() {
-            Place::Named { path, .. } => Some(path),
-            Place::Unlinked | Place::Missing { .. } => None,
-        }
-    }
-
-    /// The patterns match its path.
-    pub(crate) fn matched(&self) -> bool {
-        self.site == Site::Matched
-    }
-
-    pub(crate) fn quarantine(&self) -> Option<&Quarantine> {
-        match &self.phase {
-            Phase::Quarantined(quarantine) => Some(quarantine),
-            Phase::Active { .. } | Phase::AwaitingAck => None,
-        }
-    }
-
-    pub(crate) fn is_let_go(&self) -> bool {
-        self.phase == Phase::AwaitingAck
-    }
-
-    /// It was renamed, or is the copy of a truncated file.
-    pub(crate) fn is_rotated(&self) -> bool {
-        self.last_line != LastLine::Open
-    }
-
-    pub(crate) fn waits_for_turn(&self) -> bool {
-        self.turn == Turn::Waiting
-    }
-
-    /// It was read to its end, as far as is known, and may be closed or let go.
-    pub(crate) fn is_idle(&self) -> bool {
-        matches!(self.phase, Phase::Active { .. }) && self.turn == Turn::Idle
-    }
-
-    /// While it waits for its turn: since when. Else when its end was last reached, when it left its
-    /// place, or since when it is followed.
-    pub(crate) fn since(&self) -> Option<Instant> {
-        match &self.phase {
-            Phase::Active { since } => Some(*since),
-            Phase::Quarantined(quarantine) => Some(quarantine.since),
-            Phase::AwaitingAck => None,
-        }
-    }
-
-    /// Nobody may tell of what happens to it next: it is looked at often.
-    pub(crate) fn is_restless(&self) -> bool {
-        match self.phase {
-            Phase::AwaitingAck => false,
-            Phase::Quarantined(_) => true,
-            Phase::Active { .. } => self.last_line == LastLine::Due || !self.matched(),
-        }
-    }
-
-    fn leave(&mut self, site: Site, last: Option<Arc<Path>>, now: Instant) {
-        self.site = site;
-        self.path = last;
-        self.wait_for_more(now);
-    }
-
-    fn queue(&mut self, now: Instant) {
-        if self.is_idle() {
-            self.phase = Phase::Active { since: now };
-            self.turn = Turn::Waiting;
-        }
-    }
-
-    /// The file has left its place, and its writer need not know that yet: however long there was
-    /// nothing new in it before, `rotate_wait` counts from now.
-    fn wait_for_more(&mut self, now: Instant) {
-        if self.is_idle() {
-            self.phase = Phase::Active { since: now };
-        }
-    }
-
-    /// It is not followed any longer.
-    fn let_go(&mut self, facts: &Facts, effects: &mut Vec<Effect>) {
-        effects.push(Effect::EndText);
-        self.part_with(facts, effects);
-    }
-
-    /// The same where the text is not ended.
-    fn part_with(&mut self, facts: &Facts, effects: &mut Vec<Effect>) {
-        effects.push(Effect::Close);
-        self.phase = Phase::AwaitingAck;
-        self.turn = Turn::Idle;
-        if !facts.owed {
-            effects.push(Effect::Forget);
-        }
-    }
-
-    /// It is at its end: is there anything left to wait for?
-    fn rest(&mut self, look: Look, facts: &Facts, effects: &mut Vec<Effect>) {
-        let Phase::Active { since } = self.phase else {
-            return;
-        };
-        if self.turn == Turn::Waiting || look.unpacking || !look.round {
-            return;
-        }
-        let quiet = facts.now.saturating_duration_since(since) >= facts.rotate_wait;
-        if quiet && !self.matched() {
-            self.let_go(facts, effects);
-        } else if look.too_old && self.matched() {
-            effects.push(Effect::Retry);
-            self.let_go(facts, effects);
-        } else if quiet && self.last_line == LastLine::Due {
-            self.last_line = LastLine::Complete;
-            effects.push(Effect::EndText);
-        }
-    }
-}
-
 /// A file's life goes on.
 pub(crate) fn step(life: &mut Life, seen: Observation, facts: &Facts, effects: &mut Vec<Effect>) {
     let now = facts.now;
@@ -371,7 +144,7 @@ pub(crate) fn step(life: &mut Life, seen: Observation, facts: &Facts, effects: &
             } else if look.unread {
                 life.queue(now);
             } else {
-                life.rest(look, facts, effects);
+                rest(life, look, facts, effects);
             }
         }
         Observation::ReadToEnd { unfinished } => {
@@ -406,7 +179,7 @@ pub(crate) fn step(life: &mut Life, seen: Observation, facts: &Facts, effects: &
         }
         Observation::NotFound => {
             effects.push(Effect::CountLost);
-            life.let_go(facts, effects);
+            let_go(life, facts, effects);
         }
         // What is being read already is none.
         Observation::Resembles { original } if life.is_idle() => {
@@ -447,12 +220,12 @@ pub(crate) fn step(life: &mut Life, seen: Observation, facts: &Facts, effects: &
         Observation::Crowded { unread: true } => effects.push(Effect::Look),
         Observation::Crowded { unread: false } => {
             if life.is_idle() && life.site == Site::Unlinked {
-                life.let_go(facts, effects);
+                let_go(life, facts, effects);
             }
         }
         Observation::Compressed => effects.extend([Effect::Close, Effect::Forget]),
-        Observation::GivesWay if life.is_idle() => life.part_with(facts, effects),
-        Observation::Unpacked => life.let_go(facts, effects),
+        Observation::GivesWay if life.is_idle() => part_with(life, facts, effects),
+        Observation::Unpacked => let_go(life, facts, effects),
         Observation::Removed => {
             life.leave(Site::Unlinked, None, now);
             effects.extend([Effect::Close, Effect::Forget]);
@@ -462,5 +235,41 @@ pub(crate) fn step(life: &mut Life, seen: Observation, facts: &Facts, effects: &
         | Observation::GivesWay
         | Observation::Acked
         | Observation::ComesBack => {}
+    }
+}
+
+/// It is not followed any longer.
+fn let_go(life: &mut Life, facts: &Facts, effects: &mut Vec<Effect>) {
+    effects.push(Effect::EndText);
+    part_with(life, facts, effects);
+}
+
+/// The same where the text is not ended.
+fn part_with(life: &mut Life, facts: &Facts, effects: &mut Vec<Effect>) {
+    effects.push(Effect::Close);
+    life.phase = Phase::AwaitingAck;
+    life.turn = Turn::Idle;
+    if !facts.owed {
+        effects.push(Effect::Forget);
+    }
+}
+
+/// It is at its end: is there anything left to wait for?
+fn rest(life: &mut Life, look: Look, facts: &Facts, effects: &mut Vec<Effect>) {
+    let Phase::Active { since } = life.phase else {
+        return;
+    };
+    if life.turn == Turn::Waiting || look.unpacking || !look.round {
+        return;
+    }
+    let quiet = facts.now.saturating_duration_since(since) >= facts.rotate_wait;
+    if quiet && !life.matched() {
+        let_go(life, facts, effects);
+    } else if look.too_old && life.matched() {
+        effects.push(Effect::Retry);
+        let_go(life, facts, effects);
+    } else if quiet && life.last_line == LastLine::Due {
+        life.last_line = LastLine::Complete;
+        effects.push(Effect::EndText);
     }
 }

@@ -5,11 +5,6 @@
 //! with and without inotify, and it can be full, refuse, run out of descriptors and end the process in
 //! the middle of anything. [`check`] holds it against the kernel's filesystems.
 
-#![allow(
-    dead_code,
-    reason = "no schedule has mounts, permissions or few descriptors yet"
-)]
-
 mod bytes;
 mod check;
 mod events;

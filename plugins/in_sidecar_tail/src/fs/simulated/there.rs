@@ -91,11 +91,6 @@ impl SimFs {
         Ok(())
     }
 
-    /// Whether there is something at a path.
-    pub(crate) fn is_there(&self, path: &Path) -> bool {
-        self.tree().walk(path, false, Side::There).is_ok()
-    }
-
     /// Opens a file for writing, or makes one.
     pub(crate) fn writer(&self, path: &Path) -> io::Result<Writer> {
         let found = self.tree().walk(path, true, Side::There);

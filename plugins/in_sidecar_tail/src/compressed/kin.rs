@@ -1,0 +1,104 @@
+//! What compressed files are to those that were read.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::checkpoint::entry::Entry;
+use crate::compressed::gunzip::Gunzip;
+use crate::fs::Handle;
+use crate::track::copies::related;
+use crate::track::files::Files;
+use crate::track::fingerprint::{read_full, Fingerprint, Identity, HEAD};
+
+/// What a compressed file is, beside those that are known.
+pub(super) enum Kin {
+    FormOf(Arc<Path>, u64),
+    /// It begins like this one, which was read so far.
+    Like(Arc<Path>, Fingerprint),
+    Stranger,
+}
+
+/// A compressed file holds what was read under another name; that is known after a restart, too.
+pub(super) fn keep_packed(
+    files: &mut Files,
+    path: &Arc<Path>,
+    identity: &Identity,
+    packed: u64,
+    size: u64,
+) {
+    let Some(checkpointer) = &mut files.checkpointer else {
+        return;
+    };
+    let entry = Entry {
+        path: path.clone(),
+        identity: *identity,
+        fingerprint: Fingerprint {
+            offset: size,
+            ..Fingerprint::default()
+        },
+        rotated: true,
+        target: None,
+        cut: None,
+        packed: Some(packed),
+        seen: u64::from(files.ctx.time.timestamp().seconds),
+    };
+    checkpointer.keep(entry);
+}
+
+/// A compressed file has its position itself now.
+pub(super) fn claim_packed(files: &mut Files, identity: &Identity) {
+    let Some(checkpointer) = &mut files.checkpointer else {
+        return;
+    };
+    let claimed = checkpointer
+        .unclaimed
+        .claim(identity, |entry| entry.packed.is_some());
+    if let Some(entry) = claimed {
+        files.entry_gone(entry.identity);
+    }
+}
+
+/// What `handle` is the compressed form of, if that was read.
+pub(super) fn kin_of(files: &Files, path: &Path, handle: &Handle) -> Kin {
+    let head = head_of(handle).ok().filter(|head| !head.is_empty());
+    let Some((head, size)) = head.zip(size_of(handle).ok()) else {
+        return Kin::Stranger;
+    };
+    let followed = files.registry.iter();
+    let followed = followed.map(|(_, file)| (&file.name, file.fingerprint(), file.size()));
+    let dormant = files.dormant.iter();
+    let dormant = dormant.map(|file| (&file.name, file.fingerprint, file.size));
+    let mut like: Option<(&Arc<Path>, Fingerprint)> = None;
+    for (name, its, its_size) in followed.chain(dormant) {
+        // The file may have had less when its head was looked at, or nothing behind it was written.
+        let is_like = its.head.length > 0
+            && its.head.is_head_of(&head)
+            && name.parent() == path.parent()
+            && related(name, path);
+        if is_like && its_size as u32 == size {
+            return Kin::FormOf(name.clone(), its_size);
+        }
+        if is_like && like.is_none_or(|(_, other)| its.offset > other.offset) {
+            like = Some((name, its));
+        }
+    }
+    like.map_or(Kin::Stranger, |(name, its)| Kin::Like(name.clone(), its))
+}
+
+/// The first bytes of the original, up to [`HEAD`], as far as one step gives them.
+fn head_of(handle: &Handle) -> io::Result<Vec<u8>> {
+    let mut head = Vec::with_capacity(HEAD);
+    Gunzip::new(handle.try_clone()?).step(&mut head, HEAD)?;
+    Ok(head)
+}
+
+/// The original's size, modulo 2^32: the last four bytes.
+fn size_of(handle: &Handle) -> io::Result<u32> {
+    let mut size = [0; 4];
+    let at = handle.metadata()?.len().saturating_sub(4);
+    if read_full(handle, &mut size, at)? < size.len() {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(u32::from_le_bytes(size))
+}
