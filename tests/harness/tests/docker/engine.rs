@@ -94,13 +94,23 @@ impl Engine {
 
     pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = self.program(&self.client);
-        command.env("DOCKER_BUILDKIT", "1").args(words);
+        command.args(words);
         command
     }
 
     /// A program that talks to it.
     pub(crate) fn program(&self, name: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(name);
+        // The old builder takes the whole checkout for its context. Debian's compose program builds by the
+        // first client in the path.
+        command.env("DOCKER_BUILDKIT", "1");
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let own = self.client.parent().filter(|folder| folder.is_absolute());
+        let own = own.map(PathBuf::from).into_iter();
+        let folders = own.chain(std::env::split_paths(&path));
+        if let Ok(path) = std::env::join_paths(folders) {
+            command.env("PATH", path);
+        }
         if let Some(socket) = &self.socket {
             command.env("DOCKER_HOST", format!("unix://{}", socket.display()));
         }
