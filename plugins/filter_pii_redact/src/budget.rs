@@ -14,7 +14,7 @@ use cpu_time::ThreadTime;
 
 /// Bytes looked at between two looks at the clock.
 const STEP: u64 = 1 << 16;
-/// How many bytes may be looked at for each byte of a batch. Ordinary logs need less than 2, those with a
+/// How many bytes may be looked at for each byte of a batch. Ordinary logs need less than 3, those with a
 /// match in each line about 4, and text of nothing but matches up to 16.
 const TIMES: u64 = 48;
 /// What a short batch may cost in any case.
