@@ -31,10 +31,12 @@ triple=aarch64-unknown-linux-gnu
 [ -d "$(rustc --print sysroot)/lib/rustlib/$triple/lib" ] || rustup target add $triple >/dev/null 2>&1 ||
     skip "no Rust for $triple"
 
-# cargo-zigbuild with a command of cargo.
+# cargo-zigbuild with a command of cargo, and what that takes: perhaps arguments of tests at its end.
 zig() {
+    local command=$1
+    shift
     PATH="$tools/bin:$PATH" CARGO_ZIGBUILD_PYTHON_PATH="$tools/bin/python" \
-        cargo-zigbuild "$@" --locked --target $triple.2.17 --target-dir "$target/aarch64"
+        cargo-zigbuild "$command" --locked --target $triple.2.17 --target-dir "$target/aarch64" "$@"
 }
 
 # The tests of crates. Here the loader is started instead of the program, for with -L qemu leads the
