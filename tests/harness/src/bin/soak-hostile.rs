@@ -29,15 +29,18 @@ const MEMORY: f64 = 64.0;
 /// Processor time of one thread between SIGTERM and the first line about it, in seconds.
 const ANSWER: f64 = 0.1;
 /// Longer runs hang.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What is put beside the good lines, and the options of `sidecar_tail` that let it in.
 struct Attack {
     name: &'static str,
+    /// What goes through the filters.
+    filtered: &'static str,
     options: &'static [(&'static str, &'static str)],
     lay: fn(&Path),
 }
 
+const ALL: &str = "*";
 const LONG: &[(&str, &str)] = &[("buffer_chunk_size", "512k"), ("buffer_max_size", "512k")];
 const JSON: &[(&str, &str)] = &[("format", "json")];
 const CRI: &[(&str, &str)] = &[("format", "cri")];
@@ -45,16 +48,19 @@ const CRI: &[(&str, &str)] = &[("format", "cri")];
 const ATTACKS: &[Attack] = &[
     Attack {
         name: "nothing",
+        filtered: ALL,
         options: &[],
         lay: |_| {},
     },
     Attack {
         name: "a line of 120 KB, 60,000 levels deep",
+        filtered: ALL,
         options: LONG,
         lay: |folder| write(folder, "deep.log", nested(60_000)),
     },
     Attack {
         name: "the same in pieces of CRI",
+        filtered: ALL,
         options: CRI,
         lay: |folder| {
             let text = nested(30_000);
@@ -68,6 +74,7 @@ const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "100 JSON lines, 100 to 5,000 levels deep",
+        filtered: ALL,
         options: JSON,
         lay: |folder| {
             let line = |n: usize| format!("{{\"d\":{}}}\n", nested(100 + 49 * n));
@@ -76,31 +83,38 @@ const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "prefixes of tokens: 300 KB in a line, of each of nine",
+        filtered: ALL,
         options: LONG,
         lay: |folder| prefixes(folder, 300_000, 1),
     },
     Attack {
         name: "prefixes of tokens: 570 KB in lines of 32 KB, of each of nine",
+        filtered: ALL,
         options: &[],
         lay: |folder| prefixes(folder, 32_000, 18),
     },
     Attack {
         name: "gzip, 1 M empty members (20 MB)",
+        filtered: ALL,
         options: &[],
         lay: |folder| write(folder, "a.log.gz", member(b"").repeat(1_000_000)),
     },
     Attack {
         name: "gzip, 10 M empty members (200 MB)",
+        filtered: ALL,
         options: &[],
         lay: |folder| write(folder, "a.log.gz", member(b"").repeat(10_000_000)),
     },
     Attack {
         name: "gzip, 20 MB of empty blocks",
+        filtered: ALL,
         options: &[],
         lay: |folder| write(folder, "a.log.gz", empty_blocks(4_000_000)),
     },
     Attack {
-        name: "gzip, 3 MB of 3 GB",
+        name: "gzip, 3 MB of 3 GB, not filtered",
+        // Gigabytes of text cost filters what gigabytes cost.
+        filtered: "good",
         options: &[("mem_buf_limit", "5M")],
         lay: |folder| {
             let file = File::create(folder.join("a.log.gz")).expect("a file");
@@ -114,11 +128,13 @@ const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "links, FIFOs, a socket, forged names",
+        filtered: ALL,
         options: &[],
         lay: links,
     },
     Attack {
         name: "20,000 folders",
+        filtered: ALL,
         options: &[],
         lay: |folder| {
             for n in 0..20_000 {
@@ -128,6 +144,7 @@ const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "200,000 files of one line",
+        filtered: ALL,
         options: &[],
         lay: |folder| {
             for n in 0..200_000 {
@@ -253,8 +270,8 @@ fn run(host: &Host, attack: &Attack, end: End) -> Cost {
     pipeline.env("POD_NAME", "p");
     pipeline.input("sidecar_tail", &all).options(attack.options);
     pipeline.input("sidecar_tail", &beside);
-    pipeline.filter("kube_metadata", "*", &[("merge_log", "on")]);
-    pipeline.filter("pii_redact", "*", &[("preset", "all")]);
+    pipeline.filter("kube_metadata", attack.filtered, &[("merge_log", "on")]);
+    pipeline.filter("pii_redact", attack.filtered, &[("preset", "all")]);
     let print = [("match", "good"), ("format", "json_lines")];
     pipeline.arg("-o").arg("stdout").options(&print);
     let drop = [("match", "hostile")];
