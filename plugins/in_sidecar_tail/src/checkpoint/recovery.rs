@@ -9,15 +9,12 @@ use crate::checkpoint::entry::Entry;
 use crate::checkpoint::folder::{is_there, Folder};
 use crate::compressed::left_alone::Compressed;
 use crate::fs::{Handle, Metadata};
-use crate::read::lines::{CutLine, Splitter};
 use crate::source::scan::Sources;
 use crate::track::beyond::is_full;
 use crate::track::copies::{find_copy, originals};
-use crate::track::file::FileId;
 use crate::track::files::Files;
 use crate::track::fingerprint::Identity;
-use crate::track::follow::follow;
-use crate::track::transition::Observation;
+use crate::track::follow::{follow, Position};
 
 /// Names that positions without a file are compared with at the start, all together: with very many
 /// of both, the rest is not looked for.
@@ -71,32 +68,18 @@ fn follow_claimed(
     entry: Entry,
     name: Arc<Path>,
 ) {
-    let identity = Identity::of(metadata);
     let offset = entry.fingerprint.offset;
     info!("{}: going on at byte {offset}", path.display());
-    let id = follow(
-        files,
-        path,
-        identity,
-        handle,
-        metadata,
-        Some(offset),
-        Some(name),
-    );
+    let position = Position {
+        offset: Some(offset),
+        name: Some(name),
+        cut: entry.cut,
+        rotated: entry.rotated || *entry.path != *path,
+    };
+    let identity = Identity::of(metadata);
+    let id = follow(files, path, identity, handle, metadata, position);
     if let Some(file) = files.registry.get_mut(id) {
         file.checkpoint_tail = entry.fingerprint.tail;
-    }
-    goes_on_inside(files, id, entry.cut);
-    if entry.rotated || *entry.path != *path {
-        files.observe(id, Observation::Rotated);
-    }
-}
-
-/// A file begins inside a line whose beginning was passed on.
-pub(crate) fn goes_on_inside(files: &mut Files, id: FileId, cut: Option<CutLine>) {
-    if let Some((file, line)) = files.registry.get_mut(id).zip(cut) {
-        file.lines = Splitter::inside(line, file.checkpoint);
-        file.rare().before_checkpoint = Some(line);
     }
 }
 
@@ -120,19 +103,6 @@ fn name_of(files: &Files, entry: &Entry, path: &Path) -> Arc<Path> {
     } else {
         entry.path.clone()
     }
-}
-
-/// Where a new file is read from.
-#[derive(Debug, Default)]
-pub(crate) struct Position {
-    /// `None`: nothing is known of it.
-    pub(crate) offset: Option<u64>,
-    /// The name that it has in records, if that is another one than its path.
-    pub(crate) name: Option<Arc<Path>>,
-    /// The line that is inside.
-    pub(crate) cut: Option<CutLine>,
-    /// It has been rotated since it was read.
-    pub(crate) rotated: bool,
 }
 
 /// What is known of a new file.

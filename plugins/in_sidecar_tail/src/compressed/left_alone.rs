@@ -4,23 +4,23 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tracing::info;
 
 use crate::checkpoint::entry::Entry;
 use crate::compressed::format::Format;
+use crate::compressed::growth::Growth;
 use crate::compressed::kin::{claim_packed, keep_packed, kin_of, Kin};
 use crate::compressed::search::{Found, Goal, Searches, Step};
 use crate::compressed::window::Window;
 use crate::counters::Trouble;
 use crate::fs::{Fs, Metadata};
 use crate::map::{HashMap, HashSet};
-use crate::read::lines::Splitter;
 use crate::track::file::{FileId, Seen};
 use crate::track::files::Files;
 use crate::track::fingerprint::{read_full, Fingerprint, Identity};
-use crate::track::follow::follow;
+use crate::track::follow::{follow, Position};
 use crate::track::rotation::gone;
 use crate::track::transition::Observation;
 
@@ -47,9 +47,7 @@ struct LeftAlone {
 pub(crate) struct Unsettled {
     pub(crate) path: Arc<Path>,
     identity: Identity,
-    pub(crate) size: u64,
-    /// Since when it has this size.
-    since: Instant,
+    pub(crate) growth: Growth,
 }
 
 /// The compressed files of an instance that are not being read.
@@ -83,10 +81,9 @@ impl Compressed {
         !self.unsettled.is_empty()
     }
 
-    /// Those of which it is not known what they are, and their sizes.
-    pub(crate) fn unknown(&self) -> impl Iterator<Item = (&Arc<Path>, u64)> {
-        let all = self.unsettled.iter().chain(&self.unclear);
-        all.map(|file| (&file.path, file.size))
+    /// Those of which it is not known what they are, now or at the end of a drain.
+    pub(crate) fn unknown(&self) -> impl Iterator<Item = &Unsettled> {
+        self.unsettled.iter().chain(&self.unclear)
     }
 
     /// Begins to look for the compressed form of a file that is not there any more, among these.
@@ -111,8 +108,7 @@ impl Compressed {
             self.unsettled.push(Unsettled {
                 path: path.clone(),
                 identity,
-                size: seen.size,
-                since: files.ctx.time.now(),
+                growth: Growth::new(seen.size, files.ctx.time.now()),
             });
         }
         self.leave_alone(identity, path, seen, None);
@@ -206,11 +202,8 @@ impl Compressed {
                 self.left_alone.remove(&file.identity);
                 continue;
             };
-            if metadata.len() != file.size {
-                file.size = metadata.len();
-                file.since = files.ctx.time.now();
-            }
-            let quiet = files.ctx.time.since(file.since);
+            file.growth.see(metadata.len(), files.ctx.time.now());
+            let quiet = files.ctx.time.since(file.growth.since());
             // Whoever compresses gives it its original's time when that is done.
             let age = files
                 .ctx
@@ -259,14 +252,12 @@ impl Compressed {
 
     /// Bytes of compressed files of which it is not known what they are.
     pub(crate) fn unsettled_bytes(&self) -> u64 {
-        let all = self.unsettled.iter().chain(&self.unclear);
-        all.map(|file| file.size).sum()
+        self.unknown().map(|file| file.growth.size()).sum()
     }
 
     /// Takes out files about which nothing is open: what they are was said, or all of them was read.
     pub(crate) fn take_settled(&mut self) -> Vec<(Identity, u64)> {
-        let open = self.unsettled.iter().chain(&self.unclear);
-        let open: HashSet<Identity> = open.map(|file| file.identity).collect();
+        let open: HashSet<Identity> = self.unknown().map(|file| file.identity).collect();
         let settled = self.left_alone.iter().filter(|(id, _)| !open.contains(id));
         let settled: Vec<_> = settled.map(|(id, file)| (*id, file.seen.size)).collect();
         for (identity, _) in &settled {
@@ -379,26 +370,19 @@ impl Compressed {
         } else {
             Identity::of(&metadata)
         };
-        let name = Some(entry.path.clone());
-        let id = follow(
-            files,
-            &path,
-            identity,
-            handle,
-            &metadata,
-            Some(offset),
-            name,
-        );
+        let position = Position {
+            offset: Some(offset),
+            name: Some(entry.path.clone()),
+            cut: entry.cut,
+            rotated: false,
+        };
+        let id = follow(files, &path, identity, handle, &metadata, position);
         files.windows.insert(id, window);
         if let Some(file) = files.registry.get_mut(id) {
             file.compared = true;
             file.checkpoint_tail = entry.fingerprint.tail;
             if matched {
                 file.rare().packed = Some(0);
-            }
-            if let Some(line) = entry.cut {
-                file.lines = Splitter::inside(line, offset);
-                file.rare().before_checkpoint = Some(line);
             }
         }
         if !matched {

@@ -1,6 +1,7 @@
 //! Compressed files.
 
 pub(crate) mod format;
+mod growth;
 pub(crate) mod gunzip;
 mod kin;
 pub(crate) mod left_alone;

@@ -8,6 +8,7 @@ use std::time::Instant;
 use tracing::debug;
 
 use crate::checkpoint::entry::Entry;
+use crate::compressed::growth::Growth;
 use crate::compressed::gunzip::{self, Gunzip, OUTPUT_AT_ONCE};
 use crate::compressed::left_alone::COMPLETE;
 use crate::counters::Trouble;
@@ -55,8 +56,7 @@ pub(crate) struct Unpacking {
     pub(crate) tail: Tail,
     /// What is behind the position so far.
     pub(crate) rest: Vec<u8>,
-    size: u64,
-    since: Instant,
+    growth: Growth,
 }
 
 /// What a step of a search came to.
@@ -245,8 +245,7 @@ impl Search {
                 offset: 0,
                 tail: Tail::default(),
                 rest: Vec::new(),
-                size: metadata.len(),
-                since: now,
+                growth: Growth::new(metadata.len(), now),
             });
             return true;
         }
@@ -291,11 +290,8 @@ impl Unpacking {
 
     /// Since when the file has not grown.
     fn quiet_since(&mut self, now: Instant) -> Instant {
-        let size = self.gunzip.size().unwrap_or(self.size);
-        if size != self.size {
-            self.size = size;
-            self.since = now;
-        }
-        self.since
+        let size = self.gunzip.size().unwrap_or(self.growth.size());
+        self.growth.see(size, now);
+        self.growth.since()
     }
 }

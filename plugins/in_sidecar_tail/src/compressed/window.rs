@@ -4,6 +4,7 @@
 use std::io;
 use std::time::Instant;
 
+use crate::compressed::growth::Growth;
 use crate::compressed::gunzip::{Gunzip, Step, OUTPUT_AT_ONCE};
 use crate::fs::{Fs, Handle};
 use crate::map::HashMap;
@@ -26,9 +27,7 @@ pub(crate) struct Window {
     /// Where the window begins and ends.
     start: u64,
     pub(crate) end: u64,
-    /// The compressed file's size, and since when it has that.
-    size: u64,
-    since: Instant,
+    growth: Growth,
     /// What is there of the file is read.
     pub(crate) waits: bool,
     /// How the file ended.
@@ -52,12 +51,11 @@ impl Window {
         // The head may reach beyond the position.
         memory.set_len(offset)?;
         Ok(Window {
-            size: gunzip.size()?,
+            growth: Growth::new(gunzip.size()?, now),
             gunzip,
             memory,
             start,
             end: offset,
-            since: now,
             waits: false,
             over: None,
         })
@@ -98,13 +96,9 @@ impl Window {
 
     /// Since when the compressed file has not grown.
     pub(crate) fn quiet_since(&mut self, now: Instant) -> Instant {
-        let size = self.gunzip.size().unwrap_or(self.size);
-        if size != self.size {
-            self.size = size;
-            self.since = now;
-            self.waits = false;
-        }
-        self.since
+        let size = self.gunzip.size().unwrap_or(self.growth.size());
+        self.waits &= !self.growth.see(size, now);
+        self.growth.since()
     }
 
     fn drop_before(&mut self, start: u64) {

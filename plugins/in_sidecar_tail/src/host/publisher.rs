@@ -182,10 +182,10 @@ impl Publisher {
                 row.unread += files.windows.left(id);
                 row
             }));
-            rows.extend(known.compressed.unknown().map(|(path, size)| Row {
-                file: Some((FileId::NONE, path.clone())),
+            rows.extend(known.compressed.unknown().map(|file| Row {
+                file: Some((FileId::NONE, file.path.clone())),
                 read: 0,
-                unread: size,
+                unread: file.growth.size(),
             }));
             if self.finished_more > 0 || beyond > 0 {
                 rows.push(Row {

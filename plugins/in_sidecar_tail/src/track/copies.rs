@@ -16,7 +16,7 @@ use crate::track::descriptors::{at_hand, none_left};
 use crate::track::file::{pieces_to_advise, Continued, FileId, Rare, TrackedFile};
 use crate::track::files::Files;
 use crate::track::fingerprint::{read_full, Fingerprint, Head, Identity, Print, Tail, HEAD};
-use crate::track::follow::follow;
+use crate::track::follow::{follow, Position};
 use crate::track::transition::Observation;
 
 /// How long a file is not read that looks like a copy, however long it grows, and how many bytes a
@@ -194,15 +194,14 @@ fn continue_in_copy(
     let (offset, name) = (file.offset, file.name.clone());
     let id = match files.registry.followed(&identity) {
         Some(held) => held,
-        None => follow(
-            files,
-            path,
-            identity,
-            handle,
-            metadata,
-            Some(offset),
-            Some(name),
-        ),
+        None => {
+            let position = Position {
+                offset: Some(offset),
+                name: Some(name),
+                ..Position::default()
+            };
+            follow(files, path, identity, handle, metadata, position)
+        }
     };
     let text = files.registry.get_mut(original).map(|file| Text {
         name: file.name.clone(),

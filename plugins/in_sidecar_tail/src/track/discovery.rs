@@ -8,7 +8,7 @@ use std::time::Duration;
 use flb_sidecar_sdk::Why;
 use tracing::info;
 
-use crate::checkpoint::recovery::{goes_on_inside, has_unclaimed, position_of};
+use crate::checkpoint::recovery::{has_unclaimed, position_of};
 use crate::compressed::left_alone::Compressed;
 use crate::context::Context;
 use crate::counters::Trouble;
@@ -136,15 +136,11 @@ impl Discovery {
                         moved(files, id, path);
                         return true;
                     }
-                    let known = position_of(files, path, &identity, &handle, &metadata);
+                    let mut position = position_of(files, path, &identity, &handle, &metadata);
                     let end = || self.end_at_the_start(&identity, &metadata);
-                    let offset = known.offset.or_else(end);
-                    let name = known.name.or_else(|| named.map(Arc::from));
-                    let id = follow(files, path, identity, handle, &metadata, offset, name);
-                    goes_on_inside(files, id, known.cut);
-                    if known.rotated {
-                        files.observe(id, Observation::Rotated);
-                    }
+                    position.offset = position.offset.or_else(end);
+                    position.name = position.name.or_else(|| named.map(Arc::from));
+                    follow(files, path, identity, handle, &metadata, position);
                 }
                 true
             }

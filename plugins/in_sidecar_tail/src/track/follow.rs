@@ -8,6 +8,7 @@ use tracing::{debug, warn};
 use crate::context::Context;
 use crate::fs::{Handle, Metadata};
 use crate::read::holes::written_end;
+use crate::read::lines::{CutLine, Splitter};
 use crate::read::tag;
 use crate::track::descriptors::make_way;
 use crate::track::file::{FileId, TrackedFile};
@@ -15,27 +16,41 @@ use crate::track::files::Files;
 use crate::track::fingerprint::{Identity, Print, Tail};
 use crate::track::life::Life;
 use crate::track::rotation::gone;
+use crate::track::transition::Observation;
 
-/// Follows a new file, from `position` if one is known.
+/// Where a new file is read from.
+#[derive(Debug, Default)]
+pub(crate) struct Position {
+    /// `None`: nothing is known of it.
+    pub(crate) offset: Option<u64>,
+    /// The name that it has in records, if that is another one than its path.
+    pub(crate) name: Option<Arc<Path>>,
+    /// The line that is inside.
+    pub(crate) cut: Option<CutLine>,
+    /// It has been rotated since it was read.
+    pub(crate) rotated: bool,
+}
+
+/// Follows a new file.
 pub(crate) fn follow(
     files: &mut Files,
     path: &Path,
     identity: Identity,
     handle: Handle,
     metadata: &Metadata,
-    position: Option<u64>,
-    name: Option<Arc<Path>>,
+    position: Position,
 ) -> FileId {
     gone(files, path, false);
     // As in the stock tail, new files are read from their head if the first ones are.
     let from_head =
         files.ctx.options.read_from_head || files.scanned() && files.ctx.options.read_new_from_head;
-    let offset = match position {
+    let offset = match position.offset {
         Some(offset) => offset,
         None if from_head => 0,
         // A log may have been made longer than what is written.
         None => written_end(&handle, metadata.len()).unwrap_or(metadata.len()),
     };
+    let name = position.name;
     let same = name.as_ref().filter(|name| ***name == *path);
     let shared: Arc<Path> = same.map_or_else(|| path.into(), Arc::clone);
     let matched = files.ctx.options.globs.matches(path);
@@ -52,6 +67,11 @@ pub(crate) fn follow(
     file.fresh = files.scanned();
     file.compared = !files.scanned() || offset > 0;
     file.seen.size = offset;
+    // It begins inside a line whose beginning was passed on.
+    if let Some(line) = position.cut {
+        file.lines = Splitter::inside(line, offset);
+        file.rare().before_checkpoint = Some(line);
+    }
     let target = files.links.target_of(path).cloned();
     if target.is_some() {
         file.rare().target.clone_from(&target);
@@ -67,6 +87,9 @@ pub(crate) fn follow(
     debug!("following {} from byte {offset}", path.display());
     files.changed(id);
     files.look_at(id);
+    if position.rotated {
+        files.observe(id, Observation::Rotated);
+    }
     id
 }
 

@@ -227,30 +227,17 @@ mod tests {
             let watches = steps.worker.discovery.sources.watches();
             assert!(watches.is_none_or(|watches| watches.paths().count() <= 4));
             // Whoever has work in a folder that is known keeps it, however many come.
-            let known: Vec<_> = steps
-                .worker
-                .discovery
-                .sources
-                .admitted()
-                .inside
-                .iter()
-                .cloned()
-                .collect();
+            let inside = |steps: &Steps| -> Vec<_> {
+                let admitted = steps.worker.discovery.sources.admitted();
+                admitted.inside.iter().cloned().collect()
+            };
+            let known = inside(&steps);
             let text = format!("{}/a.log", known[0].display());
             steps.append(&text, "more\n");
             steps.round();
             assert_eq!(steps.lines.pop().as_deref(), Some("more"));
             for _ in 0..10 {
-                let folders: Vec<_> = steps
-                    .worker
-                    .discovery
-                    .sources
-                    .admitted()
-                    .inside
-                    .iter()
-                    .cloned()
-                    .collect();
-                for path in folders {
+                for path in inside(&steps) {
                     // Those that had gone before have not been swept yet.
                     let _ = fs::remove_dir_all(path);
                 }
