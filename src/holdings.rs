@@ -183,9 +183,9 @@ impl Holder {
     }
 
     /// Where the name of its plugin is.
-    pub(crate) fn plugin_name(&self, memory: &mut Memory) -> Option<usize> {
-        let plugin = memory.word(self.field(self.layout.input.plugin)?)?;
-        memory.word(plugin.checked_add(self.layout.input_plugin.name)?)
+    fn plugin_name(&self, memory: &mut Memory) -> Option<usize> {
+        let (plugin, name) = (self.layout.input.plugin, self.layout.input_plugin.name);
+        host::plugin_name_at(memory, self.instance, plugin, name)
     }
 
     /// Looks for every emitter of the engine.

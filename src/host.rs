@@ -217,15 +217,27 @@ pub(crate) fn instance_name(
     )
 }
 
+/// Where the name of an instance's plugin is, of which these are the offsets: of the plugin in the
+/// instance, and of the name in the plugin.
+pub(crate) fn plugin_name_at(
+    memory: &mut Memory,
+    instance: usize,
+    plugin: Option<usize>,
+    name: usize,
+) -> Option<usize> {
+    let plugin = memory.word(instance.checked_add(plugin?)?)?;
+    memory.word(plugin.checked_add(name)?)
+}
+
 /// The name of an input's plugin.
 pub(crate) fn input_plugin(
     layout: &Layout,
     memory: &mut Memory,
     instance: usize,
 ) -> Option<String> {
-    let plugin = memory.word(instance.checked_add(layout.input.plugin?)?)?;
-    let name = memory.word(plugin.checked_add(layout.input_plugin.name)?)?;
-    memory.name(name)
+    let (plugin, name) = (layout.input.plugin, layout.input_plugin.name);
+    let at = plugin_name_at(memory, instance, plugin, name)?;
+    memory.name(at)
 }
 
 /// The filters of the engine that are of this plugin; `None`: they are not laid out as the table says.
@@ -241,9 +253,8 @@ pub(crate) fn filters(
         let mut found = Vec::new();
         for node in memory.list(config.checked_add(head)?)? {
             let filter = node.checked_sub(node_at)?;
-            let of = memory.word(filter.checked_add(known.plugin?)?)?;
-            let name = memory.word(of.checked_add(name)?)?;
-            if memory.name(name)? == plugin {
+            let at = plugin_name_at(memory, filter, known.plugin, name)?;
+            if memory.name(at)? == plugin {
                 found.push(filter);
             }
         }
@@ -257,9 +268,9 @@ pub(crate) fn output_plugin(
     memory: &mut Memory,
     instance: usize,
 ) -> Option<String> {
-    let plugin = memory.word(instance.checked_add(layout.output.plugin?)?)?;
-    let name = memory.word(plugin.checked_add(layout.output_plugin.name)?)?;
-    memory.name(name)
+    let (plugin, name) = (layout.output.plugin, layout.output_plugin.name);
+    let at = plugin_name_at(memory, instance, plugin, name)?;
+    memory.name(at)
 }
 
 /// The metrics context of any output of the engine.

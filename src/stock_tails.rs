@@ -17,7 +17,7 @@ pub(crate) fn among(inputs: &[Holder], memory: &mut Memory) -> Vec<StockTail> {
     inputs
         .iter()
         .filter(|input| {
-            let name = input.plugin_name(memory).and_then(|at| memory.name(at));
+            let name = host::input_plugin(input.layout, memory, input.instance);
             name.as_deref() == Some(TAIL)
         })
         .map(|input| {

@@ -211,9 +211,7 @@ impl Proof<'_> {
             }),
             running: self.flag("pause for memory", known.running, RUNNING),
             storage_running: self.flag("pause for storage", known.storage_running, RUNNING),
-            node: self.field("list of inputs", known.node, |proof, at| {
-                proof.in_engine(at - proof.instance.address)
-            }),
+            node: self.in_list("list of inputs", known.node),
             properties: self.properties(known.properties),
             chunks: self.list("chunks", known.chunks),
             tasks: self.list("tasks", known.tasks),
@@ -231,6 +229,13 @@ impl Proof<'_> {
             ),
             metrics: self.metrics_if_needed(known.metrics),
         }
+    }
+
+    /// The field by which the engine has an instance in its list.
+    fn in_list(&mut self, name: &'static str, node: Option<usize>) -> Option<usize> {
+        self.field(name, node, |proof, at| {
+            proof.in_engine(at - proof.instance.address)
+        })
     }
 
     fn metrics_if_needed(&mut self, offset: Option<usize>) -> Option<usize> {
@@ -252,9 +257,7 @@ impl Proof<'_> {
             plugin,
             log_level: self.log_level(known.log_level),
             properties: self.properties(known.properties),
-            node: self.field("list of filters", known.node, |proof, at| {
-                proof.in_engine(at - proof.instance.address)
-            }),
+            node: self.in_list("list of filters", known.node),
             metrics: self.metrics(known.metrics),
         }
     }

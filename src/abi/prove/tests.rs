@@ -38,18 +38,24 @@ impl Input {
         &mut *self.name
     }
 
-    /// With this where its metrics should be.
-    fn prove(&mut self, metrics: usize, needs_metrics: bool) -> (Option<usize>, bool) {
-        self.words[self.layout.input.metrics.unwrap() / 8] = metrics;
+    /// What is proven of it in an engine at `config`, and what is not.
+    fn proven(&mut self, config: usize, needs_metrics: bool) -> (Layout, Vec<&'static str>) {
         let instance = Instance {
             section: Section::Input,
             address: self.words.as_ptr() as usize,
-            config: self.words.as_ptr() as usize,
+            config: std::hint::black_box(config),
             our_name: self.our_name(),
             needs_metrics,
         };
         let mut memory = Memory::open().unwrap();
-        let (proven, failed) = super::instance(&mut memory, &self.layout, instance);
+        super::instance(&mut memory, &self.layout, instance)
+    }
+
+    /// With this where its metrics should be.
+    fn prove(&mut self, metrics: usize, needs_metrics: bool) -> (Option<usize>, bool) {
+        self.words[self.layout.input.metrics.unwrap() / 8] = metrics;
+        let engine = self.words.as_ptr() as usize;
+        let (proven, failed) = self.proven(engine, needs_metrics);
         assert_eq!(proven.input.plugin, self.layout.input.plugin);
         (proven.input.metrics, failed.contains(&"metrics"))
     }
@@ -104,15 +110,7 @@ fn an_instance_without_our_plugin_is_not_looked_at() {
     let plugin = input.layout.input.plugin.unwrap() / 8;
     for word in [0, 8, input.words.as_ptr() as usize, usize::MAX - 7] {
         input.words[plugin] = word;
-        let instance = Instance {
-            section: Section::Input,
-            address: input.words.as_ptr() as usize,
-            config: std::hint::black_box(engine.as_ptr() as usize),
-            our_name: input.our_name(),
-            needs_metrics: true,
-        };
-        let mut memory = Memory::open().unwrap();
-        let (proven, failed) = super::instance(&mut memory, &input.layout, instance);
+        let (proven, failed) = input.proven(engine.as_ptr() as usize, true);
         assert_eq!(proven.input, NO_INPUT, "{word:#x}");
         assert_eq!(failed, ["its plugin"], "{word:#x}");
     }
@@ -134,15 +132,7 @@ fn the_engines_flags_are_read_only_where_flags_are() {
         (8, [false, false]),
         (usize::MAX - 7, [false, false]),
     ] {
-        let instance = Instance {
-            section: Section::Input,
-            address: input.words.as_ptr() as usize,
-            config: std::hint::black_box(config),
-            our_name: input.our_name(),
-            needs_metrics: false,
-        };
-        let mut memory = Memory::open().unwrap();
-        let (proven, failed) = super::instance(&mut memory, &input.layout, instance);
+        let (proven, failed) = input.proven(config, false);
         let found = [proven.config.ingestion_active, proven.config.shutting_down];
         assert_eq!(found.map(|at| at.is_some()), wanted);
         let said = [
@@ -175,15 +165,7 @@ fn storage_is_believed_only_with_the_engines_own_chunkio() {
         storage[layout.storage.kind.unwrap() / 8] = kind;
         input.words[layout.input.storage.unwrap() / 8] =
             std::hint::black_box(storage.as_ptr() as usize);
-        let instance = Instance {
-            section: Section::Input,
-            address: input.words.as_ptr() as usize,
-            config: std::hint::black_box(config.as_ptr() as usize),
-            our_name: input.our_name(),
-            needs_metrics: false,
-        };
-        let mut memory = Memory::open().unwrap();
-        let (proven, failed) = super::instance(&mut memory, &layout, instance);
+        let (proven, failed) = input.proven(config.as_ptr() as usize, false);
         assert_eq!(
             proven.input.storage.is_some(),
             wanted,
