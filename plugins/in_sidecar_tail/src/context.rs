@@ -1,7 +1,9 @@
 //! What all parts of an instance have in common.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use crate::checkpoint::store::is_kept;
 use crate::counters::Counters;
 use crate::fs::Fs;
 use crate::host::queue::Shared;
@@ -40,6 +42,12 @@ impl Context {
             troubles: Troubles::new(counters.clone()),
             counters,
         }
+    }
+
+    /// Whether what is at `path` is a file that the instance keeps itself.
+    pub(crate) fn keeps(&self, path: &Path) -> bool {
+        let db = self.options.db.as_deref();
+        db.is_some_and(|db| is_kept(&self.fs, db, path))
     }
 
     /// Whether a change at this moment, in seconds since 1970, was longer ago than `ignore_older`.

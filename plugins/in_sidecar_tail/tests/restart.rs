@@ -818,3 +818,31 @@ fn a_state_that_could_not_be_written_is_written_later_though_nothing_changes() {
     setup.saved(&mut rig, &file, 8);
     assert_eq!(rig.errors("state"), 1, "counted once");
 }
+
+/// Whatever is kept there is written anew with every position: read as a log, it would never end.
+#[test]
+fn a_state_among_the_logs_is_no_log() {
+    for inotify in ["on", "off"] {
+        let setup = Setup::new("*");
+        let (pattern, db) = (setup.file("*"), setup.file("tail.db"));
+        let options = [
+            ("path", pattern.to_str().unwrap()),
+            ("db", db.to_str().unwrap()),
+            ("inotify_watcher", inotify),
+            ("refresh_interval", "0.1"),
+        ];
+        let file = setup.file("a.log");
+        for line in ["one", "two", "three"] {
+            append(&file, &format!("{line}\n"));
+            let mut rig = Rig::try_start(&options, delivering()).unwrap();
+            rig.wait_for(&[line]);
+            append(&file, &format!("{line} again\n"));
+            rig.wait_for(&[line, &format!("{line} again")]);
+            rig.drain();
+            assert_eq!(rig.lines(), [line, &format!("{line} again")]);
+            assert_eq!(rig.metric("files_followed"), 1, "inotify {inotify}");
+            rig.end();
+        }
+        assert!(setup.file("tail.db.sidecar").exists());
+    }
+}

@@ -48,7 +48,7 @@ pub(crate) fn consider_claimed(
     if !metadata.is_file() || files.registry.known(&identity).is_some() {
         return false;
     }
-    if compressed.is_known_packed(files, path, &identity, &metadata) {
+    if files.ctx.keeps(path) || compressed.is_known_packed(files, path, &identity, &metadata) {
         return true;
     }
     let Some(entry) = claim(files, path, &identity, &handle, &metadata) else {
@@ -171,6 +171,7 @@ pub(crate) fn recover_unclaimed(files: &mut Files, compressed: &mut Compressed) 
     let entries = checkpointer.unclaimed.iter();
     let entries = entries
         .filter(|entry| !by_name && entry.packed.is_none())
+        .filter(|entry| !files.ctx.keeps(&entry.path))
         .filter(|entry| entry.rotated || is_named(&entry.path));
     let entries: Vec<Entry> = entries.take(room).cloned().collect();
     let mut folders = std::mem::take(&mut checkpointer.folders);

@@ -1,6 +1,7 @@
 //! Where a state lives: its document, its journal and its lock, each a file of our own.
 
 use std::io::{self, BufWriter, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::checkpoint::entry::{write_changes, write_document, Changes, Entry, Unusable, VERSION};
@@ -8,6 +9,7 @@ use crate::checkpoint::load::{self, Limits, Loaded};
 use crate::fs::{Fs, Own, OwnHandle};
 use crate::host::queue::StateNumber;
 use crate::options::Sync;
+use crate::track::fingerprint::Identity;
 use flb_sidecar_sdk::metrics::Metric;
 use flb_sidecar_sdk::own_file::Durability;
 
@@ -158,6 +160,24 @@ impl Journal {
         }
         Ok(())
     }
+}
+
+/// Whether the file at `path` is the database at `db`, or what SQLite or we keep beside it. Read as a log
+/// it would never end: with every position it is written anew.
+pub(crate) fn is_kept(fs: &Fs, db: &Path, path: &Path) -> bool {
+    let names = db.file_name().zip(path.file_name());
+    let suffix = names.and_then(|(db, name)| name.as_bytes().strip_prefix(db.as_bytes()));
+    let Some(suffix) = suffix else {
+        return false;
+    };
+    let of_sqlite = matches!(suffix, b"" | b"-journal" | b"-wal" | b"-shm");
+    let ours = suffix == b".sidecar" || suffix.starts_with(b".sidecar.");
+    let folder = |path: &Path| {
+        let folder = path.parent().filter(|folder| *folder != Path::new(""));
+        let metadata = fs.metadata(folder.unwrap_or(Path::new(".")));
+        metadata.ok().map(|metadata| Identity::of(&metadata))
+    };
+    (of_sqlite || ours) && (db.parent() == path.parent() || folder(db) == folder(path))
 }
 
 pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

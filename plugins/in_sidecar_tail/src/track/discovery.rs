@@ -72,6 +72,9 @@ impl Discovery {
         path: &Path,
         named: Option<&Path>,
     ) -> bool {
+        if files.ctx.keeps(path) {
+            return true;
+        }
         let metadata = match files.ctx.fs.metadata(path) {
             Ok(metadata) => metadata,
             Err(error) => return self.cannot_open(files, path, &error),
