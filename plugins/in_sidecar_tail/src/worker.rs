@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use flb_sidecar_sdk::event::RecordFormat;
 use tracing::debug;
 
-use crate::checkpoint::checkpointer::Checkpointer;
+use crate::checkpoint::checkpointer::{Checkpointer, Place};
 use crate::checkpoint::recovery::{consider_claimed, recover_unclaimed};
 use crate::compressed::left_alone::Compressed;
 use crate::context::Context;
@@ -110,7 +110,8 @@ impl Worker {
         self.end();
     }
 
-    /// Waits for the state to be free and reads it. `false`: the instance ended first.
+    /// Waits for the state to be free and reads it; for its folder, too, unless a drain comes first.
+    /// `false`: the instance ended first.
     pub(crate) fn take_state(&mut self) -> bool {
         let Some(mut kept) = self.files.checkpointer.take() else {
             return true;
@@ -118,6 +119,19 @@ impl Worker {
         let shared = &self.ctx.shared;
         if shared.stopped() {
             return false;
+        }
+        let place = kept.wait_for_folder(&self.ctx.options.globs, &self.ctx.time, |until| {
+            // Nobody waits for logs that cannot be there.
+            shared.set_scanned();
+            shared.publish(true, (0, 0), 0);
+            let drain = shared.drain_asked().0 > self.drain_seen;
+            if !shared.stopped() && !drain {
+                self.wait(until, true);
+            }
+            !shared.stopped() && !drain
+        });
+        if place == Place::Missing {
+            return !shared.stopped();
         }
         let wait = |until| {
             if !shared.stopped() {
@@ -127,6 +141,10 @@ impl Worker {
         };
         let taken = kept.take_state(&self.ctx.counters, &self.ctx.time, wait);
         if taken {
+            if place == Place::New && kept.knows_nothing() {
+                // What is in it now was written since the start.
+                self.files.stage = Stage::Following;
+            }
             self.files.checkpointer = Some(kept);
         }
         taken

@@ -846,3 +846,88 @@ fn a_state_among_the_logs_is_no_log() {
         assert!(setup.file("tail.db.sidecar").exists());
     }
 }
+
+/// `db` and all logs in a folder that somebody makes later, as a kubelet does that of a pod.
+#[test]
+fn a_folder_that_is_to_come_is_waited_for() {
+    let setup = Setup::new("*.log");
+    let folder = setup.file("shop/pod");
+    let at = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let (pattern, db) = (at("*.log"), at("db"));
+    let options = [
+        ("path", pattern.as_str()),
+        ("db", db.as_str()),
+        // What is written before the folder is seen is new all the same.
+        ("read_from_head", "off"),
+    ];
+    let mut rig = Rig::try_start(&options, delivering()).unwrap();
+    let handle = rig.tail().drain_handle().unwrap();
+    // Whoever makes the folder may wait for the sidecar to be ready.
+    rig.until("ready", |_| !handle.status().starting);
+    assert!(!folder.exists(), "it is for somebody else to make");
+    fs::create_dir_all(setup.file("shop")).unwrap();
+    let made = setup.file("shop/made");
+    fs::create_dir(&made).unwrap();
+    append(&made.join("a.log"), "one\n");
+    fs::rename(&made, &folder).unwrap();
+    rig.wait_for(&["one"]);
+    rig.drain();
+    rig.exit();
+    append(&folder.join("a.log"), "two\n");
+    let mut rig = Rig::try_start(&options, delivering()).unwrap();
+    rig.wait_for(&["two"]);
+}
+
+#[test]
+fn a_volume_that_is_to_come_brings_its_positions() {
+    let setup = Setup::new("*.log");
+    let (volume, there) = (setup.file("volume"), setup.file("there"));
+    let at = |name: &str| volume.join(name).to_str().unwrap().to_owned();
+    let (pattern, db) = (at("*.log"), at("db"));
+    let options = [("path", pattern.as_str()), ("db", db.as_str())];
+    fs::create_dir(&volume).unwrap();
+    append(&volume.join("a.log"), "one\n");
+    let mut rig = Rig::try_start(&options, delivering()).unwrap();
+    rig.wait_for(&["one"]);
+    rig.drain();
+    rig.exit();
+    append(&volume.join("a.log"), "two\n");
+    fs::rename(&volume, &there).unwrap();
+    let mut rig = Rig::try_start(&options, delivering()).unwrap();
+    let handle = rig.tail().drain_handle().unwrap();
+    rig.until("ready", |_| !handle.status().starting);
+    fs::rename(&there, &volume).unwrap();
+    rig.wait_for(&["two"]);
+}
+
+#[test]
+fn a_drain_does_not_wait_for_a_folder() {
+    let setup = Setup::new("*.log");
+    let folder = setup.file("pod");
+    let at = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let (pattern, db) = (at("*.log"), at("db"));
+    let options = [("path", pattern.as_str()), ("db", db.as_str())];
+    let mut rig = Rig::try_start(&options, delivering()).unwrap();
+    rig.drain();
+    assert!(!folder.exists());
+}
+
+#[test]
+fn a_folder_of_the_state_alone_is_not_waited_for() {
+    let setup = Setup::new("*.log");
+    let (pattern, elsewhere) = (setup.file("*.log"), setup.file("pod/*.log"));
+    let db = setup.file("state/db");
+    // Its name may be a mistake, and nothing would ever be read.
+    for path in [&pattern, &elsewhere] {
+        let options = [
+            ("path", path.to_str().unwrap()),
+            ("db", db.to_str().unwrap()),
+        ];
+        let refused = Rig::try_start(&options, delivering()).err().unwrap();
+        let said = refused.to_string();
+        assert!(
+            said.contains("state/db") && said.contains("No such file"),
+            "{said}"
+        );
+    }
+}

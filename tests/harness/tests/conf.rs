@@ -481,10 +481,15 @@ fn shared_volume() {
                 let mut environment = collector(&destination);
                 environment.push(("POD_NAME", pod.into()));
                 environment.push(("SHARED_DIR", shared.path().to_string_lossy().into_owned()));
-                fs::create_dir_all(folder(pod)).expect("a temporary folder takes folders");
                 let sidecar = Sidecar::new(&host, "shared-volume", file, &environment);
                 sidecar.check();
-                let running = sidecar.pipeline.start();
+                let mut running = sidecar.pipeline.start();
+                // As a native sidecar it is there before the kubelet makes the folder.
+                running.wait_for("a word about the folder", |output| {
+                    let said = output.stderr();
+                    said.contains("of db and of all logs is not there yet") && said.contains(pod)
+                });
+                fs::create_dir_all(folder(pod)).expect("a temporary folder takes folders");
                 append(&folder(pod).join("app.log"), [format!("{pod}: {MAIL}")]);
                 (pod, sidecar, running)
             })

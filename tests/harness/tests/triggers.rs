@@ -144,6 +144,27 @@ fn set(job: &Job, name: &str, content: &str) {
     fs::write(job.path(name), content).expect("the folder takes files");
 }
 
+/// No look every second finds it, but inotify tells. Made again and again, since nothing tells when the
+/// folder is watched.
+#[test]
+fn a_flag_that_is_gone_at_once() {
+    each_real_host("flag for a microsecond", |host| {
+        let mut job = Job::new(host);
+        let flag = job.path("logs/flag");
+        job.exit(&[("flag_file", flag.as_str()), ("exit_code", "3")]);
+        let mut running = job.start();
+        job.goes_on(&mut running);
+        job.write();
+        let ended = wait_until(DEADLINE, || {
+            fs::write(&flag, "").expect("the folder takes files");
+            fs::remove_file(&flag).expect("it is ours");
+            running.ended()
+        });
+        assert!(ended.is_some(), "{}", running.output());
+        job.check(&running.end(), "flag_file", 3);
+    });
+}
+
 #[test]
 fn a_flag_with_an_exit_status() {
     each_real_host("flag file", |host| {

@@ -16,6 +16,7 @@ use crate::fs::{Fs, Handle, Metadata};
 use crate::map::{HashMap, HashSet};
 use crate::options::{Options, Sync};
 use crate::pace::Pace;
+use crate::source::globs::Globs;
 use crate::time::Time;
 use crate::track::copies::is_rotated_form;
 use crate::track::file::{FileId, TrackedFile};
@@ -34,6 +35,17 @@ const LOCK_INTERVAL: Duration = Duration::from_millis(250);
 /// Seconds for which the position of a file that is not there is kept, and behind which one that nobody
 /// follows is looked for again.
 const KEEP: u64 = 24 * 3600;
+
+/// Where the state is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// There from the start.
+    Ready,
+    /// It was made while the instance waited for it.
+    New,
+    /// Not there yet, but something else is to be done.
+    Missing,
+}
 
 #[derive(Debug)]
 pub(crate) struct Checkpointer {
@@ -141,6 +153,35 @@ impl Checkpointer {
             }
         }
         self.lock.is_some()
+    }
+
+    /// Waits for the folder of the state, if that is where all logs will be; `wait` waits until a moment,
+    /// and tells whether to go on.
+    pub(crate) fn wait_for_folder(
+        &self,
+        globs: &Globs,
+        time: &Time,
+        wait: impl Fn(Instant) -> bool,
+    ) -> Place {
+        let mut place = Place::Ready;
+        while let Some(folder) = self.store.folder_to_come(&self.fs, globs) {
+            if place == Place::Ready {
+                place = Place::New;
+                info!(
+                    "the folder {} of db and of all logs is not there yet: reading begins when it is",
+                    folder.display()
+                );
+            }
+            if !wait(time.now() + LOCK_INTERVAL) {
+                return Place::Missing;
+            }
+        }
+        place
+    }
+
+    /// Whether no position is known.
+    pub(crate) fn knows_nothing(&self) -> bool {
+        self.unclaimed.iter().next().is_none()
     }
 
     /// Waits for the state to be free and reads it; `wait` waits until a moment, and tells whether the

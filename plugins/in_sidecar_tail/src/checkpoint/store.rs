@@ -9,6 +9,7 @@ use crate::checkpoint::load::{self, Limits, Loaded};
 use crate::fs::{Fs, Own, OwnHandle};
 use crate::host::queue::StateNumber;
 use crate::options::Sync;
+use crate::source::globs::Globs;
 use crate::track::fingerprint::Identity;
 use flb_sidecar_sdk::metrics::Metric;
 use flb_sidecar_sdk::own_file::Durability;
@@ -44,6 +45,18 @@ impl Store {
 
     pub(crate) fn state(&self) -> &Path {
         self.state.path()
+    }
+
+    /// The folder of the state, where it is not there yet and all that `globs` name is in it: no log is
+    /// written before somebody makes it.
+    pub(crate) fn folder_to_come(&self, fs: &Fs, globs: &Globs) -> Option<&Path> {
+        let folder = self.state().parent()?;
+        let missing = fs
+            .metadata(folder)
+            .is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        let all = globs.roots().all(|root| root.starts_with(folder));
+        // A relative name without a folder is where the host was started.
+        (missing && all && folder != Path::new("")).then_some(folder)
     }
 
     /// How much of it is kept.

@@ -131,6 +131,10 @@ impl SidecarTail {
                     }
                     options.db = Some(db);
                 }
+                // The worker waits for it.
+                Err(_) if store.folder_to_come(&fs, &options.globs).is_some() => {
+                    options.db = Some(db);
+                }
                 // Whoever put it there must not keep the lines from being read.
                 Err(error) if is_in_the_way(&error) => {
                     error!("positions are not kept, and the next start reads anew: {error}");

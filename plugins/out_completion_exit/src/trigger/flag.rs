@@ -4,28 +4,30 @@
 //! was made by somebody who is alive. A stale flag is older than the pod. The pod's age must
 //! survive a restart of this container, so it never comes from our own start; it comes from the
 //! birth of a file that the kubelet makes once per pod. Unknown age: the flag is honoured.
+//!
+//! What was seen once counts, even if it is gone again: its author has said what there is to say.
 
-use std::collections::HashMap;
-use std::fs::{self, File, Metadata};
-use std::io::{self, Read};
+mod age;
+mod code;
+mod wanted;
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
+use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
-use glob::Pattern;
-use rustix::fs::{AtFlags, StatxFlags, CWD};
-
-use flb_sidecar_sdk::{foreign_file, Why};
-
-use crate::config::{self, FlagConfig, Mode, Stale};
+use crate::config::{FlagConfig, Mode, Stale};
 use crate::trigger::{Fired, Trigger};
+use age::{age, pod_start};
+use code::Code;
+use wanted::{Seen, Wanted};
 
 /// How long an empty flag may take to get its exit code.
 const CODE_WAIT: Duration = Duration::from_millis(250);
 /// Time between two looks at such a flag.
 const CODE_LOOK: Duration = Duration::from_millis(20);
-/// First words of `/etc/hosts` where the kubelet made it.
-const KUBELET_HOSTS: &[u8] = b"# Kubernetes-managed hosts file";
 
 /// Outcome of a look.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,15 +51,6 @@ pub(crate) struct Flags {
     looked: bool,
     ignored: HashMap<PathBuf, Identity>,
     empty_since: Option<Instant>,
-}
-
-#[derive(Debug)]
-struct Wanted {
-    text: String,
-    path: PathBuf,
-    glob: bool,
-    /// Of the last component, for events.
-    name: Pattern,
 }
 
 /// What changes when somebody writes or replaces a file.
@@ -111,42 +104,33 @@ impl Flags {
 
     /// A file of this name may be a flag.
     pub(crate) fn may_match(&self, name: &str) -> bool {
-        self.wanted.iter().any(|wanted| wanted.name.matches(name))
+        self.wanted.iter().any(|wanted| wanted.may_match(name))
     }
 
     /// Looks for the flags.
     pub(crate) fn look(&mut self, now: Instant) -> Look {
         let first = !self.looked;
         self.looked = true;
-        if first {
-            for why in self.wanted.iter().filter_map(Wanted::blind) {
-                tracing::warn!("{why}");
-            }
+        for why in self.wanted.iter_mut().filter_map(|w| w.complaint(now)) {
+            tracing::warn!("{why}");
         }
-        let mut found: Vec<PathBuf> = Vec::new();
-        let mut missing = false;
         for index in 0..self.wanted.len() {
-            let there: Vec<PathBuf> = self.wanted[index]
-                .find()
-                .into_iter()
-                .filter(|(path, meta)| self.counts(path, meta, first))
-                .map(|(path, _)| path)
-                .collect();
-            missing |= there.is_empty();
-            found.extend(there);
+            self.see(index, first);
         }
+        let missing = self.wanted.iter().any(|wanted| wanted.seen.is_empty());
+        let found: Vec<(&PathBuf, &Seen)> = self.wanted.iter().flat_map(|w| &w.seen).collect();
         if found.is_empty() || (missing && self.mode == Mode::All) {
             return Look::Nothing;
         }
         let mut fired = Fired::new(Trigger::Flag, describe(&found));
         if self.wants_code {
-            let codes: Vec<Code> = found.iter().map(|path| read_code(path)).collect();
             let since = *self.empty_since.get_or_insert(now);
-            if codes.contains(&Code::Empty) && now.saturating_duration_since(since) < CODE_WAIT {
+            let empty = found.iter().any(|(_, seen)| seen.code == Code::Empty);
+            if empty && now.saturating_duration_since(since) < CODE_WAIT {
                 return Look::Again(CODE_LOOK);
             }
-            for (path, code) in found.iter().zip(&codes) {
-                match code {
+            for (path, seen) in found {
+                match &seen.code {
                     Code::Status(status) => fired.code = fired.code.max(Some(*status)),
                     Code::Empty => {}
                     Code::Unreadable(why) => tracing::warn!(
@@ -157,6 +141,36 @@ impl Flags {
             }
         }
         Look::Found(fired)
+    }
+
+    /// The kernel has told that a file of this name came into this folder. It may be gone before
+    /// anybody looks.
+    pub(crate) fn came(&mut self, folder: &Path, name: &OsStr) {
+        for wanted in &mut self.wanted {
+            if let Some(path) = wanted.flag_at(folder, name) {
+                self.ignored.remove(&path);
+                wanted.see(path, gone());
+            }
+        }
+    }
+
+    /// Takes in what is there and what is not any more.
+    fn see(&mut self, index: usize, first: bool) {
+        let mut there = self.wanted[index].find();
+        there.retain(|(path, meta)| self.counts(path, meta, first));
+        let wanted = &mut self.wanted[index];
+        let paths: HashSet<&PathBuf> = there.iter().map(|(path, _)| path).collect();
+        let left = wanted.seen.keys().filter(|path| !paths.contains(path));
+        for path in left.cloned().collect::<Vec<_>>() {
+            wanted.see(path, gone());
+        }
+        for (path, _) in there {
+            let code = match self.wants_code {
+                true => code::read(&path),
+                false => Code::Empty,
+            };
+            wanted.see(path, Seen { code, gone: false });
+        }
     }
 
     /// Whether a file that is there is a flag of this pod.
@@ -192,161 +206,25 @@ impl Flags {
     }
 }
 
-impl Wanted {
-    /// Why this flag would not be seen now.
-    fn blind(&self) -> Option<String> {
-        let (folder, text) = (self.folder(), &self.text);
-        let seen = if self.glob {
-            fs::read_dir(folder).map(drop)
-        } else {
-            fs::symlink_metadata(&self.path).map(drop)
-        };
-        let error = seen.err()?;
-        if error.kind() != io::ErrorKind::NotFound {
-            return Some(format!(
-                "flag file {text} cannot be looked for: {}",
-                Why(&error)
-            ));
-        }
-        let folder = Some(folder).filter(|folder| !folder.exists())?.display();
-        Some(format!(
-            "flag file {text}: the folder {folder} is not there yet"
-        ))
-    }
-
-    fn new(text: &str) -> Self {
-        let path = PathBuf::from(text);
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let glob = text.contains(['*', '?', '[']);
-        Wanted {
-            text: text.to_owned(),
-            // The options were checked; a pattern that cannot be read matches as it stands.
-            name: if glob { Pattern::new(&name).ok() } else { None }
-                .or_else(|| Pattern::new(&Pattern::escape(&name)).ok())
-                .unwrap_or_default(),
-            glob,
-            path,
-        }
-    }
-
-    /// The folder of the file; of a glob the last folder without wildcards.
-    fn folder(&self) -> &Path {
-        let mut folder = self.path.parent().unwrap_or(Path::new(""));
-        while self.glob && folder.to_string_lossy().contains(['*', '?', '[']) {
-            folder = folder.parent().unwrap_or(Path::new(""));
-        }
-        if folder.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            folder
-        }
-    }
-
-    /// What is there. A link that leads nowhere counts: somebody made it.
-    fn find(&self) -> Vec<(PathBuf, Metadata)> {
-        refresh(self.folder());
-        let there = |path: PathBuf| {
-            let meta = fs::symlink_metadata(&path).ok()?;
-            Some((path, meta))
-        };
-        if !self.glob {
-            return there(self.path.clone()).into_iter().collect();
-        }
-        glob::glob(&self.text)
-            .into_iter()
-            .flatten()
-            .filter_map(Result::ok)
-            .filter_map(there)
-            .collect()
+/// A flag that can only be remembered.
+fn gone() -> Seen {
+    Seen {
+        code: Code::Unreadable("it is gone".to_owned()),
+        gone: true,
     }
 }
 
-/// Makes a network file system ask its server about `folder`: otherwise a file that was missing
-/// stays missing for as long as the folder's attributes are cached, up to a minute on NFS.
-fn refresh(folder: &Path) {
-    // No folder yet, or no statx here: the look itself tells.
-    let _ = rustix::fs::statx(
-        CWD,
-        folder,
-        AtFlags::STATX_FORCE_SYNC,
-        StatxFlags::MTIME | StatxFlags::CTIME,
-    );
-}
-
-/// When the file was made or written last. The time of the last change of the inode is no help:
-/// a volume with `fsGroup` gets new owners when it is mounted.
-fn age(meta: &Metadata) -> SystemTime {
-    let modified = meta.modified().unwrap_or_else(|_| SystemTime::now());
-    birth(meta).map_or(modified, |birth| birth.max(modified))
-}
-
-/// Some file systems answer with the epoch.
-fn birth(meta: &Metadata) -> Option<SystemTime> {
-    meta.created().ok().filter(|birth| *birth > UNIX_EPOCH)
-}
-
-/// When the pod started: the birth of `configured` (its last change where the file system has no
-/// births), or of the kubelet's `/etc/hosts`, which later container starts only write again.
-fn pod_start(configured: Option<&Path>, hosts: &Path) -> Option<SystemTime> {
-    if let Some(path) = configured {
-        let start =
-            fs::metadata(path).and_then(|meta| birth(&meta).map_or_else(|| meta.modified(), Ok));
-        return start
-            .inspect_err(|error| {
-                tracing::warn!(
-                    "pod_start_file {}: {error}; the pod's age is unknown, every flag counts",
-                    path.display()
-                );
-            })
-            .ok();
-    }
-    let mut head = Vec::new();
-    let mut file = File::open(hosts).ok()?;
-    file.by_ref()
-        .take(KUBELET_HOSTS.len() as u64)
-        .read_to_end(&mut head)
-        .ok()?;
-    if head != KUBELET_HOSTS {
-        return None;
-    }
-    birth(&file.metadata().ok()?)
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Code {
-    Empty,
-    Status(u8),
-    Unreadable(String),
-}
-
-fn read_code(path: &Path) -> Code {
-    let read = || -> io::Result<String> {
-        // Only regular files: opening a pipe would wait for its writer.
-        let mut text = Vec::new();
-        foreign_file::open(path)?.take(64).read_to_end(&mut text)?;
-        Ok(String::from_utf8_lossy(&text).trim().to_owned())
+fn describe(found: &[(&PathBuf, &Seen)]) -> String {
+    let Some((path, seen)) = found.first() else {
+        return String::new();
     };
-    match read() {
-        Ok(text) if text.is_empty() => Code::Empty,
-        // What it holds instead may be anybody's secret: the flag can be a link to it.
-        Ok(text) => config::status(&text).map_or_else(
-            || Code::Unreadable("it holds no status from 0 to 255".to_owned()),
-            Code::Status,
-        ),
-        Err(error) => Code::Unreadable(error.to_string()),
-    }
-}
-
-fn describe(found: &[PathBuf]) -> String {
-    let first = found
-        .first()
-        .map_or_else(String::new, |path| path.display().to_string());
-    match found.len() {
-        0 | 1 => format!("{first} is there"),
-        n => format!("{first} and {} more are there", n - 1),
+    let first = path.display();
+    match (found.len(), seen.gone) {
+        (1, false) => format!("{first} is there"),
+        (1, true) => format!("{first} was there"),
+        (n, _) => format!("{first} and {} more are there", n - 1),
     }
 }
 
 #[cfg(test)]
-#[path = "flag_tests.rs"]
 mod tests;

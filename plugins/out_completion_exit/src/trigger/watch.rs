@@ -6,18 +6,17 @@
 //! belong while folders come and go.
 
 use std::io;
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{eventfd, poll, EventfdFlags, PollFd, PollFlags, Timespec};
-use rustix::fs::inotify;
 use rustix::io::Errno;
 
 use super::flag::{Flags, Look};
+use super::inotify::Inotify;
 use super::process::Processes;
 use super::writers::{self, Writers};
 use crate::config::{FlagConfig, ProcessConfig};
@@ -131,22 +130,14 @@ fn run(
     wake: &OwnedFd,
     alarm: &Alarm,
 ) {
-    let inotify = flags.as_ref().and_then(|_| {
-        inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)
-            .inspect_err(|error| {
-                tracing::warn!("no inotify ({error}): flag files are looked for every second");
-            })
-            .ok()
-    });
+    let mut inotify = flags.as_ref().and_then(|_| Inotify::start());
     while !shared.stop.load(Ordering::Acquire) {
         let now = Instant::now();
         let mut pause = LOOK_EVERY;
         if let Some(wanted) = &mut flags {
             // First the watch, then the look: what appears in between is an event.
-            if let Some(inotify) = &inotify {
-                for folder in wanted.folders() {
-                    watch_folder(inotify, folder, wanted.wants_code());
-                }
+            if let Some(inotify) = &mut inotify {
+                inotify.watch(wanted);
             }
             match wanted.look(now) {
                 Look::Nothing => {}
@@ -174,7 +165,7 @@ fn run(
         wait(
             inotify.as_ref(),
             wake,
-            flags.as_ref(),
+            flags.as_mut(),
             processes.as_ref(),
             pause,
         );
@@ -187,33 +178,11 @@ fn tell(shared: &Shared, alarm: &Alarm, fired: Fired) {
     shared.ready.store(true, Ordering::Release);
 }
 
-/// Watches `folder`, or as long as that is missing the nearest folder above it.
-fn watch_folder(inotify: &OwnedFd, folder: &Path, writes: bool) {
-    let mut flags = inotify::WatchFlags::CREATE
-        | inotify::WatchFlags::MOVED_TO
-        | inotify::WatchFlags::ATTRIB
-        | inotify::WatchFlags::ONLYDIR;
-    if writes {
-        flags |= inotify::WatchFlags::CLOSE_WRITE;
-    }
-    for folder in folder.ancestors() {
-        let folder = if folder.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            folder
-        };
-        // A folder that is watched already keeps its watch.
-        if inotify::add_watch(inotify, folder, flags).is_ok() {
-            return;
-        }
-    }
-}
-
 /// Waits for an event worth a look, the end or the next look.
 fn wait(
-    inotify: Option<&OwnedFd>,
+    inotify: Option<&Inotify>,
     wake: &OwnedFd,
-    flags: Option<&Flags>,
+    mut flags: Option<&mut Flags>,
     processes: Option<&Processes>,
     pause: Duration,
 ) {
@@ -221,7 +190,7 @@ fn wait(
     loop {
         let mut fds = vec![PollFd::new(wake, PollFlags::IN)];
         if let Some(inotify) = inotify {
-            fds.push(PollFd::new(inotify, PollFlags::IN));
+            fds.push(PollFd::from_borrowed_fd(inotify.fd(), PollFlags::IN));
         }
         let others = fds.len();
         for pidfd in processes.into_iter().flat_map(Processes::pidfds) {
@@ -252,26 +221,10 @@ fn wait(
         if fds.iter().skip(others).any(ready) {
             return;
         }
-        if inotify.is_some_and(|inotify| take_events(inotify, flags)) {
+        if inotify.is_some_and(|inotify| inotify.take_events(flags.as_deref_mut())) {
             return;
         }
     }
-}
-
-/// Takes all events away; whether one of them is worth a look.
-fn take_events(inotify: &OwnedFd, flags: Option<&Flags>) -> bool {
-    let mut worth = false;
-    let mut space = [MaybeUninit::uninit(); 4096];
-    let mut events = inotify::Reader::new(inotify.as_fd(), &mut space);
-    while let Ok(event) = events.next() {
-        // Events without a name say that a folder went or that events were lost.
-        worth |= event.events().contains(inotify::ReadFlags::ISDIR)
-            || event.file_name().is_none_or(|name| {
-                let name = name.to_string_lossy();
-                flags.is_some_and(|flags| flags.may_match(&name))
-            });
-    }
-    worth
 }
 
 #[cfg(test)]

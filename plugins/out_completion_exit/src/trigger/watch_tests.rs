@@ -67,6 +67,44 @@ fn a_flag_that_was_renamed_fires() {
     assert!(news_within(&watch, LONG).is_some());
 }
 
+/// The thread has looked once, so it watches.
+fn wait_until_it_watches(watch: &Watch) {
+    watch.ask_for_writers(Vec::new());
+    let news = news_within(watch, LONG).unwrap();
+    assert!(news.writers.is_some() && news.fired.is_empty());
+}
+
+#[test]
+fn a_flag_that_is_gone_within_microseconds_fires() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("a");
+    let path = folder.join("flag");
+    for there in [true, false] {
+        let watch = if there {
+            fs::create_dir(&folder).unwrap();
+            start(&path)
+        } else {
+            // The folder comes later: it is watched after one look.
+            fs::remove_dir(&folder).unwrap();
+            let watch = start(&path);
+            wait_until_it_watches(&watch);
+            fs::create_dir(&folder).unwrap();
+            watch
+        };
+        wait_until_it_watches(&watch);
+        // Of another name, and of another folder.
+        for other in [dir.path().join("flag"), folder.join("flag2")] {
+            fs::write(&other, "").unwrap();
+            fs::remove_file(&other).unwrap();
+        }
+        wait_until_it_watches(&watch);
+        fs::write(&path, "").unwrap();
+        fs::remove_file(&path).unwrap();
+        let fired = news_within(&watch, LONG).unwrap().fired;
+        assert_eq!(fired.len(), 1, "{fired:?}");
+    }
+}
+
 #[test]
 fn a_busy_folder_does_not_hide_the_flag() {
     let dir = tempfile::tempdir().unwrap();

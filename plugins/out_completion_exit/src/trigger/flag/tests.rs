@@ -1,6 +1,11 @@
-use super::*;
-use std::fs;
+use std::fs::File;
 use std::os::unix::fs::symlink;
+
+use rustix::fs::CWD;
+
+use super::age::birth;
+use super::code::read as read_code;
+use super::*;
 
 fn config(patterns: &[String]) -> FlagConfig {
     FlagConfig {
@@ -233,4 +238,111 @@ fn a_flag_that_cannot_be_seen_is_known_at_the_start() {
     fs::write(dir.path().join("file"), "").unwrap();
     let said = blind(&place("file/flag")).unwrap();
     assert!(said.contains("cannot be looked for"), "{said}");
+}
+
+fn came(flags: &mut Flags, path: &str) {
+    let path = Path::new(path);
+    flags.came(path.parent().unwrap(), path.file_name().unwrap());
+}
+
+#[test]
+fn a_flag_that_is_gone_before_anybody_looks_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let now = Instant::now();
+    for pattern in [at("flag"), at("f*g"), at("[f]lag")] {
+        let mut config = config(&[pattern]);
+        config.wants_code = true;
+        let mut watching = flags(&config, None);
+        came(&mut watching, &at("other"));
+        came(&mut watching, &at("sub/flag"));
+        assert_eq!(watching.look(now), Look::Nothing);
+        came(&mut watching, &at("flag"));
+        let Look::Found(fired) = watching.look(now) else {
+            panic!("it was there");
+        };
+        assert_eq!(fired.code, None, "nobody knows what was in it");
+        assert_eq!(fired.reason, format!("{} was there", at("flag")));
+    }
+}
+
+#[test]
+fn a_flag_without_a_folder_is_where_the_host_was_started() {
+    let at = |pattern: &str, folder: &str, name: &str| {
+        Wanted::new(pattern).flag_at(Path::new(folder), OsStr::new(name))
+    };
+    assert_eq!(at("flag", ".", "flag"), Some(PathBuf::from("flag")));
+    assert_eq!(at("./flag", ".", "flag"), Some(PathBuf::from("./flag")));
+    assert_eq!(at("./pod-*/flag", ".", "flag"), None);
+    assert_eq!(at("/a/pod-*/flag", "/a", "flag"), None);
+    assert_eq!(at("/a/flag", ".", "flag"), None);
+}
+
+#[test]
+fn all_flags_need_not_be_there_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let mut config = config(&[at("one"), at("two")]);
+    config.mode = Mode::All;
+    config.wants_code = true;
+    let mut watching = flags(&config, None);
+    let now = Instant::now();
+    fs::write(at("one"), "4").unwrap();
+    assert_eq!(watching.look(now), Look::Nothing);
+    fs::remove_file(at("one")).unwrap();
+    assert_eq!(watching.look(now), Look::Nothing);
+    fs::write(at("two"), "3").unwrap();
+    let Look::Found(fired) = watching.look(now) else {
+        panic!("both were there");
+    };
+    assert_eq!(fired.code, Some(4), "what it held stays known");
+}
+
+#[test]
+fn a_stale_flag_that_comes_anew_counts_even_if_it_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("flag").to_str().unwrap().to_owned();
+    write_old(Path::new(&path), 2);
+    let config = config(std::slice::from_ref(&path));
+    let mut watching = flags(&config, in_an_hour());
+    assert_eq!(watching.look(Instant::now()), Look::Nothing);
+    fs::remove_file(&path).unwrap();
+    assert_eq!(watching.look(Instant::now()), Look::Nothing);
+    came(&mut watching, &path);
+    assert!(found(&watching.look(Instant::now())));
+}
+
+/// Whoever looks at the log of a Job that does not end looks at its last lines.
+#[test]
+fn a_flag_that_cannot_be_seen_is_said_while_it_is_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("folder");
+    let mut wanted = Wanted::new(folder.join("flag").to_str().unwrap());
+    let start = Instant::now();
+    let mut said = Vec::new();
+    let mut second = 0;
+    let mut wait = |wanted: &mut Wanted, until: u64| {
+        let from = second;
+        second = until;
+        let lines = (from..until).filter_map(|n| wanted.complaint(start + Duration::from_secs(n)));
+        said.extend(lines);
+        std::mem::take(&mut said)
+    };
+    let missing = wait(&mut wanted, 3600);
+    assert!(missing[0].contains("is not there yet"), "{missing:?}");
+    assert_eq!(
+        missing.len(),
+        6,
+        "at 0, 1, 3, 7, 15 and 31 minutes: {missing:?}"
+    );
+    // As root may enter every folder: a file in its place.
+    fs::write(&folder, "").unwrap();
+    let closed = wait(&mut wanted, 3601);
+    assert_eq!(closed.len(), 1);
+    assert!(closed[0].contains("cannot be looked for"), "{closed:?}");
+    fs::remove_file(&folder).unwrap();
+    fs::create_dir(&folder).unwrap();
+    assert_eq!(wait(&mut wanted, 7200), [] as [String; 0]);
+    fs::remove_dir(&folder).unwrap();
+    assert_eq!(wait(&mut wanted, 7201).len(), 1, "it is news again");
 }
