@@ -23,6 +23,9 @@ use crate::files::Scribe;
 
 /// How long after the deadline the host may still end by itself.
 const MERCY: Duration = Duration::from_millis(500);
+/// How long before the deadline the report is written as it would be there, should nothing be heard of the
+/// engine any more: a busy disk may need more time for it than there is behind the deadline.
+const AHEAD: Duration = Duration::from_millis(500);
 /// What a reload may take behind the deadline, until new instances say that the host lives.
 const RELOAD: Duration = Duration::from_secs(4);
 /// How long the report and the log may take then; a file system or who reads the log may hang.
@@ -43,8 +46,19 @@ static LEFT_BEHIND: Mutex<Vec<Arc<Shared>>> = Mutex::new(Vec::new());
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Will {
     pub(crate) status: i32,
-    /// A report that nobody has written yet.
-    pub(crate) report: Option<Vec<u8>>,
+    pub(crate) report: LastReport,
+}
+
+/// Who writes the report of a host that hangs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum LastReport {
+    /// The engine has had it written.
+    #[default]
+    Written,
+    /// There is one, of a host that stops; this replaces it if the host hangs.
+    Replace(Vec<u8>),
+    /// There is none, and nobody knows whether the engine will have it written.
+    Missing(Vec<u8>),
 }
 
 /// What the thread is to do next.
@@ -52,6 +66,8 @@ pub(crate) struct Will {
 enum Order {
     /// Wait for this long at most.
     Wait(Duration),
+    /// Have the report written as it would be at the deadline.
+    WriteAhead,
     /// Have the report and the log written.
     Write,
     /// End the process.
@@ -62,6 +78,8 @@ enum Order {
 #[derive(Debug, Default)]
 struct Countdown {
     due: Option<Duration>,
+    /// The report was written for this end.
+    ahead: Option<Duration>,
     /// The report and the log are being written since.
     writing: Option<Duration>,
 }
@@ -82,6 +100,14 @@ impl Countdown {
         let Some(due) = self.due else {
             return Order::Wait(LISTEN);
         };
+        let ahead = due.saturating_sub(MERCY + AHEAD);
+        if now < ahead {
+            return Order::Wait(LISTEN.min(ahead - now));
+        }
+        if self.ahead != Some(due) && self.writing.is_none() {
+            self.ahead = Some(due);
+            return Order::WriteAhead;
+        }
         if now < due {
             return Order::Wait(LISTEN.min(due - now));
         }
@@ -212,6 +238,17 @@ impl Guard {
         self.shared.change(|state| state.will = will);
     }
 
+    /// The engine has a report written of a host that stops.
+    pub(crate) fn reported(&self) {
+        self.shared.change(|state| {
+            let last = std::mem::take(&mut state.will.report);
+            state.will.report = match last {
+                LastReport::Missing(report) => LastReport::Replace(report),
+                other => other,
+            };
+        });
+    }
+
     /// The engine was told to end with `status`.
     ///
     /// It gets all of the time to the deadline for that: some outputs (kafka) deliver in their exit.
@@ -240,6 +277,7 @@ impl Drop for Guard {
 fn watch(shared: &Shared, setup: &Setup, end: &Arc<dyn ProcessEnd>) {
     let mut words = None;
     let mut status = setup.will.status;
+    let mut ahead = Vec::new();
     let mut state = lock(&shared.state);
     while !state.stop {
         let now = shared.start.elapsed();
@@ -255,12 +293,20 @@ fn watch(shared: &Shared, setup: &Setup, end: &Arc<dyn ProcessEnd>) {
             continue;
         }
         let reported = setup.report.as_ref();
-        let written = reported.is_none_or(|(files, _)| files.synced())
+        let done = reported.is_none_or(|(files, _)| files.synced())
             && words.as_ref().is_none_or(LastWords::said);
-        match state.countdown.step(now, written) {
+        match state.countdown.step(now, done) {
             Order::Wait(time) => {
                 let waited = shared.changed.wait_timeout(state, time);
                 state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            }
+            Order::WriteAhead => {
+                if let (Some((files, path)), LastReport::Missing(report)) =
+                    (&setup.report, &state.will.report)
+                {
+                    files.write("report_file", path, report.clone());
+                    ahead.clone_from(report);
+                }
             }
             Order::Write => {
                 let decided = DECIDED.load(Ordering::Acquire);
@@ -272,9 +318,14 @@ fn watch(shared: &Shared, setup: &Setup, end: &Arc<dyn ProcessEnd>) {
                 if let Some(words) = &words {
                     words.say(status);
                 }
-                let report = state.will.report.take();
+                let report = match &state.will.report {
+                    // Nobody has written anything else since.
+                    LastReport::Missing(report) if *report == ahead => None,
+                    LastReport::Missing(report) | LastReport::Replace(report) => Some(report),
+                    LastReport::Written => None,
+                };
                 if let (Some((files, path)), Some(report)) = (&setup.report, report) {
-                    files.write("report_file", path, report);
+                    files.write("report_file", path, report.clone());
                 }
             }
             Order::End => {

@@ -5,15 +5,24 @@ use std::sync::atomic::AtomicBool;
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 
+#[derive(Debug, Default, PartialEq)]
+struct Played {
+    end: Option<Duration>,
+    /// When the report was asked for before the deadline, last.
+    ahead: Option<Duration>,
+    /// How often it was asked for behind it.
+    reports: usize,
+}
+
 /// Plays a thread that follows `countdown` until it ends the process or `until` is there.
 fn play(
     countdown: &mut Countdown,
     mut now: Duration,
     until: Duration,
     written_after: Option<Duration>,
-) -> (Option<Duration>, usize) {
+) -> Played {
     let mut asked = None;
-    let mut reports = 0;
+    let mut played = Played::default();
     while now < until {
         let written = asked.is_some_and(|at| written_after.is_some_and(|takes| now >= at + takes));
         match countdown.step(now, written) {
@@ -21,21 +30,25 @@ fn play(
                 assert!(time > Duration::ZERO && time <= LISTEN);
                 now += time;
             }
+            Order::WriteAhead => played.ahead = Some(now),
             Order::Write => {
                 asked = Some(now);
-                reports += 1;
+                played.reports += 1;
             }
-            Order::End => return (Some(now), reports),
+            Order::End => {
+                played.end = Some(now);
+                return played;
+            }
         }
     }
-    (None, reports)
+    played
 }
 
 #[test]
 fn nothing_ends_a_process_that_nobody_wants_to_end() {
     let mut countdown = Countdown::default();
-    let (end, reports) = play(&mut countdown, Duration::ZERO, SECOND * 3600, Some(MS));
-    assert_eq!((end, reports), (None, 0));
+    let played = play(&mut countdown, Duration::ZERO, SECOND * 3600, Some(MS));
+    assert_eq!(played, Played::default());
 }
 
 proptest! {
@@ -56,17 +69,24 @@ proptest! {
         let mut best = Duration::MAX;
         let mut gone = None;
         let mut reports = 0;
+        // When the deadline that counts was told, and when the report was asked for before it.
+        let mut told = Duration::ZERO;
+        let mut ahead = None;
         let writing = writing.map(|ms| MS * ms as u32);
         for (at, deadline) in events {
             let at = MS * at as u32;
-            let (end, asked) = play(&mut countdown, now, at, writing);
-            reports += asked;
-            if end.is_some() {
-                gone = end;
+            let played = play(&mut countdown, now, at, writing);
+            reports += played.reports;
+            ahead = played.ahead.or(ahead);
+            if played.end.is_some() {
+                gone = played.end;
                 break;
             }
             now = at;
             let deadline = MS * deadline as u32;
+            if deadline < best {
+                told = at;
+            }
             best = best.min(deadline);
             countdown.end_by(deadline);
         }
@@ -76,16 +96,25 @@ proptest! {
                 countdown.put_off();
                 extra = RELOAD;
             }
-            let (end, asked) = play(&mut countdown, now, now + SECOND * 200, writing);
-            reports += asked;
-            gone = end;
+            let played = play(&mut countdown, now, now + SECOND * 200, writing);
+            reports += played.reports;
+            ahead = played.ahead.or(ahead);
+            gone = played.end;
         }
         let gone = gone.expect("the process ends");
         prop_assert!(gone <= best.max(now) + extra + SECOND, "{gone:?} {best:?}");
         prop_assert!(gone >= best, "{gone:?} {best:?}");
         prop_assert_eq!(reports, 1);
+        // A busy disk has half a second more.
+        let ahead = ahead.expect("the report is written before the deadline, too");
+        let earliest = best.saturating_sub(AHEAD);
+        prop_assert!(ahead >= earliest, "{ahead:?} {best:?}");
+        prop_assert!(ahead <= earliest.max(told) + extra, "{ahead:?} {best:?}");
     }
 }
+
+/// A guard that starts calls off those of an engine before it, in the whole process.
+static ALONE: Mutex<()> = Mutex::new(());
 
 #[derive(Default)]
 struct Process {
@@ -135,7 +164,7 @@ fn setup(ago: Duration) -> Setup {
         report: None,
         will: Will {
             status: 9,
-            report: None,
+            report: LastReport::Written,
         },
     }
 }
@@ -143,6 +172,7 @@ fn setup(ago: Duration) -> Setup {
 /// One after the other: what was decided is the process's, not an instance's.
 #[test]
 fn the_threads_end_the_process_with_the_right_status() {
+    let _alone = lock(&ALONE);
     // An engine that never says anything after a flag was seen.
     let process = Arc::new(Process::default());
     let mut early = setup(SECOND * 10);
@@ -164,7 +194,7 @@ fn the_threads_end_the_process_with_the_right_status() {
     let guard = Guard::start(setup(SECOND), process.clone()).unwrap();
     guard.will(Will {
         status: 4,
-        report: None,
+        report: LastReport::Written,
     });
     Guard::decided(3);
     guard.end_by(SECOND);
@@ -192,4 +222,45 @@ fn the_threads_end_the_process_with_the_right_status() {
     assert_eq!(new.status_at_end(), 9);
     assert!(!old.ended.load(Ordering::SeqCst));
     drop(guard);
+}
+
+/// What the guard writes of a host that hangs, and what it leaves to the engine.
+#[test]
+fn the_report_is_the_engines_if_it_has_one() {
+    let _alone = lock(&ALONE);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("report");
+    let files = crate::files::Files::start().unwrap();
+    let read = || std::fs::read_to_string(&path).unwrap_or_default();
+    let end_with = |report: LastReport, then: &dyn Fn(&Guard)| {
+        let _ = std::fs::remove_file(&path);
+        let process = Arc::new(Process::default());
+        let mut setup = setup(SECOND);
+        setup.report = Some((files.scribe(), path.clone()));
+        let guard = Guard::start(setup, process.clone()).unwrap();
+        guard.will(Will { status: 9, report });
+        guard.end_by(SECOND);
+        then(&guard);
+        process.status_at_end();
+        read()
+    };
+    let will = || b"will".to_vec();
+    assert_eq!(end_with(LastReport::Missing(will()), &|_| ()), "will");
+    assert_eq!(end_with(LastReport::Replace(will()), &|_| ()), "will");
+    assert_eq!(end_with(LastReport::Written, &|_| ()), "");
+    // What was written ahead is of the past once the engine says something.
+    let engine = |guard: &Guard| {
+        guard.will(Will {
+            status: 9,
+            report: LastReport::Written,
+        });
+        files.write("report_file", &path, b"engine".to_vec());
+    };
+    assert_eq!(end_with(LastReport::Missing(will()), &engine), "engine");
+    let stopped = |guard: &Guard| {
+        guard.reported();
+        files.write("report_file", &path, b"stopped".to_vec());
+    };
+    // The host hangs in its stop: the deadline has the last word.
+    assert_eq!(end_with(LastReport::Missing(will()), &stopped), "will");
 }

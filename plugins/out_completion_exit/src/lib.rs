@@ -42,7 +42,7 @@ use delivery::{believed, Deliveries};
 use drain::retries::Retries;
 use drain::{Action, Cause, End, Facts, Machine, Phase};
 use files::Files;
-use guard::{Alarm, Guard, Setup, Will};
+use guard::{Alarm, Guard, LastReport, Setup, Will};
 use health::Health;
 use losses::Losses;
 use options::OPTIONS;
@@ -477,7 +477,7 @@ impl CompletionExit {
             cause: Cause::Deadline,
             ..end
         };
-        self.make_will(now, expired, host);
+        self.make_will(now, expired, LastReport::Replace, host);
         self.next_will = now + WILL_EVERY;
         let report = self.report(end, host);
         let json = report.json();
@@ -494,7 +494,13 @@ impl CompletionExit {
     }
 
     /// Keeps ready what is to be reported, should the engine hang before it decides.
-    fn make_will(&mut self, now: Duration, end: End, host: &dyn EngineHost) {
+    fn make_will(
+        &mut self,
+        now: Duration,
+        end: End,
+        last: fn(Vec<u8>) -> LastReport,
+        host: &dyn EngineHost,
+    ) {
         let Some(guard) = self.guard.as_ref().filter(|_| now >= self.next_will) else {
             return;
         };
@@ -502,10 +508,8 @@ impl CompletionExit {
         let mut report = self.report(end, host);
         let status = self.config.status(report.code, report.has_loss());
         report.status = Some(status);
-        guard.will(Will {
-            status,
-            report: Some(report.json().into_bytes()),
-        });
+        let report = last(report.json().into_bytes());
+        guard.will(Will { status, report });
     }
 
     fn look_for_news(&mut self, now: Duration) {
@@ -680,13 +684,17 @@ impl CompletionExit {
                 Action::Exit(end) => self.leave(now, end, host),
                 Action::Report(end) => {
                     self.stop_by(self.machine.deadline(), host);
+                    if let Some(guard) = &self.guard {
+                        guard.reported();
+                    }
                     self.say(&self.report(end, host));
                 }
             }
         }
         if self.machine.phase() == Phase::Draining {
             self.retry(now, host);
-            self.make_will(now, self.machine.at_deadline(&facts), host);
+            let end = self.machine.at_deadline(&facts);
+            self.make_will(now, end, LastReport::Missing, host);
         }
     }
 
@@ -696,11 +704,12 @@ impl CompletionExit {
         let mut report = self.report(end, host);
         let status = self.config.status(report.code, report.has_loss());
         report.status = Some(status);
-        self.say(&report);
+        // In this order: what the guard has written before is of the past.
         if let Some(guard) = &self.guard {
-            let report = None;
+            let report = LastReport::Written;
             guard.will(Will { status, report });
         }
+        self.say(&report);
         self.leaving = Some(Leaving {
             status,
             expired: end.cause == Cause::Deadline,
@@ -794,7 +803,7 @@ fn guard_setup(config: &Config, start: Instant, sigterm: bool, files: Option<&Fi
         report: report.map(|(files, path)| (files.scribe(), path.clone())),
         will: Will {
             status: config.status(None, true),
-            report: Some(report::of_a_hang(config.status(None, true)).into_bytes()),
+            report: LastReport::Missing(report::of_a_hang(config.status(None, true)).into_bytes()),
         },
     }
 }
