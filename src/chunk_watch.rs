@@ -10,7 +10,7 @@ use flb_sidecar_sdk::ChunkNews;
 
 use crate::abi::bindings::host_config;
 use crate::abi::memory::Memory;
-use crate::chunks::{self, Account, Between, Chunks, Seen, Tag};
+use crate::chunks::{self, Account, Between, Chunks, Known, Seen, Tag};
 use crate::holdings::Holder;
 use crate::host::{self, Host};
 use crate::metrics;
@@ -173,13 +173,13 @@ impl State {
             in_files.get_or_insert_with(|| holder.uses_files(memory));
             let nodes = holder.chunks(memory)?;
             let (layout, instance) = (holder.layout, holder.instance);
-            let see = |seen: Seen| {
-                let node = seen.node;
-                chunks::see(memory, layout, instance, node).unwrap_or(seen)
+            let see = |known: Known| match known {
+                Known::Look(blank) => {
+                    chunks::see(memory, layout, instance, blank.node).unwrap_or(blank)
+                }
+                Known::AsBefore(seen) => seen,
             };
-            let (mut old, newest) = self.chunks.known(&nodes);
-            old.extend(newest.into_iter().map(see));
-            Some(old)
+            Some(self.chunks.known(&nodes).into_iter().map(see).collect())
         });
         self.blind = seen.is_none();
         seen

@@ -9,47 +9,22 @@
 use std::collections::BTreeMap;
 
 use flb_sidecar_sdk::Routed;
-use host_abi::Layout;
 
-use crate::abi::memory::{Memory, Place};
+mod seen;
+
+use seen::bits;
+pub(crate) use seen::{see, Routing, Seen, OUTPUTS};
 
 /// Up to this many, the chunks are looked at after each append, else only when we are done with
 /// appending for now.
 const FEW: usize = 64;
-/// Outputs that are told apart: as many as one word of a chunk's routes has.
-pub(crate) const OUTPUTS: u32 = u64::BITS;
+/// Of more than those few, so many of the newest that may still grow are looked at.
+const OPEN: usize = 1024;
 /// Kinds of chunks, by tag and routes, that are told apart; the rest is not judged.
 const KINDS: usize = 1024;
 
 /// A tag, by its hash.
 pub(crate) type Tag = u64;
-
-/// What is seen of a chunk at one look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Seen {
-    /// Where it is: another one may be there later.
-    pub(crate) node: usize,
-    /// Its records, as filters have left them; `None`: not laid out as known.
-    pub(crate) records: Option<u64>,
-    /// A bit per output that it may go to.
-    pub(crate) routes: u64,
-    /// It is on its way to the outputs already.
-    pub(crate) has_task: bool,
-    /// An output has failed to take it.
-    pub(crate) has_failed: bool,
-    /// What its first routes come from.
-    pub(crate) routing: Routing,
-}
-
-/// What decides where a new chunk goes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Routing {
-    /// Its tag, so every chunk of one tag has the same outputs, unless one has no room for it.
-    ByTag,
-    /// Perhaps its records, too.
-    #[default]
-    Unknown,
-}
 
 /// Who had the time between two looks.
 #[derive(Clone, Debug)]
@@ -58,6 +33,15 @@ pub(crate) enum Between<'a> {
     Appending(Option<Tag>),
     /// The engine was at work. How many records each output, by its number, has given up.
     Engine(&'a BTreeMap<u32, u64>),
+}
+
+/// What is known of a chunk before a look.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Known {
+    /// Nothing but its place; something may have become of it.
+    Look(Seen),
+    /// All that matters.
+    AsBefore(Seen),
 }
 
 /// A chunk that was there at the last look.
@@ -203,22 +187,34 @@ impl Chunks {
             .count()
     }
 
-    /// Of so many chunks, those that are old as they were last seen, and the newest, to be looked at.
-    pub(crate) fn known(&self, nodes: &[usize]) -> (Vec<Seen>, Vec<Seen>) {
-        let blank = |node: &usize| Seen {
-            node: *node,
-            ..Seen::default()
-        };
-        let (old, newest) = nodes.split_at(nodes.len().saturating_sub(FEW));
+    /// Of the chunks that are there, what is known of those that need not be looked at again. Where there
+    /// are few, each is looked at. Of many, an old one that is on its way grows no more, and room is made at
+    /// the cost of the oldest.
+    pub(crate) fn known(&self, nodes: &[usize]) -> Vec<Known> {
+        let newest = nodes.len().saturating_sub(FEW);
         let mut live = self.live.iter();
-        let old = old.iter().map(|node| {
-            let known = live.find(|live| live.seen.node == *node);
-            known.map_or(blank(node), |live| Seen {
-                has_failed: true,
-                ..live.seen
-            })
+        let known = nodes.iter().enumerate().map(|(at, node)| {
+            // They keep their order, and new ones come last.
+            let last = live.find(|live| live.seen.node == *node);
+            match last.filter(|_| (FEW..newest).contains(&at)) {
+                Some(last) => Known::AsBefore(Seen {
+                    has_failed: true,
+                    ..last.seen
+                }),
+                None => Known::Look(blank(*node)),
+            }
         });
-        (old.collect(), newest.iter().map(blank).collect())
+        let mut known: Vec<Known> = known.collect();
+        let open = known.iter_mut().rev().filter(|known| match known {
+            Known::AsBefore(seen) => !seen.has_task,
+            Known::Look(_) => false,
+        });
+        for known in open.take(OPEN) {
+            if let Known::AsBefore(seen) = known {
+                *known = Known::Look(blank(seen.node));
+            }
+        }
+        known
     }
 
     /// Takes in what is there now, in the host's order.
@@ -385,312 +381,13 @@ impl Chunks {
     }
 }
 
-/// The numbers of the bits that are set.
-fn bits(word: u64) -> impl Iterator<Item = u32> {
-    (0..OUTPUTS).filter(move |bit| word >> bit & 1 == 1)
-}
-
-/// What the chunk with this node in the list of `input` is. `None`: not laid out as the table says.
-pub(crate) fn see(memory: &mut Memory, layout: &Layout, input: usize, node: usize) -> Option<Seen> {
-    let known = &layout.input_chunk;
-    known.node.iter().find_map(|offset| {
-        let chunk = node.checked_sub(offset)?;
-        let at = |field: Option<usize>| chunk.checked_add(field?);
-        // A pointer, or an array of four words, as long as only tags decided.
-        let mut routes = known.routes.iter().filter_map(|at| {
-            Some(match offset.checked_sub(at)? {
-                8 => (at, Routing::Unknown),
-                32 => (at, Routing::ByTag),
-                _ => return None,
-            })
-        });
-        let (routes, routing) = routes.next()?;
-        let [owner, records, routes, task] = memory.numbers([
-            Place::word(at(known.input)?),
-            Place::int(at(known.records)?),
-            Place::word(at(Some(routes))?),
-            Place::word(at(known.task)?),
-        ])?;
-        if owner != input || i32::try_from(records).is_err() {
-            return None;
-        }
-        let routes = match routing {
-            Routing::Unknown => memory.word(routes)?,
-            Routing::ByTag => routes,
-        };
-        let retries = layout.task.retries.filter(|_| task != 0);
-        let retries = retries.and_then(|at| memory.list(task.checked_add(at)?));
-        Some(Seen {
-            node,
-            records: Some(records as u64),
-            routes: routes as u64,
-            has_task: task != 0,
-            has_failed: retries.is_some_and(|retries| !retries.is_empty()),
-            routing,
-        })
-    })
+/// A chunk of which only the place is known.
+fn blank(node: usize) -> Seen {
+    Seen {
+        node,
+        ..Seen::default()
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// A host with two outputs, whose chunks are in places that are used again.
-    #[derive(Debug, Default)]
-    struct Host {
-        chunks: Vec<Seen>,
-        free: Vec<usize>,
-        places: usize,
-        /// Numbers of the chunks as they were made, in the order of `chunks`.
-        numbers: Vec<u64>,
-        born: u64,
-        dropped: BTreeMap<u32, u64>,
-        evicted_records: [u64; 2],
-        kept: u64,
-        delivered: u64,
-        lost: Vec<u64>,
-        lost_records: u64,
-    }
-
-    #[derive(Clone, Copy, Debug)]
-    enum Step {
-        /// Records to a new chunk or the newest, and how many old ones go for it.
-        Append {
-            records: u64,
-            new: bool,
-            evicts: usize,
-        },
-        /// The engine delivers or gives up some chunk.
-        Leaves { at: usize, dropped: bool },
-    }
-
-    impl Host {
-        fn append(&mut self, records: u64, new: bool, evicts: usize) {
-            if new || self.chunks.is_empty() {
-                let node = self.free.pop().unwrap_or_else(|| {
-                    self.places += 1;
-                    self.places
-                });
-                let seen = Seen {
-                    node,
-                    records: Some(0),
-                    routes: 0b11,
-                    ..Seen::default()
-                };
-                self.chunks.push(seen);
-                self.numbers.push(self.born);
-                self.born += 1;
-                for _ in 0..evicts.min(self.chunks.len() - 1) {
-                    let (records, number) = self.take(0);
-                    for evicted in &mut self.evicted_records {
-                        *evicted += records;
-                    }
-                    self.lose(records, number);
-                }
-            }
-            let newest = self.chunks.last_mut().unwrap();
-            newest.records = newest.records.map(|known| known + records);
-            self.kept += records;
-        }
-
-        fn take(&mut self, at: usize) -> (u64, u64) {
-            let chunk = self.chunks.remove(at);
-            self.free.push(chunk.node);
-            (chunk.records.unwrap(), self.numbers.remove(at))
-        }
-
-        fn lose(&mut self, records: u64, number: u64) {
-            self.lost_records += records;
-            if records > 0 {
-                self.lost.push(number);
-            }
-        }
-
-        fn leaves(&mut self, at: usize, dropped: bool) {
-            if at >= self.chunks.len() {
-                return;
-            }
-            let (records, number) = self.take(at);
-            if dropped {
-                *self.dropped.entry(1).or_default() += records;
-                self.lose(records, number);
-            } else {
-                self.delivered += records;
-            }
-        }
-    }
-
-    fn step() -> impl Strategy<Value = Step> {
-        prop_oneof![
-            2 => (1u64..50, any::<bool>(), 0usize..3)
-                .prop_map(|(records, new, evicts)| Step::Append { records, new, evicts }),
-            1 => (0usize..4, any::<bool>())
-                .prop_map(|(at, dropped)| Step::Leaves { at, dropped }),
-        ]
-    }
-
-    proptest! {
-        /// Whatever the host does, the account of an input is exact: what came is delivered, lost or
-        /// left, and what is lost is named.
-        #[test]
-        fn the_account_of_an_input_adds_up(steps in prop::collection::vec(step(), 1..200)) {
-            let mut host = Host::default();
-            let mut chunks = Chunks::new();
-            for step in steps {
-                host.lost.clear();
-                match step {
-                    Step::Append { records, new, evicts } => {
-                        host.append(records, new, evicts);
-                        chunks.look(&host.chunks, &Between::Appending(None));
-                    }
-                    Step::Leaves { at, dropped } => {
-                        host.dropped.clear();
-                        host.leaves(at, dropped);
-                        chunks.look(&host.chunks, &Between::Engine(&host.dropped));
-                    }
-                }
-                prop_assert_eq!(chunks.take_lost(), host.lost.iter().min().copied());
-                prop_assert_eq!(chunks.born(), host.born);
-                prop_assert_eq!(chunks.oldest(), host.numbers.first().copied());
-                let account = chunks.account();
-                prop_assert_eq!(account.kept, Some(host.kept));
-                prop_assert_eq!(account.lost, host.lost_records);
-                prop_assert_eq!(host.kept, host.delivered + account.lost + account.left);
-                for (output, routed) in &account.outputs {
-                    prop_assert_eq!(routed.kept, host.kept);
-                    prop_assert_eq!(routed.left, account.left);
-                    prop_assert_eq!(routed.evicted, host.evicted_records[*output as usize]);
-                }
-            }
-        }
-    }
-
-    fn chunk(node: usize, records: u64, routes: u64) -> Seen {
-        Seen {
-            node,
-            records: Some(records),
-            routes,
-            ..Seen::default()
-        }
-    }
-
-    #[test]
-    fn what_nobody_wants_is_no_loss() {
-        let mut chunks = Chunks::new();
-        chunks.look(&[chunk(1, 5, 0)], &Between::Appending(None));
-        chunks.look(&[], &Between::Appending(None));
-        assert_eq!(chunks.take_lost(), None);
-        let account = chunks.account();
-        assert_eq!((account.lost, account.evicted_chunks), (0, 0));
-        assert_eq!(account.unwanted, 5);
-    }
-
-    #[test]
-    fn a_chunk_that_loses_one_of_its_ways_is_lost_for_that_output() {
-        let mut chunks = Chunks::new();
-        chunks.look(&[chunk(1, 5, 0b11)], &Between::Appending(None));
-        let news = [chunk(1, 5, 0b10), chunk(2, 1, 0b11)];
-        chunks.look(&news, &Between::Appending(None));
-        assert_eq!(chunks.take_lost(), Some(0));
-        assert_eq!(chunks.account().outputs[&0].evicted, 5);
-        assert_eq!(chunks.account().outputs[&1].evicted, 0);
-        assert_eq!(chunks.account().evicted_chunks, 1);
-        // It may grow, all the same.
-        let news = [chunk(1, 8, 0b10), chunk(2, 1, 0b11)];
-        chunks.look(&news, &Between::Appending(None));
-        assert_eq!(chunks.account().outputs[&0].evicted, 8);
-        assert_eq!(chunks.account().outputs[&0].kept, 9);
-        let engine = BTreeMap::new();
-        chunks.look(&news[1..], &Between::Engine(&engine));
-        assert_eq!(chunks.account().lost, 8);
-        // Where it is on its way, it may be delivered all the same.
-        let on_its_way = Seen {
-            has_task: true,
-            ..chunk(2, 1, 0b01)
-        };
-        chunks.look(&[on_its_way], &Between::Appending(None));
-        assert_eq!(chunks.account().outputs[&1].evicted, 0);
-    }
-
-    #[test]
-    fn a_chunk_that_an_output_never_had_room_for_is_lost_for_it() {
-        let chunk = |node, records, routes| Seen {
-            routing: Routing::ByTag,
-            ..chunk(node, records, routes)
-        };
-        let (app, web) = (Between::Appending(Some(1)), Between::Appending(Some(2)));
-        let mut chunks = Chunks::new();
-        // Nobody knows yet that this tag goes to the first output, too; the other tag never does.
-        let mut all = vec![chunk(1, 3, 0b10)];
-        chunks.look(&all, &app);
-        all.push(chunk(2, 5, 0b10));
-        chunks.look(&all, &web);
-        assert_eq!(chunks.account().evicted_chunks, 0);
-        all.push(chunk(3, 7, 0b11));
-        chunks.look(&all, &app);
-        assert_eq!(
-            (chunks.account().evicted_chunks, chunks.take_lost()),
-            (1, None)
-        );
-        all.push(chunk(4, 11, 0b10));
-        chunks.look(&all, &app);
-        assert_eq!(chunks.take_lost(), Some(3));
-        // More comes into the last one.
-        all[3] = chunk(4, 13, 0b10);
-        chunks.look(&all, &app);
-        chunks.look(&[], &Between::Engine(&BTreeMap::new()));
-        let account = chunks.account();
-        assert_eq!((account.kept, account.lost), (Some(28), 16));
-        assert_eq!(account.evicted_chunks, 2);
-        let routed = [account.outputs[&0], account.outputs[&1]];
-        assert_eq!(routed.map(|routed| routed.kept), [23, 28]);
-        assert_eq!(routed.map(|routed| routed.evicted), [16, 0]);
-    }
-
-    #[test]
-    fn what_was_given_up_is_told_from_what_was_delivered_by_its_records() {
-        let mut chunks = Chunks::new();
-        let all = [chunk(1, 5, 1), chunk(2, 8, 1), chunk(3, 2, 1)];
-        chunks.look(&all, &Between::Appending(None));
-        let dropped = BTreeMap::from([(0, 7)]);
-        chunks.look(&[], &Between::Engine(&dropped));
-        assert_eq!(chunks.account().lost, 7);
-        assert_eq!(chunks.take_lost(), Some(0));
-    }
-
-    #[test]
-    fn what_one_output_gave_up_is_lost_whenever_another_one_has_taken_it() {
-        let chunk = |node| Seen {
-            has_task: true,
-            ..chunk(node, 5, 0b11)
-        };
-        let mut chunks = Chunks::new();
-        chunks.look(&[chunk(1), chunk(2), chunk(3)], &Between::Appending(None));
-        // The first output gives all of them up, and the second one has taken the last.
-        let dropped = BTreeMap::from([(0, 15)]);
-        chunks.look(&[chunk(1), chunk(2)], &Between::Engine(&dropped));
-        assert_eq!((chunks.account().lost, chunks.take_lost()), (5, Some(2)));
-        chunks.look(&[chunk(1)], &Between::Engine(&BTreeMap::new()));
-        assert_eq!((chunks.account().lost, chunks.take_lost()), (10, Some(1)));
-        chunks.look(&[], &Between::Engine(&BTreeMap::new()));
-        assert_eq!((chunks.account().lost, chunks.take_lost()), (15, Some(0)));
-    }
-
-    #[test]
-    fn chunks_that_are_not_laid_out_as_known_are_still_told_apart() {
-        let blank = |node| Seen {
-            node,
-            ..Seen::default()
-        };
-        let mut chunks = Chunks::new();
-        chunks.look(&[blank(1)], &Between::Appending(None));
-        chunks.look(&[blank(2)], &Between::Appending(None));
-        assert_eq!(chunks.take_lost(), Some(0));
-        assert_eq!(chunks.account().kept, None);
-        assert_eq!(chunks.account().evicted_chunks, 1);
-        chunks.look(&[], &Between::Engine(&BTreeMap::new()));
-        assert_eq!(chunks.take_lost(), None);
-    }
-}
+mod tests;

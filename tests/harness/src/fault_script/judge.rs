@@ -101,9 +101,11 @@ pub(super) fn last(plan: &Plan, first: &Run, run: &Run) -> Vec<String> {
     let mut faults = sums(plan, run);
     let stays = plan.ways.iter().any(|way| way.room.is_some());
     let was_left = plan.kill.is_some() || first.report["ended_by"] != "drained";
-    // What the first run left in files may be thrown away by the last one; which lines were lost with an
-    // emitter or a thread is not known.
-    if stays && was_left || !plan.is_followed() {
+    // What a run has left in files may be thrown away by the next one, or given up there; which lines were
+    // lost with an emitter or a thread is not known.
+    let gives_up = plan.ways.iter().any(|way| way.retries != "no_limits");
+    let given_up = plan.stored && plan.kill.is_some() && gives_up;
+    if stays && was_left || given_up || !plan.is_followed() {
         return faults;
     }
     for (way, came) in run.after.iter().enumerate() {
