@@ -86,11 +86,6 @@ impl Files {
         self.scribe.send(job);
     }
 
-    /// Removes the file of `option`, if it is there.
-    pub(crate) fn remove(&self, option: &'static str, path: &Path) {
-        self.scribe.send(Job::Remove(option, path.to_owned()));
-    }
-
     /// Everything asked for is done.
     pub(crate) fn done(&self) -> bool {
         self.scribe.0.open.load(Ordering::Acquire) == 0
@@ -108,6 +103,11 @@ impl Scribe {
     pub(crate) fn write(&self, option: &'static str, path: &Path, content: Vec<u8>) {
         let unsynced = Durability::None;
         self.send(Job::Write(option, path.to_owned(), content, unsynced));
+    }
+
+    /// Removes the file of `option`, if it is there.
+    pub(crate) fn remove(&self, option: &'static str, path: &Path) {
+        self.send(Job::Remove(option, path.to_owned()));
     }
 
     /// Everything asked for is done, and on the disk where that was asked for.

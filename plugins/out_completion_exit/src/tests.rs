@@ -4,6 +4,8 @@ use flb_sidecar_sdk::fake::FakeHost;
 use flb_sidecar_sdk::{InputInfo, OutputInfo, Pending};
 use std::fs;
 
+mod stops;
+
 fn start(host: &mut FakeHost, options: &[(&str, &str)]) -> Result<CompletionExit, ConfigError> {
     // At once, unless a test is about that.
     let at_once = [("sigterm_wait", "0")];
@@ -244,7 +246,7 @@ fn idle_waits_for_silence() {
     plugin.tick_at(SECOND * 50, &mut host);
     plugin.tick_at(SECOND * 109, &mut host);
     assert!(
-        plugin.next_writers.is_some(),
+        !plugin.waiting.has_asked(),
         "nobody is asked while something came"
     );
     tick_until_answer(&mut plugin, &mut host, SECOND * 110);
@@ -314,77 +316,6 @@ fn the_report_and_the_ready_file_are_written() {
 }
 
 #[test]
-fn a_host_that_stops_by_itself_takes_the_ready_file_with_it() {
-    let dir = tempfile::tempdir().unwrap();
-    let ready = dir.path().join("ready");
-    let options = [("time_count", "5"), ("ready_file", ready.to_str().unwrap())];
-    let mut host = host(DrainState::Drained);
-    let mut plugin = start(&mut host, &options).unwrap();
-    plugin.tick_at(Duration::ZERO, &mut host);
-    host.stopping = true;
-    plugin.tick_at(SECOND * 6, &mut host);
-    assert!(host.drains.is_empty());
-    plugin.exit();
-    assert!(!ready.exists());
-}
-
-#[test]
-fn a_host_that_stops_in_a_drain_leaves_a_report() {
-    let dir = tempfile::tempdir().unwrap();
-    let report = dir.path().join("report");
-    let options = [
-        ("time_count", "5"),
-        ("report_file", report.to_str().unwrap()),
-    ];
-    let mut host = host(DrainState::Draining);
-    let mut plugin = start(&mut host, &options).unwrap();
-    plugin.tick_at(SECOND * 5, &mut host);
-    host.stopping = true;
-    plugin.tick_at(SECOND * 6, &mut host);
-    plugin.exit();
-    assert!(host.exits.is_empty());
-    let json: serde_json::Value =
-        serde_json::from_str(&fs::read_to_string(&report).unwrap()).unwrap();
-    assert_eq!(json["ended_by"], "stopped");
-    assert_eq!(
-        (&json["complete"], &json["status"]),
-        (&false.into(), &().into())
-    );
-}
-
-/// A second SIGTERM within `sigterm_wait`, SIGINT, the end that another plugin asked for.
-#[test]
-fn a_host_that_stops_before_a_drain_leaves_a_report() {
-    for (terminated, trigger) in [(true, "sigterm".into()), (false, serde_json::Value::Null)] {
-        let dir = tempfile::tempdir().unwrap();
-        let report = dir.path().join("report");
-        let options = [
-            ("report_file", report.to_str().unwrap()),
-            ("sigterm_wait", "auto"),
-        ];
-        let mut host = sigterm_host(DrainState::Idle);
-        let mut plugin = start(&mut host, &options).unwrap();
-        plugin.tick_at(SECOND, &mut host);
-        host.terminated = terminated.then_some(Duration::ZERO);
-        plugin.tick_at(SECOND * 2, &mut host);
-        host.stopping = true;
-        plugin.tick_at(SECOND * 2 + CompletionExit::TICK, &mut host);
-        // Nothing is left that can be seen, which proves nothing.
-        host.inputs[0].drain = None;
-        plugin.tick_at(SECOND * 3, &mut host);
-        plugin.exit();
-        assert!(host.drains.is_empty() && host.exits.is_empty());
-        let text = fs::read_to_string(&report).unwrap();
-        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(
-            (&json["ended_by"], &json["trigger"]),
-            (&"stopped".into(), &trigger)
-        );
-        assert_ne!(json["complete"], true);
-    }
-}
-
-#[test]
 fn the_second_instance_leaves_an_engine_that_ends_alone() {
     let mut host = host(DrainState::Drained);
     let mut one = start(&mut host, &[("time_count", "5")]).unwrap();
@@ -420,139 +351,6 @@ fn a_hot_reload_in_a_drain_drains_again() {
 
 /// A reload that was asked for right before the exit: the host hears of one of them only.
 #[test]
-fn a_host_that_is_about_to_stop_is_not_told_to_end() {
-    let mut host = host(DrainState::Drained);
-    host.about_to_stop = true;
-    let options = [("time_count", "5"), ("exit_code", "7"), ("deadline", "10")];
-    let mut plugin = start(&mut host, &options).unwrap();
-    let mut tick = |host: &mut FakeHost, seconds| {
-        for n in 0..100 {
-            plugin.tick_at(SECOND * seconds + CompletionExit::TICK * n, host);
-        }
-    };
-    tick(&mut host, 5);
-    tick(&mut host, 7);
-    assert!(host.exits.is_empty());
-    // The reload has failed.
-    host.about_to_stop = false;
-    tick(&mut host, 9);
-    assert_eq!(host.exits, [7]);
-}
-
-#[test]
-fn a_host_that_stops_instead_of_our_exit_stops_by_the_deadline() {
-    let mut host = host(DrainState::Drained);
-    host.about_to_stop = true;
-    let options = [("time_count", "5"), ("deadline", "10")];
-    let mut plugin = start(&mut host, &options).unwrap();
-    for n in 0..100 {
-        plugin.tick_at(SECOND * 5 + CompletionExit::TICK * n, &mut host);
-    }
-    host.stopping = true;
-    plugin.tick_at(SECOND * 8, &mut host);
-    plugin.tick_at(SECOND * 14, &mut host);
-    assert!(host.graces.is_empty());
-    plugin.tick_at(SECOND * 15, &mut host);
-    plugin.tick_at(SECOND * 16, &mut host);
-    assert_eq!(host.graces, [SECOND]);
-    assert!(host.exits.is_empty());
-}
-
-#[test]
-fn few_retries_are_warned_of() {
-    let output = |plugin: &str, retry_limit| OutputInfo {
-        name: format!("{plugin}.0"),
-        plugin: plugin.to_owned(),
-        retry_limit,
-        ..OutputInfo::default()
-    };
-    let warning = retry_warning(&output("http", RetryLimit::Times(1))).unwrap();
-    assert!(
-        warning.contains("http.0") && warning.contains("no_limits"),
-        "{warning}"
-    );
-    for quiet in [
-        output("http", RetryLimit::Unlimited),
-        output("http", RetryLimit::Unknown),
-        output("http", RetryLimit::Times(10)),
-        output("stdout", RetryLimit::Times(1)),
-    ] {
-        assert_eq!(retry_warning(&quiet), None);
-    }
-}
-
-#[test]
-fn a_host_that_stops_in_a_drain_stops_by_the_deadline() {
-    let mut host = host(DrainState::Draining);
-    let options = [("time_count", "5"), ("deadline", "10")];
-    let mut plugin = start(&mut host, &options).unwrap();
-    plugin.tick_at(SECOND * 5, &mut host);
-    host.stopping = true;
-    for second in 6..15 {
-        plugin.tick_at(SECOND * second, &mut host);
-    }
-    assert!(host.graces.is_empty());
-    for second in 15..20 {
-        plugin.tick_at(SECOND * second, &mut host);
-    }
-    assert_eq!(host.graces, [LAST_GRACE]);
-    assert!(host.exits.is_empty());
-    plugin.exit();
-}
-
-#[test]
-fn a_trigger_or_sigterm_bounds_a_stop_that_began_before() {
-    for (options, terminated, by) in [
-        (vec![("time_count", "5"), ("deadline", "10")], None, 15),
-        (vec![("deadline", "7")], Some(Duration::ZERO), 12),
-        (
-            vec![("time_count", "5"), ("deadline", "10")],
-            Some(SECOND * 4),
-            11,
-        ),
-    ] {
-        let mut host = sigterm_host(DrainState::Idle);
-        let mut plugin = start(&mut host, &options).unwrap();
-        plugin.tick_at(Duration::ZERO, &mut host);
-        host.stopping = true;
-        plugin.tick_at(SECOND, &mut host);
-        host.terminated = terminated;
-        for second in 5..by {
-            plugin.tick_at(SECOND * second, &mut host);
-        }
-        assert!(host.graces.is_empty(), "{options:?}");
-        plugin.tick_at(SECOND * by, &mut host);
-        assert_eq!(host.graces, [LAST_GRACE], "{options:?}");
-        assert!(host.drains.is_empty() && host.exits.is_empty());
-        plugin.exit();
-    }
-}
-
-#[test]
-fn a_stop_that_waits_for_stored_chunks_alone_is_ended() {
-    let ticks = |host: &mut FakeHost, from: u32, to: u32, plugin: &mut CompletionExit| {
-        for tick in from * 50..to * 50 {
-            plugin.tick_at(CompletionExit::TICK * tick, host);
-        }
-    };
-    let mut host = host(DrainState::Draining);
-    let options = [("time_count", "5"), ("deadline", "100")];
-    let mut plugin = start(&mut host, &options).unwrap();
-    ticks(&mut host, 5, 6, &mut plugin);
-    host.stopping = true;
-    host.chunks = Some((0, 3));
-    host.tasks = Some(1);
-    ticks(&mut host, 6, 20, &mut plugin);
-    assert!(host.graces.is_empty(), "something is being delivered");
-    host.tasks = Some(0);
-    ticks(&mut host, 20, 22, &mut plugin);
-    assert!(host.graces.is_empty(), "the next round may deliver");
-    ticks(&mut host, 22, 30, &mut plugin);
-    assert_eq!(host.graces, [LAST_GRACE]);
-    plugin.exit();
-}
-
-#[test]
 fn ready_is_said_once_every_input_watches() {
     let dir = tempfile::tempdir().unwrap();
     let ready = dir.path().join("ready");
@@ -566,7 +364,7 @@ fn ready_is_said_once_every_input_watches() {
     for second in 0..100 {
         plugin.tick_at(SECOND * second, &mut host);
     }
-    assert!(!plugin.ready);
+    assert!(!plugin.signs.is_ready());
     host.inputs[0].drain.as_mut().unwrap().starting = false;
     plugin.tick_at(SECOND * 100, &mut host);
     let begin = Instant::now();

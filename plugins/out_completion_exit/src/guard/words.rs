@@ -1,0 +1,66 @@
+//! The last log lines of a process.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{channel, Sender};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use flb_sidecar_sdk::ProcessEnd;
+
+/// A thread that writes the last log lines, and may hang with who reads them.
+pub(super) struct LastWords {
+    /// Closed when the guard has ended without an end of the process: then the thread ends.
+    status: Option<Sender<i32>>,
+    open: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl LastWords {
+    /// Without a thread they stay unsaid.
+    pub(super) fn prepare(end: Arc<dyn ProcessEnd>) -> Self {
+        let (status, said) = channel();
+        let open = Arc::new(AtomicBool::new(false));
+        let thread = flb_sidecar_sdk::worker::spawn("flb-sc-words", {
+            let open = open.clone();
+            move || {
+                if let Ok(status) = said.recv() {
+                    tracing::warn!(
+                        "the host has not ended by itself: the process ends now with status {status}"
+                    );
+                    end.last_words();
+                    open.store(false, Ordering::Release);
+                }
+            }
+        });
+        LastWords {
+            status: Some(status),
+            open,
+            thread: thread
+                .inspect_err(|error| tracing::warn!("no thread for the last log lines: {error}"))
+                .ok(),
+        }
+    }
+
+    pub(super) fn say(&self, status: i32) {
+        self.open.store(true, Ordering::Release);
+        let sent = self.status.as_ref().map(|thread| thread.send(status));
+        if !matches!(sent, Some(Ok(()))) {
+            self.open.store(false, Ordering::Release);
+        }
+    }
+
+    pub(super) fn said(&self) -> bool {
+        !self.open.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for LastWords {
+    fn drop(&mut self) {
+        self.status = None;
+        // One that is still at it may never end.
+        if let Some(thread) = self.thread.take().filter(|_| self.said()) {
+            // A panic of it was logged by the hook.
+            let _ = thread.join();
+        }
+    }
+}
