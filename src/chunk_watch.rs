@@ -24,8 +24,9 @@ struct State {
     chunks: Chunks,
     /// What each output, by its number, has given up until the last look.
     dropped: BTreeMap<u32, u64>,
-    /// Appended since the last look.
+    /// Bytes and records that were appended since the last look.
     appended: u64,
+    records: u64,
     tags: Tags,
     /// While a callback runs: opening it costs more than a look.
     memory: Option<Memory>,
@@ -67,6 +68,7 @@ impl ChunkWatch {
             chunks: Chunks::new(),
             dropped: BTreeMap::new(),
             appended: 0,
+            records: 0,
             tags: Tags::None,
             memory: None,
             in_files: None,
@@ -98,13 +100,20 @@ impl ChunkWatch {
         state.chunks.look(&seen, &Between::Engine(&given_up));
     }
 
-    /// We have appended so many bytes. `tag` `None`: the instance's own.
-    pub(crate) fn appended(&self, holder: &Holder, tag: Option<&CStr>, bytes: usize) {
+    /// We have appended so many records and bytes. `tag` `None`: the instance's own.
+    pub(crate) fn appended(
+        &self,
+        holder: &Holder,
+        tag: Option<&CStr>,
+        records: usize,
+        bytes: usize,
+    ) {
         let mut hasher = DefaultHasher::new();
         tag.hash(&mut hasher);
         let mut state = self.lock();
         state.tags = state.tags.and(hasher.finish());
         state.appended += bytes as u64;
+        state.records += records as u64;
         state.look(holder, false);
     }
 
@@ -139,9 +148,21 @@ impl ChunkWatch {
     }
 
     /// What has become of it all; `None`: not known.
-    pub(crate) fn account(&self) -> Option<Account> {
+    pub(crate) fn account(&self, holder: &Holder) -> Option<Account> {
         let state = self.lock();
-        (!state.blind).then(|| state.chunks.account())
+        let mut account = (!state.blind).then(|| state.chunks.account())?;
+        let proof = &holder.host.chunks;
+        if state.chunks.born() > 0 && !proof.is_proven() {
+            account.kept = None;
+            if proof.give_up() {
+                tracing::warn!(
+                    "no chunk shows that chunks are laid out as {} have them: not used is what they \
+                     hold",
+                    holder.host.origin
+                );
+            }
+        }
+        Some(account)
     }
 }
 
@@ -150,9 +171,24 @@ impl State {
         if !last && !self.chunks.are_few() {
             return;
         }
-        let Some(seen) = self.see(holder) else {
+        let Some(mut seen) = self.see(holder) else {
             return;
         };
+        let proof = &holder.host.chunks;
+        let records = std::mem::take(&mut self.records);
+        let newborn = self.chunks.newborn(&seen);
+        if let Some(read) = newborn.and_then(|newborn| newborn.records) {
+            proof.born(records, read);
+        }
+        if !proof.holds() {
+            seen = seen.iter().map(|seen| Seen::unknown(seen.node)).collect();
+        }
+        if proof.take_refusal() {
+            tracing::warn!(
+                "this host's memory is not laid out as {} have it: not used is what chunks hold",
+                holder.host.origin
+            );
+        }
         let gone = self.chunks.any_gone(&seen);
         let tag = std::mem::replace(&mut self.tags, Tags::None).only();
         self.chunks.look(&seen, &Between::Appending(tag));
@@ -174,9 +210,9 @@ impl State {
             let nodes = holder.chunks(memory)?;
             let (layout, instance) = (holder.layout, holder.instance);
             let see = |known: Known| match known {
-                Known::Look(blank) => {
-                    chunks::see(memory, layout, instance, blank.node).unwrap_or(blank)
-                }
+                Known::Look(blank) => chunks::see(memory, layout, instance, blank.node)
+                    .filter(|_| holder.host.chunks.holds())
+                    .unwrap_or(blank),
                 Known::AsBefore(seen) => seen,
             };
             Some(self.chunks.known(&nodes).into_iter().map(see).collect())

@@ -173,6 +173,11 @@ impl Chunks {
         self.lost.take()
     }
 
+    /// The newest of `now`, if it was not there at the last look.
+    pub(crate) fn newborn<'a>(&self, now: &'a [Seen]) -> Option<&'a Seen> {
+        now.last().filter(|_| self.survivors(now) < now.len())
+    }
+
     /// Whether one of those at the last look is not among `nodes`.
     pub(crate) fn any_gone(&self, nodes: &[Seen]) -> bool {
         self.survivors(nodes) < self.live.len()
@@ -201,7 +206,7 @@ impl Chunks {
                     has_failed: true,
                     ..last.seen
                 }),
-                None => Known::Look(blank(*node)),
+                None => Known::Look(Seen::unknown(*node)),
             }
         });
         let mut known: Vec<Known> = known.collect();
@@ -211,7 +216,7 @@ impl Chunks {
         });
         for known in open.take(OPEN) {
             if let Known::AsBefore(seen) = known {
-                *known = Known::Look(blank(seen.node));
+                *known = Known::Look(Seen::unknown(seen.node));
             }
         }
         known
@@ -378,14 +383,6 @@ impl Chunks {
             account.lost += records.unwrap_or(0);
             self.lose(live.number);
         }
-    }
-}
-
-/// A chunk of which only the place is known.
-fn blank(node: usize) -> Seen {
-    Seen {
-        node,
-        ..Seen::default()
     }
 }
 

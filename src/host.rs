@@ -6,11 +6,11 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use host_abi::Layout;
 
 use crate::abi::bindings::host_config;
-use crate::abi::discover::{self, Abi, Origin};
+use crate::abi::discover::{self, Abi, Origin, Voucher};
 use crate::abi::functions::{Functions, Instance, MetricHandle};
 use crate::abi::generations::Behaviour;
 use crate::abi::memory::Memory;
-use crate::abi::prove;
+use crate::abi::prove::{self, ChunkProof};
 use crate::trial::Outcome;
 
 /// The host this library was loaded by.
@@ -28,6 +28,8 @@ pub(crate) struct Host {
     closer: OnceLock<Result<Layout, String>>,
     /// Layouts that instances have proven; they stay.
     proven: Mutex<Vec<&'static Layout>>,
+    /// Whether chunks are laid out as known.
+    pub(crate) chunks: ChunkProof,
 }
 
 static HOST: OnceLock<Host> = OnceLock::new();
@@ -70,6 +72,7 @@ impl Host {
             unproven: Mutex::new(abi.unproven),
             closer: OnceLock::new(),
             proven: Mutex::new(Vec::new()),
+            chunks: ChunkProof::new(abi.voucher == Voucher::DebugInformation),
         }
     }
 

@@ -143,7 +143,7 @@ unsafe extern "C" fn balance(
     let account = crate::guard::catch(|| {
         let (watch, holder) = shared.chunks.as_ref()?;
         watch.called(holder);
-        watch.account()
+        watch.account(holder)
     });
     let mut raw = RawAccount::default();
     let mut all: RawOutputs = [RawRouted::default(); crate::chunks::OUTPUTS as usize];

@@ -11,7 +11,7 @@ use std::ffi::c_int;
 use flb_sidecar_sdk::PluginInfo;
 
 use crate::abi::bindings::host_proxy_def;
-use crate::abi::discover;
+use crate::abi::discover::{self, Voucher};
 use crate::abi::layouts::{self, FilterCallbacks, InputCallbacks, OutputCallbacks, BLOCK_BYTES};
 use crate::entry::OurName;
 use crate::host::{self, Host};
@@ -72,14 +72,15 @@ fn stop(reason: &str) -> ! {
 
 fn register(table: Vec<Export>) -> Result<(), String> {
     let abi = discover::find()?;
-    if !abi.origin.is_table() {
+    // Some megabytes were needed for it.
+    if abi.voucher == Voucher::DebugInformation {
         alloc::give_back();
     }
     let trial = (!abi.origin.is_table() && !trial::is_running()).then(trial::run);
     if let Some(Outcome::Nothing(_)) = &trial {
         let said = trial.map(|outcome| outcome.to_string()).unwrap_or_default();
         return Err(format!(
-            "{said}; its layout is known from {}, but no table of this library knows this release",
+            "{said}; no table of this library has its layout, which is known from {}",
             abi.origin
         ));
     }

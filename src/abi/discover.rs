@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::event::RecordFormat;
+use host_abi::layout::{Need, WantedStruct, WANTED};
 use host_abi::{debug_info, file, Facts, Kind, Layout};
 
 use super::functions::{Functions, NAMES};
@@ -22,6 +23,8 @@ use crate::alloc;
 pub(super) const VARIABLE: &str = "FLB_SIDECAR_ABI";
 /// Its value for: from debug information, whatever the table says.
 pub(super) const DISCOVER: &str = "discover";
+/// A function that every host has, to find its file by.
+const ANCHOR: &CStr = c"flb_input_set_context";
 /// Largest file that is read: those that are written have less than 64 KiB.
 const MAX_FILE: u64 = 4 << 20;
 
@@ -55,10 +58,20 @@ impl fmt::Display for Origin {
     }
 }
 
+/// What says that the layouts are those of this host, beside what is looked at in its memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Voucher {
+    /// Sizes and functions, as releases of a row have them; a fork may have them, too.
+    Markers,
+    /// Its own debug information, or a file made of that.
+    DebugInformation,
+}
+
 /// Everything that is known of a host.
 #[derive(Debug)]
 pub(crate) struct Abi {
     pub(crate) origin: Origin,
+    pub(crate) voucher: Voucher,
     pub(crate) layout: Layout,
     pub(crate) behaviour: Behaviour,
     pub(crate) functions: Functions,
@@ -107,6 +120,7 @@ fn from_row(row: &Generation) -> Result<Abi, String> {
     let layout = row.layout(InputShift::new(tracing));
     // Two of each kind are enough to tell a fork from the release that it looks like.
     prove_registration(&layout, 2)?;
+    let voucher = compare(&layout)?;
     let mut unproven = Vec::new();
     let functions = Functions::find(None, &mut unproven);
     let missing = functions.missing();
@@ -116,11 +130,44 @@ fn from_row(row: &Generation) -> Result<Abi, String> {
     }
     Ok(Abi {
         origin: Origin::Table(row.releases),
+        voucher,
         layout,
         behaviour: row.behaviour,
         functions,
         unproven,
     })
+}
+
+/// What vouches for a row's layout. Debug information that is at hand is asked each time: many structs
+/// can be proven by no look at memory.
+///
+/// # Errors
+/// What it says otherwise.
+fn compare(layout: &Layout) -> Result<Voucher, String> {
+    let facts = file_of_host().and_then(|file| debug_info::glance(&file));
+    let Some(facts) = facts.filter(|facts| WANTED.iter().all(|wanted| is_told(facts, wanted)))
+    else {
+        return Ok(Voucher::Markers);
+    };
+    let differences = match Layout::from_facts(&facts) {
+        Ok((found, _)) => layout.differences(&found),
+        Err(why) => vec![why],
+    };
+    match differences.split_first() {
+        None => Ok(Voucher::DebugInformation),
+        Some((first, [])) => Err(format!("its debug information says otherwise ({first})")),
+        Some((first, rest)) => {
+            let more = rest.len();
+            Err(format!(
+                "its debug information says otherwise ({first}, and {more} more)"
+            ))
+        }
+    }
+}
+
+/// Whether a struct is known, unless nothing needs it.
+fn is_told(facts: &Facts, wanted: &WantedStruct) -> bool {
+    wanted.need() == Need::Optional || facts.structs.contains_key(wanted.name)
 }
 
 fn from_debug_information() -> Result<Abi, String> {
@@ -131,12 +178,18 @@ fn from_debug_information() -> Result<Abi, String> {
 
 /// The facts in the debug information of the file that the host's functions are mapped from.
 fn read_debug_information() -> Result<Facts, String> {
-    let function = observe::symbol(c"flb_input_set_context").ok_or_else(not_fluent_bit)?;
-    let file = Maps::now()
-        .file(function as usize)
+    if observe::symbol(ANCHOR).is_none() {
+        return Err(not_fluent_bit());
+    }
+    let file = file_of_host()
         .ok_or("the file that it was loaded from cannot be told (is /proc mounted?)")?;
     debug_info::read(&file, Path::new(debug_info::DEBUG_FOLDER), NAMES)
         .map_err(|failure| failure.to_string())
+}
+
+/// The file that the host's functions are mapped from.
+fn file_of_host() -> Option<PathBuf> {
+    Maps::now().file(observe::symbol(ANCHOR)? as usize)
 }
 
 fn not_fluent_bit() -> String {
@@ -160,10 +213,10 @@ fn from_file(value: OsString) -> Result<Abi, String> {
     }
     let text = std::fs::read_to_string(&path).map_err(|error| refused(error.to_string()))?;
     let facts = file::parse(&text).map_err(refused)?;
-    let function = observe::symbol(c"flb_input_set_context").ok_or_else(not_fluent_bit)?;
-    let running = Maps::now()
-        .file(function as usize)
-        .and_then(|file| debug_info::build_id(&file));
+    if observe::symbol(ANCHOR).is_none() {
+        return Err(not_fluent_bit());
+    }
+    let running = file_of_host().and_then(|file| debug_info::build_id(&file));
     if let (Some(written), Some(running)) = (&facts.build_id, running) {
         if *written != running {
             return Err(refused(format!(
@@ -201,6 +254,7 @@ fn from_facts(facts: &Facts, origin: Origin) -> Result<Abi, String> {
     }
     Ok(Abi {
         origin,
+        voucher: Voucher::DebugInformation,
         layout,
         behaviour,
         functions,

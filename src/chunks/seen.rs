@@ -24,6 +24,16 @@ pub(crate) struct Seen {
     pub(crate) routing: Routing,
 }
 
+impl Seen {
+    /// A chunk of which only the place is known.
+    pub(crate) fn unknown(node: usize) -> Self {
+        Seen {
+            node,
+            ..Seen::default()
+        }
+    }
+}
+
 /// What decides where a new chunk goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Routing {
@@ -39,7 +49,8 @@ pub(super) fn bits(word: u64) -> impl Iterator<Item = u32> {
     (0..OUTPUTS).filter(move |bit| word >> bit & 1 == 1)
 }
 
-/// What the chunk with this node in the list of `input` is. `None`: not laid out as the table says.
+/// What the chunk with this node in the list of `input` is. `None`: not laid out as is known. Chunk and
+/// task must lead back to the input.
 pub(crate) fn see(memory: &mut Memory, layout: &Layout, input: usize, node: usize) -> Option<Seen> {
     let known = &layout.input_chunk;
     known.node.iter().find_map(|offset| {
@@ -67,6 +78,11 @@ pub(crate) fn see(memory: &mut Memory, layout: &Layout, input: usize, node: usiz
             Routing::Unknown => memory.word(routes)?,
             Routing::ByTag => routes,
         };
+        if let Some(owner) = layout.task.input.filter(|_| task != 0) {
+            if memory.word(task.checked_add(owner)?)? != input {
+                return None;
+            }
+        }
         let retries = layout.task.retries.filter(|_| task != 0);
         let retries = retries.and_then(|at| memory.list(task.checked_add(at)?));
         Some(Seen {

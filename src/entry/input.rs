@@ -552,8 +552,8 @@ impl InputHost for Handle<'_> {
                 let now = Some(Instant::now());
                 self.seen.hidden_at.set(now);
                 self.seen.last_append.set(now);
-                self.watch
-                    .appended(&self.holder(), own_tag.as_deref(), events.len());
+                let tag = own_tag.as_deref();
+                self.watch.appended(&self.holder(), tag, records, bytes);
                 Ok(())
             }
             _ => {

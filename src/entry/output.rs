@@ -511,7 +511,8 @@ impl EngineHost for Handle<'_> {
             let from_before = self.is_backlog(&mut memory, input);
             let kind = remote.and_then(|_| self.only_tag(&mut memory, input));
             for node in nodes {
-                let seen = chunks::see(&mut memory, layout, input as usize, node);
+                let seen = chunks::see(&mut memory, layout, input as usize, node)
+                    .filter(|_| self.core.host.chunks.holds());
                 // What nobody wants goes in silence. Where that is not known, it is an input of ours.
                 if seen.map_or(remote.is_some(), |seen| seen.routes != 0) {
                     all.push(ChunkInfo {

@@ -5,6 +5,12 @@
 #ifdef HOST_LAYOUT
 #define HOST_LAYOUT_STRUCTS
 #include HOST_LAYOUT
+
+/* The index of debug information leads to structs by functions beside them. */
+void flb_config_init(void);
+void flb_config_init(void)
+{
+}
 #else
 typedef int nothing;
 #endif

@@ -66,8 +66,7 @@ impl fmt::Display for Failure {
 /// # Errors
 /// There is none, or it is broken.
 pub fn read(program: &Path, folder: &Path, functions: &[&str]) -> Result<Facts, Failure> {
-    let wanted =
-        |name: &str| functions.contains(&name) || WANTED.iter().any(|wanted| wanted.anchor == name);
+    let wanted = is_wanted(functions);
     let open = |file: &Path| {
         Image::open(file, wanted).map_err(|why| Failure::Broken {
             file: file.to_owned(),
@@ -100,12 +99,44 @@ pub fn read(program: &Path, folder: &Path, functions: &[&str]) -> Result<Facts, 
         return Err(broken("it belongs to another build".to_owned()));
     }
     let symbols = image.symbols.iter().map(|(name, at)| (name.as_str(), *at));
-    let unread =
-        collect(debug, &symbols.collect::<Vec<_>>(), functions, &mut facts).map_err(broken)?;
+    let unread = collect(
+        debug,
+        &symbols.collect::<Vec<_>>(),
+        functions,
+        Effort::All,
+        &mut facts,
+    )
+    .map_err(broken)?;
     match unread.why() {
         Some(why) if Layout::from_facts(&facts).is_err() => Err(broken(why.to_owned())),
         _ => Ok(facts),
     }
+}
+
+/// The structs that [`read`] would find, as far as that costs next to nothing: in the program itself, if
+/// its debug information is not packed and has an index. `None` otherwise.
+pub fn glance(program: &Path) -> Option<Facts> {
+    let functions = &[];
+    let image = Image::open(program, is_wanted(functions)).ok()?;
+    if !image.is_plain(".debug_info") || !image.has(".debug_aranges") {
+        return None;
+    }
+    let mut facts = Facts {
+        build_id: image.build_id.clone(),
+        ..Facts::default()
+    };
+    let symbols: Vec<_> = image
+        .symbols
+        .iter()
+        .map(|(name, at)| (name.as_str(), *at))
+        .collect();
+    let unread = collect(&image, &symbols, functions, Effort::Index, &mut facts).ok()?;
+    unread.why().is_none().then_some(facts)
+}
+
+/// Which symbols are looked up: those of the functions, and those beside structs.
+fn is_wanted<'a>(functions: &'a [&'a str]) -> impl Fn(&str) -> bool + Copy + 'a {
+    |name| functions.contains(&name) || WANTED.iter().any(|wanted| wanted.anchor == name)
 }
 
 /// The functions and data that a program exports.
@@ -128,10 +159,20 @@ fn beside(folder: &Path, id: &str) -> Option<PathBuf> {
     Some(folder.join(format!(".build-id/{first}/{rest}.debug")))
 }
 
+/// How far is looked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effort {
+    /// Only where the index leads.
+    Index,
+    /// Everywhere, if need be.
+    All,
+}
+
 fn collect(
     image: &Image,
     symbols: &[(&str, u64)],
     functions: &[&str],
+    effort: Effort,
     facts: &mut Facts,
 ) -> Result<Unread, String> {
     let mut unread = Unread::default();
@@ -154,12 +195,11 @@ fn collect(
             .collect(),
     };
     let first = units_of(&image.whole(".debug_aranges")?, symbols)?;
-    if !first.is_empty() {
-        each_unit(
-            image,
-            |at| first.contains(&at),
-            |unit| dwarf::collect(unit, &tables, &sought, facts, &mut unread),
-        )?;
+    units_at(image, &first, |unit| {
+        dwarf::collect(unit, &tables, &sought, facts, &mut unread)
+    })?;
+    if effort == Effort::Index {
+        return Ok(unread);
     }
     let unknown = |facts: &Facts, name: &str| {
         !facts.structs.contains_key(name)
@@ -209,6 +249,47 @@ fn units_of(ranges: &[u8], symbols: &[(&str, u64)]) -> Result<BTreeSet<u64>, Str
     Ok(units)
 }
 
+/// Reads the units at these offsets and shows them to `visit`.
+fn units_at(
+    image: &Image,
+    offsets: &BTreeSet<u64>,
+    mut visit: impl FnMut(&[u8]) -> Result<(), String>,
+) -> Result<(), String> {
+    if offsets.is_empty() {
+        return Ok(());
+    }
+    let mut stream = image.stream(".debug_info")?;
+    let mut at: u64 = 0;
+    let mut unit = Vec::new();
+    for offset in offsets {
+        let between = offset.checked_sub(at).filter(|_| *offset <= MAX_UNITS);
+        let between = between.ok_or("the index of its units leads nowhere")?;
+        stream.skip(between).map_err(|error| error.to_string())?;
+        unit.clear();
+        let Some(length) = unit_length(&mut stream, &mut unit)? else {
+            return Err("the index of its units leads nowhere".to_owned());
+        };
+        rest_of_unit(&mut stream, length, &mut unit)?;
+        at = offset + unit.len() as u64;
+        visit(&unit)?;
+    }
+    Ok(())
+}
+
+fn rest_of_unit(stream: &mut Stream, length: u64, unit: &mut Vec<u8>) -> Result<(), String> {
+    if length > MAX_UNIT {
+        return Err(format!("a unit says it has {length} bytes"));
+    }
+    let read = stream
+        .take(length)
+        .read_to_end(unit)
+        .map_err(|error| error.to_string())?;
+    if (read as u64) < length {
+        return Err("a unit is cut off".to_owned());
+    }
+    Ok(())
+}
+
 /// Reads the units that `selected` takes, by their offset, and shows them to `visit`.
 fn each_unit(
     image: &Image,
@@ -233,16 +314,7 @@ fn each_unit(
             stream.skip(length).map_err(|error| error.to_string())?;
             continue;
         }
-        if length > MAX_UNIT {
-            return Err(format!("a unit says it has {length} bytes"));
-        }
-        let read = (&mut stream)
-            .take(length)
-            .read_to_end(&mut unit)
-            .map_err(|error| error.to_string())?;
-        if (read as u64) < length {
-            return Err("a unit is cut off".to_owned());
-        }
+        rest_of_unit(&mut stream, length, &mut unit)?;
         visit(&unit)?;
     }
 }

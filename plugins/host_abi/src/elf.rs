@@ -10,8 +10,8 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use object::read::elf::ElfFile64;
-use object::{CompressionFormat, LittleEndian, Object, ObjectSection, ObjectSymbol, ReadCache};
+use object::read::elf::{ElfFile64, Sym as _};
+use object::{CompressionFormat, LittleEndian, Object, ObjectSection, ReadCache, ReadRef};
 
 /// Largest section that is read at once: those of Fluent Bit 5.1.1 have less than 2 MB, and four are
 /// held at a time.
@@ -66,13 +66,7 @@ impl Image {
                 sections.insert(plain, found);
             }
         }
-        let symbols = elf
-            .dynamic_symbols()
-            .filter(ObjectSymbol::is_definition)
-            .filter_map(|symbol| Some((symbol.name().ok()?, symbol.address())))
-            .filter(|(name, _)| wanted(name))
-            .map(|(name, address)| (name.to_owned(), address))
-            .collect();
+        let symbols = dynamic_symbols(&elf, wanted).unwrap_or_default();
         let build_id = elf.build_id().ok().flatten().map(|id| {
             id.iter().fold(String::new(), |mut text, byte| {
                 // Writing to a String does not fail.
@@ -91,6 +85,13 @@ impl Image {
     /// Whether it has the section, with something in it.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.sections.contains_key(name)
+    }
+
+    /// Whether its bytes stand in the file as they are.
+    pub(crate) fn is_plain(&self, name: &str) -> bool {
+        self.sections
+            .get(name)
+            .is_some_and(|section| section.format == CompressionFormat::None)
     }
 
     /// All of a section; empty if there is none.
@@ -135,6 +136,25 @@ impl Image {
             other => return Err(format!("section {name} is compressed as {other:?}")),
         })
     }
+}
+
+/// The exported symbols that are `wanted`. Names and entries are read at once: there are ten thousand.
+fn dynamic_symbols<'data, R: ReadRef<'data>>(
+    elf: &ElfFile64<'data, LittleEndian, R>,
+    wanted: impl Fn(&str) -> bool,
+) -> Option<BTreeMap<String, u64>> {
+    let table = elf.elf_dynamic_symbol_table();
+    let section = elf.section_by_index(table.string_section()).ok()?;
+    let names = section.data().ok()?;
+    let endian = elf.endian();
+    let all = table.iter().filter_map(|symbol| {
+        let from = names.get(usize::try_from(symbol.st_name.get(endian)).ok()?..)?;
+        let end = from.iter().position(|byte| *byte == 0)?;
+        let name = std::str::from_utf8(&from[..end]).ok()?;
+        let is_there = symbol.is_definition(endian);
+        (is_there && wanted(name)).then(|| (name.to_owned(), symbol.st_value.get(endian)))
+    });
+    Some(all.collect())
 }
 
 fn buffered(range: Range) -> io::BufReader<Range> {

@@ -105,6 +105,30 @@ fn every_form_of_debug_information_says_the_same() {
 }
 
 #[test]
+fn a_glance_finds_the_same_structs_or_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = build(folder.path(), "cc", &["-g"]).unwrap();
+    let facts = debug_info::glance(&plain).unwrap();
+    assert_eq!(facts.structs, read(&plain).unwrap().structs);
+    assert!(facts.functions.is_empty());
+
+    let path = |program: &Path| program.to_str().unwrap().to_owned();
+    let changed = |name: &str, arguments: &[&str]| {
+        let program = folder.path().join(name);
+        let (from, to) = (path(&plain), path(&program));
+        run("objcopy", &[arguments, &[&from, &to]].concat()).unwrap();
+        program
+    };
+    for costs_more in [
+        changed("no-index", &["--remove-section=.debug_aranges"]),
+        changed("packed", &["--compress-debug-sections"]),
+        changed("stripped", &["--strip-debug"]),
+    ] {
+        assert_eq!(debug_info::glance(&costs_more), None, "{costs_more:?}");
+    }
+}
+
+#[test]
 fn without_an_index_every_unit_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let program = build(folder.path(), "cc", &["-g"]).unwrap();

@@ -7,6 +7,7 @@ use std::sync::{Mutex, OnceLock};
 use std::time::SystemTime;
 
 use crate::host::Version;
+use crate::random_layout::Changed;
 
 /// Files that a host loads, without `flb-` and `.so`.
 pub const PLUGINS: &[&str] = &[
@@ -238,17 +239,21 @@ pub fn test_host(version: Version, check: Check, variant: &str, flags: &[&str]) 
     compile(&name, &host_sources(), &all)
 }
 
-/// A test host with every field in a random place, and debug information that says where.
+/// A test host with what has `changed` in random places, and debug information that says where.
 ///
 /// # Panics
 /// When its header cannot be written.
-pub fn random_host(seed: u64) -> PathBuf {
-    let header = target_folder().join(format!("testhost/random-{seed}.h"));
+pub fn random_host(seed: u64, changed: Changed) -> PathBuf {
+    let name = changed.name();
+    let header = target_folder().join(format!("testhost/{name}-{seed}.h"));
     fs::create_dir_all(header.parent().unwrap_or(&header)).expect("target takes folders");
-    fs::write(&header, crate::random_layout::header(seed)).expect("target takes files");
+    let generations = fs::read_to_string(root().join("tests/host/generation.c"));
+    let generations = generations.expect("tests/host is there");
+    let text = crate::random_layout::header(seed, changed, &generations);
+    fs::write(&header, text).expect("target takes files");
     let define = format!("-DHOST_LAYOUT=\"{}\"", header.display());
     let keep = "-fno-eliminate-unused-debug-types";
-    let variant = format!("-random-{seed}");
+    let variant = format!("-{name}-{seed}");
     test_host(Version(5, 1, 0), Check::None, &variant, &[&define, keep])
 }
 

@@ -1,4 +1,5 @@
-//! A release from the future for the C test host: every field of every struct in a random place.
+//! A release from the future for the C test host: every field of every struct in a random place, or only
+//! where no size and no function shows it.
 
 use std::fmt::Write as _;
 
@@ -12,6 +13,8 @@ struct Field(&'static str);
 struct Struct {
     name: &'static str,
     row: &'static str,
+    /// Its table in `tests/host/generation.c`, if a library registers it.
+    registered: Option<&'static str>,
     fields: &'static [Field],
 }
 
@@ -22,6 +25,7 @@ const STRUCTS: &[Struct] = &[
     Struct {
         name: "flb_input_plugin",
         row: "INPUT_PLUGIN_ROW",
+        registered: Some("input_plugin_rows"),
         fields: &[
             Field("int flags"),
             Field("char *name"),
@@ -42,6 +46,7 @@ const STRUCTS: &[Struct] = &[
     Struct {
         name: "flb_filter_plugin",
         row: "FILTER_PLUGIN_ROW",
+        registered: Some("filter_plugin_rows"),
         fields: &[
             Field("char *name"),
             Field("char *description"),
@@ -60,6 +65,7 @@ const STRUCTS: &[Struct] = &[
     Struct {
         name: "flb_output_plugin",
         row: "OUTPUT_PLUGIN_ROW",
+        registered: Some("output_plugin_rows"),
         fields: &[
             Field("char *name"),
             Field("char *description"),
@@ -79,6 +85,7 @@ const STRUCTS: &[Struct] = &[
     Struct {
         name: "flb_config_map",
         row: "CONFIG_MAP_ROW",
+        registered: Some("config_map_rows"),
         fields: &[
             Field("int type"),
             Field("char *name"),
@@ -91,6 +98,7 @@ const STRUCTS: &[Struct] = &[
     Struct {
         name: "flb_event_chunk",
         row: "EVENT_CHUNK_ROW",
+        registered: Some("event_chunk_rows"),
         fields: &[
             Field("int type"),
             Field("char *tag"),
@@ -102,6 +110,7 @@ const STRUCTS: &[Struct] = &[
     Struct {
         name: "flb_input_instance",
         row: "INPUT_ROW",
+        registered: None,
         fields: &[
             Field("int id"),
             Field("int flags"),
@@ -129,16 +138,19 @@ const STRUCTS: &[Struct] = &[
     Struct {
         name: "flb_filter_instance",
         row: "FILTER_ROW",
+        registered: None,
         fields: INSTANCE_OF_FILTER,
     },
     Struct {
         name: "flb_output_instance",
         row: "OUTPUT_ROW",
+        registered: None,
         fields: INSTANCE_OF_OUTPUT,
     },
     Struct {
         name: "flb_config",
         row: "CONFIG_ROW",
+        registered: None,
         fields: &[
             Field("int is_running"),
             Field("int is_ingestion_active"),
@@ -200,8 +212,28 @@ impl Field {
     }
 }
 
-/// A header for `-DHOST_LAYOUT`: sizes and rows, and the structs themselves.
-pub fn header(seed: u64) -> String {
+/// What a release has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// Everything.
+    Everything,
+    /// Only what the sizes of the registration structs do not show: it looks like the release before.
+    Inside,
+}
+
+impl Changed {
+    /// For the names of files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Changed::Everything => "random",
+            Changed::Inside => "inside",
+        }
+    }
+}
+
+/// A header for `-DHOST_LAYOUT`: sizes and rows, and the structs themselves. `generations`: the text of
+/// `tests/host/generation.c`.
+pub fn header(seed: u64, changed: Changed, generations: &str) -> String {
     let mut random = Random::new(seed);
     let mut numbers = format!("/* Made from seed {seed}. */\n#ifndef HOST_LAYOUT_ROWS\n");
     numbers.push_str("#define HOST_LAYOUT_ROWS\n");
@@ -215,7 +247,12 @@ pub fn header(seed: u64) -> String {
     }
     // Writing to a String does not fail, here and below.
     for layout in STRUCTS {
-        let (row, members, bytes) = place(layout, &mut random);
+        let (row, members, bytes) = match layout.registered {
+            Some(table) if changed == Changed::Inside => {
+                as_before(layout, newest(generations, table))
+            }
+            _ => place(layout, &mut random),
+        };
         let _ = writeln!(
             numbers,
             "#define {} {{HOST_VERSION, {bytes}, {row}}}",
@@ -235,6 +272,50 @@ pub fn header(seed: u64) -> String {
         );
     }
     format!("{numbers}#endif\n{structs}#endif\n")
+}
+
+/// The newest row of a table: size and offsets, -1 for what is not there.
+fn newest(generations: &str, table: &str) -> Vec<i64> {
+    let rows = generations.split(&format!("{table}[] = {{")).nth(1);
+    let row = rows
+        .and_then(|rows| rows.split("};").next())
+        .and_then(|rows| {
+            rows.lines()
+                .rfind(|line| line.trim_start().starts_with('{'))
+        })
+        .expect("the table has rows");
+    let numbers = row.trim().trim_start_matches('{').trim_end_matches("},");
+    let numbers = numbers.split(',').map(|number| number.trim().parse());
+    let numbers: Vec<i64> = numbers.collect::<Result<_, _>>().expect("numbers");
+    // The first is the release.
+    numbers[1..].to_vec()
+}
+
+/// As [`place`], in the places of a row.
+fn as_before(layout: &Struct, row: Vec<i64>) -> (String, String, usize) {
+    let (bytes, offsets) = row.split_first().expect("a row has a size");
+    let bytes = usize::try_from(*bytes).expect("a size");
+    let mut fields: Vec<_> = offsets
+        .iter()
+        .zip(layout.fields)
+        .filter_map(|(offset, field)| Some((usize::try_from(*offset).ok()?, field)))
+        .collect();
+    fields.sort_by_key(|(offset, _)| *offset);
+    let mut members = String::new();
+    let mut at = 0;
+    let gap = |at: usize, to: usize| format!("    char gap_{at}[{}];\n", to - at);
+    for (offset, field) in fields {
+        if offset > at {
+            members.push_str(&gap(at, offset));
+        }
+        let _ = writeln!(members, "    {};", field.declaration());
+        at = offset + field.bytes();
+    }
+    if bytes > at {
+        members.push_str(&gap(at, bytes));
+    }
+    let row: Vec<String> = offsets.iter().map(i64::to_string).collect();
+    (row.join(", "), members, bytes)
 }
 
 /// Offsets in the row's order, the members in the struct's order, and its size.

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use flb_sidecar_tests::build;
+use flb_sidecar_tests::random_layout::Changed;
 use flb_sidecar_tests::{each_real_host, random, say, Ended, Host, Pipeline, Version, NO_OPTIONS};
 
 /// Seeds of the layouts that every run sees; one more is of the clock.
@@ -95,7 +96,7 @@ fn random_hosts() -> Vec<(u64, Host)> {
     let fresh = random::seed() % 1_000_000;
     let host = |seed| Host {
         version: Version(5, 1, 0),
-        program: build::random_host(seed),
+        program: build::random_host(seed, Changed::Everything),
         real: false,
     };
     SEEDS
@@ -111,6 +112,23 @@ fn fields_in_random_places_are_found_in_debug_information() {
     for (seed, host) in random_hosts() {
         say(&format!("random layout of seed {seed}"));
         check(&everything(&host).run(), Some("its debug information"));
+    }
+}
+
+/// A fork whose registration structs and functions are those of 5.1.0, and nothing else.
+#[test]
+fn a_host_that_only_looks_like_a_release_is_not_taken_for_it() {
+    for seed in &SEEDS[..2] {
+        say(&format!("random insides of seed {seed}"));
+        let host = Host {
+            version: Version(5, 1, 0),
+            program: build::random_host(*seed, Changed::Inside),
+            real: false,
+        };
+        let ended = everything(&host).run();
+        check(&ended, Some("its debug information"));
+        let passed = "a record went through a trial run in";
+        ended.check("it was tried", ended.output().contains(passed));
     }
 }
 
