@@ -1,70 +1,111 @@
 //! What is mapped where in this process.
 
+use std::ffi::{c_char, c_int, c_void};
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// A mapping.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Mapping {
-    range: Range<usize>,
-    executable: bool,
-    file: Option<PathBuf>,
-}
-
-/// Every mapping.
+/// What the linker has loaded, and the files that are mapped.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Maps(Vec<Mapping>);
+pub(crate) struct Maps {
+    /// The program's own segments.
+    program: Vec<Range<usize>>,
+    /// Segments that hold code, of all objects.
+    code: Vec<Range<usize>>,
+    /// Every mapping of a file.
+    files: Vec<(Range<usize>, PathBuf)>,
+}
 
 /// The program that runs, whatever has become of its file.
 pub(crate) const PROGRAM: &str = "/proc/self/exe";
 
 impl Maps {
-    /// As they are now; none where there is no /proc.
+    /// As they are now. Where there is no /proc, nothing is known of files.
     pub(crate) fn now() -> Self {
-        Maps::parse(&fs::read_to_string("/proc/self/maps").unwrap_or_default())
-    }
-
-    fn parse(text: &str) -> Self {
-        let mapping = |line: &str| {
-            let mut words = line.split_ascii_whitespace();
-            let (from, to) = words.next()?.split_once('-')?;
-            let number = |digits| usize::from_str_radix(digits, 16).ok();
-            let range = number(from)?..number(to)?;
-            let executable = words.next()?.contains('x');
-            // Offset, device and inode; the rest is the path, which may have spaces.
-            let path = line.find('/').map(|at| PathBuf::from(&line[at..]));
-            Some(Mapping {
-                range,
-                executable,
-                file: path,
-            })
+        let mut maps = Maps {
+            files: files_in(&fs::read_to_string("/proc/self/maps").unwrap_or_default()),
+            ..Maps::default()
         };
-        Maps(text.lines().filter_map(mapping).collect())
-    }
-
-    fn at(&self, address: usize) -> Option<&Mapping> {
-        self.0
-            .iter()
-            .find(|mapping| mapping.range.contains(&address))
+        // SAFETY: the callback gets what is given here, and adds to it until the call is over.
+        unsafe { libc::dl_iterate_phdr(Some(add_object), (&raw mut maps).cast()) };
+        maps
     }
 
     /// Whether code is there.
     pub(crate) fn is_code(&self, address: usize) -> bool {
-        self.at(address).is_some_and(|mapping| mapping.executable)
+        self.code.iter().any(|range| range.contains(&address))
     }
 
     /// The file that is mapped there, to be opened.
     pub(crate) fn file(&self, address: usize) -> Option<PathBuf> {
-        let file = self.at(address)?.file.clone()?;
-        let program = fs::read_link(PROGRAM).ok();
-        // Also when it was replaced or removed meanwhile.
-        Some(if program.as_deref() == Some(file.as_path()) {
-            Path::new(PROGRAM).to_owned()
-        } else {
-            file
-        })
+        if self.program.iter().any(|range| range.contains(&address)) {
+            // Also when it was replaced or removed meanwhile.
+            let program = Path::new(PROGRAM);
+            return program.exists().then(|| program.to_owned());
+        }
+        let (_, file) = self
+            .files
+            .iter()
+            .find(|(range, _)| range.contains(&address))?;
+        Some(file.clone())
     }
+
+    fn add(&mut self, is_program: bool, base: usize, headers: &[libc::Elf64_Phdr]) {
+        for header in headers {
+            if header.p_type != libc::PT_LOAD {
+                continue;
+            }
+            let start = base.wrapping_add(header.p_vaddr as usize);
+            let range = start..start.saturating_add(header.p_memsz as usize);
+            if header.p_flags & libc::PF_X != 0 {
+                self.code.push(range.clone());
+            }
+            if is_program {
+                self.program.push(range);
+            }
+        }
+    }
+}
+
+/// Adds one object to the maps that `data` is; 0: go on.
+unsafe extern "C" fn add_object(
+    info: *mut libc::dl_phdr_info,
+    _bytes: usize,
+    data: *mut c_void,
+) -> c_int {
+    // SAFETY: the linker's own, valid during the call; `data` is what `now` gave.
+    let (Some(info), Some(maps)) = (unsafe { info.as_ref() }, unsafe {
+        data.cast::<Maps>().as_mut()
+    }) else {
+        return 0;
+    };
+    if info.dlpi_phdr.is_null() {
+        return 0;
+    }
+    // SAFETY: as many headers of a loaded object as the linker says.
+    let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
+    // The program comes first, and has no name.
+    let is_program = maps.code.is_empty() && maps.program.is_empty() && is_empty(info.dlpi_name);
+    maps.add(is_program, info.dlpi_addr as usize, headers);
+    0
+}
+
+fn is_empty(name: *const c_char) -> bool {
+    // SAFETY: NULL or a NUL-terminated name of the linker's.
+    name.is_null() || unsafe { *name } == 0
+}
+
+/// The files in the text of /proc/self/maps.
+fn files_in(text: &str) -> Vec<(Range<usize>, PathBuf)> {
+    let mapping = |line: &str| {
+        let (from, to) = line.split_ascii_whitespace().next()?.split_once('-')?;
+        let number = |digits| usize::from_str_radix(digits, 16).ok();
+        let range = number(from)?..number(to)?;
+        // Access, offset, device and inode; the rest is the path, which may have spaces.
+        let path = line.find('/').map(|at| PathBuf::from(&line[at..]))?;
+        Some((range, path))
+    };
+    text.lines().filter_map(mapping).collect()
 }
 
 #[cfg(test)]
@@ -72,18 +113,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mappings_are_found_by_address() {
-        let maps = Maps::parse(
-            "5500-5600 r--p 00000000 fe:00 12 /opt/a folder/fluent-bit\n\
-             5600-5800 r-xp 00001000 fe:00 12 /opt/a folder/fluent-bit\n\
-             7000-8000 rw-p 00000000 00:00 0 \n\
-             nonsense\n\
-             9000-a000 r-xp 00000000 fe:00 13 /lib/libfluent-bit.so (deleted)\n",
-        );
-        assert!(maps.is_code(0x5600) && maps.is_code(0x57ff));
-        assert!(!maps.is_code(0x5800) && !maps.is_code(0x5500) && !maps.is_code(0x7000));
+    fn files_are_found_by_address() {
+        let maps = Maps {
+            files: files_in(
+                "5500-5600 r--p 00000000 fe:00 12 /opt/a folder/lib.so\n\
+                 5600-5800 r-xp 00001000 fe:00 12 /opt/a folder/lib.so\n\
+                 7000-8000 rw-p 00000000 00:00 0 \n\
+                 nonsense\n\
+                 9000-a000 r-xp 00000000 fe:00 13 /lib/libfluent-bit.so (deleted)\n",
+            ),
+            ..Maps::default()
+        };
         let file = |address| maps.file(address).map(|f| f.display().to_string());
-        assert_eq!(file(0x5601).as_deref(), Some("/opt/a folder/fluent-bit"));
+        assert_eq!(file(0x5601).as_deref(), Some("/opt/a folder/lib.so"));
         assert_eq!(file(0x7001), None);
         assert_eq!(
             file(0x9000).as_deref(),
@@ -97,5 +139,10 @@ mod tests {
         let here = our_own_code_is_in_our_own_program as fn() as usize;
         assert!(maps.is_code(here));
         assert_eq!(maps.file(here).as_deref(), Some(Path::new(PROGRAM)));
+        // Of a library, and no code.
+        let there = libc::malloc as *const () as usize;
+        assert!(maps.is_code(there));
+        assert_ne!(maps.file(there), maps.file(here));
+        assert!(!maps.is_code(&raw const maps as usize));
     }
 }

@@ -82,7 +82,8 @@ fn judge(status: io::Result<ExitStatus>) -> Outcome {
 
 fn try_host() -> Result<Ended, String> {
     let main = observe::symbol(c"flb_main").ok_or("the host does not export flb_main")?;
-    if Maps::now().file(main as usize).as_deref() != Some(Path::new(PROGRAM)) {
+    let file = Maps::now().file(main as usize);
+    if file.ok_or("the program's file cannot be told (is /proc mounted?)")? != Path::new(PROGRAM) {
         return Err("the program is not Fluent Bit's own".into());
     }
     let links = links()?;

@@ -194,12 +194,20 @@ fn collect(
             .filter(|name| functions.contains(name))
             .collect(),
     };
-    let first = units_of(&image.whole(".debug_aranges")?, symbols)?;
-    units_at(image, &first, |unit| {
+    let mut first = units_of(&image.whole(".debug_aranges")?, symbols).unwrap_or_default();
+    let before = facts.clone();
+    let followed = units_at(image, &first, |unit| {
         dwarf::collect(unit, &tables, &sought, facts, &mut unread)
-    })?;
-    if effort == Effort::Index {
-        return Ok(unread);
+    });
+    match (effort, followed) {
+        (Effort::Index, followed) => return followed.map(|()| unread),
+        (Effort::All, Ok(())) => {}
+        // Compilers and linkers leave indexes that are none; the units are the same without.
+        (Effort::All, Err(_)) => {
+            first.clear();
+            *facts = before;
+            unread = Unread::default();
+        }
     }
     let unknown = |facts: &Facts, name: &str| {
         !facts.structs.contains_key(name)

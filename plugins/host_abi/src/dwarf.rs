@@ -64,6 +64,10 @@ pub(crate) fn collect(
     let info = DebugInfo::new(unit, LittleEndian);
     let mut units = info.units();
     while let Some(header) = units.next().map_err(text)? {
+        // Linkers leave the shell of what they threw away.
+        if header.length_including_self() == header.header_size() {
+            continue;
+        }
         let unit = Unit::new(header, tables).map_err(text)?;
         let collected = Collector {
             unit: &unit,

@@ -28,7 +28,8 @@ fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
 fn build(folder: &Path, compiler: &str, flags: &[&str]) -> Result<PathBuf, String> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let sources = ["host.c", "other.c"].map(|name| here.join(name).display().to_string());
-    let program = folder.join(format!("{compiler}{}", flags.concat().replace('/', "_")));
+    let name: String = flags.concat().replace(['/', '.'], "_");
+    let program = folder.join(format!("{compiler}{name}"));
     let output = format!("-o{}", program.display());
     let always = ["-O1", "-rdynamic", "-fno-inline", "-Wl,--build-id", &output];
     let sources = [sources[0].as_str(), sources[1].as_str()];
@@ -77,6 +78,7 @@ fn every_form_of_debug_information_says_the_same() {
         &["-gdwarf-5", "-gz=zlib"],
         &["-gdwarf-4", "-gz=zlib-gnu"],
         &["-gdwarf-5", "-gz=zstd"],
+        // acmel/dwarves #63: functions stand in a unit that refers to those with the structs.
         &["-g", "-flto"],
         &["-g3"],
     ];
@@ -135,6 +137,44 @@ fn without_an_index_every_unit_is_read() {
     let path = program.to_str().unwrap();
     run("objcopy", &["--remove-section=.debug_aranges", path]).unwrap();
     check(&read(&program).unwrap(), "no .debug_aranges");
+}
+
+/// gimli #559: an index of a version that no standard has, and one that leads to no unit.
+#[test]
+fn an_index_that_is_none_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = build(folder.path(), "cc", &["-g"]).unwrap();
+    let path = program.to_str().unwrap();
+    let section = folder.path().join("aranges");
+    let dump = format!(".debug_aranges={}", section.display());
+    run("objcopy", &["--dump-section", &dump, path]).unwrap();
+    let good = fs::read(&section).unwrap();
+    // A table begins with its length, its version in two bytes, and the offset of its unit.
+    for (at, byte) in [(4, 3), (6, good[6] ^ 0x55), (9, 0x7f)] {
+        let mut bad = good.clone();
+        bad[at] = byte;
+        fs::write(&section, bad).unwrap();
+        run("objcopy", &["--update-section", &dump, path]).unwrap();
+        check(&read(&program).unwrap(), &format!("byte {at} of the index"));
+    }
+}
+
+/// gimli #436: a unit with nothing in it, which linkers leave of one that is not needed.
+#[test]
+fn an_empty_unit_is_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("empty.s");
+    let unit = ".section .debug_info,\"\",@progbits\n.long 7\n.short 2\n.long 0\n.byte 8\n";
+    fs::write(
+        &source,
+        format!("{unit}.section .note.GNU-stack,\"\",@progbits\n"),
+    )
+    .unwrap();
+    let program = build(folder.path(), "cc", &["-g", source.to_str().unwrap()]).unwrap();
+    check(&read(&program).unwrap(), "an empty unit, and an index");
+    let path = program.to_str().unwrap();
+    run("objcopy", &["--remove-section=.debug_aranges", path]).unwrap();
+    check(&read(&program).unwrap(), "an empty unit");
 }
 
 #[test]
@@ -215,7 +255,7 @@ fn a_field_of_another_kind_is_not_used() {
 #[test]
 fn a_packed_program_is_read_or_refused_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
-    // What Fedora's packages go through: types move into parts that units share.
+    // acmel/dwarves #11: what Fedora's packages go through, types move into parts that units share.
     let packed = build(folder.path(), "cc", &["-g"])
         .and_then(|program| run("dwz", &[program.to_str().unwrap()]).map(|()| program));
     // A form in which structs without a name stand in units of their own.
@@ -228,6 +268,7 @@ fn a_packed_program_is_read_or_refused_with_the_reason() {
     }
 }
 
+/// acmel/dwarves #23.
 #[test]
 fn what_stands_in_files_beside_the_program_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
@@ -272,7 +313,8 @@ fn what_is_no_program_is_named() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
-    /// Damage anywhere in the file: facts or an error, and never a panic.
+    /// llvm/llvm-project #53511, where a tool behind the linker wrote what no reader takes. Damage anywhere
+    /// in the file: facts or an error, and never a panic.
     #[test]
     fn a_damaged_program_is_read_or_refused(
         places in prop::collection::vec((0.0..1.0f64, any::<u8>()), 1..40),

@@ -16,8 +16,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::host::Host;
-use crate::say;
 use crate::random::Random;
+use crate::say;
 
 pub use play::run;
 

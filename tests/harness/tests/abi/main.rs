@@ -2,8 +2,10 @@
 
 mod lies;
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use flb_sidecar_tests::build;
 use flb_sidecar_tests::random_layout::Changed;
@@ -115,7 +117,8 @@ fn fields_in_random_places_are_found_in_debug_information() {
     }
 }
 
-/// A fork whose registration structs and functions are those of 5.1.0, and nothing else.
+/// A fork whose registration structs and functions are those of 5.1.0, and nothing else. As in fluent/fluent-bit
+/// #3221, where a plugin that was compiled for other structs crashed the host without a word.
 #[test]
 fn a_host_that_only_looks_like_a_release_is_not_taken_for_it() {
     for seed in &SEEDS[..2] {
@@ -321,6 +324,48 @@ fn real_hosts_are_known_from_their_debug_information() {
             "layouts from debug information: {host}: {} ms",
             took.unwrap_or("?")
         ));
+    });
+}
+
+/// The same host where `/proc` is empty.
+fn without_proc(host: &Host, folder: &Path) -> Host {
+    let program = folder.join("without-proc");
+    let script = format!(
+        "#!/bin/sh\nexec bwrap --dev-bind / / --tmpfs /proc --die-with-parent -- '{}' \"$@\"\n",
+        host.program.display()
+    );
+    std::fs::write(&program, script).expect("a temporary folder takes files");
+    std::fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("our own file");
+    Host {
+        program,
+        ..host.clone()
+    }
+}
+
+/// ConchSandbox/Conch #138, longld/peda #34: sandboxes and hardened systems whose /proc/self says nothing.
+#[test]
+fn a_release_is_known_without_proc_and_another_host_is_told_why_not() {
+    let title = "no /proc";
+    let bubble = ["--dev-bind", "/", "/", "--tmpfs", "/proc", "true"];
+    let works = Command::new("bwrap")
+        .args(bubble)
+        .stderr(Stdio::null())
+        .status();
+    if !works.is_ok_and(|status| status.success()) {
+        say(&format!(
+            "SKIPPED {title}: bubblewrap is not installed or not allowed here"
+        ));
+        return;
+    }
+    each_real_host(title, |host| {
+        let folder = tempfile::tempdir().unwrap();
+        let host = without_proc(host, folder.path());
+        let mut pipeline = everything(&host);
+        pipeline.env("FLB_SIDECAR_ABI", "");
+        check(&pipeline.run(), None);
+        let mut pipeline = everything(&host);
+        pipeline.env("FLB_SIDECAR_ABI", "discover");
+        check_refused(&pipeline.run(), &["is /proc mounted?"]);
     });
 }
 
