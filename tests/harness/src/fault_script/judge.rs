@@ -78,7 +78,17 @@ fn sums(plan: &Plan, run: &Run) -> Vec<String> {
     let mut faults = Vec::new();
     let report = &run.report;
     if !report["complete"].is_boolean() {
-        faults.push(format!("status {:?}, no report: {report}", run.status));
+        let why = match (run.status, run.log.contains("the process ends now")) {
+            (None, _) => "it hung, and this soak has killed it",
+            (Some(_), true) => {
+                "the guard has ended it, and the disk had not taken the report by then"
+            }
+            (Some(_), false) => "it ended by itself without one",
+        };
+        faults.push(format!(
+            "status {:?}, no report ({why}): {report}",
+            run.status
+        ));
     }
     for kind in ["outputs", "inputs"] {
         for entry in report[kind].as_array().into_iter().flatten() {
