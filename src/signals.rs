@@ -11,6 +11,7 @@
 //! stop or reload comes to nothing from then on, and where the host has heard such a signal before,
 //! we do not tell.
 
+mod quiet;
 mod taken;
 
 use std::ffi::{c_void, CStr};
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use libc::siginfo_t;
 
+pub(crate) use self::quiet::Quiet;
 use self::taken::{Place, Taken};
 use crate::abi::observe;
 

@@ -29,7 +29,10 @@ const LOG_PAUSE: Duration = Duration::from_millis(50);
 
 /// Runs an init callback's body.
 fn init(body: impl FnOnce() -> c_int) -> c_int {
+    // A plugin starts its threads here.
+    let quiet = crate::signals::Quiet::begin();
     let answer = crate::guard::catch(body).unwrap_or(INIT_FAILED);
+    drop(quiet);
     if answer != INIT_OK {
         std::thread::sleep(LOG_PAUSE);
     }

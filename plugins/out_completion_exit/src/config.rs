@@ -1,5 +1,6 @@
 //! The options as read.
 
+mod own_files;
 mod pod;
 mod told;
 
@@ -139,6 +140,7 @@ impl Config {
         if !config.sigterm && !config.has_trigger() {
             return Err(no_trigger());
         }
+        own_files::check(&config)?;
         Ok(config)
     }
 
@@ -348,12 +350,52 @@ mod tests {
             ("api_interval", "0"),
             ("kube_url", "kubernetes"),
             ("flag_file", "a[b"),
+            ("flag_file", "/logs/"),
+            ("flag_file", "/logs/*/"),
+            ("flag_file", "/"),
+            ("flag_file", "/logs/.."),
+            ("ready_file", "/logs/"),
+            ("report_file", "/logs/."),
+            ("healthy_file", ".."),
             ("process_name", "***"),
         ] {
             let error = read(&[(option, value)]).unwrap_err().to_string();
             assert!(error.contains(&format!("'{option}'")), "{error}");
             assert!(error.contains(&format!("'{value}'")), "{error}");
             assert!(error.contains("allowed: "), "{error}");
+        }
+    }
+
+    #[test]
+    fn no_file_of_ours_is_another_one_or_a_flag() {
+        for (options, named) in [
+            (
+                [("report_file", "/a/b"), ("ready_file", "/a//b")],
+                "ready_file",
+            ),
+            (
+                [("ready_file", "/a/b"), ("healthy_file", "/a/b")],
+                "healthy_file",
+            ),
+            (
+                [("flag_file", "/x,/a/b"), ("ready_file", "/a/b")],
+                "ready_file",
+            ),
+            (
+                [("flag_file", "/a/*"), ("report_file", "/a/b")],
+                "report_file",
+            ),
+        ] {
+            let error = read(&options).unwrap_err().to_string();
+            assert!(error.contains(&format!("'{named}'")), "{error}");
+            assert!(error.contains("allowed: a path "), "{error}");
+        }
+        for options in [
+            [("flag_file", "/a/*"), ("report_file", "/a/b/c")],
+            [("flag_file", "/a/flag"), ("ready_file", "/a/flag2")],
+            [("report_file", "/a/b"), ("ready_file", "/a/c")],
+        ] {
+            assert!(read(&options).is_ok(), "{options:?}");
         }
     }
 }

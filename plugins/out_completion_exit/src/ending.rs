@@ -55,6 +55,9 @@ impl Ending {
         end: Option<Arc<dyn ProcessEnd>>,
         files: Option<Files>,
     ) -> std::io::Result<Self> {
+        if let (Some(files), Some(path)) = (&files, &config.report_file) {
+            files.look_ahead("report_file", path);
+        }
         let guard = match end {
             Some(end) => {
                 let setup = guard_setup(config, start, sigterm, files.as_ref());

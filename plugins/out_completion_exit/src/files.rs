@@ -16,6 +16,8 @@ use crate::worker::Worker;
 enum Job {
     Write(&'static str, PathBuf, Vec<u8>, Durability),
     Remove(&'static str, PathBuf),
+    /// Say at the start what would be said at the end.
+    LookAhead(&'static str, PathBuf),
 }
 
 /// Writes and removes files in the order asked for.
@@ -86,6 +88,11 @@ impl Files {
         self.scribe.send(job);
     }
 
+    /// Warns if the file of `option` would find no folder, which may still come.
+    pub(crate) fn look_ahead(&self, option: &'static str, path: &Path) {
+        self.scribe.send(Job::LookAhead(option, path.to_owned()));
+    }
+
     /// Everything asked for is done.
     pub(crate) fn done(&self) -> bool {
         self.scribe.0.open.load(Ordering::Acquire) == 0
@@ -148,6 +155,14 @@ fn run(job: Job) -> Option<File> {
                 removed => removed,
             };
             (option, path, removed.map(|()| None))
+        }
+        Job::LookAhead(option, path) => {
+            let folder = path.parent().filter(|folder| *folder != Path::new(""));
+            if folder.is_some_and(|folder| !folder.is_dir()) {
+                let path = path.display();
+                tracing::warn!("{option} {path}: its folder is not there yet");
+            }
+            return None;
         }
     };
     done.unwrap_or_else(|error| {

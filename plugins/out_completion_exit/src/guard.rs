@@ -98,6 +98,12 @@ impl Countdown {
         self.due = self.due.map(|due| due.saturating_add(RELOAD));
     }
 
+    /// How long ago the deadline was.
+    fn late(&self, now: Duration) -> Duration {
+        let deadline = self.due.unwrap_or(now).saturating_sub(MERCY);
+        now.saturating_sub(deadline)
+    }
+
     fn step(&mut self, now: Duration, written: bool) -> Order {
         let Some(due) = self.due else {
             return Order::Wait(LISTEN);
@@ -318,7 +324,7 @@ fn watch(shared: &Shared, setup: &Setup, end: &Arc<dyn ProcessEnd>) {
                     decided
                 };
                 if let Some(words) = &words {
-                    words.say(status);
+                    words.say(status, state.countdown.late(now));
                 }
                 let report = match &state.will.report {
                     // Nobody has written anything else since.

@@ -178,8 +178,26 @@ impl CompletionExit {
                 self.begin_if_due(now);
             }
         }
-        if self.machine.phase() == Phase::Draining {
-            self.drain(now, host);
+        match self.machine.phase() {
+            Phase::Waiting => self.keep_will(now, host),
+            Phase::Draining => self.drain(now, host),
+            Phase::Ended => {}
+        }
+    }
+
+    /// After SIGTERM the deadline runs while reading goes on, and the host may hang in that, too.
+    fn keep_will(&mut self, now: Duration, host: &dyn EngineHost) {
+        if !self.waiting.is_terminated() || !self.ending.has_guard() {
+            return;
+        }
+        if self.began.is_none() && self.ending.is_time_for_will(now) {
+            let inputs = host.inputs();
+            let end = End {
+                cause: Cause::Deadline,
+                ..End::without_drain(&facts(now, &inputs, host))
+            };
+            let will = self.decided(end, host);
+            self.ending.make_will(now, &will, LastReport::Missing);
         }
     }
 

@@ -70,6 +70,11 @@ impl Waiting {
         self.sigterm.come().is_some() && self.silence.writer_seen()
     }
 
+    /// SIGTERM has come.
+    pub(crate) fn is_terminated(&self) -> bool {
+        self.sigterm.come().is_some()
+    }
+
     /// When the end was asked for: `now`, or at SIGTERM.
     pub(crate) fn asked_at(&self, now: Duration) -> Duration {
         self.sigterm.come().map_or(now, |terminated| terminated.at)

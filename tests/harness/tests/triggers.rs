@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::SystemTime;
 
 use flb_sidecar_tests::destination::{Destination, Mood};
+use flb_sidecar_tests::freezer::Freezer;
 use flb_sidecar_tests::pod_api::{Main, PodApi};
 use flb_sidecar_tests::process::json_lines;
 use flb_sidecar_tests::{
@@ -483,6 +484,72 @@ fn signals_behind_the_exit_change_nothing() {
                 job.check(&running.end(), "flag_file", 5);
             }
         }
+    });
+}
+
+/// A container that is paused over its deadline, while it reads on after SIGTERM: the guard ends it when it
+/// goes on, and knows what had been seen.
+#[test]
+fn a_container_that_was_paused_over_its_deadline_says_what_it_had_seen() {
+    each_real_host("paused over the deadline", |host| {
+        let mut job = Job::new(host);
+        let deadline = std::time::Duration::from_secs(4);
+        let options = [
+            ("deadline", "4"),
+            ("loss_exit_code", "9"),
+            ("sigterm_wait", "3"),
+        ];
+        job.exit(&options);
+        let mut running = job.start();
+        job.goes_on(&mut running);
+        let Some(freezer) = Freezer::new(running.id()) else {
+            return say(&format!(
+                "SKIPPED a paused container: {host}: no process can be frozen here"
+            ));
+        };
+        running.signal(Signal::TERM);
+        running.wait_for("the signal to be seen", |out| {
+            out.stderr().contains("reading on")
+        });
+        job.goes_on(&mut running);
+        freezer.freeze();
+        // Time has to pass, that is all.
+        std::thread::sleep(deadline);
+        freezer.thaw();
+        let ended = running.end();
+        ended.check_status(9);
+        let report = job.report();
+        ended.check(&report.to_string(), report["trigger"] == "sigterm");
+        let known = report["complete"] == false && report["records"]["in"] == 2;
+        ended.check(&report.to_string(), known);
+    });
+}
+
+/// It is said at the start, not when the Job is over; and the folder may still come.
+#[test]
+fn a_report_without_a_folder_is_said_at_the_start() {
+    each_real_host("report without a folder", |host| {
+        let mut pipeline = Pipeline::new(host);
+        let log = pipeline.file("logs/app.log", "one\n");
+        let (report, flag) = (pipeline.path("later/report"), pipeline.path("flag"));
+        let exit = [("report_file", report.as_str()), ("flag_file", &flag)];
+        pipeline
+            .input("sidecar_tail", &[("path", &log)])
+            .print()
+            .output("completion_exit", "nothing", &exit);
+        let mut running = pipeline.start();
+        running.wait_for("a word about it", |out| {
+            let said = out.stderr();
+            said.contains(&format!(
+                "report_file {report}: its folder is not there yet"
+            ))
+        });
+        fs::create_dir(pipeline.path("later")).expect("the folder takes folders");
+        fs::write(&flag, "").expect("a flag can be set");
+        let ended = running.end();
+        ended.check_status(0);
+        let text = fs::read_to_string(&report).unwrap_or_default();
+        ended.check(&text, text.contains("\"complete\":true"));
     });
 }
 

@@ -51,6 +51,11 @@ fn plays(hosts: &[Host]) -> Vec<(Host, Play)> {
     plays
 }
 
+fn load() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().unwrap_or_default().to_owned()
+}
+
 /// A queue of connections is full with 128 of them.
 fn allow_many_descriptors() {
     let mut limit = getrlimit(Resource::Nofile);
@@ -77,7 +82,13 @@ fn main() -> ExitCode {
             let outcome = play.run(host);
             let faults = outcome.faults(play);
             if !faults.is_empty() {
-                println!("{host}: {play}: {}", faults.join(", "));
+                let guard = outcome.said.lines().find(|line| line.contains("ends now"));
+                let guard = guard.unwrap_or("the guard said nothing");
+                println!(
+                    "{host}: {play}: {}; load {}; {guard}",
+                    faults.join(", "),
+                    load()
+                );
             }
             let late = outcome.took.map(|took| took.saturating_sub(DEADLINE));
             outcomes
