@@ -63,7 +63,7 @@ impl fmt::Display for Origin {
 pub(crate) enum Voucher {
     /// Sizes and functions, as releases of a row have them; a fork may have them, too.
     Markers,
-    /// Its own debug information, or a file made of that.
+    /// Its own debug information, or a file made of that of the same build.
     DebugInformation,
 }
 
@@ -173,7 +173,8 @@ fn is_told(facts: &Facts, wanted: &WantedStruct) -> bool {
 fn from_debug_information() -> Result<Abi, String> {
     let start = Instant::now();
     let facts = read_debug_information()?;
-    from_facts(&facts, Origin::DebugInformation(start.elapsed()))
+    let origin = Origin::DebugInformation(start.elapsed());
+    from_facts(&facts, origin, Voucher::DebugInformation)
 }
 
 /// The facts in the debug information of the file that the host's functions are mapped from.
@@ -217,17 +218,21 @@ fn from_file(value: OsString) -> Result<Abi, String> {
         return Err(not_fluent_bit());
     }
     let running = file_of_host().and_then(|file| debug_info::build_id(&file));
-    if let (Some(written), Some(running)) = (&facts.build_id, running) {
-        if *written != running {
+    let voucher = match (&facts.build_id, running) {
+        (Some(written), Some(running)) if *written == running => Voucher::DebugInformation,
+        (written, Some(running)) => {
+            let written = written.as_deref().unwrap_or("that has no id");
             return Err(refused(format!(
-                "it is of the build {written}, but {running} runs here"
+                "it is of a build {written}, but {running} runs here"
             )));
         }
-    }
-    from_facts(&facts, Origin::File(path))
+        // Both without, or what runs cannot be told: as good as what is proven of it.
+        (_, None) => Voucher::Markers,
+    };
+    from_facts(&facts, Origin::File(path), voucher)
 }
 
-fn from_facts(facts: &Facts, origin: Origin) -> Result<Abi, String> {
+fn from_facts(facts: &Facts, origin: Origin, voucher: Voucher) -> Result<Abi, String> {
     let from = match &origin {
         Origin::File(_) => origin.to_string(),
         _ => "its debug information".to_owned(),
@@ -254,7 +259,7 @@ fn from_facts(facts: &Facts, origin: Origin) -> Result<Abi, String> {
     }
     Ok(Abi {
         origin,
-        voucher: Voucher::DebugInformation,
+        voucher,
         layout,
         behaviour,
         functions,

@@ -3,6 +3,8 @@
 //! A line that is added here is a field of [`Layout`], is read from debug information, checked for
 //! its kind, written to files and compared with the table; the compiler asks for it in the table.
 
+#[macro_use]
+mod wanted;
 mod list;
 
 pub use list::*;

@@ -161,15 +161,18 @@ fn a_stripped_host_is_known_from_a_file_or_refused_with_the_way_out() {
         assert!(good.contains(from), "{from}");
         good.replacen(from, to, 1)
     };
-    let line = |name: &str| {
-        let start = good
-            .find(&format!("  {name} "))
-            .expect("the field is there");
+    let line_of = |begin: &str| {
+        let start = good.find(begin).expect("the line is there");
         good[start..].lines().next().expect("a line").to_owned()
     };
+    let line = |name: &str| line_of(&format!("  {name} "));
     for (wrong, part) in [
         (String::from("something else"), "line 1"),
         (replaced("build-id ", "build-id 00"), "runs here"),
+        (
+            replaced(&format!("{}\n", line_of("build-id ")), ""),
+            "a build that has no id",
+        ),
         (replaced(&line("cb_init"), "  cb_init 0 pointer"), "cb_init"),
         (
             replaced(&line("cb_collect"), ""),
