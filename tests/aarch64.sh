@@ -44,7 +44,7 @@ zig() {
 crates() {
     echo "aarch64: the tests of $*"
     CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64-static -E LD_LIBRARY_PATH=$root/lib $root/lib/ld-linux-aarch64.so.1" \
-        zig test --quiet "${@/#/--package=}" --lib --tests ${skipped:+-- $skipped}
+        zig test --quiet "${@/#/--package=}" --lib --tests
 }
 
 # Scenarios on hosts. -L is for the loader, LD_LIBRARY_PATH for what is loaded later: both must be the
@@ -69,9 +69,6 @@ probes() {
 }
 
 host= kind=test_host
-# Left out of the crates' tests, for an emulator's time: five MiB over TLS do not come within the call's
-# timeout, which is counted instead; time_budget ends before a batch does, whose rest is then marked.
-skipped="--skip every_failure_is_counted_and_overcome --skip a_clean_batch_is_passed_without_an_allocation"
 # Left out of the scenarios: memory_limit, whose memory is the emulator's.
 everything=(demo_job help unknown_option malformed_option option_set_twice environment_in_options several_instances
     log_level copies proxy end_by_signal rotation panics panics_at_init)
