@@ -1,11 +1,12 @@
-//! The work that a batch may cost: bytes looked at, and CPU time.
+//! The work that text may cost: bytes looked at, and CPU time.
 //!
 //! Everything that reads text says how much of it ([`Budget::look`]), and counts what is dear as more, so
 //! that one look is about a nanosecond. The sum is the same on every machine, so tests can say how much
-//! any text may cost. Two limits end the work: so many times the length of the batch, which only text that
-//! is made for it reaches, and `time_budget`, which is looked at
-//! every so many bytes and so holds within one string as well. It counts the CPU time of the
-//! thread: on a busy node a wait for the processor is no reason to mask records.
+//! any text may cost. Two limits end the work. Each record brings looks for each of its bytes, and leaves
+//! what it does not need to those behind it (a token bucket, as RFC 2697 has it): what is made to be dear
+//! ends its own record, and takes nothing from others. `time_budget` ends that for the batch; it is looked
+//! at every so many bytes and so holds within one string as well. It counts the CPU time of the thread: on
+//! a busy node a wait for the processor is no reason to mask records.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -14,22 +15,38 @@ use cpu_time::ThreadTime;
 
 /// Bytes looked at between two looks at the clock.
 const STEP: u64 = 1 << 16;
-/// How many bytes may be looked at for each byte of a batch. Ordinary logs need less than 3, those with a
-/// match in each line about 4, and text of nothing but matches up to 16.
-const TIMES: u64 = 48;
-/// What a short batch may cost in any case.
-const FREE: u64 = 1 << 20;
+/// How many looks a record brings for each of its bytes. Ordinary logs need less than 3, those with a match
+/// in each line about 4, and text of nothing but matches up to 16.
+const TIMES: u64 = 30;
+/// How many more for each rule of the user that is tried on every text: on its views and on what became of
+/// it, too.
+const TIMES_RULE: u64 = 8;
+/// What a batch has in any case.
+const FREE: u64 = 1 << 18;
 
-/// What is left of the work for a batch, and what was done.
-#[derive(Debug, Default)]
+/// What has come to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spent {
+    Nothing,
+    /// The looks for a record.
+    Looks,
+    /// The time for a batch.
+    Time,
+}
+
+/// What is left of the work, and what was done.
+#[derive(Debug)]
 pub(crate) struct Budget {
-    /// Bytes looked at since the start.
+    /// How many looks a record brings for each of its bytes.
+    times: u64,
+    /// Bytes looked at since the start of the batch.
     looked: Cell<u64>,
     /// At so many there is a look at the limits.
     next: Cell<u64>,
+    /// So many there may be.
     most: Cell<u64>,
     until: Cell<Option<Duration>>,
-    spent: Cell<bool>,
+    spent: Cell<Spent>,
 }
 
 fn cpu_time() -> Duration {
@@ -37,15 +54,38 @@ fn cpu_time() -> Duration {
 }
 
 impl Budget {
-    /// Starts a batch of `len` bytes that may take `time`.
-    pub(crate) fn start(&self, len: usize, time: Option<Duration>) {
+    /// With so many rules of the user that are tried on every text.
+    pub(crate) fn new(rules: usize) -> Self {
+        Budget {
+            times: TIMES + TIMES_RULE * rules as u64,
+            looked: Cell::new(0),
+            next: Cell::new(0),
+            most: Cell::new(0),
+            until: Cell::new(None),
+            spent: Cell::new(Spent::Nothing),
+        }
+    }
+
+    /// Starts a batch that may take `time`.
+    pub(crate) fn start(&self, time: Option<Duration>) {
         self.looked.set(0);
-        self.most
-            .set((len as u64).saturating_mul(TIMES).saturating_add(FREE));
-        self.next.set(STEP.min(self.most.get()));
+        self.most.set(FREE);
         self.until
             .set(time.and_then(|time| cpu_time().checked_add(time)));
-        self.spent.set(false);
+        self.spent.set(Spent::Nothing);
+        self.next.set(STEP.min(FREE));
+    }
+
+    /// A record of `len` bytes is next. What those in front did not need is left for it; what one of them
+    /// took beyond is not missing.
+    pub(crate) fn start_record(&self, len: usize) {
+        let most = self.most.get().max(self.looked.get());
+        self.most
+            .set(most.saturating_add((len as u64).saturating_mul(self.times)));
+        if self.spent.get() == Spent::Looks {
+            self.spent.set(Spent::Nothing);
+            self.next.set(self.looked.get());
+        }
     }
 
     /// So many bytes are looked at.
@@ -60,19 +100,24 @@ impl Budget {
 
     #[cold]
     fn check(&self, looked: u64) {
-        self.next.set(looked.saturating_add(STEP));
         let late = self.until.get().is_some_and(|until| cpu_time() > until);
-        if late || looked > self.most.get() {
-            self.spent.set(true);
-            // Nothing gives it back, so there is nothing more to look at.
-            self.next.set(u64::MAX);
-        }
+        let spent = match (late, looked > self.most.get()) {
+            (true, _) => Spent::Time,
+            (false, true) => Spent::Looks,
+            (false, false) => {
+                let step = looked.saturating_add(STEP);
+                return self.next.set(step.min(self.most.get() + 1));
+            }
+        };
+        self.spent.set(spent);
+        // There is nothing more to look at before the next record.
+        self.next.set(u64::MAX);
     }
 
     /// Whether the work is to end here.
     #[inline]
     pub(crate) fn is_spent(&self) -> bool {
-        self.spent.get()
+        self.spent.get() != Spent::Nothing
     }
 
     /// Bytes looked at since the start of the batch.
@@ -85,19 +130,65 @@ impl Budget {
 mod tests {
     use super::*;
 
+    /// Looks one by one; how many there were when it was spent.
+    fn spend(budget: &Budget, most: u64) -> Option<u64> {
+        let first = budget.looked();
+        for _ in 0..most {
+            budget.look(1);
+            if budget.is_spent() {
+                return Some(budget.looked() - first);
+            }
+        }
+        None
+    }
+
     #[test]
-    fn bytes_and_time_are_limits_each() {
-        let budget = Budget::default();
-        budget.start(1000, None);
-        budget.look((FREE + 1000 * TIMES) as usize);
+    fn a_record_has_its_looks_and_what_others_left() {
+        let budget = Budget::new(0);
+        budget.start(None);
+        budget.start_record(1000);
+        assert_eq!(spend(&budget, 1 << 20), Some(FREE + 1000 * TIMES + 1));
+        // What it took is nothing to the next one.
+        budget.start_record(1000);
         assert!(!budget.is_spent());
-        budget.look(STEP as usize);
-        assert!(budget.is_spent());
-        budget.start(1000, Some(Duration::ZERO));
+        assert_eq!(spend(&budget, 999 * TIMES), None);
+        budget.start_record(1000);
+        assert_eq!(spend(&budget, 1 << 20), Some(1001 * TIMES + 1));
+    }
+
+    #[test]
+    fn a_short_record_is_not_overdrawn_by_the_steps_of_the_clock() {
+        let budget = Budget::new(0);
+        budget.start(Some(Duration::from_secs(3600)));
+        budget.start_record(1 << 20);
+        budget.look(10);
+        for _ in 0..3 {
+            budget.start_record(10);
+            spend(&budget, u64::MAX).unwrap();
+        }
+        budget.start_record(10);
+        assert_eq!(spend(&budget, STEP), Some(10 * TIMES + 1));
+    }
+
+    #[test]
+    fn rules_of_the_user_are_no_attack() {
+        let budget = Budget::new(100);
+        budget.start(None);
+        budget.start_record(1000);
+        assert_eq!(spend(&budget, 4 * 100 * 1000), None);
+    }
+
+    #[test]
+    fn time_ends_the_batch() {
+        let budget = Budget::new(0);
+        budget.start(Some(Duration::ZERO));
         assert!(!budget.is_spent() && budget.looked() == 0);
         budget.look(STEP as usize);
         assert!(budget.is_spent());
-        budget.start(1000, Some(Duration::from_secs(3600)));
+        budget.start_record(1 << 20);
+        assert!(budget.is_spent());
+        budget.start(Some(Duration::from_secs(3600)));
+        budget.start_record(STEP as usize);
         budget.look(STEP as usize);
         assert!(!budget.is_spent());
     }

@@ -13,14 +13,13 @@ use crate::detect::{self, Finder};
 use crate::name::{class_of_name, NameClass};
 use crate::options::{Config, KeyRule};
 use crate::path::KeyPattern;
-use crate::rules_file::FileRules;
 use crate::text::Views;
 
 use quote::Quote;
 pub(crate) use sealed::TOO_LARGE;
 
 /// What a match counts for: it is compared with others and written anew.
-const HIT: usize = 64;
+const HIT: usize = 128;
 
 /// A detector or a rule of the user, with what becomes of its matches.
 #[derive(Clone, Debug)]
@@ -100,7 +99,6 @@ pub(crate) struct Inspector {
     deep: u64,
     pub(crate) arena: Vec<u8>,
     hits: Vec<Hit>,
-    views: Views,
 }
 
 impl Inspector {
@@ -122,7 +120,6 @@ impl Inspector {
             deep: 0,
             arena: Vec::new(),
             hits: Vec::new(),
-            views: Views::default(),
         }
     }
 
@@ -141,7 +138,7 @@ impl Inspector {
         let file = settings.file_rules.as_ref();
         !self.keys.is_empty()
             || !settings.user_rules.is_empty()
-            || file.is_some_and(FileRules::needs_every_string)
+            || file.is_some_and(|file| file.without_keyword() > 0)
     }
 
     /// Says whether the texts that follow were inspected before, so that what stays in them is not
@@ -322,13 +319,14 @@ impl Inspector {
     ) -> Flow {
         self.count_rejected();
         if self.finder.encoded {
-            let mut views = std::mem::take(&mut self.views);
-            for n in 0..views.decode(text, &self.finder.budget) {
+            let mut views = std::mem::take(&mut self.finder.views);
+            for n in views.of(text, &self.finder.budget) {
                 if views.is_worth_a_look(n) {
                     self.collect_decoded(&views, n, key, hits);
                 }
             }
-            self.views = views;
+            views.forget();
+            self.finder.views = views;
         }
         self.resolve(text, hits);
         self.apply(text, hits, Quote::Guess, edits)

@@ -112,7 +112,7 @@ impl Rewriter {
         self.deep = 0;
         self.unfinished = 0;
         let time = self.config.time_budget;
-        self.inspector.finder.budget.start(chunk.len(), time);
+        self.inspector.finder.start_batch(time);
         let mut copied = 0;
         for record in event::records(chunk) {
             if !self.every && self.candidates.is_empty() {
@@ -124,6 +124,7 @@ impl Rewriter {
             };
             // What has no candidate is passed by without a look.
             let finder = &self.inspector.finder;
+            finder.budget.start_record(record.end - record.start);
             let wanted = self.every
                 || self.candidates.any_before(record.end)
                 || self.candidates.has_keyword(finder, chunk, &record);
@@ -473,6 +474,9 @@ impl Rewriter {
             self.inspector.again(true);
             let mut stable = false;
             for _ in 1..MAX_PASSES {
+                if self.inspector.finder.budget.is_spent() {
+                    break;
+                }
                 inner.clear();
                 let text = std::mem::take(&mut self.text);
                 if self.is_settled(place.key, &text) {
@@ -490,6 +494,11 @@ impl Rewriter {
                 self.next_text = text;
             }
             self.inspector.again(false);
+            if self.inspector.finder.budget.is_spent() {
+                // All of the record is given up.
+                self.inner = inner;
+                return flow;
+            }
             let text = std::mem::take(&mut self.text);
             if self.config.on_error == OnError::Pass {
                 self.replace_bytes(at, end, &text);

@@ -172,9 +172,9 @@ impl FileRules {
         &self.rules
     }
 
-    /// Whether a rule has no keyword, so that every string must be looked at.
-    pub(crate) fn needs_every_string(&self) -> bool {
-        !self.always.is_empty()
+    /// How many rules have no keyword, so that they are tried on every string.
+    pub(crate) fn without_keyword(&self) -> usize {
+        self.always.len()
     }
 
     /// Whether a rule is to be tried on a string in `text`.

@@ -3,6 +3,8 @@
 
 mod unit;
 
+use std::ops::Range;
+
 use crate::budget::Budget;
 pub(crate) use unit::is_escape;
 use unit::Unit;
@@ -13,8 +15,10 @@ const MAX_ROUNDS: usize = 5;
 /// of JSON within strings have twice as many on each level.
 const FEW_ROUNDS: usize = 3;
 
-/// What a byte of a view counts for.
+/// What a byte of a view counts for, and beyond that what may be written otherwise and what is.
 const DECODED: usize = 2;
+const TRIED: usize = 3;
+const UNIT: usize = 11;
 
 /// How many backslashes of a row are taken off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,13 +27,21 @@ enum Depth {
     All,
 }
 
-/// A part of a view: bytes from `decoded` on come from `source` on. They are copied, or stand for the
-/// `written` bytes there.
+/// A part of a view: bytes from `decoded` on come from `source` on, so many at a time from so many there.
+/// Bytes that are copied are one from one each.
 #[derive(Clone, Copy, Debug)]
 struct Piece {
     decoded: usize,
     source: usize,
-    written: Option<usize>,
+    len: usize,
+    written: usize,
+}
+
+impl Piece {
+    /// Where in the source the bytes begin that the one at `offset` of the view is decoded from.
+    fn source_of(&self, offset: usize) -> usize {
+        self.source + (offset - self.decoded) / self.len * self.written
+    }
 }
 
 /// A decoded text.
@@ -44,13 +56,14 @@ pub(crate) struct View {
 }
 
 impl View {
-    /// Becomes `source` with one layer of what is written otherwise taken off; `false` if there is none.
-    fn decode(&mut self, source: &[u8], depth: Depth) -> bool {
+    /// Becomes `source` with one layer of what is written otherwise taken off; returns how often something
+    /// may be, and how often it is.
+    fn decode(&mut self, source: &[u8], depth: Depth) -> (usize, usize) {
         self.text.clear();
         self.pieces.clear();
         self.source = 0;
         self.halved = true;
-        let mut changed = false;
+        let (mut tried, mut units) = (0, 0);
         // Up to here nothing is written otherwise.
         let mut at = 0;
         while at < source.len() {
@@ -58,6 +71,7 @@ impl View {
                 at += 1;
                 continue;
             }
+            tried += 1;
             if unit::looks_back(source[at]) {
                 self.copy(source, at);
             }
@@ -74,14 +88,14 @@ impl View {
                 at += 1;
                 continue;
             };
-            changed = true;
+            units += 1;
             self.halved &= source[at..].starts_with(b"\\\\");
             self.copy(source, at);
             self.push(&bytes[..len], Some(written));
             at += written;
         }
         self.copy(source, source.len());
-        changed
+        (tried, units)
     }
 
     /// Decodes the inside of a JSON string.
@@ -112,18 +126,22 @@ impl View {
     }
 
     fn push(&mut self, bytes: &[u8], written: Option<usize>) {
-        // What is copied goes on with the piece before.
-        let goes_on = written.is_none()
-            && self.pieces.last().is_some_and(|last| {
-                last.written.is_none()
-                    && self.text.len() - last.decoded == self.source - last.source
-            });
+        let (len, taken) = match written {
+            Some(written) => (bytes.len(), written),
+            None => (1, 1),
+        };
+        // The same again goes on with the piece before.
+        let goes_on = self.pieces.last().is_some_and(|last| {
+            (last.len, last.written) == (len, taken)
+                && last.source_of(self.text.len()) == self.source
+        });
         // What stands for nothing is in no piece.
         if !bytes.is_empty() && !goes_on {
             self.pieces.push(Piece {
                 decoded: self.text.len(),
                 source: self.source,
-                written,
+                len,
+                written: taken,
             });
         }
         self.text.extend_from_slice(bytes);
@@ -140,10 +158,8 @@ impl View {
         if offset >= self.text.len() {
             return self.source;
         }
-        self.piece(offset).map_or(0, |p| match p.written {
-            Some(_) => p.source,
-            None => p.source + offset - p.decoded,
-        })
+        self.piece(offset)
+            .map_or(0, |piece| piece.source_of(offset))
     }
 
     /// Where in the source the byte in front of `offset` of the view ends.
@@ -151,10 +167,8 @@ impl View {
         let Some(last) = offset.checked_sub(1) else {
             return self.start_of(0);
         };
-        self.piece(last).map_or(0, |p| match p.written {
-            Some(written) => p.source + written,
-            None => p.source + offset - p.decoded,
-        })
+        self.piece(last)
+            .map_or(0, |piece| piece.source_of(last) + piece.written)
     }
 
     /// The span of the source that `start..end` of the view stands for.
@@ -172,12 +186,38 @@ impl View {
 pub(crate) struct Views {
     layers: Vec<View>,
     len: usize,
+    /// The text that they are of, if that was kept: where it is, and its length.
+    of: Option<(usize, usize)>,
+    /// So many of the first have nothing in them.
+    clean: usize,
 }
 
 impl Views {
+    /// Keeps them for the next look at the same text, which must not change before [`Views::forget`].
+    /// `clean`: so many of the first have nothing in them.
+    pub(crate) fn keep(&mut self, text: &[u8], clean: usize) {
+        self.of = Some((text.as_ptr() as usize, text.len()));
+        self.clean = clean;
+    }
+
+    /// They are of no text any more.
+    pub(crate) fn forget(&mut self) {
+        self.of = None;
+    }
+
+    /// Those of `text` that may have something in them.
+    pub(crate) fn of(&mut self, text: &[u8], budget: &Budget) -> Range<usize> {
+        let kept = self.of == Some((text.as_ptr() as usize, text.len()));
+        match kept {
+            true => self.clean..self.len,
+            false => 0..self.decode(text, budget),
+        }
+    }
+
     /// Becomes the views of `text`; returns how many there are.
     pub(crate) fn decode(&mut self, text: &[u8], budget: &Budget) -> usize {
         self.len = 0;
+        self.of = None;
         while self.len < MAX_ROUNDS && !budget.is_spent() {
             if self.layers.len() == self.len {
                 self.layers.push(View::default());
@@ -193,7 +233,9 @@ impl Views {
                 true => Depth::One,
                 false => Depth::All,
             };
-            if !layer[0].decode(source, depth) {
+            let (tried, units) = layer[0].decode(source, depth);
+            budget.look(TRIED * tried + UNIT * units);
+            if units == 0 {
                 break;
             }
             self.len += 1;
@@ -266,7 +308,7 @@ mod tests {
     fn escapes_are_decoded_and_offsets_lead_back() {
         let source = b"a%40b \\u0040\\\"x 50% \\ud83d\\ude00";
         let mut view = View::default();
-        assert!(view.decode(source, Depth::One));
+        assert_eq!(view.decode(source, Depth::One), (5, 4));
         assert_eq!(view.text, "a@b @\"x 50% \u{1f600}".as_bytes());
         let at = |byte: u8| view.text.iter().position(|b| *b == byte).unwrap();
         assert_eq!(view.source_of(at(b'@'), at(b'@') + 1), (1, 4));
@@ -274,12 +316,12 @@ mod tests {
         assert_eq!(view.source_of(at(b'"'), at(b'"') + 1), (12, 14));
         assert_eq!(view.start_of(at(b'x')), 14);
         assert_eq!(view.start_of(view.text.len()), source.len());
-        assert!(!view.decode(b"plain 100% text", Depth::One));
+        assert_eq!(view.decode(b"plain 100% text", Depth::One), (1, 0));
     }
 
     fn unlimited() -> Budget {
-        let budget = Budget::default();
-        budget.start(1 << 20, None);
+        let budget = Budget::new(0);
+        budget.start(None);
         budget
     }
 

@@ -158,3 +158,40 @@ fn what_only_looks_like_a_token_of_ours_protects_nothing() {
         }
     }
 }
+
+#[test]
+fn what_is_made_to_be_dear_ends_alone() {
+    // Names, quotes and escapes that uncover each other in several views, pass after pass.
+    let dear = "\\".repeat(300_000) + &r#"\"password\":\""#.repeat(20_000);
+    let mut bench = Bench::new(&[("preset", "all"), ("time_budget", "0")]);
+    let neighbour = json!({"log": "login of user@example.com from 203.0.113.7 password=hunter2!x"});
+    let alone = bench.run(&batch(&[neighbour.clone()])).expect("changed");
+    let mut data = Vec::new();
+    for _ in 0..4 {
+        data.extend(batch(&[neighbour.clone(), json!({ "log": dear })]));
+    }
+    data.extend(batch(&vec![neighbour; 2_000]));
+    let out = bodies(&bench.run(&data).expect("changed"));
+    assert_eq!(bench.count("late_records_total", ""), 4);
+    let expected = &bodies(&alone)[0];
+    for (n, body) in out.iter().enumerate() {
+        match n < 8 && n % 2 == 1 {
+            true => assert_eq!(body, &json!({"log": "[REDACTED]"}), "{n}"),
+            false => assert_eq!(body, expected, "{n}"),
+        }
+    }
+}
+
+#[test]
+fn many_rules_of_the_user_are_no_attack() {
+    let rules = (0..60).map(|n| ("rule", format!("r{n} /zz{n}[0-9]+/")));
+    let rules = rules.chain([("time_budget", "0".to_owned())]);
+    let mut bench = Bench::try_new(rules).unwrap_or_else(|e| panic!("{e}"));
+    let data = batch(&vec![
+        json!({"log": "\u{1b}[36mnothing\u{1b}[0m to be found here but zz1234"});
+        10_000
+    ]);
+    let out = bodies(&bench.run(&data).expect("changed"));
+    assert_eq!(bench.count("late_records_total", ""), 0);
+    assert!(out.iter().all(|body| !body.to_string().contains("zz1234")));
+}

@@ -7,34 +7,45 @@ use std::cell::RefCell;
 
 use common::adversarial::{repeated, shapes, TAILS, TRIGGERS};
 use common::lines::log_lines;
-use common::{batch, Bench};
+use common::{batch, labelled, Bench};
 use proptest::prelude::*;
 use serde_json::json;
 
-/// Bytes that may be looked at for each byte of a batch.
-const MOST: u64 = 72;
-/// The same for what chance puts together.
-const MOST_BY_CHANCE: u64 = 128;
-/// And for a short one.
-const FREE: u64 = 4096;
+/// Looks that a record brings for each of its bytes, as `src/budget.rs` has it.
+const LIMIT: u64 = 30;
+/// How many there are at most: that they are used up is seen a little later.
+const MOST: u64 = LIMIT + 8;
+/// What a batch has in any case.
+const FREE: u64 = 256 << 10;
 /// A cost that is linear and one that is not differ by far at this length.
-const LEN: usize = 16 << 10;
-/// The same for what chance puts together, so short that no budget ends it before [`MOST_BY_CHANCE`].
-const SHORT: usize = 8 << 10;
+const LEN: usize = 32 << 10;
+/// Of a text so short nothing ends before it has cost [`BY_ITSELF`] looks a byte, which shows what would be
+/// dear without a limit.
+const SHORT: usize = 4 << 10;
+const BY_ITSELF: u64 = 160;
 
 thread_local! {
     static BENCH: RefCell<Bench> = RefCell::new(Bench::new(&[("preset", "all"), ("time_budget", "0")]));
 }
 
-/// Bytes looked at for each byte of a record with this text, beyond what any record may cost.
+/// Looks for each byte of a record with this text.
+fn looks(text: &str) -> u64 {
+    looked(text).div_ceil(text.len() as u64)
+}
+
+/// The same beyond what any batch may cost.
 fn cost(text: &str) -> u64 {
+    looked(text)
+        .saturating_sub(FREE)
+        .div_ceil(text.len() as u64)
+}
+
+fn looked(text: &str) -> u64 {
     BENCH.with_borrow_mut(|bench| {
         let data = batch(&[json!({"log": text})]);
         let before = bench.count("looked_bytes_total", "");
         bench.run(&data);
-        let looked = bench.count("looked_bytes_total", "") - before;
-        assert_eq!(bench.count("late_records_total", ""), 0);
-        looked.saturating_sub(FREE).div_ceil(data.len() as u64)
+        bench.count("looked_bytes_total", "") - before
     })
 }
 
@@ -52,33 +63,54 @@ fn ordinary_logs_cost_little() {
 }
 
 #[test]
+fn a_log_of_nothing_but_what_is_found_in_life_is_looked_at_to_its_end() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/cases/redaction");
+    let files = std::fs::read_dir(folder).expect("the folder of the cases");
+    let mut dear = Vec::new();
+    let mut bench = Bench::new(&[("preset", "all"), ("time_budget", "0")]);
+    for file in files {
+        for case in labelled::load(&file.expect("a file").path()).expect("cases") {
+            let data = batch(&[case.record]);
+            let before = bench.count("looked_bytes_total", "");
+            bench.run(&data);
+            let looked = bench.count("looked_bytes_total", "") - before;
+            dear.push((looked / data.len() as u64, case.place, case.note));
+        }
+    }
+    // JSON in JSON with escapes in its values: every line has four views.
+    const DEAR: &str = "reports: a quote in a value of escaped JSON";
+    dear.retain(|(looks, _, note)| *looks >= LIMIT && note != DEAR);
+    assert!(dear.is_empty(), "{dear:#?}");
+}
+
+#[test]
 fn the_look_at_a_name_is_counted() {
     // Neither has a value; only the first is a name that is looked up.
     for (name, other) in [("--password ", "--passwords"), ("x -p ls ", "x +p ls ")] {
-        let [named, plain] = [name, other].map(|piece| cost(&repeated(piece, LEN)));
+        let [named, plain] = [name, other].map(|piece| looks(&repeated(piece, SHORT)));
         assert!(named > plain + 2, "{name}: {named}, {other}: {plain}");
     }
 }
 
 #[test]
-fn credentials_then_tokens_then_backslashes_cost_no_more_than_any() {
-    let text = Recipe {
-        pieces: vec![
-            ("https://a:b@".to_owned(), 1),
-            ("glpat-".to_owned(), 40),
-            ("\\".to_owned(), 40),
-        ],
-        wrap: 3,
-    };
-    let cost = cost(&text.text(LEN));
-    assert!(cost <= MOST, "{cost}");
-}
-
-#[test]
-fn quotes_then_tokens_are_the_dearest_that_chance_has_found() {
-    let text = format!("{}{}A0", "\"".repeat(40), "dckr_pat_".repeat(40));
-    let cost = cost(&repeated(&text, SHORT));
-    assert!(cost <= MOST_BY_CHANCE, "{cost}");
+fn what_chance_has_found_ends_where_all_does() {
+    for (name, text) in [
+        (
+            "credentials, tokens, backslashes",
+            format!("https://a:b@{}{}", "glpat-".repeat(40), "\\".repeat(40)),
+        ),
+        (
+            "quotes, tokens",
+            format!("{}{}A0", "\"".repeat(40), "dckr_pat_".repeat(40)),
+        ),
+        (
+            "hyphens, quoted names",
+            "-".repeat(30_000) + &"\"password\":\"".repeat(3_000),
+        ),
+    ] {
+        let cost = cost(&repeated(&text, LEN));
+        assert!(cost <= MOST, "{name}: {cost}");
+    }
 }
 
 #[test]
@@ -138,8 +170,8 @@ proptest! {
     })]
     #[test]
     fn no_text_costs_more_than_so_many_times_its_length(recipe in recipe()) {
-        let cost = cost(&recipe.text(SHORT));
-        prop_assert!(cost <= MOST_BY_CHANCE, "{cost} for each byte");
+        let cost = looks(&recipe.text(SHORT));
+        prop_assert!(cost <= BY_ITSELF, "{cost} for each byte");
     }
 }
 
@@ -158,7 +190,7 @@ fn a_record_of_many_strings_costs_as_much_as_one_of_one() {
         bench.run(&data);
         let looked = bench.count("looked_bytes_total", "") - before;
         assert!(
-            looked < MOST * data.len() as u64,
+            looked < MOST * data.len() as u64 + FREE,
             "{piece}: {looked} of {}",
             data.len()
         );

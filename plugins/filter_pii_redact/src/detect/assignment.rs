@@ -25,10 +25,10 @@ pub(super) use shell::Programs;
 pub(crate) use value::{is_secret_value, Place};
 
 /// What the look at a name counts for: it is read to its start, and its end is looked up.
-const NAME: usize = 32;
+const NAME: usize = 64;
 
 /// What a byte of a value counts for.
-const VALUE: usize = 2;
+const VALUE: usize = 5;
 
 /// What a name says of its value.
 struct Named {

@@ -20,6 +20,9 @@ GR27GT28GW25HN28HR21HU28IE22IL23IQ23IR26IS26IT27JO30KM27KW30KZ20LB28LC32LI21LT20
 MC27MD24ME22MG27MK19ML28MN20MR27MT31MU30MZ25NE28NI28NL18NO15OM23PK24PL28PS29PT25QA29RO24RS22RU33\
 SA24SC31SD18SE24SI19SK24SM27SN28SO23ST25SV28TD27TG28TL23TN24TR26UA29VA22VG24XK20YE30";
 
+/// What the look at an IBAN counts for.
+const SUM: usize = 192;
+
 /// Shortest IBAN, and the shortest of a country that has none.
 const MIN: usize = 15;
 const MIN_UNKNOWN: usize = 14;
@@ -121,6 +124,7 @@ pub(super) fn find(i: &mut Inspection<'_>, start: usize) -> bool {
                 && i.report(Id::Iban, start, end, true)
         });
     };
+    i.budget.look(SUM);
     let exact = take(text, start, length);
     let joined = |c: &Candidate| bounds::both(text, start, c.end) != Join::Free;
     if exact.len == length && !joined(&exact) {
@@ -183,9 +187,13 @@ fn is_valid(compact: &[u8]) -> bool {
 
 /// Whether an IBAN in capitals has the structure of its country, and the right sum.
 fn has_structure(compact: &[u8]) -> bool {
+    // The sum is the quicker look, and one of a hundred passes it.
+    if !mod_97(compact) {
+        return false;
+    }
     // The crate's registry lacks Pakistan (4!a16!c) and Honduras (4!a20!n).
     if matches!(&compact[..2], b"PK" | b"HN") {
-        return mod_97(compact) && compact[4..8].iter().all(u8::is_ascii_uppercase);
+        return compact[4..8].iter().all(u8::is_ascii_uppercase);
     }
     std::str::from_utf8(compact).is_ok_and(|text| text.parse::<Iban>().is_ok())
 }

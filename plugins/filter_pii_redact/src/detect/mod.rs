@@ -17,6 +17,8 @@ mod ssn;
 mod token;
 mod url;
 
+use std::time::Duration;
+
 use crate::budget::Budget;
 use crate::catalog::{Id, Set};
 use crate::keywords::{Context, Keywords};
@@ -136,7 +138,8 @@ pub(crate) struct Finder {
     text_shapes: Shapes,
     context: Context,
     groups: Vec<row::Group>,
-    views: Views,
+    /// Those of the last string that was decoded.
+    pub(crate) views: Views,
     done: Done,
     /// Whether prefixes of tokens are to be looked for in the string, and whether they were.
     tokens: bool,
@@ -159,9 +162,11 @@ impl Finder {
             .as_ref()
             .map_or(0, |file| file.rules().len());
         let rules = Id::Secret as usize + 1 + settings.user_rules.len() + of_file;
+        let file = settings.file_rules.as_ref();
+        let tried = settings.user_rules.len() + file.map_or(0, FileRules::without_keyword);
         let gate = Gate::new();
         Some(Finder {
-            budget: Budget::default(),
+            budget: Budget::new(tried),
             prefixes: token::Prefixes::new(set)?,
             keywords: Keywords::new(gate),
             gate,
@@ -177,6 +182,12 @@ impl Finder {
             rejected: Rejected::new(rules),
             settings,
         })
+    }
+
+    /// Starts a batch that may take `time`.
+    pub(crate) fn start_batch(&mut self, time: Option<Duration>) {
+        self.budget.start(time);
+        self.views.forget();
     }
 
     /// Settings it was made with.
@@ -278,6 +289,9 @@ impl Finder {
             any = self.confirms(text, key, (Kind::Assign, at));
         }
         while let Some(candidate) = cursor.next(text).filter(|_| !any) {
+            if self.budget.is_spent() {
+                break;
+            }
             if self.is_done(candidate)
                 || !self.is_plausible(text, candidate, &self.done.passed, || cursor.runs(0))
             {
@@ -378,15 +392,19 @@ impl Finder {
         let mut views = std::mem::take(&mut self.views);
         // Each view has those behind it taken off already.
         let count = views.decode(text, &self.budget);
-        let found = (0..count).any(|n| {
-            views.is_worth_a_look(n)
-                && (self.finds(views.text(n), key, usize::MAX)
-                    || self.settings.file_rules.is_some() && self.finds_of_file(views.text(n)))
+        let first = (0..count).find(|n| {
+            let view = views.text(*n);
+            views.is_worth_a_look(*n)
+                && (self.finds(view, key, usize::MAX)
+                    || self.settings.file_rules.is_some() && self.finds_of_file(view))
         });
+        if let Some(clean) = first {
+            views.keep(text, clean);
+        }
         self.views = views;
         // The text itself is looked at from the start.
         self.done.escape = text.len();
-        found
+        first.is_some()
     }
 
     /// Looks for prefixes of tokens in the string, if it may have some.

@@ -121,7 +121,9 @@ pub(super) fn find_ipv6(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
     while end > start && text[end - 1] == b'.' {
         end -= 1;
     }
-    if end - start > MAX_IPV6 {
+    let colons = text[start..end].iter().all(|b| *b == b':');
+    // "::" alone is no address of anybody.
+    if end - start > MAX_IPV6 || colons {
         return;
     }
     let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';

@@ -22,6 +22,8 @@ const BEFORE: usize = 160;
 const BEHIND: usize = 512;
 /// What a byte counts for in which a prefix may begin.
 const WORDS: usize = 2;
+/// What a prefix counts for, whatever follows it.
+const PREFIX: usize = 12;
 /// So many bytes behind a prefix tell whether a closer look is worth it.
 const NEAR: usize = 16;
 /// A run so long may have a mark within.
@@ -227,6 +229,7 @@ impl Prefixes {
             let Row {
                 prefix, id, form, ..
             } = row;
+            i.budget.look(PREFIX);
             // Of those at one place the longest counts.
             let mut next = start + 1;
             if form.starts_alone() && !starts(&text, start) || !plausible(&text, start, row) {

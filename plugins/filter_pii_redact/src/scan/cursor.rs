@@ -159,7 +159,13 @@ impl Cursor {
                 let bit = rare & rare.wrapping_neg();
                 rare &= !bit;
                 let at = at(bit);
-                if !matches!(buf[at], b'@' | b'~' | b'+') && !is_escape(buf, at) {
+                let stays = match buf[at] {
+                    b'@' | b'+' => true,
+                    // "8Q~"; the rest is other text.
+                    b'~' => at > 0 && buf[at - 1] == b'Q',
+                    _ => is_escape(buf, at),
+                };
+                if !stays {
                     sight.maps[ESCAPE][lane] &= !bit;
                     sight.any[lane] &= !bit | sight.several[lane];
                 }

@@ -392,7 +392,9 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
     if shapes.mac || shapes.ip {
         if shapes.mac {
             let dotted = dot & dot << 5;
-            hits.mac = fifth(colon) | fifth(hyphen) | dotted;
+            // A row of nothing but hyphens divides a log.
+            let pairs = (digit | letter) << 1 & (digit | letter) << 2;
+            hits.mac = (fifth(colon) | fifth(hyphen)) & pairs | dotted;
             if !dotted.is_empty() {
                 // Groups of words are everywhere: "com.acme.shop".
                 let hex = digit | windows.within(b'a', b'f') | windows.within(b'A', b'F');
@@ -402,9 +404,11 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
         }
         if shapes.ip {
             hits.ipv4 = addresses(digit, dot);
-            // The fourth of a row of colons with at most four bytes between them, or a double one.
+            // The fourth of a row of colons with at most four bytes between them, or a double one, which
+            // may have one in front: "addr:::1".
             let double = colon & colon << 1;
-            hits.ipv6 = double | (colon & near(colon & near(colon & near(colon))));
+            let fourth = colon & near(colon & near(colon & near(colon)));
+            hits.ipv6 = (double & !(double << 2)) | (fourth & !(colon << 1));
         }
     }
     hits

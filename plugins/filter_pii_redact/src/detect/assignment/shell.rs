@@ -222,7 +222,7 @@ mod tests {
             let mut programs = Programs::default();
             let found = (1..text.len())
                 .filter(|at| text[at - 1] == b'-' && text[*at].is_ascii_alphabetic())
-                .find_map(|at| option(text, at, &mut programs, &Budget::default()));
+                .find_map(|at| option(text, at, &mut programs, &Budget::new(0)));
             assert_eq!(found.map(|(from, to)| &line[from..to]), expected, "{line}");
         }
     }

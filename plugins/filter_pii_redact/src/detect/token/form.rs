@@ -15,6 +15,8 @@ const MAX_HEADER: usize = 8192;
 /// Bytes of a token that tell how mixed it is: more say the same, and would be looked at again for
 /// every prefix in them.
 const SAMPLE: usize = 64;
+/// What a byte of a sample counts for.
+const ENTROPY: usize = 3;
 /// Classes of bytes whose runs are remembered: there are fewer.
 const RUNS: usize = 16;
 
@@ -98,7 +100,7 @@ pub(super) fn entropy(text: &Text<'_>, from: usize, end: usize) -> f32 {
         }
     }
     let sample = end.min(from + SAMPLE);
-    text.budget.look(sample - from);
+    text.budget.look(ENTROPY * (sample - from));
     let entropy = checksum::entropy(&text[from..sample]);
     if entropy < UNIFORM {
         text.uniform.set(Some(Uniform {
