@@ -165,7 +165,9 @@ fn what_is_made_to_be_dear_ends_alone() {
     let dear = "\\".repeat(300_000) + &r#"\"password\":\""#.repeat(20_000);
     let mut bench = Bench::new(&[("preset", "all"), ("time_budget", "0")]);
     let neighbour = json!({"log": "login of user@example.com from 203.0.113.7 password=hunter2!x"});
-    let alone = bench.run(&batch(&[neighbour.clone()])).expect("changed");
+    let alone = bench
+        .run(&batch(std::slice::from_ref(&neighbour)))
+        .expect("changed");
     let mut data = Vec::new();
     for _ in 0..4 {
         data.extend(batch(&[neighbour.clone(), json!({ "log": dear })]));

@@ -30,14 +30,12 @@ thread_local! {
 
 /// Looks for each byte of a record with this text.
 fn looks(text: &str) -> u64 {
-    looked(text).div_ceil(text.len() as u64)
+    looked(text) / text.len().max(1) as u64
 }
 
 /// The same beyond what any batch may cost.
 fn cost(text: &str) -> u64 {
-    looked(text)
-        .saturating_sub(FREE)
-        .div_ceil(text.len() as u64)
+    looked(text).saturating_sub(FREE) / text.len().max(1) as u64
 }
 
 fn looked(text: &str) -> u64 {
