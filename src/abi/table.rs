@@ -42,19 +42,29 @@ pub struct Generation {
     input_has_mutex: bool,
 }
 
+/// Where a chunk has its trace, in a host that has chunk tracing.
+const TRACE_OF_CHUNK: usize = 80;
+
 /// By how much the fields of an input instance are moved on this machine and host build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InputShift(isize);
+pub struct InputShift {
+    bytes: isize,
+    chunk_tracing: bool,
+}
 
 impl InputShift {
     /// For the machine this is compiled for, and a host with or without chunk tracing.
     pub fn new(chunk_tracing: bool) -> Self {
         let wide_mutex = cfg!(all(target_arch = "aarch64", target_env = "gnu"));
-        InputShift(match (chunk_tracing, wide_mutex) {
+        let bytes = match (chunk_tracing, wide_mutex) {
             (true, false) => 0,
             (true, true) => 8,
             (false, _) => -48,
-        })
+        };
+        InputShift {
+            bytes,
+            chunk_tracing,
+        }
     }
 }
 
@@ -72,7 +82,10 @@ impl Generation {
     pub fn layout(&self, shift: InputShift) -> Layout {
         let mut layout = self.layout;
         if self.input_has_mutex {
-            layout.input = layout.input.grown(0, shift.0);
+            layout.input = layout.input.grown(0, shift.bytes);
+            if !shift.chunk_tracing {
+                layout.input_chunk = layout.input_chunk.grown(TRACE_OF_CHUNK, -8);
+            }
         }
         layout
     }
@@ -80,7 +93,10 @@ impl Generation {
     /// As a row says it, what was `found` in a host with this shift.
     pub(super) fn unshifted(&self, mut found: Layout, shift: InputShift) -> Layout {
         if self.input_has_mutex {
-            found.input = found.input.grown(0, -shift.0);
+            found.input = found.input.grown(0, -shift.bytes);
+            if !shift.chunk_tracing {
+                found.input_chunk = found.input_chunk.grown(TRACE_OF_CHUNK, 8);
+            }
         }
         found
     }

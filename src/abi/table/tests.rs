@@ -50,9 +50,12 @@ fn every_row_is_what_real_hosts_say_of_themselves() {
 fn offsets_shift_only_behind_the_mutex() {
     let traced = InputShift::new(true);
     let untraced = InputShift::new(false);
-    let extra = traced.0;
+    let extra = traced.bytes;
     let plugin = |row: &Generation, shift| row.layout(shift).input.plugin;
     assert_eq!(plugin(&V1_9_3, untraced), Some(160));
     assert_eq!(plugin(&V5_1_0, traced), Some((224 + extra) as usize));
     assert_eq!(plugin(&V5_1_0, untraced), Some(224 - 48));
+    let node = |row: &Generation, shift| row.layout(shift).input_chunk.node;
+    assert_eq!(node(&V1_9_3, untraced), node(&V1_9_3, traced));
+    assert_eq!(node(&V5_1_0, untraced), Places::at(&[96, 104, 112, 120]));
 }
