@@ -10,7 +10,7 @@ use flb_sidecar_sdk::event::RecordFormat;
 use tracing::debug;
 
 use crate::checkpoint::checkpointer::{Checkpointer, Place};
-use crate::checkpoint::recovery::{consider_claimed, recover_unclaimed};
+use crate::checkpoint::recovery::{begin_start, consider_claimed, recover_unclaimed};
 use crate::compressed::left_alone::Compressed;
 use crate::context::Context;
 use crate::counters::Counters;
@@ -281,12 +281,15 @@ impl Worker {
     /// Looks at everything the patterns match that is not known to be unchanged.
     pub(crate) fn scan(&mut self) {
         let (files, compressed) = (&mut self.files, &mut self.compressed);
-        let starting = files.stage == Stage::Starting;
+        let starting = !files.scanned();
+        if starting {
+            begin_start(files);
+        }
         let cost = self.discovery.begin_scan(files, compressed);
         self.go_on();
         self.discovery.try_again(&mut self.files.queue);
         self.go_on();
-        if starting {
+        if starting && !self.files.is_short() {
             recover_unclaimed(&mut self.files, &mut self.compressed);
             self.go_on();
         }

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use flb_sidecar_sdk::Why;
 use tracing::{error, info, warn};
 
-use crate::checkpoint::entry::{Changes, Entry, Unclaimed};
-use crate::checkpoint::folder::{is_there, Folder};
+use crate::checkpoint::entry::{Changes, Entry};
+use crate::checkpoint::folder::{place_of, Folder};
 use crate::checkpoint::store::{Lock, Store};
+use crate::checkpoint::unclaimed::Unclaimed;
 use crate::checkpoint::writer::{Job, Writer};
 use crate::counters::{Counters, Trouble};
 use crate::fs::{Fs, Handle, Metadata};
@@ -18,7 +19,6 @@ use crate::options::{Options, Sync};
 use crate::pace::Pace;
 use crate::source::globs::Globs;
 use crate::time::Time;
-use crate::track::copies::is_rotated_form;
 use crate::track::file::{FileId, TrackedFile};
 use crate::track::fingerprint::{Fingerprint, Identity};
 use crate::track::registry::Registry;
@@ -35,6 +35,11 @@ const LOCK_INTERVAL: Duration = Duration::from_millis(250);
 /// Seconds for which the position of a file that is not there is kept, and behind which one that nobody
 /// follows is looked for again.
 const KEEP: u64 = 24 * 3600;
+
+/// The same of a file that was deleted: whoever compresses it has done so by then.
+const KEEP_GONE: u64 = 600;
+/// The inode of a file that has none any more.
+const NOWHERE: u64 = 0;
 
 /// Where the state is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,8 +63,8 @@ pub(crate) struct Checkpointer {
     /// Positions of the stock tail, for a first start.
     pub(crate) taken_over: Vec<Entry>,
     pub(crate) unclaimed: Unclaimed,
-    /// What was in folders at the start, until it is over.
-    pub(super) folders: HashMap<PathBuf, Folder>,
+    /// What was in folders at the start; `None`: it is over.
+    pub(super) folders: Option<HashMap<PathBuf, Folder>>,
     unsaved: bool,
     documents: Pace,
     /// Number of the newest document's journal; 0: none has been written yet.
@@ -67,6 +72,9 @@ pub(crate) struct Checkpointer {
     /// What has changed since the newest document or line of the journal.
     changed: HashSet<FileId>,
     gone: Vec<Identity>,
+    kept: Vec<Entry>,
+    /// How often no descriptor was left until the newest document.
+    shortages: u64,
     lines: Pace,
     writer: Option<Writer>,
 }
@@ -97,12 +105,14 @@ impl Checkpointer {
             lock: None,
             taken_over: Vec::new(),
             unclaimed: Unclaimed::default(),
-            folders: HashMap::default(),
+            folders: Some(HashMap::default()),
             unsaved: false,
             documents: Pace::new(INTERVAL, time),
             journal: 0,
             changed: HashSet::default(),
             gone: Vec::new(),
+            kept: Vec::new(),
+            shortages: 0,
             lines: Pace::new(CHANGES_INTERVAL, time),
             writer: None,
         })
@@ -202,7 +212,7 @@ impl Checkpointer {
         if said {
             info!("{path} is free");
         }
-        let (entries, problem) = self.store.load();
+        let (entries, problem) = self.store.load(time.timestamp().seconds.into());
         if let Some(problem) = problem {
             counters.error(Trouble::State);
             error!("{path} cannot be used as it is: {problem}");
@@ -244,6 +254,16 @@ impl Checkpointer {
         }
     }
 
+    /// The same of one that is gone: its compressed form may be found, also behind a restart.
+    pub(crate) fn keep_position_of_gone(&mut self, file: &TrackedFile, time: &Time) {
+        let seen = u64::from(time.timestamp().seconds) + KEEP_GONE;
+        if let Some(mut entry) = entry_of(file, seen.saturating_sub(KEEP)) {
+            entry.identity.inode = NOWHERE;
+            self.kept.push(entry.clone());
+            self.keep(entry);
+        }
+    }
+
     /// When there is something to be written.
     pub(crate) fn next_save(&self) -> Option<Instant> {
         if self.has_changes() {
@@ -278,12 +298,18 @@ impl Checkpointer {
     fn save_all(&mut self, files: &Registry, time: &Time, now: Instant) {
         let at = time.timestamp();
         let seen = u64::from(at.seconds);
-        let fs = &self.fs;
+        let (fs, mut folders) = (&self.fs, HashMap::default());
         // One that is there may be compressed and read, or not to be opened at present.
-        self.unclaimed
-            .expire(seen.saturating_sub(KEEP), seen, |entry| {
-                files.known(&entry.identity).is_none() && is_still_there(fs, entry)
-            });
+        let there = |entry: &Entry| {
+            files.known(&entry.identity).is_none() && place_of(fs, entry, &mut folders).is_some()
+        };
+        // Without a descriptor nobody looks for them.
+        let shortages = fs.shortages();
+        let short = std::mem::replace(&mut self.shortages, shortages) != shortages;
+        if self.folders.is_none() && !short {
+            self.unclaimed
+                .expire(seen.saturating_sub(KEEP), seen, there);
+        }
         // Never used before, whoever wrote the document that was found here.
         self.journal = (self.journal + 1).max(seen * 1_000_000_000 + u64::from(at.nanos));
         let live = files.iter().filter_map(|(_, file)| entry_of(file, seen));
@@ -300,6 +326,7 @@ impl Checkpointer {
         self.unsaved = false;
         self.changed.clear();
         self.gone.clear();
+        self.kept.clear();
         self.documents.handed_over(now);
         self.lines.handed_over(now);
     }
@@ -307,7 +334,7 @@ impl Checkpointer {
     fn save_changes(&mut self, files: &Registry, time: &Time, now: Instant) {
         let seen = u64::from(time.timestamp().seconds);
         let changed = std::mem::take(&mut self.changed);
-        let mut entries = Vec::with_capacity(changed.len());
+        let mut entries = std::mem::take(&mut self.kept);
         let live = changed.iter().filter_map(|id| files.get(*id));
         entries.extend(live.filter_map(|file| entry_of(file, seen)));
         let changes = Changes {
@@ -338,32 +365,6 @@ impl Checkpointer {
         })
     }
 
-    /// The position of a file that was truncated while nobody was reading, if this is its copy.
-    pub(crate) fn original_of(
-        &mut self,
-        path: &Path,
-        handle: &Handle,
-        metadata: &Metadata,
-    ) -> Option<Entry> {
-        if self.by_name {
-            return None;
-        }
-        let (fs, folders) = (&self.fs, &mut self.folders);
-        let mut is_copy = |entry: &Entry| {
-            *entry.path != *path
-                && entry.path.parent() == path.parent()
-                && is_rotated_form(&entry.path, path)
-                && is_there(fs, entry, folders)
-                && entry.fingerprint.head.length > 0
-                && entry
-                    .fingerprint
-                    .fits(handle, metadata.len())
-                    .unwrap_or(false)
-        };
-        let entry = self.unclaimed.originals(path).find(|e| is_copy(e));
-        entry.cloned()
-    }
-
     /// The position is somebody's now. `false`: it was before.
     pub(crate) fn drop_unclaimed(&mut self, entry: &Entry) -> bool {
         let mut found = false;
@@ -373,12 +374,6 @@ impl Checkpointer {
         });
         found
     }
-}
-
-/// Whether the file of a position is at its path.
-fn is_still_there(fs: &Fs, entry: &Entry) -> bool {
-    let there = fs.metadata(&entry.path);
-    there.is_ok_and(|metadata| Identity::of(&metadata).compatible(&entry.identity))
 }
 
 /// What is kept of a file; `None`: there is nothing to keep.

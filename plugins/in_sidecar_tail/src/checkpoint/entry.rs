@@ -11,7 +11,6 @@
 //! and neither does a build that knows no journal.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::num::NonZeroU64;
@@ -20,10 +19,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, Serializer};
-use xxhash_rust::xxh3::{xxh3_64, Xxh3};
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::read::lines::CutLine;
-use crate::track::copies::stem;
 use crate::track::fingerprint::{Fingerprint, Identity, Print};
 
 /// Version of the document that this build writes, and the newest that it reads.
@@ -252,110 +250,6 @@ impl Write for Hash {
     }
 }
 
-/// Entries for which no file has been found yet.
-#[derive(Debug, Default)]
-pub(crate) struct Unclaimed {
-    /// By inode and a number, since several may have had the same inode.
-    entries: BTreeMap<(u64, usize), Entry>,
-    next: usize,
-    /// The hash of what names of rotated forms begin with, and a key of the entries; at the start.
-    stems: BTreeSet<(u64, (u64, usize))>,
-}
-
-impl Unclaimed {
-    pub(crate) fn new(entries: Vec<Entry>) -> Self {
-        let mut unclaimed = Unclaimed::default();
-        for entry in entries {
-            unclaimed.add(entry, usize::MAX);
-        }
-        let stems = unclaimed.entries.iter().filter_map(|(key, entry)| {
-            let stem = entry.path.with_file_name(stem(&entry.path)?);
-            Some((xxh3_64(stem.as_os_str().as_bytes()), *key))
-        });
-        unclaimed.stems = stems.collect();
-        unclaimed
-    }
-
-    /// Entries of which the file at `path` may be a rotated form, as far as its name tells.
-    pub(crate) fn originals<'a>(&'a self, path: &'a Path) -> impl Iterator<Item = &'a Entry> + 'a {
-        let whole = path.as_os_str().as_bytes();
-        let name = path.file_name().map_or(0, OsStr::len);
-        let ends = whole.len() - name + 1..=whole.len();
-        let hashes = ends.map(move |end| xxh3_64(&whole[..end]));
-        let found = hashes.flat_map(|hash| {
-            self.stems
-                .range((hash, (0, 0))..=(hash, (u64::MAX, usize::MAX)))
-        });
-        found.filter_map(|(_, key)| self.entries.get(key))
-    }
-
-    /// No more is asked for the originals of files.
-    pub(crate) fn forget_stems(&mut self) {
-        self.stems.clear();
-    }
-
-    /// Adds one; of more than `most`, another one goes.
-    pub(crate) fn add(&mut self, entry: Entry, most: usize) {
-        if self.entries.len() >= most {
-            self.entries.pop_first();
-        }
-        self.entries
-            .insert((entry.identity.inode, self.next), entry);
-        self.next += 1;
-    }
-
-    /// Of those that were not seen since `before` only those stay that are `there`, which are seen `now`.
-    pub(crate) fn expire(&mut self, before: u64, now: u64, there: impl Fn(&Entry) -> bool) {
-        self.entries.retain(|_, entry| {
-            let late = entry.seen < before;
-            if late && there(entry) {
-                entry.seen = now;
-            }
-            entry.seen >= before
-        });
-    }
-
-    /// The entry of this file, if one fits; it is taken out.
-    pub(crate) fn claim(
-        &mut self,
-        identity: &Identity,
-        mut fits: impl FnMut(&Entry) -> bool,
-    ) -> Option<Entry> {
-        let inode = identity.inode;
-        let (key, _) = self
-            .entries
-            .range((inode, 0)..=(inode, usize::MAX))
-            .find(|(_, entry)| entry.identity.compatible(identity) && fits(entry))?;
-        let key = *key;
-        self.entries.remove(&key)
-    }
-
-    /// The entry of this file, if one fits.
-    pub(crate) fn find(
-        &self,
-        identity: &Identity,
-        mut fits: impl FnMut(&&Entry) -> bool,
-    ) -> Option<&Entry> {
-        let inode = identity.inode;
-        let entries = self.entries.range((inode, 0)..=(inode, usize::MAX));
-        let mut entries = entries.map(|(_, entry)| entry);
-        entries.find(|entry| entry.identity.compatible(identity) && fits(entry))
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.values()
-    }
-
-    /// Takes out those that `out` says.
-    pub(crate) fn remove(&mut self, mut out: impl FnMut(&Entry) -> bool) {
-        self.entries.retain(|_, entry| !out(entry));
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use crate::fs::Fs;
@@ -368,13 +262,15 @@ mod tests {
     use crate::checkpoint::store::Store;
     use crate::options::Sync;
 
+    const SEEN: u64 = 1_700_000_000;
+
     fn parse(document: &[u8], journal: &[u8]) -> Result<Vec<Entry>, Unusable> {
         load::read(document, journal, Limits::of(0)).map(|loaded| loaded.entries)
     }
 
     fn store(dir: &tempfile::TempDir) -> Store {
         Store::beside(
-            &Fs::Kernel,
+            &Fs::default(),
             &dir.path().join("tail.db"),
             0,
             &Metric::default(),
@@ -398,7 +294,7 @@ mod tests {
             target: None,
             cut: None,
             packed: None,
-            seen: 1_700_000_000,
+            seen: SEEN,
         }
     }
 
@@ -406,11 +302,11 @@ mod tests {
     fn what_is_saved_is_loaded() {
         let dir = tempfile::tempdir().unwrap();
         let store = store(&dir);
-        assert_eq!(store.load(), (vec![], None));
+        assert_eq!(store.load(SEEN), (vec![], None));
         let entries = vec![entry(b"/var/log/a.log", 5), entry(b"/var/log/\xff.log", 6)];
         for sync in [Sync::Off, Sync::File, Sync::Folder] {
             store.save(std::slice::from_ref(&entries), 0, sync).unwrap();
-            assert_eq!(store.load(), (entries.clone(), None));
+            assert_eq!(store.load(SEEN), (entries.clone(), None));
         }
     }
 
@@ -420,7 +316,7 @@ mod tests {
         let store = store(&dir);
         for damaged in [&b""[..], b"{", b"[]", b"{\"version\":1}", b"\xff\x00"] {
             fs::write(store.state(), damaged).unwrap();
-            let (entries, said) = store.load();
+            let (entries, said) = store.load(SEEN);
             assert!(entries.is_empty());
             assert!(said.unwrap().contains(".damaged"));
             let aside = fs::read(dir.path().join("tail.db.sidecar.damaged")).unwrap();

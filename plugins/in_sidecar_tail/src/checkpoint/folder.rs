@@ -40,25 +40,32 @@ impl Folder {
     }
 }
 
-/// Whether the file is there, whatever it holds: a truncated one stays where it is or is renamed
-/// later, so what has come in the place of one that is gone is no copy of it.
-pub(crate) fn is_there(fs: &Fs, entry: &Entry, folders: &mut HashMap<PathBuf, Folder>) -> bool {
+/// Where the file of a position is, whatever it holds: at its path, or in the folder of that or of where
+/// it led, since a link stays where it is when what it led to is renamed.
+pub(super) fn place_of(
+    fs: &Fs,
+    entry: &Entry,
+    folders: &mut HashMap<PathBuf, Folder>,
+) -> Option<PathBuf> {
     let is_it = |path: &Path| {
-        fs.metadata(path).is_ok_and(|metadata| {
-            let identity = Identity::of(&metadata);
-            identity.device == entry.identity.device && identity.compatible(&entry.identity)
-        })
+        fs.metadata(path)
+            .is_ok_and(|metadata| Identity::of(&metadata).compatible(&entry.identity))
     };
-    let Some(folder) = entry.path.parent() else {
-        return false;
-    };
-    is_it(&entry.path) || {
+    if is_it(&entry.path) {
+        return Some(entry.path.to_path_buf());
+    }
+    let places = [Some(&entry.path), entry.target.as_ref()];
+    let mut near = places
+        .into_iter()
+        .flatten()
+        .filter_map(|path| path.parent());
+    near.find_map(|folder| {
         let folder = folders
             .entry(folder.to_owned())
             .or_insert_with(|| Folder::list(fs, folder));
         let renamed = folder.by_inode.get(&entry.identity.inode);
-        renamed.is_some_and(|path| is_it(path))
-    }
+        renamed.filter(|path| is_it(path)).cloned()
+    })
 }
 
 /// Paths in a folder by the inodes of their names.
@@ -76,7 +83,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::checkpoint::entry::Unclaimed;
+    use crate::checkpoint::unclaimed::Unclaimed;
     use crate::track::copies::related;
     use crate::track::fingerprint::Fingerprint;
 
@@ -101,7 +108,7 @@ mod tests {
         for name in NAMES {
             fs::write(dir.path().join(name), "").unwrap();
         }
-        let folder = Folder::list(&Fs::Kernel, dir.path());
+        let folder = Folder::list(&Fs::default(), dir.path());
         assert_eq!(folder.paths.len(), NAMES.len());
         for name in NAMES {
             let original = dir.path().join(name);

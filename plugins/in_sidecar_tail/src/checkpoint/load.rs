@@ -63,6 +63,8 @@ impl Limits {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Loaded {
     pub(crate) entries: Vec<Entry>,
+    /// When the document was written, in seconds since 1970: what is as new as that was followed then.
+    pub(crate) written: u64,
     /// There is more than may be read.
     pub(crate) cut: bool,
 }
@@ -109,10 +111,19 @@ pub(crate) fn read(
     }
     let mut entries = read.entries.unwrap_or_default();
     let newer = changes(journal, read.journal, limits);
+    let written = entries.iter().map(|entry| entry.seen).max().unwrap_or(0);
     entries.retain(|entry| !newer.contains_key(&entry.identity));
-    entries.extend(newer.into_values().flatten());
+    entries.extend(newer.into_values().flatten().map(|entry| Entry {
+        // The clock may have been set back since.
+        seen: entry.seen.max(written),
+        ..entry
+    }));
     entries.truncate(limits.rows);
-    Ok(Loaded { entries, cut })
+    Ok(Loaded {
+        entries,
+        written,
+        cut,
+    })
 }
 
 /// What the journal of this number has changed.

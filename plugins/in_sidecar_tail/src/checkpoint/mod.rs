@@ -8,4 +8,5 @@ pub(crate) mod load;
 pub(crate) mod other_tails;
 pub(crate) mod recovery;
 pub(crate) mod store;
+pub(crate) mod unclaimed;
 mod writer;

@@ -1,24 +1,36 @@
 //! Positions of an earlier run, and the files that they belong to now.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tracing::info;
 
 use crate::checkpoint::entry::Entry;
-use crate::checkpoint::folder::{is_there, Folder};
+use crate::checkpoint::folder::{place_of, Folder};
 use crate::compressed::left_alone::Compressed;
 use crate::fs::{Handle, Metadata};
+use crate::map::HashMap;
+use crate::source::confine::is_refused;
 use crate::source::scan::Sources;
 use crate::track::beyond::is_full;
-use crate::track::copies::{find_copy, originals};
+use crate::track::copies::{find_copy, is_rotated_form, originals};
+use crate::track::descriptors::is_missing;
 use crate::track::files::Files;
-use crate::track::fingerprint::Identity;
+use crate::track::fingerprint::{Fingerprint, Identity};
 use crate::track::follow::{follow, Position};
 
 /// Names that positions without a file are compared with at the start, all together: with very many
 /// of both, the rest is not looked for.
 const MOST_LOOKS: usize = 200_000;
+
+/// The start begins, for the first time or again.
+pub(crate) fn begin_start(files: &mut Files) {
+    files.shortages = files.ctx.fs.shortages();
+    if let Some(checkpointer) = &mut files.checkpointer {
+        checkpointer.folders = Some(HashMap::default());
+    }
+}
 
 /// There are positions whose files have not been found.
 pub(crate) fn has_unclaimed(files: &Files) -> bool {
@@ -133,10 +145,7 @@ pub(crate) fn position_of(
     if files.scanned() {
         return Position::default();
     }
-    // The copy of a file that was truncated while nobody was reading.
-    let checkpointer = files.checkpointer.as_mut();
-    let entry = checkpointer.and_then(|kept| kept.original_of(path, handle, metadata));
-    let Some(entry) = entry else {
+    let Some(entry) = original_of(files, path, handle, metadata) else {
         return Position::default();
     };
     files.drop_unclaimed(&entry);
@@ -145,6 +154,77 @@ pub(crate) fn position_of(
         rotated: *entry.path != *plain,
         name: Some(entry.path),
         cut: entry.cut,
+    }
+}
+
+/// The position of a file that was truncated while nobody was reading, if this is its copy.
+fn original_of(
+    files: &mut Files,
+    path: &Path,
+    handle: &Handle,
+    metadata: &Metadata,
+) -> Option<Entry> {
+    let kept = files.checkpointer.as_mut().filter(|kept| !kept.by_name)?;
+    let mut folders = kept.folders.take()?;
+    let kept = files.checkpointer.as_ref()?;
+    let mut is_copy = |entry: &Entry| {
+        *entry.path != *path
+            && entry.path.parent() == path.parent()
+            && is_rotated_form(&entry.path, path)
+            && entry.fingerprint.head.length > 0
+            && fits(&entry.fingerprint, handle, metadata)
+            && match became_of(files, entry, &mut folders) {
+                Became::Truncated => true,
+                Became::Unknown => Identity::of(metadata).is_younger(&entry.identity),
+                Became::There(..) | Became::Gone => false,
+            }
+    };
+    let entry = kept.unclaimed.originals(path).find(|e| is_copy(e)).cloned();
+    if let Some(kept) = &mut files.checkpointer {
+        kept.folders = Some(folders);
+    }
+    entry
+}
+
+fn fits(fingerprint: &Fingerprint, handle: &Handle, metadata: &Metadata) -> bool {
+    metadata.is_file() && fingerprint.fits(handle, metadata.len()).unwrap_or(false)
+}
+
+/// What has become of the file of a position.
+enum Became {
+    /// It is here and holds what was read of it.
+    There(PathBuf, Handle, Metadata),
+    /// It is there and does not: what was in it may be in a copy.
+    Truncated,
+    /// It is not where it is looked for.
+    Gone,
+    /// It is there and cannot be opened now.
+    Unknown,
+}
+
+fn became_of(files: &Files, entry: &Entry, folders: &mut HashMap<PathBuf, Folder>) -> Became {
+    let Some(path) = place_of(&files.ctx.fs, entry, folders) else {
+        return Became::Gone;
+    };
+    match files.handles.open_at_once(&path) {
+        Ok((handle, metadata)) => {
+            // Where nobody tells whether an inode is used again, another file may begin alike.
+            let mut names = [Some(&entry.path), entry.target.as_ref()]
+                .into_iter()
+                .flatten();
+            let known = entry.identity.birth.is_some()
+                || names.any(|name| **name == *path || is_rotated_form(name, &path));
+            if known && fits(&entry.fingerprint, &handle, &metadata) {
+                Became::There(path, handle, metadata)
+            } else if metadata.dev() == entry.identity.device {
+                Became::Truncated
+            } else {
+                Became::Gone
+            }
+        }
+        Err(error) if is_missing(&error) || is_refused(&error) => Became::Gone,
+        Err(error) if error.kind() == io::ErrorKind::StaleNetworkFileHandle => Became::Gone,
+        Err(_) => Became::Unknown,
     }
 }
 
@@ -173,54 +253,52 @@ pub(crate) fn recover_unclaimed(files: &mut Files, compressed: &mut Compressed) 
         .filter(|entry| !by_name && entry.packed.is_none())
         .filter(|entry| !files.ctx.keeps(&entry.path))
         .filter(|entry| entry.rotated || is_named(&entry.path));
-    let entries: Vec<Entry> = entries.take(room).cloned().collect();
-    let mut folders = std::mem::take(&mut checkpointer.folders);
+    let mut entries: Vec<Entry> = entries.take(room).cloned().collect();
+    // Of several that began alike, a compressed file is the form of the one that was read furthest.
+    entries.sort_by_key(|entry| std::cmp::Reverse(entry.fingerprint.offset));
+    let mut folders = checkpointer.folders.take().unwrap_or_default();
     let mut looks = MOST_LOOKS;
     for entry in entries {
         let Some(folder) = entry.path.parent() else {
             continue;
         };
-        let in_place = is_there(&files.ctx.fs, &entry, &mut folders);
-        // A link stays where it is when what it led to is renamed.
-        let behind = entry.target.as_deref().and_then(Path::parent);
-        let renamed = [Some(folder), behind]
-            .into_iter()
-            .flatten()
-            .find_map(|folder| {
-                let listing = folders
-                    .entry(folder.to_owned())
-                    .or_insert_with(|| Folder::list(&files.ctx.fs, folder));
-                listing.by_inode.get(&entry.identity.inode).cloned()
-            });
+        let before = files.ctx.fs.shortages();
+        let became = became_of(files, &entry, &mut folders);
         let listing = folders
             .entry(folder.to_owned())
             .or_insert_with(|| Folder::list(&files.ctx.fs, folder));
         let related = listing.related(&entry.path);
         let related = &related[..related.len().min(looks)];
         looks -= related.len();
-        let found = renamed
-            .and_then(|path| {
-                let (handle, metadata) = files.handles.open_at_once(&path).ok()?;
-                let identity = Identity::of(&metadata);
-                let fits = metadata.is_file()
-                    && files.registry.known(&identity).is_none()
-                    && entry.identity.compatible(&identity)
-                    && entry.fingerprint.fits(&handle, metadata.len()).ok()?;
-                fits.then_some((path, handle, metadata))
-            })
-            .or_else(|| {
-                let paths = related.iter().filter(|_| in_place).cloned();
+        let found = match became {
+            Became::There(path, handle, metadata) => Some((path, handle, metadata)),
+            Became::Truncated => {
+                let paths = related.iter().cloned();
                 find_copy(files, paths, &entry.path, &entry.fingerprint, None)
-            });
-        let Some((path, handle, metadata)) = found else {
-            compressed.search(files, entry, related);
-            continue;
+            }
+            Became::Gone => None,
+            // What is no older than it and has all that was read of it may be its copy.
+            Became::Unknown => {
+                let paths = related.iter().cloned();
+                let copy = find_copy(files, paths, &entry.path, &entry.fingerprint, None);
+                let younger =
+                    |metadata: &Metadata| Identity::of(metadata).is_younger(&entry.identity);
+                match copy.filter(|(_, _, metadata)| younger(metadata)) {
+                    None => continue,
+                    copy => copy,
+                }
+            }
         };
-        files.drop_unclaimed(&entry);
-        let name = entry.path.clone();
-        follow_claimed(files, &path, handle, &metadata, entry, name);
-    }
-    if let Some(checkpointer) = &mut files.checkpointer {
-        checkpointer.unclaimed.forget_stems();
+        match found {
+            // Without a descriptor nobody can tell: the start is not over yet.
+            None if files.ctx.fs.shortages() > before => break,
+            None => compressed.search(files, entry, related),
+            Some((_, _, metadata)) if files.registry.known(&Identity::of(&metadata)).is_some() => {}
+            Some((path, handle, metadata)) => {
+                files.drop_unclaimed(&entry);
+                let name = entry.path.clone();
+                follow_claimed(files, &path, handle, &metadata, entry, name);
+            }
+        }
     }
 }

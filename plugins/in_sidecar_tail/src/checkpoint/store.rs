@@ -113,19 +113,25 @@ impl Store {
         }
     }
 
-    /// Reads the state. One that cannot be used is kept aside; what is wrong is told.
-    pub(crate) fn load(&self) -> (Vec<Entry>, Option<String>) {
+    /// Reads the state. One that cannot be used is kept aside; what is wrong is told. Files that were
+    /// followed to the last have been seen until `now`: what was not saved since nothing happened, or
+    /// passed while nobody was reading, makes no position older.
+    pub(crate) fn load(&self, now: u64) -> (Vec<Entry>, Option<String>) {
         match self.peek() {
             Ok(Loaded {
-                entries,
-                cut: false,
-            }) => (entries, None),
-            Ok(Loaded { entries, .. }) => {
-                let text = format!(
-                    "it has more than {} rows or {} bytes; what is behind them is left out",
-                    self.limits.rows, self.limits.bytes
-                );
-                (entries, Some(text))
+                mut entries,
+                written,
+                cut,
+            }) => {
+                let followed = entries.iter_mut().filter(|entry| entry.seen >= written);
+                followed.for_each(|entry| entry.seen = now);
+                let text = cut.then(|| {
+                    format!(
+                        "it has more than {} rows or {} bytes; what is behind them is left out",
+                        self.limits.rows, self.limits.bytes
+                    )
+                });
+                (entries, text)
             }
             Err(unusable) => {
                 let kept = match self.state.set_aside(".damaged") {

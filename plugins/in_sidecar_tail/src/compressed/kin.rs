@@ -60,17 +60,22 @@ pub(super) fn claim_packed(files: &mut Files, identity: &Identity) {
 }
 
 /// What `handle` is the compressed form of, if that was read.
-pub(super) fn kin_of(files: &Files, path: &Path, handle: &Handle) -> Kin {
+pub(super) fn kin_of(files: &Files, path: &Path, handle: Handle) -> Kin {
+    let size = size_of(&handle).ok();
     let head = head_of(handle).ok().filter(|head| !head.is_empty());
-    let Some((head, size)) = head.zip(size_of(handle).ok()) else {
+    let Some((head, size)) = head.zip(size) else {
         return Kin::Stranger;
     };
     let followed = files.registry.iter();
     let followed = followed.map(|(_, file)| (&file.name, file.fingerprint(), file.size()));
     let dormant = files.dormant.iter();
     let dormant = dormant.map(|file| (&file.name, file.fingerprint, file.size));
+    let unclaimed = files.checkpointer.as_ref().map(|kept| &kept.unclaimed);
+    let unclaimed = unclaimed.into_iter().flat_map(|all| all.originals(path));
+    let unclaimed = unclaimed.filter(|entry| entry.packed.is_none());
+    let unclaimed = unclaimed.map(|e| (&e.path, e.fingerprint, e.fingerprint.offset));
     let mut like: Option<(&Arc<Path>, Fingerprint)> = None;
-    for (name, its, its_size) in followed.chain(dormant) {
+    for (name, its, its_size) in followed.chain(dormant).chain(unclaimed) {
         // The file may have had less when its head was looked at, or nothing behind it was written.
         let is_like = its.head.length > 0
             && its.head.is_head_of(&head)
@@ -87,9 +92,9 @@ pub(super) fn kin_of(files: &Files, path: &Path, handle: &Handle) -> Kin {
 }
 
 /// The first bytes of the original, up to [`HEAD`], as far as one step gives them.
-fn head_of(handle: &Handle) -> io::Result<Vec<u8>> {
+fn head_of(handle: Handle) -> io::Result<Vec<u8>> {
     let mut head = Vec::with_capacity(HEAD);
-    Gunzip::new(handle.try_clone()?).step(&mut head, HEAD)?;
+    Gunzip::new(handle).step(&mut head, HEAD)?;
     Ok(head)
 }
 

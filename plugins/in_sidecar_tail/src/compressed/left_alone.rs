@@ -12,15 +12,16 @@ use crate::checkpoint::entry::Entry;
 use crate::compressed::format::Format;
 use crate::compressed::growth::Growth;
 use crate::compressed::kin::{claim_packed, keep_packed, kin_of, Kin};
-use crate::compressed::search::{Found, Goal, Searches, Step};
+use crate::compressed::search::{is_gzip, Found, Goal, Searches, Step};
 use crate::compressed::window::Window;
 use crate::counters::Trouble;
-use crate::fs::{Fs, Metadata};
+use crate::fs::{none_left, Fs, Metadata};
 use crate::map::{HashMap, HashSet};
 use crate::track::file::{FileId, Seen};
 use crate::track::files::Files;
 use crate::track::fingerprint::{read_full, Fingerprint, Identity};
 use crate::track::follow::{follow, Position};
+use crate::track::queue::Task;
 use crate::track::rotation::gone;
 use crate::track::transition::Observation;
 
@@ -59,6 +60,8 @@ pub(crate) struct Compressed {
     /// Those of which it was not to be known at the end of a drain.
     unclear: Vec<Unsettled>,
     searches: Searches,
+    /// Those that were found to be the form of a known file, as long as others are looked for.
+    taken: HashSet<Identity>,
 }
 
 impl Compressed {
@@ -187,20 +190,30 @@ impl Compressed {
     /// Finds out what the next few compressed files are; `now`: incomplete ones, too, and what is not
     /// known of one then is not asked again in this drain.
     pub(crate) fn settle(&mut self, files: &mut Files, now: bool) {
-        if self.searches() {
+        if self.searches() || !files.scanned() {
             return;
         }
         let few = self.unsettled.len().min(SETTLED_AT_ONCE);
         let few: Vec<Unsettled> = self.unsettled.drain(..few).collect();
         for mut file in few {
-            let opened = files.handles.open_at_once(&file.path);
-            let Some((handle, metadata)) = opened
-                .ok()
-                .filter(|(_, metadata)| Identity::of(metadata) == file.identity)
-            else {
+            let (handle, metadata) = match files.handles.open_at_once(&file.path) {
+                Ok((handle, metadata)) if Identity::of(&metadata) == file.identity => {
+                    (handle, metadata)
+                }
+                Err(error) if none_left(&error) => {
+                    let later = if now {
+                        &mut self.unclear
+                    } else {
+                        &mut self.unsettled
+                    };
+                    later.push(file);
+                    continue;
+                }
                 // Wherever it is found it is a new one.
-                self.left_alone.remove(&file.identity);
-                continue;
+                _ => {
+                    self.left_alone.remove(&file.identity);
+                    continue;
+                }
             };
             file.growth.see(metadata.len(), files.ctx.time.now());
             let quiet = files.ctx.time.since(file.growth.since());
@@ -213,7 +226,7 @@ impl Compressed {
                 .ok();
             let may_grow = quiet.max(age.unwrap_or_default()) < COMPLETE_COPY;
             let path = file.path.display();
-            match kin_of(files, &file.path, &handle) {
+            match kin_of(files, &file.path, handle) {
                 Kin::FormOf(name, size) => {
                     info!("{path} is the compressed form of {}", name.display());
                     keep_packed(files, &file.path, &file.identity, metadata.len(), size);
@@ -290,6 +303,11 @@ impl Compressed {
         else {
             return false;
         };
+        // Its inode may be that of another file by now.
+        let opened = files.handles.open_at_once(path);
+        if !opened.is_ok_and(|(handle, _)| is_gzip(&handle)) {
+            return false;
+        }
         self.leave_alone(
             *identity,
             path.into(),
@@ -309,45 +327,57 @@ impl Compressed {
             return false;
         }
         match self.searches.step(files) {
-            Step::Idle => return false,
+            Step::Idle => {
+                if !self.searches() {
+                    self.taken.clear();
+                }
+                return false;
+            }
             Step::More => {}
             // It is not there; wherever it is found it is a new one.
-            Step::Nowhere(identity) => drop(self.left_alone.remove(&identity)),
-            Step::Found(found) => {
-                // The file itself may have come back meanwhile.
-                if found.goal == Goal::Itself || files.drop_unclaimed(&found.entry) {
-                    self.read_rest(files, *found);
-                }
+            Step::Nowhere(identity, path) => {
+                self.left_alone.remove(&identity);
+                files.queue.push(Task::Consider(path.to_path_buf()));
             }
+            Step::Found(found) => return self.read_rest(files, *found),
         }
         true
     }
 
-    fn read_rest(&mut self, files: &mut Files, found: Found) {
+    fn is_taken(&self, files: &Files, identity: &Identity) -> bool {
+        let packed = |entry: &&Entry| entry.packed.is_some();
+        let checkpointer = files.checkpointer.as_ref();
+        self.taken.contains(identity)
+            || checkpointer.is_some_and(|kept| kept.unclaimed.find(identity, packed).is_some())
+    }
+
+    /// Reads a compressed file from where it was read to. `false`: not now.
+    fn read_rest(&mut self, files: &mut Files, found: Found) -> bool {
         let Found {
-            goal,
-            entry,
+            search,
             current,
             over,
         } = found;
-        let (offset, shown) = (entry.fingerprint.offset, current.path.display());
-        match goal {
-            Goal::Original => info!(
-                "{shown} is the compressed form of {}, read up to byte {offset}",
-                entry.path.display()
-            ),
-            Goal::Itself => info!("{shown} is compressed, reading from byte {offset} of its text"),
-        }
+        let (goal, entry) = (search.goal, &search.entry);
+        let offset = entry.fingerprint.offset;
         let path = current.path.clone();
         // As the file that it is, if that is asked for, or as one that has no name any more.
         let matched = goal == Goal::Itself || files.ctx.options.globs.matches(&path);
-        let followed = files.registry.followed(&current.identity).is_some();
-        self.settled(&current.identity);
-        if followed {
-            return;
+        if files.registry.followed(&current.identity).is_some() {
+            self.settled(&current.identity);
+            return true;
+        }
+        if goal == Goal::Original && self.is_taken(files, &current.identity) {
+            // Of several files that began alike it is the form of one.
+            self.searches.go_on(search, None);
+            return true;
+        }
+        if goal == Goal::Original && self.searches.is_wanted_further(&path, offset) {
+            self.searches.go_on(search, Some(path));
+            return true;
         }
         let now = files.ctx.time.now();
-        let (head, tail) = (&current.head, current.tail.bytes());
+        let (identity, head, tail) = (current.identity, &current.head, current.tail.bytes());
         let window = Window::new(&files.ctx.fs, current.gunzip, head, tail, offset, now).and_then(
             |mut window| {
                 window.push(&current.rest)?;
@@ -359,14 +389,34 @@ impl Compressed {
         );
         let (window, handle, metadata) = match window {
             Ok(made) => made,
+            Err(error) if none_left(&error) => {
+                self.searches.go_on(search, Some(path));
+                return false;
+            }
             Err(error) => {
+                self.settled(&identity);
                 let text = format!("it cannot be decompressed: {error}");
-                return files.ctx.troubles.say(Trouble::Compressed, &path, &text);
+                files.ctx.troubles.say(Trouble::Compressed, &path, &text);
+                return true;
             }
         };
+        self.settled(&identity);
+        // The file itself may have come back meanwhile.
+        if goal == Goal::Original && !files.drop_unclaimed(entry) {
+            return true;
+        }
+        self.taken.insert(identity);
+        let shown = path.display();
+        match goal {
+            Goal::Original => info!(
+                "{shown} is the compressed form of {}, read up to byte {offset}",
+                entry.path.display()
+            ),
+            Goal::Itself => info!("{shown} is compressed, reading from byte {offset} of its text"),
+        }
         let identity = if matched {
-            claim_packed(files, &current.identity);
-            current.identity
+            claim_packed(files, &identity);
+            identity
         } else {
             Identity::of(&metadata)
         };
@@ -393,6 +443,7 @@ impl Compressed {
             files.observe(id, Observation::Drained);
         }
         files.observe_unread(id);
+        true
     }
 
     /// A compressed file is read to its end.

@@ -3,19 +3,22 @@
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use tracing::debug;
 
 use crate::checkpoint::entry::Entry;
+use crate::compressed::format::Format;
 use crate::compressed::growth::Growth;
 use crate::compressed::gunzip::{self, Gunzip, OUTPUT_AT_ONCE};
 use crate::compressed::left_alone::COMPLETE;
 use crate::counters::Trouble;
+use crate::fs::{none_left, Handle};
 use crate::options::Options;
 use crate::source::confine::Confine;
 use crate::track::files::Files;
-use crate::track::fingerprint::{Fingerprint, Identity, Tail, HEAD};
+use crate::track::fingerprint::{read_full, Fingerprint, Identity, Tail, HEAD};
 use crate::troubles::Troubles;
 
 /// Compressed files that are searched at a time.
@@ -27,9 +30,9 @@ const MOST_SEARCHED: usize = 100;
 /// What is looked for among compressed files. It goes a step at a time, so that a large file keeps
 /// nobody from being read.
 #[derive(Debug)]
-struct Search {
-    goal: Goal,
-    entry: Entry,
+pub(crate) struct Search {
+    pub(crate) goal: Goal,
+    pub(crate) entry: Entry,
     /// Files that may be it and have not been looked at.
     paths: Vec<PathBuf>,
     current: Option<Unpacking>,
@@ -59,6 +62,15 @@ pub(crate) struct Unpacking {
     growth: Growth,
 }
 
+/// Whether there is a file to look into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Opened,
+    /// No descriptor is left.
+    Later,
+    NoMore,
+}
+
 /// What a step of a search came to.
 #[derive(Debug)]
 enum Came {
@@ -78,16 +90,15 @@ pub(crate) enum Step {
     /// There is nothing to do at the moment.
     Idle,
     More,
-    /// This compressed file is not there any more.
-    Nowhere(Identity),
+    /// This compressed file is not there any more: what is at its path is another one.
+    Nowhere(Identity, Arc<Path>),
     Found(Box<Found>),
 }
 
 /// A position that was found in a compressed file.
 #[derive(Debug)]
 pub(crate) struct Found {
-    pub(crate) goal: Goal,
-    pub(crate) entry: Entry,
+    pub(crate) search: Search,
     pub(crate) current: Unpacking,
     /// How the file ended, if it did.
     pub(crate) over: Option<io::Result<()>>,
@@ -113,6 +124,7 @@ impl Searches {
         for search in &mut self.all {
             if search.is_of(identity) && !search.paths.is_empty() {
                 search.paths = vec![path.to_path_buf()];
+                search.entry.path = path.into();
             }
         }
     }
@@ -146,10 +158,28 @@ impl Searches {
         });
     }
 
+    /// Whether this file is also looked into for a file that began alike and was read further.
+    pub(crate) fn is_wanted_further(&self, path: &PathBuf, offset: u64) -> bool {
+        let mut others = self.all.iter().filter(|search| {
+            search.goal == Goal::Original && search.entry.fingerprint.offset > offset
+        });
+        others.any(|search| {
+            let current = search.current.as_ref();
+            search.paths.contains(path) || current.is_some_and(|current| current.path == *path)
+        })
+    }
+
+    /// What was found is not to be read: it is looked for in other files, or in this one again.
+    pub(crate) fn go_on(&mut self, mut search: Search, again: Option<PathBuf>) {
+        search.paths.extend(again);
+        self.all.push_back(search);
+    }
+
     /// Begins to look for the compressed form of a file whose position is known and that is not
     /// there any more, among these, to read what follows the position.
     pub(crate) fn original(&mut self, troubles: &Troubles, entry: Entry, paths: &[PathBuf]) {
-        if entry.fingerprint.head.length == 0 {
+        let known = |search: &Search| search.goal == Goal::Original && search.entry == entry;
+        if entry.fingerprint.head.length == 0 || self.all.iter().any(known) {
             return;
         }
         let is_gzip = |path: &&PathBuf| {
@@ -182,11 +212,19 @@ impl Searches {
             return Step::Idle;
         };
         let now = files.ctx.time.now();
-        if search.current.is_none() && !search.next(files.handles.confine(), now) {
-            return match search.goal {
-                Goal::Itself => Step::Nowhere(search.entry.identity),
-                Goal::Original => Step::More,
-            };
+        if search.current.is_none() {
+            match search.next(files.handles.confine(), now) {
+                Next::Opened => {}
+                Next::Later => {
+                    self.all.insert(self.turn, search);
+                    return Step::Idle;
+                }
+                Next::NoMore if search.goal == Goal::Itself => {
+                    let Entry { identity, path, .. } = search.entry;
+                    return Step::Nowhere(identity, path);
+                }
+                Next::NoMore => return Step::More,
+            }
         }
         let Some(mut current) = search.current.take() else {
             return Step::More;
@@ -204,10 +242,8 @@ impl Searches {
                 search.current = Some(current);
             }
             Came::Found(over) => {
-                let Search { goal, entry, .. } = search;
                 return Step::Found(Box::new(Found {
-                    goal,
-                    entry,
+                    search,
                     current,
                     over,
                 }));
@@ -230,12 +266,18 @@ impl Search {
         self.goal == Goal::Itself && self.entry.identity == *identity
     }
 
-    /// Goes on with the next file. `false`: no more.
-    fn next(&mut self, confine: &Confine, now: Instant) -> bool {
+    /// Goes on with the next file.
+    fn next(&mut self, confine: &Confine, now: Instant) -> Next {
         while let Some(path) = self.paths.pop() {
-            let opened = confine.open(&path).ok().filter(|(_, m)| m.is_file());
-            let Some((handle, metadata)) = opened else {
-                continue;
+            let (handle, metadata) = match confine.open(&path) {
+                Ok((handle, metadata)) if metadata.is_file() && is_gzip(&handle) => {
+                    (handle, metadata)
+                }
+                Err(error) if none_left(&error) => {
+                    self.paths.push(path);
+                    return Next::Later;
+                }
+                _ => continue,
             };
             self.current = Some(Unpacking {
                 identity: Identity::of(&metadata),
@@ -247,10 +289,16 @@ impl Search {
                 rest: Vec::new(),
                 growth: Growth::new(metadata.len(), now),
             });
-            return true;
+            return Next::Opened;
         }
-        false
+        Next::NoMore
     }
+}
+
+/// Its inode may be that of another file by now.
+pub(super) fn is_gzip(handle: &Handle) -> bool {
+    let mut start = [0; 2];
+    read_full(handle, &mut start, 0).is_ok() && Format::of(&start) == Some(Format::Gzip)
 }
 
 impl Unpacking {

@@ -173,7 +173,7 @@ mod tests {
         file.write_all(&member(&vec![b'x'; 32 << 20])).unwrap();
         let gunzip = Gunzip::new(file.into());
         let mut window = Window::new(
-            &Fs::Kernel,
+            &Fs::default(),
             gunzip,
             b"head",
             &[0; 64],

@@ -106,6 +106,7 @@ fn without_birth(stat: &Stat) -> Metadata {
         modified: modified.saturating_add_unsigned(stat.st_mtime_nsec),
         mode: stat.st_mode,
         owner: stat.st_uid,
+        links: u64::from(stat.st_nlink),
     }
 }
 

@@ -16,20 +16,39 @@ use std::io;
 use std::num::NonZeroU64;
 use std::os::unix::fs::{DirEntryExt, FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub(crate) use notify::{Event, Mask, Notify, Wanted};
 pub(crate) use own::{Own, OwnHandle};
+use rustix::io::Errno;
 #[cfg(test)]
 use simulated::{Opened, SimFs};
 
-/// The filesystem: the kernel's, or a test's.
+/// The filesystem, as one instance uses it.
 #[derive(Clone, Debug, Default)]
-pub(crate) enum Fs {
+pub(crate) struct Fs {
+    whose: Whose,
+    /// How often something could not be looked into since no descriptor was left.
+    shortages: Arc<AtomicU64>,
+}
+
+/// The kernel's, or a test's.
+#[derive(Clone, Debug, Default)]
+enum Whose {
     #[default]
     Kernel,
     #[cfg(test)]
     Simulated(SimFs),
+}
+
+/// The process or the system has no descriptor left.
+pub(crate) fn none_left(error: &io::Error) -> bool {
+    let errors = [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error);
+    error
+        .raw_os_error()
+        .is_some_and(|error| errors.contains(&error))
 }
 
 /// Whether links of `/proc` are followed, which lead to anything that a process has open.
@@ -61,6 +80,7 @@ pub(crate) struct Metadata {
     modified: i64,
     mode: u32,
     owner: u32,
+    links: u64,
 }
 
 impl Metadata {
@@ -111,6 +131,11 @@ impl Metadata {
         self.mode
     }
 
+    /// How many names it has.
+    pub(crate) fn links(&self) -> u64 {
+        self.links
+    }
+
     pub(crate) fn uid(&self) -> u32 {
         self.owner
     }
@@ -141,6 +166,7 @@ impl From<fs::Metadata> for Metadata {
             modified: modified.saturating_add(metadata.mtime_nsec()),
             mode: metadata.mode(),
             owner: metadata.uid(),
+            links: metadata.nlink(),
         }
     }
 }
@@ -182,39 +208,60 @@ impl Iterator for Entries {
 }
 
 impl Fs {
+    #[cfg(test)]
+    pub(crate) fn simulated(fs: SimFs) -> Self {
+        Fs {
+            whose: Whose::Simulated(fs),
+            shortages: Arc::default(),
+        }
+    }
+
+    /// How often something could not be looked into since no descriptor was left. What is decided
+    /// while this grows is decided without having looked.
+    pub(crate) fn shortages(&self) -> u64 {
+        self.shortages.load(Ordering::Relaxed)
+    }
+
+    fn noted<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        if result.as_ref().is_err_and(none_left) {
+            self.shortages.fetch_add(1, Ordering::Relaxed);
+        }
+        result
+    }
+
     /// Opens a file for reading, without ever waiting for a FIFO's writer.
     pub(crate) fn open(&self, path: &Path, magic: Magic) -> io::Result<Handle> {
-        match self {
-            Fs::Kernel => kernel::open(path, magic).map(Handle::Kernel),
+        self.noted(match &self.whose {
+            Whose::Kernel => kernel::open(path, magic).map(Handle::Kernel),
             #[cfg(test)]
-            Fs::Simulated(fs) => fs.open(path).map(Handle::Simulated),
-        }
+            Whose::Simulated(fs) => fs.open(path).map(Handle::Simulated),
+        })
     }
 
     /// Opens a folder, only to ask where it is.
     pub(crate) fn open_place(&self, folder: &Path) -> io::Result<Handle> {
-        match self {
-            Fs::Kernel => kernel::open_place(folder).map(Handle::Kernel),
+        self.noted(match &self.whose {
+            Whose::Kernel => kernel::open_place(folder).map(Handle::Kernel),
             #[cfg(test)]
-            Fs::Simulated(fs) => fs.open_place(folder).map(Handle::Simulated),
-        }
+            Whose::Simulated(fs) => fs.open_place(folder).map(Handle::Simulated),
+        })
     }
 
     /// What is at a path, behind any links.
     pub(crate) fn metadata(&self, path: &Path) -> io::Result<Metadata> {
-        match self {
-            Fs::Kernel => fs::metadata(path).map(Metadata::from),
+        match &self.whose {
+            Whose::Kernel => fs::metadata(path).map(Metadata::from),
             #[cfg(test)]
-            Fs::Simulated(fs) => fs.metadata(path),
+            Whose::Simulated(fs) => fs.metadata(path),
         }
     }
 
     /// What is at a path, be it a link.
     pub(crate) fn symlink_metadata(&self, path: &Path) -> io::Result<Metadata> {
-        match self {
-            Fs::Kernel => fs::symlink_metadata(path).map(Metadata::from),
+        match &self.whose {
+            Whose::Kernel => fs::symlink_metadata(path).map(Metadata::from),
             #[cfg(test)]
-            Fs::Simulated(fs) => fs.symlink_metadata(path),
+            Whose::Simulated(fs) => fs.symlink_metadata(path),
         }
     }
 
@@ -229,28 +276,28 @@ impl Fs {
 
     /// Where a path leads, without any links.
     pub(crate) fn canonicalize(&self, path: &Path) -> io::Result<PathBuf> {
-        match self {
-            Fs::Kernel => fs::canonicalize(path),
+        match &self.whose {
+            Whose::Kernel => fs::canonicalize(path),
             #[cfg(test)]
-            Fs::Simulated(fs) => fs.canonicalize(path),
+            Whose::Simulated(fs) => fs.canonicalize(path),
         }
     }
 
     /// The names in a folder, in any order.
     pub(crate) fn list(&self, folder: &Path) -> io::Result<Entries> {
-        match self {
-            Fs::Kernel => fs::read_dir(folder).map(Entries::Kernel),
+        self.noted(match &self.whose {
+            Whose::Kernel => fs::read_dir(folder).map(Entries::Kernel),
             #[cfg(test)]
-            Fs::Simulated(fs) => fs.list(folder).map(Entries::Simulated),
-        }
+            Whose::Simulated(fs) => fs.list(folder).map(Entries::Simulated),
+        })
     }
 
     /// Whether changes made elsewhere are not told here: the folder is on a network filesystem.
     pub(crate) fn is_remote(&self, folder: &Path) -> io::Result<bool> {
-        match self {
-            Fs::Kernel => kernel::is_remote(folder),
+        match &self.whose {
+            Whose::Kernel => kernel::is_remote(folder),
             #[cfg(test)]
-            Fs::Simulated(fs) => fs.is_remote(folder),
+            Whose::Simulated(fs) => fs.is_remote(folder),
         }
     }
 
@@ -261,28 +308,28 @@ impl Fs {
         path: &Path,
         wanted: impl FnOnce(&Metadata) -> bool,
     ) -> io::Result<bool> {
-        match self {
-            Fs::Kernel => kernel::remove_if(path, wanted),
+        match &self.whose {
+            Whose::Kernel => kernel::remove_if(path, wanted),
             #[cfg(test)]
-            Fs::Simulated(fs) => fs.remove_if(path, wanted),
+            Whose::Simulated(fs) => fs.remove_if(path, wanted),
         }
     }
 
     /// A file in memory that has no name.
     pub(crate) fn anonymous(&self) -> io::Result<Handle> {
-        match self {
-            Fs::Kernel => kernel::anonymous().map(Handle::Kernel),
+        self.noted(match &self.whose {
+            Whose::Kernel => kernel::anonymous().map(Handle::Kernel),
             #[cfg(test)]
-            Fs::Simulated(fs) => fs.anonymous().map(Handle::Simulated),
-        }
+            Whose::Simulated(fs) => fs.anonymous().map(Handle::Simulated),
+        })
     }
 
     /// A queue of what happens in folders.
     pub(crate) fn notify(&self) -> io::Result<Notify> {
-        match self {
-            Fs::Kernel => Notify::kernel(),
+        match &self.whose {
+            Whose::Kernel => Notify::kernel(),
             #[cfg(test)]
-            Fs::Simulated(fs) => Ok(Notify::Simulated(fs.notify())),
+            Whose::Simulated(fs) => Ok(Notify::Simulated(fs.notify())),
         }
     }
 }

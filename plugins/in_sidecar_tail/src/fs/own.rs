@@ -10,7 +10,7 @@ use rustix::fs::{flock, FlockOperation};
 
 #[cfg(test)]
 use super::simulated::{SimFs, Writing};
-use super::{Fs, Metadata};
+use super::{Fs, Metadata, Whose};
 
 /// The place of a file of ours.
 #[derive(Clone, Debug)]
@@ -31,19 +31,19 @@ pub(crate) enum OwnHandle {
 impl Fs {
     /// A database of the host's own `tail`, if there is one. Simulations have none.
     pub(crate) fn open_database(&self, path: &Path) -> io::Result<Option<File>> {
-        match self {
-            Fs::Kernel => open_plain(path),
+        match &self.whose {
+            Whose::Kernel => open_plain(path),
             #[cfg(test)]
-            Fs::Simulated(_) => Ok(None),
+            Whose::Simulated(_) => Ok(None),
         }
     }
 
     /// A file of ours at `path`. What else stands there is counted in `strangers`.
     pub(crate) fn own(&self, path: &Path, strangers: &Metric) -> Own {
-        match self {
-            Fs::Kernel => Own::Kernel(OwnFile::at(path).counted(strangers)),
+        match &self.whose {
+            Whose::Kernel => Own::Kernel(OwnFile::at(path).counted(strangers)),
             #[cfg(test)]
-            Fs::Simulated(fs) => Own::Simulated(fs.clone(), path.to_owned()),
+            Whose::Simulated(fs) => Own::Simulated(fs.clone(), path.to_owned()),
         }
     }
 }

@@ -311,7 +311,7 @@ impl Site {
         let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let time = Time::simulated(wall.unwrap() - Duration::from_secs(3600));
         let made = within(seed, "start", || {
-            SidecarTail::made(&settings, &mut host, time.clone(), Fs::Kernel)
+            SidecarTail::made(&settings, &mut host, time.clone(), Fs::default())
         });
         let (tail, mut worker) = made.unwrap();
         within(seed, "state", || worker.take_state());

@@ -14,6 +14,7 @@ mod hostile;
 mod life;
 mod schedule;
 pub(crate) mod steps;
+mod trace;
 mod world;
 
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
@@ -22,6 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::{Input, Settings, Wake};
+use tracing::debug;
 
 use crate::fs::simulated::SimFs;
 use crate::fs::Fs;
@@ -73,6 +75,7 @@ struct Simulation {
     stuck: bool,
     disk_full: bool,
     next_tick: Instant,
+    began: Instant,
 }
 
 impl Simulation {
@@ -89,6 +92,7 @@ impl Simulation {
             stuck: false,
             disk_full: false,
             next_tick: time.now(),
+            began: time.now(),
             time,
         }
     }
@@ -121,7 +125,7 @@ impl Simulation {
         let settings = Settings::new("tail", info, options.iter().copied()).unwrap();
         let after = Duration::from_millis(self.setting.delivers_after);
         let mut host = Host::new(self.setting.tells, after, &self.time);
-        let fs = Fs::Simulated(self.fs.clone());
+        let fs = Fs::simulated(self.fs.clone());
         let (tail, mut worker) =
             SidecarTail::made(&settings, &mut host, self.time.clone(), fs).unwrap();
         assert!(worker.take_state(), "the state is free");
@@ -308,7 +312,8 @@ impl Simulation {
         for body in &came {
             world.came(body);
         }
-        if self.stuck || self.full || self.disk_full {
+        // Without a descriptor nobody reads what is before a position, to know it again by that.
+        if self.stuck || self.full || self.disk_full || world.starved {
             world.crashed();
         } else if self.setting.stale.is_none() {
             world.ran(SETTLED, true, true);
@@ -316,6 +321,8 @@ impl Simulation {
     }
 
     fn step(&mut self, step: Step) {
+        let at = self.time.since(self.began);
+        debug!("{at:?} {step:?}");
         if !matches!(step, Step::Wait(_)) {
             self.disarm();
         }
@@ -566,7 +573,12 @@ fn run_seed(seed: u64) -> Option<String> {
     steps.extend(schedule::schedule(&mut random, STEPS));
     run(setting, &steps)?;
     let fewest = shrink(setting, &steps);
-    let failure = run(setting, &fewest).unwrap_or_default();
+    let failure = if number("SIDECAR_TAIL_TRACE", 0) > 0 {
+        tracing::subscriber::with_default(trace::Trace, || run(setting, &fewest))
+    } else {
+        run(setting, &fewest)
+    };
+    let failure = failure.unwrap_or_default();
     Some(format!("seed {seed}: {failure}\n{setting:?}\n{fewest:?}"))
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use flate2::{write::GzEncoder, Compression};
 use serde_json::Value;
+use tracing::debug;
 
 use super::schedule::{Action, Mode, Scheme, Setting};
 use crate::fs::simulated::{Device, SimFs, Writer};
@@ -46,6 +47,8 @@ struct Log {
     has_header: bool,
     /// It was copied from one that was truncated then.
     copy: bool,
+    /// It could not be opened when the instance had not known it yet.
+    blind: bool,
 }
 
 /// A line, made of words that no other line has.
@@ -95,9 +98,11 @@ pub(super) struct World {
     names: u64,
     headers: u64,
     headers_most: u64,
+    /// When a file was copied and truncated last.
+    copied: Option<u64>,
     /// The instance cannot open all that is there: nothing is rotated meanwhile.
     denied: bool,
-    starved: bool,
+    pub(super) starved: bool,
     /// When something happened last in the middle of what the instance did.
     pub(super) acted: std::time::Instant,
     pub(super) failure: Option<String>,
@@ -145,6 +150,7 @@ impl World {
             names: 0,
             headers: 0,
             headers_most: 0,
+            copied: None,
             denied: false,
             starved: false,
             failure: None,
@@ -200,6 +206,7 @@ impl World {
         let matched = self.linked() || self.matches(&path);
         self.current = self.logs.len();
         self.at_path = Some(self.current);
+        let blind = self.starved;
         self.logs.push(Log {
             path: Some(path.clone()),
             matched,
@@ -211,6 +218,7 @@ impl World {
             let_go: false,
             has_header: self.setting.header,
             copy: false,
+            blind,
         });
         if self.linked() {
             let link = self.path("logs/app.log");
@@ -250,6 +258,9 @@ impl World {
     }
 
     pub(super) fn write(&mut self, lines: u64, open: bool, running: bool) {
+        if lines == 0 {
+            return;
+        }
         let now = self.now();
         self.settle_rotated(running);
         for n in 0..lines {
@@ -280,7 +291,10 @@ impl World {
             entry.safe = false;
             entry.ended = ended;
             let log = &self.logs[self.current];
-            if log.let_go || (!log.matched && log.rotated.is_some() && !log.known) {
+            // Nobody can tell how far one is written that was made longer in advance and cannot be opened.
+            let longer = matches!(self.setting.mode, Mode::Preallocated | Mode::Mapped);
+            let blind = longer && log.blind && !self.setting.from_head && !log.known;
+            if blind || log.let_go || (!log.matched && log.rotated.is_some() && !log.known) {
                 entry.duty = Duty::May;
             }
             if ended {
@@ -301,7 +315,8 @@ impl World {
             let Some(rotated) = log.rotated.filter(|_| running) else {
                 continue;
             };
-            if now - rotated.max(log.written) < ROTATE_WAIT - MARGIN {
+            // Without a descriptor those at their end make room for others.
+            if !self.starved && now - rotated.max(log.written) < ROTATE_WAIT - MARGIN {
                 continue;
             }
             log.let_go |= !log.matched;
@@ -313,7 +328,17 @@ impl World {
 
     /// Nothing may leave its place at present, since nobody could read it before.
     fn is_held(&self) -> bool {
-        self.denied || self.starved
+        self.denied || self.starved || self.is_unseen()
+    }
+
+    /// A network filesystem has not told of a truncation yet, as far as that is believed: nobody renames
+    /// what he has just truncated.
+    fn is_unseen(&self) -> bool {
+        let since = self.copied.map(|at| self.now() - at);
+        let seen_after = self.setting.stale.map(|stale| 3 * stale + 3_000);
+        since
+            .zip(seen_after)
+            .is_some_and(|(since, after)| since < after)
     }
 
     /// Whether the instance may open the log at the path.
@@ -322,12 +347,25 @@ impl World {
             let path = self.logs[at].path.clone().unwrap();
             self.fs.set_readable(&path, allowed).unwrap();
             self.denied = !allowed;
+            self.logs[at].blind |= !allowed;
         }
     }
 
     /// The instance has few descriptors from now on, or enough again.
     pub(super) fn starve(&mut self, starved: bool) {
         self.starved = starved;
+        self.logs.iter_mut().for_each(|log| log.blind |= starved);
+        if starved && !self.setting.births {
+            // What is let go since nobody can look for it is not known again.
+            let rotated = self
+                .logs
+                .iter()
+                .filter(|log| log.rotated.is_some() && log.has_header);
+            self.headers_most += HEADER_LINES * rotated.count() as u64;
+            let rotated = |line: &&mut Line| self.logs[line.log].rotated.is_some();
+            let lines = self.lines.iter_mut().filter(rotated);
+            lines.for_each(|line| line.most += 1);
+        }
     }
 
     /// The oldest rotated file is compressed. What nobody had read is nobody's duty then.
@@ -515,6 +553,7 @@ impl World {
             let_go: false,
             has_header,
             copy: true,
+            blind: false,
         });
         for line in self.lines.iter_mut().filter(|line| line.log == at) {
             line.log = copy;
@@ -535,6 +574,7 @@ impl World {
         if has_header && !was_saved {
             self.headers_most += HEADER_LINES;
         }
+        self.copied = Some(now);
         if let Some(open) = self.open {
             // What follows belongs to the truncated file.
             self.lines[open].log = at;
@@ -597,6 +637,7 @@ impl World {
         let path = self.path(&format!("logs/apple-{}.log", self.names));
         let matched = self.matches(&path);
         let log = self.logs.len();
+        let blind = self.starved;
         self.logs.push(Log {
             path: Some(path.clone()),
             matched,
@@ -608,6 +649,7 @@ impl World {
             let_go: false,
             has_header: self.setting.header,
             copy: false,
+            blind,
         });
         let mut text = String::new();
         if self.setting.header {
@@ -638,7 +680,10 @@ impl World {
     pub(super) fn started(&mut self) {
         let now = self.now();
         for at in 0..self.logs.len() {
-            let held = self.is_held();
+            let denied = self.denied;
+            let held = denied || self.starved;
+            // Neither has a network filesystem told of the copy.
+            let unseen = self.is_unseen();
             let log = &mut self.logs[at];
             // What cannot be opened at the start is looked at again at its path only.
             log.known &= !held;
@@ -655,6 +700,11 @@ impl World {
             let gone = log.let_go || log.path.is_none();
             for line in self.lines.iter_mut().filter(|line| line.log == at) {
                 let came = line.came.iter().all(|came| *came > 0);
+                let gone = gone || unseen && log.copy;
+                // Of one that cannot be opened nobody can tell whether it was truncated, if it begins like
+                // others, or the clock was set back so that times say nothing.
+                let alike = log.copy || !self.setting.births && log.rotated.is_some();
+                line.most += u64::from(unseen && log.copy || denied && alike);
                 if line.duty == Duty::Must && !came && (skipped || gone || old && !saved) {
                     line.duty = Duty::May;
                 }
@@ -669,6 +719,12 @@ impl World {
     /// The engine stops: the last lines of files that no start finds again come as they are.
     pub(super) fn stops(&mut self) {
         let linked = self.linked();
+        if self.is_unseen() {
+            // A drain does not wait for a network filesystem to tell of a truncation.
+            let copied = |line: &&mut Line| self.logs[line.log].copy;
+            let lines = self.lines.iter_mut().filter(copied);
+            lines.for_each(|line| line.most += 1);
+        }
         for line in self.lines.iter_mut().filter(|line| !line.ended) {
             let log = &self.logs[line.log];
             if log.path.is_none() || linked && log.rotated.is_some() {
@@ -710,7 +766,7 @@ impl World {
             // A truncation is believed at the second look, a second later.
             (late, stale) => 3_000 + late + stale.map_or(0, |stale| 2 * stale + 1_000),
         };
-        if millis < enough || !delivers || self.is_held() {
+        if millis < enough || !delivers || self.denied || self.starved {
             return;
         }
         let keeps = confirms && millis >= 3_000 + 2 * (self.setting.delivers_after + RING);
@@ -732,6 +788,7 @@ impl World {
 
     /// A record came.
     pub(super) fn came(&mut self, body: &Value) {
+        debug!("{:?} came: {body}", self.time.since(self.began));
         let text = body["log"].as_str().unwrap().to_owned();
         if text.is_empty() && body.get("partial_last").is_some_and(|last| last == "true") {
             // Of a line that was cut nothing more came.
@@ -793,7 +850,7 @@ impl World {
 
     /// Everything has had its time: all that must come has.
     pub(super) fn check(&mut self) {
-        if self.is_held() {
+        if self.denied || self.starved {
             return;
         }
         let late: Vec<usize> = (0..self.lines.len())

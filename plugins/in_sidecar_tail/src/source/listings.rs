@@ -39,6 +39,9 @@ impl Listing {
 /// A folder's change time says nothing about a change that came this soon after the last one.
 const CLOCK_STEP: Duration = Duration::from_secs(2);
 
+/// Neither does that of a network filesystem, as long as an old answer may be given again.
+const CACHED: Duration = Duration::from_secs(90);
+
 impl Listings {
     pub(crate) fn new(time: Time, fs: Fs) -> Self {
         Listings {
@@ -89,8 +92,10 @@ impl Listings {
     pub(super) fn put(&mut self, key: ListingKey, metadata: &Metadata, subfolders: Vec<PathBuf>) {
         let modified = metadata.modified();
         let listed = (self.time.now(), self.time.wall());
-        let since = listed.1.duration_since(modified);
-        if since.is_ok_and(|since| since > CLOCK_STEP) {
+        let since = listed.1.duration_since(modified).unwrap_or_default();
+        let quiet =
+            since > CLOCK_STEP && (since > CACHED || !self.fs.is_remote(&key.0).unwrap_or(true));
+        if quiet {
             let listing = Listing {
                 identity: (metadata.dev(), metadata.ino()),
                 modified,

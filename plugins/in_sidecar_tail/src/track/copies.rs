@@ -7,12 +7,12 @@ use std::time::Duration;
 use tracing::{debug, info, warn};
 
 use crate::context::Context;
-use crate::fs::{Fs, Handle, Metadata};
+use crate::fs::{none_left, Fs, Handle, Metadata};
 use crate::read::charset::Code;
 use crate::read::decode::Joined;
 use crate::read::lines::Splitter;
 use crate::read::reader::Reader;
-use crate::track::descriptors::{at_hand, none_left};
+use crate::track::descriptors::{at_hand, ensure_open, make_room};
 use crate::track::file::{pieces_to_advise, Continued, FileId, Rare, TrackedFile};
 use crate::track::files::Files;
 use crate::track::fingerprint::{read_full, Fingerprint, Head, Identity, Print, Tail, HEAD};
@@ -23,6 +23,9 @@ use crate::track::transition::Observation;
 /// second are copied at least.
 const LONGEST_COPY: Duration = Duration::from_secs(10);
 const SLOWEST_COPY: u64 = 1 << 20;
+
+/// No descriptor is left.
+struct NoneLeft;
 
 /// What was read of a file, as it goes on in another one.
 struct Text {
@@ -66,14 +69,18 @@ pub(crate) fn rewritten(files: &mut Files, reader: &mut Reader, id: FileId, size
     let Some(file) = files.registry.get(id) else {
         return;
     };
-    files.ctx.counters.truncations.add(1);
     let fingerprint = file.fingerprint();
     let folder = file.shown().parent();
     let folder = folder.map(Path::to_owned).unwrap_or_default();
     let name = file.name.clone();
     // First of all: many logs begin with the same header again and seem merely cut then.
-    let paths = related_in(&files.ctx.fs, &folder, &name);
-    if let Some((path, handle, metadata)) = find_copy(files, paths, &name, &fingerprint, Some(id)) {
+    let copy = look_for_copy(files, id, &folder, &name, &fingerprint);
+    let Ok(copy) = copy else {
+        // It is looked at again in its turn.
+        return files.observe(id, Observation::ReadToEnd { unfinished: false });
+    };
+    files.ctx.counters.truncations.add(1);
+    if let Some((path, handle, metadata)) = copy {
         continue_in_copy(files, reader, id, &path, handle, &metadata);
         // Its last line goes on there; what the host joins does not.
         reader.end_text(files, id);
@@ -81,11 +88,10 @@ pub(crate) fn rewritten(files: &mut Files, reader: &mut Reader, id: FileId, size
         return files.look_at(id);
     } else {
         reader.end_text(files, id);
-        lost(
-            &files.ctx,
-            files.registry.get(id).map_or(0, TrackedFile::ahead),
-            &name,
-        );
+        if let Some(file) = files.registry.get(id) {
+            files.dormant.keep_text(file);
+            lost(&files.ctx, file.ahead(), &name);
+        }
     }
     info!("{} begins anew", name.display());
     if let Some(file) = files.registry.get_mut(id) {
@@ -141,6 +147,29 @@ fn lost(ctx: &Context, bytes: u64, name: &Path) {
     if bytes > 0 {
         ctx.counters.lost_bytes.add(bytes);
         warn!("{}: {bytes} bytes were overwritten unread", name.display());
+    }
+}
+
+/// The copy that holds what was read of a truncated file, if there is one. `Err`: nobody can tell now,
+/// since no descriptor is left to look.
+fn look_for_copy(
+    files: &mut Files,
+    id: FileId,
+    folder: &Path,
+    name: &Path,
+    fingerprint: &Fingerprint,
+) -> Result<Option<(PathBuf, Handle, Metadata)>, NoneLeft> {
+    loop {
+        let before = files.ctx.fs.shortages();
+        let paths = related_in(&files.ctx.fs, folder, name);
+        let copy = find_copy(files, paths, name, fingerprint, Some(id));
+        let short = copy.is_none() && files.ctx.fs.shortages() > before;
+        if !short && (copy.is_some() || ensure_open(files, id)) {
+            return Ok(copy);
+        }
+        if !short || !make_room(files) {
+            return Err(NoneLeft);
+        }
     }
 }
 
@@ -249,16 +278,16 @@ fn skip_short_copy(files: &mut Files, original: FileId) -> bool {
         })
         .collect();
     for id in &copies {
-        let handle = files.registry.get(*id).map(|file| at_hand(files, file));
+        let tail = files.registry.get(*id).and_then(|file| {
+            let handle = at_hand(files, file).ok()?;
+            Tail::read(&handle, file.seen.size).ok()
+        });
         if let Some(file) = files.registry.get_mut(*id) {
             info!("{} is a copy of what was read", file.name.display());
             file.offset = file.seen.size;
             file.lines = Splitter::at(file.offset);
             file.checkpoint = file.offset;
-            let tail = handle
-                .and_then(Result::ok)
-                .map(|h| Tail::read(&h, file.offset));
-            file.tail = tail.and_then(Result::ok).unwrap_or_default();
+            file.tail = tail.unwrap_or_default();
             file.checkpoint_tail = Print::of(file.tail.bytes());
         }
         files.observe(*id, Observation::Skipped);
@@ -272,14 +301,17 @@ fn skip_short_copy(files: &mut Files, original: FileId) -> bool {
 pub(crate) fn original_of(files: &Files, id: FileId) -> Option<FileId> {
     let file = files.registry.get(id)?;
     let path = file.path()?;
-    let original = originals(path).into_iter().find_map(|path| {
-        let original = files
-            .registry
-            .at(&path)
-            .filter(|original| *original != id)?;
-        let other = files.registry.get(original)?;
-        let settled = other.life.quarantine().is_none();
-        (settled && begins_like(files, file, other)).then_some(original)
+    let names = originals(path);
+    let at_path = names.iter().filter_map(|name| files.registry.at(name));
+    // It may have left its path since it was copied.
+    let left = files.registry.restless().filter(|other| {
+        let file = files.registry.get(*other);
+        file.is_some_and(|file| names.iter().any(|name| **name == *file.name))
+    });
+    let original = at_path.chain(left).find(|original| {
+        let other = files.registry.get(*original).filter(|_| *original != id);
+        let settled = other.filter(|other| other.life.quarantine().is_none());
+        settled.is_some_and(|other| begins_like(files, file, other))
     })?;
     debug!("{} may be a copy, not read yet", path.display());
     Some(original)
@@ -288,14 +320,37 @@ pub(crate) fn original_of(files: &Files, id: FileId) -> Option<FileId> {
 /// Reads files after all that turned out to be no copies.
 pub(crate) fn settle_quarantined(files: &mut Files) {
     for (id, original) in files.registry.quarantined().collect::<Vec<_>>() {
+        let before = files.ctx.fs.shortages();
         let file = files.registry.get(id);
         let both = file.zip(files.registry.get(original));
+        if both.is_some_and(|(_, original)| may_be_truncated(files, original)) {
+            // That is known for certain soon.
+            continue;
+        }
         let compared = Observation::Compared {
             alike: both.is_some_and(|(file, original)| begins_like(files, file, original)),
             longest: both.map_or(LONGEST_COPY, |(_, original)| longest_copy(original)),
         };
-        files.observe(id, compared);
+        // Without a descriptor nobody can tell.
+        if files.ctx.fs.shortages() == before {
+            files.observe(id, compared);
+        }
     }
+}
+
+/// Whether a network filesystem may only not have told yet that a file was truncated.
+fn may_be_truncated(files: &Files, original: &TrackedFile) -> bool {
+    let Some(path) = original.path().filter(|_| original.remote) else {
+        return false;
+    };
+    let suspected = original.rare.as_ref().and_then(|rare| rare.shorter_since);
+    // Who opens a file is told how it is now.
+    let now = files.handles.open_at_once(path).ok();
+    let now = now.filter(|(_, metadata)| Identity::of(metadata) == original.identity);
+    suspected.is_some()
+        || now.is_some_and(|(_, metadata)| {
+            metadata.len() < original.size() || original.is_rewritten(metadata.len())
+        })
 }
 
 /// A drain waits for nothing.

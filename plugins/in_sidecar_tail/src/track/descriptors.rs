@@ -1,18 +1,18 @@
 //! Open files: not too many at a time, and what is said when one cannot be opened.
 
 use std::io;
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Instant;
 
 use flb_sidecar_sdk::Why;
-use rustix::io::Errno;
 use rustix::process::{getrlimit, Resource};
 
 use crate::context::Context;
 use crate::counters::Trouble;
-use crate::fs::{Handle, Metadata};
+use crate::fs::{none_left, Handle, Metadata};
 use crate::map::HashSet;
 use crate::source::confine::{is_refused, Confine};
 use crate::track::file::{FileId, Seen, TrackedFile};
@@ -213,14 +213,31 @@ pub(crate) fn ensure_open(files: &mut Files, id: FileId) -> bool {
     }
 }
 
-/// A handle of the file for a moment.
-pub(crate) fn at_hand(files: &Files, file: &TrackedFile) -> io::Result<Handle> {
+/// A file's own handle, or one for a moment.
+#[derive(Debug)]
+pub(crate) enum AtHand<'a> {
+    Its(&'a Handle),
+    Another(Handle),
+}
+
+impl Deref for AtHand<'_> {
+    type Target = Handle;
+
+    fn deref(&self) -> &Handle {
+        match self {
+            AtHand::Its(handle) => handle,
+            AtHand::Another(handle) => handle,
+        }
+    }
+}
+
+pub(crate) fn at_hand<'a>(files: &Files, file: &'a TrackedFile) -> io::Result<AtHand<'a>> {
     match (&file.handle, file.path()) {
-        (Some(handle), _) => handle.try_clone(),
+        (Some(handle), _) => Ok(AtHand::Its(handle)),
         (None, Some(path)) => {
             let (handle, metadata) = files.handles.confine.open(path)?;
             let same = Identity::of(&metadata) == file.identity;
-            same.then_some(handle)
+            same.then_some(AtHand::Another(handle))
                 .ok_or_else(|| io::ErrorKind::NotFound.into())
         }
         (None, None) => Err(io::ErrorKind::NotFound.into()),
@@ -332,9 +349,13 @@ pub(crate) fn crowd_out(files: &mut Files, id: FileId) {
     let file = files.registry.get(id).filter(|file| file.life.is_idle());
     let handle = file.and_then(|file| Some((file, file.handle.as_ref()?)));
     if let Some((file, handle)) = handle {
-        let now = handle.metadata().map(|metadata| Seen::of(&metadata));
-        let unread = now.is_ok_and(|now| now != file.seen);
-        files.observe(id, Observation::Crowded { unread });
+        let now = handle.metadata().ok();
+        let unread = now.is_some_and(|now| Seen::of(&now) != file.seen);
+        // It may be found by its new name, and then nobody could tell that it is not a new file.
+        let renamed = file.identity.birth.is_none() && now.is_some_and(|now| now.links() > 0);
+        if !renamed {
+            files.observe(id, Observation::Crowded { unread });
+        }
     }
 }
 
@@ -344,14 +365,6 @@ pub(crate) fn is_missing(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
     )
-}
-
-/// The process or the system has no descriptor left.
-pub(crate) fn none_left(error: &io::Error) -> bool {
-    let errors = [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error);
-    error
-        .raw_os_error()
-        .is_some_and(|error| errors.contains(&error))
 }
 
 #[cfg(test)]

@@ -12,14 +12,14 @@ use crate::checkpoint::recovery::{has_unclaimed, position_of};
 use crate::compressed::left_alone::Compressed;
 use crate::context::Context;
 use crate::counters::Trouble;
-use crate::fs::{Handle, Metadata};
+use crate::fs::{none_left, Handle, Metadata};
 use crate::map::{HashMap, HashSet};
 use crate::pace::Stopwatch;
 use crate::read::holes::written_end;
 use crate::source::confine::is_refused;
 use crate::source::scan::Sources;
 use crate::track::beyond::{is_full, Beyond};
-use crate::track::descriptors::{is_missing, none_left, open};
+use crate::track::descriptors::{is_missing, open};
 use crate::track::dormant::is_same;
 use crate::track::file::{FileId, Seen};
 use crate::track::files::{Files, Stage};
@@ -36,8 +36,8 @@ pub(crate) struct Discovery {
     pub(crate) sources: Sources,
     /// What is there and not followed, since there is too much.
     pub(crate) beyond: Beyond,
-    /// Sizes of files that were too old at the start, by their identities' numbers; only if what was
-    /// there then is not to be read.
+    /// Sizes of files that were too old at the start or could not be opened, by their identities' numbers;
+    /// only if what was there then is not to be read.
     left_out: HashMap<u64, u64>,
     /// Paths that match and could not be followed so far, for a reason that may pass unnoticed.
     retry: HashSet<PathBuf>,
@@ -107,14 +107,7 @@ impl Discovery {
             if !self.sources.is_told(&files.ctx.fs, path) {
                 self.try_later(path);
             }
-            if !files.scanned() && !files.ctx.options.read_from_head {
-                let end = files
-                    .handles
-                    .open_at_once(path)
-                    .and_then(|(handle, metadata)| written_end(&handle, metadata.len()));
-                self.left_out
-                    .insert(identity.number(), end.unwrap_or(metadata.len()));
-            }
+            self.leave_out(files, path, &metadata);
             return true;
         }
         if is_full(files, compressed) {
@@ -140,6 +133,11 @@ impl Discovery {
                         return true;
                     }
                     let mut position = position_of(files, path, &identity, &handle, &metadata);
+                    if position.offset.is_none() && files.is_short() && has_unclaimed(files) {
+                        // It may be the copy of one that could not be looked at.
+                        self.try_later(path);
+                        return true;
+                    }
                     let end = || self.end_at_the_start(&identity, &metadata);
                     position.offset = position.offset.or_else(end);
                     position.name = position.name.or_else(|| named.map(Arc::from));
@@ -147,8 +145,26 @@ impl Discovery {
                 }
                 true
             }
-            Err(error) => self.cannot_open(files, path, &error),
+            Err(error) => {
+                self.leave_out(files, path, &metadata);
+                self.cannot_open(files, path, &error)
+            }
         }
+    }
+
+    /// Only what comes behind the end that a file has at the start may be to be read, whenever it can be.
+    fn leave_out(&mut self, files: &Files, path: &Path, metadata: &Metadata) {
+        if files.stage != Stage::Starting || files.ctx.options.read_from_head {
+            return;
+        }
+        let end = files
+            .handles
+            .open_at_once(path)
+            .and_then(|(handle, metadata)| written_end(&handle, metadata.len()));
+        self.left_out.insert(
+            Identity::of(metadata).number(),
+            end.unwrap_or(metadata.len()),
+        );
     }
 
     fn try_later(&mut self, path: &Path) {
@@ -207,7 +223,11 @@ impl Discovery {
         self.beyond.tell(&files.ctx);
         self.sources.tell();
         self.sources.sweep(files, compressed);
-        if files.stage == Stage::Starting {
+        if files.is_short() {
+            // All of it is come by again.
+            self.sources.list_again();
+            files.stage = Stage::StartingAgain;
+        } else if !files.scanned() {
             let paths = files.registry.paths().map(|(path, _)| path);
             for pattern in files.ctx.options.globs.without_files(paths) {
                 info!("{pattern} matches no file yet; one that comes is found");
@@ -330,8 +350,9 @@ fn same_but_renumbered(
     let file = files.registry.get(id)?;
     // A filesystem of layers has it born again when it is first written to.
     let open = file.handle.as_ref().and_then(|open| open.metadata().ok());
-    if open.is_some_and(|open| Identity::of(&open) == Identity::of(metadata)) {
-        return Some(id);
+    if let Some(open) = open {
+        // Both are there: what is new may begin like what was read.
+        return (Identity::of(&open) == Identity::of(metadata)).then_some(id);
     }
     if !file.remote || file.offset == 0 {
         return None;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use crate::fs::{Handle, Metadata};
 use crate::map::HashMap;
 use crate::track::file::TrackedFile;
@@ -40,7 +42,25 @@ impl Dormant {
                 fingerprint: file.fingerprint(),
                 size: file.size(),
             };
-            self.insert(&file.identity, let_go);
+            self.insert_up_to(file.identity.number(), let_go, MOST_DORMANT);
+        }
+    }
+
+    /// What was read of a file that begins anew, and is in no copy: it may be compressed by now.
+    pub(crate) fn keep_text(&mut self, file: &TrackedFile) {
+        if !file.head.is_empty() {
+            let text = LetGo {
+                name: file.name.clone(),
+                fingerprint: file.fingerprint(),
+                size: file.size(),
+            };
+            // No file has this number.
+            let number = xxh3_64(
+                &[file.identity.number(), file.epoch.into()]
+                    .map(u64::to_ne_bytes)
+                    .concat(),
+            );
+            self.insert_up_to(number, text, MOST_DORMANT);
         }
     }
 
@@ -57,12 +77,7 @@ impl Dormant {
         same.then(|| self.take(number))?
     }
 
-    fn insert(&mut self, identity: &Identity, file: LetGo) {
-        self.insert_up_to(identity, file, MOST_DORMANT);
-    }
-
-    fn insert_up_to(&mut self, identity: &Identity, file: LetGo, most: usize) {
-        let number = identity.number();
+    fn insert_up_to(&mut self, number: u64, file: LetGo, most: usize) {
         self.take(number);
         self.count += 1;
         self.order.insert(self.count, number);
@@ -133,7 +148,7 @@ mod tests {
                 if comes_back {
                     dormant.take(identity(inode).number());
                 } else {
-                    dormant.insert_up_to(&identity(inode), let_go(), most);
+                    dormant.insert_up_to(identity(inode).number(), let_go(), most);
                     model.push(inode);
                     if model.len() > most {
                         model.remove(0);

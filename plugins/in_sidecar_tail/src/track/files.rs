@@ -8,8 +8,9 @@ use crate::checkpoint::checkpointer::Checkpointer;
 use crate::checkpoint::entry::Entry;
 use crate::compressed::window::Windows;
 use crate::context::Context;
+use crate::host::acks::Reaches;
 use crate::source::links::Links;
-use crate::track::descriptors::Handles;
+use crate::track::descriptors::{ensure_open, Handles};
 use crate::track::dormant::Dormant;
 use crate::track::file::{FileId, TrackedFile};
 use crate::track::fingerprint::{Identity, Print};
@@ -22,6 +23,8 @@ use crate::track::transition::{Effect, Facts, Look, Observation};
 pub(crate) enum Stage {
     /// The first scan is not over.
     Starting,
+    /// Not all that was there then could be looked into: it is done again.
+    StartingAgain,
     Following,
     /// This request to drain is being worked on.
     Draining(u64),
@@ -32,6 +35,8 @@ pub(crate) enum Stage {
 pub(crate) struct Files {
     pub(crate) ctx: Arc<Context>,
     pub(crate) stage: Stage,
+    /// How often no descriptor had been left when the first scan began.
+    pub(crate) shortages: u64,
     pub(crate) registry: Registry,
     pub(crate) queue: Queue,
     pub(crate) handles: Handles,
@@ -39,6 +44,8 @@ pub(crate) struct Files {
     pub(crate) links: Links,
     pub(crate) dormant: Dormant,
     pub(crate) checkpointer: Option<Checkpointer>,
+    /// What has left the host of files that could not be opened then.
+    confirmed: Reaches,
 }
 
 impl Files {
@@ -46,12 +53,14 @@ impl Files {
         let options = &ctx.options;
         Files {
             stage: Stage::Starting,
+            shortages: 0,
             registry: Registry::default(),
             queue: Queue::default(),
             handles: Handles::new(&ctx),
             windows: Windows::default(),
             links: Links::default(),
             dormant: Dormant::default(),
+            confirmed: Reaches::default(),
             checkpointer: Checkpointer::new(options, &ctx.counters, &ctx.time, &ctx.fs),
             ctx,
         }
@@ -59,7 +68,12 @@ impl Files {
 
     /// The first scan is over.
     pub(crate) fn scanned(&self) -> bool {
-        self.stage != Stage::Starting
+        !matches!(self.stage, Stage::Starting | Stage::StartingAgain)
+    }
+
+    /// Something could not be looked into since the scan of the start began.
+    pub(crate) fn is_short(&self) -> bool {
+        !self.scanned() && self.ctx.fs.shortages() > self.shortages
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -129,7 +143,8 @@ impl Files {
         for ((id, epoch), from) in self.ctx.shared.take_lost() {
             self.lost_behind(id, epoch, from);
         }
-        for ((id, epoch), offset) in self.ctx.shared.take_confirmed() {
+        let earlier = std::mem::take(&mut self.confirmed);
+        for ((id, epoch), offset) in earlier.into_iter().chain(self.ctx.shared.take_confirmed()) {
             self.confirm(id, epoch, offset);
         }
     }
@@ -153,9 +168,21 @@ impl Files {
     }
 
     fn confirm(&mut self, id: FileId, epoch: u32, offset: u64) {
+        let key = (id, epoch);
         let Some(id) = self.registry.holder_of(id, epoch) else {
             return;
         };
+        let file = self.registry.get(id);
+        // What is before the position is read, to know it again by that.
+        if file.is_some_and(|file| file.handle.is_none() && offset != file.offset) {
+            let before = self.ctx.fs.shortages();
+            ensure_open(self, id);
+            self.queue.push(Task::Rest(id));
+            if self.ctx.fs.shortages() > before {
+                self.confirmed.insert(key, offset);
+                return;
+            }
+        }
         let Some(file) = self.registry.get_mut(id) else {
             return;
         };

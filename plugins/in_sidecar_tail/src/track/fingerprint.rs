@@ -46,6 +46,12 @@ impl Identity {
         let births = self.birth.zip(other.birth);
         self.inode == other.inode && births.is_none_or(|(one, two)| one == two)
     }
+
+    /// Nothing speaks against it having come to be after the other one, as a copy does.
+    pub(crate) fn is_younger(&self, other: &Identity) -> bool {
+        let births = self.birth.zip(other.birth);
+        births.is_none_or(|(copy, original)| copy > original)
+    }
 }
 
 /// Length and hash of a piece of a file; hashed, since state files must not quote logs.

@@ -12,7 +12,7 @@ use crate::read::lines::{CutLine, Splitter};
 use crate::read::tag;
 use crate::track::descriptors::make_way;
 use crate::track::file::{FileId, TrackedFile};
-use crate::track::files::Files;
+use crate::track::files::{Files, Stage};
 use crate::track::fingerprint::{Identity, Print, Tail};
 use crate::track::life::Life;
 use crate::track::rotation::gone;
@@ -42,8 +42,9 @@ pub(crate) fn follow(
 ) -> FileId {
     gone(files, path, false);
     // As in the stock tail, new files are read from their head if the first ones are.
+    let later = files.stage != Stage::Starting;
     let from_head =
-        files.ctx.options.read_from_head || files.scanned() && files.ctx.options.read_new_from_head;
+        files.ctx.options.read_from_head || later && files.ctx.options.read_new_from_head;
     let offset = match position.offset {
         Some(offset) => offset,
         None if from_head => 0,

@@ -9,6 +9,7 @@ use tracing::debug;
 
 use crate::compressed::format::Format;
 use crate::compressed::left_alone::Compressed;
+use crate::fs::none_left;
 use crate::read::reader::Reader;
 use crate::track::copies::{original_of, rewritten};
 use crate::track::descriptors::{close, ensure_open};
@@ -22,6 +23,9 @@ use crate::track::transition::{Look, Observation};
 /// On network filesystems, how long a file must look truncated before that is believed.
 const SECOND_LOOK: Duration = Duration::from_secs(1);
 
+/// Seconds for which a network filesystem's change times say nothing about a change that comes then.
+const CLOCK_STEP: i64 = 2;
+
 /// What was found at a file's path.
 enum Reopened {
     /// The file, which is now read through a new handle, and what is seen through that.
@@ -30,6 +34,8 @@ enum Reopened {
     Replaced(Arc<Path>),
     /// Nothing that can be opened.
     Not,
+    /// No descriptor is left to see.
+    Later,
 }
 
 /// Looks at a file. `told`: something said that it has changed.
@@ -101,7 +107,7 @@ fn looked(
     let mut anew = file.is_rewritten(seen.size);
     if anew && file.remote {
         match look_again(files, id) {
-            None => return,
+            None | Some(Reopened::Later) => return,
             Some(Reopened::Same(now)) => {
                 seen = now;
                 let file = files.registry.get(id);
@@ -141,7 +147,12 @@ fn grown(files: &mut Files, compressed: &mut Compressed, id: FileId, round: bool
     }
     let grown = seen.size > file.seen.size;
     file.blank &= seen.size == file.seen.size;
+    let now = i64::from(files.ctx.time.timestamp().seconds);
     file.seen = seen;
+    if file.remote && seen.modified_second() + CLOCK_STEP >= now {
+        // What is changed from now on may have the same time and size: it is looked into once more.
+        file.seen.modified -= 1;
+    }
     if file.grow_head().is_err() {
         debug!("{}: cannot read its head", file.name.display());
     }
@@ -206,6 +217,7 @@ fn reopen(files: &mut Files, id: FileId) -> Reopened {
             file.handle = Some(handle);
             Reopened::Same(Seen::of(&metadata))
         }
+        Err(error) if none_left(&error) => Reopened::Later,
         _ => Reopened::Not,
     }
 }

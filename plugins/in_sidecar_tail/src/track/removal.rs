@@ -142,14 +142,14 @@ mod tests {
         // The folder has become a link between the look and the removal.
         fs::rename(steps.path("x"), steps.path("y")).unwrap();
         symlink(outside.path(), steps.path("x")).unwrap();
-        assert!(!unlink(&Fs::Kernel, &path, &identity, |_| true).unwrap());
+        assert!(!unlink(&Fs::default(), &path, &identity, |_| true).unwrap());
         // And the name one to the file itself.
         fs::remove_file(steps.path("x")).unwrap();
         fs::create_dir(steps.path("x")).unwrap();
         symlink("../y/a.log", &path).unwrap();
-        assert!(!unlink(&Fs::Kernel, &path, &identity, |_| true).unwrap());
-        assert!(!unlink(&Fs::Kernel, &steps.path("y/a.log"), &identity, |_| false).unwrap());
-        assert!(unlink(&Fs::Kernel, &steps.path("y/a.log"), &identity, |_| true).unwrap());
+        assert!(!unlink(&Fs::default(), &path, &identity, |_| true).unwrap());
+        assert!(!unlink(&Fs::default(), &steps.path("y/a.log"), &identity, |_| false).unwrap());
+        assert!(unlink(&Fs::default(), &steps.path("y/a.log"), &identity, |_| true).unwrap());
         assert!(outside.path().join("a.log").exists());
         assert!(!steps.path("y/a.log").exists());
     }

@@ -97,6 +97,7 @@ pub(crate) fn renumbered(files: &mut Files, id: FileId, identity: Identity, hand
 /// `scanned`: deleted ones have had their chance, too.
 pub(crate) fn find_missing(files: &mut Files, scanned: bool) {
     let mut listings = HashMap::default();
+    let before = files.ctx.fs.shortages();
     let missing = files.registry.restless().filter_map(|id| {
         let file = files.registry.get(id)?;
         match file.life.place() {
@@ -114,6 +115,8 @@ pub(crate) fn find_missing(files: &mut Files, scanned: bool) {
         };
         match found {
             Some(path) => moved(files, id, &path),
+            // Without a descriptor nobody can look for it.
+            None if files.ctx.fs.shortages() > before => {}
             None => files.observe(id, Observation::NotFound),
         }
     }
@@ -142,6 +145,10 @@ pub(crate) fn forget(files: &mut Files, id: FileId) -> Option<Box<TrackedFile>> 
             kept.keep_position(&file, &files.ctx.time);
         }
     } else {
+        let gone = file.path().is_none() && file.offset > 0 && !file.head.is_empty();
+        if let Some(kept) = files.checkpointer.as_mut().filter(|_| gone) {
+            kept.keep_position_of_gone(&file, &files.ctx.time);
+        }
         files.entry_gone(file.identity);
     }
     Some(file)

@@ -62,7 +62,7 @@ impl Both {
         for folder in above.into_iter().skip(1) {
             sim.make_folder(folder).unwrap();
         }
-        let ours = [Fs::Kernel, Fs::Simulated(sim.clone())];
+        let ours = [Fs::default(), Fs::simulated(sim.clone())];
         let queues = ours.each_ref().map(|fs| fs.notify().unwrap());
         Both {
             random: Random(seed),

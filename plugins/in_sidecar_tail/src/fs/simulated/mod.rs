@@ -238,6 +238,7 @@ impl SimFs {
 
     pub(super) fn anonymous(&self) -> io::Result<Opened> {
         let mut tree = self.call()?;
+        self.has_descriptor()?;
         let node = tree.make(0, Content::File(Bytes::default()));
         Ok(self.opened(tree, node, None))
     }
@@ -323,6 +324,7 @@ impl Tree {
             modified: modified as i64,
             mode: if kind == Kind::Folder { 0o755 } else { 0o644 },
             owner: 0,
+            links: node.links.into(),
         })
     }
 }

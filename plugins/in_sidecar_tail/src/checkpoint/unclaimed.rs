@@ -1,0 +1,122 @@
+//! Positions of files that are not followed: of an earlier run, until their files are found, and of those
+//! that may come back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::checkpoint::entry::Entry;
+use crate::track::copies::stem;
+use crate::track::fingerprint::Identity;
+
+/// Keys of entries that are gone which are kept in any case.
+const FEW: usize = 1000;
+
+/// Entries for which no file has been found yet.
+#[derive(Debug, Default)]
+pub(crate) struct Unclaimed {
+    /// By inode and a number, since several may have had the same inode.
+    entries: BTreeMap<(u64, usize), Entry>,
+    next: usize,
+    /// The hash of what names of rotated forms begin with, and a key of the entries, or of one that is gone.
+    stems: BTreeSet<(u64, (u64, usize))>,
+}
+
+impl Unclaimed {
+    pub(crate) fn new(entries: Vec<Entry>) -> Self {
+        let mut unclaimed = Unclaimed::default();
+        for entry in entries {
+            unclaimed.add(entry, usize::MAX);
+        }
+        unclaimed
+    }
+
+    /// Entries of which the file at `path` may be a rotated form, as far as its name tells.
+    pub(crate) fn originals<'a>(&'a self, path: &'a Path) -> impl Iterator<Item = &'a Entry> + 'a {
+        let whole = path.as_os_str().as_bytes();
+        let name = path.file_name().map_or(0, OsStr::len);
+        let ends = whole.len() - name + 1..=whole.len();
+        let hashes = ends.map(move |end| xxh3_64(&whole[..end]));
+        let found = hashes.flat_map(|hash| {
+            self.stems
+                .range((hash, (0, 0))..=(hash, (u64::MAX, usize::MAX)))
+        });
+        found.filter_map(|(_, key)| self.entries.get(key))
+    }
+
+    /// Adds one; of more than `most`, another one goes.
+    pub(crate) fn add(&mut self, entry: Entry, most: usize) {
+        if self.entries.len() >= most {
+            self.entries.pop_first();
+        }
+        let key = (entry.identity.inode, self.next);
+        self.next += 1;
+        self.stems
+            .extend(stem_of(&entry.path).map(|stem| (stem, key)));
+        self.entries.insert(key, entry);
+        if self.stems.len() > 2 * self.entries.len() + FEW {
+            self.stems.retain(|(_, key)| self.entries.contains_key(key));
+        }
+    }
+
+    /// Of those that were not seen since `before` only those stay that are `there`, which are seen `now`.
+    pub(crate) fn expire(&mut self, before: u64, now: u64, mut there: impl FnMut(&Entry) -> bool) {
+        self.entries.retain(|_, entry| {
+            // The clock may have been set back.
+            entry.seen = entry.seen.min(now);
+            let late = entry.seen < before;
+            if late && there(entry) {
+                entry.seen = now;
+            }
+            entry.seen >= before
+        });
+    }
+
+    /// The entry of this file, if one fits; it is taken out.
+    pub(crate) fn claim(
+        &mut self,
+        identity: &Identity,
+        mut fits: impl FnMut(&Entry) -> bool,
+    ) -> Option<Entry> {
+        let inode = identity.inode;
+        let (key, _) = self
+            .entries
+            .range((inode, 0)..=(inode, usize::MAX))
+            .find(|(_, entry)| entry.identity.compatible(identity) && fits(entry))?;
+        let key = *key;
+        self.entries.remove(&key)
+    }
+
+    /// The entry of this file, if one fits.
+    pub(crate) fn find(
+        &self,
+        identity: &Identity,
+        mut fits: impl FnMut(&&Entry) -> bool,
+    ) -> Option<&Entry> {
+        let inode = identity.inode;
+        let entries = self.entries.range((inode, 0)..=(inode, usize::MAX));
+        let mut entries = entries.map(|(_, entry)| entry);
+        entries.find(|entry| entry.identity.compatible(identity) && fits(entry))
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values()
+    }
+
+    /// Takes out those that `out` says.
+    pub(crate) fn remove(&mut self, mut out: impl FnMut(&Entry) -> bool) {
+        self.entries.retain(|_, entry| !out(entry));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+fn stem_of(path: &Path) -> Option<u64> {
+    let stem = path.with_file_name(stem(path)?);
+    Some(xxh3_64(stem.as_os_str().as_bytes()))
+}
