@@ -90,6 +90,10 @@ pub(super) fn remove_if(path: &Path, wanted: impl FnOnce(&Metadata) -> bool) -> 
     Ok(true)
 }
 
+#[allow(
+    clippy::useless_conversion,
+    reason = "the number of links has 32 bits elsewhere"
+)]
 fn without_birth(stat: &Stat) -> Metadata {
     let modified = stat.st_mtime.saturating_mul(1_000_000_000);
     Metadata {

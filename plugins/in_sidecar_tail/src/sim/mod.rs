@@ -4,9 +4,7 @@
 //! that are set. The filesystem is simulated, too, and others may do something in the middle of anything.
 //!
 //! `SIDECAR_TAIL_SCHEDULES` sets how many schedules run and `SIDECAR_TAIL_SEED` where they start. A
-//! failure prints its seed, and the fewest steps that fail in the same way. With `SIDECAR_TAIL_HARSH=1`
-//! there are network filesystems, times without a descriptor and compression, too: not all that fails then is
-//! mended, or known to the oracle.
+//! failure prints its seed, and the fewest steps that fail in the same way.
 
 mod crowd;
 mod host;
@@ -328,7 +326,6 @@ impl Simulation {
         }
         let running = self.running.is_some();
         match step {
-            Step::Descriptors(_) | Step::Compress if !harsh() => {}
             Step::Write { lines, open } => self.world().write(lines, open, running),
             Step::Wait(millis) => self.wait(millis),
             Step::Rotate => self.world().rotate(running),
@@ -433,10 +430,6 @@ fn shrink(setting: Setting, steps: &[Step]) -> Vec<Step> {
         size /= 2;
     }
     steps
-}
-
-fn harsh() -> bool {
-    number("SIDECAR_TAIL_HARSH", 0) > 0
 }
 
 pub(crate) fn number(name: &str, default: u64) -> u64 {
@@ -565,10 +558,6 @@ fn schedules_that_fell_stand() {
 fn run_seed(seed: u64) -> Option<String> {
     let mut random = Random(seed);
     let setting = schedule::setting(&mut random);
-    let setting = Setting {
-        stale: setting.stale.filter(|_| harsh()),
-        ..setting
-    };
     let mut steps = vec![Step::Start];
     steps.extend(schedule::schedule(&mut random, STEPS));
     run(setting, &steps)?;
