@@ -46,8 +46,8 @@ again=(a_file_without_permission_is_read_when_it_has_it few_descriptors_are_enou
     a_host_that_is_not_there_is_named a_folder_is_no_configuration_and_nothing_at_all_is_an_error
     the_first_configuration_that_is_there_is_taken)
 
-# The tests of crates, without hosts of another machine. Here the loader is started instead of the program, for with -L qemu leads the
-# root folder itself, which own_file opens, into its own.
+# The tests of crates, without hosts of another machine. Here the loader is started instead of the program,
+# for with -L qemu leads the root folder itself, which own_file opens, into its own.
 crates() {
     echo "aarch64: the tests of $*, without ${again[*]}"
     FLUENT_BIT_ONLY=1 FLUENT_BIT_BINARY= \
