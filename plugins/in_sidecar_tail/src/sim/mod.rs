@@ -558,7 +558,13 @@ fn schedules_that_fell_stand() {
 fn run_seed(seed: u64) -> Option<String> {
     let mut random = Random(seed);
     let setting = schedule::setting(&mut random);
-    let mut steps = vec![Step::Start];
+    let mut steps = Vec::new();
+    if setting.ignores_old {
+        // There is a log that nobody has written to for long.
+        let (lines, open) = (3, false);
+        steps.extend([Step::Write { lines, open }, Step::Wait(7_200_000)]);
+    }
+    steps.push(Step::Start);
     steps.extend(schedule::schedule(&mut random, STEPS));
     run(setting, &steps)?;
     let fewest = shrink(setting, &steps);

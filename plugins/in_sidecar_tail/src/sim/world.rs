@@ -98,6 +98,8 @@ pub(super) struct World {
     names: u64,
     headers: u64,
     headers_most: u64,
+    /// How often the instance has started.
+    starts: u64,
     /// When a file was copied and truncated last.
     copied: Option<u64>,
     /// The instance cannot open all that is there: nothing is rotated meanwhile.
@@ -150,6 +152,7 @@ impl World {
             names: 0,
             headers: 0,
             headers_most: 0,
+            starts: 0,
             copied: None,
             denied: false,
             starved: false,
@@ -294,6 +297,9 @@ impl World {
             // Nobody can tell how far one is written that was made longer in advance and cannot be opened.
             let longer = matches!(self.setting.mode, Mode::Preallocated | Mode::Mapped);
             let blind = longer && log.blind && !self.setting.from_head && !log.known;
+            // Nobody tells of what is written through a map into one that is too old to be followed.
+            let mapped = self.setting.mode == Mode::Mapped && self.setting.ignores_old;
+            let blind = blind || mapped && !log.known;
             if blind || log.let_go || (!log.matched && log.rotated.is_some() && !log.known) {
                 entry.duty = Duty::May;
             }
@@ -392,6 +398,10 @@ impl World {
         self.fs.writer(&to).unwrap().append(&packed);
         self.fs.unlink(&path).unwrap();
         self.take_out(at, running);
+        let lines = self.lines.iter_mut().filter(|line| line.log == at);
+        lines
+            .filter(|line| line.duty == Duty::Never)
+            .for_each(|line| line.duty = Duty::May);
         self.logs[at].path = Some(to);
     }
 
@@ -557,6 +567,10 @@ impl World {
         });
         for line in self.lines.iter_mut().filter(|line| line.log == at) {
             line.log = copy;
+            if line.duty == Duty::Never && matched {
+                // The copy is a new file.
+                line.duty = Duty::May;
+            }
             if !line.ended {
                 // Its rest begins the truncated file.
                 line.cuts.push(line.words);
@@ -698,6 +712,8 @@ impl World {
                 log.let_go = true;
             }
             let gone = log.let_go || log.path.is_none();
+            let plain = matches!(self.setting.mode, Mode::Append | Mode::Position);
+            let sure = plain && self.starts == 0 && !held && !gone && log.matched && !log.copy;
             for line in self.lines.iter_mut().filter(|line| line.log == at) {
                 let came = line.came.iter().all(|came| *came > 0);
                 let gone = gone || unseen && log.copy;
@@ -712,8 +728,13 @@ impl World {
                     // It is read from here on.
                     line.cuts.push(line.words);
                 }
+                if skipped && old && !came && line.ended && sure {
+                    // Whenever it is written to, only what is new is to be read.
+                    line.duty = Duty::Never;
+                }
             }
         }
+        self.starts += 1;
     }
 
     /// The engine stops: the last lines of files that no start finds again come as they are.
