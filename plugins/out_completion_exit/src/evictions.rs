@@ -7,6 +7,7 @@
 //! chunks are thrown away.
 
 use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
 use flb_sidecar_sdk::{ChunkInfo, OutputInfo};
 
@@ -48,12 +49,17 @@ impl Count {
     }
 }
 
+/// By the output's number.
+type Counts = BTreeMap<u32, Count>;
+
 /// What was seen so far.
 #[derive(Debug, Default)]
 pub(crate) struct Evictions {
     chunks: HashMap<u64, ChunkInfo>,
     /// By the output's number.
-    counts: BTreeMap<u32, Count>,
+    counts: Counts,
+    /// What the outputs had counted when a chunk was last seen that none of them had been given yet.
+    untaken: HashMap<u64, Rc<Counts>>,
     /// Some output has ever counted something, failed attempts included: there is a route.
     routed: bool,
     evicted: u64,
@@ -77,7 +83,7 @@ impl Evictions {
             let number = output.number.unwrap_or(at);
             (number, Count::of(output))
         });
-        let counts: BTreeMap<u32, Count> = numbers.collect();
+        let counts: Counts = numbers.collect();
         let tried = |output: &OutputInfo| output.retries.is_some_and(|retries| retries > 0);
         self.routed |=
             counts.values().any(|count| *count != Count::default()) || outputs.iter().any(tried);
@@ -98,9 +104,15 @@ impl Evictions {
             let later = self.chunks.get(&chunk.key).copied();
             match later.filter(|later| is_same(&chunk, later)) {
                 Some(later) => self.cut(&later, chunk.outputs & !later.outputs),
-                None => self.gone(&chunk, &explained, &mut gone),
+                None => self.gone(&chunk, &explained, counting, &mut gone),
             }
         }
+        let tells = |(at, output): (u32, &OutputInfo)| {
+            let number = output.number.unwrap_or(at);
+            output.delivered_records.map(|_| number)
+        };
+        let telling: Vec<u32> = (0..).zip(outputs).filter_map(tells).collect();
+        self.note_untaken(&telling);
         for (output, records) in gone {
             self.unexplained(output, records, explained[&output]);
         }
@@ -139,12 +151,46 @@ impl Evictions {
         }
     }
 
+    /// For chunks that are there now. What has a task may be with some outputs already.
+    fn note_untaken(&mut self, telling: &[u32]) {
+        let mut before = std::mem::take(&mut self.untaken);
+        let counts = self.counts.iter();
+        let counts = counts.filter(|(output, _)| telling.contains(output));
+        let counts: Rc<Counts> = Rc::new(counts.map(|(output, count)| (*output, *count)).collect());
+        for chunk in self.chunks.values() {
+            let known = before.remove(&chunk.key).filter(|_| chunk.has_task);
+            let now = (!chunk.has_task).then(|| counts.clone());
+            if let Some(counts) = known.or(now) {
+                self.untaken.insert(chunk.key, counts);
+            }
+        }
+    }
+
+    /// The outputs that have not counted as many records as this chunk has since it was given to none: each
+    /// of them misses it, whatever others count.
+    fn missing(&self, chunk: &ChunkInfo, counting: Counting) -> u64 {
+        let (Some(records), Some(then)) = (chunk.records, self.untaken.get(&chunk.key)) else {
+            return 0;
+        };
+        if counting != Counting::Nowhere {
+            return 0;
+        }
+        let misses = |output: &u32| {
+            let counts = self.counts.get(output).zip(then.get(output));
+            counts.is_some_and(|(now, then)| now.explains(*then, counting) < records)
+        };
+        let missing = bits(chunk.outputs).filter(misses);
+        missing.fold(0, |all, output| all | 1 << output)
+    }
+
     fn gone(
         &mut self,
         chunk: &ChunkInfo,
         explained: &BTreeMap<u32, u64>,
+        counting: Counting,
         of_one: &mut BTreeMap<u32, Vec<u64>>,
     ) {
+        let missing = self.missing(chunk, counting);
         let mut ways = bits(chunk.outputs).filter(|output| explained.contains_key(output));
         let none_counted = match (ways.next(), ways.next()) {
             (Some(only), None) => {
@@ -154,6 +200,12 @@ impl Evictions {
                     .or_default()
                     .push(chunk.records.unwrap_or(1));
                 return;
+            }
+            (Some(_), Some(_)) if missing != 0 => {
+                for output in bits(missing) {
+                    *self.lost.entry(output).or_default() += chunk.records.unwrap_or(0);
+                }
+                true
             }
             // It goes when the last of its outputs has it, which counts it then.
             (Some(_), Some(_)) => {

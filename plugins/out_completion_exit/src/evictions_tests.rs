@@ -169,3 +169,47 @@ proptest! {
         }
     }
 }
+
+/// The host threw it away while one of its outputs was down and the other one delivered other chunks
+/// (`make soak-faults`, seed 31255 on 1.9.10).
+#[test]
+fn an_output_that_never_had_a_chunk_misses_it_whatever_another_one_counts() {
+    let with_task = |key| ChunkInfo {
+        has_task: true,
+        ..chunk(key, 10, 0b11)
+    };
+    let outputs = |first, second| [output(0, first, 0, 0), output(1, second, 0, 0)];
+    let mut evictions = Evictions::default();
+    evictions.observe(
+        &[chunk(1, 10, 0b11), chunk(2, 10, 0b11)],
+        &outputs(0, 0),
+        HOW,
+    );
+    evictions.observe(&[with_task(1), with_task(2)], &outputs(0, 0), HOW);
+    // The second output has one of them first, and the other one goes as it counts again.
+    evictions.observe(&[with_task(1), with_task(2)], &outputs(0, 10), HOW);
+    evictions.observe(&[with_task(2)], &outputs(0, 20), HOW);
+    assert_eq!(*evictions.lost(), BTreeMap::from([(0, 10)]));
+    assert_eq!(evictions.chunks(), 1);
+    // The first one is back.
+    evictions.observe(&[], &outputs(10, 20), HOW);
+    assert_eq!(*evictions.lost(), BTreeMap::from([(0, 10)]));
+}
+
+/// Where it was with some output before it was ever seen, nothing is said.
+#[test]
+fn a_chunk_that_was_first_seen_on_its_way_is_not_missed() {
+    let mut evictions = Evictions::default();
+    let on_its_way = ChunkInfo {
+        has_task: true,
+        ..chunk(1, 10, 0b11)
+    };
+    evictions.observe(
+        &[on_its_way],
+        &[output(0, 10, 0, 0), output(1, 0, 0, 0)],
+        HOW,
+    );
+    evictions.observe(&[], &[output(0, 10, 0, 0), output(1, 10, 0, 0)], HOW);
+    assert!(evictions.lost().is_empty());
+    assert_eq!(evictions.chunks(), 0);
+}
