@@ -97,6 +97,8 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
+    // The top level of the repository is fixed: no folder of seeds there.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
     /// Whatever the host does, the account of an input is exact: what came is delivered, lost or
     /// left, and what is lost is named.
     #[test]
@@ -352,6 +354,7 @@ fn act() -> impl Strategy<Value = Act> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
     /// However many chunks there are, old ones of other tags may grow, and many may come at once.
     #[test]
     fn the_account_of_many_tags_adds_up(acts in prop::collection::vec(act(), 1..30)) {
