@@ -80,6 +80,7 @@ fn a_refused_permission_says_who_and_what_helps() {
         let paths = format!("{},{}", pipeline.path("app.log"), file("*.log"));
         let (labels, token) = (file("labels"), file("token"));
         let (ready, report, flag) = (file("ready"), file("report"), file("flag"));
+        let healthy = file("healthy");
         pipeline
             .env("POD_NAME", "pod")
             .env("POD_NAMESPACE", "shop")
@@ -89,9 +90,9 @@ fn a_refused_permission_says_who_and_what_helps() {
             .print()
             .output("completion_exit", "*", &[("flag_file", &flag)])
             .options(&[("ready_file", &ready), ("report_file", &report)])
-            .options(&[("healthy_file", &ready)]);
+            .options(&[("healthy_file", &healthy)]);
         let mut running = start(&pipeline);
-        let places = [labels, token, ready, flag, pipeline.path("closed")];
+        let places = [labels, token, ready, healthy, flag, pipeline.path("closed")];
         running.wait_for("a word about each", |output| {
             let said = output.stderr();
             let about = |place: &String| {
