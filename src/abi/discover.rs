@@ -144,7 +144,8 @@ fn from_row(row: &Generation) -> Result<Abi, String> {
 /// # Errors
 /// What it says otherwise.
 fn compare(layout: &Layout) -> Result<Voucher, String> {
-    let facts = file_of_host().and_then(|file| debug_info::glance(&file));
+    let file = file_of_host().ok().flatten();
+    let facts = file.and_then(|file| debug_info::glance(&file));
     let Some(facts) = facts.filter(|facts| WANTED.iter().all(|wanted| is_told(facts, wanted)))
     else {
         return Ok(Voucher::Markers);
@@ -179,18 +180,19 @@ fn from_debug_information() -> Result<Abi, String> {
 
 /// The facts in the debug information of the file that the host's functions are mapped from.
 fn read_debug_information() -> Result<Facts, String> {
-    if observe::symbol(ANCHOR).is_none() {
-        return Err(not_fluent_bit());
-    }
-    let file = file_of_host()
+    let file = file_of_host()?
         .ok_or("the file that it was loaded from cannot be told (is /proc mounted?)")?;
     debug_info::read(&file, Path::new(debug_info::DEBUG_FOLDER), NAMES)
         .map_err(|failure| failure.to_string())
 }
 
-/// The file that the host's functions are mapped from.
-fn file_of_host() -> Option<PathBuf> {
-    Maps::now().file(observe::symbol(ANCHOR)? as usize)
+/// The file that the host's functions are mapped from; `None`: it cannot be told.
+///
+/// # Errors
+/// The program has none of them.
+fn file_of_host() -> Result<Option<PathBuf>, String> {
+    let function = observe::symbol(ANCHOR).ok_or_else(not_fluent_bit)?;
+    Ok(Maps::now().file(function as usize))
 }
 
 fn not_fluent_bit() -> String {
@@ -214,10 +216,7 @@ fn from_file(value: OsString) -> Result<Abi, String> {
     }
     let text = std::fs::read_to_string(&path).map_err(|error| refused(error.to_string()))?;
     let facts = file::parse(&text).map_err(refused)?;
-    if observe::symbol(ANCHOR).is_none() {
-        return Err(not_fluent_bit());
-    }
-    let running = file_of_host().and_then(|file| debug_info::build_id(&file));
+    let running = file_of_host()?.and_then(|file| debug_info::build_id(&file));
     let voucher = match (&facts.build_id, running) {
         (Some(written), Some(running)) if *written == running => Voucher::DebugInformation,
         (written, Some(running)) => {

@@ -247,13 +247,9 @@ fn what_one_output_gave_up_is_lost_whenever_another_one_has_taken_it() {
 
 #[test]
 fn chunks_that_are_not_laid_out_as_known_are_still_told_apart() {
-    let blank = |node| Seen {
-        node,
-        ..Seen::default()
-    };
     let mut chunks = Chunks::new();
-    chunks.look(&[blank(1)], &Between::Appending(None));
-    chunks.look(&[blank(2)], &Between::Appending(None));
+    chunks.look(&[Seen::unknown(1)], &Between::Appending(None));
+    chunks.look(&[Seen::unknown(2)], &Between::Appending(None));
     assert_eq!(chunks.take_lost(), Some(0));
     assert_eq!(chunks.account().kept, None);
     assert_eq!(chunks.account().evicted_chunks, 1);

@@ -134,11 +134,7 @@ impl Inspector {
 
     /// Records must be walked even if the gate finds nothing in them.
     pub(crate) fn needs_every_record(&self) -> bool {
-        let settings = self.finder.settings();
-        let file = settings.file_rules.as_ref();
-        !self.keys.is_empty()
-            || !settings.user_rules.is_empty()
-            || file.is_some_and(|file| file.without_keyword() > 0)
+        !self.keys.is_empty() || self.finder.settings().tried_rules() > 0
     }
 
     /// Says whether the texts that follow were inspected before, so that what stays in them is not

@@ -4,7 +4,7 @@
 //! time: those that the addresses of wanted functions lie in. Only if something is not there the
 //! others follow.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -98,15 +98,8 @@ pub fn read(program: &Path, folder: &Path, functions: &[&str]) -> Result<Facts, 
     if debug.build_id != image.build_id {
         return Err(broken("it belongs to another build".to_owned()));
     }
-    let symbols = image.symbols.iter().map(|(name, at)| (name.as_str(), *at));
-    let unread = collect(
-        debug,
-        &symbols.collect::<Vec<_>>(),
-        functions,
-        Effort::All,
-        &mut facts,
-    )
-    .map_err(broken)?;
+    let unread = collect(debug, &image.symbols, functions, Effort::All, &mut facts);
+    let unread = unread.map_err(broken)?;
     match unread.why() {
         Some(why) if Layout::from_facts(&facts).is_err() => Err(broken(why.to_owned())),
         _ => Ok(facts),
@@ -125,12 +118,8 @@ pub fn glance(program: &Path) -> Option<Facts> {
         build_id: image.build_id.clone(),
         ..Facts::default()
     };
-    let symbols: Vec<_> = image
-        .symbols
-        .iter()
-        .map(|(name, at)| (name.as_str(), *at))
-        .collect();
-    let unread = collect(&image, &symbols, functions, Effort::Index, &mut facts).ok()?;
+    let unread = collect(&image, &image.symbols, functions, Effort::Index, &mut facts);
+    let unread = unread.ok()?;
     unread.why().is_none().then_some(facts)
 }
 
@@ -170,7 +159,7 @@ enum Effort {
 
 fn collect(
     image: &Image,
-    symbols: &[(&str, u64)],
+    symbols: &BTreeMap<String, u64>,
     functions: &[&str],
     effort: Effort,
     facts: &mut Facts,
@@ -182,15 +171,15 @@ fn collect(
         line_strings: image.whole(".debug_line_str")?,
         string_offsets: image.whole(".debug_str_offsets")?,
     };
-    let exported = |name: &str| symbols.iter().any(|(symbol, _)| *symbol == name);
+    let exported = |name: &str| symbols.contains_key(name);
     let mut sought = Sought {
         structs: WANTED
             .iter()
             .map(|wanted| (wanted.name, wanted.paths().collect()))
             .collect(),
         functions: symbols
-            .iter()
-            .map(|(name, _)| *name)
+            .keys()
+            .map(String::as_str)
             .filter(|name| functions.contains(name))
             .collect(),
     };
@@ -233,8 +222,8 @@ fn collect(
 }
 
 /// Offsets of the units that the symbols lie in.
-fn units_of(ranges: &[u8], symbols: &[(&str, u64)]) -> Result<BTreeSet<u64>, String> {
-    let mut addresses: Vec<u64> = symbols.iter().map(|(_, address)| *address).collect();
+fn units_of(ranges: &[u8], symbols: &BTreeMap<String, u64>) -> Result<BTreeSet<u64>, String> {
+    let mut addresses: Vec<u64> = symbols.values().copied().collect();
     addresses.sort_unstable();
     let mut units = BTreeSet::new();
     let ranges = DebugAranges::new(ranges, LittleEndian);

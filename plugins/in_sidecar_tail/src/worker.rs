@@ -141,7 +141,7 @@ impl Worker {
         };
         let taken = kept.take_state(&self.ctx.counters, &self.ctx.time, wait);
         if taken {
-            if place == Place::New && kept.knows_nothing() {
+            if place == Place::New && kept.unclaimed.is_empty() {
                 // What is in it now was written since the start.
                 self.files.stage = Stage::Following;
             }

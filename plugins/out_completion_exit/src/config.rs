@@ -153,6 +153,11 @@ impl Config {
         })
     }
 
+    /// Files are to be written.
+    pub(crate) fn writes_files(&self) -> bool {
+        own_files::all(self).next().is_some()
+    }
+
     /// Something besides SIGTERM can end the host.
     pub(crate) fn has_trigger(&self) -> bool {
         self.flags.is_some()

@@ -101,12 +101,7 @@ impl Output for CompletionExit {
         }
         let no_thread =
             |error: std::io::Error| ConfigError::other(format!("cannot start a thread: {error}"));
-        let own = [
-            &config.report_file,
-            &config.ready_file,
-            &config.healthy_file,
-        ];
-        let files = if own.iter().any(|file| file.is_some()) {
+        let files = if config.writes_files() {
             Some(Files::start().map_err(no_thread)?)
         } else {
             None

@@ -66,6 +66,14 @@ pub(crate) struct Settings {
     pub(crate) file_rules: Option<FileRules>,
 }
 
+impl Settings {
+    /// How many rules of the user are tried on every text.
+    pub(crate) fn tried_rules(&self) -> usize {
+        let file = self.file_rules.as_ref();
+        self.user_rules.len() + file.map_or(0, FileRules::without_keyword)
+    }
+}
+
 /// One string under inspection.
 pub(crate) struct Inspection<'a> {
     pub(crate) text: &'a [u8],
@@ -157,16 +165,12 @@ impl Finder {
     pub(crate) fn new(settings: Settings) -> Option<Self> {
         let set = settings.set;
         let text_shapes = shapes_of(set);
-        let of_file = settings
-            .file_rules
-            .as_ref()
-            .map_or(0, |file| file.rules().len());
-        let rules = Id::Secret as usize + 1 + settings.user_rules.len() + of_file;
         let file = settings.file_rules.as_ref();
-        let tried = settings.user_rules.len() + file.map_or(0, FileRules::without_keyword);
+        let of_file = file.map_or(0, |file| file.rules().len());
+        let rules = Id::Secret as usize + 1 + settings.user_rules.len() + of_file;
         let gate = Gate::new();
         Some(Finder {
-            budget: Budget::new(tried),
+            budget: Budget::new(settings.tried_rules()),
             prefixes: token::Prefixes::new(set)?,
             keywords: Keywords::new(gate),
             gate,

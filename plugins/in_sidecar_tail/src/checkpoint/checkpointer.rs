@@ -189,11 +189,6 @@ impl Checkpointer {
         place
     }
 
-    /// Whether no position is known.
-    pub(crate) fn knows_nothing(&self) -> bool {
-        self.unclaimed.iter().next().is_none()
-    }
-
     /// Waits for the state to be free and reads it; `wait` waits until a moment, and tells whether the
     /// instance goes on. `false`: it ended first.
     pub(crate) fn take_state(

@@ -46,6 +46,14 @@ pub(crate) struct Entry {
     pub(crate) seen: u64,
 }
 
+impl Entry {
+    /// Where the file was: at its path, and where that led.
+    pub(crate) fn places(&self) -> impl Iterator<Item = &Path> {
+        let places = [Some(&self.path), self.target.as_ref()];
+        places.into_iter().flatten().map(|path| &**path)
+    }
+}
+
 /// What has changed since a document, or since the changes before these.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {

@@ -54,11 +54,7 @@ pub(super) fn place_of(
     if is_it(&entry.path) {
         return Some(entry.path.to_path_buf());
     }
-    let places = [Some(&entry.path), entry.target.as_ref()];
-    let mut near = places
-        .into_iter()
-        .flatten()
-        .filter_map(|path| path.parent());
+    let mut near = entry.places().filter_map(Path::parent);
     near.find_map(|folder| {
         let folder = folders
             .entry(folder.to_owned())

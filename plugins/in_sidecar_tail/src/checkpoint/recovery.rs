@@ -209,11 +209,8 @@ fn became_of(files: &Files, entry: &Entry, folders: &mut HashMap<PathBuf, Folder
     match files.handles.open_at_once(&path) {
         Ok((handle, metadata)) => {
             // Where nobody tells whether an inode is used again, another file may begin alike.
-            let mut names = [Some(&entry.path), entry.target.as_ref()]
-                .into_iter()
-                .flatten();
             let known = entry.identity.birth.is_some()
-                || names.any(|name| **name == *path || is_rotated_form(name, &path));
+                || (entry.places()).any(|name| *name == *path || is_rotated_form(name, &path));
             if known && fits(&entry.fingerprint, &handle, &metadata) {
                 Became::There(path, handle, metadata)
             } else if metadata.dev() == entry.identity.device {
@@ -270,24 +267,20 @@ pub(crate) fn recover_unclaimed(files: &mut Files, compressed: &mut Compressed) 
         let related = listing.related(&entry.path);
         let related = &related[..related.len().min(looks)];
         looks -= related.len();
+        let copy = || {
+            let paths = related.iter().cloned();
+            find_copy(files, paths, &entry.path, &entry.fingerprint, None)
+        };
+        let younger = |metadata: &Metadata| Identity::of(metadata).is_younger(&entry.identity);
         let found = match became {
             Became::There(path, handle, metadata) => Some((path, handle, metadata)),
-            Became::Truncated => {
-                let paths = related.iter().cloned();
-                find_copy(files, paths, &entry.path, &entry.fingerprint, None)
-            }
+            Became::Truncated => copy(),
             Became::Gone => None,
             // What is no older than it and has all that was read of it may be its copy.
-            Became::Unknown => {
-                let paths = related.iter().cloned();
-                let copy = find_copy(files, paths, &entry.path, &entry.fingerprint, None);
-                let younger =
-                    |metadata: &Metadata| Identity::of(metadata).is_younger(&entry.identity);
-                match copy.filter(|(_, _, metadata)| younger(metadata)) {
-                    None => continue,
-                    copy => copy,
-                }
-            }
+            Became::Unknown => match copy().filter(|(_, _, metadata)| younger(metadata)) {
+                None => continue,
+                copy => copy,
+            },
         };
         match found {
             // Without a descriptor nobody can tell: the start is not over yet.

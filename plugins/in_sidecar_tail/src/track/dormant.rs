@@ -33,34 +33,34 @@ pub(crate) struct LetGo {
     pub(crate) size: u64,
 }
 
+impl LetGo {
+    fn of(file: &TrackedFile) -> Self {
+        LetGo {
+            name: file.name.clone(),
+            fingerprint: file.fingerprint(),
+            size: file.size(),
+        }
+    }
+}
+
 impl Dormant {
     /// A file that is let go may come back.
     pub(crate) fn keep(&mut self, file: &TrackedFile) {
         if !file.head.is_empty() && file.offset > 0 {
-            let let_go = LetGo {
-                name: file.name.clone(),
-                fingerprint: file.fingerprint(),
-                size: file.size(),
-            };
-            self.insert_up_to(file.identity.number(), let_go, MOST_DORMANT);
+            self.insert_up_to(file.identity.number(), LetGo::of(file), MOST_DORMANT);
         }
     }
 
     /// What was read of a file that begins anew, and is in no copy: it may be compressed by now.
     pub(crate) fn keep_text(&mut self, file: &TrackedFile) {
         if !file.head.is_empty() {
-            let text = LetGo {
-                name: file.name.clone(),
-                fingerprint: file.fingerprint(),
-                size: file.size(),
-            };
             // No file has this number.
             let number = xxh3_64(
                 &[file.identity.number(), file.epoch.into()]
                     .map(u64::to_ne_bytes)
                     .concat(),
             );
-            self.insert_up_to(number, text, MOST_DORMANT);
+            self.insert_up_to(number, LetGo::of(file), MOST_DORMANT);
         }
     }
 

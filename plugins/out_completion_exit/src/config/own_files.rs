@@ -15,14 +15,19 @@ const MATCH: MatchOptions = MatchOptions {
     require_literal_leading_dot: false,
 };
 
-pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
-    let own = [
+/// The files that we write, by their options.
+pub(super) fn all(config: &Config) -> impl Iterator<Item = (&'static str, &Path)> {
+    let all = [
         ("report_file", &config.report_file),
         ("ready_file", &config.ready_file),
         ("healthy_file", &config.healthy_file),
     ];
-    let own = own.map(|(option, path)| path.as_deref().map(|path| (option, path)));
-    let own: Vec<(&str, &Path)> = own.into_iter().flatten().collect();
+    let wanted = all.map(|(option, path)| path.as_deref().map(|path| (option, path)));
+    wanted.into_iter().flatten()
+}
+
+pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
+    let own: Vec<(&str, &Path)> = all(config).collect();
     let flags = config.flags.iter().flat_map(|flags| &flags.patterns);
     let flags: Vec<&str> = flags.map(String::as_str).collect();
     for flag in &flags {

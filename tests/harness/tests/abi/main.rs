@@ -94,13 +94,18 @@ fn check_refused(ended: &Ended, parts: &[&str]) {
     }
 }
 
+/// A test host that looks like 5.1.0, with what has changed in random places.
+fn changed_host(seed: u64, changed: Changed) -> Host {
+    Host {
+        version: Version(5, 1, 0),
+        program: build::random_host(seed, changed),
+        real: false,
+    }
+}
+
 fn random_hosts() -> Vec<(u64, Host)> {
     let fresh = random::seed() % 1_000_000;
-    let host = |seed| Host {
-        version: Version(5, 1, 0),
-        program: build::random_host(seed, Changed::Everything),
-        real: false,
-    };
+    let host = |seed| changed_host(seed, Changed::Everything);
     SEEDS
         .iter()
         .copied()
@@ -123,11 +128,7 @@ fn fields_in_random_places_are_found_in_debug_information() {
 fn a_host_that_only_looks_like_a_release_is_not_taken_for_it() {
     for seed in &SEEDS[..2] {
         say(&format!("random insides of seed {seed}"));
-        let host = Host {
-            version: Version(5, 1, 0),
-            program: build::random_host(*seed, Changed::Inside),
-            real: false,
-        };
+        let host = changed_host(*seed, Changed::Inside);
         let ended = everything(&host).run();
         check(&ended, Some("its debug information"));
         let passed = "a record went through a trial run in";
