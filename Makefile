@@ -264,14 +264,15 @@ soak-stuck: build ## a Job for every way in which a destination may be stuck, ev
 	FLB_SIDECAR_LIBRARY=$(TARGET)/release/libflb_sidecar.so \
 	$(CARGO) run --quiet -p flb-sidecar-tests --bin soak-stuck -- $(STUCK_AT_ONCE) $(STUCK_PART)
 
-# How many scripts, how many at once, and the seed of the first.
+# How many scripts, how many at once, the seed of the first, and from each seed to the next.
 FAULT_SCRIPTS ?= 200
 FAULTS_AT_ONCE ?= 8
 FAULTS_SEED ?= $(shell date +%s)
+FAULTS_STEP ?= 1
 .PHONY: soak-faults
 soak-faults: build ## Jobs whose destinations fail as random scripts say: the report's account is what came
 	FLB_SIDECAR_LIBRARY=$(TARGET)/release/libflb_sidecar.so \
-	$(CARGO) run --quiet -p flb-sidecar-tests --bin soak-faults -- $(FAULT_SCRIPTS) $(FAULTS_AT_ONCE) $(FAULTS_SEED)
+	$(CARGO) run --quiet -p flb-sidecar-tests --bin soak-faults -- $(FAULT_SCRIPTS) $(FAULTS_AT_ONCE) $(FAULTS_SEED) $(FAULTS_STEP)
 
 # How many random scripts, and the seed of the first; as many again on tmpfs, ext4 and overlayfs together.
 SOAK_SCRIPTS ?= 10000

@@ -1,5 +1,6 @@
 //! `make soak-faults`: Jobs whose destinations fail as random scripts say, on every real host in turn.
-//! Arguments: how many, how many at once, the seed of the first.
+//! Arguments: how many, how many at once, the seed of the first, from each seed to the next (0 plays one
+//! again and again).
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "a soak talks")]
 
@@ -17,7 +18,7 @@ fn main() -> ExitCode {
         text.and_then(|text| text.parse::<u64>().ok())
             .unwrap_or(default)
     };
-    let (jobs, at_once, first) = (number(1, 200), number(2, 8), number(3, 1));
+    let (jobs, at_once, first, step) = (number(1, 200), number(2, 8), number(3, 1), number(4, 1));
     let hosts = real_hosts();
     if hosts.is_empty() {
         println!("no Fluent Bit found");
@@ -31,12 +32,13 @@ fn main() -> ExitCode {
             return;
         }
         let host = &hosts[(job % hosts.len() as u64) as usize];
-        let plan = Plan::random(&mut Random::new(first + job));
+        let seed = first + job * step;
+        let plan = Plan::random(&mut Random::new(seed));
         let faults = run(host, &plan);
         if !faults.is_empty() {
             wrong.fetch_add(1, Ordering::Relaxed);
             let faults = faults.join("\n");
-            println!("seed {} on {host}: {faults}\n{plan:?}\n", first + job);
+            println!("seed {seed} on {host}: {faults}\n{plan:?}\n");
         }
     });
     let wrong = wrong.into_inner();

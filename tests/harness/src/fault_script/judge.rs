@@ -17,7 +17,11 @@ pub(super) fn first(plan: &Plan, run: &Run) -> Vec<String> {
     };
     let complete = report["complete"] == true;
     let expected = if complete { 0 } else { 9 };
-    check("status", run.status == Some(expected));
+    let ended = run.ended.map_or("hung".to_owned(), |how| how.to_string());
+    check(
+        &format!("{ended}, not status {expected}"),
+        run.ended.and_then(|how| how.code()) == Some(expected),
+    );
     let drained = report["ended_by"] == "drained";
     let wanted = plan.wanted();
     let mut missing_anywhere = false;
@@ -78,17 +82,14 @@ fn sums(plan: &Plan, run: &Run) -> Vec<String> {
     let mut faults = Vec::new();
     let report = &run.report;
     if !report["complete"].is_boolean() {
-        let why = match (run.status, run.log.contains("the process ends now")) {
+        let why = match (run.ended, run.log.contains("the process ends now")) {
             (None, _) => "it hung, and this soak has killed it",
             (Some(_), true) => {
                 "the guard has ended it, and the disk had not taken the report by then"
             }
             (Some(_), false) => "it ended by itself without one",
         };
-        faults.push(format!(
-            "status {:?}, no report ({why}): {report}",
-            run.status
-        ));
+        faults.push(format!("{:?}, no report ({why}): {report}", run.ended));
     }
     for kind in ["outputs", "inputs"] {
         for entry in report[kind].as_array().into_iter().flatten() {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -27,7 +28,8 @@ const STARTS: usize = 10;
 /// One run of the sidecar, from its last start to its end.
 #[derive(Debug)]
 pub(super) struct Run {
-    pub(super) status: Option<i32>,
+    /// How it ended; `None` is a hang that the player killed.
+    pub(super) ended: Option<ExitStatus>,
     pub(super) report: Json,
     /// How often each line came to each destination before this start, and until its end.
     pub(super) before: Vec<BTreeMap<String, u64>>,
@@ -209,7 +211,7 @@ fn end(
         let _ = fs::remove_file(pipeline.path(file));
     }
     Run {
-        status: ended.and_then(|status| status.code()),
+        ended,
         report: serde_json::from_str(&report).unwrap_or_default(),
         before,
         after: came(destinations),
