@@ -11,6 +11,7 @@
 //! stop or reload comes to nothing from then on, and where the host has heard such a signal before,
 //! we do not tell.
 
+pub(crate) mod crash;
 mod quiet;
 mod taken;
 

@@ -86,6 +86,12 @@ impl Taken {
         }
     }
 
+    /// The signal does what the system does.
+    pub(super) fn is_unhandled(&self) -> bool {
+        let action = self.current();
+        action.is_some_and(|action| action.sa_sigaction == libc::SIG_DFL)
+    }
+
     fn current(&self) -> Option<libc::sigaction> {
         let mut action = MaybeUninit::<libc::sigaction>::zeroed();
         // SAFETY: asks for the action of a valid signal into a place of ours.

@@ -288,3 +288,25 @@ fn what_comes_while_a_delivery_is_under_way_is_delivered() {
         }
     });
 }
+
+/// aws/aws-for-fluent-bit #613: a crash while the host took its outputs apart was the status of the task.
+#[test]
+fn a_host_that_crashes_while_it_ends_has_the_status_that_was_decided() {
+    each_real_host("aws #613: a crash while it ends", |host| {
+        for crash in [Signal::SEGV, Signal::ABORT, Signal::BUS, Signal::ILL] {
+            let mut job = Job::new(host, Mood::Played, FAR_RETRIES);
+            job.destination.set(Phase::Silent);
+            job.tail(&[]).http("1").exit(&[("deadline", "2")]);
+            let mut running = job.start();
+            job.write(["one".to_owned()]);
+            job.flag();
+            running.wait_for("the end that was decided", |out| {
+                out.stderr().contains("service will ")
+            });
+            running.signal(crash);
+            let (status, report, said) = job.end(&mut running);
+            assert_eq!(status, Some(LOSS), "{crash:?}: {said}");
+            assert_eq!(report["records"]["left"], 1, "{said}");
+        }
+    });
+}
