@@ -243,13 +243,13 @@ pub(crate) fn input_plugin(
     memory.name(at)
 }
 
-/// The filters of the engine that are of this plugin; `None`: they are not laid out as the table says.
+/// The filters of the engine, each with the name of its plugin; `None`: they are not laid out as the table
+/// says.
 pub(crate) fn filters(
     layout: &Layout,
     memory: &mut Memory,
     config: usize,
-    plugin: &str,
-) -> Option<Vec<usize>> {
+) -> Option<Vec<(usize, String)>> {
     let (known, name) = (&layout.filter, layout.filter_plugin.name);
     let node_at = known.node?;
     layout.config.filters.iter().find_map(|head| {
@@ -257,9 +257,7 @@ pub(crate) fn filters(
         for node in memory.list(config.checked_add(head)?)? {
             let filter = node.checked_sub(node_at)?;
             let at = plugin_name_at(memory, filter, known.plugin, name)?;
-            if memory.name(at)? == plugin {
-                found.push(filter);
-            }
+            found.push((filter, memory.name(at)?));
         }
         Some(found)
     })

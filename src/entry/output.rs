@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use flb_sidecar_sdk::metrics::Metrics;
 use flb_sidecar_sdk::{
-    Backlog, ChunkInfo, ConfigError, EngineHost, FlushCounts, InputAccount, InputInfo, Output,
-    OutputInfo, Pending, ProcessEnd, RetryLimit, TaskInfo,
+    Backlog, ChunkInfo, ConfigError, EngineHost, Flow, FlushCounts, InputAccount, InputInfo,
+    Output, OutputInfo, Pending, ProcessEnd, RetryLimit, TaskInfo,
 };
 use host_abi::Layout;
 
@@ -416,6 +416,14 @@ impl Handle<'_> {
         Some(metrics::value_in(&text, "fluentbit_input_records_total").unwrap_or(0))
     }
 
+    /// The counters of a filter in the engine's list.
+    fn metrics_of_filter(&self, memory: &mut Memory, filter: usize) -> Option<String> {
+        let at = filter.checked_add(self.core.layout.filter.metrics?)?;
+        let context = memory.word(at).filter(|context| *context != 0)?;
+        // SAFETY: the metrics of a filter in the engine's list, on its thread.
+        unsafe { metrics::text(self.core.host, context as *mut c_void) }
+    }
+
     /// A number of an input of ours that gives all its records one tag.
     fn only_tag(&self, memory: &mut Memory, input: *mut c_void) -> Option<u64> {
         let at = (input as usize).checked_add(self.core.layout.input.tag?)?;
@@ -517,6 +525,7 @@ impl EngineHost for Handle<'_> {
                 if seen.map_or(remote.is_some(), |seen| seen.routes != 0) {
                     all.push(ChunkInfo {
                         key: node as u64,
+                        input: input as u64,
                         records: seen.and_then(|seen| seen.records),
                         outputs: seen.map_or(0, |seen| seen.routes),
                         has_task: seen.is_some_and(|seen| seen.has_task),
@@ -535,28 +544,53 @@ impl EngineHost for Handle<'_> {
         self.core.host.behaviour.counts_evictions
     }
 
-    fn lost_in_filters(&self) -> Option<u64> {
-        let (host, layout) = (self.core.host, self.core.layout);
-        let mut memory = Memory::open()?;
-        let config = self.core.config as usize;
-        let mut lost = 0u64;
-        let filters = host::filters(layout, &mut memory, config, "rewrite_tag")?;
-        if filters.is_empty() {
+    fn flow(&self) -> Option<Flow> {
+        // Later hosts have processors, which take out and add uncounted.
+        if self.core.host.behaviour.counts_evictions {
             return None;
         }
-        for filter in filters {
-            let context = memory.word(filter.checked_add(layout.filter.metrics?)?)?;
-            if context == 0 {
-                return None;
+        let mut memory = Memory::open()?;
+        let mut flow = Flow::default();
+        for input in self.instances() {
+            let records = self.records_of_input(&mut memory, input)?;
+            let remote = self.remote(&mut memory, input);
+            if remote.is_some_and(Remote::is_followed) {
+                flow.followed = flow.followed.saturating_add(records);
+            } else {
+                flow.others.push((input as u64, records));
             }
-            // SAFETY: the metrics of a filter in the engine's list, on its thread.
-            let text = unsafe { metrics::text(host, context as *mut c_void) }?;
+        }
+        let config = self.core.config as usize;
+        for (filter, _) in host::filters(self.core.layout, &mut memory, config)? {
+            let text = self.metrics_of_filter(&mut memory, filter)?;
+            let count = |name| metrics::value_in(&text, name).unwrap_or(0);
+            let [taken_out, added] = [
+                "fluentbit_filter_drop_records_total",
+                "fluentbit_filter_add_records_total",
+            ]
+            .map(count);
+            flow.taken_out = flow.taken_out.saturating_add(taken_out);
+            flow.added = flow.added.saturating_add(added);
+        }
+        Some(flow)
+    }
+
+    fn lost_in_filters(&self) -> Option<u64> {
+        let mut memory = Memory::open()?;
+        let config = self.core.config as usize;
+        let mut lost = None;
+        for (filter, plugin) in host::filters(self.core.layout, &mut memory, config)? {
+            if plugin != "rewrite_tag" {
+                continue;
+            }
+            let text = self.metrics_of_filter(&mut memory, filter)?;
             let count = |name| metrics::value_in(&text, name).unwrap_or(0);
             let taken_out = count("fluentbit_filter_drop_records_total");
             let emitted = count("fluentbit_filter_emit_records_total");
-            lost = lost.saturating_add(taken_out.saturating_sub(emitted));
+            let more = taken_out.saturating_sub(emitted);
+            lost = Some(lost.unwrap_or(0u64).saturating_add(more));
         }
-        Some(lost)
+        lost
     }
 
     fn lost_in_rings(&self) -> Option<u64> {

@@ -31,20 +31,13 @@ pub(crate) struct Account<'a> {
 }
 
 impl<'a> Account<'a> {
-    /// From the counters and chunks of one moment. With each output, how many records it is known to miss
-    /// of inputs that are not followed, and has not counted.
+    /// From the counters and chunks of one moment.
     pub(crate) fn new<'b>(
         inputs: &'a [(String, InputAccount)],
-        outputs: impl Iterator<Item = (&'b OutputInfo, u64)>,
+        outputs: impl Iterator<Item = (&'b OutputInfo, Unfollowed)>,
         others: Others,
     ) -> Self {
-        let sum = |(output, lost)| {
-            let sum = sum(output, inputs, others);
-            Sum {
-                dropped: sum.dropped.saturating_add(lost),
-                ..sum
-            }
-        };
+        let sum = |(output, unfollowed)| sum(output, inputs, unfollowed, others);
         let outputs = outputs.map(sum).collect();
         Account { inputs, outputs }
     }
@@ -85,7 +78,23 @@ pub(crate) enum Others {
     Heard,
 }
 
-fn sum(output: &OutputInfo, inputs: &[(String, InputAccount)], others: Others) -> Sum {
+/// What is known of the records that an output should have of inputs that are not followed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Unfollowed {
+    /// Known to be missing, and not counted.
+    pub(crate) lost: u64,
+    /// How many came for it; `None`: not known.
+    pub(crate) sent: Option<u64>,
+    /// Still in chunks.
+    pub(crate) left: u64,
+}
+
+fn sum(
+    output: &OutputInfo,
+    inputs: &[(String, InputAccount)],
+    unfollowed: Unfollowed,
+    others: Others,
+) -> Sum {
     let delivered = output.delivered_records.unwrap_or(0);
     let mut dropped = output.dropped_records.unwrap_or(0);
     let mut kept = Some(0u64);
@@ -104,17 +113,27 @@ fn sum(output: &OutputInfo, inputs: &[(String, InputAccount)], others: Others) -
     if let Some(kept) = kept.filter(|kept| *kept > 0 && others == Others::Silent) {
         dropped = dropped.min(kept.saturating_sub(delivered));
     }
+    let kept = kept.map(|kept| kept.saturating_add(unfollowed.sent.unwrap_or(0)));
+    if unfollowed.sent.is_some() {
+        chunks.left = chunks.left.saturating_add(unfollowed.left);
+    }
     let counted = delivered.saturating_add(dropped);
     let missing = kept.map_or(chunks.left, |kept| kept.saturating_sub(counted));
     // A chunk stays until its last output has it.
     let left = missing.min(chunks.left);
     let uncounted = missing - left;
+    let explained = chunks.evicted.saturating_add(unfollowed.lost);
+    // Without a sum that they are in, what is lost of the others comes on top.
+    let lost = match unfollowed.sent {
+        Some(_) => uncounted.max(unfollowed.lost),
+        None => uncounted.saturating_add(unfollowed.lost),
+    };
     Sum {
         name: output.name.clone(),
         delivered,
-        dropped: dropped.saturating_add(uncounted),
+        dropped: dropped.saturating_add(lost),
         left,
-        unexplained: uncounted.saturating_sub(chunks.evicted),
+        unexplained: uncounted.saturating_sub(explained),
     }
 }
 
@@ -164,7 +183,7 @@ mod tests {
     }
 
     fn sum_of(output: &OutputInfo, inputs: &[(String, InputAccount)]) -> (u64, u64, u64, u64) {
-        let sum = super::sum(output, inputs, Others::Heard);
+        let sum = super::sum(output, inputs, Unfollowed::default(), Others::Heard);
         (sum.delivered, sum.dropped, sum.left, sum.unexplained)
     }
 
@@ -191,6 +210,27 @@ mod tests {
         }
     }
 
+    proptest! {
+        /// The same where some of it is of inputs that are not followed, whose losses may have been seen.
+        #[test]
+        fn the_sum_closes_with_what_nobody_follows(
+            (delivered, dropped, evicted, left) in (0u64..50, 0u64..50, 0u64..50, 0u64..50),
+            (followed, followed_evicted, seen) in (0u64..50, 0u64..50, 0u64..50),
+        ) {
+            let unfollowed = Unfollowed {
+                lost: seen.min(evicted),
+                sent: Some(delivered + dropped + evicted + left),
+                left,
+            };
+            let counted = output(delivered + followed, dropped);
+            let inputs = [input(followed + followed_evicted, followed_evicted, 0)];
+            let sum = super::sum(&counted, &inputs, unfollowed, Others::Heard);
+            prop_assert_eq!(sum.delivered, delivered + followed);
+            prop_assert_eq!(sum.dropped, dropped + evicted + followed_evicted);
+            prop_assert_eq!((sum.left, sum.unexplained), (left, evicted - seen.min(evicted)));
+        }
+    }
+
     #[test]
     fn a_chunk_that_another_output_waits_for_is_not_left_for_this_one() {
         assert_eq!(sum_of(&output(10, 0), &[input(10, 0, 10)]), (10, 0, 0, 0));
@@ -204,7 +244,8 @@ mod tests {
 
     #[test]
     fn what_a_host_refused_to_take_is_not_dropped() {
-        let sum = |others| super::sum(&output(3, 9), &[input(10, 0, 0)], others).dropped;
+        let none = Unfollowed::default();
+        let sum = |others| super::sum(&output(3, 9), &[input(10, 0, 0)], none, others).dropped;
         assert_eq!(sum(Others::Silent), 7);
         assert_eq!(sum(Others::Heard), 9);
     }

@@ -265,7 +265,7 @@ fn is_same(before: &ChunkInfo, later: &ChunkInfo) -> bool {
 }
 
 /// The numbers of the bits that are set.
-fn bits(word: u64) -> impl Iterator<Item = u32> {
+pub(crate) fn bits(word: u64) -> impl Iterator<Item = u32> {
     (0..u64::BITS).filter(move |bit| word >> bit & 1 == 1)
 }
 

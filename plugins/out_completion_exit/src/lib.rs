@@ -14,6 +14,7 @@
 
 mod account;
 mod backlog;
+mod balance;
 mod config;
 mod delivery;
 mod drain;

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use flb_sidecar_sdk::EngineHost;
+use flb_sidecar_sdk::{EngineHost, InputAccount};
 
-use crate::account::Others;
+use crate::account::{Others, Unfollowed};
 use crate::backlog::Unloaded;
+use crate::balance::Routes;
 use crate::delivery::believed;
-use crate::evictions::{Counting, Evictions};
+use crate::evictions::{bits, Counting, Evictions};
 
 /// Where every loss is counted by the host, too.
 const RARELY: Duration = Duration::from_secs(1);
@@ -23,6 +24,7 @@ const SHARE: u32 = 50;
 #[derive(Debug, Default)]
 pub(crate) struct Losses {
     evictions: Evictions,
+    routes: Routes,
     unloaded: Unloaded,
     next: Duration,
     told: bool,
@@ -67,6 +69,7 @@ impl Losses {
         };
         let outputs = believed(host.outputs());
         self.evictions.observe(&chunks, &outputs, counting);
+        self.routes.observe(&chunks);
         if !self.unloaded.is_over() {
             if let Some(backlog) = host.backlog() {
                 self.unloaded.observe(backlog, &chunks);
@@ -97,9 +100,32 @@ impl Losses {
         self.evictions.chunks().saturating_add(unloaded)
     }
 
-    /// How many records the outputs, by number, are known to miss, and have not counted.
-    pub(crate) fn records(&self) -> &BTreeMap<u32, u64> {
-        self.evictions.lost()
+    /// What is known of the records of those inputs for each output, by its number.
+    pub(crate) fn records(
+        &self,
+        host: &dyn EngineHost,
+        followed: &[(String, InputAccount)],
+    ) -> BTreeMap<u32, Unfollowed> {
+        let mut records: BTreeMap<u32, Unfollowed> = BTreeMap::new();
+        for (output, lost) in self.evictions.lost() {
+            records.entry(*output).or_default().lost = *lost;
+        }
+        let sent = host
+            .flow()
+            .and_then(|flow| self.routes.sent(&flow, followed));
+        let Some(sent) = sent else {
+            return records;
+        };
+        for (output, sent) in sent {
+            records.entry(output).or_default().sent = Some(sent);
+        }
+        for chunk in host.chunks().unwrap_or_default() {
+            for output in bits(chunk.outputs) {
+                let left = &mut records.entry(output).or_default().left;
+                *left = left.saturating_add(chunk.records.unwrap_or(0));
+            }
+        }
+        records
     }
 
     /// Whether inputs that are not followed have sent anything.

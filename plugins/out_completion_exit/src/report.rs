@@ -7,7 +7,7 @@ use std::time::Duration;
 use flb_sidecar_sdk::{EngineHost, InputAccount, InputInfo, OutputInfo};
 use serde_json::{json, Map, Value};
 
-use crate::account::{Account, Others};
+use crate::account::{Account, Others, Unfollowed};
 use crate::delivery::believed;
 use crate::drain::{Cause, End, Left};
 use crate::losses::Losses;
@@ -40,8 +40,8 @@ pub(crate) struct Report {
     pub(crate) lost_in_filters: Option<u64>,
     /// Records of threaded inputs that never came into a chunk.
     pub(crate) lost_in_rings: u64,
-    /// Records of those that outputs, by number, have not counted.
-    pub(crate) lost: BTreeMap<u32, u64>,
+    /// What is known of their records for each output, by its number.
+    pub(crate) unfollowed: BTreeMap<u32, Unfollowed>,
     /// Whether those have sent anything.
     pub(crate) others: Others,
     /// JSON arrays of objects, one per input.
@@ -109,9 +109,9 @@ impl Report {
             waited,
             inputs,
             outputs: believed(host.outputs()),
+            unfollowed: losses.records(host, &followed),
             followed,
             evicted: losses.chunks(),
-            lost: losses.records().clone(),
             lost_in_filters: host.lost_in_filters(),
             lost_in_rings: host.lost_in_rings().unwrap_or(0),
             others,
@@ -126,12 +126,15 @@ impl Report {
     }
 
     fn account(&self) -> Account<'_> {
-        let lost = |output: &OutputInfo| {
-            let number = output.number?;
-            self.lost.get(&number).copied()
-        };
-        let outputs = destinations(&self.outputs).map(|output| (output, lost(output).unwrap_or(0)));
+        let outputs =
+            destinations(&self.outputs).map(|output| (output, self.unfollowed_of(output)));
         Account::new(&self.followed, outputs, self.others)
+    }
+
+    fn unfollowed_of(&self, output: &OutputInfo) -> Unfollowed {
+        let number = output.number;
+        let unfollowed = number.and_then(|number| self.unfollowed.get(&number));
+        unfollowed.copied().unwrap_or_default()
     }
 
     /// Lost before any output could count them.
@@ -140,8 +143,17 @@ impl Report {
         in_filters.saturating_add(self.lost_in_rings)
     }
 
-    /// What filters took out, and did not lose.
+    /// What filters took out, and did not lose; `None`: it is not known of every input.
     fn filtered(&self, read: u64) -> Option<i64> {
+        let is_followed = |input: &&InputInfo| {
+            let mut followed = self.followed.iter();
+            followed.any(|(name, _)| *name == input.name)
+        };
+        let inputs = self.inputs.iter().filter(is_followed);
+        let drains = inputs.filter_map(|input| input.drain.as_ref());
+        if drains.map(|drain| drain.records).sum::<u64>() != read {
+            return None;
+        }
         let all = self.account().filtered(read)?;
         Some(all.saturating_sub_unsigned(self.lost_in_filters.unwrap_or(0)))
     }
@@ -291,12 +303,12 @@ impl Report {
 
     fn output_entries(&self) -> Vec<Value> {
         let account = self.account();
-        account
-            .outputs
-            .iter()
-            .map(|sum| {
+        destinations(&self.outputs)
+            .zip(&account.outputs)
+            .map(|(output, sum)| {
                 let mut entry = sum.json(&cut(&sum.name));
-                if self.followed.is_empty() {
+                let sent = self.unfollowed_of(output).sent;
+                if self.followed.is_empty() && sent.is_none() {
                     // Of what came only the outputs tell.
                     entry["in"] = Value::Null;
                     entry["left"] = Value::Null;

@@ -60,7 +60,7 @@ fn report() -> Report {
         evicted: 0,
         lost_in_filters: None,
         lost_in_rings: 0,
-        lost: BTreeMap::new(),
+        unfollowed: BTreeMap::new(),
         others: Others::Silent,
         files: vec![(
             "sidecar_tail.0".to_owned(),

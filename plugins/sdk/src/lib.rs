@@ -25,9 +25,9 @@ pub mod worker;
 
 pub use options::{ConfigError, Kind, OptionSpec, Settings};
 pub use plugin::{
-    Backlog, Chunk, ChunkInfo, ChunkNews, EngineHost, Filter, FilterHost, FlushCounts, HostRegex,
-    Input, InputAccount, InputHost, InputInfo, Multiline, Output, OutputInfo, ParsedTime, Parser,
-    Parsers, Pending, PluginInfo, ProcessEnd, Refused, RegexError, Retry, RetryLimit, Routed,
-    StockPosition, StockTail, TaskInfo, Verdict, Wake,
+    Backlog, Chunk, ChunkInfo, ChunkNews, EngineHost, Filter, FilterHost, Flow, FlushCounts,
+    HostRegex, Input, InputAccount, InputHost, InputInfo, Multiline, Output, OutputInfo,
+    ParsedTime, Parser, Parsers, Pending, PluginInfo, ProcessEnd, Refused, RegexError, Retry,
+    RetryLimit, Routed, StockPosition, StockTail, TaskInfo, Verdict, Wake,
 };
 pub use why::Why;

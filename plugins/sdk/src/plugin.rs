@@ -482,6 +482,8 @@ pub struct OutputInfo {
 pub struct ChunkInfo {
     /// Tells it apart from the others of one moment. A later chunk may have it again.
     pub key: u64,
+    /// Tells its input apart from the others of the engine.
+    pub input: u64,
     /// `None`: this host does not tell.
     pub records: Option<u64>,
     /// A bit per output that it may still go to, by number; 0: this host does not tell.
@@ -492,6 +494,19 @@ pub struct ChunkInfo {
     pub kind: Option<u64>,
     /// It is from an earlier run.
     pub from_before: bool,
+}
+
+/// How many records have come into chunks, and what filters made of them, since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Flow {
+    /// Of inputs that are followed, before any filter.
+    pub followed: u64,
+    /// Of each other input, by [`ChunkInfo::input`], before any filter.
+    pub others: Vec<(u64, u64)>,
+    /// Taken out by all filters together.
+    pub taken_out: u64,
+    /// Added by all filters together.
+    pub added: u64,
 }
 
 /// What an earlier run has left in files.
@@ -584,6 +599,12 @@ pub trait EngineHost {
     /// The host counts what it throws away for lack of room as dropped.
     fn counts_evictions(&self) -> bool {
         true
+    }
+
+    /// What inputs and filters have counted so far; `None`: this host does not tell, or some of its filters or
+    /// inputs may take out records uncounted.
+    fn flow(&self) -> Option<Flow> {
+        None
     }
 
     /// Records that filters `rewrite_tag` have taken out and could not give back, since their emitters took
