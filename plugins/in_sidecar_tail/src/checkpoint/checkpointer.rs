@@ -351,7 +351,9 @@ impl Checkpointer {
         let by_name = self.by_name;
         self.unclaimed.claim(identity, |entry| {
             let same_place = entry.identity.device == identity.device || *entry.path == *path;
+            // That of a compressed file counts bytes of its text.
             same_place
+                && entry.packed.is_none()
                 && (!by_name || *entry.path == *path)
                 && entry
                     .fingerprint

@@ -13,7 +13,8 @@ use crate::track::fingerprint::{read_full, Fingerprint, Identity, HEAD};
 
 /// What a compressed file is, beside those that are known.
 pub(super) enum Kin {
-    FormOf(Arc<Path>, u64),
+    /// All of this one, which was read so far, is in it.
+    FormOf(Arc<Path>, Fingerprint),
     /// It begins like this one, which was read so far.
     Like(Arc<Path>, Fingerprint),
     Stranger,
@@ -25,7 +26,7 @@ pub(super) fn keep_packed(
     path: &Arc<Path>,
     identity: &Identity,
     packed: u64,
-    size: u64,
+    read: Fingerprint,
 ) {
     let Some(checkpointer) = &mut files.checkpointer else {
         return;
@@ -33,10 +34,7 @@ pub(super) fn keep_packed(
     let entry = Entry {
         path: path.clone(),
         identity: *identity,
-        fingerprint: Fingerprint {
-            offset: size,
-            ..Fingerprint::default()
-        },
+        fingerprint: read,
         rotated: true,
         target: None,
         cut: None,
@@ -82,7 +80,7 @@ pub(super) fn kin_of(files: &Files, path: &Path, handle: Handle) -> Kin {
             && name.parent() == path.parent()
             && related(name, path);
         if is_like && its_size as u32 == size {
-            return Kin::FormOf(name.clone(), its_size);
+            return Kin::FormOf(name.clone(), its);
         }
         if is_like && like.is_none_or(|(_, other)| its.offset > other.offset) {
             like = Some((name, its));

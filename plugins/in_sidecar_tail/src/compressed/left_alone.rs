@@ -227,9 +227,9 @@ impl Compressed {
             let may_grow = quiet.max(age.unwrap_or_default()) < COMPLETE_COPY;
             let path = file.path.display();
             match kin_of(files, &file.path, handle) {
-                Kin::FormOf(name, size) => {
+                Kin::FormOf(name, read) => {
                     info!("{path} is the compressed form of {}", name.display());
-                    keep_packed(files, &file.path, &file.identity, metadata.len(), size);
+                    keep_packed(files, &file.path, &file.identity, metadata.len(), read);
                 }
                 Kin::Like(name, _) if now && may_grow => {
                     let name = name.display();
@@ -303,6 +303,11 @@ impl Compressed {
         else {
             return false;
         };
+        let grown = packed != Some(metadata.len());
+        if grown && fingerprint.offset > 0 && fingerprint.head.length == 0 {
+            // The state of an older build does not say by what it is known again.
+            return false;
+        }
         // Its inode may be that of another file by now.
         let opened = files.handles.open_at_once(path);
         if !opened.is_ok_and(|(handle, _)| is_gzip(&handle)) {
@@ -314,7 +319,7 @@ impl Compressed {
             Seen::of(metadata),
             Some(fingerprint),
         );
-        if packed != Some(metadata.len()) {
+        if grown {
             self.searches
                 .itself(&files.ctx.options, path, *identity, fingerprint);
         }

@@ -11,7 +11,7 @@ use crate::fs::Fs;
 use crate::map::HashMap;
 use crate::track::file::FileId;
 use crate::track::files::Files;
-use crate::track::fingerprint::Identity;
+use crate::track::fingerprint::{Fingerprint, Identity};
 use crate::track::limit::{Come, Outside, MOST_BEYOND};
 
 /// Paths of files beyond the limit that are kept, so that a folder is not listed for each of them.
@@ -37,7 +37,7 @@ struct Ended {
     /// Bytes that it had.
     bytes: u64,
     /// How far it was read.
-    offset: u64,
+    read: Fingerprint,
 }
 
 /// Whether one more file would be too many.
@@ -88,9 +88,9 @@ impl Beyond {
     }
 
     /// Where a file ended that gave way.
-    pub(crate) fn end_when_it_gave_way(&mut self, identity: &Identity) -> Option<u64> {
+    pub(crate) fn end_when_it_gave_way(&mut self, identity: &Identity) -> Option<Fingerprint> {
         let ended = self.ended.remove(&identity.number());
-        ended.map(|ended| ended.offset)
+        ended.map(|ended| ended.read)
     }
 
     /// Whether files are to give way, since others wait.
@@ -104,7 +104,10 @@ impl Beyond {
         for (identity, bytes) in settled {
             let ended = Ended {
                 bytes,
-                offset: bytes,
+                read: Fingerprint {
+                    offset: bytes,
+                    ..Fingerprint::default()
+                },
             };
             self.ended.insert(identity.number(), ended);
         }
@@ -118,7 +121,7 @@ impl Beyond {
         };
         let ended = Ended {
             bytes: file.seen.size,
-            offset: file.offset,
+            read: file.fingerprint(),
         };
         self.ended.insert(file.identity.number(), ended);
         true

@@ -23,7 +23,7 @@ use crate::track::descriptors::{is_missing, open};
 use crate::track::dormant::is_same;
 use crate::track::file::{FileId, Seen};
 use crate::track::files::{Files, Stage};
-use crate::track::fingerprint::Identity;
+use crate::track::fingerprint::{Fingerprint, Identity};
 use crate::track::follow::follow;
 use crate::track::limit::MOST_PATHS;
 use crate::track::queue::{Queue, Task};
@@ -36,9 +36,9 @@ pub(crate) struct Discovery {
     pub(crate) sources: Sources,
     /// What is there and not followed, since there is too much.
     pub(crate) beyond: Beyond,
-    /// Sizes of files that were too old at the start or could not be opened, by their identities' numbers;
-    /// only if what was there then is not to be read.
-    left_out: HashMap<u64, u64>,
+    /// Where files ended that were too old at the start or could not be opened, by their identities'
+    /// numbers; only if what was there then is not to be read.
+    left_out: HashMap<u64, Fingerprint>,
     /// Paths that match and could not be followed so far, for a reason that may pass unnoticed.
     retry: HashSet<PathBuf>,
 }
@@ -138,7 +138,7 @@ impl Discovery {
                         self.try_later(path);
                         return true;
                     }
-                    let end = || self.end_at_the_start(&identity, &metadata);
+                    let end = || self.end_at_the_start(&identity, &handle, &metadata);
                     position.offset = position.offset.or_else(end);
                     position.name = position.name.or_else(|| named.map(Arc::from));
                     follow(files, path, identity, handle, &metadata, position);
@@ -157,14 +157,23 @@ impl Discovery {
         if files.stage != Stage::Starting || files.ctx.options.read_from_head {
             return;
         }
-        let end = files
+        let opened = files
             .handles
             .open_at_once(path)
-            .and_then(|(handle, metadata)| written_end(&handle, metadata.len()));
-        self.left_out.insert(
-            Identity::of(metadata).number(),
-            end.unwrap_or(metadata.len()),
-        );
+            .and_then(|(handle, metadata)| {
+                let end = written_end(&handle, metadata.len())?;
+                Ok((Identity::of(&metadata), Fingerprint::at(&handle, end)?))
+            });
+        // Of one that cannot be opened nobody knows more than how long it is.
+        let (identity, end) = opened.unwrap_or_else(|_| {
+            let offset = metadata.len();
+            let end = Fingerprint {
+                offset,
+                ..Fingerprint::default()
+            };
+            (Identity::of(metadata), end)
+        });
+        self.left_out.insert(identity.number(), end);
     }
 
     fn try_later(&mut self, path: &Path) {
@@ -174,11 +183,17 @@ impl Discovery {
     }
 
     /// Where a file ended at the start that was too old to be followed then and is to be read from
-    /// its end. It may have begun anew since.
-    fn end_at_the_start(&mut self, identity: &Identity, metadata: &Metadata) -> Option<u64> {
+    /// its end. It may have begun anew since, and be longer by now.
+    fn end_at_the_start(
+        &mut self,
+        identity: &Identity,
+        handle: &Handle,
+        metadata: &Metadata,
+    ) -> Option<u64> {
         let end = self.left_out.remove(&identity.number());
         let end = end.or_else(|| self.beyond.end_when_it_gave_way(identity))?;
-        Some(if metadata.len() < end { 0 } else { end })
+        let same = end.fits(handle, metadata.len()).unwrap_or(false);
+        Some(if same { end.offset } else { 0 })
     }
 
     /// Follows files that were left out, as far as there is room and their paths are known.
@@ -498,6 +513,21 @@ mod tests {
         steps.append("a.log", "two\n");
         steps.round();
         assert_eq!(steps.lines, ["two"]);
+    }
+
+    #[test]
+    fn a_file_left_out_at_the_start_that_begins_anew_is_read_from_its_head() {
+        for anew in ["two, longer than what was there\n", "two\n", "2\n"] {
+            let options = [("ignore_older", "1h"), ("read_from_head", "off")];
+            let mut steps = Steps::prepared("*.log", &options, |dir| {
+                fs::write(dir.path().join("a.log"), "one\n").unwrap();
+                age(&dir.path().join("a.log"));
+            });
+            steps.round();
+            fs::write(steps.path("a.log"), anew).unwrap();
+            steps.round();
+            assert_eq!(steps.lines, [anew.trim_end()]);
+        }
     }
 
     #[test]

@@ -166,6 +166,19 @@ pub(crate) struct Fingerprint {
 }
 
 impl Fingerprint {
+    /// That of a file of which nothing before `offset` is to be read.
+    pub(crate) fn at(handle: &Handle, offset: u64) -> io::Result<Self> {
+        let mut head = [0; HEAD];
+        let length = usize::try_from(offset).unwrap_or(HEAD).min(HEAD);
+        let length = read_full(handle, &mut head[..length], 0)?;
+        let tail = Tail::read(handle, offset)?;
+        Ok(Fingerprint {
+            offset,
+            head: Print::of(&head[..length]),
+            tail: Print::of(tail.bytes()),
+        })
+    }
+
     /// Whether the file, `size` bytes long, holds what was read before `offset`.
     pub(crate) fn fits(&self, handle: &Handle, size: u64) -> io::Result<bool> {
         let tail_at = self.offset.checked_sub(u64::from(self.tail.length));
