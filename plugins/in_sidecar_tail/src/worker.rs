@@ -31,7 +31,7 @@ use crate::track::files::{Files, Stage};
 use crate::track::look::{check, look};
 use crate::track::queue::Task;
 use crate::track::removal::remove_old;
-use crate::track::rotation::{count_lost, find_missing, forget};
+use crate::track::rotation::{count_lost, find_missing, forget, note_elsewhere};
 use crate::track::transition::{Effect, Observation};
 
 /// Files looked at in one check.
@@ -222,6 +222,7 @@ impl Worker {
                     debug!("no longer following {}", file.name.display());
                 }
                 reader.let_go(&self.ctx, id);
+                note_elsewhere(files, id);
                 close(files, id);
                 files.windows.remove(id);
             }

@@ -8,6 +8,7 @@ use crate::checkpoint::entry::Entry;
 use crate::compressed::gunzip::Gunzip;
 use crate::fs::Handle;
 use crate::track::copies::related;
+use crate::track::file::TrackedFile;
 use crate::track::files::Files;
 use crate::track::fingerprint::{read_full, Fingerprint, Identity, HEAD};
 
@@ -18,6 +19,26 @@ pub(super) enum Kin {
     /// It begins like this one, which was read so far.
     Like(Arc<Path>, Fingerprint),
     Stranger,
+}
+
+/// How long a file is.
+enum Size<'a> {
+    /// It was, when it was read last.
+    Last(u64),
+    /// It is still followed, and may have grown since it was looked at.
+    Now(&'a TrackedFile),
+}
+
+impl Size<'_> {
+    fn get(&self) -> u64 {
+        match self {
+            Size::Last(size) => *size,
+            Size::Now(file) => {
+                let now = file.handle.as_ref().and_then(|h| h.metadata().ok());
+                now.map_or(file.size(), |now| file.size().max(now.len()))
+            }
+        }
+    }
 }
 
 /// A compressed file holds what was read under another name; that is known after a restart, too.
@@ -65,13 +86,13 @@ pub(super) fn kin_of(files: &Files, path: &Path, handle: Handle) -> Kin {
         return Kin::Stranger;
     };
     let followed = files.registry.iter();
-    let followed = followed.map(|(_, file)| (&file.name, file.fingerprint(), file.size()));
+    let followed = followed.map(|(_, file)| (&file.name, file.fingerprint(), Size::Now(file)));
     let dormant = files.dormant.iter();
-    let dormant = dormant.map(|file| (&file.name, file.fingerprint, file.size));
+    let dormant = dormant.map(|file| (&file.name, file.fingerprint, Size::Last(file.size)));
     let unclaimed = files.checkpointer.as_ref().map(|kept| &kept.unclaimed);
     let unclaimed = unclaimed.into_iter().flat_map(|all| all.originals(path));
     let unclaimed = unclaimed.filter(|entry| entry.packed.is_none());
-    let unclaimed = unclaimed.map(|e| (&e.path, e.fingerprint, e.fingerprint.offset));
+    let unclaimed = unclaimed.map(|e| (&e.path, e.fingerprint, Size::Last(e.fingerprint.offset)));
     let mut like: Option<(&Arc<Path>, Fingerprint)> = None;
     for (name, its, its_size) in followed.chain(dormant).chain(unclaimed) {
         // The file may have had less when its head was looked at, or nothing behind it was written.
@@ -79,7 +100,7 @@ pub(super) fn kin_of(files: &Files, path: &Path, handle: Handle) -> Kin {
             && its.head.is_head_of(&head)
             && name.parent() == path.parent()
             && related(name, path);
-        if is_like && its_size as u32 == size {
+        if is_like && its_size.get() as u32 == size {
             return Kin::FormOf(name.clone(), its);
         }
         if is_like && like.is_none_or(|(_, other)| its.offset > other.offset) {

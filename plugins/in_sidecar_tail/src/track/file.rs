@@ -138,6 +138,8 @@ pub(crate) struct Rare {
     pub(crate) shorter_since: Option<Instant>,
     /// It cannot be read, and that was said.
     pub(crate) failing: bool,
+    /// It was not deleted when it was let go: it has a name that nobody has told.
+    pub(crate) elsewhere: bool,
 }
 
 /// What a file's position must not move over: the next start reads from there.

@@ -134,6 +134,18 @@ pub(crate) fn count_lost(files: &Files, id: FileId) {
     }
 }
 
+/// A file is let go: whether one without a path was deleted or renamed is known as long as it is open.
+pub(crate) fn note_elsewhere(files: &mut Files, id: FileId) {
+    let file = files.registry.get_mut(id);
+    let Some(file) = file.filter(|file| file.path().is_none()) else {
+        return;
+    };
+    let now = file.handle.as_ref().and_then(|h| h.metadata().ok());
+    if now.is_some_and(|now| now.links() > 0) && !files.windows.has(id) {
+        file.rare().elsewhere = true;
+    }
+}
+
 /// Drops a file and all that is known of it.
 pub(crate) fn forget(files: &mut Files, id: FileId) -> Option<Box<TrackedFile>> {
     let file = files.registry.remove(id)?;
@@ -145,8 +157,9 @@ pub(crate) fn forget(files: &mut Files, id: FileId) -> Option<Box<TrackedFile>> 
             kept.keep_position(&file, &files.ctx.time);
         }
     } else {
+        let elsewhere = file.rare.as_ref().is_some_and(|rare| rare.elsewhere);
         let gone = file.path().is_none() && file.offset > 0 && !file.head.is_empty();
-        if let Some(kept) = files.checkpointer.as_mut().filter(|_| gone) {
+        if let Some(kept) = files.checkpointer.as_mut().filter(|_| gone && !elsewhere) {
             kept.keep_position_of_gone(&file, &files.ctx.time);
         }
         files.entry_gone(file.identity);

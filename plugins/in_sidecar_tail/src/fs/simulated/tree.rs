@@ -507,10 +507,7 @@ impl Tree {
         self.cookies += 1;
         let (mask, cookie) = (self.mask_of(node), self.cookies);
         self.tell(old_folder, Mask::MOVED_FROM | mask, cookie, Some(id));
-        // Open files know their name by this.
-        let name = &mut self.names[id.0 as usize];
-        name.folder = new_folder;
-        name.text = new.into();
+        let id = self.name_again(id, new_folder, new);
         self.insert(new_folder, id);
         if let Content::Folder { above, .. } = &mut self.node_mut(node).content {
             *above = new_folder;
@@ -522,6 +519,25 @@ impl Tree {
             self.unlinked(other);
         }
         Ok(())
+    }
+
+    /// A name becomes another one, or a new one takes its place: an older answer has it as it was.
+    fn name_again(&mut self, id: NameId, folder: NodeId, text: &OsStr) -> NameId {
+        let node = self.name(id).node;
+        if self.device(node).stale.is_none() {
+            // Open files know their name by this.
+            let name = &mut self.names[id.0 as usize];
+            name.folder = folder;
+            name.text = text.into();
+            return id;
+        }
+        self.names.push(Name {
+            folder,
+            text: text.into(),
+            node,
+            users: 0,
+        });
+        NameId(self.names.len() as u32 - 1)
     }
 
     /// The bytes of a file are changed; `told`: as the kernel sees it happen.
