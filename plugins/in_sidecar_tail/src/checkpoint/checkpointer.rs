@@ -19,6 +19,7 @@ use crate::options::{Options, Sync};
 use crate::pace::Pace;
 use crate::source::globs::Globs;
 use crate::time::Time;
+use crate::track::copies::is_rotated_form;
 use crate::track::file::{FileId, TrackedFile};
 use crate::track::fingerprint::{Fingerprint, Identity};
 use crate::track::registry::Registry;
@@ -351,8 +352,11 @@ impl Checkpointer {
         let by_name = self.by_name;
         self.unclaimed.claim(identity, |entry| {
             let same_place = entry.identity.device == identity.device || *entry.path == *path;
+            // Nothing that was rotated gets its first name again: its inode may.
+            let again = entry.rotated && is_rotated_form(path, &entry.path);
             // That of a compressed file counts bytes of its text.
             same_place
+                && (!again || identity.birth.is_some() && entry.identity.birth.is_some())
                 && entry.packed.is_none()
                 && (!by_name || *entry.path == *path)
                 && entry

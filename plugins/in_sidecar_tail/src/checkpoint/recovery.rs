@@ -143,7 +143,7 @@ pub(crate) fn position_of(
         };
     }
     if files.scanned() {
-        return Position::default();
+        return late_copy(files, path, handle, metadata);
     }
     let Some(entry) = original_of(files, path, handle, metadata) else {
         return Position::default();
@@ -155,6 +155,23 @@ pub(crate) fn position_of(
         name: Some(entry.path),
         cut: entry.cut,
     }
+}
+
+/// What is known of a file that is found on a network filesystem: the copy of one that was truncated may be
+/// told of after the truncation.
+fn late_copy(files: &mut Files, path: &Path, handle: &Handle, metadata: &Metadata) -> Position {
+    let remote = path.parent().map(|folder| files.ctx.fs.is_remote(folder));
+    if !matches!(remote, Some(Ok(true))) {
+        return Position::default();
+    }
+    let now = files.ctx.time.now();
+    let text = files.dormant.copied(path, handle, metadata, now);
+    text.map_or_else(Position::default, |text| Position {
+        offset: Some(text.fingerprint.offset),
+        rotated: true,
+        name: Some(text.name),
+        cut: None,
+    })
 }
 
 /// The position of a file that was truncated while nobody was reading, if this is its copy.

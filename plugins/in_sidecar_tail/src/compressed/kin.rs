@@ -12,12 +12,15 @@ use crate::track::file::TrackedFile;
 use crate::track::files::Files;
 use crate::track::fingerprint::{read_full, Fingerprint, Identity, HEAD};
 
+/// Files that began alike which are looked for in a compressed one, at most: those that were read furthest.
+const MOST_ALIKE: usize = 16;
+
 /// What a compressed file is, beside those that are known.
 pub(super) enum Kin {
     /// All of this one, which was read so far, is in it.
     FormOf(Arc<Path>, Fingerprint),
-    /// It begins like this one, which was read so far.
-    Like(Arc<Path>, Fingerprint),
+    /// It begins like this one and maybe others, which were read so far, the furthest last.
+    Like(Arc<Path>, Vec<Fingerprint>),
     Stranger,
 }
 
@@ -93,7 +96,7 @@ pub(super) fn kin_of(files: &Files, path: &Path, handle: Handle) -> Kin {
     let unclaimed = unclaimed.into_iter().flat_map(|all| all.originals(path));
     let unclaimed = unclaimed.filter(|entry| entry.packed.is_none());
     let unclaimed = unclaimed.map(|e| (&e.path, e.fingerprint, Size::Last(e.fingerprint.offset)));
-    let mut like: Option<(&Arc<Path>, Fingerprint)> = None;
+    let mut like: Vec<(&Arc<Path>, Fingerprint)> = Vec::new();
     for (name, its, its_size) in followed.chain(dormant).chain(unclaimed) {
         // The file may have had less when its head was looked at, or nothing behind it was written.
         let is_like = its.head.length > 0
@@ -103,11 +106,19 @@ pub(super) fn kin_of(files: &Files, path: &Path, handle: Handle) -> Kin {
         if is_like && its_size.get() as u32 == size {
             return Kin::FormOf(name.clone(), its);
         }
-        if is_like && like.is_none_or(|(_, other)| its.offset > other.offset) {
-            like = Some((name, its));
+        if is_like && like.iter().all(|(_, other)| *other != its) {
+            like.push((name, its));
         }
     }
-    like.map_or(Kin::Stranger, |(name, its)| Kin::Like(name.clone(), its))
+    like.sort_by_key(|(_, its)| its.offset);
+    let furthest = like.split_off(like.len().saturating_sub(MOST_ALIKE));
+    match furthest.last() {
+        Some((name, _)) => {
+            let all = furthest.iter().map(|(_, its)| *its);
+            Kin::Like((*name).clone(), all.collect())
+        }
+        None => Kin::Stranger,
+    }
 }
 
 /// The first bytes of the original, up to [`HEAD`], as far as one step gives them.

@@ -161,7 +161,7 @@ impl Compressed {
                 if let Some(fingerprint) = file.read {
                     // Members are added to it, or it is another one.
                     self.searches
-                        .itself(&files.ctx.options, path, *identity, fingerprint);
+                        .itself(&files.ctx.options, path, *identity, vec![fingerprint]);
                 }
                 true
             }
@@ -247,7 +247,7 @@ impl Compressed {
                     // It may have more than was read of what it is like.
                     let read = match kin {
                         Kin::Like(_, read) => read,
-                        Kin::FormOf(..) | Kin::Stranger => Fingerprint::default(),
+                        Kin::FormOf(..) | Kin::Stranger => Vec::new(),
                     };
                     let options = &files.ctx.options;
                     self.searches
@@ -321,7 +321,7 @@ impl Compressed {
         );
         if grown {
             self.searches
-                .itself(&files.ctx.options, path, *identity, fingerprint);
+                .itself(&files.ctx.options, path, *identity, vec![fingerprint]);
         }
         true
     }

@@ -33,6 +33,8 @@ const MOST_SEARCHED: usize = 100;
 pub(crate) struct Search {
     pub(crate) goal: Goal,
     pub(crate) entry: Entry,
+    /// How far it may have been read otherwise, if it was not read as far as the entry says.
+    others: Vec<Fingerprint>,
     /// Files that may be it and have not been looked at.
     paths: Vec<PathBuf>,
     current: Option<Unpacking>,
@@ -129,17 +131,18 @@ impl Searches {
         }
     }
 
-    /// Has a compressed file read from where it was read to.
+    /// Has a compressed file read from where it was read to: the last of these that it fits, or its head.
     pub(crate) fn itself(
         &mut self,
         options: &Options,
         path: &Path,
         identity: Identity,
-        fingerprint: Fingerprint,
+        mut read: Vec<Fingerprint>,
     ) {
         if self.all.iter().any(|search| search.is_of(&identity)) {
             return;
         }
+        let fingerprint = read.pop().unwrap_or_default();
         let entry = Entry {
             path: options.globs.name_of(path).into(),
             identity,
@@ -153,6 +156,7 @@ impl Searches {
         self.all.push_back(Search {
             goal: Goal::Itself,
             entry,
+            others: read,
             paths: vec![path.to_owned()],
             current: None,
         });
@@ -195,6 +199,7 @@ impl Searches {
             self.all.push_back(Search {
                 goal: Goal::Original,
                 entry,
+                others: Vec::new(),
                 paths,
                 current: None,
             });
@@ -250,7 +255,7 @@ impl Searches {
             }
             Came::Foreign if search.goal == Goal::Itself && search.entry.fingerprint.offset > 0 => {
                 // It is another one now.
-                search.entry.fingerprint = Fingerprint::default();
+                search.entry.fingerprint = search.others.pop().unwrap_or_default();
                 search.paths.push(current.path);
             }
             Came::Foreign => {}

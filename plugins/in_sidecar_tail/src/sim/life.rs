@@ -77,6 +77,13 @@ fn renamed(matched: bool) -> Observation {
     }
 }
 
+fn renamed_back() -> Observation {
+    Observation::RenamedBack {
+        path: path("/a.log"),
+        matched: true,
+    }
+}
+
 fn left(open: bool) -> Observation {
     Observation::Left {
         last: path("/a.log"),
@@ -163,6 +170,14 @@ fn what_is_seen_in_every_phase() {
             "idle matched",
             vec![EndText],
         ),
+        // It has its first name again: its last line may go on.
+        (
+            vec![renamed(true), renamed_back()],
+            9,
+            looked(false),
+            "idle matched",
+            vec![],
+        ),
         // Where no pattern looks: it is let go then.
         (
             vec![renamed(false)],
@@ -207,13 +222,7 @@ fn what_is_seen_in_every_phase() {
             "let go nameless",
             end.to_vec(),
         ),
-        (
-            vec![left(true)],
-            0,
-            crowded(true),
-            "idle nameless",
-            vec![LookAtIt],
-        ),
+        (vec![left(true)], 0, crowded(true), "idle nameless", vec![]),
         (
             vec![left(true), looked(true)],
             0,
@@ -349,6 +358,7 @@ fn observations() -> impl Strategy<Value = Observation> {
         2 => (names.clone(), any::<bool>())
             .prop_map(|(path, matched)| Observation::Renamed { path, matched }),
         1 => Just(Observation::Rotated),
+        1 => Just(renamed_back()),
         2 => (names, any::<bool>(), any::<bool>())
             .prop_map(|(last, deleted, open)| Observation::Left { last, deleted, open }),
         1 => Just(Observation::NotFound),

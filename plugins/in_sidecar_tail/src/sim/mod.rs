@@ -43,6 +43,8 @@ const SETTLED: u64 = 20_000;
 const ENOUGH: usize = 100;
 /// Turns without an end, if there are more.
 const TURNS: usize = 20_000;
+/// Calls of a turn without an end, if there are more.
+const CALLS: u64 = 1_000_000;
 
 /// An instance that runs.
 struct Running {
@@ -154,6 +156,7 @@ impl Simulation {
             host.stuck = self.stuck;
             host.paused = self.full;
             let appends = host.appends;
+            self.fs.has_patience(CALLS);
             let turn = catch_unwind(AssertUnwindSafe(|| {
                 let turn = worker.turn();
                 tail.collect(Wake::Event, host);
@@ -291,9 +294,11 @@ impl Simulation {
             return;
         };
         self.world().stops();
+        self.fs.has_patience(CALLS);
         let Running { tail, worker, host } = &mut running;
         host.stopping = true;
         host.paused = self.full;
+        host.stuck = self.stuck;
         if let Some(mut stop) = tail.begin_stop(host) {
             let mut turns = 0;
             while tail.stop_step(&mut stop, host) && turns < TURNS {
@@ -370,6 +375,7 @@ impl Simulation {
                 self.stuck = false;
                 if let Some(Running { tail, host, .. }) = &mut self.running {
                     host.paused = false;
+                    host.stuck = false;
                     tail.resume(host);
                 }
             }
@@ -566,9 +572,15 @@ fn run_seed(seed: u64) -> Option<String> {
     }
     steps.push(Step::Start);
     steps.extend(schedule::schedule(&mut random, STEPS));
-    run(setting, &steps)?;
+    let traced = number("SIDECAR_TAIL_TRACE", 0);
+    if traced > 1 {
+        // All of it, for one that does not come to an end.
+        tracing::subscriber::with_default(trace::Trace, || run(setting, &steps))?;
+    } else {
+        run(setting, &steps)?;
+    }
     let fewest = shrink(setting, &steps);
-    let failure = if number("SIDECAR_TAIL_TRACE", 0) > 0 {
+    let failure = if traced > 0 {
         tracing::subscriber::with_default(trace::Trace, || run(setting, &fewest))
     } else {
         run(setting, &fewest)

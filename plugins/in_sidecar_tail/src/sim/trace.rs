@@ -1,4 +1,5 @@
-//! What an instance says, as the seed of a schedule is run alone (`SIDECAR_TAIL_TRACE=1`).
+//! What an instance says, as the seed of a schedule is run alone (`SIDECAR_TAIL_TRACE=1`: the fewest steps that
+//! fail, `2`: all of them first).
 
 use std::fmt::{Debug, Write as _};
 

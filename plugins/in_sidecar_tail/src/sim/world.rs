@@ -47,6 +47,10 @@ struct Log {
     has_header: bool,
     /// It was copied from one that was truncated then.
     copy: bool,
+    /// The same, and nothing was read of it that does not begin others, too.
+    alike: bool,
+    /// It was too old at the start, and nobody tells of what is written through a map.
+    left_out: bool,
     /// It could not be opened when the instance had not known it yet.
     blind: bool,
 }
@@ -221,6 +225,8 @@ impl World {
             let_go: false,
             has_header: self.setting.header,
             copy: false,
+            alike: false,
+            left_out: false,
             blind,
         });
         if self.linked() {
@@ -402,6 +408,10 @@ impl World {
         lines
             .filter(|line| line.duty == Duty::Never)
             .for_each(|line| line.duty = Duty::May);
+        // What it ends with is complete.
+        let open = self.lines.iter_mut();
+        open.filter(|line| line.log == at && !line.ended)
+            .for_each(|line| line.cuts.push(line.words));
         self.logs[at].path = Some(to);
     }
 
@@ -550,6 +560,7 @@ impl World {
         let has_head = has_header || self.lines.iter().any(|l| l.log == at && l.offered);
         let known = known && has_head;
         let (was_known, was_saved) = (known, log.saved && has_head);
+        let alike = has_header && !self.lines.iter().any(|l| l.log == at && l.safe);
         log.known = false;
         log.saved = false;
         self.logs.push(Log {
@@ -563,6 +574,8 @@ impl World {
             let_go: false,
             has_header,
             copy: true,
+            alike,
+            left_out: false,
             blind: false,
         });
         for line in self.lines.iter_mut().filter(|line| line.log == at) {
@@ -580,12 +593,12 @@ impl World {
             if !known && !matched && !came && line.duty == Duty::Must {
                 line.duty = Duty::May;
             }
-            if !was_saved && has_header && line.duty == Duty::Must {
+            if (!was_saved || alike && !running) && has_header && line.duty == Duty::Must {
                 // It cannot be told from a file that begins alike.
                 line.duty = Duty::May;
             }
         }
-        if has_header && !was_saved {
+        if has_header && (alike || !was_saved) {
             self.headers_most += HEADER_LINES;
         }
         self.copied = Some(now);
@@ -663,6 +676,8 @@ impl World {
             let_go: false,
             has_header: self.setting.header,
             copy: false,
+            alike: false,
+            left_out: false,
             blind,
         });
         let mut text = String::new();
@@ -707,6 +722,7 @@ impl World {
             }
             let old = self.setting.ignores_old && now - log.written > HOUR;
             let saved = log.saved;
+            log.left_out = old && !saved && self.setting.mode == Mode::Mapped;
             let skipped = !saved && !self.setting.from_head;
             if !saved && !log.matched {
                 log.let_go = true;
@@ -740,15 +756,24 @@ impl World {
     /// The engine stops: the last lines of files that no start finds again come as they are.
     pub(super) fn stops(&mut self) {
         let linked = self.linked();
-        if self.is_unseen() {
-            // A drain does not wait for a network filesystem to tell of a truncation.
+        if self.is_unseen() || self.starved {
+            // A drain waits neither for a network filesystem to tell of a truncation, nor for a descriptor to
+            // tell what is a copy.
             let copied = |line: &&mut Line| self.logs[line.log].copy;
             let lines = self.lines.iter_mut().filter(copied);
             lines.for_each(|line| line.most += 1);
         }
-        for line in self.lines.iter_mut().filter(|line| !line.ended) {
+        let stale = self.setting.stale.is_some();
+        for line in &mut self.lines {
             let log = &self.logs[line.log];
-            if log.path.is_none() || linked && log.rotated.is_some() {
+            let unseen = log.path.is_none() || linked && log.rotated.is_some();
+            if unseen && stale {
+                // What a network filesystem has not told of is not there yet.
+                line.cuts.extend(0..=line.words);
+                if line.duty == Duty::Must && line.came.contains(&0) {
+                    line.duty = Duty::May;
+                }
+            } else if unseen && !line.ended {
                 line.cuts.push(line.words);
             }
         }
@@ -757,15 +782,25 @@ impl World {
     /// The instance ends without a word, or the host has not delivered what it took.
     pub(super) fn crashed(&mut self) {
         let linked = self.linked();
+        let packed = |log: &Log| {
+            let path = log.path.as_ref();
+            log.has_header && path.is_none_or(|path| path.extension() == Some("gz".as_ref()))
+        };
+        // Of several that begin alike one may be taken for the compressed form of another.
+        let unsure = self.logs.iter().any(|log| packed(log) && !log.saved);
         for line in &mut self.lines {
             let log = &self.logs[line.log];
             if line.safe {
+                line.most += u64::from(unsure && packed(log));
                 continue;
             }
             line.most += 1;
             // Nobody looks into the folders that a link led to.
             let unseen = linked && log.rotated.is_some();
+            let came = line.came.iter().all(|came| *came > 0);
             let gone = unseen || log.path.is_none() || log.let_go || !log.matched && !log.saved;
+            // By its header it cannot be told from another file.
+            let gone = gone || log.alike && !came;
             if gone && line.duty == Duty::Must {
                 line.duty = Duty::May;
             }
@@ -773,6 +808,8 @@ impl World {
         self.headers_most *= 2;
         for log in &mut self.logs {
             log.let_go |= linked && log.rotated.is_some();
+            // Of one that is new to it nobody knows that it was rotated.
+            log.seen_rotated &= log.saved;
             log.known &= log.saved;
         }
     }
@@ -794,7 +831,8 @@ impl World {
         let now = self.now();
         for log in &mut self.logs {
             let too_old = self.setting.ignores_old && now - log.written > HOUR;
-            let there = log.path.is_some() && log.matched && !too_old;
+            let left_out = log.left_out && log.rotated.is_none();
+            let there = log.path.is_some() && log.matched && !too_old && !left_out;
             log.saved |= log.known && keeps;
             log.known |= there;
             log.saved |= log.known && keeps;

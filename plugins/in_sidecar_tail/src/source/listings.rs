@@ -13,6 +13,10 @@ pub(crate) struct Listings {
     known: HashMap<ListingKey, Listing>,
     time: Time,
     pub(super) fs: Fs,
+    /// When a folder was listed last, on both clocks.
+    last: Option<(Instant, SystemTime)>,
+    /// When it was seen that the time of day had been set forward.
+    set_forward: Option<Instant>,
 }
 
 /// Folder, pattern and depth: several patterns may look into one folder for different names.
@@ -48,6 +52,8 @@ impl Listings {
             known: HashMap::default(),
             time,
             fs,
+            last: None,
+            set_forward: None,
         }
     }
 
@@ -88,13 +94,28 @@ impl Listings {
         listing.flat_map(|listing| listing.subfolders.iter().cloned())
     }
 
+    /// The time of day was set forward a short time ago, so a change that has just been seems to be long
+    /// ago.
+    fn was_set_forward(&mut self, (now, wall): (Instant, SystemTime)) -> bool {
+        if let Some((last, last_wall)) = self.last.replace((now, wall)) {
+            let passed = wall.duration_since(last_wall).unwrap_or_default();
+            if passed > now.saturating_duration_since(last) + CLOCK_STEP / 2 {
+                self.set_forward = Some(now);
+            }
+        }
+        self.set_forward
+            .is_some_and(|at| self.time.since(at) <= CACHED)
+    }
+
     /// Remembers the listing, if the folder has been quiet for long enough to trust its change time.
     pub(super) fn put(&mut self, key: ListingKey, metadata: &Metadata, subfolders: Vec<PathBuf>) {
         let modified = metadata.modified();
         let listed = (self.time.now(), self.time.wall());
         let since = listed.1.duration_since(modified).unwrap_or_default();
-        let quiet =
-            since > CLOCK_STEP && (since > CACHED || !self.fs.is_remote(&key.0).unwrap_or(true));
+        let set_forward = self.was_set_forward(listed);
+        let quiet = since > CLOCK_STEP
+            && (since > CACHED || !self.fs.is_remote(&key.0).unwrap_or(true))
+            && !set_forward;
         if quiet {
             let listing = Listing {
                 identity: (metadata.dev(), metadata.ino()),

@@ -12,7 +12,7 @@ use crate::read::charset::Code;
 use crate::read::decode::Joined;
 use crate::read::lines::Splitter;
 use crate::read::reader::Reader;
-use crate::track::descriptors::{at_hand, ensure_open, make_room};
+use crate::track::descriptors::{at_hand, ensure_open, is_missing, make_room};
 use crate::track::file::{pieces_to_advise, Continued, FileId, Rare, TrackedFile};
 use crate::track::files::Files;
 use crate::track::fingerprint::{read_full, Fingerprint, Head, Identity, Print, Tail, HEAD};
@@ -26,6 +26,13 @@ const SLOWEST_COPY: u64 = 1 << 20;
 
 /// No descriptor is left.
 struct NoneLeft;
+
+/// What holds what was read of a truncated file.
+enum Copy {
+    /// A file that waits to know whether it is that, wherever it is by now.
+    Held(FileId),
+    At(PathBuf, Handle, Metadata),
+}
 
 /// What was read of a file, as it goes on in another one.
 struct Text {
@@ -80,8 +87,8 @@ pub(crate) fn rewritten(files: &mut Files, reader: &mut Reader, id: FileId, size
         return files.observe(id, Observation::ReadToEnd { unfinished: false });
     };
     files.ctx.counters.truncations.add(1);
-    if let Some((path, handle, metadata)) = copy {
-        continue_in_copy(files, reader, id, &path, handle, &metadata);
+    if let Some(copy) = copy {
+        continue_in_copy(files, reader, id, copy);
         // Its last line goes on there; what the host joins does not.
         reader.end_text(files, id);
     } else if !skip_short_copy(files, id) && lost_its_end(files, reader, id, size) {
@@ -89,7 +96,7 @@ pub(crate) fn rewritten(files: &mut Files, reader: &mut Reader, id: FileId, size
     } else {
         reader.end_text(files, id);
         if let Some(file) = files.registry.get(id) {
-            files.dormant.keep_text(file);
+            files.dormant.keep_text(file, files.ctx.time.now());
             lost(&files.ctx, file.ahead(), &name);
         }
     }
@@ -158,11 +165,15 @@ fn look_for_copy(
     folder: &Path,
     name: &Path,
     fingerprint: &Fingerprint,
-) -> Result<Option<(PathBuf, Handle, Metadata)>, NoneLeft> {
+) -> Result<Option<Copy>, NoneLeft> {
     loop {
         let before = files.ctx.fs.shortages();
-        let paths = related_in(&files.ctx.fs, folder, name);
-        let copy = find_copy(files, paths, name, fingerprint, Some(id));
+        let held = held_copy(files, id, fingerprint).map(Copy::Held);
+        let copy = held.or_else(|| {
+            let paths = related_in(&files.ctx.fs, folder, name);
+            find_copy(files, paths, name, fingerprint, Some(id))
+                .map(|(path, handle, metadata)| Copy::At(path, handle, metadata))
+        });
         let short = copy.is_none() && files.ctx.fs.shortages() > before;
         if !short && (copy.is_some() || ensure_open(files, id)) {
             return Ok(copy);
@@ -171,6 +182,22 @@ fn look_for_copy(
             return Err(NoneLeft);
         }
     }
+}
+
+/// The file that waits to know whether it is this one's copy, and is.
+fn held_copy(files: &Files, original: FileId, fingerprint: &Fingerprint) -> Option<FileId> {
+    if fingerprint.head.length == 0 {
+        return None;
+    }
+    let held = files.registry.quarantined();
+    let for_it = held.filter(|(_, its)| *its == original);
+    let fits = for_it.filter_map(|(id, _)| {
+        let handle = at_hand(files, files.registry.get(id)?).ok()?;
+        let metadata = handle.metadata().ok()?;
+        let fits = fingerprint.fits(&handle, metadata.len()).ok()?;
+        fits.then_some((id, metadata.modified()))
+    });
+    fits.max_by_key(|(_, modified)| *modified).map(|(id, _)| id)
 }
 
 /// The one of these that holds what was read of another file, whose path is `name`.
@@ -207,29 +234,30 @@ pub(crate) fn find_copy(
 }
 
 /// What is left of a truncated file is read from its copy.
-fn continue_in_copy(
-    files: &mut Files,
-    reader: &mut Reader,
-    original: FileId,
-    path: &Path,
-    handle: Handle,
-    metadata: &Metadata,
-) {
-    let identity = Identity::of(metadata);
+fn continue_in_copy(files: &mut Files, reader: &mut Reader, original: FileId, copy: Copy) {
     let Some(file) = files.registry.get(original) else {
         return;
     };
-    info!("{} goes on in {}", file.name.display(), path.display());
     let (offset, name) = (file.offset, file.name.clone());
-    let id = match files.registry.followed(&identity) {
-        Some(held) => held,
-        None => {
+    let say = |path: &Path| info!("{} goes on in {}", name.display(), path.display());
+    let id = match copy {
+        Copy::Held(held) => {
+            let held_file = files.registry.get(held);
+            held_file.iter().for_each(|file| say(file.shown()));
+            held
+        }
+        Copy::At(path, handle, metadata) => {
+            say(&path);
+            let identity = Identity::of(&metadata);
             let position = Position {
                 offset: Some(offset),
                 name: Some(name),
                 ..Position::default()
             };
-            follow(files, path, identity, handle, metadata, position)
+            match files.registry.followed(&identity) {
+                Some(held) => held,
+                None => follow(files, &path, identity, handle, &metadata, position),
+            }
         }
     };
     let text = files.registry.get_mut(original).map(|file| Text {
@@ -323,7 +351,12 @@ pub(crate) fn settle_quarantined(files: &mut Files) {
         let before = files.ctx.fs.shortages();
         let file = files.registry.get(id);
         let both = file.zip(files.registry.get(original));
-        if both.is_some_and(|(_, original)| may_be_truncated(files, original)) {
+        let truncated = both.map_or(Truncated::No, |(_, original)| is_truncated(files, original));
+        let held = both.and_then(|(file, original)| {
+            let since = file.life.quarantine()?.since;
+            Some(files.ctx.time.since(since) < longest_copy(original))
+        });
+        if truncated == Truncated::Maybe || truncated == Truncated::Unknown && held == Some(true) {
             // That is known for certain soon.
             continue;
         }
@@ -339,18 +372,34 @@ pub(crate) fn settle_quarantined(files: &mut Files) {
 }
 
 /// Whether a network filesystem may only not have told yet that a file was truncated.
-fn may_be_truncated(files: &Files, original: &TrackedFile) -> bool {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Truncated {
+    No,
+    Maybe,
+    /// The file cannot be opened, so that its server is not asked.
+    Unknown,
+}
+
+fn is_truncated(files: &Files, original: &TrackedFile) -> Truncated {
     let Some(path) = original.path().filter(|_| original.remote) else {
-        return false;
+        return Truncated::No;
     };
     let suspected = original.rare.as_ref().and_then(|rare| rare.shorter_since);
+    if suspected.is_some() {
+        return Truncated::Maybe;
+    }
     // Who opens a file is told how it is now.
-    let now = files.handles.open_at_once(path).ok();
-    let now = now.filter(|(_, metadata)| Identity::of(metadata) == original.identity);
-    suspected.is_some()
-        || now.is_some_and(|(_, metadata)| {
-            metadata.len() < original.size() || original.is_rewritten(metadata.len())
-        })
+    let now = match files.handles.open_at_once(path) {
+        Ok((_, now)) => now,
+        Err(error) if is_missing(&error) => return Truncated::No,
+        Err(_) => return Truncated::Unknown,
+    };
+    let same = Identity::of(&now) == original.identity;
+    if same && (now.len() < original.size() || original.is_rewritten(now.len())) {
+        Truncated::Maybe
+    } else {
+        Truncated::No
+    }
 }
 
 /// A drain waits for nothing.

@@ -193,7 +193,10 @@ impl Discovery {
         let end = self.left_out.remove(&identity.number());
         let end = end.or_else(|| self.beyond.end_when_it_gave_way(identity))?;
         let same = end.fits(handle, metadata.len()).unwrap_or(false);
-        Some(if same { end.offset } else { 0 })
+        let offset = if same { end.offset } else { 0 };
+        // It may have been made longer than what is written, and nobody could look into it.
+        let written = written_end(handle, metadata.len());
+        Some(written.map_or(offset, |written| written.min(offset)))
     }
 
     /// Follows files that were left out, as far as there is room and their paths are known.

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::fs::{Handle, Metadata};
 use crate::map::HashMap;
+use crate::track::copies::originals;
 use crate::track::file::TrackedFile;
 use crate::track::fingerprint::{Fingerprint, Identity};
 
@@ -31,7 +33,12 @@ pub(crate) struct LetGo {
     pub(crate) fingerprint: Fingerprint,
     /// How long it was: more than what was read, if it was made longer in advance.
     pub(crate) size: u64,
+    /// When its text was truncated, if that is what happened to it.
+    truncated: Option<Instant>,
 }
+
+/// On a network filesystem, for how long a copy may be there and not be told of.
+const LATE_COPY: Duration = Duration::from_secs(90);
 
 impl LetGo {
     fn of(file: &TrackedFile) -> Self {
@@ -39,6 +46,7 @@ impl LetGo {
             name: file.name.clone(),
             fingerprint: file.fingerprint(),
             size: file.size(),
+            truncated: None,
         }
     }
 }
@@ -52,7 +60,7 @@ impl Dormant {
     }
 
     /// What was read of a file that begins anew, and is in no copy: it may be compressed by now.
-    pub(crate) fn keep_text(&mut self, file: &TrackedFile) {
+    pub(crate) fn keep_text(&mut self, file: &TrackedFile, now: Instant) {
         if !file.head.is_empty() {
             // No file has this number.
             let number = xxh3_64(
@@ -60,8 +68,33 @@ impl Dormant {
                     .map(u64::to_ne_bytes)
                     .concat(),
             );
-            self.insert_up_to(number, LetGo::of(file), MOST_DORMANT);
+            let text = LetGo {
+                truncated: Some(now),
+                ..LetGo::of(file)
+            };
+            self.insert_up_to(number, text, MOST_DORMANT);
         }
+    }
+
+    /// Takes out the text of which a new file is the copy, on a network filesystem that has told of it after
+    /// the truncation.
+    pub(crate) fn copied(
+        &mut self,
+        path: &Path,
+        handle: &Handle,
+        metadata: &Metadata,
+        now: Instant,
+    ) -> Option<LetGo> {
+        let names = originals(path);
+        let mut all = self.files.iter();
+        let number = all.find_map(|(number, (_, text))| {
+            let since = now.saturating_duration_since(text.truncated?);
+            let named =
+                text.fingerprint.offset > 0 && names.iter().any(|name| **name == *text.name);
+            let fits = || text.fingerprint.fits(handle, metadata.len());
+            (since < LATE_COPY && named && fits().unwrap_or(false)).then_some(*number)
+        })?;
+        self.take(number)
     }
 
     /// Takes out what is kept of a file that has come back.
@@ -133,6 +166,7 @@ mod tests {
             name: Path::new("a.log").into(),
             fingerprint: Fingerprint::default(),
             size: 0,
+            truncated: None,
         }
     }
 

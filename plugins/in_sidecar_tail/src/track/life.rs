@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::track::file::FileId;
 
@@ -174,6 +174,15 @@ impl Life {
             Phase::Quarantined(_) => true,
             Phase::Active { .. } => self.last_line == LastLine::Due || !self.matched(),
         }
+    }
+
+    /// If nothing has come by now, its text ends here.
+    pub(crate) fn ends(&self, now: Instant, rotate_wait: Duration) -> bool {
+        let Phase::Active { since } = self.phase else {
+            return false;
+        };
+        let due = self.last_line == LastLine::Due || !self.matched();
+        due && self.turn == Turn::Idle && now.saturating_duration_since(since) >= rotate_wait
     }
 
     pub(super) fn leave(&mut self, site: Site, last: Option<Arc<Path>>, now: Instant) {

@@ -1,6 +1,7 @@
 //! Looking at a file: has it grown, shrunk, or been rewritten? What that means for its life is in
 //! [`crate::track::transition`], what follows from a truncation in [`crate::track::copies`].
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,24 +53,37 @@ pub(crate) fn look(
     let round = !told;
     // Before it is taken to be at its end for good, it is looked at in full.
     let told = told || file.life.is_restless() && file.handle.is_some();
-    let metadata = match (&file.handle, file.path()) {
-        (Some(handle), _) => handle.metadata(),
-        (None, Some(path)) => files.ctx.fs.metadata(path),
-        (None, None) => return,
-    };
-    match metadata {
-        Ok(metadata) => {
-            looked(
-                files,
-                reader,
-                compressed,
-                id,
-                (told, round),
-                Seen::of(&metadata),
-            );
+    let ends = file
+        .life
+        .ends(files.ctx.time.now(), files.ctx.options.rotate_wait);
+    // What its server told before may be older than what ends its text.
+    let anew = match (file.remote && round && ends).then(|| reopen(files, id)) {
+        Some(Reopened::Same(seen)) => Some(seen),
+        Some(Reopened::Later) => return,
+        Some(Reopened::Replaced(path)) => {
+            return files.queue.push(Task::Recheck(path.to_path_buf()));
         }
-        // Nothing can be told of it now; it does not live for ever for that.
-        Err(_) => observe_look(files, id, round, false, false),
+        Some(Reopened::Not) | None => None,
+    };
+    let Some(file) = files.registry.get(id) else {
+        return;
+    };
+    let seen = match (anew, &file.handle, file.path()) {
+        (Some(seen), _, _) => Ok(seen),
+        (None, Some(handle), _) => handle.metadata().map(|m| Seen::of(&m)),
+        (None, None, Some(path)) => files.ctx.fs.metadata(path).map(|m| Seen::of(&m)),
+        (None, None, None) => return,
+    };
+    match seen {
+        Ok(seen) => looked(files, reader, compressed, id, (told, round), seen),
+        Err(error) => {
+            // On a network filesystem another file may have its number by now, and would not be opened.
+            if error.kind() == io::ErrorKind::StaleNetworkFileHandle && file.path().is_some() {
+                close(files, id);
+            }
+            // Nothing can be told of it now; it does not live for ever for that.
+            observe_look(files, id, round, false, false);
+        }
     }
     files.queue.push(Task::Rest(id));
 }
@@ -213,8 +227,8 @@ fn reopen(files: &mut Files, id: FileId) -> Reopened {
     };
     match files.handles.open_at_once(&path) {
         Ok((_, metadata)) if Identity::of(&metadata) != file.identity => Reopened::Replaced(path),
-        Ok((handle, metadata)) if file.handle.is_some() => {
-            file.handle = Some(handle);
+        Ok((handle, metadata)) => {
+            file.handle = file.handle.is_some().then_some(handle);
             Reopened::Same(Seen::of(&metadata))
         }
         Err(error) if none_left(&error) => Reopened::Later,

@@ -36,14 +36,17 @@ pub(crate) fn moved(files: &mut Files, id: FileId, path: &Path) {
         }
     }
     debug!("{} is now {}", file.name.display(), path.display());
+    let back = *file.name == *files.ctx.options.globs.name_of(path);
     gone(files, path, false);
-    let path: Arc<Path> = path.into();
-    let renamed = Observation::Renamed {
-        path: path.clone(),
-        matched,
+    let shared: Arc<Path> = path.into();
+    let path = shared.clone();
+    let renamed = if back {
+        Observation::RenamedBack { path, matched }
+    } else {
+        Observation::Renamed { path, matched }
     };
     files.observe(id, renamed);
-    note_target(files, id, &path);
+    note_target(files, id, &shared);
 }
 
 /// The file is where this path leads, if that is a link.

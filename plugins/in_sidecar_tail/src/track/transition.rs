@@ -35,6 +35,8 @@ pub(crate) enum Observation {
     Drained,
     /// It has this path now.
     Renamed { path: Arc<Path>, matched: bool },
+    /// It has its first path again, and its writer goes on.
+    RenamedBack { path: Arc<Path>, matched: bool },
     /// It was rotated, and that is not seen from its path.
     Rotated,
     /// It is not at its path any more, and was last there. `open`: its handle is.
@@ -161,6 +163,11 @@ pub(crate) fn step(life: &mut Life, seen: Observation, facts: &Facts, effects: &
             life.last_line = LastLine::Due;
             effects.push(Effect::Look);
         }
+        Observation::RenamedBack { path, matched } => {
+            life.leave(Site::named(matched), Some(path), now);
+            life.last_line = LastLine::Open;
+            effects.push(Effect::Look);
+        }
         Observation::Rotated => {
             life.last_line = LastLine::Due;
             life.wait_for_more(now);
@@ -217,7 +224,8 @@ pub(crate) fn step(life: &mut Life, seen: Observation, facts: &Facts, effects: &
             life.wait_for_more(now);
             effects.extend([Effect::Checkpoint, Effect::Look]);
         }
-        Observation::Crowded { unread: true } => effects.push(Effect::Look),
+        // What it has is read in its turn: looking at it at once might need a descriptor again.
+        Observation::Crowded { unread: true } => {}
         Observation::Crowded { unread: false } => {
             if life.is_idle() && life.site == Site::Unlinked {
                 let_go(life, facts, effects);

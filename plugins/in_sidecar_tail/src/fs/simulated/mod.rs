@@ -42,6 +42,8 @@ struct Shared {
     /// Calls before the interrupt; `u64::MAX`: there is none.
     calls: AtomicU64,
     interrupt: Mutex<Option<Interrupt>>,
+    /// Calls that the process may make before something else has its turn.
+    patience: AtomicU64,
     /// The process is gone: whatever it still does has no effect.
     dead: AtomicBool,
     /// There is no room for files of ours.
@@ -68,6 +70,7 @@ impl SimFs {
             tree: Mutex::new(Tree::new(device)),
             calls: AtomicU64::new(u64::MAX),
             interrupt: Mutex::new(None),
+            patience: AtomicU64::new(u64::MAX),
             dead: AtomicBool::new(false),
             full: AtomicBool::new(false),
             open: AtomicUsize::new(0),
@@ -94,7 +97,14 @@ impl SimFs {
         if self.0.dead.load(Ordering::Relaxed) {
             return Err(Errno::IO);
         }
+        let left = self.0.patience.fetch_sub(1, Ordering::Relaxed);
+        assert!(left > 0, "the process goes round in circles");
         Ok(self.tree())
+    }
+
+    /// The process may make so many calls from now on: more are those of one that never ends.
+    pub(crate) fn has_patience(&self, calls: u64) {
+        self.0.patience.store(calls, Ordering::Relaxed);
     }
 
     /// Has something happen behind so many calls of the process.
