@@ -7,7 +7,7 @@ mod words;
 use std::ops::Range;
 
 use crate::catalog::Id;
-use ends::may_end;
+use ends::{may_end, may_end_in, Names};
 use words::word_of_name;
 
 /// Longest name looked at.
@@ -97,19 +97,39 @@ fn end_before(buf: &[u8], at: usize) -> usize {
 /// Whether a name in front of the sign at `at` ends like one of the lexicon.
 #[inline(always)]
 pub(crate) fn may_be_named(buf: &[u8], at: usize) -> bool {
-    may_end(&buf[..end_before(buf, at)], false)
+    may_end(&buf[..end_before(buf, at)], Names::All)
 }
 
 /// Whether a name that ends directly in front of `at` ends like one that needs no sign.
 #[inline(always)]
 pub(crate) fn may_be_bare(buf: &[u8], at: usize) -> bool {
-    may_end(&buf[..at], true)
+    may_end(&buf[..at], Names::Bare)
 }
 
 /// Whether a byte that the gate takes for what stands behind a name may be that, told by the end of the
 /// name.
 #[inline(always)]
 pub(crate) fn may_be_assigned(buf: &[u8], at: usize) -> bool {
+    let front = at
+        .checked_sub(4)
+        .and_then(|from| buf.get(from..)?.first_chunk());
+    // Most stand directly behind a word or its quote, of which three letters tell that it is no name.
+    if let Some([first, second, third, last, sign]) = front.copied() {
+        let (bare, quoted) = (matches!(sign, b' ' | b'|'), matches!(last, b'"' | b'\''));
+        let names = if bare { Names::Bare } else { Names::All };
+        let (end, letter) = match quoted && !bare {
+            true => ([first, second, third], third),
+            false => ([second, third, last], last),
+        };
+        if letter.is_ascii_alphabetic() && !may_end_in(end, names) {
+            return false;
+        }
+    }
+    is_behind_name(buf, at)
+}
+
+#[inline(never)]
+fn is_behind_name(buf: &[u8], at: usize) -> bool {
     match buf[at] {
         b' ' | b'|' => may_be_bare(buf, at) && is_bare(buf, at),
         b',' => may_be_bare(buf, at) || may_be_named(buf, at),
@@ -147,7 +167,7 @@ pub(crate) fn may_be_quoted(text: &[u8], at: usize) -> bool {
 /// The name in front of the sign at `at`; empty if it ends like none of the lexicon.
 pub(crate) fn name_before(buf: &[u8], at: usize) -> Range<usize> {
     let end = end_before(buf, at);
-    match may_end(&buf[..end], false) {
+    match may_end(&buf[..end], Names::All) {
         false => end..end,
         true => name_start(buf, end)..end,
     }

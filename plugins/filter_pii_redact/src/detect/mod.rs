@@ -289,9 +289,6 @@ impl Finder {
         self.start();
         self.done.escape = seen;
         self.budget.look(text.len());
-        if let Some(at) = self.short_name(text) {
-            any = self.confirms(text, key, (Kind::Assign, at));
-        }
         while let Some(candidate) = cursor.next(text).filter(|_| !any) {
             if self.budget.is_spent() {
                 break;
@@ -442,9 +439,6 @@ impl Finder {
         self.start();
         let mut cursor = Cursor::new(self.gate, self.text_shapes);
         self.budget.look(text.len());
-        if let Some(at) = self.short_name(text) {
-            self.verify(text, key, (Kind::Assign, at));
-        }
         while let Some(candidate) = cursor.next(text) {
             if self.budget.is_spent() {
                 return;
@@ -494,22 +488,6 @@ impl Finder {
                 }
             });
         }
-    }
-
-    /// The sign behind a name of two letters that a text begins with, which the gate does not see: it
-    /// looks at three. In raw msgpack a header is in front.
-    fn short_name(&self, text: &[u8]) -> Option<usize> {
-        let [first, second, rest @ ..] = text else {
-            return None;
-        };
-        let letters = first.is_ascii_alphabetic() && second.is_ascii_alphabetic();
-        let quotes = rest
-            .iter()
-            .take(3)
-            .take_while(|b| matches!(b, b'"' | b'\'' | b' '));
-        let at = 2 + quotes.count();
-        let signed = matches!(text.get(at), Some(b':' | b'=' | b'>'));
-        (self.text_shapes.assign && letters && signed).then_some(at)
     }
 
     /// Offers a candidate to the families.

@@ -15,9 +15,27 @@ pub(super) const fn three([first, second, third]: [u8; 3]) -> u32 {
     u32::from_le_bytes([first, second, third, 0])
 }
 
+/// Which names are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Names {
+    /// Those that need no sign.
+    Bare,
+    All,
+}
+
+impl Names {
+    #[inline(always)]
+    fn table(self) -> &'static Ends {
+        match self {
+            Names::Bare => &TABLES[0],
+            Names::All => &TABLES[1],
+        }
+    }
+}
+
 /// A bit for what the ends of names hash to.
 struct Ends {
-    /// The last three bytes.
+    /// The last three bytes; of a word of two letters with any in front.
     three: [u64; 1 << (HASH - 6)],
     /// The last four of what is longer. The one in front of the last three may be no letter: what stands
     /// between the words of a name is anywhere.
@@ -28,6 +46,13 @@ impl Ends {
     const fn with(mut self, end: End) -> Self {
         let bit = hash(three(end.three));
         self.three[bit / 64] |= 1 << (bit % 64);
+        let [first, second, third] = end.three;
+        let mut any = 0;
+        while first == 0 && any <= u8::MAX as u32 {
+            let bit = hash(three([any as u8, second, third]));
+            self.three[bit / 64] |= 1 << (bit % 64);
+            any += 1;
+        }
         if let Some(fourth) = end.fourth {
             let bit = hash_with(fourth, bit);
             self.four[bit / 64] |= 1 << (bit % 64);
@@ -42,7 +67,20 @@ impl Ends {
         self
     }
 
-    /// Whether the bytes end like a name.
+    /// Whether the bytes may end like a name. Most are told by the last three.
+    #[inline(always)]
+    fn may_have(&self, end: u32, fourth: u8) -> bool {
+        self.has_three(end)
+            // A word of two letters has any byte in front.
+            && (self.has(end, fourth) || self.has(end & 0x00ff_ff00, 0))
+    }
+
+    #[inline(always)]
+    fn has_three(&self, end: u32) -> bool {
+        let bit = hash(end);
+        self.three[bit / 64] >> (bit % 64) & 1 != 0
+    }
+
     #[inline(always)]
     fn has(&self, end: u32, fourth: u8) -> bool {
         let bit = hash(end);
@@ -82,27 +120,32 @@ static TABLES: [Ends; 2] = {
     [bare, all]
 };
 
+/// Whether a name of the lexicon may end in these three bytes.
+#[inline(always)]
+pub(super) fn may_end_in(end: [u8; 3], names: Names) -> bool {
+    names.table().has_three(three(end))
+}
+
 /// Whether a name ends like one of the lexicon. Digits at its end do not count.
 #[inline(always)]
-pub(super) fn may_end(name: &[u8], bare: bool) -> bool {
+pub(super) fn may_end(name: &[u8], names: Names) -> bool {
     let mut end = name.len();
     let mut digits = 0;
     while end > 0 && digits < 3 && name[end - 1].is_ascii_digit() {
         end -= 1;
         digits += 1;
     }
-    ends_like(&name[..end], bare) || digits > 0 && ends_like(name, bare)
+    ends_like(&name[..end], names) || digits > 0 && ends_like(name, names)
 }
 
 #[inline(always)]
-fn ends_like(name: &[u8], bare: bool) -> bool {
-    let table = &TABLES[usize::from(!bare)];
+fn ends_like(name: &[u8], names: Names) -> bool {
+    let table = names.table();
     let (end, fourth) = match *name {
         [.., fourth, first, second, third] => (three([first, second, third]), fourth),
         [first, second, third] => (three([first, second, third]), 0),
         [second, third] => (three([0, second, third]), 0),
         _ => return false,
     };
-    // A word of two letters has any byte in front.
-    table.has(end, fourth) || table.has(end & 0x00ff_ff00, 0)
+    table.may_have(end, fourth)
 }

@@ -1,6 +1,6 @@
 //! The word of the lexicon that a name ends in.
 
-use super::ends::{hash, may_end, three, HASH};
+use super::ends::{hash, may_end, three, Names, HASH};
 use super::MAX_NAME;
 use crate::lexicon::{Fit, Word, FRONTS, TAILS, WORDS};
 
@@ -293,7 +293,7 @@ static IS_FRONT: [bool; 1024] = {
 
 /// The word of the lexicon that a name ends in.
 pub(super) fn word_of_name(name: &[u8]) -> Option<&'static Word> {
-    if !may_end(name, false) {
+    if !may_end(name, Names::All) {
         return None;
     }
     let mut words = Words(name);

@@ -2,7 +2,6 @@
 
 use super::shape::{KINDS, LOOK, REACH, STEP};
 use super::{Gate, Kind, Shapes, Sight, LANES, WINDOW};
-use crate::name::may_be_assigned;
 use crate::text::is_escape;
 
 /// Goes through the candidates of a buffer in ascending order.
@@ -100,7 +99,7 @@ impl Cursor {
         let shapes = self.shapes;
         match buf[at] {
             b'@' => shapes.at.then_some((Kind::At, at)),
-            b'~' => shapes.token.then_some((Kind::Token, at)),
+            b'~' | b'$' => shapes.token.then_some((Kind::Token, at)),
             b'+' if shapes.escape && is_escape(buf, at) => Some((Kind::Escape, at)),
             b'+' => {
                 let number = match buf.get(at + 1) {
@@ -117,62 +116,21 @@ impl Cursor {
 
     #[inline(never)]
     fn look(&mut self, buf: &[u8]) -> bool {
-        loop {
-            let sight = &mut self.sight;
-            let start = self
-                .gate
-                .look(buf, self.next, self.seen, self.shapes, sight);
-            self.seen = REACH;
-            match start {
-                Some(start) if start + LOOK < buf.len() => self.next = start + LANES * STEP,
-                _ => (self.next, self.seen) = (buf.len(), 0),
-            }
-            let Some(start) = start else {
-                return false;
-            };
-            (self.start, self.lane) = (start, 0);
-            if self.sift(buf) {
-                return true;
-            }
-            self.lane = LANES;
-        }
-    }
-
-    /// Takes out most of what only looks like names and escapes to the gate; whether anything is left.
-    #[inline(always)]
-    fn sift(&mut self, buf: &[u8]) -> bool {
         let sight = &mut self.sight;
-        let mut left = 0;
-        for lane in 0..LANES {
-            let at = |bit: u64| self.start + lane * STEP + bit.trailing_zeros() as usize;
-            let mut names = sight.maps[ASSIGN][lane] & sight.any[lane];
-            while names != 0 {
-                let bit = names & names.wrapping_neg();
-                names &= !bit;
-                if !may_be_assigned(buf, at(bit)) {
-                    sight.maps[ASSIGN][lane] &= !bit;
-                    sight.any[lane] &= !bit | sight.several[lane];
-                }
-            }
-            let mut rare = sight.maps[ESCAPE][lane] & sight.any[lane];
-            while rare != 0 {
-                let bit = rare & rare.wrapping_neg();
-                rare &= !bit;
-                let at = at(bit);
-                let stays = match buf[at] {
-                    b'@' | b'+' => true,
-                    // "8Q~"; the rest is other text.
-                    b'~' => at > 0 && buf[at - 1] == b'Q',
-                    _ => is_escape(buf, at),
-                };
-                if !stays {
-                    sight.maps[ESCAPE][lane] &= !bit;
-                    sight.any[lane] &= !bit | sight.several[lane];
-                }
-            }
-            left |= sight.any[lane];
+        let start = self
+            .gate
+            .look(buf, self.next, self.seen, self.shapes, sight);
+        self.seen = REACH;
+        match start {
+            Some(start) if start + LOOK < buf.len() => self.next = start + LANES * STEP,
+            _ => (self.next, self.seen) = (buf.len(), 0),
         }
-        left != 0
+        let Some(start) = start else {
+            self.lane = LANES;
+            return false;
+        };
+        (self.start, self.lane) = (start, 0);
+        true
     }
 
     /// Passes over what is in front of `at`.
@@ -227,12 +185,10 @@ impl Cursor {
     }
 }
 
-/// Where names, numbers, phone numbers and escapes are among the kinds.
-const ASSIGN: usize = 0;
+/// Where numbers and phone numbers are among the kinds.
 const NUMBER: usize = 1;
 const PHONE: usize = 3;
-const ESCAPE: usize = 4;
 const _: () = assert!(matches!(
-    (KINDS[ASSIGN], KINDS[NUMBER], KINDS[PHONE], KINDS[ESCAPE]),
-    (Kind::Assign, Kind::Number, Kind::Phone, Kind::Escape)
+    (KINDS[NUMBER], KINDS[PHONE]),
+    (Kind::Number, Kind::Phone)
 ));

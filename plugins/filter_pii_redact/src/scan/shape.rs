@@ -38,15 +38,14 @@ pub(super) const KINDS: [Kind; 11] = [
 /// Candidates of some windows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hits<M> {
-    /// `@` in front of a host, `%`, `+`, backslashes and tildes; digits behind a character that is no
-    /// ASCII.
-    rare: M,
+    /// `@`, `%`, `+`, `$`, backslashes and tildes; digits behind a character that is no ASCII.
+    pub(super) rare: M,
     number: M,
     phone: M,
     code: M,
     long: M,
     token: M,
-    assign: M,
+    pub(super) assign: M,
     ipv4: M,
     ipv6: M,
     mac: M,
@@ -75,6 +74,14 @@ impl<M: Maps> Hits<M> {
             alnum: none,
             word: none,
         }
+    }
+
+    /// All but names and what is rare, in one.
+    #[inline(always)]
+    pub(super) fn others(&self) -> M {
+        let numbers = self.number | self.phone | self.code | self.int;
+        let runs = self.token | self.long;
+        numbers | runs | self.ipv4 | self.ipv6 | self.mac
     }
 
     /// In the order of [`KINDS`].
@@ -195,19 +202,16 @@ impl<V: Vector> Windows<'_, V> {
         v.maps([v.gaps(a), v.gaps(b), v.gaps(c), v.gaps(d)])
     }
 
-    /// The last letter of what may be a name that says something of its value, and of one that says it
-    /// without a sign.
+    /// The last letter of what may be a name that says something of its value without a sign.
     #[inline(always)]
-    fn name_ends(self) -> [V::Maps; 2] {
+    fn bare_ends(self) -> V::Maps {
         let (v, [a, b, c, d]) = (self.0, self.all());
-        let a = v.name_ends([a, self.get(0, 1), self.get(0, 2)]);
-        let b = v.name_ends([b, self.get(1, 1), self.get(1, 2)]);
-        let c = v.name_ends([c, self.get(2, 1), self.get(2, 2)]);
-        let d = v.name_ends([d, self.get(3, 1), self.get(3, 2)]);
-        [
-            v.maps([a[0], b[0], c[0], d[0]]) << 2,
-            v.maps([a[1], b[1], c[1], d[1]]) << 2,
-        ]
+        v.maps([
+            v.bare_ends([a, self.get(0, 2)]),
+            v.bare_ends([b, self.get(1, 2)]),
+            v.bare_ends([c, self.get(2, 2)]),
+            v.bare_ends([d, self.get(3, 2)]),
+        ]) << 2
     }
 
     /// Bytes of 0x80 and more.
@@ -231,34 +235,10 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
     let colon = windows.equal(b':');
     let mut hits = Hits::new(v.map([0; LANES]));
     let underscore = windows.equal(b'_');
-    let four = digit & digit << 1;
-    let four = four & four << 2;
     let last = v.map([1 << (WINDOW - 1); LANES]);
     let [rare, quote] = windows.marks();
+    // Which of these count is told one by one: they are few.
     hits.rare = rare;
-    if !rare.is_empty() {
-        // An "@" counts only in front of a host. What is behind the window is not known.
-        let at = windows.equal(b'@');
-        if !at.is_empty() {
-            let slash = windows.any_of([b'/', b'(']);
-            let host = digit | letter | high | windows.equal(b'[') | slash;
-            hits.rare = hits.rare & !(at & !(host >> 1 | last));
-        }
-        // A line break only between groups of four digits.
-        let breaks = windows.any_of([b'\n', b'<']);
-        if !breaks.is_empty() {
-            let behind = digit >> 1 | windows.equal(b'b') >> 1 | last;
-            hits.rare = hits.rare & !(breaks & !(four << 1 & behind));
-        }
-        let dollar = windows.equal(b'$');
-        if shapes.token && !dollar.is_empty() {
-            // "$2b$", "$argon2id$"
-            let near = dollar << 2 | dollar << 3 | dollar << 5 | dollar << 7;
-            let far = dollar << 8 | dollar << 9 | dollar << 14;
-            hits.token = dollar & (near | far);
-        }
-        hits.rare = hits.rare & !dollar;
-    }
     // "4111_1111", "219_09_9999": groups of two to four digits, two of them only in front of four. What
     // is behind the window is not known.
     let joined = digit & underscore << 1 & digit << 2 & digit << 3;
@@ -287,14 +267,13 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
     let gap = windows.gaps();
     let mut blank = v.map([0; LANES]);
     if shapes.assign {
-        // A quote or two may stand behind a name; the rest is looked at later. A msgpack key is
+        // A quote or two may stand behind a name; the rest is looked at later, as is which name it is:
+        // signs are fewer than the letters of which one would be looked for everywhere. A msgpack key is
         // followed by a header byte, which has the high bit. The name of an argument stands behind
         // two hyphens.
-        let [name, bare] = windows.name_ends();
-        // A name of two letters behind the header of its text.
-        let name = name | letter & letter << 1 & high << 2;
-        // "password1", and names that are no ASCII.
-        let name = name | (digit & (name | digit & name << 1) << 1);
+        let bare = windows.bare_ends();
+        // "password1"
+        let name = letter | (digit & (letter | digit & letter << 1) << 1);
         // The last letter alone may be one of two bytes: "jelszó".
         let other = high << 1 & ((high | letter) & high << 2 | high & letter << 2);
         let name = name | other;
@@ -307,27 +286,12 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
         let alone = gap & bare << 1;
         let option = letter & hyphen << 1 & quote << 2;
         let listed = comma & quote << 1 & (name | quote) << 2;
-        hits.assign = signed
-            | (high & name << 1)
-            // A key of two letters.
-            | (high & letter << 1 & letter << 2 & high << 3)
-            | (letter & pair << 1)
-            | alone
-            | option
-            | listed;
+        hits.assign = signed | (high & name << 1) | (letter & pair << 1) | alone | option | listed;
         if shapes.escape {
             // `""` at a word, where quotes follow each other, and "=40".
             let doubled = quote & quote << 1 & !(blank | blank << 1);
-            if !doubled.is_empty() {
-                let quote = windows.equal(b'"');
-                let word = digit | letter | underscore;
-                let near = word << 2 | word >> 1 | last;
-                hits.rare = hits.rare | (quote & quote << 1 & near);
-            }
             let number = digit & (sign & !colon) << 1;
-            if !number.is_empty() {
-                hits.rare = hits.rare | (windows.any_of([b'0', b'D']) & number << 1);
-            }
+            hits.rare = hits.rare | doubled | ((digit | letter) & number << 1);
         }
     }
     if shapes.int && !high.is_empty() {
@@ -386,8 +350,7 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
         // The fourth of four hyphens or more.
         let hyphens = pair & pair << 2;
         // 20 bytes at least, as far as they are in the window.
-        hits.token =
-            hits.token | (runs(hits.word) & !ahead_4(!hits.word)) | (hyphens & !(hyphens << 1));
+        hits.token = (runs(hits.word) & !ahead_4(!hits.word)) | (hyphens & !(hyphens << 1));
     }
     if shapes.mac || shapes.ip {
         if shapes.mac {

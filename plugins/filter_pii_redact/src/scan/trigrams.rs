@@ -1,5 +1,5 @@
 //! Tables that tell with two shuffles a byte where any of many words of three or four bytes may be, and
-//! that of the ends of names.
+//! that of the ends of names that need no sign.
 
 use super::vector::CASE;
 use crate::lexicon::ENDS as NAME_ENDS;
@@ -10,11 +10,8 @@ use crate::lexicon::ENDS as NAME_ENDS;
 #[derive(Clone, Debug)]
 pub(crate) struct Trigrams(pub(super) [[[u8; 16]; 2]; 3]);
 
-/// Of the groups of [`ENDS`], those of ends that need no sign are from this one on.
-pub(super) const BARE: u32 = 6;
-
-/// Ends of words, behind which a sign or a blank is everywhere in logs: these are kept out of the groups
-/// as far as that goes.
+/// Ends of words, behind which a blank is everywhere in logs: these are kept out of the groups as far as
+/// that goes.
 const ORDINARY: &[&[u8; 3]] = &[
     b"log", b"age", b"ime", b"vel", b"nfo", b"der", b"ter", b"tor", b"tus", b"len", b"ger", b"ler",
     b"ved", b"msg", b"ost", b"eam", b"out", b"ess", b"ent", b"ion", b"url", b"uri", b"ath", b"hod",
@@ -65,12 +62,15 @@ impl Group {
         true
     }
 
-    /// How many ends look like one of it; ordinary ones weigh more.
+    /// How many ends look like one of it, by the bytes that count; ordinary ones weigh more.
     const fn size(self) -> u32 {
         let mut size = 1;
         let mut n = 0;
         while n < 3 {
-            size *= self.0[n][0].count_ones() * self.0[n][1].count_ones();
+            let [low, high] = self.0[n];
+            if low != u16::MAX || high != u16::MAX {
+                size *= low.count_ones() * high.count_ones();
+            }
             n += 1;
         }
         let mut n = 0;
@@ -107,7 +107,10 @@ impl Groups {
             let more = if known {
                 0
             } else {
-                self.groups[place].with(bytes).size() - self.sizes[place]
+                self.groups[place]
+                    .with(bytes)
+                    .size()
+                    .saturating_sub(self.sizes[place])
             };
             if more < least {
                 (best, least) = (place, more);
@@ -187,21 +190,18 @@ impl Quads {
     }
 }
 
-// A few million steps: so many ends, each in every group.
-#[allow(long_running_const_eval)]
-pub(super) const ENDS: Trigrams = {
+/// The last three bytes of names that need no sign. Which one the second of them is does not count: the
+/// first and the last tell nearly as much, and the rest is looked at later.
+pub(super) const BARE_ENDS: Trigrams = {
     let mut groups = Groups::new();
     let mut n = 0;
     while n < NAME_ENDS.len() {
-        let (end, bare) = (NAME_ENDS[n].three, NAME_ENDS[n].bare);
-        n += 1;
-        if !end[0].is_ascii() || !end[1].is_ascii() || !end[2].is_ascii() {
-            continue;
+        let [first, _, last] = NAME_ENDS[n].three;
+        if NAME_ENDS[n].bare {
+            assert!(first.is_ascii() && last.is_ascii() && first != 0);
+            groups.add([first, 0, last], 0, 8);
         }
-        match bare {
-            true => groups.add(end, BARE as usize, 8),
-            false => groups.add(end, 0, BARE as usize),
-        };
+        n += 1;
     }
     groups.table()
 };

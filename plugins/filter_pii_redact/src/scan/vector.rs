@@ -1,5 +1,5 @@
-//! 64 bytes at a time in safe Rust, and the bit maps of four such windows at a time: AVX2 where the
-//! processor has it, else what `wide` makes of the target's baseline (SSE2, NEON).
+//! 64 bytes at a time in safe Rust, and the bit maps of four such windows at a time: AVX-512 or AVX2 where
+//! the processor has it, else what `wide` makes of the target's baseline (SSE2, NEON).
 
 use std::ops::{BitAnd, BitOr, Not, Shl, Shr};
 
@@ -78,9 +78,8 @@ pub(super) trait Vector: Copy {
     fn gaps(self, bytes: Self::Bytes) -> Self::Mask {
         self.or(self.any_of(bytes, [b',', b'|']), self.equal(bytes, b' '))
     }
-    /// Bytes that with the two behind them may be the last three of a name of a secret, and of one that
-    /// needs no sign.
-    fn name_ends(self, bytes: [Self::Bytes; 3]) -> [Self::Mask; 2];
+    /// Bytes that with the second behind them may be of the last three of a name that needs no sign.
+    fn bare_ends(self, bytes: [Self::Bytes; 2]) -> Self::Mask;
     /// Bytes that with the three behind them may be one of the table.
     fn quads(self, table: &Quads, bytes: [Self::Bytes; 4]) -> Self::Mask;
     /// The mask as bits, the first byte the lowest.
@@ -194,13 +193,13 @@ impl Vector for Portable {
     }
 
     #[inline(always)]
-    fn name_ends(self, [_, _, last]: [[u8x16; 4]; 3]) -> [[u8x16; 4]; 2] {
-        // Without a shuffle of bytes, any letter, and the last letters of names that need no sign.
+    fn bare_ends(self, [_, last]: [[u8x16; 4]; 2]) -> [u8x16; 4] {
+        // Without a shuffle of bytes, the last letters.
         let lower = self.set(last, CASE);
         let some = |letters: [u8; 2]| self.any_of(lower, letters);
         let bare = self.or(some([b'd', b't']), some([b'n', b'l']));
         let more = self.or(some([b's', b'r']), some([b'c', b'y']));
-        [self.letters(last), self.or(bare, more)]
+        self.or(self.or(bare, more), self.equal(lower, b'h'))
     }
 
     #[inline(always)]
@@ -238,7 +237,9 @@ impl Maps for u64x4 {
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(super) use x86::Avx2;
+pub(super) use {avx512::Avx512, x86::Avx2};
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod x86;

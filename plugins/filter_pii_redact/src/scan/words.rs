@@ -261,7 +261,7 @@ mod tests {
                     (0..text.len()).filter(|at| text.as_bytes()[*at..].starts_with(word.as_bytes())).collect()
                 };
                 let expected: Vec<Vec<usize>> = words.iter().map(places).collect();
-                for gate in [Gate::new(), Gate::portable()] {
+                for gate in Gate::every() {
                     let mut all = Words::new(words.iter().map(String::as_bytes), case).unwrap();
                     all.gate = gate;
                     let mut found = vec![Vec::new(); words.len()];

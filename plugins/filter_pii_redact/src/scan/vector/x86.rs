@@ -6,7 +6,7 @@ use std::ops::{BitAnd, BitOr, Not, Shl, Shr};
 use pulp::x86::V3;
 
 use super::{Maps, Quads, Vector, LANES, MARKS, QUOTES, WINDOW};
-use crate::scan::trigrams::{Trigrams, BARE, ENDS};
+use crate::scan::trigrams::{Trigrams, BARE_ENDS};
 
 /// Twice thirty-two bytes.
 #[derive(Clone, Copy, Debug)]
@@ -112,14 +112,12 @@ impl Vector for Avx2 {
     #[inline(always)]
     fn within(self, [a, b]: [__m256i; 2], first: u8, last: u8) -> [__m256i; 2] {
         let avx2 = self.0.avx2;
-        let (first, width) = (self.all(first), self.all(last - first));
-        let (a, b) = (
-            avx2._mm256_sub_epi8(a, first),
-            avx2._mm256_sub_epi8(b, first),
-        );
+        // With the last one moved to the top of what has a sign, the first one is the only border.
+        let top = i8::MAX as u8;
+        let (up, below) = (self.all(top - last), self.all(top - 1 - (last - first)));
         [
-            avx2._mm256_cmpeq_epi8(avx2._mm256_min_epu8(a, width), a),
-            avx2._mm256_cmpeq_epi8(avx2._mm256_min_epu8(b, width), b),
+            avx2._mm256_cmpgt_epi8(avx2._mm256_add_epi8(a, up), below),
+            avx2._mm256_cmpgt_epi8(avx2._mm256_add_epi8(b, up), below),
         ]
     }
 
@@ -157,14 +155,13 @@ impl Vector for Avx2 {
     }
 
     #[inline(always)]
-    fn name_ends(self, [first, second, third]: [[__m256i; 2]; 3]) -> [[__m256i; 2]; 2] {
-        let a = self.in_table(&ENDS, [first[0], second[0], third[0]]);
-        let b = self.in_table(&ENDS, [first[1], second[1], third[1]]);
-        let bare = 1 << BARE;
-        [
-            [self.reaches(a, 1), self.reaches(b, 1)],
-            [self.reaches(a, bare), self.reaches(b, bare)],
-        ]
+    fn bare_ends(self, [first, last]: [[__m256i; 2]; 2]) -> [__m256i; 2] {
+        let Trigrams([front, _, end]) = BARE_ENDS;
+        let avx2 = self.0.avx2;
+        let (a, b) = (self.groups(front, first[0]), self.groups(front, first[1]));
+        let (c, d) = (self.groups(end, last[0]), self.groups(end, last[1]));
+        let (a, b) = (avx2._mm256_and_si256(a, c), avx2._mm256_and_si256(b, d));
+        [self.reaches(a, 1), self.reaches(b, 1)]
     }
 
     #[inline(always)]
@@ -207,18 +204,25 @@ impl Vector for Avx2 {
     fn maps(self, [a, b, c, d]: [[__m256i; 2]; LANES]) -> Maps256 {
         // A window in one register each: putting halves into a vector is what costs most.
         let windows = [self.bits(a), self.bits(b), self.bits(c), self.bits(d)];
-        Maps256(self.0, pulp::cast(windows))
+        self.map(windows)
     }
 
     #[inline(always)]
     fn map(self, windows: [u64; LANES]) -> Maps256 {
-        Maps256(self.0, pulp::cast(windows))
+        Maps256::new(self.0, windows)
     }
 }
 
 /// Maps in one register, with the proof that the processor has it.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::scan) struct Maps256(V3, __m256i);
+
+impl Maps256 {
+    #[inline(always)]
+    pub(super) fn new(v3: V3, windows: [u64; LANES]) -> Self {
+        Maps256(v3, pulp::cast(windows))
+    }
+}
 
 impl Maps for Maps256 {
     #[inline(always)]
