@@ -6,6 +6,8 @@ SHELL := /bin/bash
 
 CARGO ?= cargo
 TARGET := $(CURDIR)/target
+# What needs a later Rust than the rest.
+AVX512 := $(shell [ "$$(rustc --version | sed 's/^rustc 1\.\([0-9]*\).*/\1/')" -ge 89 ] && echo --features avx512)
 PLUGINS := flb-in_sidecar_tail flb-filter_pii_redact flb-filter_kube_metadata flb-out_completion_exit
 # Programs for images without a shell.
 PROGRAMS := flb-sidecar-probe flb-sidecar-start
@@ -40,13 +42,13 @@ define zigbuild
 	SOURCE_DATE_EPOCH=0 CARGO_INCREMENTAL=0 \
 	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/flb-sidecar --remap-path-prefix=$(CARGO_HOME)=/cargo" \
 	CFLAGS="-ffile-prefix-map=$(CURDIR)=/flb-sidecar -ffile-prefix-map=$(CARGO_HOME)=/cargo" \
-	$(CARGO) zigbuild --release --locked --package flb-sidecar --lib --bin flb-sidecar-abi \
+	$(CARGO) zigbuild --release --locked --package flb-sidecar --lib --bin flb-sidecar-abi $(AVX512) \
 		--target $(TRIPLE).$(GLIBC) --target-dir $(TARGET)/dist
 endef
 
 .PHONY: build
 build: deps ## the library and its links in target/plugins
-	$(CARGO) build --release
+	$(CARGO) build --release $(AVX512)
 	@$(call link,$(TARGET)/release/libflb_sidecar.so,$(TARGET)/plugins,$(PLUGINS))
 
 .PHONY: build-probe
@@ -159,7 +161,7 @@ test: build build-probe ## everything that proves it
 	@rm -rf $(DIST)
 	@if tests/tools.sh $(TOOLS); then $(MAKE) --no-print-directory dist; \
 	else echo "SKIPPED make dist and what is tested on it: no packages from PyPI (see tests/tools.txt)"; fi
-	$(CARGO) test --workspace --no-fail-fast
+	$(CARGO) test --workspace --no-fail-fast $(AVX512)
 	tests/aarch64.sh $(TOOLS) $(TARGET) some
 
 # What plays on real hosts only, or on them as well.
@@ -204,7 +206,7 @@ SOAK_RECORDS ?= 1000000
 .PHONY: soak-redact
 soak-redact: deps ## records of the catalogue's examples in every view: the gate of pii_redact passes nothing by
 	SOAK=$(SOAK_RECORDS) SOAK_SEED=$(SOAK_SEED) \
-	$(CARGO) test --release -p filter_pii_redact --lib the_gate_passes_nothing_by -- --nocapture
+	$(CARGO) test --release -p filter_pii_redact $(AVX512) --lib the_gate_passes_nothing_by -- --nocapture
 
 # How long each target runs; which ones. What breaks one goes into its corpus.
 FUZZ_SECONDS ?= 60

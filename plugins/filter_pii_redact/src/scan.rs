@@ -88,7 +88,7 @@ pub(crate) struct Shapes {
 /// The gate, with the widest vectors that the processor has.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gate {
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", feature = "avx512"))]
     avx512: Option<vector::Avx512>,
     #[cfg(target_arch = "x86_64")]
     avx2: Option<vector::Avx2>,
@@ -97,7 +97,7 @@ pub(crate) struct Gate {
 impl Gate {
     pub(crate) fn new() -> Self {
         Gate {
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(all(target_arch = "x86_64", feature = "avx512"))]
             avx512: vector::Avx512::detect(),
             #[cfg(target_arch = "x86_64")]
             avx2: vector::Avx2::detect(),
@@ -107,7 +107,7 @@ impl Gate {
     #[cfg(test)]
     fn portable() -> Self {
         Gate {
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(all(target_arch = "x86_64", feature = "avx512"))]
             avx512: None,
             #[cfg(target_arch = "x86_64")]
             avx2: None,
@@ -119,8 +119,8 @@ impl Gate {
     fn every() -> Vec<Self> {
         #[cfg(target_arch = "x86_64")]
         let avx2 = Gate {
-            avx512: None,
-            ..Gate::new()
+            avx2: vector::Avx2::detect(),
+            ..Gate::portable()
         };
         #[cfg(not(target_arch = "x86_64"))]
         let avx2 = Gate::portable();
@@ -137,7 +137,7 @@ impl Gate {
         shapes: Shapes,
         sight: &mut Sight,
     ) -> Option<usize> {
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(all(target_arch = "x86_64", feature = "avx512"))]
         if let Some(avx512) = self.avx512 {
             return avx512.run(
                 #[inline(always)]
@@ -168,7 +168,7 @@ impl Gate {
 
     /// Where in the window at `at` one of the table may be.
     fn quads(&self, text: &[u8], at: usize, table: &Quads) -> u64 {
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(all(target_arch = "x86_64", feature = "avx512"))]
         if let Some(avx512) = self.avx512 {
             return avx512.run(
                 #[inline(always)]

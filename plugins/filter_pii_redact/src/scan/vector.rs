@@ -236,10 +236,12 @@ impl Maps for u64x4 {
     }
 }
 
+#[cfg(all(target_arch = "x86_64", feature = "avx512"))]
+pub(super) use avx512::Avx512;
 #[cfg(target_arch = "x86_64")]
-pub(super) use {avx512::Avx512, x86::Avx2};
+pub(super) use x86::Avx2;
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", feature = "avx512"))]
 mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod x86;
