@@ -110,16 +110,19 @@ pub(crate) fn may_be_bare(buf: &[u8], at: usize) -> bool {
 /// name.
 #[inline(always)]
 pub(crate) fn may_be_assigned(buf: &[u8], at: usize) -> bool {
-    let front = at
-        .checked_sub(4)
-        .and_then(|from| buf.get(from..)?.first_chunk());
     // Most stand directly behind a word or its quote, of which three letters tell that it is no name.
-    if let Some([first, second, third, last, sign]) = front.copied() {
-        let (bare, quoted) = (matches!(sign, b' ' | b'|'), matches!(last, b'"' | b'\''));
-        let names = if bare { Names::Bare } else { Names::All };
-        let (end, letter) = match quoted && !bare {
-            true => ([first, second, third], third),
-            false => ([second, third, last], last),
+    if let Some(front) = buf[..at].last_chunk::<4>() {
+        let front = u32::from_le_bytes(*front);
+        let quoted = front >> 24 == u32::from(b'"');
+        let end = if quoted {
+            front & 0x00ff_ffff
+        } else {
+            front >> 8
+        };
+        let letter = (end >> 16) as u8;
+        let names = match buf[at] {
+            b' ' | b'|' => Names::Bare,
+            _ => Names::All,
         };
         if letter.is_ascii_alphabetic() && !may_end_in(end, names) {
             return false;

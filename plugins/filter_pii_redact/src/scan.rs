@@ -367,14 +367,16 @@ fn look<V: Vector>(
 fn sift(mut windows: [u64; LANES], from: usize, stays: impl Fn(usize) -> bool) -> [u64; LANES] {
     for (lane, window) in windows.iter_mut().enumerate() {
         let mut left = *window;
+        let mut kept = left;
         while left != 0 {
             let at = from + lane * STEP + left.trailing_zeros() as usize;
-            let bit = left & left.wrapping_neg();
-            left &= !bit;
+            let rest = left & (left - 1);
             if !stays(at) {
-                *window &= !bit;
+                kept ^= left ^ rest;
             }
+            left = rest;
         }
+        *window = kept;
     }
     windows
 }
@@ -542,13 +544,10 @@ mod tests {
         fn wide_and_narrow_vectors_find_the_same(
             text in "([0-9]{1,4}[-. ()]{0,2}|[A-Z]{1,3}|[a-z=:@%+]{1,5}|.){0,90}"
         ) {
-            let (mut wide, mut narrow): (Vec<_>, Vec<_>) =
-                [Gate::new(), Gate::portable()].map(|gate| collect(gate, text.as_bytes())).into();
-            // Each takes other names for those of secrets.
-            for found in [&mut wide, &mut narrow] {
-                found.retain(|found| found.0 != Kind::Assign);
+            let narrow = collect(Gate::portable(), text.as_bytes());
+            for gate in Gate::every() {
+                prop_assert_eq!(collect(gate, text.as_bytes()), narrow.clone());
             }
-            prop_assert_eq!(wide, narrow);
         }
     }
 }

@@ -120,10 +120,10 @@ static TABLES: [Ends; 2] = {
     [bare, all]
 };
 
-/// Whether a name of the lexicon may end in these three bytes.
+/// Whether a name of the lexicon may end in these three bytes, the last one highest.
 #[inline(always)]
-pub(super) fn may_end_in(end: [u8; 3], names: Names) -> bool {
-    names.table().has_three(three(end))
+pub(super) fn may_end_in(end: u32, names: Names) -> bool {
+    names.table().has_three(end)
 }
 
 /// Whether a name ends like one of the lexicon. Digits at its end do not count.
