@@ -64,7 +64,7 @@ pub(crate) fn open(
     info: &'static PluginInfo,
     our_name: *mut c_char,
 ) -> Opened {
-    signals::crash::forget();
+    crate::decided::forget();
     let mut memory = Memory::open();
     let needs_metrics = match section {
         Section::Input => host.functions.input_metrics.is_none(),
@@ -241,7 +241,7 @@ impl Core {
                 return true;
             }
             *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = engine;
-            signals::crash::ends_with(status);
+            crate::decided::ends_with(status);
             // SAFETY: the host's own config. Since 2.0.0 the call only writes to the engine's
             // pipe, which any thread may. Before that it pauses every input, and there every
             // instance runs on the engine's thread; no lock that a pause takes is held here.

@@ -8,6 +8,7 @@ pub mod abi;
 mod alloc;
 mod chunk_watch;
 mod chunks;
+mod decided;
 mod entry;
 mod guard;
 mod holdings;

@@ -11,7 +11,6 @@
 //! stop or reload comes to nothing from then on, and where the host has heard such a signal before,
 //! we do not tell.
 
-pub(crate) mod crash;
 mod quiet;
 mod taken;
 
@@ -23,7 +22,8 @@ use std::time::Duration;
 use libc::siginfo_t;
 
 pub(crate) use self::quiet::Quiet;
-use self::taken::{Place, Taken};
+use self::taken::Place;
+pub(crate) use self::taken::Taken;
 use crate::abi::observe;
 
 static SIGTERM: Taken = Taken::new(libc::SIGTERM, on_terminate);

@@ -7,7 +7,10 @@
 use std::ffi::{c_int, c_void};
 use std::fs::File;
 use std::io::Read;
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::sync::{Arc, Mutex};
 
 /// Longest text that is believed to be one of the host's strings.
 const MAX_TEXT: usize = 1 << 20;
@@ -45,16 +48,23 @@ impl Place {
     }
 }
 
-/// Reads memory of this process by address.
+/// Most readers that one callback has at a time, and a thread beside it.
+const RESERVED: usize = 3;
+
+/// Pipes for a process that has no descriptor left. Never closed, since a host may have closed them by
+/// mistake, and given their numbers to others.
+static RESERVE: Mutex<Vec<ManuallyDrop<Arc<Pipe>>>> = Mutex::new(Vec::new());
+
 #[derive(Debug)]
-pub(crate) struct Memory {
+struct Pipe {
     reader: File,
     writer: File,
+    inode: u64,
+    process: u32,
 }
 
-impl Memory {
-    /// `None` when the process has no descriptor left.
-    pub(crate) fn open() -> Option<Self> {
+impl Pipe {
+    fn new() -> Option<Self> {
         let mut ends = [-1; 2];
         // SAFETY: pipe2 writes two descriptors into the array.
         if unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) } != 0 {
@@ -62,7 +72,61 @@ impl Memory {
         }
         // SAFETY: pipe2 has just given both descriptors, and nobody else owns them.
         let (reader, writer) = unsafe { (File::from_raw_fd(ends[0]), File::from_raw_fd(ends[1])) };
-        Some(Memory { reader, writer })
+        Some(Pipe {
+            reader,
+            writer,
+            inode: 0,
+            process: 0,
+        })
+    }
+
+    /// One that is to be kept.
+    fn kept() -> Option<Self> {
+        let pipe = Pipe::new()?;
+        Some(Pipe {
+            inode: pipe.reader.metadata().ok()?.ino(),
+            process: std::process::id(),
+            ..pipe
+        })
+    }
+
+    /// Both descriptors are still this pipe's, and no other process has it.
+    fn is_ours(&self) -> bool {
+        let is_same = |end: &File| {
+            let metadata = end.metadata();
+            metadata.is_ok_and(|metadata| {
+                metadata.file_type().is_fifo() && metadata.ino() == self.inode
+            })
+        };
+        self.process == std::process::id() && is_same(&self.reader) && is_same(&self.writer)
+    }
+}
+
+/// Reads memory of this process by address.
+#[derive(Debug)]
+pub(crate) struct Memory(Arc<Pipe>);
+
+impl Memory {
+    /// `None` when the process has no descriptor left, and more readers are wanted than are kept for that.
+    pub(crate) fn open() -> Option<Self> {
+        // Who forks holds no lock in the child, and whoever held it is not there.
+        let reserve = RESERVE.try_lock().ok();
+        if let Some(pipe) = Pipe::new() {
+            if let Some(mut reserve) = reserve {
+                while reserve.len() < RESERVED {
+                    let Some(pipe) = Pipe::kept() else {
+                        break;
+                    };
+                    reserve.push(ManuallyDrop::new(Arc::new(pipe)));
+                }
+            }
+            return Some(Memory(Arc::new(pipe)));
+        }
+        let mut reserve = reserve?;
+        // What others have closed is theirs now.
+        reserve.retain(|pipe| pipe.is_ours());
+        let free = reserve.iter().find(|pipe| Arc::strong_count(pipe) == 1)?;
+        Some(Memory(Arc::clone(free)))
     }
 
     /// Fills `out` from `address`; false when any of it is not readable.
@@ -72,13 +136,19 @@ impl Memory {
                 return false;
             };
             // SAFETY: the kernel checks the range and fails with EFAULT where it is not mapped.
-            let written =
-                unsafe { libc::write(self.writer.as_raw_fd(), from as *const c_void, piece.len()) };
+            let written = unsafe {
+                libc::write(
+                    self.0.writer.as_raw_fd(),
+                    from as *const c_void,
+                    piece.len(),
+                )
+            };
             let Ok(written) = usize::try_from(written) else {
                 return false;
             };
             // A range that ends in unmapped memory is written in part: take it out again.
-            if self.reader.read_exact(&mut piece[..written]).is_err() || written < piece.len() {
+            if (&self.0.reader).read_exact(&mut piece[..written]).is_err() || written < piece.len()
+            {
                 return false;
             }
         }
@@ -110,12 +180,12 @@ impl Memory {
         let wanted: usize = vectors.iter().map(|vector| vector.iov_len).sum();
         // SAFETY: as many vectors as are said, each only read from; the kernel checks every range.
         let written =
-            unsafe { libc::writev(self.writer.as_raw_fd(), vectors.as_ptr(), N as c_int) };
+            unsafe { libc::writev(self.0.writer.as_raw_fd(), vectors.as_ptr(), N as c_int) };
         let written = usize::try_from(written).ok()?;
         let mut all = [[0; WORD]; N];
         let all = all.as_flattened_mut();
         // Where one of them ends in unmapped memory only a part was written: take it out again.
-        self.reader.read_exact(&mut all[..written]).ok()?;
+        (&self.0.reader).read_exact(&mut all[..written]).ok()?;
         let mut rest = (written == wanted).then_some(&*all)?;
         Some(vectors.map(|vector| {
             let (number, behind) = rest.split_at(vector.iov_len);

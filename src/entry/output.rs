@@ -344,14 +344,24 @@ impl Handle<'_> {
         let known = &layout.input;
         let base = instance as usize;
         let field = |offset: Option<usize>| base.checked_add(offset?);
+        let threaded = field(known.threaded).and_then(|at| memory.int(at)) == Some(1);
+        // What is in its ring is on its way into chunks.
+        let holder = Holder::new(self.core.host, layout, instance, self.core.config);
+        let ring = if threaded {
+            holder.ring_holds(memory)
+        } else {
+            None
+        };
+        let ring = usize::try_from(ring.unwrap_or(0)).unwrap_or(usize::MAX);
         Some(InputInfo {
             name: String::new(),
             plugin: host::input_plugin(layout, memory, base)?,
-            threaded: field(known.threaded)
-                .and_then(|at| memory.int(at))
-                .is_some_and(|threaded| threaded == 1),
+            threaded,
             pending: Some(Pending {
-                chunks: memory.list(field(known.chunks)?)?.len(),
+                chunks: memory
+                    .list(field(known.chunks)?)?
+                    .len()
+                    .saturating_add(ring),
                 tasks: memory.list(field(known.tasks)?)?.len(),
             }),
             drain: self.remote(memory, instance).map(Remote::status),

@@ -11,14 +11,14 @@ use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use libc::siginfo_t;
 
 /// A handler with all that the kernel tells it.
-pub(super) type Handler = extern "C" fn(c_int, *mut siginfo_t, *mut c_void);
+pub(crate) type Handler = extern "C" fn(c_int, *mut siginfo_t, *mut c_void);
 
 /// In the word of a handler: it takes three arguments. No address of a program has this bit.
 const THREE_ARGUMENTS: usize = 1 << (usize::BITS - 1);
 
 /// A signal that the host handles, and its handler.
-pub(super) struct Taken {
-    pub(super) signal: c_int,
+pub(crate) struct Taken {
+    pub(crate) signal: c_int,
     ours: Handler,
     /// Its address, with `THREE_ARGUMENTS`; one word, since handlers read it at any moment.
     host: AtomicUsize,
@@ -29,7 +29,7 @@ pub(super) struct Taken {
 }
 
 /// Whether our handler is in front.
-pub(super) enum Place {
+pub(crate) enum Place {
     Refused,
     Kept,
     TakenBack,
@@ -37,7 +37,7 @@ pub(super) enum Place {
 
 /// Everything here but `new` may be called by a handler.
 impl Taken {
-    pub(super) const fn new(signal: c_int, ours: Handler) -> Self {
+    pub(crate) const fn new(signal: c_int, ours: Handler) -> Self {
         Taken {
             signal,
             ours,
@@ -47,7 +47,7 @@ impl Taken {
         }
     }
 
-    pub(super) fn put_in_front(&self) -> Place {
+    pub(crate) fn put_in_front(&self) -> Place {
         let Some(action) = self.current() else {
             return Place::Refused;
         };
@@ -74,7 +74,7 @@ impl Taken {
         }
     }
 
-    pub(super) fn give_back(&self) {
+    pub(crate) fn give_back(&self) {
         let Some(mut action) = self.current() else {
             return;
         };
@@ -87,7 +87,7 @@ impl Taken {
     }
 
     /// The signal does what the system does.
-    pub(super) fn is_unhandled(&self) -> bool {
+    pub(crate) fn is_unhandled(&self) -> bool {
         let action = self.current();
         action.is_some_and(|action| action.sa_sigaction == libc::SIG_DFL)
     }
@@ -107,7 +107,7 @@ impl Taken {
     }
 
     /// What would have happened without us.
-    pub(super) fn call_host(&self, info: *mut siginfo_t, context: *mut c_void) {
+    pub(crate) fn call_host(&self, info: *mut siginfo_t, context: *mut c_void) {
         let word = self.host.load(Ordering::Acquire);
         let address = word & !THREE_ARGUMENTS;
         match address {

@@ -41,6 +41,21 @@ struct Shared {
     unsynced: AtomicUsize,
 }
 
+/// As many descriptors as a job needs, for a process that has none left.
+#[derive(Debug)]
+struct Spare(#[expect(dead_code, reason = "they are only held")] Vec<File>);
+
+impl Spare {
+    fn open() -> Self {
+        const NEEDED: usize = 4;
+        Spare(
+            (0..NEEDED)
+                .map_while(|_| File::open("/dev/null").ok())
+                .collect(),
+        )
+    }
+}
+
 impl Files {
     /// Starts the thread.
     ///
@@ -53,8 +68,12 @@ impl Files {
         let thread = Worker::start("flb-sc-report", {
             let shared = scribe.0.clone();
             move || {
+                let mut spare = Spare::open();
                 for job in todo {
+                    // Given back for the moment in which the job needs them.
+                    drop(spare);
                     let written = run(job);
+                    spare = Spare::open();
                     shared.open.fetch_sub(1, Ordering::AcqRel);
                     if let Some(file) = written {
                         // It is written, whatever the disk says.

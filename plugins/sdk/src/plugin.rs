@@ -39,7 +39,7 @@ pub struct Refused;
 /// What of an input's records the host still holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pending {
-    /// Chunks that are not delivered.
+    /// Chunks that are not delivered, and what waits in the ring of a threaded input.
     pub chunks: usize,
     /// Tasks that are being delivered or wait for a retry.
     pub tasks: usize,

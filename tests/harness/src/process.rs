@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{kill_process, Pid, Signal};
+use rustix::process::{kill_process, prlimit, Pid, Resource, Rlimit, Signal};
 
 use crate::{wait_until, Host, DEADLINE};
 
@@ -143,6 +143,22 @@ impl Running {
             // The process may have ended by itself.
             let _ = kill_process(pid, signal);
         }
+    }
+
+    /// Allows no more descriptors, or as many as are usual.
+    ///
+    /// # Panics
+    /// When the system does not take it.
+    pub fn may_open(&self, more: bool) {
+        const SOME: u64 = 1024;
+        let fds = PathBuf::from(format!("/proc/{}/fd", self.id()));
+        let free = (0..SOME).find(|fd| fds.join(fd.to_string()).symlink_metadata().is_err());
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let limit = Rlimit {
+            current: Some(free.filter(|_| !more).unwrap_or(SOME)),
+            maximum: Some(SOME),
+        };
+        prlimit(pid, Resource::Nofile, limit).expect("a limit");
     }
 
     /// Its exit status as soon as it has one; never waits.

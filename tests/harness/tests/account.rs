@@ -22,6 +22,10 @@ struct Job {
 
 impl Job {
     fn new(host: &Host, mood: Mood, more: &[(&str, &str)]) -> Self {
+        Job::stored(host, mood, "filesystem", more)
+    }
+
+    fn stored(host: &Host, mood: Mood, storage_type: &str, more: &[(&str, &str)]) -> Self {
         let destination = Destination::new(mood);
         let mut pipeline = Pipeline::new(host);
         let storage = pipeline.path("storage");
@@ -32,7 +36,7 @@ impl Job {
         let input = [
             ("path", log),
             ("db", pipeline.path("positions.json")),
-            ("storage.type", "filesystem".to_owned()),
+            ("storage.type", storage_type.to_owned()),
         ];
         let exit = [
             ("flag_file", flag),
@@ -211,4 +215,45 @@ fn what_stdout_prints_is_no_loss() {
         );
         ended.check_status(0);
     });
+}
+
+/// Without descriptors the host gives up what it cannot send, and counts that nowhere.
+#[test]
+fn what_is_given_up_for_want_of_descriptors_is_a_loss() {
+    each_real_host("no descriptors left", |host| {
+        for freed in [Freed::InTheDrain, Freed::Never] {
+            let more = [("workers", "0"), ("net.keepalive", "off")];
+            let mut job = Job::stored(host, Mood::Well, "memory", &more);
+            // Some hosts cannot end by themselves then.
+            job.pipeline.options(&[("deadline", "6")]);
+            let mut running = job.pipeline.start();
+            running.wait_for("the trigger", |out| out.stderr().contains("waits for flag"));
+            let log = job.pipeline.path("logs/app.log");
+            append(Path::new(&log), (0..10).map(|n| format!("before {n}")));
+            running.wait_for("the first lines", |_| job.destination.count() == 10);
+            running.may_open(false);
+            append(Path::new(&log), (0..10).map(|n| format!("line {n}")));
+            if freed == Freed::InTheDrain {
+                fs::write(job.pipeline.path("flag"), "").expect("a flag can be set");
+                running.wait_for("the drain", |out| out.stderr().contains("draining, "));
+                running.may_open(true);
+            }
+            let (status, report) = job.end(running);
+            let came = job.destination.count();
+            let expected = if came == 20 { 0 } else { 9 };
+            assert_eq!(status, Some(expected), "{freed:?}, {came} came: {report}");
+            // A lower limit than at the start leaves no number that a report could have.
+            if freed == Freed::InTheDrain {
+                assert_eq!(report["complete"], came == 20, "{came} came: {report}");
+                assert_eq!(report["records"]["out"], came, "{report}");
+            }
+        }
+    });
+}
+
+/// When there are descriptors again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Freed {
+    InTheDrain,
+    Never,
 }

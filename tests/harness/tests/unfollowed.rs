@@ -39,7 +39,7 @@ impl Job {
                 ("path", log),
                 ("tag", name.to_owned()),
                 ("db", pipeline.path(&format!("{name}.db"))),
-                ("storage.type", "filesystem".to_owned()),
+                ("storage.type", "${STORAGE}".to_owned()),
             ];
             pipeline.input("sidecar_tail", &options).options(more);
         }
@@ -56,6 +56,8 @@ impl Job {
         pipeline.env("ROOM", room);
         pipeline.env("MEM_LIMIT", "5M");
         pipeline.env("EMITTER", "filesystem");
+        pipeline.env("STORAGE", "filesystem");
+        pipeline.env("DEADLINE", "15");
         let pattern = if rule.is_some() { "re.app" } else { "app" };
         for (pattern, destination, more) in
             [(pattern, &shut, limit.as_slice()), ("side", &well, &[])]
@@ -69,7 +71,7 @@ impl Job {
             ("flag_file", pipeline.path("flag")),
             ("report_file", pipeline.path("report")),
             ("loss_exit_code", "9".to_owned()),
-            ("deadline", "15".to_owned()),
+            ("deadline", "${DEADLINE}".to_owned()),
         ];
         pipeline.output("completion_exit", "nothing", &exit);
         Job {
@@ -199,6 +201,20 @@ fn what_an_emitter_loses_at_once_is_a_loss() {
         let mut running = job.pipeline.start();
         job.write_at_once(&mut running);
         job.counts_what_it_loses(host, running);
+    });
+}
+
+/// At the deadline some of it is still in the ring, in no chunk.
+#[test]
+fn what_is_in_a_ring_at_the_deadline_is_left() {
+    each_real_host("a ring at the deadline", |host| {
+        let small = [("threaded", "on"), ("mem_buf_limit", "100k")];
+        let mut job = Job::new(host, "100M", &small, None);
+        job.pipeline.env("DEADLINE", "3");
+        job.pipeline.env("STORAGE", "memory");
+        let mut running = job.pipeline.start();
+        job.write_at_once(&mut running);
+        job.says_what_it_loses(host, running);
     });
 }
 
