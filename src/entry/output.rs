@@ -550,6 +550,20 @@ impl EngineHost for Handle<'_> {
         Some(all)
     }
 
+    fn received(&self) -> Vec<(String, u64)> {
+        let Some(mut memory) = Memory::open() else {
+            return Vec::new();
+        };
+        let mut received = Vec::new();
+        for input in self.instances() {
+            if self.remote(&mut memory, input).is_none() {
+                let records = self.records_of_input(&mut memory, input);
+                received.extend(records.map(|records| (self.name(input), records)));
+            }
+        }
+        received
+    }
+
     fn counts_evictions(&self) -> bool {
         self.core.host.behaviour.counts_evictions
     }

@@ -1,7 +1,7 @@
 //! Ends the host once the Job is done: waits for a trigger, drains, exits with a status.
 //!
 //! - `options` declares what can be set, `config` reads it, `warnings` says what of it will cost something,
-//! - `waiting` is the time before the drain: every `trigger`, `sigterm` and `silence`,
+//! - `waiting` is the time before the drain: every `trigger`, `sigterm` and `silence` (`arrivals`),
 //! - `signs` tells others whether it is ready and healthy,
 //! - `delivery` knows what the outputs have done of late,
 //! - `losses` knows what was lost of chunks that nobody follows,
@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod arrivals;
 mod backlog;
 mod balance;
 mod config;

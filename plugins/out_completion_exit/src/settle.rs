@@ -7,45 +7,11 @@
 
 use std::time::Duration;
 
-use flb_sidecar_sdk::InputInfo;
-
-use crate::drain::source;
-
 /// How long nothing must have come.
 const SILENCE: Duration = Duration::from_secs(2);
 /// Time from SIGTERM for which nothing is decided by silence alone: who was silent before may begin
 /// to say good-bye.
 const LISTEN: Duration = Duration::from_millis(1200);
-
-/// What grows when something comes.
-#[derive(Debug, Default)]
-pub(crate) struct Arrivals {
-    seen: (u64, u64, usize),
-    since: Duration,
-}
-
-impl Arrivals {
-    /// How long nothing has come, or since the first look.
-    pub(crate) fn observe(&mut self, now: Duration, inputs: &[InputInfo]) -> Duration {
-        let mut seen = (0u64, 0u64, 0usize);
-        let mut unread = false;
-        for input in inputs.iter().filter(|input| !source::is_endless(input)) {
-            if let Some(drain) = &input.drain {
-                seen.0 = seen.0.saturating_add(drain.records);
-                seen.1 = seen.1.saturating_add(drain.read_bytes);
-                unread |= drain.unread_bytes > 0;
-            } else {
-                // Chunks of others come and go with what they take in.
-                seen.2 = seen.2.saturating_add(input.pending.map_or(0, |p| p.chunks));
-            }
-        }
-        if unread || seen != self.seen {
-            self.seen = seen;
-            self.since = now;
-        }
-        now.saturating_sub(self.since)
-    }
-}
 
 /// Whether the drain may begin, `after` SIGTERM, when nothing has come for `silent`. A writer who
 /// opens the file for each line is not seen, so that nobody is seen is not enough.

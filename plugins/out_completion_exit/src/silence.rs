@@ -5,24 +5,19 @@ use std::time::Duration;
 
 use flb_sidecar_sdk::EngineHost;
 
-use crate::settle::Arrivals;
-use crate::trigger::idle::Idle;
+use crate::arrivals::Arrivals;
 use crate::trigger::watch::Watch;
 use crate::trigger::writers::Writers;
 use crate::trigger::{Fired, Trigger};
 
 /// How often it is looked whether something has come.
 const ARRIVALS_EVERY: Duration = Duration::from_millis(100);
-/// How often silence is measured.
-const IDLE_EVERY: Duration = Duration::from_millis(250);
 /// How often a writer that was found is looked for again.
 const WRITERS_EVERY: Duration = Duration::from_secs(1);
 
 /// Measures silence, and has writers looked for.
 #[derive(Debug)]
 pub(crate) struct Silence {
-    idle: Idle,
-    next_idle: Duration,
     arrivals: Arrivals,
     next_arrivals: Duration,
     /// When writers may be looked for again; `None`: an answer is awaited.
@@ -35,8 +30,6 @@ pub(crate) struct Silence {
 impl Silence {
     pub(crate) fn new() -> Self {
         Silence {
-            idle: Idle::default(),
-            next_idle: Duration::ZERO,
             arrivals: Arrivals::default(),
             next_arrivals: Duration::ZERO,
             next_writers: Some(Duration::ZERO),
@@ -50,21 +43,16 @@ impl Silence {
     }
 
     /// For how long nothing has come, counted from the start; `None`: it is not time to look.
-    pub(crate) fn idle(&mut self, now: Duration, host: &dyn EngineHost) -> Option<Duration> {
-        if now < self.next_idle {
-            return None;
-        }
-        self.next_idle = now + IDLE_EVERY;
-        Some(self.idle.observe(now, &host.inputs(), host.flushed()))
-    }
-
-    /// For how long nothing has arrived; `None`: it is not time to look.
-    pub(crate) fn arrivals(&mut self, now: Duration, host: &dyn EngineHost) -> Option<Duration> {
+    pub(crate) fn look(&mut self, now: Duration, host: &dyn EngineHost) -> Option<Duration> {
         if now < self.next_arrivals {
             return None;
         }
         self.next_arrivals = now + ARRIVALS_EVERY;
-        Some(self.arrivals.observe(now, &host.inputs()))
+        let received = host.received();
+        let silent = self
+            .arrivals
+            .observe(now, &host.inputs(), &received, host.flushed());
+        Some(silent)
     }
 
     /// Whoever was found before may have ended.
@@ -91,7 +79,7 @@ impl Silence {
         self.writer_seen = writers.found.is_some();
         let limit = idle_time?;
         // Something may have come while the thread looked.
-        if now.saturating_sub(self.idle.since()) < limit {
+        if now.saturating_sub(self.arrivals.since()) < limit {
             return None;
         }
         if let Some((pid, path)) = &writers.found {

@@ -253,6 +253,30 @@ fn idle_waits_for_silence() {
     assert_eq!(host.drains.len(), 1);
 }
 
+/// A destination that is down, and an input that may not read: nothing goes out, and for a while something
+/// still comes.
+#[test]
+fn idle_is_about_what_comes_even_while_nothing_goes_out() {
+    let mut host = host(DrainState::Idle);
+    host.tasks = Some(1);
+    let mut plugin = start(&mut host, &[("idle_time", "60")]).unwrap();
+    host.inputs[0].pending = Some(Pending {
+        chunks: 3,
+        tasks: 1,
+    });
+    for second in 0..90 {
+        // The main container writes for half a minute.
+        host.inputs[0].drain.as_mut().unwrap().unread_bytes = u64::from(second.min(30));
+        plugin.tick_at(SECOND * second, &mut host);
+    }
+    assert!(!plugin.waiting.has_asked(), "something has come since");
+    plugin.tick_at(SECOND * 90, &mut host);
+    assert!(tick_until_drain(&mut plugin, &mut host, SECOND * 90));
+    host.inputs[0].drain.as_mut().unwrap().state = DrainState::Draining;
+    plugin.tick_at(SECOND * 120, &mut host);
+    assert_eq!(host.exits, [0]);
+}
+
 #[test]
 fn the_status_is_the_configured_one_the_flags_or_that_of_a_loss() {
     let dir = tempfile::tempdir().unwrap();

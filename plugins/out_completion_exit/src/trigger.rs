@@ -3,10 +3,9 @@
 //! - `watch` waits for `flag` files, of which `inotify` tells, and for the end of a `process`, on a
 //!   thread of its own,
 //! - `pod_status` asks the Kubernetes API for the ends of containers, on a thread of its own,
-//! - `idle` measures silence, with `writers` as its second opinion.
+//! - `writers` is the second opinion on silence.
 
 mod flag;
-pub(crate) mod idle;
 mod inotify;
 pub(crate) mod pod_status;
 mod process;

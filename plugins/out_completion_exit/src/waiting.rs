@@ -111,8 +111,12 @@ impl Waiting {
     pub(crate) fn look(&mut self, now: Duration, config: &Config, host: &dyn EngineHost) {
         self.look_for_news(now, config);
         self.look_at_counters(now, config, host);
-        self.look_at_silence(now, config, host);
-        self.settle(now, host);
+        let watched = config.idle_time.is_some() || self.sigterm.settles();
+        let silent = watched.then(|| self.silence.look(now, host)).flatten();
+        if let Some(silent) = silent {
+            self.look_if_idle(now, config, silent, host);
+            self.settle(now, silent, host);
+        }
     }
 
     fn look_for_news(&mut self, now: Duration, config: &Config) {
@@ -150,11 +154,14 @@ impl Waiting {
         }
     }
 
-    fn look_at_silence(&mut self, now: Duration, config: &Config, host: &dyn EngineHost) {
+    fn look_if_idle(
+        &mut self,
+        now: Duration,
+        config: &Config,
+        silent: Duration,
+        host: &dyn EngineHost,
+    ) {
         let Some(limit) = config.idle_time else {
-            return;
-        };
-        let Some(silent) = self.silence.idle(now, host) else {
             return;
         };
         if silent < limit {
@@ -167,13 +174,10 @@ impl Waiting {
     }
 
     /// After SIGTERM with `sigterm_wait auto`: reading is over once nobody writes any more.
-    fn settle(&mut self, now: Duration, host: &dyn EngineHost) {
+    fn settle(&mut self, now: Duration, silent: Duration, host: &dyn EngineHost) {
         if !self.sigterm.settles() {
             return;
         }
-        let Some(silent) = self.silence.arrivals(now, host) else {
-            return;
-        };
         let Some(terminated) = self.sigterm.reads_on(now) else {
             return;
         };

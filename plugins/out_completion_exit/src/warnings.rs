@@ -39,7 +39,7 @@ pub(crate) fn say(idle_time: Option<Duration>, host: &mut dyn EngineHost) {
     }
     if let Some(time) = idle_time {
         tracing::info!(
-            "idle_time {} s: relies on the counters of sidecar_tail, on chunks of other \
+            "idle_time {} s: relies on what sidecar_tail sees of its files, on what the host counts of other \
              inputs, and on open files of other processes in /proc as far as they are visible",
             time.as_secs_f64()
         );

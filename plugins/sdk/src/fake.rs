@@ -27,6 +27,8 @@ pub struct FakeHost {
     pub pending: Option<Pending>,
     /// Answer to [`EngineHost::inputs`].
     pub inputs: Vec<InputInfo>,
+    /// Answer to [`EngineHost::received`].
+    pub received: Vec<(String, u64)>,
     /// Answer to [`EngineHost::running_tasks`].
     pub tasks: Option<usize>,
     /// Answer to [`EngineHost::storage_chunks`].
@@ -75,6 +77,7 @@ impl Default for FakeHost {
             flushes: 0,
             pending: None,
             inputs: Vec::new(),
+            received: Vec::new(),
             tasks: None,
             chunks: None,
             flushed: FlushCounts::default(),
@@ -211,6 +214,10 @@ impl EngineHost for FakeHost {
 
     fn drain_reports(&self) -> Vec<(String, String)> {
         self.reports.clone()
+    }
+
+    fn received(&self) -> Vec<(String, u64)> {
+        self.received.clone()
     }
 
     fn running_tasks(&self) -> Option<usize> {

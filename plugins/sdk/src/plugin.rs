@@ -596,6 +596,12 @@ pub trait EngineHost {
         None
     }
 
+    /// Records that the host has put into chunks since the start, before any filter, of each input that
+    /// cannot be drained, by its name. One that is missing is not told.
+    fn received(&self) -> Vec<(String, u64)> {
+        Vec::new()
+    }
+
     /// The host counts what it throws away for lack of room as dropped.
     fn counts_evictions(&self) -> bool {
         true

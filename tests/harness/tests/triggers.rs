@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use flb_sidecar_tests::destination::{Destination, Mood};
 use flb_sidecar_tests::freezer::Freezer;
@@ -701,6 +701,69 @@ fn silence_ends_the_job_unless_somebody_may_still_write() {
         job.goes_on(&mut running);
         drop(writer);
         job.check(&running.end(), "idle", 0);
+    });
+}
+
+/// Silence is about what comes: a destination that is down keeps no Job that has ended, and ends none that
+/// still writes, though its log may not be read any more.
+#[test]
+fn silence_counts_while_nothing_can_be_delivered() {
+    for reads in ["sidecar_tail", "tail"] {
+        let what = format!("idle of {reads} beside a destination that is down");
+        each_real_host(&what, |host| {
+            let mut pipeline = Pipeline::new(host);
+            let log = pipeline.file("logs/app.log", "");
+            let (ready, report) = (pipeline.path("ready"), pipeline.path("report"));
+            let destination = Destination::new(Mood::Shut);
+            let source = [("path", &*log), ("mem_buf_limit", "50k")];
+            pipeline.input(reads, &source);
+            let http = pipeline.output("http", "*", &destination.options());
+            http.options(&[("retry_limit", "no_limits")]);
+            let exit = [
+                ("idle_time", "3"),
+                ("deadline", "2"),
+                ("loss_exit_code", "9"),
+            ];
+            let files = [("ready_file", &ready), ("report_file", &report)];
+            let exit = pipeline.output("completion_exit", "_none", &exit);
+            exit.options(&files);
+            let mut running = pipeline.start();
+            running.wait_for("the ready file", |_| Path::new(&ready).exists());
+            let lines = format!("{}\n", "x".repeat(99)).repeat(1000);
+            append(&log, &lines);
+            running.wait_for("a refused delivery", |_| destination.refused() > 0);
+            // What the host's own tail may not read nobody knows of.
+            if reads == "sidecar_tail" {
+                write_for(&log, Duration::from_secs(5));
+                let said = running.output().stderr();
+                assert!(!said.contains("draining"), "{said}");
+            }
+            let ended = running.end();
+            ended.check_status(9);
+            let report = fs::read_to_string(&report).unwrap_or_default();
+            let report: Json = serde_json::from_str(&report).unwrap_or_default();
+            let what = format!("its trigger: {report}");
+            ended.check(&what, report["trigger"] == "idle");
+        });
+    }
+}
+
+fn append(path: &str, lines: &str) {
+    let file = OpenOptions::new().append(true).open(path);
+    let written = file.and_then(|mut file| file.write_all(lines.as_bytes()));
+    written.expect("the log takes lines");
+}
+
+/// A line each tenth of a second; the file is closed in between.
+fn write_for(path: &str, time: Duration) {
+    let begin = Instant::now();
+    let mut lines = 0;
+    wait_until(DEADLINE, || {
+        if begin.elapsed().as_millis() / 100 > lines {
+            lines += 1;
+            append(path, "a line\n");
+        }
+        (begin.elapsed() >= time).then_some(())
     });
 }
 
