@@ -4,7 +4,8 @@
 //! and again whenever SIGHUP or SIGCONT comes. So ours are put in front of all three at
 //! initialisation: SIGHUP and SIGCONT go on to the host, and SIGTERM is taken back right behind
 //! it. Every tick checks that nobody else has taken it. The first SIGTERM is noted; the second
-//! goes to the host's own handler.
+//! goes to the host's own handler. Where SIGTERM is left to the host, only the other two are heard: a host
+//! that stops without SIGHUP does not stop for a reload.
 //!
 //! A host since 4.2 that is told to stop twice never ends: it waits for a shutdown timer that it
 //! has forgotten. So an engine that we tell ([`close`]) is told by nobody else: what makes the host
@@ -45,35 +46,68 @@ static RELOAD_ASKED: AtomicBool = AtomicBool::new(false);
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
 /// When the first SIGTERM came, in nanoseconds of the monotonic clock; 0: none.
 static REQUESTED_AT: AtomicU64 = AtomicU64::new(0);
-/// How many instances keep the signal, for the handlers.
+/// How many instances hear what installs the host's handlers again.
+static LISTENING: AtomicUsize = AtomicUsize::new(0);
+/// How many of them keep SIGTERM from the host.
 static KEPT: AtomicUsize = AtomicUsize::new(0);
-/// How many instances keep the signal. Guards installing, giving back and closing as well.
-static KEEPERS: Mutex<usize> = Mutex::new(0);
+/// Guards installing, giving back and closing.
+static PLACES: Mutex<()> = Mutex::new(());
 
-/// The signal is kept from the host as long as one of these lives.
+/// Reloads are heard as long as one of these lives.
 #[derive(Debug)]
-pub(crate) struct Keeper(());
+pub(crate) struct Ears {
+    /// SIGTERM is kept from the host.
+    keeps: bool,
+}
 
-impl Keeper {
-    /// Puts our handler in front of the host's; `None` when the system refuses.
-    pub(crate) fn take() -> Option<Self> {
-        let mut keepers = KEEPERS.lock().unwrap_or_else(PoisonError::into_inner);
+impl Ears {
+    /// Puts our handlers in front of the host's; `None` when the system refuses.
+    pub(crate) fn open() -> Option<Self> {
+        let _places = PLACES.lock().unwrap_or_else(PoisonError::into_inner);
         if !put_in_front() {
             return None;
         }
-        *keepers += 1;
-        KEPT.store(*keepers, Ordering::Release);
+        LISTENING.fetch_add(1, Ordering::AcqRel);
         // Whatever engine was told to end, this one was not.
         CLOSED.store(false, Ordering::SeqCst);
         RELOAD_ASKED.store(false, Ordering::Release);
-        Some(Keeper(()))
+        Some(Ears { keeps: false })
     }
 
-    /// How long ago the first SIGTERM came. Takes the place in front again if it was lost.
-    pub(crate) fn requested(&self) -> Option<Duration> {
-        let _keepers = KEEPERS.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Keeps SIGTERM from the host. `false`: the system refuses.
+    pub(crate) fn keep_sigterm(&mut self) -> bool {
+        let _places = PLACES.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.keeps && !matches!(SIGTERM.put_in_front(), Place::Refused) {
+            KEPT.fetch_add(1, Ordering::AcqRel);
+            self.keeps = true;
+        }
+        self.keeps
+    }
+
+    /// Takes the place in front again if it was lost. To be called at every tick.
+    pub(crate) fn stay(&self) {
+        let _places = PLACES.lock().unwrap_or_else(PoisonError::into_inner);
         put_in_front();
-        requested()
+    }
+
+    /// How long ago the first SIGTERM came that was kept.
+    pub(crate) fn terminated(&self) -> Option<Duration> {
+        self.keeps.then(requested).flatten()
+    }
+}
+
+impl Drop for Ears {
+    fn drop(&mut self) {
+        let _places = PLACES.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = |count: &AtomicUsize| count.fetch_sub(1, Ordering::AcqRel) == 1;
+        let closed = CLOSED.load(Ordering::SeqCst);
+        // Without this, a configuration reloaded without us would have nobody to hear SIGTERM.
+        if self.keeps && last(&KEPT) && !closed {
+            SIGTERM.give_back();
+        }
+        if last(&LISTENING) && !closed {
+            REINSTALLING.iter().for_each(Taken::give_back);
+        }
     }
 }
 
@@ -92,29 +126,16 @@ pub(crate) fn may_reload(reads_flag: bool) -> bool {
     if observe::symbol(c"flb_reload").is_none() {
         return false;
     }
-    if KEPT.load(Ordering::Acquire) > 0 {
+    if LISTENING.load(Ordering::Acquire) > 0 {
         return RELOAD_ASKED.load(Ordering::Acquire);
     }
     !reads_flag || flag(c"flb_bin_restarting").is_some_and(|reload| reload == RELOADS)
 }
 
-impl Drop for Keeper {
-    fn drop(&mut self) {
-        let mut keepers = KEEPERS.lock().unwrap_or_else(PoisonError::into_inner);
-        *keepers -= 1;
-        KEPT.store(*keepers, Ordering::Release);
-        // Without this, a configuration reloaded without us would have nobody to hear SIGTERM.
-        if *keepers == 0 && !CLOSED.load(Ordering::SeqCst) {
-            SIGTERM.give_back();
-            REINSTALLING.iter().for_each(Taken::give_back);
-        }
-    }
-}
-
 /// Keeps every signal that would make the host stop or reload from it, since it is to be told now.
 /// `false`: it has heard one that it has not followed yet, so it must not be told.
 pub(crate) fn close() -> bool {
-    let _keepers = KEEPERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let _places = PLACES.lock().unwrap_or_else(PoisonError::into_inner);
     if CLOSED.load(Ordering::SeqCst) {
         return true;
     }
@@ -152,13 +173,19 @@ fn flag(name: &CStr) -> Option<libc::c_int> {
     Some(unsafe { at.read_volatile() })
 }
 
-/// Whoever puts a handler of SIGTERM in front of ours may have done so with the others.
+/// Whoever puts a handler of one of them in front of ours may have done so with the others.
 fn put_in_front() -> bool {
-    match SIGTERM.put_in_front() {
+    let kept = (KEPT.load(Ordering::Acquire) > 0).then_some(&SIGTERM);
+    let [reload, go_on] = &REINSTALLING;
+    let (first, others) = match kept {
+        Some(terminate) => (terminate, [Some(reload), Some(go_on)]),
+        None => (reload, [Some(go_on), None]),
+    };
+    match first.put_in_front() {
         Place::Refused => false,
         Place::Kept => true,
         Place::TakenBack => {
-            for other in &REINSTALLING {
+            for other in others.into_iter().flatten() {
                 other.put_in_front();
             }
             true
@@ -215,7 +242,7 @@ extern "C" fn on_reinstall(signal: libc::c_int, info: *mut siginfo_t, context: *
             RELOAD_ASKED.store(true, Ordering::Release);
         }
         pass_on(&REINSTALLING, signal, info, context);
-        if KEPT.load(Ordering::Acquire) > 0 {
+        if LISTENING.load(Ordering::Acquire) > 0 {
             put_in_front();
         }
     });

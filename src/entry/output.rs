@@ -27,7 +27,7 @@ use crate::instance::Core;
 use crate::link::Remote;
 use crate::metrics;
 use crate::process_end::End;
-use crate::signals::{self, Keeper};
+use crate::signals::{self, Ears};
 use crate::tasks::{self, Destination};
 use crate::wake::EngineThread;
 
@@ -48,8 +48,7 @@ struct Context<P> {
     acknowledge: Flush,
     acknowledge_context: Scratch,
     timer: Option<Timer>,
-    /// Held while the plugin keeps SIGTERM from the host.
-    keeper: Mutex<Option<Keeper>>,
+    ears: Mutex<Option<Ears>>,
     plugin: Mutex<Option<P>>,
 }
 
@@ -109,7 +108,7 @@ fn start<P: OutputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_
     let core = opened.core;
     let host = core.host;
     let counts = Counts::default();
-    let keeper = Mutex::new(None);
+    let ears = Mutex::new(Ears::open());
     let made = super::make(&core, opened.settings, |settings| {
         let acknowledge = find_acknowledge(core.layout).ok_or_else(|| {
             ConfigError::other("this host lacks its output 'exit', which ends our flushes")
@@ -117,7 +116,7 @@ fn start<P: OutputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_
         let mut handle = Handle {
             core: &core,
             counts: &counts,
-            keeper: &keeper,
+            ears: &ears,
         };
         Ok((P::init(settings, &mut handle)?, acknowledge))
     });
@@ -130,7 +129,7 @@ fn start<P: OutputPlugin>(instance: *mut c_void, config: *mut host_config) -> c_
         acknowledge,
         acknowledge_context: Scratch(UnsafeCell::new([0; 512])),
         timer: None,
-        keeper,
+        ears,
         plugin: Mutex::new(Some(plugin)),
     }));
     let tick_ms = c_int::try_from(P::TICK.as_millis())
@@ -170,11 +169,14 @@ unsafe extern "C" fn on_timer<P: OutputPlugin>(_config: *mut host_config, data: 
     }) else {
         return;
     };
+    if let Some(ears) = lock(&context.ears).as_ref() {
+        ears.stay();
+    }
     if let Some(plugin) = guard.as_mut() {
         let mut host = Handle {
             core: &context.core,
             counts: &context.counts,
-            keeper: &context.keeper,
+            ears: &context.ears,
         };
         context.core.run(|| plugin.tick(&mut host));
     }
@@ -250,7 +252,7 @@ unsafe extern "C" fn exit<P: OutputPlugin>(
 struct Handle<'a> {
     core: &'a Core,
     counts: &'a Counts,
-    keeper: &'a Mutex<Option<Keeper>>,
+    ears: &'a Mutex<Option<Ears>>,
 }
 
 impl Handle<'_> {
@@ -749,15 +751,11 @@ impl EngineHost for Handle<'_> {
     }
 
     fn take_over_sigterm(&mut self) -> bool {
-        let mut keeper = lock(self.keeper);
-        if keeper.is_none() {
-            *keeper = Keeper::take();
-        }
-        keeper.is_some()
+        lock(self.ears).as_mut().is_some_and(Ears::keep_sigterm)
     }
 
     fn terminate_requested(&mut self) -> Option<Duration> {
-        lock(self.keeper).as_ref().and_then(Keeper::requested)
+        lock(self.ears).as_ref().and_then(Ears::terminated)
     }
 
     fn metrics(&self) -> &Metrics {

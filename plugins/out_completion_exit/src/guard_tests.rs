@@ -113,9 +113,6 @@ proptest! {
     }
 }
 
-/// A guard that starts calls off those of an engine before it, in the whole process.
-static ALONE: Mutex<()> = Mutex::new(());
-
 #[derive(Default)]
 struct Process {
     terminated: Mutex<Option<Duration>>,
@@ -172,7 +169,7 @@ fn setup(ago: Duration) -> Setup {
 /// One after the other: what was decided is the process's, not an instance's.
 #[test]
 fn the_threads_end_the_process_with_the_right_status() {
-    let _alone = lock(&ALONE);
+    let _alone = alone();
     // An engine that never says anything after a flag was seen.
     let process = Arc::new(Process::default());
     let mut early = setup(SECOND * 10);
@@ -227,7 +224,7 @@ fn the_threads_end_the_process_with_the_right_status() {
 /// What the guard writes of a host that hangs, and what it leaves to the engine.
 #[test]
 fn the_report_is_the_engines_if_it_has_one() {
-    let _alone = lock(&ALONE);
+    let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("report");
     let files = crate::files::Files::start().unwrap();

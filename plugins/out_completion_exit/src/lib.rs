@@ -248,14 +248,16 @@ impl CompletionExit {
         if host.may_reload() {
             return;
         }
-        if self.began.is_none() {
+        // Which tick of a stop is the last nobody knows, so the first one reports.
+        let first = self.began.is_none();
+        if first {
             self.began = Some(now);
             self.signs.not_ready();
             // It may hang as well.
             let deadline = self.config.deadline.unwrap_or(SIGTERM_DEADLINE);
             self.ending.end_by(now + deadline);
         }
-        if !self.ending.is_time_for_will(now) {
+        if !first && !self.ending.is_time_for_will(now) {
             return;
         }
         let inputs = host.inputs();

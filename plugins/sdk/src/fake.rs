@@ -1,14 +1,29 @@
 //! A host for tests: takes records, refuses on demand, and is asked afterwards what it got.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::{self, RecordFormat, RecordKind};
 use crate::metrics::Metrics;
 use crate::plugin::{
-    EngineHost, FilterHost, FlushCounts, InputHost, InputInfo, OutputInfo, Pending, Refused,
-    StockPosition, StockTail,
+    EngineHost, FilterHost, FlushCounts, InputHost, InputInfo, OutputInfo, Pending, ProcessEnd,
+    Refused, StockPosition, StockTail,
 };
+
+/// A process that nothing ends.
+#[derive(Debug)]
+pub struct FakeEnd;
+
+impl ProcessEnd for FakeEnd {
+    fn terminated(&self) -> Option<Duration> {
+        None
+    }
+
+    fn last_words(&self) {}
+
+    fn end(&self, _status: i32) {}
+}
 
 /// A host whose answers are fields.
 #[derive(Debug)]
@@ -51,6 +66,8 @@ pub struct FakeHost {
     pub graces: Vec<Duration>,
     /// [`EngineHost::exit`] is refused.
     pub about_to_stop: bool,
+    /// Answer to [`EngineHost::process_end`].
+    pub process_end: Option<Arc<FakeEnd>>,
     /// Exit statuses asked for.
     pub exits: Vec<i32>,
     /// Answer to [`InputHost::undelivered`].
@@ -89,6 +106,7 @@ impl Default for FakeHost {
             terminated: None,
             graces: Vec::new(),
             about_to_stop: false,
+            process_end: None,
             exits: Vec::new(),
             undelivered: None,
             on_their_way: 0,
@@ -251,6 +269,12 @@ impl EngineHost for FakeHost {
 
     fn limit_grace(&mut self, limit: Duration) {
         self.graces.push(limit);
+    }
+
+    fn process_end(&self) -> Option<Arc<dyn ProcessEnd>> {
+        self.process_end
+            .clone()
+            .map(|end| end as Arc<dyn ProcessEnd>)
     }
 
     fn outputs(&self) -> Vec<OutputInfo> {

@@ -679,8 +679,7 @@ pub trait EngineHost {
     }
 
     /// How long ago the first SIGTERM came that was kept from the host. It stays noted across a
-    /// hot reload, since the process was told to end. Called at every tick, so that a handler
-    /// which the host installed again (it does on SIGHUP and SIGCONT) is replaced.
+    /// hot reload, since the process was told to end.
     fn terminate_requested(&mut self) -> Option<Duration> {
         None
     }

@@ -73,16 +73,19 @@ pub enum Trigger {
     AtOnce,
     /// SIGINT, which the plugin leaves to the host.
     Sigint,
+    /// SIGTERM, which was left to the host (`sigterm off`).
+    Left,
 }
 
 impl Trigger {
     /// Each of them.
-    pub const ALL: [Trigger; 5] = [
+    pub const ALL: [Trigger; 6] = [
         Trigger::Flag,
         Trigger::Sigterm,
         Trigger::Twice,
         Trigger::AtOnce,
         Trigger::Sigint,
+        Trigger::Left,
     ];
 }
 
@@ -309,6 +312,8 @@ impl Play {
         } else {
             "0"
         };
+        let left = self.trigger == Trigger::Left;
+        let sigterm = if left { "off" } else { "on" };
         let options = [
             ("flag_file", flag),
             ("report_file", report),
@@ -316,6 +321,7 @@ impl Play {
             ("deadline", self.deadline.as_secs().to_string()),
             ("loss_exit_code", LOSS.to_string()),
             ("sigterm_wait", wait.to_owned()),
+            ("sigterm", sigterm.to_owned()),
         ];
         pipeline.output("completion_exit", "nothing", &options);
         pipeline
@@ -340,7 +346,7 @@ impl Play {
         let begin = Instant::now();
         match self.trigger {
             Trigger::Flag => fs::write(pipeline.path("flag"), "").expect("a flag can be set"),
-            Trigger::Sigterm => running.signal(Signal::TERM),
+            Trigger::Sigterm | Trigger::Left => running.signal(Signal::TERM),
             Trigger::Twice => {
                 running.signal(Signal::TERM);
                 std::thread::sleep(Duration::from_secs(1));
@@ -407,7 +413,7 @@ impl Outcome {
     pub fn faults(&self, play: &Play) -> Vec<String> {
         let mut faults = Vec::new();
         // The host looks for signals once a second, and only then the time begins.
-        let noticed = u64::from(play.trigger == Trigger::Sigint);
+        let noticed = u64::from(matches!(play.trigger, Trigger::Sigint | Trigger::Left));
         let latest = play.deadline + Duration::from_secs(1 + noticed);
         match self.took {
             None => faults.push("hung".to_owned()),
@@ -417,7 +423,10 @@ impl Outcome {
             Some(_) => {}
         }
         // A host that stops by itself at a signal ends with its own status if it can.
-        let before_drain = matches!(play.trigger, Trigger::AtOnce | Trigger::Sigint);
+        let before_drain = matches!(
+            play.trigger,
+            Trigger::AtOnce | Trigger::Sigint | Trigger::Left
+        );
         let hosts_own = before_drain || play.trigger == Trigger::Twice;
         let counts_all = play.counts_all();
         let right = match self.status {

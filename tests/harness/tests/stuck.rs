@@ -30,6 +30,7 @@ fn a_stuck_destination_does_not_keep_the_process() {
             play("tcp", Way::Full, 0, Trigger::Twice),
             play("http", Way::Drip, 2, Trigger::Sigint),
             play("http", Way::HalfAnswer, 1, Trigger::AtOnce),
+            play("http", Way::Reads, 2, Trigger::Left),
         ];
         side_by_side(plays, |play| {
             let outcome = play.run(host);

@@ -418,6 +418,31 @@ fn a_native_sidecar_waits_for_nobody_at_sigterm() {
     });
 }
 
+/// SIGTERM that was left to the host, and one behind another before a drain has begun.
+#[test]
+fn a_host_that_stops_without_a_drain_leaves_a_report() {
+    each_real_host("stopped without a drain", |host| {
+        for (option, value, signals) in [("sigterm", "off", 1), ("sigterm_wait", "10", 6)] {
+            let mut job = Job::new(host);
+            let flag = job.path("flag");
+            job.exit(&[("flag_file", flag.as_str()), (option, value)]);
+            job.write();
+            let mut running = job.start();
+            for signal in 0..signals {
+                running.signal(Signal::TERM);
+                if signal == 0 && signals > 1 {
+                    running.wait_for("the first one", |out| out.stderr().contains("reading on"));
+                }
+            }
+            let ended = running.end();
+            let report = job.report();
+            let what = format!("stopped, {option} {value}: {report}");
+            ended.check(&what, report["ended_by"] == "stopped");
+            ended.check(&what, report["complete"] != true);
+        }
+    });
+}
+
 #[test]
 fn the_second_sigterm_goes_to_the_host() {
     each_real_host("second SIGTERM", |host| {

@@ -41,8 +41,32 @@ fn a_host_that_stops_in_a_drain_leaves_a_report() {
     );
 }
 
-/// A second SIGTERM within `sigterm_wait`, SIGINT, the end that another plugin asked for.
+/// The one tick that an engine which stops still has may be right behind a look at what would be reported.
+#[test]
+fn the_first_tick_of_a_stop_leaves_a_report() {
+    let _alone = crate::guard::alone();
+    let dir = tempfile::tempdir().unwrap();
+    let report = dir.path().join("report");
+    let options = [
+        ("report_file", report.to_str().unwrap()),
+        ("sigterm_wait", "auto"),
+    ];
+    let mut host = FakeHost {
+        process_end: Some(std::sync::Arc::new(flb_sidecar_sdk::fake::FakeEnd)),
+        ..sigterm_host(DrainState::Idle)
+    };
+    let mut plugin = start(&mut host, &options).unwrap();
+    host.terminated = Some(Duration::ZERO);
+    plugin.tick_at(SECOND, &mut host);
+    host.stopping = true;
+    plugin.tick_at(SECOND + CompletionExit::TICK, &mut host);
+    plugin.exit();
+    let text = fs::read_to_string(&report).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(json["ended_by"], "stopped");
+}
 
+/// A second SIGTERM within `sigterm_wait`, SIGINT, the end that another plugin asked for.
 #[test]
 fn a_host_that_stops_before_a_drain_leaves_a_report() {
     for (terminated, trigger) in [(true, "sigterm".into()), (false, serde_json::Value::Null)] {
