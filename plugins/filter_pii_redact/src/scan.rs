@@ -396,6 +396,9 @@ fn stays(buf: &[u8], at: usize) -> bool {
             let signs = [2, 3, 5, 7, 8, 9, 14];
             signs.iter().any(|n| at >= *n && buf[at - n] == b'$')
         }
+        // A break between groups of digits: most are not looked at more closely.
+        b'\n' => buf.get(at + 1).is_some_and(u8::is_ascii_digit) && is_escape(buf, at),
+        b'<' => buf.get(at + 1) == Some(&b'b') && is_escape(buf, at),
         _ => is_escape(buf, at),
     }
 }

@@ -289,7 +289,9 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
         hits.assign = signed | (high & name << 1) | (letter & pair << 1) | alone | option | listed;
         if shapes.escape {
             // `""` at a word, where quotes follow each other, and "=40".
-            let doubled = quote & quote << 1 & !(blank | blank << 1);
+            let word = digit | letter | underscore;
+            let near = word << 2 | word >> 1 | last;
+            let doubled = quote & quote << 1 & near & !(blank | blank << 1);
             let number = digit & (sign & !colon) << 1;
             hits.rare = hits.rare | doubled | ((digit | letter) & number << 1);
         }
