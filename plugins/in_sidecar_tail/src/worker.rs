@@ -437,6 +437,10 @@ impl Worker {
     fn begin_drain(&mut self, request: u64) {
         self.drain_seen = request;
         self.publisher.begin_drain();
+        if self.ctx.options.ignore_older.is_some() {
+            // Nobody may have told yet that one which was too old is written to.
+            self.discovery.sources.list_again();
+        }
         self.scan();
         // A copy is told from a new file by its original.
         let originals = self.files.registry.quarantined();

@@ -21,7 +21,7 @@ use crate::source::globs::Globs;
 use crate::time::Time;
 use crate::track::copies::is_rotated_form;
 use crate::track::file::{FileId, TrackedFile};
-use crate::track::fingerprint::{Fingerprint, Identity};
+use crate::track::fingerprint::Identity;
 use crate::track::registry::Registry;
 
 /// How often all positions are written at most.
@@ -252,12 +252,24 @@ impl Checkpointer {
 
     /// The same of one that is gone: its compressed form may be found, also behind a restart.
     pub(crate) fn keep_position_of_gone(&mut self, file: &TrackedFile, time: &Time) {
-        let seen = u64::from(time.timestamp().seconds) + KEEP_GONE;
-        if let Some(mut entry) = entry_of(file, seen.saturating_sub(KEEP)) {
-            entry.identity.inode = NOWHERE;
+        if file.life.quarantine().is_none() {
+            self.keep_gone(Self::entry_of_gone(file, time));
+        }
+    }
+
+    pub(crate) fn keep_gone(&mut self, entry: Entry) {
+        if !entry.fingerprint.fits_anything() {
             self.kept.push(entry.clone());
             self.keep(entry);
         }
+    }
+
+    /// What is kept of a file that is gone.
+    pub(crate) fn entry_of_gone(file: &TrackedFile, time: &Time) -> Entry {
+        let seen = u64::from(time.timestamp().seconds) + KEEP_GONE;
+        let mut entry = Entry::of(file, seen.saturating_sub(KEEP));
+        entry.identity.inode = NOWHERE;
+        entry
     }
 
     /// When there is something to be written.
@@ -377,20 +389,9 @@ impl Checkpointer {
     }
 }
 
-/// What is kept of a file; `None`: there is nothing to keep.
+/// What is kept of a file; `None`: there is nothing to keep, or nothing by which it would be known again.
 fn entry_of(file: &TrackedFile, seen: u64) -> Option<Entry> {
-    file.life.quarantine().is_none().then(|| Entry {
-        path: file.shown().clone(),
-        identity: file.identity,
-        fingerprint: Fingerprint {
-            offset: file.checkpoint,
-            head: file.head.print(),
-            tail: file.checkpoint_tail,
-        },
-        rotated: file.life.is_rotated(),
-        target: file.target().cloned(),
-        cut: file.cut_line(),
-        packed: file.packed(),
-        seen,
-    })
+    let entry = Entry::of(file, seen);
+    let kept = file.life.quarantine().is_none() && !entry.fingerprint.fits_anything();
+    kept.then_some(entry)
 }

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::read::lines::CutLine;
+use crate::track::file::TrackedFile;
 use crate::track::fingerprint::{Fingerprint, Identity, Print};
 
 /// Version of the document that this build writes, and the newest that it reads.
@@ -47,6 +48,24 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// How far a file has been delivered.
+    pub(crate) fn of(file: &TrackedFile, seen: u64) -> Self {
+        Entry {
+            path: file.shown().clone(),
+            identity: file.identity,
+            fingerprint: Fingerprint {
+                offset: file.checkpoint,
+                head: file.head.print(),
+                tail: file.checkpoint_tail,
+            },
+            rotated: file.life.is_rotated(),
+            target: file.target().cloned(),
+            cut: file.cut_line(),
+            packed: file.packed(),
+            seen,
+        }
+    }
+
     /// Where the file was: at its path, and where that led.
     pub(crate) fn places(&self) -> impl Iterator<Item = &Path> {
         let places = [Some(&self.path), self.target.as_ref()];

@@ -14,7 +14,7 @@ use crate::map::HashMap;
 use crate::source::confine::is_refused;
 use crate::source::scan::Sources;
 use crate::track::beyond::is_full;
-use crate::track::copies::{find_copy, is_rotated_form, originals};
+use crate::track::copies::{are_rotated_alike, find_copy, is_rotated_form, originals};
 use crate::track::descriptors::is_missing;
 use crate::track::files::Files;
 use crate::track::fingerprint::{Fingerprint, Identity};
@@ -227,7 +227,7 @@ fn became_of(files: &Files, entry: &Entry, folders: &mut HashMap<PathBuf, Folder
         Ok((handle, metadata)) => {
             // Where nobody tells whether an inode is used again, another file may begin alike.
             let known = entry.identity.birth.is_some()
-                || (entry.places()).any(|name| *name == *path || is_rotated_form(name, &path));
+                || (entry.places()).any(|name| *name == *path || are_rotated_alike(name, &path));
             if known && fits(&entry.fingerprint, &handle, &metadata) {
                 Became::There(path, handle, metadata)
             } else if metadata.dev() == entry.identity.device {
@@ -286,15 +286,15 @@ pub(crate) fn recover_unclaimed(files: &mut Files, compressed: &mut Compressed) 
         looks -= related.len();
         let copy = || {
             let paths = related.iter().cloned();
-            find_copy(files, paths, &entry.path, &entry.fingerprint, None)
+            let original = (&*entry.path, &entry.identity);
+            find_copy(files, paths, original, &entry.fingerprint, None)
         };
-        let younger = |metadata: &Metadata| Identity::of(metadata).is_younger(&entry.identity);
         let found = match became {
             Became::There(path, handle, metadata) => Some((path, handle, metadata)),
             Became::Truncated => copy(),
             Became::Gone => None,
             // What is no older than it and has all that was read of it may be its copy.
-            Became::Unknown => match copy().filter(|(_, _, metadata)| younger(metadata)) {
+            Became::Unknown => match copy() {
                 None => continue,
                 copy => copy,
             },

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::checkpoint::entry::Entry;
 use crate::compressed::gunzip::Gunzip;
 use crate::fs::Handle;
+use crate::read::lines::CutLine;
 use crate::track::copies::related;
 use crate::track::file::TrackedFile;
 use crate::track::files::Files;
@@ -20,9 +21,12 @@ pub(super) enum Kin {
     /// All of this one, which was read so far, is in it.
     FormOf(Arc<Path>, Fingerprint),
     /// It begins like this one and maybe others, which were read so far, the furthest last.
-    Like(Arc<Path>, Vec<Fingerprint>),
+    Like(Arc<Path>, Vec<ReadSoFar>),
     Stranger,
 }
+
+/// How far a file was read, and the line that is in, if its beginning was passed on.
+pub(super) type ReadSoFar = (Fingerprint, Option<CutLine>);
 
 /// How long a file is.
 enum Size<'a> {
@@ -89,15 +93,19 @@ pub(super) fn kin_of(files: &Files, path: &Path, handle: Handle) -> Kin {
         return Kin::Stranger;
     };
     let followed = files.registry.iter();
-    let followed = followed.map(|(_, file)| (&file.name, file.fingerprint(), Size::Now(file)));
+    let followed =
+        followed.map(|(_, file)| (&file.name, (file.fingerprint(), None), Size::Now(file)));
     let dormant = files.dormant.iter();
-    let dormant = dormant.map(|file| (&file.name, file.fingerprint, Size::Last(file.size)));
+    let dormant = dormant.map(|file| (&file.name, (file.fingerprint, None), Size::Last(file.size)));
     let unclaimed = files.checkpointer.as_ref().map(|kept| &kept.unclaimed);
     let unclaimed = unclaimed.into_iter().flat_map(|all| all.originals(path));
     let unclaimed = unclaimed.filter(|entry| entry.packed.is_none());
-    let unclaimed = unclaimed.map(|e| (&e.path, e.fingerprint, Size::Last(e.fingerprint.offset)));
-    let mut like: Vec<(&Arc<Path>, Fingerprint)> = Vec::new();
-    for (name, its, its_size) in followed.chain(dormant).chain(unclaimed) {
+    let unclaimed = unclaimed.map(|e| {
+        let size = Size::Last(e.fingerprint.offset);
+        (&e.path, (e.fingerprint, e.cut), size)
+    });
+    let mut like: Vec<(&Arc<Path>, ReadSoFar)> = Vec::new();
+    for (name, (its, cut), its_size) in followed.chain(dormant).chain(unclaimed) {
         // The file may have had less when its head was looked at, or nothing behind it was written.
         let is_like = its.head.length > 0
             && its.head.is_head_of(&head)
@@ -106,11 +114,11 @@ pub(super) fn kin_of(files: &Files, path: &Path, handle: Handle) -> Kin {
         if is_like && its_size.get() as u32 == size {
             return Kin::FormOf(name.clone(), its);
         }
-        if is_like && like.iter().all(|(_, other)| *other != its) {
-            like.push((name, its));
+        if is_like && like.iter().all(|(_, (other, _))| *other != its) {
+            like.push((name, (its, cut)));
         }
     }
-    like.sort_by_key(|(_, its)| its.offset);
+    like.sort_by_key(|(_, (its, _))| its.offset);
     let furthest = like.split_off(like.len().saturating_sub(MOST_ALIKE));
     match furthest.last() {
         Some((name, _)) => {

@@ -160,8 +160,12 @@ impl Compressed {
                 file.seen = seen;
                 if let Some(fingerprint) = file.read {
                     // Members are added to it, or it is another one.
-                    self.searches
-                        .itself(&files.ctx.options, path, *identity, vec![fingerprint]);
+                    self.searches.itself(
+                        &files.ctx.options,
+                        path,
+                        *identity,
+                        vec![(fingerprint, None)],
+                    );
                 }
                 true
             }
@@ -320,8 +324,12 @@ impl Compressed {
             Some(fingerprint),
         );
         if grown {
-            self.searches
-                .itself(&files.ctx.options, path, *identity, vec![fingerprint]);
+            self.searches.itself(
+                &files.ctx.options,
+                path,
+                *identity,
+                vec![(fingerprint, None)],
+            );
         }
         true
     }

@@ -12,6 +12,7 @@ use crate::checkpoint::entry::Entry;
 use crate::compressed::format::Format;
 use crate::compressed::growth::Growth;
 use crate::compressed::gunzip::{self, Gunzip, OUTPUT_AT_ONCE};
+use crate::compressed::kin::ReadSoFar;
 use crate::compressed::left_alone::COMPLETE;
 use crate::counters::Trouble;
 use crate::fs::{none_left, Handle};
@@ -34,7 +35,7 @@ pub(crate) struct Search {
     pub(crate) goal: Goal,
     pub(crate) entry: Entry,
     /// How far it may have been read otherwise, if it was not read as far as the entry says.
-    others: Vec<Fingerprint>,
+    others: Vec<ReadSoFar>,
     /// Files that may be it and have not been looked at.
     paths: Vec<PathBuf>,
     current: Option<Unpacking>,
@@ -137,19 +138,19 @@ impl Searches {
         options: &Options,
         path: &Path,
         identity: Identity,
-        mut read: Vec<Fingerprint>,
+        mut read: Vec<ReadSoFar>,
     ) {
         if self.all.iter().any(|search| search.is_of(&identity)) {
             return;
         }
-        let fingerprint = read.pop().unwrap_or_default();
+        let (fingerprint, cut) = read.pop().unwrap_or_default();
         let entry = Entry {
             path: options.globs.name_of(path).into(),
             identity,
             fingerprint,
             rotated: false,
             target: None,
-            cut: None,
+            cut,
             packed: None,
             seen: 0,
         };
@@ -255,7 +256,8 @@ impl Searches {
             }
             Came::Foreign if search.goal == Goal::Itself && search.entry.fingerprint.offset > 0 => {
                 // It is another one now.
-                search.entry.fingerprint = search.others.pop().unwrap_or_default();
+                (search.entry.fingerprint, search.entry.cut) =
+                    search.others.pop().unwrap_or_default();
                 search.paths.push(current.path);
             }
             Came::Foreign => {}

@@ -95,6 +95,21 @@ pub(crate) fn written_end(handle: &Handle, size: u64) -> io::Result<u64> {
     Ok(if end == 0 { 0 } else { size })
 }
 
+/// Where the line begins that is before `offset` or ends there, as far as that is looked for.
+pub(crate) fn line_begins(handle: &Handle, offset: u64) -> io::Result<u64> {
+    let mut block = vec![0; BACKWARDS];
+    let length = offset.min(BACKWARDS as u64);
+    let read = read_full(handle, &mut block[..length as usize], offset - length)?;
+    let newline = block[..read].iter().rposition(|byte| *byte == b'\n');
+    Ok(match newline {
+        // With two bytes for a character, it ends with a NUL.
+        Some(at) if block.get(at + 1) == Some(&0) => offset,
+        Some(at) => offset - length + at as u64 + 1,
+        None if length == offset => 0,
+        None => offset,
+    })
+}
+
 /// Where something is written behind `from`, or how far it is known that nothing is. `block` is
 /// room to read into.
 pub(crate) fn next_text(

@@ -116,6 +116,7 @@ impl Simulation {
             ("buffer_chunk_size", "1024"),
             ("inotify_watcher", on(self.setting.inotify)),
             ("read_from_head", on(self.setting.from_head)),
+            ("db.compare_filename", on(self.setting.by_name)),
             (
                 "ignore_older",
                 if self.setting.ignores_old { "1h" } else { "0" },
@@ -455,6 +456,7 @@ fn schedules_that_fell_stand() {
         inotify: false,
         from_head: true,
         ignores_old: false,
+        by_name: false,
         late: 0,
         room: 16_384,
         stale: None,

@@ -67,6 +67,8 @@ pub(super) struct Setting {
     pub(super) from_head: bool,
     /// `ignore_older` is an hour.
     pub(super) ignores_old: bool,
+    /// `db.compare_filename`.
+    pub(super) by_name: bool,
     /// Milliseconds after which the kernel tells, and how much it keeps.
     pub(super) late: u64,
     pub(super) room: usize,
@@ -192,6 +194,7 @@ pub(super) fn setting(random: &mut Random) -> Setting {
         reuses: random.below(3) == 0,
         tells: random.of(&[Tells::Count, Tells::Numbers, Tells::Ring]),
         delivers_after: random.of(&[0, 0, 40, 200, 1100]),
+        by_name: random.below(12) == 0,
     }
 }
 

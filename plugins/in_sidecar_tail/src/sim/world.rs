@@ -42,6 +42,12 @@ struct Log {
     /// The instance had the opportunity to see it since it began; and to keep its position.
     known: bool,
     saved: bool,
+    /// That has what it begins with.
+    headed: bool,
+    /// Where it was then.
+    saved_at: Option<PathBuf>,
+    /// It got another name while nobody was reading, or is a copy that was made then.
+    renamed_unseen: bool,
     /// It was rotated and quiet for so long that the instance need not read it any more.
     let_go: bool,
     has_header: bool,
@@ -49,10 +55,19 @@ struct Log {
     copy: bool,
     /// The same, and nothing was read of it that does not begin others, too.
     alike: bool,
+    /// It was truncated, and its writer went on where he was: it begins with NULs, as others do.
+    hollow: bool,
     /// It was too old at the start, and nobody tells of what is written through a map.
     left_out: bool,
     /// It could not be opened when the instance had not known it yet.
     blind: bool,
+}
+
+impl Log {
+    fn is_packed(&self) -> bool {
+        let path = self.path.as_ref();
+        path.is_some_and(|path| path.extension() == Some("gz".as_ref()))
+    }
 }
 
 /// A line, made of words that no other line has.
@@ -72,6 +87,8 @@ struct Line {
     offered: bool,
     /// It came, and the host could say so in time.
     safe: bool,
+    /// How often it had come when its file was to be read anew.
+    anew: Option<u64>,
 }
 
 /// What is to become of a line.
@@ -109,6 +126,8 @@ pub(super) struct World {
     /// The instance cannot open all that is there: nothing is rotated meanwhile.
     denied: bool,
     pub(super) starved: bool,
+    /// When it was the last time.
+    fed: Option<u64>,
     /// When something happened last in the middle of what the instance did.
     pub(super) acted: std::time::Instant,
     pub(super) failure: Option<String>,
@@ -160,6 +179,7 @@ impl World {
             copied: None,
             denied: false,
             starved: false,
+            fed: None,
             failure: None,
         };
         world.begin_file();
@@ -222,10 +242,14 @@ impl World {
             written: self.now(),
             known: false,
             saved: false,
+            headed: false,
+            saved_at: None,
+            renamed_unseen: false,
             let_go: false,
             has_header: self.setting.header,
             copy: false,
             alike: false,
+            hollow: false,
             left_out: false,
             blind,
         });
@@ -271,6 +295,7 @@ impl World {
             return;
         }
         let now = self.now();
+        let linked = self.linked();
         self.settle_rotated(running);
         for n in 0..lines {
             let line = self.open.take().unwrap_or_else(|| {
@@ -284,6 +309,7 @@ impl World {
                     duty: Duty::Must,
                     offered: false,
                     safe: false,
+                    anew: None,
                 });
                 self.lines.len() - 1
             });
@@ -306,8 +332,17 @@ impl World {
             // Nobody tells of what is written through a map into one that is too old to be followed.
             let mapped = self.setting.mode == Mode::Mapped && self.setting.ignores_old;
             let blind = blind || mapped && !log.known;
+            if log.blind && !self.setting.from_head && !log.known {
+                // It is read from its end, whenever that can be seen.
+                entry.duty = Duty::May;
+                entry.cuts.extend(0..=entry.words);
+            }
             if blind || log.let_go || (!log.matched && log.rotated.is_some() && !log.known) {
                 entry.duty = Duty::May;
+            }
+            if !self.setting.births && self.setting.reuses && linked {
+                // It has the number of one that was rotated, and its path does not tell.
+                entry.cuts.push(entry.words);
             }
             if ended {
                 text.push('\n');
@@ -323,12 +358,17 @@ impl World {
     /// complete.
     fn settle_rotated(&mut self, running: bool) {
         let now = self.now();
+        let linked = self.linked();
         for (at, log) in self.logs.iter_mut().enumerate() {
             let Some(rotated) = log.rotated.filter(|_| running) else {
                 continue;
             };
             // Without a descriptor those at their end make room for others.
-            if !self.starved && now - rotated.max(log.written) < ROTATE_WAIT - MARGIN {
+            // Of what cannot be opened anew a network filesystem tells late.
+            let unseen = log.path.is_none() || linked;
+            let late = self.setting.stale.filter(|_| unseen).unwrap_or(0);
+            let wait = (ROTATE_WAIT - MARGIN).saturating_sub(late);
+            if !self.starved && now - rotated.max(log.written) < wait {
                 continue;
             }
             log.let_go |= !log.matched;
@@ -367,17 +407,19 @@ impl World {
     pub(super) fn starve(&mut self, starved: bool) {
         self.starved = starved;
         self.logs.iter_mut().for_each(|log| log.blind |= starved);
-        if starved && !self.setting.births {
-            // What is let go since nobody can look for it is not known again.
-            let rotated = self
-                .logs
-                .iter()
-                .filter(|log| log.rotated.is_some() && log.has_header);
-            self.headers_most += HEADER_LINES * rotated.count() as u64;
-            let rotated = |line: &&mut Line| self.logs[line.log].rotated.is_some();
-            let lines = self.lines.iter_mut().filter(rotated);
-            lines.for_each(|line| line.most += 1);
+        if !starved {
+            self.fed = Some(self.now());
+            return;
         }
+        // What is let go since nobody can look for it is not known again, and for how long it is known in its
+        // compressed form is bounded.
+        let births = self.setting.births;
+        let let_go = |log: &Log| log.rotated.is_some() && !births || log.is_packed();
+        let headers = self.logs.iter().filter(|log| let_go(log) && log.has_header);
+        self.headers_most += HEADER_LINES * headers.count() as u64;
+        let let_go = |line: &&mut Line| let_go(&self.logs[line.log]);
+        let lines = self.lines.iter_mut().filter(let_go);
+        lines.for_each(|line| line.most += 1);
     }
 
     /// The oldest rotated file is compressed. What nobody had read is nobody's duty then.
@@ -460,6 +502,8 @@ impl World {
         let now = self.now();
         let log = &mut self.logs[at];
         log.seen_rotated = log.known;
+        log.renamed_unseen |= !running;
+        log.left_out &= now - log.written > HOUR;
         log.path = Some(to);
         log.rotated = Some(now);
         log.matched = matched;
@@ -488,6 +532,7 @@ impl World {
             let packed = packed.extension() == Some("gz".as_ref());
             let end = if packed { ".gz" } else { "" };
             let path = self.path(&format!("logs/app.log.{}{end}", number + 1));
+            self.logs[at].renamed_unseen |= !running;
             let from = self.logs[at].path.replace(path.clone()).unwrap();
             self.fs.rename(&from, &path).unwrap();
         }
@@ -559,10 +604,13 @@ impl World {
         let has_header = std::mem::take(&mut log.has_header);
         let has_head = has_header || self.lines.iter().any(|l| l.log == at && l.offered);
         let known = known && has_head;
-        let (was_known, was_saved) = (known, log.saved && has_head);
-        let alike = has_header && !self.lines.iter().any(|l| l.log == at && l.safe);
+        let (was_known, was_saved) = (known, log.saved && log.headed);
+        let like_others = has_header || log.hollow;
+        let alike = like_others && !self.lines.iter().any(|l| l.log == at && l.safe);
         log.known = false;
         log.saved = false;
+        log.headed = false;
+        log.hollow = self.setting.mode != Mode::Append;
         self.logs.push(Log {
             path: Some(to),
             matched,
@@ -571,29 +619,34 @@ impl World {
             written: now,
             known: was_known,
             saved: was_saved,
+            headed: was_saved,
+            saved_at: None,
+            renamed_unseen: !running,
             let_go: false,
             has_header,
             copy: true,
             alike,
+            hollow: false,
             left_out: false,
             blind: false,
         });
         for line in self.lines.iter_mut().filter(|line| line.log == at) {
             line.log = copy;
+            line.anew = None;
             if line.duty == Duty::Never && matched {
                 // The copy is a new file.
                 line.duty = Duty::May;
             }
             if !line.ended {
-                // Its rest begins the truncated file.
-                line.cuts.push(line.words);
+                // Its rest begins the truncated file, and what was written last may be in no copy any more.
+                line.cuts.extend(0..=line.words);
                 line.duty = Duty::May;
             }
             let came = line.came.iter().all(|came| *came > 0);
             if !known && !matched && !came && line.duty == Duty::Must {
                 line.duty = Duty::May;
             }
-            if (!was_saved || alike && !running) && has_header && line.duty == Duty::Must {
+            if (!was_saved && has_header || alike) && line.duty == Duty::Must {
                 // It cannot be told from a file that begins alike.
                 line.duty = Duty::May;
             }
@@ -640,22 +693,33 @@ impl World {
     fn take_out(&mut self, at: usize, running: bool) {
         self.logs[at].path = None;
         self.logs[at].matched = false;
+        let lines = self.lines.iter_mut().filter(|line| line.log == at);
+        lines.for_each(|line| line.anew = None);
         self.logs[at]
             .rotated
             .get_or_insert(self.time.since(self.began).as_millis() as u64);
         self.forget_unoffered(at, !running);
         self.logs[at].let_go = true;
         if !running {
-            // Without its original a copy is not known, and is read as a new file.
             (0..self.logs.len()).for_each(|at| self.forget_unoffered(at, true));
+        }
+        // That of the copy may not be kept yet.
+        let since = self.copied.map(|at| self.now() - at);
+        if !running || since.is_some_and(|since| since < 5_000) {
+            // Without its original a copy is not known, and is read as a new file.
             let copied = |line: &&mut Line| self.logs[line.log].copy;
             self.lines
                 .iter_mut()
                 .filter(copied)
                 .for_each(|line| line.most += 1);
-            let headers = self.logs.iter().filter(|log| log.copy && log.has_header);
-            self.headers_most += HEADER_LINES * headers.count() as u64;
+            self.allow_headers_of_copies();
         }
+    }
+
+    /// Copies may be read as new files.
+    fn allow_headers_of_copies(&mut self) {
+        let headers = self.logs.iter().filter(|log| log.copy && log.has_header);
+        self.headers_most += HEADER_LINES * headers.count() as u64;
     }
 
     /// A new file whose name begins alike, with lines of its own.
@@ -673,10 +737,14 @@ impl World {
             written: self.now(),
             known: false,
             saved: false,
+            headed: false,
+            saved_at: None,
+            renamed_unseen: false,
             let_go: false,
             has_header: self.setting.header,
             copy: false,
             alike: false,
+            hollow: false,
             left_out: false,
             blind,
         });
@@ -698,6 +766,7 @@ impl World {
                 duty: if matched { Duty::Must } else { Duty::Never },
                 offered: false,
                 safe: false,
+                anew: None,
             });
         }
         self.fs.writer(&path).unwrap().append(text.as_bytes());
@@ -705,9 +774,56 @@ impl World {
 
     // What the instance does.
 
+    /// A position is taken up only by a file of the same path: others are read anew.
+    fn compare_names(&mut self) {
+        let (unseen, linked) = (self.is_unseen(), self.linked());
+        for at in 0..self.logs.len() {
+            let blind = self.denied || self.starved || unseen;
+            let log = &mut self.logs[at];
+            let link = linked && log.rotated.is_some();
+            if log.saved_at == log.path && !log.copy && !link {
+                continue;
+            }
+            let renamed = std::mem::take(&mut log.renamed_unseen);
+            let anew = renamed && log.matched && log.saved && !log.is_packed() && !blind;
+            let anew = anew && self.setting.from_head && !self.setting.ignores_old;
+            log.known = false;
+            log.saved = false;
+            log.seen_rotated = false;
+            if log.has_header {
+                self.headers_most += HEADER_LINES;
+            }
+            for line in self.lines.iter_mut().filter(|line| line.log == at) {
+                line.most += 1;
+                let came = line.came.iter().all(|came| *came > 0);
+                if !came && !log.matched && line.duty == Duty::Must {
+                    line.duty = Duty::May;
+                }
+                let whole = came && line.ended && line.cuts.is_empty();
+                line.anew = (anew && whole).then(|| line.came[0]).or(line.anew);
+                line.safe = false;
+            }
+        }
+    }
+
     /// The instance starts: what it finds without a position may count as read.
     pub(super) fn started(&mut self) {
+        if self.setting.by_name {
+            self.compare_names();
+        }
         let now = self.now();
+        if self.is_unseen() {
+            self.allow_headers_of_copies();
+        }
+        // Of several that begin alike one may be taken for the compressed form of another.
+        let packed = |log: &Log| log.has_header && (log.is_packed() || log.path.is_none());
+        let safe = |at: usize| self.lines.iter().any(|line| line.log == at && line.safe);
+        let mut logs = self.logs.iter().enumerate();
+        if logs.any(|(at, log)| packed(log) && !safe(at)) {
+            let packed = |line: &&mut Line| packed(&self.logs[line.log]);
+            let lines = self.lines.iter_mut().filter(packed);
+            lines.for_each(|line| line.most += 1);
+        }
         for at in 0..self.logs.len() {
             let denied = self.denied;
             let held = denied || self.starved;
@@ -759,16 +875,21 @@ impl World {
         if self.is_unseen() || self.starved {
             // A drain waits neither for a network filesystem to tell of a truncation, nor for a descriptor to
             // tell what is a copy.
-            let copied = |line: &&mut Line| self.logs[line.log].copy;
+            let copied = |line: &&mut Line| {
+                let begins = line.duty == Duty::May && !line.cuts.is_empty();
+                self.logs[line.log].copy || begins || !line.ended
+            };
             let lines = self.lines.iter_mut().filter(copied);
             lines.for_each(|line| line.most += 1);
+            self.allow_headers_of_copies();
         }
-        let stale = self.setting.stale.is_some();
+        let late = self.setting.stale.is_some() || self.starved;
         for line in &mut self.lines {
             let log = &self.logs[line.log];
-            let unseen = log.path.is_none() || linked && log.rotated.is_some();
-            if unseen && stale {
-                // What a network filesystem has not told of is not there yet.
+            let rotated = log.rotated.is_some();
+            let unseen = log.path.is_none() || (linked || self.starved) && rotated;
+            if unseen && late {
+                // What a network filesystem has not told of is not there yet, nor what was not looked at.
                 line.cuts.extend(0..=line.words);
                 if line.duty == Duty::Must && line.came.contains(&0) {
                     line.duty = Duty::May;
@@ -782,16 +903,9 @@ impl World {
     /// The instance ends without a word, or the host has not delivered what it took.
     pub(super) fn crashed(&mut self) {
         let linked = self.linked();
-        let packed = |log: &Log| {
-            let path = log.path.as_ref();
-            log.has_header && path.is_none_or(|path| path.extension() == Some("gz".as_ref()))
-        };
-        // Of several that begin alike one may be taken for the compressed form of another.
-        let unsure = self.logs.iter().any(|log| packed(log) && !log.saved);
         for line in &mut self.lines {
             let log = &self.logs[line.log];
             if line.safe {
-                line.most += u64::from(unsure && packed(log));
                 continue;
             }
             line.most += 1;
@@ -831,16 +945,24 @@ impl World {
         let now = self.now();
         for log in &mut self.logs {
             let too_old = self.setting.ignores_old && now - log.written > HOUR;
-            let left_out = log.left_out && log.rotated.is_none();
-            let there = log.path.is_some() && log.matched && !too_old && !left_out;
+            // Who had no descriptor or was not allowed to looks again in his turn.
+            let fed = self.fed.is_none_or(|at| now >= at + 3_000) && !log.blind;
+            let looked = fed || log.known || millis >= 3_000;
+            let there = log.path.is_some() && log.matched && looked;
+            let there = there && !too_old && !log.left_out;
             log.saved |= log.known && keeps;
             log.known |= there;
             log.saved |= log.known && keeps;
+            log.headed |= log.saved && keeps && log.has_header;
+            if keeps && there {
+                log.saved_at.clone_from(&log.path);
+            }
         }
         for line in &mut self.lines {
-            let log = &self.logs[line.log];
+            let log = &mut self.logs[line.log];
             let came = line.came.iter().all(|came| *came > 0);
             line.offered |= log.known;
+            log.headed |= log.saved && keeps && line.offered;
             line.safe |= came && keeps && line.ended;
         }
     }
@@ -917,7 +1039,7 @@ impl World {
                 let line = &self.lines[*at];
                 let log = &self.logs[line.log];
                 let over = line.ended || log.seen_rotated && !log.let_go;
-                let came = line.came.iter().all(|came| *came > 0);
+                let came = line.came.iter().all(|came| *came > line.anew.unwrap_or(0));
                 line.duty == Duty::Must && over && !came
             })
             .collect();

@@ -15,7 +15,7 @@ pub(crate) struct Listings {
     pub(super) fs: Fs,
     /// When a folder was listed last, on both clocks.
     last: Option<(Instant, SystemTime)>,
-    /// When it was seen that the time of day had been set forward.
+    /// When the time of day was set forward last, as far as that was seen.
     set_forward: Option<Instant>,
 }
 
@@ -50,10 +50,11 @@ impl Listings {
     pub(crate) fn new(time: Time, fs: Fs) -> Self {
         Listings {
             known: HashMap::default(),
+            // It may have been just before.
+            set_forward: Some(time.now()),
             time,
             fs,
             last: None,
-            set_forward: None,
         }
     }
 
@@ -94,17 +95,20 @@ impl Listings {
         listing.flat_map(|listing| listing.subfolders.iter().cloned())
     }
 
-    /// The time of day was set forward a short time ago, so a change that has just been seems to be long
-    /// ago.
-    fn was_set_forward(&mut self, (now, wall): (Instant, SystemTime)) -> bool {
+    /// Looks whether the time of day was set forward: a change that has just been seems to be long ago then.
+    fn look_at_clocks(&mut self, (now, wall): (Instant, SystemTime)) {
         if let Some((last, last_wall)) = self.last.replace((now, wall)) {
             let passed = wall.duration_since(last_wall).unwrap_or_default();
             if passed > now.saturating_duration_since(last) + CLOCK_STEP / 2 {
                 self.set_forward = Some(now);
             }
         }
+    }
+
+    /// It was within this time.
+    fn was_set_forward(&self, within: Duration) -> bool {
         self.set_forward
-            .is_some_and(|at| self.time.since(at) <= CACHED)
+            .is_some_and(|at| self.time.since(at) <= within)
     }
 
     /// Remembers the listing, if the folder has been quiet for long enough to trust its change time.
@@ -112,10 +116,19 @@ impl Listings {
         let modified = metadata.modified();
         let listed = (self.time.now(), self.time.wall());
         let since = listed.1.duration_since(modified).unwrap_or_default();
-        let set_forward = self.was_set_forward(listed);
-        let quiet = since > CLOCK_STEP
-            && (since > CACHED || !self.fs.is_remote(&key.0).unwrap_or(true))
-            && !set_forward;
+        self.look_at_clocks(listed);
+        let enough = if since <= CACHED || self.was_set_forward(CACHED) {
+            // Only then it matters where the folder is.
+            let remote = self.fs.is_remote(&key.0).unwrap_or(true);
+            if remote {
+                CACHED
+            } else {
+                CLOCK_STEP
+            }
+        } else {
+            CLOCK_STEP
+        };
+        let quiet = since > enough && !self.was_set_forward(enough);
         if quiet {
             let listing = Listing {
                 identity: (metadata.dev(), metadata.ino()),

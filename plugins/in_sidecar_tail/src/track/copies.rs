@@ -81,7 +81,8 @@ pub(crate) fn rewritten(files: &mut Files, reader: &mut Reader, id: FileId, size
     let folder = folder.map(Path::to_owned).unwrap_or_default();
     let name = file.name.clone();
     // First of all: many logs begin with the same header again and seem merely cut then.
-    let copy = look_for_copy(files, id, &folder, &name, &fingerprint);
+    let identity = file.identity;
+    let copy = look_for_copy(files, id, &folder, (&name, &identity), &fingerprint);
     let Ok(copy) = copy else {
         // It is looked at again in its turn.
         return files.observe(id, Observation::ReadToEnd { unfinished: false });
@@ -98,6 +99,10 @@ pub(crate) fn rewritten(files: &mut Files, reader: &mut Reader, id: FileId, size
         if let Some(file) = files.registry.get(id) {
             files.dormant.keep_text(file, files.ctx.time.now());
             lost(&files.ctx, file.ahead(), &name);
+        }
+        if is_read_compressed(&files.ctx, &name) {
+            // Its copy may be compressed already, and that may not be known before the next start.
+            files.keep_text(id);
         }
     }
     info!("{} begins anew", name.display());
@@ -150,6 +155,15 @@ fn lost_its_end(files: &mut Files, reader: &mut Reader, id: FileId, size: u64) -
     true
 }
 
+/// Whether the patterns match the compressed form of a rotated file, as far as names tell.
+fn is_read_compressed(ctx: &Context, name: &Path) -> bool {
+    [".1.gz", ".gz"].into_iter().any(|end| {
+        let mut path = name.as_os_str().to_owned();
+        path.push(end);
+        ctx.options.globs.matches(Path::new(&path))
+    })
+}
+
 fn lost(ctx: &Context, bytes: u64, name: &Path) {
     if bytes > 0 {
         ctx.counters.lost_bytes.add(bytes);
@@ -163,15 +177,15 @@ fn look_for_copy(
     files: &mut Files,
     id: FileId,
     folder: &Path,
-    name: &Path,
+    (name, identity): (&Path, &Identity),
     fingerprint: &Fingerprint,
 ) -> Result<Option<Copy>, NoneLeft> {
     loop {
         let before = files.ctx.fs.shortages();
-        let held = held_copy(files, id, fingerprint).map(Copy::Held);
+        let held = held_copy(files, name, fingerprint).map(Copy::Held);
         let copy = held.or_else(|| {
             let paths = related_in(&files.ctx.fs, folder, name);
-            find_copy(files, paths, name, fingerprint, Some(id))
+            find_copy(files, paths, (name, identity), fingerprint, Some(id))
                 .map(|(path, handle, metadata)| Copy::At(path, handle, metadata))
         });
         let short = copy.is_none() && files.ctx.fs.shortages() > before;
@@ -184,13 +198,17 @@ fn look_for_copy(
     }
 }
 
-/// The file that waits to know whether it is this one's copy, and is.
-fn held_copy(files: &Files, original: FileId, fingerprint: &Fingerprint) -> Option<FileId> {
+/// The file that waits to know whether it is a copy, and is this one's. It may have been taken for that of another
+/// one that begins alike.
+fn held_copy(files: &Files, name: &Path, fingerprint: &Fingerprint) -> Option<FileId> {
     if fingerprint.head.length == 0 {
         return None;
     }
     let held = files.registry.quarantined();
-    let for_it = held.filter(|(_, its)| *its == original);
+    let for_it = held.filter(|(id, _)| {
+        let file = files.registry.get(*id);
+        file.is_some_and(|file| is_rotated_form(name, file.shown()))
+    });
     let fits = for_it.filter_map(|(id, _)| {
         let handle = at_hand(files, files.registry.get(id)?).ok()?;
         let metadata = handle.metadata().ok()?;
@@ -204,7 +222,7 @@ fn held_copy(files: &Files, original: FileId, fingerprint: &Fingerprint) -> Opti
 pub(crate) fn find_copy(
     files: &Files,
     paths: impl Iterator<Item = PathBuf>,
-    name: &Path,
+    (name, identity): (&Path, &Identity),
     fingerprint: &Fingerprint,
     original: Option<FileId>,
 ) -> Option<(PathBuf, Handle, Metadata)> {
@@ -221,9 +239,10 @@ pub(crate) fn find_copy(
             let free = known.is_none_or(|known| {
                 let file = files.registry.get(known);
                 let quarantine = file.and_then(|file| file.life.quarantine());
-                quarantine.is_some_and(|q| Some(q.original) == original)
+                original.is_some() && quarantine.is_some()
             });
-            if !free || !metadata.is_file() || metadata.len() < fingerprint.offset {
+            let younger = Identity::of(&metadata).is_younger(identity);
+            if !free || !younger || !metadata.is_file() || metadata.len() < fingerprint.offset {
                 return None;
             }
             let (handle, metadata) = files.handles.open_at_once(&path).ok()?;
@@ -371,7 +390,7 @@ pub(crate) fn settle_quarantined(files: &mut Files) {
     }
 }
 
-/// Whether a network filesystem may only not have told yet that a file was truncated.
+/// Whether a file was truncated, and nobody has looked into that yet; a network filesystem may not have told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Truncated {
     No,
@@ -381,7 +400,17 @@ enum Truncated {
 }
 
 fn is_truncated(files: &Files, original: &TrackedFile) -> Truncated {
-    let Some(path) = original.path().filter(|_| original.remote) else {
+    if !original.remote {
+        // It was not looked into yet, such as for want of a descriptor.
+        let now =
+            at_hand(files, original).and_then(|handle| Ok((handle.metadata()?.len(), handle)));
+        return match now {
+            Ok((size, handle)) if original.is_rewritten_in(&handle, size) => Truncated::Maybe,
+            Err(error) if !is_missing(&error) => Truncated::Unknown,
+            _ => Truncated::No,
+        };
+    }
+    let Some(path) = original.path() else {
         return Truncated::No;
     };
     let suspected = original.rare.as_ref().and_then(|rare| rare.shorter_since);
@@ -462,6 +491,15 @@ pub(crate) fn originals(path: &Path) -> Vec<PathBuf> {
 /// Whether the file at `path` may be a rotated form of the one at `original`, as its name tells.
 pub(crate) fn is_rotated_form(original: &Path, path: &Path) -> bool {
     originals(path).iter().any(|other| other == original)
+}
+
+/// Whether one may be a rotated form of the other, or both of a third one: `app.log.1` becomes `app.log.2`.
+pub(crate) fn are_rotated_alike(one: &Path, other: &Path) -> bool {
+    let (ones, others) = (originals(one), originals(other));
+    let with_itself = |path: &Path, all: &[PathBuf]| all.iter().any(|original| original == path);
+    with_itself(one, &others)
+        || with_itself(other, &ones)
+        || ones.iter().any(|original| others.contains(original))
 }
 
 /// Whether a name looks like a rotated one of `original`: they share what is before the first dot.

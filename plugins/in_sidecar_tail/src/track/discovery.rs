@@ -15,7 +15,7 @@ use crate::counters::Trouble;
 use crate::fs::{none_left, Handle, Metadata};
 use crate::map::{HashMap, HashSet};
 use crate::pace::Stopwatch;
-use crate::read::holes::written_end;
+use crate::read::holes::{line_begins, written_end};
 use crate::source::confine::is_refused;
 use crate::source::scan::Sources;
 use crate::track::beyond::{is_full, Beyond};
@@ -91,6 +91,11 @@ impl Discovery {
         self.sources.note_link(files, path);
         let identity = Identity::of(&metadata);
         if let Some(id) = files.registry.followed(&identity) {
+            if is_another(files, id, path) {
+                files.observe(id, Observation::NotFound);
+                files.queue.later(Task::Consider(path.to_owned()));
+                return true;
+            }
             moved(files, id, path);
             files.queue.push(Task::Glance(id));
             return true;
@@ -146,7 +151,9 @@ impl Discovery {
                 true
             }
             Err(error) => {
-                self.leave_out(files, path, &metadata);
+                if error.kind() != io::ErrorKind::StaleNetworkFileHandle {
+                    self.leave_out(files, path, &metadata);
+                }
                 self.cannot_open(files, path, &error)
             }
         }
@@ -196,7 +203,12 @@ impl Discovery {
         let offset = if same { end.offset } else { 0 };
         // It may have been made longer than what is written, and nobody could look into it.
         let written = written_end(handle, metadata.len());
-        Some(written.map_or(offset, |written| written.min(offset)))
+        let offset = written.map_or(offset, |written| written.min(offset));
+        if same && end.fits_anything() {
+            // Nobody knows whether it is the same file: not from the middle of a line.
+            return Some(line_begins(handle, offset).unwrap_or(offset));
+        }
+        Some(offset)
     }
 
     /// Follows files that were left out, as far as there is room and their paths are known.
@@ -377,6 +389,24 @@ fn same_but_renumbered(
     }
     let fingerprint = file.fingerprint();
     fingerprint.fits(handle, metadata.len()).ok()?.then_some(id)
+}
+
+/// Whether what is at a new path has only the number of this file, which was deleted: where nobody tells when
+/// files were born, on a network filesystem, where open files do not stay, or of a closed one.
+fn is_another(files: &Files, id: FileId, path: &Path) -> bool {
+    let Some(file) = files.registry.get(id) else {
+        return false;
+    };
+    let same_path = file.path().is_some_and(|at| **at == *path);
+    let open = file.handle.as_ref().is_some_and(|h| h.metadata().is_ok());
+    if file.identity.birth.is_some() || open || same_path || file.offset == 0 {
+        return false;
+    }
+    let now = files.handles.open_at_once(path).ok();
+    now.is_some_and(|(handle, metadata)| {
+        let fits = file.fingerprint().fits(&handle, metadata.len());
+        Identity::of(&metadata) == file.identity && !fits.unwrap_or(true)
+    })
 }
 
 /// The file that was let go before all of it had left the host, if this is it.

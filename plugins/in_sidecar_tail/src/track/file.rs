@@ -308,9 +308,11 @@ impl TrackedFile {
 
     /// Whether the file still holds what was read from it. Without a handle nobody can tell.
     pub(crate) fn holds_what_was_read(&self) -> io::Result<bool> {
-        let Some(handle) = &self.handle else {
-            return Ok(true);
-        };
+        let handle = self.handle.as_ref();
+        handle.map_or(Ok(true), |handle| self.is_held_by(handle))
+    }
+
+    fn is_held_by(&self, handle: &Handle) -> io::Result<bool> {
         if !self.tail.is_before(handle, self.offset)? {
             return Ok(false);
         }
@@ -323,10 +325,15 @@ impl TrackedFile {
 
     /// Whether the file, now `size` bytes long, is shorter than it was, or not what was read.
     pub(crate) fn is_rewritten(&self, size: u64) -> bool {
+        let handle = self.handle.as_ref();
+        handle.is_some_and(|handle| self.is_rewritten_in(handle, size))
+    }
+
+    /// The same of what is open by another handle.
+    pub(crate) fn is_rewritten_in(&self, handle: &Handle, size: u64) -> bool {
         // What was never written may go as it came.
         let written = if self.ahead() == 0 { 0 } else { self.seen.size };
-        let shrunk = size < written.max(self.offset);
-        self.handle.is_some() && (shrunk || !self.holds_what_was_read().unwrap_or(true))
+        size < written.max(self.offset) || !self.is_held_by(handle).unwrap_or(true)
     }
 
     /// Whether a file that is now `size` bytes long, shorter than it was, merely lost its end.

@@ -9,6 +9,7 @@ use crate::checkpoint::entry::Entry;
 use crate::compressed::window::Windows;
 use crate::context::Context;
 use crate::host::acks::Reaches;
+use crate::map::HashMap;
 use crate::source::links::Links;
 use crate::track::descriptors::{ensure_open, Handles};
 use crate::track::dormant::Dormant;
@@ -46,7 +47,12 @@ pub(crate) struct Files {
     pub(crate) checkpointer: Option<Checkpointer>,
     /// What has left the host of files that could not be opened then.
     confirmed: Reaches,
+    /// Texts that were truncated and are in no copy, by their files and epochs, until they have left the host.
+    texts: HashMap<(FileId, u32), Entry>,
 }
+
+/// Such texts, at most.
+const MOST_TEXTS: usize = 1000;
 
 impl Files {
     pub(crate) fn new(ctx: Arc<Context>) -> Self {
@@ -61,6 +67,7 @@ impl Files {
             links: Links::default(),
             dormant: Dormant::default(),
             confirmed: Reaches::default(),
+            texts: HashMap::default(),
             checkpointer: Checkpointer::new(options, &ctx.counters, &ctx.time, &ctx.fs),
             ctx,
         }
@@ -120,6 +127,22 @@ impl Files {
         }
     }
 
+    /// What was read of a file that begins anew may be found compressed: kept as soon as all of it has left the
+    /// host. Until then a crash brings it again.
+    pub(crate) fn keep_text(&mut self, id: FileId) {
+        let file = self.registry.get(id).filter(|file| file.offset > 0);
+        let Some((kept, file)) = self.checkpointer.as_mut().zip(file) else {
+            return;
+        };
+        let mut entry = Checkpointer::entry_of_gone(file, &self.ctx.time);
+        entry.fingerprint = file.fingerprint();
+        if file.checkpoint == file.offset {
+            kept.keep_gone(entry);
+        } else if self.texts.len() < MOST_TEXTS {
+            self.texts.insert((id, file.epoch), entry);
+        }
+    }
+
     /// Nothing is kept of a file any more, unless another one has its identity now.
     pub(crate) fn entry_gone(&mut self, identity: Identity) {
         let used_again = self.registry.known(&identity).is_some();
@@ -173,6 +196,13 @@ impl Files {
 
     fn confirm(&mut self, id: FileId, epoch: u32, offset: u64) {
         let key = (id, epoch);
+        let text = self.texts.get(&key);
+        if text.is_some_and(|text| offset >= text.fingerprint.offset) {
+            let text = self.texts.remove(&key);
+            if let Some((kept, text)) = self.checkpointer.as_mut().zip(text) {
+                kept.keep_gone(text);
+            }
+        }
         let Some(id) = self.registry.holder_of(id, epoch) else {
             return;
         };

@@ -179,6 +179,11 @@ impl Fingerprint {
         })
     }
 
+    /// It says nothing of what was read: that could not be looked at.
+    pub(crate) fn fits_anything(&self) -> bool {
+        self.offset > 0 && self.head.length == 0 && self.tail.length == 0
+    }
+
     /// Whether the file, `size` bytes long, holds what was read before `offset`.
     pub(crate) fn fits(&self, handle: &Handle, size: u64) -> io::Result<bool> {
         let tail_at = self.offset.checked_sub(u64::from(self.tail.length));

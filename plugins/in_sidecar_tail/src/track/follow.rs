@@ -66,7 +66,8 @@ pub(crate) fn follow(
     file.tail = Tail::read(&handle, offset).unwrap_or_default();
     file.checkpoint_tail = Print::of(file.tail.bytes());
     file.fresh = files.scanned();
-    file.compared = !files.scanned() || offset > 0;
+    // At the start positions tell what is a copy.
+    file.compared = !later || offset > 0;
     file.seen.size = offset;
     // It begins inside a line whose beginning was passed on.
     if let Some(line) = position.cut {

@@ -24,7 +24,7 @@ use crate::track::transition::{Look, Observation};
 /// On network filesystems, how long a file must look truncated before that is believed.
 const SECOND_LOOK: Duration = Duration::from_secs(1);
 
-/// Seconds for which a network filesystem's change times say nothing about a change that comes then.
+/// Seconds for which change times say nothing about a change that comes then and does not make a file longer.
 const CLOCK_STEP: i64 = 2;
 
 /// What was found at a file's path.
@@ -163,7 +163,8 @@ fn grown(files: &mut Files, compressed: &mut Compressed, id: FileId, round: bool
     file.blank &= seen.size == file.seen.size;
     let now = i64::from(files.ctx.time.timestamp().seconds);
     file.seen = seen;
-    if file.remote && seen.modified_second() + CLOCK_STEP >= now {
+    let blank = seen.size > file.offset;
+    if (file.remote || blank) && seen.modified_second() + CLOCK_STEP >= now {
         // What is changed from now on may have the same time and size: it is looked into once more.
         file.seen.modified -= 1;
     }

@@ -8,6 +8,7 @@ use tracing::{debug, warn};
 use crate::checkpoint::folder::list;
 use crate::fs::{Fs, Handle};
 use crate::map::HashMap;
+use crate::track::copies::is_rotated_form;
 use crate::track::file::{FileId, TrackedFile};
 use crate::track::files::Files;
 use crate::track::fingerprint::Identity;
@@ -36,7 +37,8 @@ pub(crate) fn moved(files: &mut Files, id: FileId, path: &Path) {
         }
     }
     debug!("{} is now {}", file.name.display(), path.display());
-    let back = *file.name == *files.ctx.options.globs.name_of(path);
+    let plain = files.ctx.options.globs.name_of(path);
+    let back = *file.name == *plain || is_rotated_form(plain, file.shown());
     gone(files, path, false);
     let shared: Arc<Path> = path.into();
     let path = shared.clone();
@@ -155,14 +157,15 @@ pub(crate) fn forget(files: &mut Files, id: FileId) -> Option<Box<TrackedFile>> 
     files.dormant.keep(&file);
     // What is lost of it is for the next start, wherever it is then.
     let is_there = (file.life.matched() || file.has_lost()) && file.path().is_some();
+    // Nor is one that was renamed unseen: the next start may find it.
+    let is_there = is_there || file.rare.as_ref().is_some_and(|rare| rare.elsewhere);
     if is_there && file.offset > 0 {
         if let Some(kept) = &mut files.checkpointer {
             kept.keep_position(&file, &files.ctx.time);
         }
     } else {
-        let elsewhere = file.rare.as_ref().is_some_and(|rare| rare.elsewhere);
         let gone = file.path().is_none() && file.offset > 0 && !file.head.is_empty();
-        if let Some(kept) = files.checkpointer.as_mut().filter(|_| gone && !elsewhere) {
+        if let Some(kept) = files.checkpointer.as_mut().filter(|_| gone) {
             kept.keep_position_of_gone(&file, &files.ctx.time);
         }
         files.entry_gone(file.identity);
