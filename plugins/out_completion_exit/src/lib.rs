@@ -316,6 +316,8 @@ impl CompletionExit {
 
     /// The drain is over.
     fn leave(&mut self, now: Duration, end: End, host: &mut dyn EngineHost) {
+        // What comes from now on is in no account.
+        host.request_drain(Duration::ZERO);
         self.losses.look_now(host);
         let report = self.decided(end, host);
         let status = self.status(&report);

@@ -63,6 +63,11 @@ impl Sigterm {
         self.ours && self.wait.is_none()
     }
 
+    /// Reading goes on after it, and who writes then is to be known.
+    pub(crate) fn will_read_on(&self) -> bool {
+        self.ours && self.wait != Some(Duration::ZERO)
+    }
+
     /// It has come, and reading still goes on.
     pub(crate) fn reads_on(&self, now: Duration) -> Option<Terminated> {
         self.come.filter(|terminated| now < terminated.drain_at)

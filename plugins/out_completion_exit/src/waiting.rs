@@ -35,7 +35,7 @@ impl Waiting {
         let deadline = config.deadline.unwrap_or(SIGTERM_DEADLINE);
         let sigterm = Sigterm::new(sigterm, config.sigterm_wait, deadline);
         let watched = config.flags.is_some() || config.processes.is_some();
-        let watch = if watched || config.idle_time.is_some() || sigterm.settles() {
+        let watch = if watched || config.idle_time.is_some() || sigterm.will_read_on() {
             let (flags, processes) = (config.flags.clone(), config.processes.clone());
             Some(Watch::start(flags, processes, alarm.clone())?)
         } else {
@@ -111,7 +111,7 @@ impl Waiting {
     pub(crate) fn look(&mut self, now: Duration, config: &Config, host: &dyn EngineHost) {
         self.look_for_news(now, config);
         self.look_at_counters(now, config, host);
-        let watched = config.idle_time.is_some() || self.sigterm.settles();
+        let watched = config.idle_time.is_some() || self.sigterm.will_read_on();
         let silent = watched.then(|| self.silence.look(now, host)).flatten();
         if let Some(silent) = silent {
             self.look_if_idle(now, config, silent, host);
@@ -173,17 +173,16 @@ impl Waiting {
         }
     }
 
-    /// After SIGTERM with `sigterm_wait auto`: reading is over once nobody writes any more.
+    /// After SIGTERM: who writes is looked for, and with `sigterm_wait auto` reading is over once nobody does
+    /// any more.
     fn settle(&mut self, now: Duration, silent: Duration, host: &dyn EngineHost) {
-        if !self.sigterm.settles() {
-            return;
-        }
         let Some(terminated) = self.sigterm.reads_on(now) else {
             return;
         };
         self.silence.ask(now, self.watch.as_ref(), host);
         let after = now.saturating_sub(terminated.at);
-        if settle::is_settled(after, silent, self.silence.writer_seen()) {
+        let settled = settle::is_settled(after, silent, self.silence.writer_seen());
+        if settled && self.sigterm.settles() {
             self.sigterm.settled(now);
         }
     }

@@ -42,7 +42,7 @@ pub struct DrainStatus {
 /// An input that can be drained. Callable from any thread, never blocking.
 pub trait Drain: Send + Sync {
     /// Starts draining: rescan, read every file to its end, let partial lines out. A second
-    /// call only moves the deadline.
+    /// call only moves the deadline; behind that an input that keeps its positions hands over nothing more.
     fn request(&self, deadline: Duration);
 
     /// How far it is.

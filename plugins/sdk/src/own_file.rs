@@ -11,6 +11,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{FileType, Mode, OFlags, RenameFlags, Stat};
@@ -56,6 +57,42 @@ impl Stranger {
             Stranger::Empty(what) | Stranger::Full(what) => what,
         }
     }
+}
+
+/// Folders with logs that are read: those are not what stands in our way, but what we are here for.
+static READ: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// As long as it lives, no file of ours takes the place of the folder, nor of one above it.
+#[derive(Debug)]
+pub struct ReadFolder(PathBuf);
+
+impl ReadFolder {
+    /// The folder need not be there yet.
+    #[must_use]
+    pub fn new(path: &Path) -> Self {
+        let place = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        lock_read().push(place.clone());
+        ReadFolder(place)
+    }
+}
+
+impl Drop for ReadFolder {
+    fn drop(&mut self) {
+        let mut all = lock_read();
+        if let Some(at) = all.iter().position(|place| *place == self.0) {
+            all.swap_remove(at);
+        }
+    }
+}
+
+fn lock_read() -> MutexGuard<'static, Vec<PathBuf>> {
+    READ.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn is_read(path: &Path) -> bool {
+    let place = path.canonicalize();
+    let place = place.as_deref().unwrap_or(path);
+    lock_read().iter().any(|read| read.starts_with(place))
 }
 
 /// Something else stands at one of our names, and stays there.
@@ -421,6 +458,10 @@ impl OwnFile {
     /// Moves or removes what is not ours, and says so.
     fn clear(&self, folder: &Folder, name: &OsStr, found: Stranger) -> io::Result<()> {
         let what = found.what();
+        if matches!(found, Stranger::Full(_)) && is_read(&self.path.with_file_name(name)) {
+            let text = format!("it is {what} in which logs are read, so it is left alone");
+            return Err(in_the_way(text));
+        }
         if self.named && !folder.is_shared() {
             return Err(in_the_way(format!("it is {what}, so it is left alone")));
         }

@@ -1,11 +1,14 @@
 //! What `completion_exit` says of losses is what the destination and the files say, on real hosts.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 use flb_sidecar_tests::destination::{Destination, Mood};
 use flb_sidecar_tests::sidecar::append;
-use flb_sidecar_tests::{each_real_host, Host, Pipeline, Running};
+use flb_sidecar_tests::{each_real_host, wait_until, Host, Pipeline, Running, DEADLINE};
+use rustix::process::Signal;
 use serde_json::Value as Json;
 
 /// About half of what all portions take.
@@ -256,4 +259,61 @@ fn what_is_given_up_for_want_of_descriptors_is_a_loss() {
 enum Freed {
     InTheDrain,
     Never,
+}
+
+/// Whoever writes on behind the trigger: what is in the account has come and nothing else has; the next
+/// start has the rest.
+#[test]
+fn a_writer_who_goes_on_is_in_no_account_behind_its_end() {
+    each_real_host("a writer who goes on", |host| {
+        for ends in [Ends::Flag, Ends::Sigterm] {
+            let mut job = Job::new(host, Mood::Well, &[]);
+            job.pipeline
+                .options(&[("sigterm_wait", "1"), ("deadline", "4")]);
+            let mut running = job.pipeline.start();
+            running.wait_for("the trigger", |out| out.stderr().contains("waits for flag"));
+            let path = job.pipeline.path("logs/app.log");
+            let mut log = fs::File::options().append(true).open(path).expect("a log");
+            let mut written = 0;
+            writeln!(log, "line {written}").expect("it can be written");
+            running.wait_for("the first line", |_| job.destination.count() == 1);
+            match ends {
+                Ends::Flag => fs::write(job.pipeline.path("flag"), "").expect("a flag"),
+                Ends::Sigterm => running.signal(Signal::TERM),
+            }
+            let ended = wait_until(DEADLINE, || {
+                written += 1;
+                writeln!(log, "line {written}").expect("it can be written");
+                std::thread::sleep(PACE);
+                running.ended()
+            });
+            let report = fs::read_to_string(job.pipeline.path("report")).unwrap_or_default();
+            let report: Json = serde_json::from_str(&report).unwrap_or_default();
+            let came = job.destination.count();
+            let said = format!("{ends:?}, {ended:?}, {came} of {written} came: {report}");
+            assert!(ended.is_some(), "{said}");
+            let records = |name: &str| report["records"][name].as_u64().unwrap_or(u64::MAX);
+            let known = records("out")..=records("out").saturating_add(records("left"));
+            assert!(known.contains(&came), "{said}");
+            if ends == Ends::Sigterm {
+                assert!(report["complete"] != true, "{said}");
+            }
+            let _ = fs::remove_file(job.pipeline.path("flag"));
+            let (status, report) = job.end(job.pipeline.start());
+            assert_eq!(status, Some(0), "{report}");
+            let lines = job.destination.lines();
+            let once = (0..=written).all(|n| lines.get(&format!("line {n}")) == Some(&1));
+            assert!(once, "{said}, then {report}: {lines:?}");
+        }
+    });
+}
+
+/// Between two lines.
+const PACE: Duration = Duration::from_millis(20);
+
+/// What the trigger is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ends {
+    Flag,
+    Sigterm,
 }

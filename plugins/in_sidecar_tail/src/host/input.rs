@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::drain::Drain;
-use flb_sidecar_sdk::own_file::is_in_the_way;
+use flb_sidecar_sdk::own_file::{is_in_the_way, ReadFolder};
 use flb_sidecar_sdk::{worker, ConfigError, Input, InputHost, PluginInfo, Settings, Wake, Why};
 use tracing::{error, info, warn};
 
@@ -58,6 +58,8 @@ pub struct SidecarTail {
     /// The engine stops, and what was left has been read.
     finished: bool,
     at_end: AtEnd,
+    /// No file of an output of ours takes the place of these.
+    _read: Vec<ReadFolder>,
 }
 
 /// What happens when all files have been read to their end (`exit_on_eof`).
@@ -178,6 +180,7 @@ impl SidecarTail {
             AtEnd::ReadOn
         };
         let keeps_positions = options.db.is_some() || options.remove_after.is_some();
+        let read = options.globs.roots().map(ReadFolder::new).collect();
         let time = shared.time();
         let mut worker = Worker::new(
             options,
@@ -203,6 +206,7 @@ impl SidecarTail {
             at_end,
             keeps_positions,
             finished: false,
+            _read: read,
         };
         Ok((tail, worker))
     }
@@ -418,7 +422,7 @@ impl Input for SidecarTail {
         self.shared.clear_host_wake();
         self.confirm(host, wake == Wake::Tick);
         // What the host has must leave it now; the next start goes on behind that.
-        if self.keeps_positions && self.shared.gave_up() {
+        if self.keeps_positions && self.shared.is_closed() {
             return;
         }
         if self.keeps_positions && self.acks.wants_quiet(host, wake == Wake::Tick) {

@@ -371,9 +371,11 @@ impl Shared {
         self.lock().drain_done
     }
 
-    /// The deadline of a drain came before its end.
-    pub(crate) fn gave_up(&self) -> bool {
-        self.lock().gave_up
+    /// The deadline of a completion's drain has passed, whether that had come to its end or not.
+    pub(crate) fn is_closed(&self) -> bool {
+        let state = self.lock();
+        let late = state.deadline.is_some_and(|at| self.time.now() >= at);
+        state.gave_up || late && state.drain_asked > 0 && state.purpose == Purpose::Completion
     }
 
     /// A drain was asked for, and is over.

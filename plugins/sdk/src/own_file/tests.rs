@@ -185,6 +185,23 @@ fn a_users_file_takes_the_place_of_a_stranger_only_where_one_can_be() {
     }
 }
 
+/// `ready_file /logs` once moved the log folder aside, and the application could write no more.
+#[test]
+fn a_folder_in_which_logs_are_read_stays() {
+    let site = Site::new();
+    let folder = site.path("logs");
+    fs::create_dir_all(folder.join("app")).unwrap();
+    let read = ReadFolder::new(&folder.join("app"));
+    for file in [OwnFile::named(&folder), OwnFile::at(&folder.join("app"))] {
+        let error = file.write(READABLE, b"report").unwrap_err();
+        assert!(is_in_the_way(&error), "{error}");
+        assert!(folder.join("app").is_dir());
+    }
+    drop(read);
+    OwnFile::at(&folder).write(READABLE, b"report").unwrap();
+    assert_eq!(fs::read(folder).unwrap(), b"report");
+}
+
 #[test]
 fn what_was_written_is_read_and_replaced() {
     let site = Site::new();
