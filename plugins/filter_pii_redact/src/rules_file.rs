@@ -200,14 +200,15 @@ impl FileRules {
     }
 
     /// Calls `report` with the number of the rule, the secret and whether it is one, for every match
-    /// in `text`, until the work is up.
+    /// in `text`, until the work is up. No keyword begins in its first `passed` bytes.
     pub(crate) fn find(
         &mut self,
         text: &[u8],
+        passed: usize,
         budget: &Budget,
         mut report: impl FnMut(usize, (usize, usize), bool),
     ) {
-        budget.look(text.len());
+        budget.look(text.len() - passed);
         let (wanted, is_wanted) = (&mut self.wanted, &mut self.is_wanted);
         let mut want = |rule: u16| {
             if !std::mem::replace(&mut is_wanted[usize::from(rule)], true) {
@@ -215,10 +216,11 @@ impl FileRules {
             }
         };
         self.always.iter().copied().for_each(&mut want);
-        self.keywords.each(text, |_, keyword| {
-            self.of_keyword[keyword].iter().copied().for_each(&mut want);
-            Next::Here
-        });
+        self.keywords
+            .each_in(text, passed..text.len(), |_, keyword| {
+                self.of_keyword[keyword].iter().copied().for_each(&mut want);
+                Next::Here
+            });
         self.wanted.sort_unstable();
         for number in self.wanted.drain(..).map(usize::from) {
             self.is_wanted[number] = false;

@@ -305,7 +305,7 @@ impl Finder {
             cursor.pass_numbers(self.done.number);
         }
         if !any && seen == 0 {
-            any = self.finds_of_file(text);
+            any = self.finds_of_file(text, 0);
         }
         self.start();
         any
@@ -326,12 +326,13 @@ impl Finder {
         })
     }
 
-    /// Whether a rule of the file finds something in a text. What it refuses is counted.
-    pub(crate) fn finds_of_file(&mut self, text: &[u8]) -> bool {
+    /// Whether a rule of the file finds something in a text, in whose first `passed` bytes no keyword
+    /// begins. What it refuses is counted.
+    pub(crate) fn finds_of_file(&mut self, text: &[u8], passed: usize) -> bool {
         let first = Id::Secret as usize + 1 + self.settings.user_rules.len();
         let mut any = false;
         if let Some(file) = &mut self.settings.file_rules {
-            file.find(text, &self.budget, |number, _, valid| {
+            file.find(text, passed, &self.budget, |number, _, valid| {
                 any |= valid;
                 if !valid {
                     self.rejected.add(first + number);
@@ -397,7 +398,7 @@ impl Finder {
             let view = views.text(*n);
             views.is_worth_a_look(*n)
                 && (self.finds(view, key, usize::MAX)
-                    || self.settings.file_rules.is_some() && self.finds_of_file(view))
+                    || self.settings.file_rules.is_some() && self.finds_of_file(view, 0))
         });
         if let Some(clean) = first {
             views.keep(text, clean);
@@ -475,7 +476,7 @@ impl Finder {
         }
         let first = Id::Secret as usize + 1 + self.settings.user_rules.len();
         if let Some(file) = &mut self.settings.file_rules {
-            file.find(text, &self.budget, |number, (start, end), valid| {
+            file.find(text, 0, &self.budget, |number, (start, end), valid| {
                 let id = first + number;
                 if valid {
                     self.found.push(Match {

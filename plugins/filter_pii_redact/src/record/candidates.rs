@@ -144,7 +144,10 @@ impl Candidates {
             }
             self.advance(chunk);
         }
-        self.has_keyword(&inspector.finder, chunk, record) && of_file(inspector, chunk, record)
+        self.has_keyword(&inspector.finder, chunk, record)
+            && self
+                .keyword
+                .is_some_and(|first| of_file(inspector, chunk, record, first))
     }
 
     fn is_confirmed(
@@ -181,15 +184,18 @@ impl Candidates {
     }
 }
 
-/// Whether a rule of the file finds something in a string of the record. Nesting does not matter.
-fn of_file(inspector: &mut Inspector, chunk: &[u8], record: &Record) -> bool {
+/// Whether a rule of the file finds something in a string of the record, whose first keyword begins at
+/// `first`: what is in front of it was looked at. Nesting does not matter.
+fn of_file(inspector: &mut Inspector, chunk: &[u8], record: &Record, first: usize) -> bool {
     let mut at = record.body;
     while at < record.end {
         let Some((value, next)) = msgpack::read(chunk, at) else {
             return false;
         };
         if let Value::String { start, end } | Value::Binary { start, end } = value {
-            let any = inspector.finder.finds_of_file(&chunk[start..end]);
+            let text = &chunk[start..end];
+            let passed = first.saturating_sub(start);
+            let any = passed < text.len() && inspector.finder.finds_of_file(text, passed);
             if any {
                 // The look at the record counts again what was refused.
                 inspector.finder.start();

@@ -52,9 +52,14 @@ fn found(rules: &mut FileRules, text: &str) -> Vec<(String, String, bool)> {
     budget.start(None);
     budget.start_record(text.len());
     let mut all = Vec::new();
-    rules.find(text.as_bytes(), &budget, |number, (start, end), valid| {
-        all.push((number, text[start..end].to_owned(), valid));
-    });
+    rules.find(
+        text.as_bytes(),
+        0,
+        &budget,
+        |number, (start, end), valid| {
+            all.push((number, text[start..end].to_owned(), valid));
+        },
+    );
     let id = |number: usize| rules.rules()[number].id.clone();
     all.into_iter()
         .map(|(number, secret, valid)| (id(number), secret, valid))
@@ -154,6 +159,6 @@ fn work_ends_where_the_budget_does() {
     let budget = Budget::new(0);
     budget.start(Some(std::time::Duration::ZERO));
     let mut count = 0;
-    rules.find(text.as_bytes(), &budget, |_, _, _| count += 1);
+    rules.find(text.as_bytes(), 0, &budget, |_, _, _| count += 1);
     assert!(budget.is_spent() && count < 1000, "{count}");
 }

@@ -68,11 +68,72 @@ impl Word {
     }
 }
 
+/// Tells by four bytes that no word begins with them: most of what the gate lets pass.
+#[derive(Debug)]
+struct Glance {
+    /// The bits that count as set, so that capitals are small letters.
+    any: u32,
+    /// A bit for what the first four bytes of a word hash to, or as many as it has; by their number.
+    has: [Option<Box<[u64; Self::BITS]>>; 3],
+}
+
+impl Glance {
+    /// Bits of a hash of four bytes.
+    const HASH: u32 = 14;
+    const BITS: usize = 1 << (Self::HASH - 6);
+
+    fn new(words: &[Word], case: Case) -> Self {
+        let any = match case {
+            Case::Any => 0x2020_2020,
+            Case::Same => 0,
+        };
+        let mut glance = Glance {
+            any,
+            has: [const { None }; 3],
+        };
+        for text in words.iter().map(|word| &*word.text) {
+            let missing = 4 - text.len().min(4);
+            // One of one byte is looked for everywhere.
+            if missing > 2 {
+                continue;
+            }
+            let mut first = [0; 4];
+            first[..4 - missing].copy_from_slice(&text[..4 - missing]);
+            let bit = Self::hash(glance.bytes(first, missing));
+            let table = glance.has[missing].get_or_insert_with(|| Box::new([0; Self::BITS]));
+            table[bit / 64] |= 1 << (bit % 64);
+        }
+        glance
+    }
+
+    /// The bytes as a number, without so many of the last ones.
+    #[inline(always)]
+    fn bytes(&self, first: [u8; 4], missing: usize) -> u32 {
+        (u32::from_le_bytes(first) | self.any) & u32::MAX >> (8 * missing)
+    }
+
+    #[inline(always)]
+    fn hash(bytes: u32) -> usize {
+        (bytes.wrapping_mul(0x9e37_79b1) >> (32 - Self::HASH)) as usize
+    }
+
+    /// Whether a word of two and more bytes may begin so.
+    #[inline(always)]
+    fn may_begin(&self, first: [u8; 4]) -> bool {
+        (0..self.has.len()).any(|missing| {
+            let bit = Self::hash(self.bytes(first, missing));
+            let table = self.has[missing].as_ref();
+            table.is_some_and(|table| table[bit / 64] >> (bit % 64) & 1 != 0)
+        })
+    }
+}
+
 /// Words that are looked for all at once, wherever they begin.
 #[derive(Debug)]
 pub(crate) struct Words {
     gate: Gate,
     case: Case,
+    glance: Glance,
     /// The first four bytes of each.
     starts: Quads,
     /// Those of one [`Words::slot`] behind each other.
@@ -126,6 +187,7 @@ impl Words {
                 [a, b, c, word.text.get(3).copied().unwrap_or(0)]
             })),
             begins,
+            glance: Glance::new(&words, case),
             single: words.iter().any(|word| word.text.len() < 2),
             words,
             first,
@@ -200,6 +262,10 @@ impl Words {
     #[inline(always)]
     fn at(&self, text: &[u8], start: usize, mut visit: impl FnMut(usize, usize) -> Next) -> Next {
         let rest = &text[start..];
+        let first = rest.first_chunk().copied();
+        if !self.single && first.is_some_and(|first| !self.glance.may_begin(first)) {
+            return Next::Here;
+        }
         let bytes = match *rest {
             [a, b, c, ..] => [a, b, c],
             [a, b] => [a, b, 0],
