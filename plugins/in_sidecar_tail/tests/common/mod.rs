@@ -15,7 +15,7 @@ use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use serde_json::Value;
 
 /// Longest wait for anything.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 
 pub(crate) fn append(path: &Path, text: &str) {
     let mut file = OpenOptions::new()
@@ -102,8 +102,9 @@ impl Rig {
         while !condition(self) {
             assert!(
                 start.elapsed() < DEADLINE,
-                "{what}: not within {DEADLINE:?}; got {:?}",
-                self.lines()
+                "{what}: not within {DEADLINE:?}; got {} lines, the last of them {:?}",
+                self.lines().len(),
+                self.lines().iter().rev().take(20).collect::<Vec<_>>()
             );
             self.turn();
         }
