@@ -365,7 +365,7 @@ impl Checkpointer {
         self.unclaimed.claim(identity, |entry| {
             let same_place = entry.identity.device == identity.device || *entry.path == *path;
             // Nothing that was rotated gets its first name again: its inode may.
-            let again = entry.rotated && is_rotated_form(path, &entry.path);
+            let again = is_rotated_form(path, &entry.path);
             // That of a compressed file counts bytes of its text.
             same_place
                 && (!again || identity.birth.is_some() && entry.identity.birth.is_some())

@@ -289,12 +289,13 @@ pub(crate) fn recover_unclaimed(files: &mut Files, compressed: &mut Compressed) 
             let original = (&*entry.path, &entry.identity);
             find_copy(files, paths, original, &entry.fingerprint, None)
         };
+        let younger = |metadata: &Metadata| Identity::of(metadata).is_younger(&entry.identity);
         let found = match became {
             Became::There(path, handle, metadata) => Some((path, handle, metadata)),
             Became::Truncated => copy(),
             Became::Gone => None,
             // What is no older than it and has all that was read of it may be its copy.
-            Became::Unknown => match copy() {
+            Became::Unknown => match copy().filter(|(_, _, metadata)| younger(metadata)) {
                 None => continue,
                 copy => copy,
             },

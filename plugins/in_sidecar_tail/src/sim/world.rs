@@ -128,6 +128,8 @@ pub(super) struct World {
     pub(super) starved: bool,
     /// When it was the last time.
     fed: Option<u64>,
+    /// It was one of both at some time.
+    was_blind: bool,
     /// When something happened last in the middle of what the instance did.
     pub(super) acted: std::time::Instant,
     pub(super) failure: Option<String>,
@@ -180,6 +182,7 @@ impl World {
             denied: false,
             starved: false,
             fed: None,
+            was_blind: false,
             failure: None,
         };
         world.begin_file();
@@ -332,7 +335,9 @@ impl World {
             // Nobody tells of what is written through a map into one that is too old to be followed.
             let mapped = self.setting.mode == Mode::Mapped && self.setting.ignores_old;
             let blind = blind || mapped && !log.known;
-            if log.blind && !self.setting.from_head && !log.known {
+            // Its number may be that of one that could not be looked into.
+            let used = self.was_blind && !self.setting.births && self.setting.reuses;
+            if (log.blind || used) && !self.setting.from_head && !log.known {
                 // It is read from its end, whenever that can be seen.
                 entry.duty = Duty::May;
                 entry.cuts.extend(0..=entry.words);
@@ -399,6 +404,7 @@ impl World {
             let path = self.logs[at].path.clone().unwrap();
             self.fs.set_readable(&path, allowed).unwrap();
             self.denied = !allowed;
+            self.was_blind |= !allowed;
             self.logs[at].blind |= !allowed;
         }
     }
@@ -406,6 +412,7 @@ impl World {
     /// The instance has few descriptors from now on, or enough again.
     pub(super) fn starve(&mut self, starved: bool) {
         self.starved = starved;
+        self.was_blind |= starved;
         self.logs.iter_mut().for_each(|log| log.blind |= starved);
         if !starved {
             self.fed = Some(self.now());
@@ -650,6 +657,12 @@ impl World {
                 // It cannot be told from a file that begins alike.
                 line.duty = Duty::May;
             }
+        }
+        if alike {
+            // Another one may be taken for its copy.
+            let like = |line: &&mut Line| self.logs[line.log].has_header;
+            let lines = self.lines.iter_mut().filter(like);
+            lines.for_each(|line| line.most += 1);
         }
         if has_header && (alike || !was_saved) {
             self.headers_most += HEADER_LINES;

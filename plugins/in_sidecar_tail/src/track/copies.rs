@@ -241,15 +241,18 @@ pub(crate) fn find_copy(
                 let quarantine = file.and_then(|file| file.life.quarantine());
                 original.is_some() && quarantine.is_some()
             });
-            let younger = Identity::of(&metadata).is_younger(identity);
-            if !free || !younger || !metadata.is_file() || metadata.len() < fingerprint.offset {
+            if !free || !metadata.is_file() || metadata.len() < fingerprint.offset {
                 return None;
             }
             let (handle, metadata) = files.handles.open_at_once(&path).ok()?;
             let fits = metadata.is_file() && fingerprint.fits(&handle, metadata.len()).ok()?;
             fits.then_some((path, handle, metadata))
         })
-        .max_by_key(|(_, _, metadata)| metadata.modified())
+        // The clock may have been set back since.
+        .max_by_key(|(_, _, metadata)| {
+            let younger = Identity::of(metadata).is_younger(identity);
+            (younger, metadata.modified())
+        })
 }
 
 /// What is left of a truncated file is read from its copy.

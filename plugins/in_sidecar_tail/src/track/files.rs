@@ -222,6 +222,10 @@ impl Files {
         };
         if offset > file.settled() && offset <= file.offset {
             file.confirm(offset);
+            if file.checkpoint < offset && !file.has_lost() && self.windows.get(id).is_none() {
+                // It was truncated, which was not seen yet: the copy that goes on with it may be asked next.
+                self.confirmed.insert(key, offset);
+            }
             // What is before it may be gone from the window of a compressed file.
             let window = self.windows.get(id);
             if window.is_some_and(|window| !window.has(offset)) {
