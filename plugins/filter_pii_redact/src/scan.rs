@@ -478,6 +478,12 @@ mod tests {
             ("password>", Kind::Assign),
             ("--password", Kind::Assign),
             ("%40", Kind::Escape),
+            ("4012\n8888", Kind::Escape),
+            ("4012<br>8888", Kind::Escape),
+            ("\"\"b", Kind::Escape),
+            ("a\"\"", Kind::Escape),
+            ("a=40b", Kind::Escape),
+            ("$2b$12$", Kind::Token),
             ("1\u{a0}2", Kind::Escape),
             (")\u{2011}2", Kind::Escape),
             ("10.0.0.1", Kind::Ipv4),
@@ -486,9 +492,12 @@ mod tests {
             ("00:1a:2b:3c:4d:5e", Kind::Mac),
             ("1a2b.3c4d.5e6f", Kind::Mac),
         ] {
-            for shift in 0..130 {
+            for (gate, shift) in Gate::every()
+                .into_iter()
+                .flat_map(|g| (0..130).map(move |n| (g, n)))
+            {
                 let buf = format!("{}{text} ", "|".repeat(shift));
-                let found = collect(Gate::portable(), buf.as_bytes());
+                let found = collect(gate, buf.as_bytes());
                 assert!(
                     found.iter().any(|f| f.0 == kind),
                     "{text} behind {shift} bytes"
