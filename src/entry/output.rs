@@ -465,6 +465,10 @@ impl Handle<'_> {
 }
 
 impl EngineHost for Handle<'_> {
+    fn engine(&self) -> usize {
+        self.core.config as usize
+    }
+
     fn inputs(&self) -> Vec<InputInfo> {
         let mut memory = Memory::open();
         self.instances()

@@ -10,6 +10,7 @@ use std::time::Duration;
 use flb_sidecar_sdk::{ConfigError, Settings};
 use glob::Pattern;
 
+pub(crate) use own_files::Claim;
 pub(crate) use pod::PodConfig;
 pub(crate) use told::waits_for;
 

@@ -43,7 +43,7 @@ use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::{ConfigError, EngineHost, InputInfo, Output, PluginInfo, Settings};
 
-use config::{Config, Mode};
+use config::{Claim, Config, Mode};
 use delivery::{believed, Deliveries};
 use drain::retries::Retries;
 use drain::{Action, Cause, End, Facts, Machine, Phase};
@@ -69,6 +69,7 @@ const DELIVERIES_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct CompletionExit {
     config: Config,
+    _claim: Claim,
     start: Instant,
     started: bool,
     waiting: Waiting,
@@ -94,6 +95,7 @@ impl Output for CompletionExit {
 
     fn init(settings: &Settings, host: &mut dyn EngineHost) -> Result<Self, ConfigError> {
         let config = Config::read(settings)?;
+        let claim = Claim::make(&config, settings.instance(), host.engine())?;
         let sigterm = config.sigterm && host.take_over_sigterm();
         if config.sigterm && !sigterm {
             if !config.has_trigger() {
@@ -131,6 +133,7 @@ impl Output for CompletionExit {
             began: None,
             ending,
             config,
+            _claim: claim,
         };
         tracing::info!("{}", config::waits_for(&plugin.config, sigterm));
         Ok(plugin)

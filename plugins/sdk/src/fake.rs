@@ -222,6 +222,10 @@ impl FilterHost for FakeHost {
 }
 
 impl EngineHost for FakeHost {
+    fn engine(&self) -> usize {
+        std::ptr::from_ref(self) as usize
+    }
+
     fn inputs(&self) -> Vec<InputInfo> {
         self.inputs.clone()
     }

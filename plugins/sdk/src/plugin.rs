@@ -567,6 +567,9 @@ pub trait ProcessEnd: Send + Sync {
 
 /// What an output may ask of the engine. Valid during one callback only.
 pub trait EngineHost {
+    /// Tells the engine apart from the others that live at the same time.
+    fn engine(&self) -> usize;
+
     /// Every input of the engine, ours and others.
     fn inputs(&self) -> Vec<InputInfo>;
 

@@ -418,6 +418,27 @@ fn a_native_sidecar_waits_for_nobody_at_sigterm() {
     });
 }
 
+/// Beside its own, an instance knows the files of the others in its configuration.
+#[test]
+fn no_instance_takes_the_file_of_another_one() {
+    each_real_host("files of two instances", |host| {
+        for named in ["report_file", "flag_file"] {
+            let mut pipeline = Pipeline::new(host);
+            let log = pipeline.file("logs/app.log", "one\n");
+            let (first, flag) = (pipeline.path("logs/flag"), pipeline.path("logs/done"));
+            let second = pipeline.path("logs/../logs/flag");
+            let options = [("flag_file", &flag), ("report_file", &first)];
+            pipeline
+                .input("sidecar_tail", &[("path", &log)])
+                .output("completion_exit", "_none", &options)
+                .output("completion_exit", "_none", &[(named, &second)]);
+            let ended = pipeline.run();
+            ended.check_refused(host, &format!("'{named}'"));
+            ended.check("whose it is", ended.stderr.contains("completion_exit.0"));
+        }
+    });
+}
+
 /// SIGTERM that was left to the host, and one behind another before a drain has begun.
 #[test]
 fn a_host_that_stops_without_a_drain_leaves_a_report() {
