@@ -46,7 +46,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
         others.files.push(own);
     }
     for flag in Claimed::of(config).flags {
-        for own in others.files.iter().filter(|own| flag.finds(&own.place)) {
+        if let Some(own) = others.files.iter().find(|own| flag.finds(&own.place)) {
             return Err(own.is_flag(&flag.given, ""));
         }
     }
