@@ -1,12 +1,13 @@
 //! What may start a drain, and whether enough of it has happened.
 //!
-//! - `watch` waits for `flag` files, of which `inotify` tells, and for the end of a `process`, on a
-//!   thread of its own,
+//! - `watch` waits for `flag` files, of which `inotify` tells, and for the end of a `process` (by
+//!   `pid_file`, too), on a thread of its own,
 //! - `pod_status` asks the Kubernetes API for the ends of containers, on a thread of its own,
 //! - `writers` is the second opinion on silence.
 
 mod flag;
 mod inotify;
+mod pid_file;
 pub(crate) mod pod_status;
 mod process;
 pub(crate) mod watch;

@@ -178,8 +178,13 @@ fn judge(body: &[u8], containers: &[String], uid: Option<&str>) -> Result<Verdic
     for name in containers {
         let status = named(&pod["status"]["containerStatuses"], name).unwrap_or_default();
         let terminated = &status["state"]["terminated"];
-        let Some(status) = terminated["exitCode"].as_i64() else {
+        if !terminated.is_object() {
             return Ok(Verdict::Running);
+        }
+        let Some(status) = terminated["exitCode"].as_i64() else {
+            // Whether it starts again cannot be known.
+            let text = format!("the exitCode of {name} is no whole number");
+            return Err(Failure::Malformed(text));
         };
         let again = match policy {
             "Never" => false,

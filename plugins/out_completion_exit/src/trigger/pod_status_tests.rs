@@ -220,3 +220,24 @@ fn a_call_that_hangs_does_not_hold_up_the_end() {
     drop(status);
     assert!(start.elapsed() < Duration::from_secs(1));
 }
+
+#[test]
+fn a_status_that_is_no_whole_number_is_said() {
+    for code in [
+        json!(1e30),
+        json!("0"),
+        json!(0.5),
+        json!(u64::MAX),
+        Value::Null,
+    ] {
+        let state = json!({"terminated": {"exitCode": code}});
+        let answer = verdict(&pod("Never", &[("main", state)]), &["main"]);
+        let Err(Failure::Malformed(text)) = answer else {
+            panic!("{code}: {answer:?}");
+        };
+        assert!(text.contains("main"), "{text}");
+    }
+    let state = json!({"terminated": null, "running": {}});
+    let answer = verdict(&pod("Never", &[("main", state)]), &["main"]);
+    assert_eq!(answer.ok(), Some(Verdict::Running));
+}

@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use flb_sidecar_sdk::foreign_file;
 use glob::Pattern;
 use rustix::process::{pidfd_open, Pid, PidfdFlags};
 
+use super::pid_file::PidFile;
 use crate::config::ProcessConfig;
 use crate::trigger::{Fired, Trigger};
 
@@ -34,7 +34,7 @@ struct Identity {
 
 #[derive(Debug)]
 enum Rule {
-    PidFile(PathBuf),
+    PidFile(PidFile),
     Name(Pattern),
     Cgroup(Pattern),
 }
@@ -66,7 +66,7 @@ impl Processes {
     pub(crate) fn new(config: &ProcessConfig, proc: &Path, own: u32, now: Instant) -> Self {
         let files = config.pid_files.iter().map(|path| {
             let text = format!("PID file {}", path.display());
-            (Rule::PidFile(path.clone()), text)
+            (Rule::PidFile(PidFile::new(path)), text)
         });
         let names = config
             .names
@@ -116,7 +116,7 @@ impl Processes {
         let waited = now.saturating_duration_since(self.began);
         let given_up = self.start_timeout.is_some_and(|limit| waited >= limit);
         for wanted in &mut self.wanted {
-            wanted.look(&self.proc, self.own, &table);
+            wanted.look(now, &self.proc, self.own, &table);
             if !wanted.seen && given_up {
                 tracing::warn!(
                     "{} was not seen for {} s: counts as ended",
@@ -168,13 +168,13 @@ impl Processes {
 }
 
 impl Wanted {
-    fn look(&mut self, proc: &Path, own: u32, table: &Table) {
-        match &self.rule {
-            Rule::PidFile(path) => {
+    fn look(&mut self, now: Instant, proc: &Path, own: u32, table: &Table) {
+        match &mut self.rule {
+            Rule::PidFile(file) => {
                 // A daemon may remove its file at its end, so what was seen stays followed.
                 self.alive
                     .retain(|known| identity(proc, known.pid) == Some(*known));
-                if let Some(pid) = read_pid(path).filter(|pid| *pid != own) {
+                if let Some(pid) = file.look(now, own) {
                     // The file is there, so the process has started, even if it has ended.
                     self.note();
                     if let Some(found) = identity(proc, pid) {
@@ -304,11 +304,6 @@ fn cgroup(proc: &Path, pid: u32) -> Vec<String> {
         .filter_map(|line| line.splitn(3, ':').nth(2))
         .map(str::to_owned)
         .collect()
-}
-
-fn read_pid(path: &Path) -> Option<u32> {
-    let text = foreign_file::read(path, 64).ok()?;
-    std::str::from_utf8(&text).ok()?.trim().parse().ok()
 }
 
 #[cfg(test)]
