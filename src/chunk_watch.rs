@@ -10,10 +10,13 @@ use flb_sidecar_sdk::ChunkNews;
 
 use crate::abi::bindings::host_config;
 use crate::abi::memory::Memory;
-use crate::chunks::{self, Account, Between, Chunks, Known, Seen, Tag};
+use crate::chunks::{self, Account, Between, Chunks, Known, Seen, Tag, Ways};
 use crate::holdings::Holder;
 use crate::host::{self, Host};
 use crate::metrics;
+
+/// More than any chunk has: an output that may have given up anything.
+const UNKNOWN: u64 = u64::MAX;
 
 /// The chunks of one input on the engine's thread.
 #[derive(Debug)]
@@ -155,11 +158,11 @@ impl ChunkWatch {
         if state.chunks.born() > 0 && !proof.is_proven() {
             account.kept = None;
             if proof.give_up() {
-                tracing::warn!(
-                    "no chunk shows that chunks are laid out as {} have them: not used is what they \
-                     hold",
-                    holder.host.origin
-                );
+                let why = holder
+                    .host
+                    .origin
+                    .contradicted("what chunks hold (no chunk proves it)");
+                tracing::warn!("{why}");
             }
         }
         Some(account)
@@ -178,16 +181,10 @@ impl State {
         let records = std::mem::take(&mut self.records);
         let newborn = self.chunks.newborn(&seen);
         if let Some(read) = newborn.and_then(|newborn| newborn.records) {
-            proof.born(records, read);
+            proof.chunk_born(records, read);
         }
         if !proof.holds() {
             seen = seen.iter().map(|seen| Seen::unknown(seen.node)).collect();
-        }
-        if proof.take_refusal() {
-            tracing::warn!(
-                "this host's memory is not laid out as {} have it: not used is what chunks hold",
-                holder.host.origin
-            );
         }
         let gone = self.chunks.any_gone(&seen);
         let tag = std::mem::replace(&mut self.tags, Tags::None).only();
@@ -208,9 +205,8 @@ impl State {
             let in_files = &mut self.in_files;
             in_files.get_or_insert_with(|| holder.uses_files(memory));
             let nodes = holder.chunks(memory)?;
-            let (layout, instance) = (holder.layout, holder.instance);
             let see = |known: Known| match known {
-                Known::Look(blank) => chunks::see(memory, layout, instance, blank.node)
+                Known::Look(blank) => chunks::see(memory, holder, blank.node)
                     .filter(|_| holder.host.chunks.holds())
                     .unwrap_or(blank),
                 Known::AsBefore(seen) => seen,
@@ -218,24 +214,39 @@ impl State {
             Some(self.chunks.known(&nodes).into_iter().map(see).collect())
         });
         self.blind = seen.is_none();
+        self.chunks.set_ways(if holder.host.routes.is_proven() {
+            Ways::Proven
+        } else {
+            Ways::Unproven
+        });
         seen
     }
 
     /// How many records each output has given up since the last call.
     fn given_up(&mut self, holder: &Holder) -> BTreeMap<u32, u64> {
         let config = holder.config as *mut host_config;
+        let memory = self.memory.as_mut();
         // SAFETY: the engine's own config; only inputs on the engine's thread are looked at.
-        let dropped = unsafe { dropped_records(holder.host, holder.layout, config) };
-        let before = std::mem::replace(&mut self.dropped, dropped);
-        let since = self.dropped.iter().map(|(output, now)| {
-            let before = before.get(output).copied().unwrap_or(0);
-            (*output, now.saturating_sub(before))
-        });
-        since.collect()
+        let dropped = unsafe { dropped_records(holder.host, holder.layout, config, memory) };
+        let mut since = BTreeMap::new();
+        for (output, now) in dropped {
+            let before = self.dropped.get(&output).copied().unwrap_or(0);
+            since.insert(
+                output,
+                now.map_or(UNKNOWN, |now| now.saturating_sub(before)),
+            );
+            if let Some(now) = now {
+                self.dropped.insert(output, now);
+            }
+        }
+        if since.values().any(|more| *more == UNKNOWN) {
+            holder.host.drops.decide(false);
+        }
+        since
     }
 }
 
-/// How many records each output, by its number, has given up.
+/// How many records each output, by its number, has given up; `None`: not known.
 ///
 /// # Safety
 /// `config` is the host's own, and this is the engine's thread.
@@ -243,10 +254,11 @@ unsafe fn dropped_records(
     host: &Host,
     layout: &host_abi::Layout,
     config: *mut host_config,
-) -> BTreeMap<u32, u64> {
+    memory: Option<&mut Memory>,
+) -> BTreeMap<u32, Option<u64>> {
     let mut all = BTreeMap::new();
-    let (Some(by_id), Some(mut memory)) = (host.functions.output_by_id, Memory::open()) else {
-        return all;
+    let (Some(by_id), Some(memory)) = (host.functions.output_by_id, memory) else {
+        return (0..chunks::OUTPUTS).map(|number| (number, None)).collect();
     };
     for number in 0..chunks::OUTPUTS {
         // SAFETY: as the caller says; NULL for an unknown number.
@@ -254,16 +266,19 @@ unsafe fn dropped_records(
         if instance.is_null() {
             break;
         }
-        let plugin = host::output_plugin(layout, &mut memory, instance as usize);
+        let plugin = host::output_plugin(layout, memory, instance as usize);
         // It cannot fail, but 2.1.0 counts what it prints without a format as dropped.
         if plugin.as_deref() == Some("stdout") {
             continue;
         }
-        let dropped = host::output_metrics(host, layout, &mut memory, instance)
+        let dropped = host::output_metrics(host, layout, memory, instance)
             // SAFETY: the context of an output of the engine, on its thread.
             .and_then(|context| unsafe { metrics::text(host, context) })
-            .and_then(|text| metrics::value_in(&text, "fluentbit_output_dropped_records_total"));
-        all.insert(number, dropped.unwrap_or(0));
+            // A counter that was never raised is not in the text.
+            .map(|text| {
+                metrics::value_in(&text, "fluentbit_output_dropped_records_total").unwrap_or(0)
+            });
+        all.insert(number, dropped);
     }
     all
 }

@@ -35,6 +35,15 @@ pub(crate) enum Between<'a> {
     Engine(&'a BTreeMap<u32, u64>),
 }
 
+/// Whether chunks go where they say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Ways {
+    #[default]
+    Proven,
+    /// Nothing shows that it is right: any output may be among them.
+    Unproven,
+}
+
 /// What is known of a chunk before a look.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Known {
@@ -79,6 +88,7 @@ pub(crate) struct Chunks {
     lost: Option<u64>,
     /// By tag and routes.
     kinds: BTreeMap<(Tag, u64), Kind>,
+    ways: Ways,
     /// What has become of it all, but for outputs that never had room for a chunk.
     account: Account,
 }
@@ -222,6 +232,11 @@ impl Chunks {
         known
     }
 
+    /// How far to believe the chunks of the next looks.
+    pub(crate) fn set_ways(&mut self, ways: Ways) {
+        self.ways = ways;
+    }
+
     /// Takes in what is there now, in the host's order.
     pub(crate) fn look(&mut self, now: &[Seen], between: &Between<'_>) {
         let survivors = self.survivors(now);
@@ -233,10 +248,11 @@ impl Chunks {
         let mut rest = now[..survivors].iter().peekable();
         for mut live in before {
             let seen = rest.next_if(|seen| seen.node == live.seen.node);
-            Self::blame(&mut live, seen, &mut dropped);
+            Self::blame(&mut live, seen, &mut dropped, self.ways);
             match seen {
                 Some(seen) => {
-                    self.grown(&mut live, *seen, between);
+                    let seen = seen.or(live.seen);
+                    self.grown(&mut live, seen, between);
                     self.live.push(live);
                 }
                 None => self.gone(live, between),
@@ -323,7 +339,10 @@ impl Chunks {
             kind.records += more;
             kind.unharmed += if live.given_up == 0 { more } else { 0 };
         }
-        let cut = live.seen.routes & !seen.routes;
+        let cut = live
+            .seen
+            .records
+            .map_or(0, |_| live.seen.routes & !seen.routes);
         if cut != 0 && matches!(between, Between::Appending(_)) {
             // Where it has a task, some releases deliver it all the same.
             if !seen.has_task {
@@ -342,14 +361,19 @@ impl Chunks {
     /// Notes the outputs that may have given the chunk up: those that dropped as many records as it
     /// has. The oldest are blamed first, since a position that stays before them is before all others.
     /// A chunk that has several ways to go stays while one of them is open; another one goes at once.
-    fn blame(live: &mut Live, seen: Option<&Seen>, dropped: &mut BTreeMap<u32, u64>) {
-        let waits_for_others = |seen: &Seen| seen.has_task && seen.routes.count_ones() > 1;
+    fn blame(live: &mut Live, seen: Option<&Seen>, dropped: &mut BTreeMap<u32, u64>, ways: Ways) {
+        let believed = |routes| match ways {
+            Ways::Proven => routes,
+            Ways::Unproven => u64::MAX,
+        };
+        let waits_for_others =
+            |seen: &Seen| seen.has_task && believed(seen.routes).count_ones() > 1;
         if !seen.is_none_or(waits_for_others) {
             return;
         }
         // Without records there is nothing to lose.
         let records = live.seen.records.unwrap_or(1);
-        for output in bits(live.seen.routes & !live.given_up) {
+        for output in bits(believed(live.seen.routes) & !live.given_up) {
             let rest = dropped.entry(output).or_default();
             if records > 0 && *rest >= records {
                 *rest -= records;
@@ -362,7 +386,12 @@ impl Chunks {
         let records = live.seen.records;
         let account = &mut self.account;
         // Nobody wants it: the host throws it away when it is dispatched.
+        let may_be_lost = match between {
+            Between::Appending(_) => true,
+            Between::Engine(_) => live.given_up != 0,
+        };
         let unwanted = records.is_some() && live.seen.routes == 0;
+        let unwanted = unwanted && !(may_be_lost && self.ways == Ways::Unproven);
         if unwanted {
             account.unwanted += records.unwrap_or(0);
         }

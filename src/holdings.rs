@@ -33,6 +33,17 @@ pub(crate) const BLIND_RING_DELAY: Duration = Duration::from_secs(1);
 /// In the flags of chunkio: chunks are written with a checksum, which is right only after a sync.
 const CHECKSUM: i32 = 4;
 
+/// What a ring holds.
+const POINTER: usize = size_of::<usize>();
+
+/// How far a ring was written and read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Positions {
+    size: usize,
+    read: usize,
+    write: usize,
+}
+
 /// An input instance whose layout is what the table says.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Holder {
@@ -141,6 +152,20 @@ impl Holder {
 
     /// How many appends its ring holds; `None`: there is none, or it cannot be told.
     pub(crate) fn ring_holds(&self, memory: &mut Memory) -> Option<u64> {
+        let Positions { size, read, write } = self.ring(memory)?;
+        let held = ((write + size - read) % size / POINTER) as u64;
+        self.host.rings.is_proven().then_some(held)
+    }
+
+    /// One append has gone into it since: a pointer more was written.
+    pub(crate) fn prove_ring(&self, memory: &mut Memory, before: Positions) {
+        let now = self.ring(memory);
+        let grown = now.map(|now| (now.write + now.size - before.write % now.size) % now.size);
+        self.host.rings.decide(grown == Some(POINTER));
+    }
+
+    /// How far its ring was written and read.
+    pub(crate) fn ring(&self, memory: &mut Memory) -> Option<Positions> {
         let ring = memory
             .word(self.field(self.layout.input.ring)?)
             .filter(|ring| *ring != 0)?;
@@ -154,8 +179,8 @@ impl Holder {
             }
             let [data, size, read, write] = words;
             // The size is that of pointers and one byte more.
-            let plausible = data != 0 && size % 8 == 1 && read < size && write < size;
-            plausible.then(|| ((write + size - read) % size / 8) as u64)
+            let plausible = data != 0 && size % POINTER == 1 && read < size && write < size;
+            plausible.then_some(Positions { size, read, write })
         })
     }
 

@@ -3,14 +3,15 @@
 use std::ffi::{c_int, c_void, CStr};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+use host_abi::layout::InputInstance;
 use host_abi::Layout;
 
 use crate::abi::bindings::host_config;
-use crate::abi::discover::{self, Abi, Origin, Voucher};
+use crate::abi::discover::{self, Abi, Origin, Voucher, WAY_OUT};
 use crate::abi::functions::{Functions, Instance, MetricHandle};
 use crate::abi::generations::Behaviour;
 use crate::abi::memory::Memory;
-use crate::abi::prove::{self, ChunkProof};
+use crate::abi::prove::{self, Verdict};
 use crate::trial::Outcome;
 
 /// The host this library was loaded by.
@@ -28,8 +29,20 @@ pub(crate) struct Host {
     closer: OnceLock<Result<Layout, String>>,
     /// Layouts that instances have proven; they stay.
     proven: Mutex<Vec<&'static Layout>>,
+    /// What says that the layout is that of this host.
+    pub(crate) voucher: Voucher,
+    /// The inputs' fields, without what one of ours did not prove.
+    inputs: Mutex<Option<InputInstance>>,
     /// Whether chunks are laid out as known.
-    pub(crate) chunks: ChunkProof,
+    pub(crate) chunks: Verdict,
+    /// The same of what delivers them, and of what tries that again.
+    pub(crate) tasks: Verdict,
+    /// The same of where chunks say they go.
+    pub(crate) routes: Verdict,
+    /// The same of the rings of threaded inputs.
+    pub(crate) rings: Verdict,
+    /// Refuted when a chunk is gone and an output does not tell whether it has given it up.
+    pub(crate) drops: Verdict,
 }
 
 static HOST: OnceLock<Host> = OnceLock::new();
@@ -63,6 +76,7 @@ impl Host {
 
     /// What was found out about the host.
     pub(crate) fn new(abi: Abi, trial: Option<Outcome>) -> Self {
+        let is_vouched_for = abi.voucher == Voucher::DebugInformation;
         Host {
             origin: abi.origin,
             behaviour: abi.behaviour,
@@ -72,7 +86,13 @@ impl Host {
             unproven: Mutex::new(abi.unproven),
             closer: OnceLock::new(),
             proven: Mutex::new(Vec::new()),
-            chunks: ChunkProof::new(abi.voucher == Voucher::DebugInformation),
+            voucher: abi.voucher,
+            inputs: Mutex::new(None),
+            chunks: Verdict::new(is_vouched_for),
+            tasks: Verdict::new(is_vouched_for),
+            drops: Verdict::new(false),
+            routes: Verdict::new(is_vouched_for),
+            rings: Verdict::new(is_vouched_for),
         }
     }
 
@@ -97,6 +117,14 @@ impl Host {
                 (layout, failed) = prove::instance(memory, self.layout(), instance);
             }
         }
+        let mut inputs = lock(&self.inputs);
+        match instance.section {
+            // All inputs are alike.
+            Section::Input if !failed.is_empty() => *inputs = Some(layout.input),
+            Section::Input => {}
+            Section::Filter | Section::Output => layout.input = inputs.unwrap_or(layout.input),
+        }
+        drop(inputs);
         (self.keep(layout), failed)
     }
 
@@ -129,6 +157,30 @@ impl Host {
     /// What could not be proven at the start; empty from the second call on.
     pub(crate) fn take_unproven(&self) -> Vec<String> {
         std::mem::take(&mut *lock(&self.unproven))
+    }
+
+    /// Says once each what real chunks, tasks and rings have refuted.
+    pub(crate) fn say_refusals(&self) {
+        for (verdict, what) in [
+            (&self.chunks, "what chunks hold"),
+            (
+                &self.tasks,
+                "deliveries that are under way and their retries",
+            ),
+            (&self.routes, "to which outputs chunks go"),
+            (&self.rings, "what rings of threaded inputs hold"),
+        ] {
+            if verdict.take_refusal() {
+                let why = self.origin.contradicted(what);
+                tracing::warn!("{why}");
+            }
+        }
+        if self.drops.take_refusal() {
+            tracing::warn!(
+                "this host does not tell what its outputs have given up: what was in chunks that are \
+                 gone is taken for lost, and is read again after a restart. {WAY_OUT}"
+            );
+        }
     }
 
     /// The same layout for as long as the process lives: there are few different ones.

@@ -77,6 +77,8 @@ pub(crate) fn open(
         config: config as usize,
         our_name,
         needs_metrics,
+        set_property: host.functions.output_set_property,
+        voucher: host.voucher,
     };
     let (layout, failed) = match memory.as_mut() {
         Some(memory) => host.prove(memory, proof),
@@ -96,23 +98,16 @@ pub(crate) fn open(
         .and_then(|memory| property_list(memory, layout, base.checked_add(offsets.properties?)?))
         .filter(|all| single.iter().all(|(key, _)| has(all, key)))
         .map(|all| own_options(all, info.options));
-    let entries = listed.unwrap_or_else(|| {
-        let repeatable: Vec<&str> = info
-            .options
-            .iter()
-            .filter(|o| o.repeatable)
-            .map(|o| o.name)
-            .collect();
-        log::on_host_thread(&span, &log, || {
-            tracing::warn!(
-                "options that repeat show their first value only ({})",
-                repeatable.join(", ")
-            );
-        });
-        single
-    });
+    let entries = match listed {
+        Some(all) => Ok(all),
+        // No function gives more than the first value of an option.
+        None => match repeatable(&single, info.options) {
+            given if given.is_empty() => Ok(single),
+            given => Err(unlisted(host, memory.is_some(), &given, info.options)),
+        },
+    };
     let metric_handle = host::metric_context(host, section, instance, memory.as_mut(), &offsets);
-    let settings = Settings::new(&name, info.options, entries);
+    let settings = entries.and_then(|entries| Settings::new(&name, info.options, entries));
     Opened {
         core: Core {
             host,
@@ -128,6 +123,37 @@ pub(crate) fn open(
         },
         settings,
     }
+}
+
+/// An option that takes what others of the plugin do, from a file.
+const INSTEAD: &str = "rules_file";
+
+/// Options among these that may be there more than once.
+fn repeatable(given: &[(String, String)], options: &[OptionSpec]) -> Vec<&'static str> {
+    let repeatable = options.iter().filter(|option| option.repeatable);
+    let names = repeatable.map(|option| option.name);
+    names.filter(|name| has(given, name)).collect()
+}
+
+/// A rule that is silently left out would let a secret pass, and a path that is, lose a file.
+fn unlisted(host: &Host, has_memory: bool, given: &[&str], options: &[OptionSpec]) -> ConfigError {
+    let given = given.join(", ");
+    let why = if has_memory {
+        let what = "the list of this instance's options, whose first values alone are known";
+        host.origin.contradicted(what)
+    } else {
+        "no descriptor is left to read the list of this instance's options with, so their first values \
+         alone are known"
+            .to_owned()
+    };
+    let instead = match options.iter().find(|option| option.name == INSTEAD) {
+        Some(_) => format!(". {INSTEAD} does without it"),
+        None => String::new(),
+    };
+    ConfigError::other(format!(
+        "{given}: may be given more than once, and this host does not let it be seen how often: \
+         {why}{instead}"
+    ))
 }
 
 /// Says how this host is known, once in a process, and what this instance does not prove.
@@ -165,13 +191,11 @@ fn say_what_is_not_used(host: &Host, failed: &[&str]) {
     }
     if !failed.is_empty() {
         let closer = host.closer_failure();
-        tracing::warn!(
-            "this host's memory is not laid out as {} have it: not used are {}{}{}",
-            host.origin,
-            failed.join(", "),
-            if closer.is_some() { "; " } else { "" },
-            closer.unwrap_or_default()
-        );
+        let mut not_used = failed.join(", ");
+        if let Some(closer) = closer {
+            not_used = format!("{not_used}; {closer}");
+        }
+        tracing::warn!("{}", host.origin.contradicted(&not_used));
     }
 }
 

@@ -28,6 +28,10 @@ const ANCHOR: &CStr = c"flb_input_set_context";
 /// Largest file that is read: those that are written have less than 64 KiB.
 const MAX_FILE: u64 = 4 << 20;
 
+/// What a host can be helped with that no table is right about.
+pub(crate) const WAY_OUT: &str = "What helps: FLB_SIDECAR_ABI=FILE, where FILE was written by \
+     'flb-sidecar-abi HOST' on a build of it with debug information";
+
 /// How the host's layouts are known.
 #[derive(Clone, Debug)]
 pub(crate) enum Origin {
@@ -44,6 +48,19 @@ impl Origin {
     pub(crate) fn is_table(&self) -> bool {
         matches!(self, Origin::Table(_))
     }
+
+    /// Says that something is not where it should be, and what can be done about it.
+    pub(crate) fn contradicted(&self, not_used: &str) -> String {
+        match self {
+            Origin::Table(releases) => format!(
+                "this host's memory is not laid out as releases {releases} have it: not used: \
+                 {not_used}. {WAY_OUT}"
+            ),
+            other => {
+                format!("this host's memory is not laid out as {other} says: not used: {not_used}")
+            }
+        }
+    }
 }
 
 impl fmt::Display for Origin {
@@ -51,7 +68,7 @@ impl fmt::Display for Origin {
         match self {
             Origin::Table(releases) => write!(f, "releases {releases}"),
             Origin::DebugInformation(took) => {
-                write!(f, "its debug information, read in {} ms", took.as_millis())
+                write!(f, "its debug information (read in {} ms)", took.as_millis())
             }
             Origin::File(path) => write!(f, "{VARIABLE}={}", path.display()),
         }
@@ -107,12 +124,7 @@ fn from_table_or_host() -> Result<Abi, String> {
         ) => refusal.to_string(),
         Err(other) => return Err(other.to_string()),
     };
-    from_debug_information().map_err(|also| {
-        format!(
-            "{why}; {also}. What helps: {VARIABLE}=FILE, where FILE was written by \
-             'flb-sidecar-abi HOST' on a build of it with debug information"
-        )
-    })
+    from_debug_information().map_err(|also| format!("{why}; {also}. {WAY_OUT}"))
 }
 
 fn from_row(row: &Generation) -> Result<Abi, String> {

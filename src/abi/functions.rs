@@ -14,6 +14,9 @@ pub(crate) type Instance = c_void;
 pub(crate) type MetricHandle = c_void;
 
 type SetContext = unsafe extern "C" fn(*mut Instance, *mut c_void);
+/// Result: negative if it was not taken.
+pub(crate) type SetProperty =
+    unsafe extern "C" fn(*mut Instance, *const c_char, *const c_char) -> c_int;
 type GetProperty = unsafe extern "C" fn(*const c_char, *mut Instance) -> *const c_char;
 type GetName = unsafe extern "C" fn(*mut Instance) -> *const c_char;
 type LogCheck = unsafe extern "C" fn(*mut Instance, c_int) -> c_int;
@@ -119,6 +122,7 @@ host_functions! {
     input_get_property = c"flb_input_get_property": GetProperty;
     filter_get_property = c"flb_filter_get_property": GetProperty;
     output_get_property = c"flb_output_get_property": GetProperty;
+    output_set_property = c"flb_output_set_property": SetProperty;
     input_name = c"flb_input_name": GetName;
     filter_name = c"flb_filter_name": GetName;
     output_name = c"flb_output_name": GetName;

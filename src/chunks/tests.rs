@@ -134,6 +134,62 @@ proptest! {
     }
 }
 
+/// What is seen of a chunk of a host whose fields have moved: where it goes is anything, and sometimes
+/// nothing is seen but its place.
+fn moved(seen: &Seen, lie: u64) -> Seen {
+    match lie % 3 {
+        0 => Seen::unknown(seen.node),
+        kind => Seen {
+            routes: [0, lie][kind as usize - 1],
+            has_task: lie & 8 != 0,
+            ..*seen
+        },
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    /// A fork with one field more in a task or a chunk: what an output has given up was taken for
+    /// delivered. Where nothing proves where chunks go, more may be lost than was, but never less.
+    #[test]
+    fn what_is_lost_is_not_missed_where_fields_have_moved(
+        steps in prop::collection::vec(step(), 1..100),
+        lies in prop::collection::vec(any::<u64>(), 16),
+    ) {
+        let mut host = Host::default();
+        let mut chunks = Chunks::new();
+        chunks.set_ways(Ways::Unproven);
+        let shown = |host: &Host, at: usize| -> Vec<Seen> {
+            let lies = lies.iter().cycle().skip(at);
+            host.chunks.iter().zip(lies).map(|(seen, lie)| moved(seen, *lie)).collect()
+        };
+        let mut lost: Option<u64> = None;
+        let mut said: Option<u64> = None;
+        let oldest = |one: Option<u64>, other: Option<u64>| one.into_iter().chain(other).min();
+        // In the end, everything that is left is delivered.
+        let rest = (0..100).map(|_| Step::Leaves { at: 0, dropped: false });
+        for (at, step) in steps.into_iter().chain(rest).enumerate() {
+            host.lost.clear();
+            match step {
+                Step::Append { records, new, evicts } => {
+                    host.append(records, new, evicts);
+                    chunks.look(&shown(&host, at), &Between::Appending(None));
+                }
+                Step::Leaves { at: which, dropped } => {
+                    host.dropped.clear();
+                    host.leaves(which, dropped);
+                    chunks.look(&shown(&host, at), &Between::Engine(&host.dropped));
+                }
+            }
+            lost = oldest(lost, host.lost.iter().min().copied());
+            said = oldest(said, chunks.take_lost());
+            // What is still there is not confirmed.
+            let position = oldest(said, chunks.oldest());
+            prop_assert!(lost.is_none_or(|lost| position.is_some_and(|at| at <= lost)));
+        }
+    }
+}
+
 fn chunk(node: usize, records: u64, routes: u64) -> Seen {
     Seen {
         node,

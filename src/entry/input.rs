@@ -23,7 +23,7 @@ use crate::abi::generations::AppendCall;
 use crate::abi::layouts::InputCallbacks;
 use crate::abi::memory::Memory;
 use crate::chunk_watch::ChunkWatch;
-use crate::holdings::{Holder, Surroundings, BLIND_RING_DELAY};
+use crate::holdings::{Holder, Positions, Surroundings, BLIND_RING_DELAY};
 use crate::host::Section;
 use crate::instance::Core;
 use crate::link::DrainLink;
@@ -194,11 +194,9 @@ fn check_context(core: &Core, context: usize) {
         .and_then(|at| (core.instance as usize).checked_add(at))
         .and_then(|at| Memory::open()?.word(at));
     if found != Some(context) {
-        tracing::warn!(
-            "this host's memory is not laid out as {} have it: completion_exit does not find \
-             this input, and cannot wait for it",
-            core.host.origin
-        );
+        let what =
+            "the context of this input: completion_exit does not find it, and cannot wait for it";
+        tracing::warn!("{}", core.host.origin.contradicted(what));
     }
 }
 
@@ -392,7 +390,10 @@ impl<P: InputPlugin> Context<P> {
             let holder = host.holder();
             self.watch.called(&holder);
             let before = self.seen.last_append.get();
-            self.core.run(|| body(plugin, &mut host));
+            self.core.run(|| {
+                self.core.host.say_refusals();
+                body(plugin, &mut host);
+            });
             if self.seen.last_append.get() != before {
                 self.watch.over(&holder);
             }
@@ -475,6 +476,16 @@ impl Handle<'_> {
         })
     }
 
+    /// The ring in front of an append that proves it.
+    fn ring_to_prove(&self) -> Option<(Memory, Positions)> {
+        if !self.seen.threaded || !self.core.host.rings.is_open() {
+            return None;
+        }
+        let mut memory = self.memory()?;
+        let before = self.holder().ring(&mut memory)?;
+        Some((memory, before))
+    }
+
     /// Nobody can tell how long records wait in front of an emitter, or inside one.
     fn emitters_are_stuck(&self, around: &Surroundings, memory: &mut Memory) -> bool {
         around.has_emitters() && self.core.is_stopping() || around.any_paused(memory)
@@ -535,6 +546,7 @@ impl InputHost for Handle<'_> {
             AppendCall::ChunkRaw => (functions.chunk_append_records, functions.chunk_append_raw),
             AppendCall::Log => (functions.log_append_records, functions.log_append),
         };
+        let mut ring = self.ring_to_prove();
         let result = match (counted, uncounted) {
             (Some(append), _) => {
                 // SAFETY: the host copies the data; the count is the plugin's. On the generations
@@ -549,6 +561,9 @@ impl InputHost for Handle<'_> {
         };
         match result {
             Some(code) if code >= 0 => {
+                if let Some((memory, before)) = &mut ring {
+                    self.holder().prove_ring(memory, *before);
+                }
                 let now = Some(Instant::now());
                 self.seen.hidden_at.set(now);
                 self.seen.last_append.set(now);

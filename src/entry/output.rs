@@ -505,15 +505,19 @@ impl EngineHost for Handle<'_> {
     fn tasks(&self) -> Option<Vec<TaskInfo>> {
         let mut memory = Memory::open()?;
         let destinations = self.destinations(&mut memory)?;
-        let layout = self.core.layout;
+        let (host, layout) = (self.core.host, self.core.layout);
         let offset = layout.input.tasks?;
         let mut all = Vec::new();
         for input in self.instances() {
             let input = input as usize;
             let nodes = memory.list(input + offset)?;
             let config = self.core.config as usize;
-            let tasks = tasks::of_input(&mut memory, layout, input, config, &nodes, &destinations)?;
-            all.extend(tasks);
+            let tasks = tasks::of_input(&mut memory, layout, input, config, &nodes, &destinations);
+            if !nodes.is_empty() {
+                host.tasks.decide(tasks.is_some());
+                host.say_refusals();
+            }
+            all.extend(tasks.filter(|_| host.tasks.holds())?);
         }
         Some(all)
     }
@@ -535,7 +539,8 @@ impl EngineHost for Handle<'_> {
             let from_before = self.is_backlog(&mut memory, input);
             let kind = remote.and_then(|_| self.only_tag(&mut memory, input));
             for node in nodes {
-                let seen = chunks::see(&mut memory, layout, input as usize, node)
+                let holder = Holder::new(self.core.host, layout, input, self.core.config);
+                let seen = chunks::see(&mut memory, &holder, node)
                     .filter(|_| self.core.host.chunks.holds());
                 // What nobody wants goes in silence. Where that is not known, it is an input of ours.
                 if seen.map_or(remote.is_some(), |seen| seen.routes != 0) {

@@ -289,6 +289,21 @@ EXPORT const char *flb_output_get_property(const char *key, void *ins)
     return get_property(key, ins, OUTPUT);
 }
 
+/* Only the limit of retries, which stands right in front of the match rule in every release. */
+EXPORT int flb_output_set_property(void *ins, const char *key, const char *value)
+{
+    if (instance_of(ins)->kind != OUTPUT || strcasecmp(key, "retry_limit") != 0) {
+        fail("set_property for something else than an output's limit of retries");
+    }
+#ifndef OUTPUT_ROW
+    INT_AT(ins, gen.output->match - 8) = strcasecmp(value, "no_limits") == 0 ? -1 : atoi(value);
+#else
+    /* A layout with random places has none. */
+    (void) value;
+#endif
+    return 0;
+}
+
 EXPORT const char *flb_input_name(void *ins)
 {
     return instance_name(instance_of(ins));

@@ -1,9 +1,11 @@
 //! What of an instance of ours is where a layout says.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void, CStr, CString};
 
 use host_abi::layout::{Config, FilterInstance, InputInstance, Layout, OutputInstance, Places};
 
+use crate::abi::discover::Voucher;
+use crate::abi::functions::SetProperty;
 use crate::abi::memory::Memory;
 use crate::host::Section;
 
@@ -24,7 +26,13 @@ pub(crate) struct Instance {
     pub(crate) our_name: *mut c_char,
     /// The host has functions for its log level and its metrics.
     pub(crate) needs_metrics: bool,
+    /// Sets an option of an output.
+    pub(crate) set_property: Option<SetProperty>,
+    pub(crate) voucher: Voucher,
 }
+
+/// Limits that the host is asked to set: neither a default nor a flag.
+const LIMITS: [i32; 2] = [4711, 29];
 
 /// The layout with what this instance does not prove taken out, and the names of that.
 pub(crate) fn instance(
@@ -238,6 +246,35 @@ impl Proof<'_> {
         })
     }
 
+    /// The host itself changes it. Outputs of ours fail no delivery, so theirs is never looked at.
+    fn retry_limit(&mut self, offset: Option<usize>) -> Option<usize> {
+        self.field("retry limit", offset, |proof, at| {
+            let before = proof.memory.int(at)?;
+            let Some(set) = proof.instance.set_property else {
+                // What no function can show is believed where debug information says so.
+                return Some(before >= -1 && proof.instance.voucher == Voucher::DebugInformation);
+            };
+            let instance = proof.instance.address as *mut c_void;
+            let set = |value: &CStr| {
+                // SAFETY: the host's own function for an output of this kind, which is being made;
+                // it copies both texts.
+                unsafe { set(instance, c"retry_limit".as_ptr(), value.as_ptr()) };
+            };
+            let follows = LIMITS.iter().all(|limit| {
+                if let Ok(text) = CString::new(limit.to_string()) {
+                    set(&text);
+                }
+                proof.memory.int(at) == Some(*limit)
+            });
+            match before {
+                -1 => set(c"no_limits"),
+                0 => set(c"no_retries"),
+                before => set(&CString::new(before.max(1).to_string()).ok()?),
+            }
+            Some(follows)
+        })
+    }
+
     fn metrics_if_needed(&mut self, offset: Option<usize>) -> Option<usize> {
         if self.instance.needs_metrics {
             self.metrics(offset)
@@ -280,9 +317,7 @@ impl Proof<'_> {
             plugin,
             log_level: self.log_level(known.log_level),
             properties: self.properties(known.properties),
-            retry_limit: self.field("retry limit", known.retry_limit, |proof, at| {
-                Some(proof.memory.int(at)? >= -1)
-            }),
+            retry_limit: self.retry_limit(known.retry_limit),
             node: node.map_or(Places::NONE, |at| Places::at(&[at])),
             metrics: self.metrics_if_needed(known.metrics),
         }

@@ -1,11 +1,13 @@
 //! Instances that are not what their row says.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_int, c_void, CStr};
 
 use host_abi::Layout;
 
 use super::instance::NO_INPUT;
 use super::Instance;
+use crate::abi::discover::Voucher;
+use crate::abi::functions::SetProperty;
 use crate::abi::memory::Memory;
 use crate::abi::table::GENERATIONS;
 use crate::host::Section;
@@ -46,6 +48,8 @@ impl Input {
             config: std::hint::black_box(config),
             our_name: self.our_name(),
             needs_metrics,
+            set_property: None,
+            voucher: Voucher::Markers,
         };
         let mut memory = Memory::open().unwrap();
         super::instance(&mut memory, &self.layout, instance)
@@ -91,6 +95,81 @@ fn metrics_of_a_row_are_used_only_if_they_are_there() {
         assert_eq!(input.prove(word, true), (None, true), "{what}");
         // A host with a function for it is asked, and its field not looked at.
         assert_eq!(input.prove(word, false), (known, false), "{what}");
+    }
+}
+
+/// An output of a fork that has its limit of retries, and a flag beside it, the other way round.
+#[test]
+fn a_retry_limit_is_where_the_host_itself_changes_it() {
+    const LIMIT: usize = 40;
+    unsafe extern "C" fn set(
+        instance: *mut c_void,
+        key: *const c_char,
+        value: *const c_char,
+    ) -> c_int {
+        // SAFETY: the texts are C strings, and the instance is the words below.
+        let (key, value) = unsafe { (CStr::from_ptr(key), CStr::from_ptr(value)) };
+        assert_eq!(key, c"retry_limit");
+        let limit = match value.to_str().unwrap() {
+            "no_limits" => -1,
+            "no_retries" => 0,
+            number => number.parse().unwrap(),
+        };
+        // SAFETY: as above; the next int is the flag.
+        unsafe {
+            let ints = instance.cast::<c_int>();
+            ints.add(LIMIT).write(limit);
+            ints.add(LIMIT + 1).write(1);
+        }
+        0
+    }
+    let mut layout = GENERATIONS[0].layout;
+    let mut name: Box<c_char> = Box::new(0);
+    let our_name = &raw mut *name;
+    let mut plugin = vec![0usize; 64];
+    plugin[layout.output_plugin.name / 8] = our_name as usize;
+    let mut ints = vec![0i32; 512];
+    for before in [-1, 0, 1, 9] {
+        for (known, setter, voucher, proven) in [
+            (LIMIT, Some(set as SetProperty), Voucher::Markers, true),
+            (LIMIT + 1, Some(set), Voucher::Markers, false),
+            (LIMIT + 1, Some(set), Voucher::DebugInformation, false),
+            (LIMIT, None, Voucher::Markers, false),
+            (LIMIT, None, Voucher::DebugInformation, true),
+        ] {
+            ints[LIMIT] = before;
+            ints[LIMIT + 1] = 0;
+            layout.output.retry_limit = Some(known * 4);
+            let at = layout.output.plugin.unwrap();
+            let address = ints.as_mut_ptr().cast::<u8>();
+            // SAFETY: inside of the ints; a pointer has room there.
+            unsafe {
+                address
+                    .add(at)
+                    .cast::<usize>()
+                    .write_unaligned(plugin.as_ptr() as usize);
+            };
+            let instance = Instance {
+                section: Section::Output,
+                address: address as usize,
+                config: address as usize,
+                our_name,
+                needs_metrics: false,
+                set_property: setter,
+                voucher,
+            };
+            let mut memory = Memory::open().unwrap();
+            let (found, failed) = super::instance(&mut memory, &layout, instance);
+            assert_eq!(
+                found.output.retry_limit.is_some(),
+                proven,
+                "{known} {before}"
+            );
+            assert_eq!(failed.contains(&"retry limit"), !proven);
+            if proven {
+                assert_eq!(ints[LIMIT], before, "it is as it was");
+            }
+        }
     }
 }
 
