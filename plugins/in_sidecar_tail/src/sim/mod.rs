@@ -551,7 +551,80 @@ fn schedules_that_fell_stand() {
         Step::Wait(200_000_000),
         Step::Start,
     ];
+    // What was reported of others in other words. A new file has the number of one that is gone from the
+    // server, of which only a stale handle is left: google/mtail issue 505, grafana/loki issue 3651.
+    let stale = Setting {
+        scheme: Scheme::HardLink,
+        pattern: "*",
+        from_head: false,
+        room: 2,
+        stale: Some(100),
+        births: false,
+        reuses: true,
+        tells: Tells::Ring,
+        device: u64::MAX - 3,
+        ..setting
+    };
+    let stale_handle = vec![
+        Step::Start,
+        Step::Rotate,
+        Step::Reopen,
+        Step::Compress,
+        Step::Rotate,
+        Step::Reopen,
+        write(3, false),
+    ];
+    // A new log has the number of a compressed one: elastic/beats issues 1341 and 6984.
+    let used = Setting {
+        scheme: Scheme::Numbered,
+        pattern: "*",
+        inotify: true,
+        from_head: false,
+        births: false,
+        reuses: true,
+        device: u64::MAX - 4,
+        ..setting
+    };
+    let (rotate, reopen) = (Step::Rotate, Step::Reopen);
+    let used_number = vec![
+        Step::Start,
+        write(3, false),
+        rotate,
+        reopen,
+        rotate,
+        reopen,
+        rotate,
+        reopen,
+        Step::Compress,
+        rotate,
+        reopen,
+        Step::Stop,
+        rotate,
+        reopen,
+        write(2, false),
+        write(2, false),
+    ];
+    // Nobody wrote to it for long, and then it is copied and emptied and has more than before.
+    let old = Setting {
+        scheme: Scheme::Rename,
+        pattern: "app.log",
+        inotify: true,
+        from_head: false,
+        ignores_old: true,
+        device: u64::MAX - 5,
+        ..setting
+    };
+    let old_and_emptied = vec![
+        write(3, false),
+        Step::Wait(7_200_000),
+        Step::Start,
+        Step::CopyTruncate,
+        write(3, false),
+    ];
     for (setting, steps) in [
+        (stale, stale_handle),
+        (used, used_number),
+        (old, old_and_emptied),
         (denied, denied_for_days),
         (setting, behind_a_link),
         (copied, cut_and_copied),

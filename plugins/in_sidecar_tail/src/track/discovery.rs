@@ -548,6 +548,7 @@ mod tests {
         assert_eq!(steps.lines, ["two"]);
     }
 
+    /// As was reported of others: nxadm/tail issue 78, bgreenlee/pygtail pull request 57.
     #[test]
     fn a_file_left_out_at_the_start_that_begins_anew_is_read_from_its_head() {
         for anew in ["two, longer than what was there\n", "two\n", "2\n"] {
