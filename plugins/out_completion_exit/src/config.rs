@@ -159,6 +159,14 @@ impl Config {
         own_files::all(self).next().is_some()
     }
 
+    /// The files that say that all is well, by their options.
+    pub(crate) fn signs(&self) -> Vec<(&'static str, PathBuf)> {
+        own_files::all(self)
+            .filter(|(option, _)| *option != "report_file")
+            .map(|(option, path)| (option, path.to_owned()))
+            .collect()
+    }
+
     /// Something besides SIGTERM can end the host.
     pub(crate) fn has_trigger(&self) -> bool {
         self.flags.is_some()

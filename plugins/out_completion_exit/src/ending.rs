@@ -243,6 +243,7 @@ fn guard_setup(config: &Config, start: Instant, sigterm: bool, files: Option<&Fi
         after_trigger: config.deadline.unwrap_or(DEADLINE),
         after_sigterm: sigterm.then(|| config.deadline.unwrap_or(SIGTERM_DEADLINE)),
         report: report.map(|(files, path)| (files.scribe(), path.clone())),
+        signs: files.map(|files| (files.scribe(), config.signs())),
         will: Will {
             status,
             report: LastReport::Missing(report::of_a_hang(status).into_bytes()),

@@ -156,6 +156,9 @@ impl Shared {
     }
 }
 
+/// A file by its option.
+pub(crate) type Sign = (&'static str, PathBuf);
+
 /// What a guard needs to know from the start.
 pub(crate) struct Setup {
     /// The beginning of the plugin's time.
@@ -165,6 +168,8 @@ pub(crate) struct Setup {
     /// The same from SIGTERM; `None`: SIGTERM is the host's.
     pub(crate) after_sigterm: Option<Duration>,
     pub(crate) report: Option<(Scribe, PathBuf)>,
+    /// Files that are to be gone with the process.
+    pub(crate) signs: Option<(Scribe, Vec<Sign>)>,
     /// The will if the engine never says anything.
     pub(crate) will: Will,
 }
@@ -300,8 +305,9 @@ fn watch(shared: &Shared, setup: &Setup, end: &Arc<dyn ProcessEnd>) {
             state = lock(&shared.state);
             continue;
         }
-        let reported = setup.report.as_ref();
-        let done = reported.is_none_or(|(files, _)| files.synced())
+        let reported = setup.report.as_ref().map(|(files, _)| files);
+        let removed = setup.signs.as_ref().map(|(files, _)| files);
+        let done = reported.or(removed).is_none_or(Scribe::synced)
             && words.as_ref().is_none_or(LastWords::said);
         match state.countdown.step(now, done) {
             Order::Wait(time) => {
@@ -325,6 +331,12 @@ fn watch(shared: &Shared, setup: &Setup, end: &Arc<dyn ProcessEnd>) {
                 };
                 if let Some(words) = &words {
                     words.say(status, state.countdown.late(now));
+                }
+                // The host hangs, perhaps before any exit of ours; to go, these need no room on a disk.
+                if let Some((files, signs)) = &setup.signs {
+                    for (option, path) in signs {
+                        files.remove(option, path);
+                    }
                 }
                 let report = match &state.will.report {
                     // Nobody has written anything else since.

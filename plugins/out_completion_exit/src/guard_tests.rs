@@ -159,6 +159,7 @@ fn setup(ago: Duration) -> Setup {
         after_trigger: SECOND * 30,
         after_sigterm: Some(SECOND * 25),
         report: None,
+        signs: None,
         will: Will {
             status: 9,
             report: LastReport::Written,
@@ -260,4 +261,27 @@ fn the_report_is_the_engines_if_it_has_one() {
     };
     // The host hangs in its stop: the deadline has the last word.
     assert_eq!(end_with(LastReport::Missing(will()), &stopped), "will");
+}
+
+#[test]
+fn a_process_that_is_ended_is_neither_ready_nor_healthy() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let signs = ["ready_file", "healthy_file"].map(|option| (option, dir.path().join(option)));
+    for (_, path) in &signs {
+        std::fs::write(path, "here").unwrap();
+    }
+    let files = crate::files::Files::start().unwrap();
+    let setup = Setup {
+        signs: Some((files.scribe(), signs.to_vec())),
+        ..setup(SECOND * 60)
+    };
+    let process = Arc::new(Process::default());
+    let guard = Guard::start(setup, process.clone()).unwrap();
+    // The engine hangs before it can say anything.
+    guard.end_by(SECOND * 50);
+    assert_eq!(process.status_at_end(), 9);
+    for (_, path) in &signs {
+        assert!(!path.exists(), "{}", path.display());
+    }
 }

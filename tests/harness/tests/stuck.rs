@@ -55,6 +55,7 @@ fn a_log_that_nobody_reads_does_not_keep_the_process() {
         let mut pipeline = Pipeline::new(host);
         let log = pipeline.file("logs/app.log", "one\ntwo\n");
         let (report, ready) = (pipeline.path("report"), pipeline.path("ready"));
+        let healthy = pipeline.path("healthy");
         let http = [
             ("host", "127.0.0.1"),
             ("port", &port),
@@ -63,6 +64,7 @@ fn a_log_that_nobody_reads_does_not_keep_the_process() {
         let end = [
             ("report_file", report.as_str()),
             ("ready_file", &ready),
+            ("healthy_file", &healthy),
             ("deadline", "3"),
             ("loss_exit_code", "9"),
             ("sigterm_wait", "0"),
@@ -84,7 +86,7 @@ fn a_log_that_nobody_reads_does_not_keep_the_process() {
             .stderr(writer)
             .spawn()
             .expect("the host starts");
-        let is_ready = || fs::metadata(&ready).ok();
+        let is_ready = || fs::metadata(&ready).and(fs::metadata(&healthy)).ok();
         wait_until(Duration::from_secs(60), is_ready).expect("the host is ready");
         while filler.write(&[b'x'; 512]).is_ok() {}
         let pid = rustix::process::Pid::from_child(&child);
@@ -97,6 +99,12 @@ fn a_log_that_nobody_reads_does_not_keep_the_process() {
         assert_eq!(ended.and_then(|ended| ended.code()), Some(9), "{host}");
         let text = fs::read_to_string(&report).expect("a report");
         assert!(text.contains("\"complete\":false"), "{text}");
+        for sign in [&ready, &healthy] {
+            assert!(
+                fs::symlink_metadata(sign).is_err(),
+                "{host}: {sign} is there"
+            );
+        }
         drop(filler);
         let mut said = Vec::new();
         let _ = reader.read_to_end(&mut said);
