@@ -16,7 +16,7 @@ use crate::abi::layouts::{self, FilterCallbacks, InputCallbacks, OutputCallbacks
 use crate::entry::OurName;
 use crate::host::{self, Host};
 use crate::trial::{self, Outcome};
-use crate::{alloc, guard, log};
+use crate::{alloc, guard, log, stack};
 
 /// An exported symbol that the host takes for its registration struct.
 #[repr(C, align(16))]
@@ -56,7 +56,7 @@ pub(crate) struct Export {
 /// The constructor's work. Ends the process when the host is not understood.
 pub(crate) fn on_load(table: Vec<Export>) {
     guard::install_hook();
-    match guard::catch(|| register(table)) {
+    match stack::at_start(|| register(table)) {
         Some(Ok(())) => {}
         Some(Err(reason)) => stop(&reason),
         None => stop("the library failed while it was loaded"),

@@ -19,12 +19,25 @@ const SIZE: usize = if cfg!(debug_assertions) {
     1 << 20
 };
 
+/// Bytes for what runs once, at the start: as many as a program usually has.
+const START: usize = 8 << 20;
+
 /// The stack of an instance.
 #[derive(Debug)]
 pub(crate) struct Stack {
-    /// The guard pages, then [`SIZE`] bytes.
+    /// The guard pages, then the bytes.
     mapping: NonNull<u8>,
     guard: usize,
+    bytes: usize,
+}
+
+/// Runs what the start needs on a large stack: a host may be started with 64 KiB (`ulimit -s`). `None`
+/// when it panicked.
+pub(crate) fn at_start<R>(body: impl FnOnce() -> R) -> Option<R> {
+    match Stack::of(START) {
+        Ok(mut stack) => stack.run(body),
+        Err(_) => guard::catch(body),
+    }
 }
 
 // SAFETY: memory that only this value knows; who has it exclusively may use it on any thread.
@@ -33,6 +46,10 @@ unsafe impl Send for Stack {}
 impl Stack {
     /// A new stack, with pages below it that nobody can touch.
     pub(crate) fn new() -> io::Result<Self> {
+        Stack::of(SIZE)
+    }
+
+    fn of(bytes: usize) -> io::Result<Self> {
         // SAFETY: no pointers.
         let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
         let guard = usize::try_from(page).unwrap_or(0).max(1 << 16);
@@ -40,7 +57,7 @@ impl Stack {
         let mapping = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
-                guard + SIZE,
+                guard + bytes,
                 libc::PROT_READ | libc::PROT_WRITE,
                 libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK,
                 -1,
@@ -51,7 +68,11 @@ impl Stack {
             return Err(io::Error::last_os_error());
         }
         let mapping = NonNull::new(mapping.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        let stack = Stack { mapping, guard };
+        let stack = Stack {
+            mapping,
+            guard,
+            bytes,
+        };
         // SAFETY: the start of the mapping, in whole pages; nobody has used it yet.
         if unsafe { libc::mprotect(mapping.as_ptr().cast(), guard, libc::PROT_NONE) } != 0 {
             return Err(io::Error::last_os_error());
@@ -62,11 +83,11 @@ impl Stack {
     /// Runs `body` on this stack; `None` when it panicked. It must not be left in another way, and
     /// it cannot get here again, since that takes the stack itself.
     pub(crate) fn run<R>(&mut self, body: impl FnOnce() -> R) -> Option<R> {
-        // SAFETY: behind the guard pages are SIZE bytes, aligned to a page and used by nobody else
+        // SAFETY: behind the guard pages are `bytes` bytes, aligned to a page and used by nobody else
         // as long as `self` is borrowed. The body does not unwind: a panic ends in the guard, which
         // is inside.
         unsafe {
-            psm::on_stack(self.mapping.as_ptr().add(self.guard), SIZE, || {
+            psm::on_stack(self.mapping.as_ptr().add(self.guard), self.bytes, || {
                 guard::catch(body)
             })
         }
@@ -76,7 +97,7 @@ impl Stack {
 impl Drop for Stack {
     fn drop(&mut self) {
         // SAFETY: the whole mapping, which nothing runs on: `run` borrows the value.
-        unsafe { libc::munmap(self.mapping.as_ptr().cast(), self.guard + SIZE) };
+        unsafe { libc::munmap(self.mapping.as_ptr().cast(), self.guard + self.bytes) };
     }
 }
 

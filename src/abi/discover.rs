@@ -3,12 +3,13 @@
 
 use std::ffi::{CStr, OsString};
 use std::fmt;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::event::RecordFormat;
 use host_abi::layout::{Need, WantedStruct, WANTED};
-use host_abi::{debug_info, file, Facts, Kind, Layout};
+use host_abi::{debug_info, file, open_regular, Facts, Kind, Layout};
 
 use super::functions::{Functions, NAMES};
 use super::generations::{self, AppendCall, Behaviour, FilterArguments, Refusal};
@@ -104,7 +105,9 @@ pub(crate) fn find() -> Result<Abi, String> {
     let named = std::env::var_os(VARIABLE).filter(|value| !value.is_empty());
     match named {
         None => from_table_or_host(),
-        Some(value) if value == DISCOVER => from_debug_information(),
+        Some(value) if value == DISCOVER => {
+            from_debug_information().map_err(|why| format!("{why}. {WAY_OUT}"))
+        }
         Some(value) => from_file(value),
     }
 }
@@ -220,13 +223,13 @@ fn from_file(value: OsString) -> Result<Abi, String> {
              'flb-sidecar-abi HOST' wrote)"
         )
     };
-    let bytes = std::fs::metadata(&path)
-        .map_err(|error| refused(error.to_string()))?
-        .len();
-    if bytes > MAX_FILE {
-        return Err(refused(format!("it has {bytes} bytes")));
+    let file = open_regular(&path).map_err(refused)?;
+    let mut text = String::new();
+    let read = file.take(MAX_FILE + 1).read_to_string(&mut text);
+    read.map_err(|error| refused(error.to_string()))?;
+    if text.len() as u64 > MAX_FILE {
+        return Err(refused(format!("it has more than {MAX_FILE} bytes")));
     }
-    let text = std::fs::read_to_string(&path).map_err(|error| refused(error.to_string()))?;
     let facts = file::parse(&text).map_err(refused)?;
     let running = file_of_host()?.and_then(|file| debug_info::build_id(&file));
     let voucher = match (&facts.build_id, running) {

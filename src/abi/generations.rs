@@ -110,7 +110,8 @@ impl fmt::Display for Refusal {
         match self {
             Refusal::NotFluentBit => f.write_str(
                 "this program is not Fluent Bit: it exports none of in_dummy_plugin, \
-                 filter_grep_plugin, out_null_plugin and their like",
+                 filter_grep_plugin, out_null_plugin and their like (nor does a Fluent Bit that was linked \
+                 with --no-export-dynamic)",
             ),
             Refusal::TooOld(sizes) => write!(
                 f,

@@ -38,16 +38,22 @@ impl Maps {
 
     /// The file that is mapped there, to be opened.
     pub(crate) fn file(&self, address: usize) -> Option<PathBuf> {
-        if self.program.iter().any(|range| range.contains(&address)) {
-            // Also when it was replaced or removed meanwhile.
-            let program = Path::new(PROGRAM);
-            return program.exists().then(|| program.to_owned());
-        }
-        let (_, file) = self
+        let mapped = self
             .files
             .iter()
-            .find(|(range, _)| range.contains(&address))?;
-        Some(file.clone())
+            .find(|(range, _)| range.contains(&address))
+            .map(|(_, file)| file);
+        if !self.program.iter().any(|range| range.contains(&address)) {
+            return mapped.cloned();
+        }
+        // Not the program where the linker was started with it (`ld-linux.so.2 fluent-bit`).
+        let started = fs::read_link(PROGRAM).ok();
+        let other = mapped.filter(|file| started.as_ref() != Some(*file) && file.exists());
+        // The link leads to it also when it was replaced or removed meanwhile.
+        let program = Path::new(PROGRAM);
+        other
+            .cloned()
+            .or_else(|| program.exists().then(|| program.to_owned()))
     }
 
     fn add(&mut self, is_program: bool, base: usize, headers: &[libc::Elf64_Phdr]) {

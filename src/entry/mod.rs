@@ -31,7 +31,7 @@ const LOG_PAUSE: Duration = Duration::from_millis(50);
 fn init(body: impl FnOnce() -> c_int) -> c_int {
     // A plugin starts its threads here.
     let quiet = crate::signals::Quiet::begin();
-    let answer = crate::guard::catch(body).unwrap_or(INIT_FAILED);
+    let answer = crate::stack::at_start(body).unwrap_or(INIT_FAILED);
     drop(quiet);
     if answer != INIT_OK {
         std::thread::sleep(LOG_PAUSE);

@@ -45,7 +45,7 @@ impl Unread {
         if self.split > 0 {
             Some("it was split off into .dwo files, which are not read")
         } else if self.shared > 0 {
-            Some("units share their types, as dwz packs them, which is not read")
+            Some("units share their types, as dwz or -fdebug-types-section packs them, which is not read")
         } else {
             None
         }

@@ -7,11 +7,30 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt as _};
 use std::path::Path;
 
 use object::read::elf::{ElfFile64, Sym as _};
 use object::{CompressionFormat, LittleEndian, Object, ObjectSection, ReadCache, ReadRef};
+
+/// `O_NONBLOCK` of Linux on x86_64 and aarch64.
+const NONBLOCK: i32 = 0o4000;
+
+/// Opens what ends: a FIFO without a writer would be waited for, and a device read without end.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn open_regular(path: &Path) -> Result<File, String> {
+    let mut options = File::options();
+    let file = options.read(true).custom_flags(NONBLOCK).open(path);
+    let file = file.map_err(|error| error.to_string())?;
+    let what = file.metadata().map_err(|error| error.to_string())?;
+    if what.is_file() {
+        Ok(file)
+    } else {
+        Err("it is no regular file".to_owned())
+    }
+}
 
 /// Largest section that is read at once: those of Fluent Bit 5.1.1 have less than 2 MB, and four are
 /// held at a time.
@@ -40,7 +59,7 @@ pub(crate) struct Image {
 impl Image {
     /// Reads the tables of the file at `path`; of the symbols those that are `wanted`.
     pub(crate) fn open(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<Self, String> {
-        let file = File::open(path).map_err(|error| error.to_string())?;
+        let file = open_regular(path)?;
         let again = file.try_clone().map_err(|error| error.to_string())?;
         let cache = ReadCache::new(again);
         let elf = ElfFile64::<LittleEndian, _>::parse(&cache)

@@ -8,6 +8,9 @@ use crate::facts::{Facts, Field, Struct};
 /// First line: what it is, and the version of the form.
 const HEAD: &str = "flb-sidecar-abi 1";
 
+/// Last line: nothing was cut off.
+const END: &str = "end";
+
 /// The facts as text.
 pub fn write(facts: &Facts) -> String {
     let mut text = format!("{HEAD}\n");
@@ -27,6 +30,8 @@ pub fn write(facts: &Facts) -> String {
     for name in &facts.conflicts {
         let _ = writeln!(text, "conflict {name}");
     }
+    text.push_str(END);
+    text.push('\n');
     text
 }
 
@@ -49,11 +54,23 @@ pub fn parse(text: &str) -> Result<Facts, String> {
     }
     let mut facts = Facts::default();
     let mut current = None;
+    let mut ended = false;
     for (index, line) in lines {
+        if ended {
+            return Err(format!("line {}: behind '{END}'", index + 1));
+        }
+        ended = line == END;
+        if ended {
+            continue;
+        }
         read_line(&mut facts, &mut current, line)
             .map_err(|why| format!("line {}: {why}", index + 1))?;
     }
-    Ok(facts)
+    if ended {
+        Ok(facts)
+    } else {
+        Err(format!("it is cut off: its last line is not '{END}'"))
+    }
 }
 
 fn read_line(facts: &mut Facts, current: &mut Option<String>, line: &str) -> Result<(), String> {
@@ -168,8 +185,15 @@ mod tests {
             (good.replace(" 24 pointer", " 24 painter"), "painter"),
             (good.replace(" 24 pointer", " -1 pointer"), "'-1'"),
             (good.replace(" 24 pointer", ""), "needs an offset"),
-            (format!("{good}function flb_x void()\n"), "twice"),
-            (format!("{good}struct flb_input_plugin 8\n"), "twice"),
+            (
+                good.replace("\nend", "\nfunction flb_x void()\nend"),
+                "twice",
+            ),
+            (
+                good.replace("\nend", "\nstruct flb_input_plugin 8\nend"),
+                "twice",
+            ),
+            (format!("{good}conflict cio_ctx\n"), "behind 'end'"),
             (
                 "flb-sidecar-abi 1\n  name 1 pointer\n".to_owned(),
                 "before the first",
@@ -177,6 +201,14 @@ mod tests {
         ] {
             let error = parse(&broken).unwrap_err();
             assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_cut_off_anywhere_is_refused() {
+        let good = write(&example());
+        for at in 0..good.len() - 1 {
+            assert!(parse(&good[..at]).is_err(), "at {at}");
         }
     }
 

@@ -215,7 +215,7 @@ mod tests {
     use crate::file;
 
     fn refused(fields: &str) -> String {
-        let text = format!("flb-sidecar-abi 1\nstruct flb_input_plugin 240\n{fields}");
+        let text = format!("flb-sidecar-abi 1\nstruct flb_input_plugin 240\n{fields}end\n");
         Layout::from_facts(&file::parse(&text).unwrap()).unwrap_err()
     }
 

@@ -16,6 +16,7 @@ pub mod layout;
 pub mod row;
 pub mod signature;
 
+pub use elf::open_regular;
 pub use facts::{Facts, Field, Kind, Struct};
 pub use layout::Layout;
 pub use signature::{Signature, Value};

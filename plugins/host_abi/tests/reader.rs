@@ -310,6 +310,19 @@ fn what_is_no_program_is_named() {
     assert!(absent.contains("No such file"), "{absent}");
 }
 
+/// A FIFO without a writer was waited for, /dev/zero read until the memory was full.
+#[test]
+fn what_never_ends_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("fifo");
+    run("mkfifo", &[fifo.to_str().unwrap()]).unwrap();
+    for endless in [fifo.as_path(), Path::new("/dev/zero"), folder.path()] {
+        let why = read(endless).unwrap_err().to_string();
+        assert!(why.contains("it is no regular file"), "{why}");
+        assert_eq!(debug_info::build_id(endless), None);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 

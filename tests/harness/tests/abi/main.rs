@@ -234,6 +234,15 @@ fn a_stripped_host_is_known_from_a_file_or_refused_with_the_way_out() {
         check_refused(&with_file(&wrong), &["FLB_SIDECAR_ABI", part]);
     }
     let mut pipeline = everything(&stripped);
+    let fifo = pipeline.path("fifo");
+    let made = Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.is_ok_and(|status| status.success()), "mkfifo");
+    pipeline.env("FLB_SIDECAR_ABI", &fifo);
+    check_refused(&pipeline.run(), &["FLB_SIDECAR_ABI", "no regular file"]);
+    let mut pipeline = everything(&stripped);
+    pipeline.env("FLB_SIDECAR_ABI", "/dev/zero");
+    check_refused(&pipeline.run(), &["/dev/zero", "no regular file"]);
+    let mut pipeline = everything(&stripped);
     pipeline.env("FLB_SIDECAR_ABI", "/nowhere/host.abi");
     check_refused(
         &pipeline.run(),
@@ -365,6 +374,33 @@ fn real_hosts_are_known_from_their_debug_information() {
             "layouts from debug information: {host}: {} ms",
             took.unwrap_or("?")
         ));
+    });
+}
+
+/// Under `ulimit -s 64`, with which a Fluent Bit starts. Without optimisation callbacks take more.
+#[test]
+fn a_small_stack_is_enough_to_be_loaded() {
+    each_real_host("a small stack", |host| {
+        let folder = tempfile::tempdir().unwrap();
+        let optimised = build::library()
+            .components()
+            .any(|part| part.as_os_str() == "release");
+        let kib = if optimised { 64 } else { 2048 };
+        for abi in ["", "discover"] {
+            let program = folder.path().join("small-stack");
+            let path = host.program.display();
+            let script = format!("#!/bin/sh\nulimit -s {kib}\nexec '{path}' \"$@\"\n");
+            std::fs::write(&program, script).expect("a temporary folder takes files");
+            std::fs::set_permissions(&program, Permissions::from_mode(0o755))
+                .expect("our own file");
+            let small = Host {
+                program,
+                ..host.clone()
+            };
+            let mut pipeline = everything(&small);
+            pipeline.env("FLB_SIDECAR_ABI", abi);
+            check(&pipeline.run(), None);
+        }
     });
 }
 
