@@ -215,6 +215,9 @@ pub(super) fn word_len(rest: &[u8]) -> usize {
         }
         match byte {
             b']' if bracket => {}
+            b'\\' if at > 0 && rest[at - 1].is_ascii_alphanumeric() && slash(&rest[at..]) > 0 => {
+                at += slash(&rest[at..]) - 1;
+            }
             // A quote inside of a word.
             b'"' | b'\\' if at > 0 => {
                 let quote = usize::from(*byte == b'\\');
@@ -233,6 +236,18 @@ pub(super) fn word_len(rest: &[u8]) -> usize {
         at += 1;
     }
     at
+}
+
+/// Length of the backslashes at the start of `rest` that are part of a word, as one or, in JSON, as two; 0:
+/// they may stand for something else, such as the end of a line.
+fn slash(rest: &[u8]) -> usize {
+    let row = rest.iter().take_while(|b| **b == b'\\').count();
+    match rest.get(row) {
+        Some(next) if row <= 2 && next.is_ascii_alphanumeric() && !b"nrtbfux0".contains(next) => {
+            row
+        }
+        _ => 0,
+    }
 }
 
 /// What is in the element whose content starts at `start`.
