@@ -177,8 +177,16 @@ impl Report {
         if self.has_loss() {
             return Some(false);
         }
-        let unseen = self.end.left.unseen || self.perhaps_turned_back();
+        let unseen = self.end.left.unseen || self.perhaps_turned_back() || self.misses_an_input();
         (tells_drops(&self.outputs) && !unseen).then_some(true)
+    }
+
+    /// An input is a `sidecar_tail`, or may be one, and was not found to be asked: its host is laid out
+    /// otherwise than is known.
+    fn misses_an_input(&self) -> bool {
+        let may_be_ours = |input: &InputInfo| matches!(input.plugin.as_str(), "" | "sidecar_tail");
+        let mut inputs = self.inputs.iter();
+        inputs.any(|input| input.drain.is_none() && may_be_ours(input))
     }
 
     /// What an emitter of `rewrite_tag` has no room for may keep its old tag, which no output wants. Then it
@@ -272,10 +280,11 @@ impl Report {
         );
         let read = self.drain_sum(|drain| drain.records);
         let followed = !self.followed.is_empty();
+        let asked_all = !self.misses_an_input();
         head.insert(
             "records".to_owned(),
             json!({
-                "in": read,
+                "in": asked_all.then_some(read),
                 "filtered": followed.then(|| self.filtered(read)).flatten(),
                 "unwanted": followed.then(|| self.unwanted()),
                 "out": sum(destinations(&self.outputs).map(|output| output.delivered_records)),
@@ -292,8 +301,8 @@ impl Report {
             "left".to_owned(),
             json!({
                 "inputs": left.inputs,
-                "unread_bytes": left.unread_bytes,
-                "missed_files": left.missed_files,
+                "unread_bytes": asked_all.then_some(left.unread_bytes),
+                "missed_files": asked_all.then_some(left.missed_files),
                 "chunks": left.chunks,
                 "tasks": left.tasks,
             }),
@@ -369,14 +378,22 @@ impl fmt::Display for Report {
         let left = &self.end.left;
         write!(
             f,
-            "{} after {} ms ({}): {} files, {} bytes and {} records read",
+            "{} after {} ms ({}): ",
             self.ended_by(),
             self.end.took.as_millis(),
             self.reason(),
-            self.drain_sum(|drain| drain.files),
-            self.drain_sum(|drain| drain.read_bytes),
-            self.drain_sum(|drain| drain.records),
         )?;
+        if self.misses_an_input() {
+            f.write_str("what was read is not known")?;
+        } else {
+            write!(
+                f,
+                "{} files, {} bytes and {} records read",
+                self.drain_sum(|drain| drain.files),
+                self.drain_sum(|drain| drain.read_bytes),
+                self.drain_sum(|drain| drain.records),
+            )?;
+        }
         match self.dropped() {
             Some(n) if n > 0 => write!(f, ", {n} records dropped")?,
             _ if !tells_drops(&self.outputs) => f.write_str(", drops unknown")?,

@@ -309,3 +309,27 @@ proptest! {
         prop_assert!(!report.to_string().contains('\n'));
     }
 }
+
+/// A host whose insides have moved: `records.in` was 0 beside 1100 delivered ones.
+#[test]
+fn what_an_input_that_is_not_found_has_read_is_not_known() {
+    for plugin in ["sidecar_tail", "", "tail"] {
+        let mut report = report();
+        report.followed.clear();
+        report.inputs[0].drain = None;
+        report.inputs[0].plugin = plugin.to_owned();
+        let json: Value = serde_json::from_str(&report.json()).unwrap();
+        let is_known = plugin == "tail";
+        for value in [
+            &json["records"]["in"],
+            &json["left"]["unread_bytes"],
+            &json["left"]["missed_files"],
+            &json["complete"],
+        ] {
+            assert_eq!(value.is_null(), !is_known, "{plugin}: {json}");
+        }
+        let line = report.to_string();
+        assert_eq!(line.contains("what was read is not known"), !is_known);
+        assert_eq!(line.contains("0 records read"), is_known, "{line}");
+    }
+}
