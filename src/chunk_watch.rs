@@ -214,11 +214,13 @@ impl State {
             Some(self.chunks.known(&nodes).into_iter().map(see).collect())
         });
         self.blind = seen.is_none();
-        self.chunks.set_ways(if holder.host.routes.is_proven() {
-            Ways::Proven
-        } else {
-            Ways::Unproven
-        });
+        let host = holder.host;
+        self.chunks
+            .set_ways(if host.routes.is_proven() && host.chunks.is_proven() {
+                Ways::Proven
+            } else {
+                Ways::Unproven
+            });
         seen
     }
 

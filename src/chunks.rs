@@ -35,7 +35,7 @@ pub(crate) enum Between<'a> {
     Engine(&'a BTreeMap<u32, u64>),
 }
 
-/// Whether chunks go where they say.
+/// Whether chunks go where they say, and have as many records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Ways {
     #[default]
@@ -372,7 +372,10 @@ impl Chunks {
             return;
         }
         // Without records there is nothing to lose.
-        let records = live.seen.records.unwrap_or(1);
+        let records = match ways {
+            Ways::Proven => live.seen.records.unwrap_or(1),
+            Ways::Unproven => 1,
+        };
         for output in bits(believed(live.seen.routes) & !live.given_up) {
             let rest = dropped.entry(output).or_default();
             if records > 0 && *rest >= records {
@@ -408,7 +411,7 @@ impl Chunks {
             Between::Engine(_) => live.given_up != 0,
         };
         // Without records there is nothing to lose.
-        if is_lost && records != Some(0) {
+        if is_lost && (records != Some(0) || self.ways == Ways::Unproven) {
             account.lost += records.unwrap_or(0);
             self.lose(live.number);
         }

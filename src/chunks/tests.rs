@@ -142,6 +142,11 @@ fn moved(seen: &Seen, lie: u64) -> Seen {
         kind => Seen {
             routes: [0, lie][kind as usize - 1],
             has_task: lie & 8 != 0,
+            records: match lie % 5 {
+                0 => Some(0),
+                1 => Some(lie >> 40),
+                _ => seen.records,
+            },
             ..*seen
         },
     }
