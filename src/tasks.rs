@@ -96,10 +96,13 @@ pub(crate) fn of_input(
             retries.push(Retry {
                 key: retry as u64,
                 output: output.name.clone(),
-                is_last: match output.limit {
-                    RetryLimit::Unlimited => false,
-                    RetryLimit::Times(limit) => u32::try_from(attempts).ok()? >= limit,
-                    RetryLimit::Unknown => true,
+                left: match output.limit {
+                    RetryLimit::Unlimited => u32::MAX,
+                    RetryLimit::Times(limit) => {
+                        let done = u32::try_from(attempts).ok()?;
+                        limit.saturating_sub(done).saturating_add(1)
+                    }
+                    RetryLimit::Unknown => 1,
                 },
             });
         }

@@ -536,8 +536,8 @@ pub struct Retry {
     pub key: u64,
     /// Name of the output.
     pub output: String,
-    /// If the next attempt fails as well, the host drops the chunk.
-    pub is_last: bool,
+    /// How many attempts there may be, at least 1: the host drops the chunk when the last one fails.
+    pub left: u32,
 }
 
 /// How often an output tries a chunk again (`Retry_Limit`).

@@ -3,7 +3,8 @@
 //! The host lets a failed chunk wait for up to half an hour. A drain has no time for that: it sends
 //! all of them at once when it begins, then after 0.1 s and ever longer pauses, and again as soon
 //! as something has gone through. An output's last attempt (`Retry_Limit`) is kept until there is
-//! hope: the output has delivered since it last failed, or the deadline is near.
+//! hope: the output has delivered since it last failed, or the deadline is near. So is the one before it
+//! after the first of our own, since the host's timer spends one, too.
 
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(2);
 /// How long before the deadline the last attempts are made.
 const LAST_CHANCE: Duration = Duration::from_secs(3);
+/// The last attempt, and one for the host's own timer, which may come before there is hope.
+const KEPT: u32 = 2;
 
 /// The attempts of one drain.
 #[derive(Debug, Default)]
@@ -26,6 +29,8 @@ pub(crate) struct Retries {
     next_look: Duration,
     successes: u64,
     chance_taken: bool,
+    /// Attempts that are not to be spent without hope.
+    kept: u32,
 }
 
 impl Retries {
@@ -57,9 +62,10 @@ impl Retries {
         self.chance_taken |= last_chance;
         self.pause = (self.pause * 2).clamp(FIRST, LONGEST);
         self.next = now + self.pause;
+        let kept = std::mem::replace(&mut self.kept, KEPT).max(1);
         let retries = tasks.iter().flat_map(|task| &task.retries);
         retries
-            .filter(|retry| !retry.is_last || last_chance || deliveries.is_up(&retry.output))
+            .filter(|retry| retry.left > kept || last_chance || deliveries.is_up(&retry.output))
             .map(|retry| retry.key)
             .collect()
     }

@@ -16,6 +16,8 @@ struct Chunk {
 struct Sim {
     limit: Option<u32>,
     back: Duration,
+    /// Between two attempts by the host itself.
+    pace: Duration,
     chunks: Vec<Chunk>,
     delivered: u64,
     retried: u64,
@@ -35,7 +37,7 @@ impl Sim {
             self.dropped += 1;
         } else {
             chunk.attempts += 1;
-            chunk.due = now + Duration::from_secs(1000);
+            chunk.due = now + self.pace;
             self.retried += 1;
         }
     }
@@ -47,7 +49,9 @@ impl Sim {
             retries: vec![Retry {
                 key: index as u64,
                 output: "out".to_owned(),
-                is_last: self.limit.is_some_and(|limit| chunk.attempts >= limit),
+                left: self
+                    .limit
+                    .map_or(u32::MAX, |limit| limit + 1 - chunk.attempts),
             }],
         };
         self.chunks.iter().enumerate().map(task).collect()
@@ -90,13 +94,15 @@ impl Sim {
 }
 
 fn sim(limit: Option<u32>, back: Duration, chunks: usize) -> Sim {
+    let pace = Duration::from_secs(1000);
     let chunk = Chunk {
         attempts: 1,
-        due: Duration::from_secs(1000),
+        due: pace,
     };
     Sim {
         limit,
         back,
+        pace,
         chunks: vec![chunk; chunks],
         delivered: 0,
         retried: 0,
@@ -124,6 +130,24 @@ fn the_last_attempt_is_kept_until_there_is_hope() {
     let took = mixed.play(second * 30).unwrap();
     assert!(took <= second * 5 + LONGEST + FIRST * 2, "{took:?}");
     assert_eq!((mixed.delivered, mixed.dropped), (10, 0));
+}
+
+/// Three attempts were once spent in the first moment, and the host's timer spent the last one long before
+/// the destination was back.
+#[test]
+fn the_hosts_own_timer_leaves_one_attempt_for_the_end() {
+    let ms = Duration::from_millis(1);
+    for limit in 3..8 {
+        for pace in [2000, 2500, 4000] {
+            let mut down = sim(Some(limit), ms * 3000, 10);
+            down.pace = ms * pace;
+            for chunk in &mut down.chunks {
+                chunk.due = ms * pace;
+            }
+            assert!(down.play(ms * 8000).is_some(), "{limit}, {pace}");
+            assert_eq!((down.delivered, down.dropped), (10, 0), "{limit}, {pace}");
+        }
+    }
 }
 
 proptest! {
