@@ -276,10 +276,7 @@ unsafe fn dropped_records(
         let dropped = host::output_metrics(host, layout, memory, instance)
             // SAFETY: the context of an output of the engine, on its thread.
             .and_then(|context| unsafe { metrics::text(host, context) })
-            // A counter that was never raised is not in the text.
-            .map(|text| {
-                metrics::value_in(&text, "fluentbit_output_dropped_records_total").unwrap_or(0)
-            });
+            .map(|text| metrics::count_in(&text, "fluentbit_output_dropped_records_total"));
         all.insert(number, dropped);
     }
     all

@@ -125,7 +125,7 @@ impl HostMetrics {
 
 /// The value of the metric `name` of one instance, from the text of [`text`]. A metric of an
 /// instance's own context has one series only.
-pub(crate) fn value_in(text: &str, name: &str) -> Option<u64> {
+fn value_in(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| {
         // Plain text has the time in front.
         let line = match line.split_once(' ') {
@@ -138,6 +138,11 @@ pub(crate) fn value_in(text: &str, name: &str) -> Option<u64> {
     // Labels may hold anything, values are plain numbers: the last word of the line.
     let value: f64 = line.split_whitespace().last()?.parse().ok()?;
     (value >= 0.0).then_some(value as u64)
+}
+
+/// The same of a counter: one that was never raised is not in the text.
+pub(crate) fn count_in(text: &str, name: &str) -> u64 {
+    value_in(text, name).unwrap_or(0)
 }
 
 /// Every metric of a context as text, Prometheus' or plain.

@@ -316,8 +316,7 @@ impl Handle<'_> {
         let metrics = host::output_metrics(host, layout, memory, object)
             // SAFETY: the context of an output that is in the engine's list, on its thread.
             .and_then(|context| unsafe { metrics::text(host, context) });
-        // A counter that was never raised is not in the text.
-        let value = |name: &str| Some(metrics::value_in(metrics.as_ref()?, name).unwrap_or(0));
+        let value = |name: &str| Some(metrics::count_in(metrics.as_ref()?, name));
         Some(OutputInfo {
             name: host::instance_name(host, Section::Output, object)?,
             number: self.number_of_output(object),
@@ -424,8 +423,7 @@ impl Handle<'_> {
         let context = host::metric_context(host, section, input, Some(memory), &offsets)?;
         // SAFETY: the context of an input of the engine, on its thread.
         let text = unsafe { metrics::text(host, context) }?;
-        // A counter that was never raised is not in the text.
-        Some(metrics::value_in(&text, "fluentbit_input_records_total").unwrap_or(0))
+        Some(metrics::count_in(&text, "fluentbit_input_records_total"))
     }
 
     /// The counters of a filter in the engine's list.
@@ -538,8 +536,8 @@ impl EngineHost for Handle<'_> {
             }
             let from_before = self.is_backlog(&mut memory, input);
             let kind = remote.and_then(|_| self.only_tag(&mut memory, input));
+            let holder = Holder::new(self.core.host, layout, input, self.core.config);
             for node in nodes {
-                let holder = Holder::new(self.core.host, layout, input, self.core.config);
                 let seen = chunks::see(&mut memory, &holder, node)
                     .filter(|_| self.core.host.chunks.holds());
                 // What nobody wants goes in silence. Where that is not known, it is an input of ours.
@@ -598,7 +596,7 @@ impl EngineHost for Handle<'_> {
         let config = self.core.config as usize;
         for (filter, _) in host::filters(self.core.layout, &mut memory, config)? {
             let text = self.metrics_of_filter(&mut memory, filter)?;
-            let count = |name| metrics::value_in(&text, name).unwrap_or(0);
+            let count = |name| metrics::count_in(&text, name);
             let [taken_out, added] = [
                 "fluentbit_filter_drop_records_total",
                 "fluentbit_filter_add_records_total",
@@ -619,7 +617,7 @@ impl EngineHost for Handle<'_> {
                 continue;
             }
             let text = self.metrics_of_filter(&mut memory, filter)?;
-            let count = |name| metrics::value_in(&text, name).unwrap_or(0);
+            let count = |name| metrics::count_in(&text, name);
             let taken_out = count("fluentbit_filter_drop_records_total");
             let emitted = count("fluentbit_filter_emit_records_total");
             let more = taken_out.saturating_sub(emitted);

@@ -137,6 +137,13 @@ impl Report {
         unfollowed.copied().unwrap_or_default()
     }
 
+    /// What has become of an input's records; `None`: it is not followed.
+    fn account_of(&self, input: &InputInfo) -> Option<&InputAccount> {
+        let mut followed = self.followed.iter();
+        let (_, account) = followed.find(|(name, _)| *name == input.name)?;
+        Some(account)
+    }
+
     /// Lost before any output could count them.
     fn lost_on_the_way(&self) -> u64 {
         let in_filters = self.lost_in_filters.unwrap_or(0);
@@ -145,13 +152,9 @@ impl Report {
 
     /// What filters took out, and did not lose; `None`: it is not known of every input.
     fn filtered(&self, read: u64) -> Option<i64> {
-        let is_followed = |input: &&InputInfo| {
-            let mut followed = self.followed.iter();
-            followed.any(|(name, _)| *name == input.name)
-        };
-        let inputs = self.inputs.iter().filter(is_followed);
-        let drains = inputs.filter_map(|input| input.drain.as_ref());
-        if drains.map(|drain| drain.records).sum::<u64>() != read {
+        let has_read = |input: &InputInfo| input.drain.as_ref().is_some_and(|d| d.records > 0);
+        let mut inputs = self.inputs.iter();
+        if inputs.any(|input| has_read(input) && self.account_of(input).is_none()) {
             return None;
         }
         let all = self.account().filtered(read)?;
@@ -336,9 +339,7 @@ impl Report {
             entry.insert("unread_bytes".to_owned(), json!(drain.unread_bytes));
             entry.insert("records".to_owned(), json!(drain.records));
         }
-        let accounts = self.followed.iter();
-        let account = accounts.into_iter().find(|(name, _)| *name == input.name);
-        if let Some((_, account)) = account {
+        if let Some(account) = self.account_of(input) {
             let wanted = account.kept.map(|k| k.saturating_sub(account.unwanted));
             let done = |wanted: u64| wanted.saturating_sub(account.lost + account.left);
             entry.insert("in".to_owned(), json!(wanted));

@@ -4,7 +4,7 @@ use std::arch::x86_64::__m512i;
 
 use pulp::x86::V4;
 
-use super::x86::Maps256;
+use super::x86::{Body, Maps256};
 use super::{Quads, Vector, LANES, MARKS, QUOTES, WINDOW};
 use crate::scan::trigrams::{Trigrams, BARE_ENDS};
 
@@ -23,14 +23,6 @@ impl Avx512 {
     /// Runs `body`, and what is inlined into it, as AVX-512 code.
     #[inline(always)]
     pub(in crate::scan) fn run<R>(self, body: impl FnOnce() -> R) -> R {
-        struct Body<F>(F);
-        impl<R, F: FnOnce() -> R> pulp::NullaryFnOnce for Body<F> {
-            type Output = R;
-            #[inline(always)]
-            fn call(self) -> R {
-                (self.0)()
-            }
-        }
         self.0.vectorize(Body(body))
     }
 

@@ -8,6 +8,18 @@ use pulp::x86::V3;
 use super::{Maps, Quads, Vector, LANES, MARKS, QUOTES, WINDOW};
 use crate::scan::trigrams::{Trigrams, BARE_ENDS};
 
+/// What is to be code for a processor, with what is inlined into it.
+pub(super) struct Body<F>(pub(super) F);
+
+impl<R, F: FnOnce() -> R> pulp::NullaryFnOnce for Body<F> {
+    type Output = R;
+
+    #[inline(always)]
+    fn call(self) -> R {
+        (self.0)()
+    }
+}
+
 /// Twice thirty-two bytes.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::scan) struct Avx2(V3);
@@ -21,14 +33,6 @@ impl Avx2 {
     /// Runs `body`, and what is inlined into it, as AVX2 code.
     #[inline(always)]
     pub(in crate::scan) fn run<R>(self, body: impl FnOnce() -> R) -> R {
-        struct Body<F>(F);
-        impl<R, F: FnOnce() -> R> pulp::NullaryFnOnce for Body<F> {
-            type Output = R;
-            #[inline(always)]
-            fn call(self) -> R {
-                (self.0)()
-            }
-        }
         self.0.vectorize(Body(body))
     }
 
