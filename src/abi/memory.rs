@@ -53,14 +53,12 @@ const RESERVED: usize = 3;
 
 /// Pipes for a process that has no descriptor left. Never closed, since a host may have closed them by
 /// mistake, and given their numbers to others.
-static RESERVE: Mutex<Vec<ManuallyDrop<Arc<Pipe>>>> = Mutex::new(Vec::new());
+static RESERVE: Mutex<Vec<ManuallyDrop<Kept>>> = Mutex::new(Vec::new());
 
 #[derive(Debug)]
 struct Pipe {
     reader: File,
     writer: File,
-    inode: u64,
-    process: u32,
 }
 
 impl Pipe {
@@ -72,21 +70,25 @@ impl Pipe {
         }
         // SAFETY: pipe2 has just given both descriptors, and nobody else owns them.
         let (reader, writer) = unsafe { (File::from_raw_fd(ends[0]), File::from_raw_fd(ends[1])) };
-        Some(Pipe {
-            reader,
-            writer,
-            inode: 0,
-            process: 0,
-        })
+        Some(Pipe { reader, writer })
     }
+}
 
-    /// One that is to be kept.
-    fn kept() -> Option<Self> {
+/// A pipe that is kept, and by what it is known again.
+#[derive(Debug)]
+struct Kept {
+    pipe: Arc<Pipe>,
+    inode: u64,
+    process: u32,
+}
+
+impl Kept {
+    fn new() -> Option<Self> {
         let pipe = Pipe::new()?;
-        Some(Pipe {
+        Some(Kept {
             inode: pipe.reader.metadata().ok()?.ino(),
             process: std::process::id(),
-            ..pipe
+            pipe: Arc::new(pipe),
         })
     }
 
@@ -98,7 +100,12 @@ impl Pipe {
                 metadata.file_type().is_fifo() && metadata.ino() == self.inode
             })
         };
-        self.process == std::process::id() && is_same(&self.reader) && is_same(&self.writer)
+        let Pipe { reader, writer } = &*self.pipe;
+        self.process == std::process::id() && is_same(reader) && is_same(writer)
+    }
+
+    fn is_free(&self) -> bool {
+        Arc::strong_count(&self.pipe) == 1
     }
 }
 
@@ -114,19 +121,19 @@ impl Memory {
         if let Some(pipe) = Pipe::new() {
             if let Some(mut reserve) = reserve {
                 while reserve.len() < RESERVED {
-                    let Some(pipe) = Pipe::kept() else {
+                    let Some(kept) = Kept::new() else {
                         break;
                     };
-                    reserve.push(ManuallyDrop::new(Arc::new(pipe)));
+                    reserve.push(ManuallyDrop::new(kept));
                 }
             }
             return Some(Memory(Arc::new(pipe)));
         }
         let mut reserve = reserve?;
         // What others have closed is theirs now.
-        reserve.retain(|pipe| pipe.is_ours());
-        let free = reserve.iter().find(|pipe| Arc::strong_count(pipe) == 1)?;
-        Some(Memory(Arc::clone(free)))
+        reserve.retain(|kept| kept.is_ours());
+        let free = reserve.iter().find(|kept| kept.is_free())?;
+        Some(Memory(free.pipe.clone()))
     }
 
     /// Fills `out` from `address`; false when any of it is not readable.

@@ -236,14 +236,14 @@ fn log(report: &Report) {
 }
 
 fn guard_setup(config: &Config, start: Instant, sigterm: bool, files: Option<&Files>) -> Setup {
-    let report = files.zip(config.report_file.as_ref());
     let status = config.status(None, true);
     Setup {
         start,
         after_trigger: config.deadline.unwrap_or(DEADLINE),
         after_sigterm: sigterm.then(|| config.deadline.unwrap_or(SIGTERM_DEADLINE)),
-        report: report.map(|(files, path)| (files.scribe(), path.clone())),
-        signs: files.map(|files| (files.scribe(), config.signs())),
+        files: files.map(Files::scribe),
+        report: config.report_file.clone(),
+        signs: config.signs(),
         will: Will {
             status,
             report: LastReport::Missing(report::of_a_hang(status).into_bytes()),

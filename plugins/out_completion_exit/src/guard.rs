@@ -167,9 +167,11 @@ pub(crate) struct Setup {
     pub(crate) after_trigger: Duration,
     /// The same from SIGTERM; `None`: SIGTERM is the host's.
     pub(crate) after_sigterm: Option<Duration>,
-    pub(crate) report: Option<(Scribe, PathBuf)>,
+    /// Who writes and removes files; `None`: there are none.
+    pub(crate) files: Option<Scribe>,
+    pub(crate) report: Option<PathBuf>,
     /// Files that are to be gone with the process.
-    pub(crate) signs: Option<(Scribe, Vec<Sign>)>,
+    pub(crate) signs: Vec<Sign>,
     /// The will if the engine never says anything.
     pub(crate) will: Will,
 }
@@ -305,9 +307,7 @@ fn watch(shared: &Shared, setup: &Setup, end: &Arc<dyn ProcessEnd>) {
             state = lock(&shared.state);
             continue;
         }
-        let reported = setup.report.as_ref().map(|(files, _)| files);
-        let removed = setup.signs.as_ref().map(|(files, _)| files);
-        let done = reported.or(removed).is_none_or(Scribe::synced)
+        let done = setup.files.as_ref().is_none_or(Scribe::synced)
             && words.as_ref().is_none_or(LastWords::said);
         match state.countdown.step(now, done) {
             Order::Wait(time) => {
@@ -315,8 +315,8 @@ fn watch(shared: &Shared, setup: &Setup, end: &Arc<dyn ProcessEnd>) {
                 state = waited.unwrap_or_else(PoisonError::into_inner).0;
             }
             Order::WriteAhead => {
-                if let (Some((files, path)), LastReport::Missing(report)) =
-                    (&setup.report, &state.will.report)
+                if let (Some(files), Some(path), LastReport::Missing(report)) =
+                    (&setup.files, &setup.report, &state.will.report)
                 {
                     files.write("report_file", path, report.clone());
                     ahead.clone_from(report);
@@ -332,20 +332,20 @@ fn watch(shared: &Shared, setup: &Setup, end: &Arc<dyn ProcessEnd>) {
                 if let Some(words) = &words {
                     words.say(status, state.countdown.late(now));
                 }
-                // The host hangs, perhaps before any exit of ours; to go, these need no room on a disk.
-                if let Some((files, signs)) = &setup.signs {
-                    for (option, path) in signs {
-                        files.remove(option, path);
-                    }
-                }
                 let report = match &state.will.report {
                     // Nobody has written anything else since.
                     LastReport::Missing(report) if *report == ahead => None,
                     LastReport::Missing(report) | LastReport::Replace(report) => Some(report),
                     LastReport::Written => None,
                 };
-                if let (Some((files, path)), Some(report)) = (&setup.report, report) {
-                    files.write("report_file", path, report.clone());
+                if let Some(files) = &setup.files {
+                    // The host hangs, perhaps before any exit of ours; to go, these need no room on a disk.
+                    for (option, path) in &setup.signs {
+                        files.remove(option, path);
+                    }
+                    if let (Some(path), Some(report)) = (&setup.report, report) {
+                        files.write("report_file", path, report.clone());
+                    }
                 }
             }
             Order::End => {

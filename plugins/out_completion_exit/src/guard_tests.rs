@@ -158,8 +158,9 @@ fn setup(ago: Duration) -> Setup {
             .expect("the machine is up for longer"),
         after_trigger: SECOND * 30,
         after_sigterm: Some(SECOND * 25),
+        files: None,
         report: None,
-        signs: None,
+        signs: Vec::new(),
         will: Will {
             status: 9,
             report: LastReport::Written,
@@ -234,7 +235,8 @@ fn the_report_is_the_engines_if_it_has_one() {
         let _ = std::fs::remove_file(&path);
         let process = Arc::new(Process::default());
         let mut setup = setup(SECOND);
-        setup.report = Some((files.scribe(), path.clone()));
+        setup.files = Some(files.scribe());
+        setup.report = Some(path.clone());
         let guard = Guard::start(setup, process.clone()).unwrap();
         guard.will(Will { status: 9, report });
         guard.end_by(SECOND);
@@ -273,7 +275,8 @@ fn a_process_that_is_ended_is_neither_ready_nor_healthy() {
     }
     let files = crate::files::Files::start().unwrap();
     let setup = Setup {
-        signs: Some((files.scribe(), signs.to_vec())),
+        files: Some(files.scribe()),
+        signs: signs.to_vec(),
         ..setup(SECOND * 60)
     };
     let process = Arc::new(Process::default());

@@ -117,17 +117,10 @@ impl Listings {
         let listed = (self.time.now(), self.time.wall());
         let since = listed.1.duration_since(modified).unwrap_or_default();
         self.look_at_clocks(listed);
-        let enough = if since <= CACHED || self.was_set_forward(CACHED) {
-            // Only then it matters where the folder is.
-            let remote = self.fs.is_remote(&key.0).unwrap_or(true);
-            if remote {
-                CACHED
-            } else {
-                CLOCK_STEP
-            }
-        } else {
-            CLOCK_STEP
-        };
+        // Only then it matters where the folder is.
+        let told_late = (since <= CACHED || self.was_set_forward(CACHED))
+            && self.fs.is_remote(&key.0).unwrap_or(true);
+        let enough = if told_late { CACHED } else { CLOCK_STEP };
         let quiet = since > enough && !self.was_set_forward(enough);
         if quiet {
             let listing = Listing {
