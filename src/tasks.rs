@@ -90,18 +90,13 @@ pub(crate) fn of_input(
                 RetryLimit::Times(limit) => limit.max(1),
                 RetryLimit::Unlimited | RetryLimit::Unknown => u32::MAX,
             };
-            if !u32::try_from(attempts).is_ok_and(|attempts| (1..=most).contains(&attempts)) {
-                return None;
-            }
+            let done = u32::try_from(attempts).ok();
+            let done = done.filter(|done| (1..=most).contains(done))?;
             retries.push(Retry {
                 key: retry as u64,
                 output: output.name.clone(),
                 left: match output.limit {
-                    RetryLimit::Unlimited => u32::MAX,
-                    RetryLimit::Times(limit) => {
-                        let done = u32::try_from(attempts).ok()?;
-                        limit.saturating_sub(done).saturating_add(1)
-                    }
+                    RetryLimit::Times(_) | RetryLimit::Unlimited => most - done + 1,
                     RetryLimit::Unknown => 1,
                 },
             });
