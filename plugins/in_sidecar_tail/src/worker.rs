@@ -23,7 +23,7 @@ use crate::source::events::Events;
 use crate::source::inotify::Change;
 use crate::timers::Timers;
 use crate::track::beyond::is_full;
-use crate::track::copies::{release_quarantined, settle_quarantined};
+use crate::track::copies::{find_late_copies, release_quarantined, settle_quarantined};
 use crate::track::descriptors::{bound_handles, close, crowd_out, done_with};
 use crate::track::discovery::Discovery;
 use crate::track::file::FileId;
@@ -294,6 +294,8 @@ impl Worker {
             recover_unclaimed(&mut self.files, &mut self.compressed);
             self.go_on();
         }
+        find_late_copies(&mut self.files);
+        self.go_on();
         self.events.miss_unseen(&self.files);
         self.find_and_settle(true);
         let (files, compressed) = (&mut self.files, &mut self.compressed);

@@ -105,6 +105,14 @@ fn claim(
     let checkpointer = files.checkpointer.as_mut()?;
     let entry = checkpointer.claim(path, identity, handle, metadata)?;
     files.entry_gone(entry.identity);
+    if entry.fingerprint.offset == 0 && entry.identity.birth.is_none() {
+        // It fits anything: its inode may be that of a copy by now.
+        let copied = original_of(files, path, handle, metadata);
+        if let Some(original) = copied {
+            files.drop_unclaimed(&original);
+            return Some(original);
+        }
+    }
     Some(entry)
 }
 
@@ -185,9 +193,10 @@ fn original_of(
     let mut folders = kept.folders.take()?;
     let kept = files.checkpointer.as_ref()?;
     let mut is_copy = |entry: &Entry| {
-        *entry.path != *path
+        entry.packed.is_none()
+            && *entry.path != *path
             && entry.path.parent() == path.parent()
-            && is_rotated_form(&entry.path, path)
+            && may_be_in(entry, path)
             && entry.fingerprint.head.length > 0
             && fits(&entry.fingerprint, handle, metadata)
             && match became_of(files, entry, &mut folders) {
@@ -196,11 +205,20 @@ fn original_of(
                 Became::There(..) | Became::Gone => false,
             }
     };
-    let entry = kept.unclaimed.originals(path).find(|e| is_copy(e)).cloned();
+    // Others may begin alike that were read less far.
+    let originals = kept.unclaimed.originals(path).filter(|e| is_copy(e));
+    let entry = originals.max_by_key(|e| e.fingerprint.offset).cloned();
     if let Some(kept) = &mut files.checkpointer {
         kept.folders = Some(folders);
     }
     entry
+}
+
+/// Whether the file at `path` may be a copy of that of an entry, as far as names tell. That may have been renamed
+/// since it was copied.
+fn may_be_in(entry: &Entry, path: &Path) -> bool {
+    let renamed = entry.rotated && !is_rotated_form(path, &entry.path);
+    is_rotated_form(&entry.path, path) || renamed && are_rotated_alike(&entry.path, path)
 }
 
 fn fits(fingerprint: &Fingerprint, handle: &Handle, metadata: &Metadata) -> bool {
@@ -272,12 +290,21 @@ pub(crate) fn recover_unclaimed(files: &mut Files, compressed: &mut Compressed) 
     entries.sort_by_key(|entry| std::cmp::Reverse(entry.fingerprint.offset));
     let mut folders = checkpointer.folders.take().unwrap_or_default();
     let mut looks = MOST_LOOKS;
+    let before = files.ctx.fs.shortages();
+    // What is there is nobody's copy: those that have their files take them first.
+    let mut others = Vec::new();
     for entry in entries {
+        match became_of(files, &entry, &mut folders) {
+            Became::There(path, handle, metadata) => {
+                follow_if_new(files, &entry, &path, handle, &metadata);
+            }
+            became => others.push((entry, became)),
+        }
+    }
+    for (entry, became) in others {
         let Some(folder) = entry.path.parent() else {
             continue;
         };
-        let before = files.ctx.fs.shortages();
-        let became = became_of(files, &entry, &mut folders);
         let listing = folders
             .entry(folder.to_owned())
             .or_insert_with(|| Folder::list(&files.ctx.fs, folder));
@@ -285,15 +312,19 @@ pub(crate) fn recover_unclaimed(files: &mut Files, compressed: &mut Compressed) 
         let related = &related[..related.len().min(looks)];
         looks -= related.len();
         let copy = || {
-            let paths = related.iter().cloned();
-            let original = (&*entry.path, &entry.identity);
-            find_copy(files, paths, original, &entry.fingerprint, None)
+            let paths = related.iter().filter(|path| may_be_in(&entry, path));
+            find_copy(
+                files,
+                paths.cloned(),
+                &entry.identity,
+                &entry.fingerprint,
+                None,
+            )
         };
         let younger = |metadata: &Metadata| Identity::of(metadata).is_younger(&entry.identity);
         let found = match became {
-            Became::There(path, handle, metadata) => Some((path, handle, metadata)),
             Became::Truncated => copy(),
-            Became::Gone => None,
+            Became::There(..) | Became::Gone => None,
             // What is no older than it and has all that was read of it may be its copy.
             Became::Unknown => match copy().filter(|(_, _, metadata)| younger(metadata)) {
                 None => continue,
@@ -304,12 +335,24 @@ pub(crate) fn recover_unclaimed(files: &mut Files, compressed: &mut Compressed) 
             // Without a descriptor nobody can tell: the start is not over yet.
             None if files.ctx.fs.shortages() > before => break,
             None => compressed.search(files, entry, related),
-            Some((_, _, metadata)) if files.registry.known(&Identity::of(&metadata)).is_some() => {}
             Some((path, handle, metadata)) => {
-                files.drop_unclaimed(&entry);
-                let name = entry.path.clone();
-                follow_claimed(files, &path, handle, &metadata, entry, name);
+                follow_if_new(files, &entry, &path, handle, &metadata);
             }
         }
+    }
+}
+
+/// Follows the file of a position, unless it is followed.
+fn follow_if_new(
+    files: &mut Files,
+    entry: &Entry,
+    path: &Path,
+    handle: Handle,
+    metadata: &Metadata,
+) {
+    if files.registry.known(&Identity::of(metadata)).is_none() {
+        files.drop_unclaimed(entry);
+        let (entry, name) = (entry.clone(), entry.path.clone());
+        follow_claimed(files, path, handle, metadata, entry, name);
     }
 }

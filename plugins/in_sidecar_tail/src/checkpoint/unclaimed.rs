@@ -75,18 +75,19 @@ impl Unclaimed {
         });
     }
 
-    /// The entry of this file, if one fits; it is taken out.
+    /// The entry of this file, if one fits; it is taken out. Of several the one that was read furthest: where
+    /// inodes are used again those of files that are gone, and began alike, may fit, too.
     pub(crate) fn claim(
         &mut self,
         identity: &Identity,
         mut fits: impl FnMut(&Entry) -> bool,
     ) -> Option<Entry> {
         let inode = identity.inode;
-        let (key, _) = self
-            .entries
-            .range((inode, 0)..=(inode, usize::MAX))
-            .find(|(_, entry)| entry.identity.compatible(identity) && fits(entry))?;
-        let key = *key;
+        let entries = self.entries.range((inode, 0)..=(inode, usize::MAX));
+        let key = entries
+            .filter(|(_, entry)| entry.identity.compatible(identity) && fits(entry))
+            .max_by_key(|(_, entry)| entry.fingerprint.offset)
+            .map(|(key, _)| *key)?;
         self.entries.remove(&key)
     }
 

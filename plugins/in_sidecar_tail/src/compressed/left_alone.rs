@@ -12,7 +12,7 @@ use crate::checkpoint::entry::Entry;
 use crate::compressed::format::Format;
 use crate::compressed::growth::Growth;
 use crate::compressed::kin::{claim_packed, keep_packed, kin_of, Kin};
-use crate::compressed::search::{is_gzip, Found, Goal, Searches, Step};
+use crate::compressed::search::{is_gzip, Found, Goal, Otherwise, Searches, Step};
 use crate::compressed::window::Window;
 use crate::counters::Trouble;
 use crate::fs::{none_left, Fs, Metadata};
@@ -164,7 +164,8 @@ impl Compressed {
                         &files.ctx.options,
                         path,
                         *identity,
-                        vec![(fingerprint, None)],
+                        (fingerprint, None),
+                        Otherwise::Another,
                     );
                 }
                 true
@@ -249,13 +250,18 @@ impl Compressed {
                 kin @ (Kin::Like(..) | Kin::Stranger) => {
                     files.ctx.troubles.over(Trouble::Compressed, &file.path);
                     // It may have more than was read of what it is like.
-                    let read = match kin {
+                    let mut read = match kin {
                         Kin::Like(_, read) => read,
                         Kin::FormOf(..) | Kin::Stranger => Vec::new(),
                     };
-                    let options = &files.ctx.options;
-                    self.searches
-                        .itself(options, &file.path, file.identity, read);
+                    let furthest = read.pop().unwrap_or_default();
+                    self.searches.itself(
+                        &files.ctx.options,
+                        &file.path,
+                        file.identity,
+                        furthest,
+                        Otherwise::Read(read),
+                    );
                 }
             }
         }
@@ -303,8 +309,8 @@ impl Compressed {
         let checkpointer = files.checkpointer.as_ref();
         let found =
             checkpointer.and_then(|checkpointer| checkpointer.unclaimed.find(identity, same));
-        let Some((fingerprint, packed)) = found.map(|entry| (entry.fingerprint, entry.packed))
-        else {
+        let found = found.map(|entry| (entry.fingerprint, entry.cut, entry.packed));
+        let Some((fingerprint, cut, packed)) = found else {
             return false;
         };
         let grown = packed != Some(metadata.len());
@@ -328,7 +334,8 @@ impl Compressed {
                 &files.ctx.options,
                 path,
                 *identity,
-                vec![(fingerprint, None)],
+                (fingerprint, cut),
+                Otherwise::Another,
             );
         }
         true
@@ -351,6 +358,11 @@ impl Compressed {
             Step::Nowhere(identity, path) => {
                 self.left_alone.remove(&identity);
                 files.queue.push(Task::Consider(path.to_path_buf()));
+            }
+            Step::Another(identity, path) => {
+                self.left_alone.remove(&identity);
+                claim_packed(files, &identity);
+                files.queue.push(Task::Consider(path));
             }
             Step::Found(found) => return self.read_rest(files, *found),
         }

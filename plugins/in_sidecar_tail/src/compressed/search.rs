@@ -34,11 +34,19 @@ const MOST_SEARCHED: usize = 100;
 pub(crate) struct Search {
     pub(crate) goal: Goal,
     pub(crate) entry: Entry,
-    /// How far it may have been read otherwise, if it was not read as far as the entry says.
-    others: Vec<ReadSoFar>,
+    otherwise: Otherwise,
     /// Files that may be it and have not been looked at.
     paths: Vec<PathBuf>,
     current: Option<Unpacking>,
+}
+
+/// What a compressed file is that does not hold what was read before its position.
+#[derive(Debug)]
+pub(crate) enum Otherwise {
+    /// It may have been read so far, or not at all.
+    Read(Vec<ReadSoFar>),
+    /// Another one, which has its inode.
+    Another,
 }
 
 /// Why a position is looked for.
@@ -95,6 +103,8 @@ pub(crate) enum Step {
     More,
     /// This compressed file is not there any more: what is at its path is another one.
     Nowhere(Identity, Arc<Path>),
+    /// This is not what was read, but another one that has its inode.
+    Another(Identity, PathBuf),
     Found(Box<Found>),
 }
 
@@ -132,18 +142,18 @@ impl Searches {
         }
     }
 
-    /// Has a compressed file read from where it was read to: the last of these that it fits, or its head.
+    /// Has a compressed file read from where it was read to.
     pub(crate) fn itself(
         &mut self,
         options: &Options,
         path: &Path,
         identity: Identity,
-        mut read: Vec<ReadSoFar>,
+        (fingerprint, cut): ReadSoFar,
+        otherwise: Otherwise,
     ) {
         if self.all.iter().any(|search| search.is_of(&identity)) {
             return;
         }
-        let (fingerprint, cut) = read.pop().unwrap_or_default();
         let entry = Entry {
             path: options.globs.name_of(path).into(),
             identity,
@@ -157,7 +167,7 @@ impl Searches {
         self.all.push_back(Search {
             goal: Goal::Itself,
             entry,
-            others: read,
+            otherwise,
             paths: vec![path.to_owned()],
             current: None,
         });
@@ -200,7 +210,7 @@ impl Searches {
             self.all.push_back(Search {
                 goal: Goal::Original,
                 entry,
-                others: Vec::new(),
+                otherwise: Otherwise::Another,
                 paths,
                 current: None,
             });
@@ -255,9 +265,10 @@ impl Searches {
                 }));
             }
             Came::Foreign if search.goal == Goal::Itself && search.entry.fingerprint.offset > 0 => {
-                // It is another one now.
-                (search.entry.fingerprint, search.entry.cut) =
-                    search.others.pop().unwrap_or_default();
+                let Otherwise::Read(others) = &mut search.otherwise else {
+                    return Step::Another(search.entry.identity, current.path);
+                };
+                (search.entry.fingerprint, search.entry.cut) = others.pop().unwrap_or_default();
                 search.paths.push(current.path);
             }
             Came::Foreign => {}

@@ -121,8 +121,20 @@ fn what_is_seen_in_every_phase() {
         (vec![], 0, looked(true), "waiting matched", vec![]),
         (vec![], 99, looked(false), "idle matched", vec![]),
         (vec![looked(true)], 0, TO_THE_END, "idle matched", vec![]),
-        (vec![], 0, renamed(true), "idle matched", vec![LookAtIt]),
-        (vec![], 0, renamed(false), "idle unmatched", vec![LookAtIt]),
+        (
+            vec![],
+            0,
+            renamed(true),
+            "idle matched",
+            vec![Checkpoint, LookAtIt],
+        ),
+        (
+            vec![],
+            0,
+            renamed(false),
+            "idle unmatched",
+            vec![Checkpoint, LookAtIt],
+        ),
         (vec![], 0, left(true), "idle nameless", vec![LookAtIt]),
         (vec![], 0, left(false), "idle nameless", vec![]),
         (
@@ -236,7 +248,7 @@ fn what_is_seen_in_every_phase() {
             0,
             renamed(true),
             "idle matched",
-            vec![LookAtIt],
+            vec![Checkpoint, LookAtIt],
         ),
         (
             vec![left(false)],

@@ -105,7 +105,10 @@ impl Simulation {
         if self.running.is_some() || self.disk_full {
             return;
         }
-        let path = format!("/logs/{}", self.setting.pattern);
+        let mut path = format!("/logs/{}", self.setting.pattern);
+        if self.world().follows_strangers() {
+            path += ",/logs/apple*.log";
+        }
         let on = |on| if on { "on" } else { "off" };
         let options = [
             ("path", path.as_str()),
@@ -316,8 +319,10 @@ impl Simulation {
         for body in &came {
             world.came(body);
         }
-        // Without a descriptor nobody reads what is before a position, to know it again by that.
-        if self.stuck || self.full || self.disk_full || world.starved {
+        // Without a descriptor, or the right to open it, nobody reads what is before a position, to know it again
+        // by that.
+        let blind = world.starved || world.denied;
+        if self.stuck || self.full || self.disk_full || blind {
             world.crashed();
         } else if self.setting.stale.is_none() {
             world.ran(SETTLED, true, true);
@@ -383,8 +388,11 @@ impl Simulation {
             Step::DiskFull | Step::DiskFree => {
                 self.disk_full = step == Step::DiskFull;
                 self.fs.set_full(self.disk_full);
+                self.world().disk_full = self.disk_full;
             }
-            Step::SetClock(seconds) if !self.setting.ignores_old => self.time.set_wall(seconds),
+            Step::SetClock(seconds) if !self.setting.ignores_old => {
+                self.world().set_clock(seconds);
+            }
             Step::SetClock(_) => {}
         }
     }
@@ -457,6 +465,7 @@ fn schedules_that_fell_stand() {
         from_head: true,
         ignores_old: false,
         by_name: false,
+        wide: false,
         late: 0,
         room: 16_384,
         stale: None,

@@ -69,6 +69,8 @@ pub(super) struct Setting {
     pub(super) ignores_old: bool,
     /// `db.compare_filename`.
     pub(super) by_name: bool,
+    /// The first run follows strangers, too: later ones have their positions and must not go by them.
+    pub(super) wide: bool,
     /// Milliseconds after which the kernel tells, and how much it keeps.
     pub(super) late: u64,
     pub(super) room: usize,
@@ -196,6 +198,7 @@ pub(super) fn setting(random: &mut Random) -> Setting {
         delivers_after: random.of(&[0, 0, 40, 200, 1100]),
         // By a number of its own, so that a seed's other numbers stay what they were.
         by_name: Random(device.rotate_left(32)).below(12) == 0,
+        wide: Random(device.rotate_left(16)).below(8) == 0,
     }
 }
 

@@ -24,6 +24,10 @@ const WORD: usize = 8;
 const HEADER_LINES: u64 = 6;
 /// Numbered files that are kept.
 const MOST_ROTATED: u64 = 4;
+/// For how long after it was compressed it may not be known what a file is, and for how long positions of files
+/// that are gone are kept.
+const UNSETTLED: u64 = 60_000;
+const KEEP_GONE: u64 = 600_000;
 /// `ignore_older`, if it is set.
 const HOUR: u64 = 3_600_000;
 
@@ -46,17 +50,25 @@ struct Log {
     headed: bool,
     /// Where it was then.
     saved_at: Option<PathBuf>,
+    /// When it came to where it is.
+    moved: u64,
     /// It got another name while nobody was reading, or is a copy that was made then.
     renamed_unseen: bool,
     /// It was rotated and quiet for so long that the instance need not read it any more.
     let_go: bool,
     has_header: bool,
+    /// Another writer's, and its name is no rotated one.
+    stranger: bool,
     /// It was copied from one that was truncated then.
     copy: bool,
     /// The same, and nothing was read of it that does not begin others, too.
     alike: bool,
     /// It was truncated, and its writer went on where he was: it begins with NULs, as others do.
     hollow: bool,
+    /// All of it was read where no pattern looks: nothing is kept of it any more.
+    dropped: bool,
+    /// When it was compressed.
+    packed_at: u64,
     /// It was too old at the start, and nobody tells of what is written through a map.
     left_out: bool,
     /// It could not be opened when the instance had not known it yet.
@@ -124,12 +136,20 @@ pub(super) struct World {
     /// When a file was copied and truncated last.
     copied: Option<u64>,
     /// The instance cannot open all that is there: nothing is rotated meanwhile.
-    denied: bool,
+    pub(super) denied: bool,
     pub(super) starved: bool,
     /// When it was the last time.
     fed: Option<u64>,
     /// It was one of both at some time.
     was_blind: bool,
+    /// There is no room for positions.
+    pub(super) disk_full: bool,
+    /// When the instance ended last.
+    ended: u64,
+    /// When a file was truncated last, and how long it was.
+    cut: Option<(u64, usize)>,
+    /// The time of day was set back: files need not be younger than those that were made before.
+    set_back: bool,
     /// When something happened last in the middle of what the instance did.
     pub(super) acted: std::time::Instant,
     pub(super) failure: Option<String>,
@@ -183,6 +203,10 @@ impl World {
             starved: false,
             fed: None,
             was_blind: false,
+            disk_full: false,
+            ended: 0,
+            cut: None,
+            set_back: false,
             failure: None,
         };
         world.begin_file();
@@ -247,12 +271,16 @@ impl World {
             saved: false,
             headed: false,
             saved_at: None,
+            moved: self.now(),
             renamed_unseen: false,
             let_go: false,
             has_header: self.setting.header,
+            stranger: false,
             copy: false,
             alike: false,
             hollow: false,
+            dropped: false,
+            packed_at: 0,
             left_out: false,
             blind,
         });
@@ -316,7 +344,10 @@ impl World {
                 });
                 self.lines.len() - 1
             });
+            // Its file may have been copied and truncated since it began.
+            self.lines[line].log = self.current;
             let words = 1 + (line as u64 * 7 + n) % 5;
+            let let_go = self.starved && !self.setting.births;
             let ended = !(open && n + 1 == lines);
             let mut text = String::new();
             let entry = &mut self.lines[line];
@@ -329,6 +360,8 @@ impl World {
             entry.safe = false;
             entry.ended = ended;
             let log = &self.logs[self.current];
+            // The same as of what was there when descriptors became short: see `starve`.
+            entry.most += u64::from(let_go && log.rotated.is_some() && entry.words == words);
             // Nobody can tell how far one is written that was made longer in advance and cannot be opened.
             let longer = matches!(self.setting.mode, Mode::Preallocated | Mode::Mapped);
             let blind = longer && log.blind && !self.setting.from_head && !log.known;
@@ -357,6 +390,25 @@ impl World {
             self.put(text.as_bytes());
         }
         self.logs[self.current].written = now;
+        self.hide_what_looks_the_same();
+    }
+
+    /// A file that is as long as it was before it was truncated at the same moment: a network filesystem that tells
+    /// late what is in it never does, since nothing seems to have changed.
+    fn hide_what_looks_the_same(&mut self) {
+        let path = self.logs[self.current].path.clone();
+        let size = path.and_then(|path| self.fs.read(&path).ok());
+        let same = size.map(|text| (self.now(), text.len())) == self.cut;
+        if !same || self.cut.is_none() || self.setting.stale.is_none() {
+            return;
+        }
+        let lines = self
+            .lines
+            .iter_mut()
+            .filter(|line| line.log == self.current);
+        lines
+            .filter(|line| line.duty == Duty::Must && line.came.contains(&0))
+            .for_each(|line| line.duty = Duty::May);
     }
 
     /// Rotated files that were quiet for long need not be read any more, and their last lines are
@@ -370,13 +422,14 @@ impl World {
             };
             // Without a descriptor those at their end make room for others.
             // Of what cannot be opened anew a network filesystem tells late.
-            let unseen = log.path.is_none() || linked;
+            let unseen = log.path.is_none() || linked || !log.matched;
             let late = self.setting.stale.filter(|_| unseen).unwrap_or(0);
             let wait = (ROTATE_WAIT - MARGIN).saturating_sub(late);
             if !self.starved && now - rotated.max(log.written) < wait {
                 continue;
             }
             log.let_go |= !log.matched;
+            log.dropped |= !log.matched && log.path.is_some();
             for line in self.lines.iter_mut().filter(|l| l.log == at && !l.ended) {
                 line.cuts.push(line.words);
             }
@@ -407,6 +460,32 @@ impl World {
             self.was_blind |= !allowed;
             self.logs[at].blind |= !allowed;
         }
+        if !allowed && (self.starved || self.fed.is_some()) {
+            self.release_copies();
+        }
+    }
+
+    /// A file may be closed since descriptors were short, and cannot be opened: nobody can look whether it was
+    /// truncated, and a copy is not held for ever.
+    fn release_copies(&mut self) {
+        let copied = |line: &&mut Line| self.logs[line.log].copy;
+        let lines = self.lines.iter_mut().filter(copied);
+        lines.for_each(|line| line.most += 1);
+        self.allow_headers_of_copies();
+    }
+
+    pub(super) fn set_clock(&mut self, seconds: i64) {
+        self.time.set_wall(seconds);
+        self.set_back |= seconds < 0;
+        if seconds.unsigned_abs() * 1000 > KEEP_GONE {
+            // What is kept of files that are gone has become too old before it was known of what one is the form.
+            let now = self.now();
+            let unsettled = |log: &Log| log.is_packed() && now - log.packed_at < UNSETTLED;
+            let lines = self.lines.iter_mut();
+            lines
+                .filter(|line| unsettled(&self.logs[line.log]))
+                .for_each(|line| line.most += 1);
+        }
     }
 
     /// The instance has few descriptors from now on, or enough again.
@@ -418,6 +497,9 @@ impl World {
             self.fed = Some(self.now());
             return;
         }
+        if self.denied {
+            self.release_copies();
+        }
         // What is let go since nobody can look for it is not known again, and for how long it is known in its
         // compressed form is bounded.
         let births = self.setting.births;
@@ -427,6 +509,18 @@ impl World {
         let let_go = |line: &&mut Line| let_go(&self.logs[line.log]);
         let lines = self.lines.iter_mut().filter(let_go);
         lines.for_each(|line| line.most += 1);
+        // One that is closed and has another link is deleted to who cannot look for that, and so is its copy.
+        let linked = self.setting.scheme == Scheme::HardLink;
+        let alone = |log: &Log| linked && (log.copy || log.rotated.is_some());
+        let lines = self.lines.iter_mut();
+        lines
+            .filter(|line| alone(&self.logs[line.log]) && line.came.contains(&0))
+            .for_each(|line| {
+                line.cuts.extend(0..=line.words);
+                if line.duty == Duty::Must {
+                    line.duty = Duty::May;
+                }
+            });
     }
 
     /// The oldest rotated file is compressed. What nobody had read is nobody's duty then.
@@ -462,6 +556,7 @@ impl World {
         open.filter(|line| line.log == at && !line.ended)
             .for_each(|line| line.cuts.push(line.words));
         self.logs[at].path = Some(to);
+        self.logs[at].packed_at = self.now();
     }
 
     pub(super) fn rotate(&mut self, running: bool) {
@@ -509,11 +604,11 @@ impl World {
         let now = self.now();
         let log = &mut self.logs[at];
         log.seen_rotated = log.known;
-        log.renamed_unseen |= !running;
         log.left_out &= now - log.written > HOUR;
         log.path = Some(to);
         log.rotated = Some(now);
         log.matched = matched;
+        self.renamed(at, running);
         if !matched {
             self.forget_unoffered(at, false);
         }
@@ -539,9 +634,21 @@ impl World {
             let packed = packed.extension() == Some("gz".as_ref());
             let end = if packed { ".gz" } else { "" };
             let path = self.path(&format!("logs/app.log.{}{end}", number + 1));
-            self.logs[at].renamed_unseen |= !running;
             let from = self.logs[at].path.replace(path.clone()).unwrap();
             self.fs.rename(&from, &path).unwrap();
+            self.renamed(at, running);
+        }
+    }
+
+    /// A rotated file has another name.
+    fn renamed(&mut self, at: usize, running: bool) {
+        let log = &mut self.logs[at];
+        log.moved = self.time.since(self.began).as_millis() as u64;
+        log.renamed_unseen |= !running;
+        if self.setting.by_name && running && log.blind && !log.known {
+            // It could not be opened since the start, and is under another name by now.
+            let lines = self.lines.iter_mut().filter(|line| line.log == at);
+            lines.for_each(|line| line.most += 1);
         }
     }
 
@@ -611,8 +718,17 @@ impl World {
         let has_header = std::mem::take(&mut log.has_header);
         let has_head = has_header || self.lines.iter().any(|l| l.log == at && l.offered);
         let known = known && has_head;
-        let (was_known, was_saved) = (known, log.saved && log.headed);
+        // What could not be opened since the start is not known again when it has become a copy.
+        let not_looked_into = !known && log.blind && matched;
+        // The copy may have the number and the first lines of one that is gone, and then it is that one to
+        // everybody, with more lines in it; nor does a network filesystem tell at once that one is gone.
         let like_others = has_header || log.hollow;
+        let used = !self.setting.births && self.setting.reuses;
+        let used = used && (like_others || self.setting.stale.is_some());
+        // One that is closed since descriptors were short, and was truncated and renamed, may be another one that has
+        // its number.
+        let used = used || !self.setting.births && self.fed.is_some();
+        let (was_known, was_saved) = (known, log.saved && log.headed);
         let alike = like_others && !self.lines.iter().any(|l| l.log == at && l.safe);
         log.known = false;
         log.saved = false;
@@ -628,12 +744,16 @@ impl World {
             saved: was_saved,
             headed: was_saved,
             saved_at: None,
+            moved: self.now(),
             renamed_unseen: !running,
             let_go: false,
             has_header,
+            stranger: false,
             copy: true,
             alike,
             hollow: false,
+            dropped: false,
+            packed_at: 0,
             left_out: false,
             blind: false,
         });
@@ -649,6 +769,12 @@ impl World {
                 line.cuts.extend(0..=line.words);
                 line.duty = Duty::May;
             }
+            if used || self.setting.stale.is_some() {
+                // Where a network filesystem tells late of the copy, what was read of a line comes by itself.
+                line.cuts.extend(0..=line.words);
+            }
+            line.most += u64::from(used || not_looked_into);
+            line.safe &= !not_looked_into;
             let came = line.came.iter().all(|came| *came > 0);
             if !known && !matched && !came && line.duty == Duty::Must {
                 line.duty = Duty::May;
@@ -668,10 +794,7 @@ impl World {
             self.headers_most += HEADER_LINES;
         }
         self.copied = Some(now);
-        if let Some(open) = self.open {
-            // What follows belongs to the truncated file.
-            self.lines[open].log = at;
-        }
+        self.cut = Some((now, text.len()));
         self.reserved = 0;
     }
 
@@ -716,15 +839,21 @@ impl World {
         if !running {
             (0..self.logs.len()).for_each(|at| self.forget_unoffered(at, true));
         }
+        if self.fed.is_some() {
+            // It may be closed since descriptors were short, and nobody finds it to read its rest.
+            let open = self.lines.iter_mut();
+            open.filter(|line| line.log == at && !line.ended)
+                .for_each(|line| line.cuts.push(line.words));
+        }
         // That of the copy may not be kept yet.
         let since = self.copied.map(|at| self.now() - at);
-        if !running || since.is_some_and(|since| since < 5_000) {
+        if !running || self.disk_full || since.is_some_and(|since| since < 5_000) {
             // Without its original a copy is not known, and is read as a new file.
             let copied = |line: &&mut Line| self.logs[line.log].copy;
-            self.lines
-                .iter_mut()
-                .filter(copied)
-                .for_each(|line| line.most += 1);
+            self.lines.iter_mut().filter(copied).for_each(|line| {
+                line.most += 1;
+                line.safe = false;
+            });
             self.allow_headers_of_copies();
         }
     }
@@ -735,11 +864,43 @@ impl World {
         self.headers_most += HEADER_LINES * headers.count() as u64;
     }
 
-    /// A new file whose name begins alike, with lines of its own.
+    /// The next run follows files of strangers, whatever the pattern is.
+    pub(super) fn follows_strangers(&self) -> bool {
+        self.setting.wide && self.starts == 0
+    }
+
+    /// No run follows them any more, and none has them followed by what was kept of them.
+    fn forget_strangers(&mut self) {
+        for at in 0..self.logs.len() {
+            let path = self.logs[at].path.clone();
+            let named = path.is_some_and(|path| self.matches(&path));
+            let log = &mut self.logs[at];
+            if !log.stranger || named || !log.matched {
+                continue;
+            }
+            log.matched = false;
+            let lines = self.lines.iter_mut().filter(|line| line.log == at);
+            lines
+                .filter(|line| line.came.contains(&0))
+                .for_each(|line| line.duty = Duty::Never);
+        }
+    }
+
+    /// A new file whose name begins alike, with lines of its own. Those that are there get another one, if somebody
+    /// may follow them.
     pub(super) fn stranger(&mut self) {
+        let wide = self.setting.wide;
+        let there = |log: &Log| log.stranger && log.path.is_some();
+        let all = (0..self.logs.len()).filter(|at| wide && there(&self.logs[*at]));
+        for log in all.collect::<Vec<_>>() {
+            let path = self.logs[log].path.clone().unwrap();
+            let text = self.strangers_line(log);
+            self.fs.writer(&path).unwrap().append(text.as_bytes());
+            self.logs[log].written = self.now();
+        }
         self.names += 1;
         let path = self.path(&format!("logs/apple-{}.log", self.names));
-        let matched = self.matches(&path);
+        let matched = self.matches(&path) || wide && self.starts <= 1;
         let log = self.logs.len();
         let blind = self.starved;
         self.logs.push(Log {
@@ -752,12 +913,16 @@ impl World {
             saved: false,
             headed: false,
             saved_at: None,
+            moved: self.now(),
             renamed_unseen: false,
             let_go: false,
             has_header: self.setting.header,
+            stranger: true,
             copy: false,
             alike: false,
             hollow: false,
+            dropped: false,
+            packed_at: 0,
             left_out: false,
             blind,
         });
@@ -767,22 +932,31 @@ impl World {
             self.headers_most += if matched { HEADER_LINES } else { 0 };
         }
         for _ in 0..3 {
-            let line = self.lines.len();
-            text += &format!("t{line:05}00\n");
-            self.lines.push(Line {
-                log,
-                words: 1,
-                ended: true,
-                cuts: Vec::new(),
-                came: vec![0],
-                most: 1,
-                duty: if matched { Duty::Must } else { Duty::Never },
-                offered: false,
-                safe: false,
-                anew: None,
-            });
+            text += &self.strangers_line(log);
         }
         self.fs.writer(&path).unwrap().append(text.as_bytes());
+    }
+
+    fn strangers_line(&mut self, log: usize) -> String {
+        let line = self.lines.len();
+        let duty = if self.logs[log].matched {
+            Duty::Must
+        } else {
+            Duty::Never
+        };
+        self.lines.push(Line {
+            log,
+            words: 1,
+            ended: true,
+            cuts: Vec::new(),
+            came: vec![0],
+            most: 1,
+            duty,
+            offered: false,
+            safe: false,
+            anew: None,
+        });
+        format!("t{line:05}00\n")
     }
 
     // What the instance does.
@@ -800,6 +974,8 @@ impl World {
             let renamed = std::mem::take(&mut log.renamed_unseen);
             let anew = renamed && log.matched && log.saved && !log.is_packed() && !blind;
             let anew = anew && self.setting.from_head && !self.setting.ignores_old;
+            // A network filesystem may give it its old name once more.
+            let anew = anew && self.setting.stale.is_none();
             log.known = false;
             log.saved = false;
             log.seen_rotated = false;
@@ -809,8 +985,11 @@ impl World {
             for line in self.lines.iter_mut().filter(|line| line.log == at) {
                 line.most += 1;
                 let came = line.came.iter().all(|came| *came > 0);
-                if !came && !log.matched && line.duty == Duty::Must {
-                    line.duty = Duty::May;
+                if !came && !log.matched && line.duty != Duty::Never {
+                    // No pattern names it, and a position that it had says nothing any more.
+                    let sure = renamed && line.ended && !log.is_packed();
+                    let sure = sure && self.setting.stale.is_none();
+                    line.duty = if sure { Duty::Never } else { Duty::May };
                 }
                 let whole = came && line.ended && line.cuts.is_empty();
                 line.anew = (anew && whole).then(|| line.came[0]).or(line.anew);
@@ -824,15 +1003,19 @@ impl World {
         if self.setting.by_name {
             self.compare_names();
         }
+        if self.starts == 1 {
+            self.forget_strangers();
+        }
         let now = self.now();
         if self.is_unseen() {
             self.allow_headers_of_copies();
         }
         // Of several that begin alike one may be taken for the compressed form of another.
-        let packed = |log: &Log| log.has_header && (log.is_packed() || log.path.is_none());
+        let packed =
+            |log: &Log| (log.has_header || log.hollow) && (log.is_packed() || log.path.is_none());
         let safe = |at: usize| self.lines.iter().any(|line| line.log == at && line.safe);
         let mut logs = self.logs.iter().enumerate();
-        if logs.any(|(at, log)| packed(log) && !safe(at)) {
+        if logs.any(|(at, log)| packed(log) && (log.dropped || !safe(at))) {
             let packed = |line: &&mut Line| packed(&self.logs[line.log]);
             let lines = self.lines.iter_mut().filter(packed);
             lines.for_each(|line| line.most += 1);
@@ -856,6 +1039,10 @@ impl World {
             if !saved && !log.matched {
                 log.let_go = true;
             }
+            // It was compressed, and nobody had the time to see of what it is the form, nor is that kept for ever.
+            let forgotten = log.is_packed()
+                && self.ended.saturating_sub(log.packed_at) < UNSETTLED
+                && now - self.ended > KEEP_GONE;
             let gone = log.let_go || log.path.is_none();
             let plain = matches!(self.setting.mode, Mode::Append | Mode::Position);
             let sure = plain && self.starts == 0 && !held && !gone && log.matched && !log.copy;
@@ -864,8 +1051,15 @@ impl World {
                 let gone = gone || unseen && log.copy;
                 // Of one that cannot be opened nobody can tell whether it was truncated, if it begins like
                 // others, or the clock was set back so that times say nothing.
-                let alike = log.copy || !self.setting.births && log.rotated.is_some();
+                let times = self.setting.births && !self.set_back;
+                let alike = log.copy || !times && log.rotated.is_some();
                 line.most += u64::from(unseen && log.copy || denied && alike);
+                // What came a second time for that may have done so a moment ago.
+                line.safe &= !(unseen && log.copy);
+                // Nothing is kept of it, and its number may have been that of one that began alike.
+                let used = !self.setting.births && self.setting.reuses && log.has_header;
+                line.most += u64::from(forgotten || log.dropped && used);
+                line.offered &= !held;
                 if line.duty == Duty::Must && !came && (skipped || gone || old && !saved) {
                     line.duty = Duty::May;
                 }
@@ -884,6 +1078,7 @@ impl World {
 
     /// The engine stops: the last lines of files that no start finds again come as they are.
     pub(super) fn stops(&mut self) {
+        self.ended = self.now();
         let linked = self.linked();
         if self.is_unseen() || self.starved {
             // A drain waits neither for a network filesystem to tell of a truncation, nor for a descriptor to
@@ -915,6 +1110,7 @@ impl World {
 
     /// The instance ends without a word, or the host has not delivered what it took.
     pub(super) fn crashed(&mut self) {
+        self.ended = self.now();
         let linked = self.linked();
         for line in &mut self.lines {
             let log = &self.logs[line.log];
@@ -967,7 +1163,8 @@ impl World {
             log.known |= there;
             log.saved |= log.known && keeps;
             log.headed |= log.saved && keeps && log.has_header;
-            if keeps && there {
+            // Of a rename that nobody told of it knows when it looks again: who is stopped does not.
+            if keeps && there && now - log.moved >= enough {
                 log.saved_at.clone_from(&log.path);
             }
         }

@@ -23,6 +23,8 @@ use crate::track::transition::Observation;
 /// second are copied at least.
 const LONGEST_COPY: Duration = Duration::from_secs(10);
 const SLOWEST_COPY: u64 = 1 << 20;
+/// How often a copy is looked for, if the folder is another one whenever that is over.
+const MOST_LOOKS: usize = 4;
 
 /// No descriptor is left.
 struct NoneLeft;
@@ -180,16 +182,29 @@ fn look_for_copy(
     (name, identity): (&Path, &Identity),
     fingerprint: &Fingerprint,
 ) -> Result<Option<Copy>, NoneLeft> {
+    let mut looks = 0;
     loop {
+        looks += 1;
         let before = files.ctx.fs.shortages();
         let held = held_copy(files, name, fingerprint).map(Copy::Held);
+        let mut listed = Vec::new();
         let copy = held.or_else(|| {
-            let paths = related_in(&files.ctx.fs, folder, name);
-            find_copy(files, paths, (name, identity), fingerprint, Some(id))
+            listed = related_in(&files.ctx.fs, folder, name);
+            let paths = listed.iter().map(|(path, _)| path.clone());
+            let paths = paths.filter(|path| is_rotated_form(name, path));
+            find_copy(files, paths, identity, fingerprint, Some(id))
                 .map(|(path, handle, metadata)| Copy::At(path, handle, metadata))
         });
         let short = copy.is_none() && files.ctx.fs.shortages() > before;
-        if !short && (copy.is_some() || ensure_open(files, id)) {
+        let found = copy.is_some();
+        if !short && !found && looks < MOST_LOOKS {
+            // Whoever rotates numbered files may have renamed it meanwhile.
+            let now = related_in(&files.ctx.fs, folder, name);
+            if now != listed {
+                continue;
+            }
+        }
+        if !short && (found || ensure_open(files, id)) {
             return Ok(copy);
         }
         if !short || !make_room(files) {
@@ -218,11 +233,11 @@ fn held_copy(files: &Files, name: &Path, fingerprint: &Fingerprint) -> Option<Fi
     fits.max_by_key(|(_, modified)| *modified).map(|(id, _)| id)
 }
 
-/// The one of these that holds what was read of another file, whose path is `name`.
+/// The one of these that holds what was read of another file.
 pub(crate) fn find_copy(
     files: &Files,
     paths: impl Iterator<Item = PathBuf>,
-    (name, identity): (&Path, &Identity),
+    identity: &Identity,
     fingerprint: &Fingerprint,
     original: Option<FileId>,
 ) -> Option<(PathBuf, Handle, Metadata)> {
@@ -231,7 +246,6 @@ pub(crate) fn find_copy(
     }
     // Of any number of them only one is open.
     paths
-        .filter(|path| is_rotated_form(name, path))
         .filter_map(|path| {
             let metadata = files.ctx.fs.metadata(&path).ok()?;
             let known = files.registry.followed(&Identity::of(&metadata));
@@ -253,6 +267,34 @@ pub(crate) fn find_copy(
             let younger = Identity::of(metadata).is_younger(identity);
             (younger, metadata.modified())
         })
+}
+
+/// On a network filesystem a copy may be told of after the truncation. Where a pattern matches it, it is found as any
+/// other file; elsewhere only who looks for it finds it.
+pub(crate) fn find_late_copies(files: &mut Files) {
+    for (number, identity, text) in files.dormant.looked_for(files.ctx.time.now()) {
+        let Some(folder) = text.name.parent() else {
+            continue;
+        };
+        let paths = related_in(&files.ctx.fs, folder, &text.name).into_iter();
+        let globs = &files.ctx.options.globs;
+        let paths = paths
+            .map(|(path, _)| path)
+            .filter(|path| is_rotated_form(&text.name, path) && !globs.matches(path));
+        let copy = find_copy(files, paths, &identity, &text.fingerprint, None);
+        if let Some((path, handle, metadata)) = copy {
+            info!("{} goes on in {}", text.name.display(), path.display());
+            files.dormant.take(number);
+            let position = Position {
+                offset: Some(text.fingerprint.offset),
+                name: Some(text.name),
+                rotated: true,
+                cut: None,
+            };
+            let identity = Identity::of(&metadata);
+            follow(files, &path, identity, handle, &metadata, position);
+        }
+    }
 }
 
 /// What is left of a truncated file is read from its copy.
@@ -519,15 +561,11 @@ pub(crate) fn stem(original: &Path) -> Option<&str> {
     name.split('.').next().filter(|stem| !stem.is_empty())
 }
 
-/// Paths in a folder whose names look like rotated ones of `original`.
-fn related_in<'a>(
-    fs: &Fs,
-    folder: &'a Path,
-    original: &'a Path,
-) -> impl Iterator<Item = PathBuf> + use<'a> {
+/// Paths in a folder whose names look like rotated ones of `original`, and the inodes of these names.
+fn related_in(fs: &Fs, folder: &Path, original: &Path) -> Vec<(PathBuf, u64)> {
     let names = fs.list(folder).into_iter().flatten().flatten();
-    let paths = names.map(move |entry| folder.join(entry.name));
-    paths.filter(move |path| related(original, path))
+    let paths = names.map(|entry| (folder.join(entry.name), entry.inode));
+    paths.filter(|(path, _)| related(original, path)).collect()
 }
 
 #[cfg(test)]

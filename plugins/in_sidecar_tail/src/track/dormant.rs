@@ -24,6 +24,17 @@ pub(crate) struct Dormant {
     order: BTreeMap<u64, u64>,
     /// How many were ever let go.
     count: u64,
+    /// Texts of a network filesystem that were truncated and are in no copy that it has told of.
+    uncopied: Vec<Uncopied>,
+}
+
+/// A text that is looked for now and then.
+#[derive(Debug)]
+struct Uncopied {
+    number: u64,
+    identity: Identity,
+    since: Instant,
+    next: Instant,
 }
 
 /// A file that was let go, and how far it was read.
@@ -39,6 +50,8 @@ pub(crate) struct LetGo {
 
 /// On a network filesystem, for how long a copy may be there and not be told of.
 const LATE_COPY: Duration = Duration::from_secs(90);
+/// How many such copies are looked for.
+const MOST_UNCOPIED: usize = 1000;
 
 impl LetGo {
     fn of(file: &TrackedFile) -> Self {
@@ -73,7 +86,31 @@ impl Dormant {
                 ..LetGo::of(file)
             };
             self.insert_up_to(number, text, MOST_DORMANT);
+            if file.remote && file.offset > 0 && self.uncopied.len() < MOST_UNCOPIED {
+                self.uncopied.push(Uncopied {
+                    number,
+                    identity: file.identity,
+                    since: now,
+                    next: now,
+                });
+            }
         }
+    }
+
+    /// The texts whose copies are to be looked for now: ever less often.
+    pub(crate) fn looked_for(&mut self, now: Instant) -> Vec<(u64, Identity, LetGo)> {
+        let files = &self.files;
+        self.uncopied.retain(|text| {
+            files.contains_key(&text.number)
+                && now.saturating_duration_since(text.since) < LATE_COPY
+        });
+        let due = self.uncopied.iter_mut().filter(|text| text.next <= now);
+        due.filter_map(|text| {
+            text.next = now + now.saturating_duration_since(text.since) / 2;
+            let (_, kept) = files.get(&text.number)?;
+            Some((text.number, text.identity, kept.clone()))
+        })
+        .collect()
     }
 
     /// Takes out the text of which a new file is the copy, on a network filesystem that has told of it after
@@ -125,7 +162,7 @@ impl Dormant {
         self.files.get(&number).map(|(_, file)| file)
     }
 
-    fn take(&mut self, number: u64) -> Option<LetGo> {
+    pub(crate) fn take(&mut self, number: u64) -> Option<LetGo> {
         let (order, file) = self.files.remove(&number)?;
         self.order.remove(&order);
         Some(file)

@@ -161,12 +161,13 @@ pub(crate) fn step(life: &mut Life, seen: Observation, facts: &Facts, effects: &
         Observation::Renamed { path, matched } => {
             life.leave(Site::named(matched), Some(path), now);
             life.last_line = LastLine::Due;
-            effects.push(Effect::Look);
+            // The next start goes by where it was, and by whether its last line may go on.
+            effects.extend([Effect::Checkpoint, Effect::Look]);
         }
         Observation::RenamedBack { path, matched } => {
             life.leave(Site::named(matched), Some(path), now);
             life.last_line = LastLine::Open;
-            effects.push(Effect::Look);
+            effects.extend([Effect::Checkpoint, Effect::Look]);
         }
         Observation::Rotated => {
             life.last_line = LastLine::Due;
