@@ -168,8 +168,7 @@ pub(crate) fn position_of(
 /// What is known of a file that is found on a network filesystem: the copy of one that was truncated may be
 /// told of after the truncation.
 fn late_copy(files: &mut Files, path: &Path, handle: &Handle, metadata: &Metadata) -> Position {
-    let remote = path.parent().map(|folder| files.ctx.fs.is_remote(folder));
-    if !matches!(remote, Some(Ok(true))) {
+    if !files.is_remote(path, metadata.dev()) {
         return Position::default();
     }
     let now = files.ctx.time.now();

@@ -33,34 +33,47 @@ const REMOTE: [FsWord; 9] = [
 /// What the kernel adds to the path of a file that was deleted.
 const DELETED: &[u8] = b" (deleted)";
 
+/// Without ever waiting for a FIFO's writer.
+fn reading() -> OFlags {
+    OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC
+}
+
 pub(super) fn open(path: &Path, magic: Magic) -> io::Result<File> {
-    let access = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let handle = match magic {
-        Magic::Followed => openat(CWD, path, access, Mode::empty())?,
-        Magic::Refused => open_without_magic(path, access)?,
+        Magic::Followed => openat(CWD, path, reading(), Mode::empty())?,
+        Magic::Refused => match open_with(path, reading(), ResolveFlags::NO_MAGICLINKS)? {
+            Some(handle) => handle,
+            // Where it leads is looked at all the same.
+            None => openat(CWD, path, reading(), Mode::empty())?,
+        },
     };
     Ok(handle.into())
 }
 
-pub(super) fn open_place(folder: &Path) -> io::Result<File> {
-    let access = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    Ok(open_without_magic(folder, access)?.into())
+pub(super) fn open_without_links(path: &Path) -> io::Result<Option<File>> {
+    let handle = open_with(path, reading(), ResolveFlags::NO_SYMLINKS)?;
+    Ok(handle.map(File::from))
 }
 
-/// Links of /proc that lead to anything a process has open are no links of a folder of logs.
-fn open_without_magic(path: &Path, access: OFlags) -> Result<OwnedFd, Errno> {
-    match openat2(
-        CWD,
-        path,
-        access,
-        Mode::empty(),
-        ResolveFlags::NO_MAGICLINKS,
-    ) {
-        // Older kernels, and sandboxes that do not know it; where it leads is looked at all the same.
-        Err(Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::TOOBIG) => {
-            openat(CWD, path, access, Mode::empty())
-        }
-        opened => opened,
+pub(super) fn open_place(folder: &Path) -> io::Result<File> {
+    let access = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let handle = match open_with(folder, access, ResolveFlags::NO_MAGICLINKS)? {
+        Some(handle) => handle,
+        None => openat(CWD, folder, access, Mode::empty())?,
+    };
+    Ok(handle.into())
+}
+
+/// Opens what can be reached in this way: links of /proc, which lead to anything a process has open, are
+/// no links of a folder of logs. `Ok(None)`: an older kernel, or a sandbox that does not know it.
+fn open_with(
+    path: &Path,
+    access: OFlags,
+    resolve: ResolveFlags,
+) -> Result<Option<OwnedFd>, Errno> {
+    match openat2(CWD, path, access, Mode::empty(), resolve) {
+        Err(Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::TOOBIG) => Ok(None),
+        opened => opened.map(Some),
     }
 }
 

@@ -60,12 +60,26 @@ pub(crate) enum Magic {
 }
 
 /// What something is that has a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     File,
     Folder,
     Link,
     Other,
+}
+
+impl From<fs::FileType> for Kind {
+    fn from(kind: fs::FileType) -> Self {
+        if kind.is_file() {
+            Kind::File
+        } else if kind.is_dir() {
+            Kind::Folder
+        } else if kind.is_symlink() {
+            Kind::Link
+        } else {
+            Kind::Other
+        }
+    }
 }
 
 /// What is known of a file.
@@ -143,20 +157,12 @@ impl Metadata {
 
 impl From<fs::Metadata> for Metadata {
     fn from(metadata: fs::Metadata) -> Self {
-        let kind = metadata.file_type();
+        let kind = Kind::from(metadata.file_type());
         let born = metadata.created().ok();
         let born = born.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let modified = metadata.mtime().saturating_mul(1_000_000_000);
         Metadata {
-            kind: if kind.is_file() {
-                Kind::File
-            } else if kind.is_dir() {
-                Kind::Folder
-            } else if kind.is_symlink() {
-                Kind::Link
-            } else {
-                Kind::Other
-            },
+            kind,
             device: metadata.dev(),
             inode: metadata.ino(),
             birth: born
@@ -177,7 +183,8 @@ pub(crate) struct Entry {
     pub(crate) name: OsString,
     /// That of the name itself (a symbolic link's own).
     pub(crate) inode: u64,
-    pub(crate) is_link: bool,
+    /// What the name itself stands for; `None`: the filesystem does not tell.
+    pub(crate) kind: Option<Kind>,
 }
 
 /// The names in a folder, one by one.
@@ -198,7 +205,7 @@ impl Iterator for Entries {
                 Ok(Entry {
                     name: entry.file_name(),
                     inode: entry.ino(),
-                    is_link: entry.file_type().is_ok_and(|kind| kind.is_symlink()),
+                    kind: entry.file_type().ok().map(Kind::from),
                 })
             }),
             #[cfg(test)]
@@ -238,6 +245,16 @@ impl Fs {
         })
     }
 
+    /// Opens a file to whose path no link leads: it is where the path says. `Ok(None)`: the kernel
+    /// cannot promise that. A link on the way is an error: too many links.
+    pub(crate) fn open_without_links(&self, path: &Path) -> io::Result<Option<Handle>> {
+        self.noted(match &self.whose {
+            Whose::Kernel => kernel::open_without_links(path).map(|file| file.map(Handle::Kernel)),
+            #[cfg(test)]
+            Whose::Simulated(fs) => fs.open_without_links(path).map(Handle::Simulated).map(Some),
+        })
+    }
+
     /// Opens a folder, only to ask where it is.
     pub(crate) fn open_place(&self, folder: &Path) -> io::Result<Handle> {
         self.noted(match &self.whose {
@@ -263,6 +280,15 @@ impl Fs {
             #[cfg(test)]
             Whose::Simulated(fs) => fs.symlink_metadata(path),
         }
+    }
+
+    /// What is at a path, behind any links, and whether the path itself is a link.
+    pub(crate) fn metadata_and_link(&self, path: &Path) -> io::Result<(Metadata, bool)> {
+        let metadata = self.symlink_metadata(path)?;
+        if metadata.is_symlink() {
+            return Ok((self.metadata(path)?, true));
+        }
+        Ok((metadata, false))
     }
 
     pub(crate) fn is_dir(&self, path: &Path) -> bool {

@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use flb_sidecar_sdk::ConfigError;
 use rustix::io::Errno;
@@ -102,6 +102,10 @@ impl Confine {
 
     /// Opens `path` for reading, without ever waiting for a FIFO's writer.
     pub(crate) fn open(&self, path: &Path) -> io::Result<(Handle, Metadata)> {
+        if let Some(handle) = self.open_without_links(path)? {
+            let metadata = handle.metadata()?;
+            return Ok((handle, metadata));
+        }
         let handle = if self.follow == Follow::On {
             self.fs.open(path, Magic::Followed)?
         } else {
@@ -117,6 +121,31 @@ impl Confine {
         }
         let metadata = handle.metadata()?;
         Ok((handle, metadata))
+    }
+
+    /// Opens `path` if no link leads there: then it is where its path says, and nobody needs to ask the
+    /// kernel where that is. `Ok(None)`: a link does, or may.
+    fn open_without_links(&self, path: &Path) -> io::Result<Option<Handle>> {
+        if self.follow == Follow::On || !self.is_below_a_root(path) {
+            return Ok(None);
+        }
+        match self.fs.open_without_links(path) {
+            Err(error) if is_loop(&error) => Ok(None),
+            opened => opened,
+        }
+    }
+
+    /// Whether a path without links is below a folder that the patterns name.
+    fn is_below_a_root(&self, path: &Path) -> bool {
+        let mut roots = self.roots.iter();
+        roots.any(|(root, at)| {
+            let rest = path.strip_prefix(root).ok();
+            at.as_ref() == Some(root)
+                && rest.is_some_and(|rest| {
+                    let mut parts = rest.components();
+                    parts.all(|part| matches!(part, Component::Normal(_)))
+                })
+        })
     }
 
     /// Whether what is in a folder behind a link may be looked for.

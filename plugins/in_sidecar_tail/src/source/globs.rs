@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use flb_sidecar_sdk::ConfigError;
 use glob::{MatchOptions, Pattern};
 
-use crate::fs::{Entry, Fs, Metadata};
+use crate::fs::{Entry, Fs, Kind, Metadata};
 use crate::source::listings::{ListingKey, Listings};
 
 /// As the shell and glob(3) match: wildcards match neither a slash nor a leading dot.
@@ -350,7 +350,11 @@ fn subfolders(
     let mut found = Vec::new();
     let mut links = false;
     let listed = entries(&listings.fs, folder, part, |entry| {
-        let link = entry.is_link;
+        let link = entry.kind == Some(Kind::Link);
+        // Of a hundred thousand files nobody needs to be asked what they are.
+        if matches!(entry.kind, Some(Kind::File | Kind::Other)) {
+            return;
+        }
         let path = folder.join(entry.name);
         if listings.fs.is_dir(&path) && (!link || visitor.enters(&path)) {
             if visitor.admits(&path) {

@@ -75,8 +75,8 @@ impl Discovery {
         if files.ctx.keeps(path) {
             return true;
         }
-        let metadata = match files.ctx.fs.metadata(path) {
-            Ok(metadata) => metadata,
+        let (metadata, is_link) = match files.ctx.fs.metadata_and_link(path) {
+            Ok(there) => there,
             Err(error) => return self.cannot_open(files, path, &error),
         };
         if !metadata.is_file() {
@@ -88,7 +88,9 @@ impl Discovery {
             return true;
         }
         files.ctx.troubles.over(Trouble::NotAFile, path);
-        self.sources.note_link(files, path);
+        if is_link {
+            self.sources.note_link(files, path);
+        }
         let identity = Identity::of(&metadata);
         if let Some(id) = files.registry.followed(&identity) {
             if is_another(files, id, path) {

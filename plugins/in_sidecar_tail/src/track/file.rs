@@ -250,12 +250,15 @@ impl TrackedFile {
 
     /// Whether nothing is written where nothing was. Without a handle nobody can tell.
     pub(crate) fn is_still_blank(&self) -> bool {
+        if self.ahead() > 0 {
+            return false;
+        }
         let mut start = [0; BLANK];
         let start = self.handle.as_ref().map(|handle| {
             let length = read_full(handle, &mut start, self.offset);
             length.is_ok_and(|length| start[..length].iter().all(|byte| *byte == 0))
         });
-        self.ahead() == 0 && start.unwrap_or(true)
+        start.unwrap_or(true)
     }
 
     /// Bytes that are known to be there and that no record stands for.
@@ -365,7 +368,8 @@ impl TrackedFile {
         }
         if let Some(handle) = &self.handle {
             let mut head = [0; HEAD];
-            let length = read_full(handle, &mut head, 0)?;
+            let size = usize::try_from(self.seen.size).unwrap_or(HEAD).min(HEAD);
+            let length = read_full(handle, &mut head[..size], 0)?;
             // It may have been truncated this very moment.
             if length > known && self.head.begins_like(&head[..length]) {
                 // What is not written yet is none of it.

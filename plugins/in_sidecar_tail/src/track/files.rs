@@ -1,5 +1,6 @@
 //! The files of an instance, and all that is kept of them beside their text.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tracing::warn;
@@ -45,6 +46,8 @@ pub(crate) struct Files {
     pub(crate) links: Links,
     pub(crate) dormant: Dormant,
     pub(crate) checkpointer: Option<Checkpointer>,
+    /// The folder that was asked about last, on which device it is, and whether that is a network filesystem.
+    asked: Option<(PathBuf, u64, bool)>,
     /// What has left the host of files that could not be opened then.
     confirmed: Reaches,
     /// Texts that were truncated and are in no copy, by their files and epochs, until they have left the host.
@@ -66,6 +69,7 @@ impl Files {
             windows: Windows::default(),
             links: Links::default(),
             dormant: Dormant::default(),
+            asked: None,
             confirmed: Reaches::default(),
             texts: HashMap::default(),
             checkpointer: Checkpointer::new(options, &ctx.counters, &ctx.time, &ctx.fs),
@@ -76,6 +80,24 @@ impl Files {
     /// The first scan is over.
     pub(crate) fn scanned(&self) -> bool {
         !matches!(self.stage, Stage::Starting | Stage::StartingAgain)
+    }
+
+    /// Whether the file at `path`, which is on this device, is on a network filesystem. One that cannot be
+    /// asked about is as any other.
+    pub(crate) fn is_remote(&mut self, path: &Path, device: u64) -> bool {
+        let Some(folder) = path.parent() else {
+            return false;
+        };
+        match &self.asked {
+            Some((asked, on, remote)) if asked == folder && *on == device => *remote,
+            _ => {
+                let Ok(remote) = self.ctx.fs.is_remote(folder) else {
+                    return false;
+                };
+                self.asked = Some((folder.to_owned(), device, remote));
+                remote
+            }
+        }
     }
 
     /// Something could not be looked into since the scan of the start began.

@@ -78,9 +78,7 @@ pub(crate) fn follow(
     if target.is_some() {
         file.rare().target.clone_from(&target);
     }
-    // A file that cannot be asked about is read as any other.
-    let remote = path.parent().map(|folder| files.ctx.fs.is_remote(folder));
-    file.remote = matches!(remote, Some(Ok(true)));
+    file.remote = files.is_remote(path, metadata.dev());
     // Now, while the new file is not among those that may be closed: it may soon be deleted.
     make_way(files);
     file.handle = Some(handle);

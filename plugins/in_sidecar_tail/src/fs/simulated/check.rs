@@ -239,7 +239,7 @@ impl Both {
             }
             4 => {
                 let list = |fs: &Fs| {
-                    let entries = fs.list(&path)?.map(|e| e.map(|e| (e.name, e.is_link)));
+                    let entries = fs.list(&path)?.map(|e| e.map(|e| (e.name, e.kind)));
                     let mut entries: Vec<_> = entries.collect::<io::Result<_>>()?;
                     entries.sort();
                     Ok(entries)
@@ -258,6 +258,9 @@ impl Both {
                 self.same(&format!("remove {shown}"), real, simulated);
             }
             _ => {
+                let straight = |fs: &Fs| plain(fs.open_without_links(&path).map(|_| ()));
+                let [real, simulated] = self.ours.each_ref().map(straight);
+                self.same(&format!("open without links {shown}"), real, simulated);
                 let [real, simulated] = self
                     .ours
                     .each_ref()

@@ -164,7 +164,21 @@ impl SimFs {
 
     pub(super) fn open(&self, path: &Path) -> io::Result<Opened> {
         let mut tree = self.call()?;
-        let (node, name) = tree.walk(path, true, Side::Here)?;
+        let there = tree.walk(path, true, Side::Here)?;
+        self.open_node(tree, there)
+    }
+
+    pub(super) fn open_without_links(&self, path: &Path) -> io::Result<Opened> {
+        let mut tree = self.call()?;
+        let there = tree.walk_without_links(path, Side::Here)?;
+        self.open_node(tree, there)
+    }
+
+    fn open_node(
+        &self,
+        mut tree: MutexGuard<'_, Tree>,
+        (node, name): (NodeId, Option<NameId>),
+    ) -> io::Result<Opened> {
         if !tree.node(node).readable {
             return Err(Errno::ACCESS.into());
         }
@@ -220,7 +234,7 @@ impl SimFs {
             Entry {
                 name: name.text.to_os_string(),
                 inode: node.inode,
-                is_link: matches!(node.content, Content::Link(_)),
+                kind: Some(node.content.kind()),
             }
         });
         Ok(entries.collect::<Vec<_>>().into_iter())
@@ -319,10 +333,11 @@ impl Tree {
         self.ask(node, side)?;
         let device = *self.device(node);
         let (content, modified) = self.told(node, side);
-        let (kind, size) = match content {
-            Content::File(bytes) => (Kind::File, bytes.len()),
-            Content::Folder { .. } => (Kind::Folder, 0),
-            Content::Link(target) => (Kind::Link, target.as_os_str().len() as u64),
+        let kind = content.kind();
+        let size = match content {
+            Content::File(bytes) => bytes.len(),
+            Content::Folder { .. } => 0,
+            Content::Link(target) => target.as_os_str().len() as u64,
         };
         let node = self.node(node);
         Ok(Metadata {

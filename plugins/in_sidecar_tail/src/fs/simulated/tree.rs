@@ -8,6 +8,7 @@ use rustix::io::Errno;
 
 use super::bytes::Bytes;
 use super::events::{Mask, Queues};
+use crate::fs::Kind;
 
 /// Number of an inode in the tree; never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +38,16 @@ pub(super) enum Content {
     File(Bytes),
     Folder { names: Vec<NameId>, above: NodeId },
     Link(PathBuf),
+}
+
+impl Content {
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Content::File(_) => Kind::File,
+            Content::Folder { .. } => Kind::Folder,
+            Content::Link(_) => Kind::Link,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -232,6 +243,15 @@ impl Tree {
         side: Side,
     ) -> Result<(NodeId, Option<NameId>), Errno> {
         self.walk_from(ROOT, path.as_os_str().as_bytes(), follow, side, MOST_LINKS)
+    }
+
+    /// The same where no link may be on the way.
+    pub(super) fn walk_without_links(
+        &mut self,
+        path: &Path,
+        side: Side,
+    ) -> Result<(NodeId, Option<NameId>), Errno> {
+        self.walk_from(ROOT, path.as_os_str().as_bytes(), true, side, 0)
     }
 
     fn walk_from(
