@@ -10,7 +10,9 @@ use flb_sidecar_sdk::event::RecordFormat;
 use tracing::debug;
 
 use crate::checkpoint::checkpointer::{Checkpointer, Place};
-use crate::checkpoint::recovery::{begin_start, consider_claimed, recover_unclaimed};
+use crate::checkpoint::recovery::{
+    begin_start, consider_claimed, has_unclaimed, recover_unclaimed,
+};
 use crate::compressed::left_alone::Compressed;
 use crate::context::Context;
 use crate::counters::Counters;
@@ -21,6 +23,7 @@ use crate::options::Options;
 use crate::read::reader::Reader;
 use crate::source::events::Events;
 use crate::source::inotify::Change;
+use crate::source::scan::FoundFiles;
 use crate::timers::Timers;
 use crate::track::beyond::is_full;
 use crate::track::copies::{find_late_copies, release_quarantined, settle_quarantined};
@@ -39,6 +42,8 @@ const CHECKED_AT_ONCE: usize = 1000;
 /// Buffers full of events that are looked into before files have their turn: a writer in a hurry
 /// may have new ones as fast as anybody looks.
 const BUFFERS_AT_ONCE: usize = 4;
+/// Short files that are read before something else has its turn.
+const FEW: usize = 32;
 /// Longer than anybody waits.
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -51,6 +56,17 @@ pub(crate) enum Turn {
     Until(Instant),
     /// The same, and nothing is read any more.
     Frozen(Instant),
+}
+
+/// How a drain goes on once everything that is followed was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// Nothing waits that could be read.
+    Over,
+    /// What waits has its turn when others have left the host.
+    Waits,
+    /// What has waited has its turn.
+    GoesOn,
 }
 
 /// The worker of one instance.
@@ -171,7 +187,7 @@ impl Worker {
             self.scan();
         }
         self.timers(now);
-        let mut more = self.read_turn() | self.search_on();
+        let mut more = self.read_turns() | self.search_on();
         more |= self.end_drain();
         if deadline.is_some_and(|at| now >= at) {
             let (publisher, known) = self.known();
@@ -241,12 +257,6 @@ impl Worker {
             Task::Consider(path) => {
                 self.discovery.consider(files, compressed, &path);
             }
-            Task::ConsiderKnown(path) => {
-                let sources = &mut self.discovery.sources;
-                if !consider_claimed(files, compressed, sources, &path) {
-                    files.queue.later(Task::Consider(path));
-                }
-            }
             Task::Check(id) => check(files, id),
             Task::CheckLink(link) => self.discovery.check_link(files, compressed, &link),
             Task::Told(Change::Folders) => self.timers.scan_soon(),
@@ -286,8 +296,9 @@ impl Worker {
         if starting {
             begin_start(files);
         }
-        let cost = self.discovery.begin_scan(files, compressed);
+        let (cost, found) = self.discovery.begin_scan(files, compressed);
         self.go_on();
+        self.consider_all(&found);
         self.discovery.try_again(&mut self.files.queue);
         self.go_on();
         if starting && !self.files.is_short() {
@@ -303,6 +314,29 @@ impl Worker {
         let told = !self.discovery.sources.polls();
         let now = self.ctx.time.now();
         self.timers.scanned(now, cost, told, &self.ctx.options);
+    }
+
+    /// Looks at what a scan has found; at the start, files whose positions are known come first.
+    fn consider_all(&mut self, found: &FoundFiles) {
+        let known_first = !self.files.scanned() && has_unclaimed(&self.files);
+        for (path, inode) in found.iter().filter(|_| known_first) {
+            if self.files.registry.is_at(&path, inode) || !has_unclaimed(&self.files) {
+                continue;
+            }
+            let (files, compressed) = (&mut self.files, &mut self.compressed);
+            consider_claimed(files, compressed, &mut self.discovery.sources, &path);
+            self.go_on();
+        }
+        for (path, inode) in found.iter() {
+            let (files, compressed) = (&mut self.files, &mut self.compressed);
+            if files.registry.is_at(&path, inode)
+                || self.discovery.is_known(files, compressed, (&path, inode))
+            {
+                continue;
+            }
+            self.discovery.consider(files, compressed, &path);
+            self.go_on();
+        }
     }
 
     /// Looks at files of which nobody tells changes.
@@ -475,8 +509,10 @@ impl Worker {
         if self.compressed.searches() || self.compressed.unsettled() {
             return true;
         }
-        if self.give_way() {
-            return self.files.registry.ready().len() > 0;
+        match self.give_way() {
+            Way::Over => {}
+            Way::Waits => return self.files.registry.ready().len() > 0,
+            Way::GoesOn => return true,
         }
         self.compressed.ask_unclear_again();
         for id in self.files.registry.ids() {
@@ -491,37 +527,72 @@ impl Worker {
     }
 
     /// Everything that is followed has been read for a drain: files give way to those that wait.
-    /// `true`: the drain goes on with these.
-    fn give_way(&mut self) -> bool {
+    fn give_way(&mut self) -> Way {
         let stops = self.ctx.shared.drain_purpose() == Purpose::Stop;
         if stops || !self.discovery.beyond.waits() {
-            return false;
+            return Way::Over;
         }
         self.discovery.beyond.take(self.compressed.take_settled());
-        for id in self.files.registry.ids() {
+        // Those that are closed may stay where they are, as long as there is room.
+        let open = self.files.handles.ids();
+        self.have_give_way(open);
+        if is_full(&self.files, &self.compressed) {
+            self.have_give_way(self.files.registry.ids());
+        }
+        // Those of which something is with the host stay until that has left it.
+        if is_full(&self.files, &self.compressed) {
+            let mut files = self.files.registry.iter();
+            return match files.any(|(_, file)| file.life.is_let_go()) {
+                true => Way::Waits,
+                false => Way::Over,
+            };
+        }
+        // No more than can be open, so that each is opened once.
+        let many = self.files.handles.room().max(FEW);
+        let first = self.files.registry.count();
+        for _ in 0..many {
+            let (files, compressed) = (&mut self.files, &mut self.compressed);
+            let taken = self.discovery.take_one(files, compressed);
+            self.go_on();
+            if !taken {
+                break;
+            }
+        }
+        if self.discovery.beyond.are_to_be_found() {
+            self.scan();
+        }
+        release_quarantined(&mut self.files);
+        self.go_on();
+        for number in first..self.files.registry.count() {
+            self.files.observe(FileId(number), Observation::Drained);
+        }
+        self.go_on();
+        Way::GoesOn
+    }
+
+    /// Has those of these files give way that are read to their end.
+    fn have_give_way(&mut self, ids: Vec<FileId>) {
+        for id in ids {
             if self.discovery.beyond.gives_way(&self.files, id) {
                 self.reader.end_given_way(&mut self.files, id);
                 self.files.observe(id, Observation::GivesWay);
                 self.go_on();
             }
         }
-        // Those of which something is with the host stay until that has left it.
-        if is_full(&self.files, &self.compressed) {
-            let mut files = self.files.registry.iter();
-            return files.any(|(_, file)| file.life.is_let_go());
-        }
-        let first = self.files.registry.count();
-        self.discovery
-            .take_waiting(&mut self.files, &mut self.compressed);
-        if !is_full(&self.files, &self.compressed) {
-            self.scan();
-        }
-        for id in self.files.registry.ids() {
-            if id.0 >= first {
-                self.files.observe(id, Observation::Drained);
+    }
+
+    /// Reads files for a turn each: several as long as they are short, since whatever else is to be done is
+    /// looked for behind each. `false`: there is nothing to do, or no room for it.
+    fn read_turns(&mut self) -> bool {
+        let enough = self.reader.bytes() + self.ctx.options.block as u64;
+        for _ in 0..FEW {
+            if !self.read_turn() {
+                return false;
+            }
+            if self.reader.bytes() >= enough {
+                break;
             }
         }
-        self.go_on();
         true
     }
 }

@@ -66,11 +66,7 @@ pub(super) fn open_place(folder: &Path) -> io::Result<File> {
 
 /// Opens what can be reached in this way: links of /proc, which lead to anything a process has open, are
 /// no links of a folder of logs. `Ok(None)`: an older kernel, or a sandbox that does not know it.
-fn open_with(
-    path: &Path,
-    access: OFlags,
-    resolve: ResolveFlags,
-) -> Result<Option<OwnedFd>, Errno> {
+fn open_with(path: &Path, access: OFlags, resolve: ResolveFlags) -> Result<Option<OwnedFd>, Errno> {
     match openat2(CWD, path, access, Mode::empty(), resolve) {
         Err(Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::TOOBIG) => Ok(None),
         opened => opened.map(Some),

@@ -55,6 +55,8 @@ pub(crate) struct Reader {
     holes: HashMap<FileId, u64>,
     /// Room for what is decompressed.
     text: Vec<u8>,
+    /// Bytes read since the start.
+    bytes: u64,
 }
 
 impl Reader {
@@ -65,7 +67,13 @@ impl Reader {
             block: vec![0; TAIL + ctx.options.block],
             holes: HashMap::default(),
             text: Vec::new(),
+            bytes: 0,
         }
+    }
+
+    /// Bytes read since the start.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Nothing waits to be sent.
@@ -240,6 +248,7 @@ impl Reader {
         };
         let length = text.len() as u64;
         file.offset += length;
+        self.bytes += length;
         file.seen.size = file.seen.size.max(file.offset);
         file.tail.push(text);
         let before = file.lines.start();

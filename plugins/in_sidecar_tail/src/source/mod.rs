@@ -6,5 +6,6 @@ pub(crate) mod globs;
 pub(crate) mod inotify;
 pub(crate) mod links;
 pub(crate) mod listings;
+pub(crate) mod paths;
 pub(crate) mod scan;
 pub(crate) mod unseen;

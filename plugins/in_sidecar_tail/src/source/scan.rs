@@ -18,6 +18,7 @@ use crate::source::globs::Visitor;
 use crate::source::inotify::Watches;
 use crate::source::links::Links;
 use crate::source::listings::Listings;
+use crate::source::paths::Paths;
 use crate::track::descriptors::{is_missing, make_room, say_none_left};
 use crate::track::files::Files;
 use crate::track::limit::Folders;
@@ -33,7 +34,25 @@ struct Found {
     folders: Vec<PathBuf>,
     waits: Vec<PathBuf>,
     unreadable: Vec<(PathBuf, io::Error)>,
-    files: Vec<(PathBuf, Option<u64>)>,
+    files: FoundFiles,
+}
+
+/// Files that match, and the inodes of their names where a listing told them; 0: none did.
+#[derive(Debug, Default)]
+pub(crate) struct FoundFiles {
+    paths: Paths,
+    inodes: Vec<u64>,
+}
+
+impl FoundFiles {
+    fn push(&mut self, path: &Path, inode: Option<u64>) {
+        self.paths.push(path);
+        self.inodes.push(inode.unwrap_or(0));
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (PathBuf, u64)> + '_ {
+        self.paths.iter().zip(self.inodes.iter().copied())
+    }
 }
 
 impl Visitor for Found {
@@ -57,7 +76,7 @@ impl Visitor for Found {
         self.unreadable.push((path.to_owned(), error));
     }
     fn file(&mut self, path: PathBuf, inode: Option<u64>) {
-        self.files.push((path, inode));
+        self.files.push(&path, inode);
     }
 }
 
@@ -143,6 +162,11 @@ impl Sources {
         &self.admitted
     }
 
+    /// The kernel tells of changes in every folder.
+    pub(crate) fn are_told(&self) -> bool {
+        self.watches.is_some() && self.polled.is_empty()
+    }
+
     /// There are folders of which nobody tells changes.
     pub(crate) fn polls(&self) -> bool {
         !self.polled.is_empty()
@@ -222,11 +246,7 @@ impl Sources {
     }
 
     /// Files in all folders that patterns look into, or in a new one and below it.
-    pub(crate) fn find(
-        &mut self,
-        files: &mut Files,
-        new: Option<&Path>,
-    ) -> Vec<(PathBuf, Option<u64>)> {
+    pub(crate) fn find(&mut self, files: &mut Files, new: Option<&Path>) -> FoundFiles {
         let mut found = self.walk(files, new);
         if self.watch_folders(&files.ctx, &found) {
             // What came between the listing and the watch is in a second listing.
@@ -273,7 +293,7 @@ impl Sources {
             folders: Vec::new(),
             waits: Vec::new(),
             unreadable: Vec::new(),
-            files: Vec::new(),
+            files: FoundFiles::default(),
         };
         let globs = &files.ctx.options.globs;
         match new {

@@ -1,5 +1,7 @@
 //! Files beyond `max_files`: they wait, and in a drain others that are read give way to them.
 
+use std::hash::BuildHasher as _;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use tracing::{info, warn};
@@ -7,15 +9,15 @@ use tracing::{info, warn};
 use crate::compressed::left_alone::Compressed;
 use crate::context::Context;
 use crate::counters::Trouble;
-use crate::fs::Fs;
-use crate::map::HashMap;
+use crate::map::{HashMap, HashSet};
+use crate::source::paths::Paths;
 use crate::track::file::FileId;
 use crate::track::files::Files;
 use crate::track::fingerprint::{Fingerprint, Identity};
 use crate::track::limit::{Come, Outside, MOST_BEYOND};
 
-/// Paths of files beyond the limit that are kept, so that a folder is not listed for each of them.
-const MOST_WAITING: usize = 50_000;
+/// Bytes of names of files beyond the limit that are kept, so that a folder is not listed for each of them.
+const MOST_WAITING: usize = 8 << 20;
 
 /// Files that are there and not followed, since there are too many.
 #[derive(Debug, Default)]
@@ -26,9 +28,12 @@ pub(crate) struct Beyond {
     said: bool,
     outside: Outside,
     /// Where some of them are.
-    paths: Vec<PathBuf>,
+    paths: Paths,
     /// Files that a drain has read and that gave way to others, by their numbers.
     ended: HashMap<u64, Ended>,
+    /// Names of files that wait, and of those that gave way: whoever finds them in a folder knows them by
+    /// that.
+    names: HashSet<u64>,
 }
 
 /// How a file was that gave way.
@@ -38,6 +43,13 @@ struct Ended {
     bytes: u64,
     /// How far it was read.
     read: Fingerprint,
+}
+
+/// Why a name is known.
+#[derive(Clone, Copy, Debug, Hash)]
+pub(crate) enum Known {
+    Waits,
+    GaveWay,
 }
 
 /// Whether one more file would be too many.
@@ -63,8 +75,12 @@ impl Beyond {
         if come == Come::Again {
             return;
         }
-        if self.paths.len() < MOST_WAITING {
-            self.paths.push(path.to_owned());
+        if self.names.len() < MOST_BEYOND {
+            let name = self.number_of(path, identity.inode, Known::Waits);
+            self.names.insert(name);
+        }
+        if self.paths.len() < MOST_BEYOND && self.paths.bytes() < MOST_WAITING {
+            self.paths.push(path);
         }
         self.files += 1;
         self.bytes = self.bytes.saturating_add(bytes);
@@ -85,6 +101,18 @@ impl Beyond {
     pub(crate) fn has_given_way(&self, identity: &Identity, bytes: u64) -> bool {
         let ended = self.ended.get(&identity.number());
         ended.is_some_and(|ended| ended.bytes == bytes)
+    }
+
+    /// The number of a name, of what stands there and of why it is known. Whoever chooses names cannot choose
+    /// numbers.
+    fn number_of(&self, path: &Path, inode: u64, known: Known) -> u64 {
+        let path = path.as_os_str().as_bytes();
+        self.names.hasher().hash_one((path, inode, known))
+    }
+
+    /// Whether a file with this name and inode is known for that.
+    pub(crate) fn knows(&self, path: &Path, inode: u64, known: Known) -> bool {
+        !self.names.is_empty() && self.names.contains(&self.number_of(path, inode, known))
     }
 
     /// Where a file ended that gave way.
@@ -124,6 +152,10 @@ impl Beyond {
             read: file.fingerprint(),
         };
         self.ended.insert(file.identity.number(), ended);
+        if let Some(path) = file.path().filter(|_| self.names.len() < MOST_BEYOND) {
+            let name = self.number_of(path, file.identity.inode, Known::GaveWay);
+            self.names.insert(name);
+        }
         true
     }
 
@@ -132,15 +164,24 @@ impl Beyond {
         !self.ended.is_empty()
     }
 
-    /// A file that waits has its turn.
-    pub(crate) fn next(&mut self, fs: &Fs) -> Option<PathBuf> {
+    /// Where a file is that waits and has its turn now; what is there is told next.
+    pub(crate) fn next(&mut self) -> Option<PathBuf> {
         let path = self.paths.pop()?;
         self.files = self.files.saturating_sub(1);
-        if let Ok(metadata) = fs.metadata(&path) {
-            self.outside.has_turn(Identity::of(&metadata).number());
-            self.bytes = self.bytes.saturating_sub(metadata.len());
-        }
         Some(path)
+    }
+
+    /// The file that has its turn.
+    pub(crate) fn has_turn(&mut self, path: &Path, identity: &Identity, bytes: u64) {
+        let name = self.number_of(path, identity.inode, Known::Waits);
+        self.names.remove(&name);
+        self.outside.has_turn(identity.number());
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
+    /// Whether files wait of which it is not known where they are.
+    pub(crate) fn are_to_be_found(&self) -> bool {
+        self.files > 0 && self.paths.is_empty()
     }
 
     /// There is room: all that wait are come by again. `false`: there are none.
@@ -149,7 +190,8 @@ impl Beyond {
         if any {
             self.files = 0;
             self.bytes = 0;
-            self.paths.clear();
+            self.paths = Paths::default();
+            self.names = HashSet::default();
             self.outside.begin_anew();
         }
         any
@@ -161,7 +203,81 @@ impl Beyond {
         if self.said && self.files == 0 {
             self.said = false;
             self.outside = Outside::default();
+            self.names = HashSet::default();
             info!("every file is followed");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use flb_sidecar_sdk::event::RecordFormat;
+    use flb_sidecar_sdk::{fake::FakeHost, metrics::Metrics, Settings};
+
+    use crate::counters::Counters;
+    use crate::fs::simulated::{Device, SimFs};
+    use crate::fs::Fs;
+    use crate::host::queue::{Item, Purpose, Shared};
+    use crate::options::{Options, OPTIONS};
+    use crate::time::Time;
+    use crate::worker::{Turn, Worker};
+
+    const FILES: u64 = 5000;
+    /// Calls that a file may cost: asked about at a scan and in its turn, opened, asked again, read, read to
+    /// its end, closed.
+    const CALLS: u64 = 10;
+
+    /// As was reported of others, which spend their time on asking about files that they know: Fluent Bit issue
+    /// 4310, TimberWinR issue 56, bevry/watchr issue 22, basisjs-tools issue 8.
+    #[test]
+    fn a_drain_asks_little_about_each_file_that_waits() {
+        let time = Time::simulated(Duration::from_secs(1_000_000_000));
+        let disk = SimFs::new(time.clone(), Device::LOCAL);
+        disk.make_folder(Path::new("/logs")).unwrap();
+        for n in 0..FILES {
+            let path = format!("/logs/{n}.log");
+            disk.writer(Path::new(&path)).unwrap().append(b"one\n");
+        }
+        let options = [("path", "/logs/*.log,/logs/*/*.log"), ("max_files", "1000")];
+        let settings = Settings::new("tail", OPTIONS, options).unwrap();
+        let shared = Arc::new(Shared::new(time.clone()).unwrap());
+        let mut worker = Worker::new(
+            Options::read(&settings, &FakeHost::default()).unwrap(),
+            None,
+            RecordFormat::WithMetadata,
+            shared.clone(),
+            Counters::new(&Metrics::default()),
+            Fs::simulated(disk.clone()),
+        );
+        worker.files.handles = worker.files.handles.apart(100);
+        let before = 1 << 40;
+        disk.has_patience(before);
+        shared.start_drain(Duration::from_secs(60), Purpose::Completion);
+        let mut over = false;
+        for _ in 0..10 * FILES {
+            let turn = worker.turn();
+            let idle = shared.pop().map(|item| match item {
+                Item::Batch(batch) => shared.delivered(batch),
+                Item::DrainEnd(request) => {
+                    shared.drain_ended(request);
+                    over = true;
+                }
+                Item::FileEnd(_) => {}
+            });
+            if over {
+                break;
+            }
+            if idle.is_none() && matches!(turn, Turn::Until(_)) {
+                time.advance(Duration::from_millis(100));
+            }
+        }
+        assert!(over, "the drain does not end");
+        assert_eq!(worker.ctx.counters.lines.get(), FILES);
+        let calls = before - disk.calls_left();
+        assert!(calls <= CALLS * FILES, "{calls} calls for {FILES} files");
     }
 }

@@ -111,6 +111,18 @@ impl Handles {
         self.open.len()
     }
 
+    pub(crate) fn ids(&self) -> Vec<FileId> {
+        self.open.iter().copied().collect()
+    }
+
+    /// How many more may be open.
+    pub(crate) fn room(&self) -> usize {
+        let all = self.all.open.load(Ordering::Relaxed);
+        let fair = self.most / self.all.instances.load(Ordering::Relaxed).max(1);
+        let own = fair.saturating_sub(self.open.len());
+        own.max(self.most.saturating_sub(all))
+    }
+
     pub(crate) fn opened(&mut self, id: FileId) {
         if self.open.insert(id) {
             self.all.open.fetch_add(1, Ordering::Relaxed);

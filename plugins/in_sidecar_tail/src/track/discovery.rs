@@ -17,8 +17,8 @@ use crate::map::{HashMap, HashSet};
 use crate::pace::Stopwatch;
 use crate::read::holes::{line_begins, written_end};
 use crate::source::confine::is_refused;
-use crate::source::scan::Sources;
-use crate::track::beyond::{is_full, Beyond};
+use crate::source::scan::{FoundFiles, Sources};
+use crate::track::beyond::{is_full, Beyond, Known};
 use crate::track::descriptors::{is_missing, open};
 use crate::track::dormant::is_same;
 use crate::track::file::{FileId, Seen};
@@ -75,10 +75,21 @@ impl Discovery {
         if files.ctx.keeps(path) {
             return true;
         }
-        let (metadata, is_link) = match files.ctx.fs.metadata_and_link(path) {
-            Ok(there) => there,
-            Err(error) => return self.cannot_open(files, path, &error),
-        };
+        match files.ctx.fs.metadata_and_link(path) {
+            Ok(there) => self.consider_there(files, compressed, path, named, there),
+            Err(error) => self.cannot_open(files, path, &error),
+        }
+    }
+
+    /// The same of what is there, and whether the path is a link.
+    fn consider_there(
+        &mut self,
+        files: &mut Files,
+        compressed: &mut Compressed,
+        path: &Path,
+        named: Option<&Path>,
+        (metadata, is_link): (Metadata, bool),
+    ) -> bool {
         if !metadata.is_file() {
             files.ctx.troubles.say(
                 Trouble::NotAFile,
@@ -213,41 +224,55 @@ impl Discovery {
         Some(offset)
     }
 
-    /// Follows files that were left out, as far as there is room and their paths are known.
-    pub(crate) fn take_waiting(&mut self, files: &mut Files, compressed: &mut Compressed) {
-        while !is_full(files, compressed) {
-            let Some(path) = self.beyond.next(&files.ctx.fs) else {
-                return;
-            };
-            self.consider(files, compressed, &path);
-        }
+    /// Whether nothing is to be done about a name that a scan has found, though its file is not followed.
+    pub(crate) fn is_known(
+        &self,
+        files: &Files,
+        compressed: &Compressed,
+        (path, inode): (&Path, u64),
+    ) -> bool {
+        // What is written to a file that gave way in a drain is told.
+        let told = files.is_draining() && self.sources.are_told();
+        inode != 0
+            && (told || is_full(files, compressed))
+            && (self.beyond.knows(path, inode, Known::Waits)
+                || told && self.beyond.knows(path, inode, Known::GaveWay))
     }
 
-    /// Has everything looked at that the patterns match and that is not known to be unchanged; what
-    /// finding it has cost.
+    /// Follows one of the files that were left out, if there is room. `false`: there is not, or it is not
+    /// known where any of them is.
+    pub(crate) fn take_one(&mut self, files: &mut Files, compressed: &mut Compressed) -> bool {
+        if is_full(files, compressed) {
+            return false;
+        }
+        let Some(path) = self.beyond.next() else {
+            return false;
+        };
+        match files.ctx.fs.metadata_and_link(&path) {
+            Ok(there) => {
+                let (metadata, _) = there;
+                self.beyond
+                    .has_turn(&path, &Identity::of(&metadata), metadata.len());
+                self.consider_there(files, compressed, &path, None, there);
+            }
+            Err(error) => {
+                self.cannot_open(files, &path, &error);
+            }
+        }
+        true
+    }
+
+    /// Looks for everything that the patterns match and that is not known to be unchanged; what finding it
+    /// has cost.
     pub(crate) fn begin_scan(
         &mut self,
         files: &mut Files,
         compressed: &mut Compressed,
-    ) -> Duration {
+    ) -> (Duration, FoundFiles) {
         let watch = Stopwatch::start(&files.ctx.time);
         self.take_more(files, compressed);
         let found = self.sources.find(files, None);
-        let cost = files.ctx.time.cost(watch.spent());
-        let known_first = !files.scanned() && has_unclaimed(files);
-        for (path, inode) in found {
-            let known = files.registry.at(&path);
-            let known = known.and_then(|id| files.registry.get(id));
-            if known.is_some_and(|file| Some(file.identity.inode) == inode) {
-                continue;
-            }
-            files.queue.later(if known_first {
-                Task::ConsiderKnown(path)
-            } else {
-                Task::Consider(path)
-            });
-        }
-        cost
+        (files.ctx.time.cost(watch.spent()), found)
     }
 
     /// A scan is over.
@@ -271,8 +296,10 @@ impl Discovery {
 
     /// Before a scan: what was left out is offered again, if there is room for some of it.
     fn take_more(&mut self, files: &mut Files, compressed: &mut Compressed) {
-        self.take_waiting(files, compressed);
-        let again = !is_full(files, compressed) && self.beyond.begin_anew();
+        // A drain has those have their turn whose paths are known, and looks for the others behind that.
+        let asks = !files.is_draining() || self.beyond.are_to_be_found();
+        while !files.is_draining() && self.take_one(files, compressed) {}
+        let again = asks && !is_full(files, compressed) && self.beyond.begin_anew();
         // Nobody looks at what gave way in any other way.
         if again || !files.is_draining() && self.beyond.any_gave_way() {
             self.sources.list_again();
@@ -331,7 +358,7 @@ impl Discovery {
 
     /// Files of a folder that has just come.
     pub(crate) fn scan_folder(&mut self, files: &mut Files, folder: &Path) {
-        for (path, _) in self.sources.find(files, Some(folder)) {
+        for (path, _) in self.sources.find(files, Some(folder)).iter() {
             files.queue.push(Task::Consider(path));
         }
     }

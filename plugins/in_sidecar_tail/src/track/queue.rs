@@ -28,8 +28,6 @@ pub(crate) enum Task {
     Recheck(PathBuf),
     /// There may be a new file.
     Consider(PathBuf),
-    /// The same, at the start: files whose positions are known come first.
-    ConsiderKnown(PathBuf),
     /// A file and its path are looked at in their turn.
     Check(FileId),
     /// The same for a link and what is behind it.

@@ -62,6 +62,12 @@ impl Registry {
         self.by_path.get(path).copied()
     }
 
+    /// Whether the file at this path is one with this inode.
+    pub(crate) fn is_at(&self, path: &Path, inode: u64) -> bool {
+        let file = self.at(path).and_then(|id| self.get(id));
+        file.is_some_and(|file| file.identity.inode == inode)
+    }
+
     pub(crate) fn paths(&self) -> impl Iterator<Item = (&Arc<Path>, FileId)> + Clone {
         self.by_path.iter().map(|(path, id)| (path, *id))
     }

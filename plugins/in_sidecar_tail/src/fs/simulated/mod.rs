@@ -107,6 +107,11 @@ impl SimFs {
         self.0.patience.store(calls, Ordering::Relaxed);
     }
 
+    /// How many of them are left.
+    pub(crate) fn calls_left(&self) -> u64 {
+        self.0.patience.load(Ordering::Relaxed)
+    }
+
     /// Has something happen behind so many calls of the process.
     pub(crate) fn interrupt(&self, calls: u64, what: impl FnOnce() + Send + 'static) {
         *lock(&self.0.interrupt) = Some(Box::new(what));
