@@ -122,6 +122,15 @@ impl ChunkWatch {
 
     /// We have appended, and are done with it for now.
     pub(crate) fn over(&self, holder: &Holder) {
+        let mut state = self.lock();
+        // Nothing has happened since a look behind the last append.
+        if !matches!(state.tags, Tags::None) {
+            state.look(holder, true);
+        }
+    }
+
+    /// The host has refused to append something. It may have made room all the same.
+    pub(crate) fn refused(&self, holder: &Holder) {
         self.lock().look(holder, true);
     }
 

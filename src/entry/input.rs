@@ -572,8 +572,7 @@ impl InputHost for Handle<'_> {
                 Ok(())
             }
             _ => {
-                // It may have made room all the same.
-                self.watch.over(&self.holder());
+                self.watch.refused(&self.holder());
                 Err(Refused)
             }
         }

@@ -196,6 +196,7 @@ impl Worker {
         let (publisher, known) = self.known();
         publisher.publish(known, !more);
         self.save(false);
+        self.ctx.shared.tell_host();
         if more {
             Turn::More
         } else {
@@ -450,6 +451,11 @@ impl Worker {
         let links = !self.files.links.is_empty();
         let next = self.timers.next(self.needs_poll(), links);
         let next = self.publisher.next().map_or(next, |at| next.min(at));
+        let next = self
+            .ctx
+            .shared
+            .next_telling()
+            .map_or(next, |at| next.min(at));
         next.min(self.next_save()).min(self.next_question())
     }
 

@@ -94,8 +94,11 @@ pub fn fits(buf: &[u8], at: usize, levels: usize) -> bool {
 /// ```
 pub fn json_fits(text: &[u8], levels: usize) -> bool {
     // `[` and `{` differ in one bit; so do their partners.
-    let opening = text.iter().filter(|byte| **byte | 0x20 == b'{').count();
-    opening <= levels || json_nesting_fits(text, levels)
+    let opening = |bytes: &[u8]| -> u8 { bytes.iter().map(|b| u8::from(b | 0x20 == b'{')).sum() };
+    // Counted in bytes, of which a register holds many.
+    let pieces = text.chunks(usize::from(u8::MAX));
+    let all: usize = pieces.map(|piece| usize::from(opening(piece))).sum();
+    all <= levels || json_nesting_fits(text, levels)
 }
 
 fn json_nesting_fits(text: &[u8], levels: usize) -> bool {

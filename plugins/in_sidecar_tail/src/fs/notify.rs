@@ -17,6 +17,9 @@ pub(crate) use rustix::fs::inotify::{ReadFlags as Mask, WatchFlags as Wanted};
 /// Bytes of events that are taken at once.
 const BUFFER: usize = 64 << 10;
 
+/// Bytes of an event without its name, which is filled up to a multiple of this.
+const HEADER: usize = 16;
+
 /// A queue of events of watched folders.
 #[derive(Debug)]
 pub(crate) enum Notify {
@@ -82,12 +85,14 @@ impl Notify {
                 let mut reader = inotify::Reader::new(fd, buffer);
                 let mut first = true;
                 let mut half = false;
+                let mut bytes = 0;
                 while first || half || !reader.is_buffer_empty() {
                     let Ok(event) = reader.next() else {
                         // There is nothing more to read now.
                         return false;
                     };
                     first = false;
+                    bytes += HEADER + event.file_name().map_or(0, |name| name.to_bytes().len());
                     half = take(Event {
                         watch: event.wd(),
                         mask: event.events(),
@@ -97,7 +102,8 @@ impl Notify {
                             .map(|name| OsStr::from_bytes(name.to_bytes())),
                     });
                 }
-                true
+                // What did not fill the buffer was all there was.
+                bytes >= BUFFER / 2
             }
             #[cfg(test)]
             Notify::Simulated(notify) => {

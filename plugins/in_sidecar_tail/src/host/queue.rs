@@ -24,6 +24,11 @@ const MAX_BYTES: usize = 1 << 20;
 const MAX_BATCHES: usize = 64;
 /// Empty batch buffers kept for reuse.
 const SPARE: usize = 4;
+/// From one wake-up of the host to the next at least, as long as little waits for it: each costs it
+/// more than a line does, and what a writer writes line by line may come together.
+const HANDOVER: Duration = Duration::from_millis(20);
+/// So much does not wait.
+const MUCH: usize = 64 << 10;
 
 /// One thing to do for the host's thread.
 #[derive(Debug)]
@@ -67,6 +72,10 @@ struct State {
     items: VecDeque<Item>,
     bytes: usize,
     spare: Vec<Vec<u8>>,
+    /// When the host may be woken next for a little.
+    wake_allowed: Option<Instant>,
+    /// There is something that the host was not woken for.
+    untold: bool,
     worker_waits: bool,
     stop: bool,
     freeze: bool,
@@ -91,6 +100,16 @@ struct State {
     confirmed: Reaches,
     /// Where what has left the host without being delivered begins, for the worker to take.
     lost: Reaches,
+}
+
+impl State {
+    /// Keeps a buffer for the next batch.
+    fn keep(&mut self, mut events: Vec<u8>) {
+        events.clear();
+        if self.spare.len() < SPARE {
+            self.spare.push(events);
+        }
+    }
 }
 
 /// Shared by the worker, the host's thread and whoever drains.
@@ -154,14 +173,17 @@ impl Shared {
         };
         let wake = PollFd::from_borrowed_fd(self.worker_wake.as_fd(), PollFlags::IN);
         // An interrupted wait only means to look around earlier.
-        let _ = match changes {
+        let woken = match changes {
             Some(changes) => {
-                let changes = PollFd::from_borrowed_fd(changes, PollFlags::IN);
-                poll(&mut [wake, changes], Some(&timeout))
+                let mut both = [wake, PollFd::from_borrowed_fd(changes, PollFlags::IN)];
+                let _ = poll(&mut both, Some(&timeout));
+                !both[0].revents().is_empty()
             }
-            None => poll(&mut [wake], Some(&timeout)),
+            None => poll(&mut [wake], Some(&timeout)).is_ok(),
         };
-        clear(&self.worker_wake);
+        if woken {
+            clear(&self.worker_wake);
+        }
     }
 
     pub(crate) fn stopped(&self) -> bool {
@@ -181,12 +203,52 @@ impl Shared {
         room
     }
 
+    /// Gives the host something to do. It is woken at once for much, for what is no batch, and if that was
+    /// not done lately; else by [`Shared::tell_host`].
     pub(crate) fn push(&self, item: Item) {
+        let now = self.time.now();
         let mut state = self.lock();
-        if let Item::Batch(batch) = &item {
-            state.bytes += batch.events.len();
+        let batch = match item {
+            Item::Batch(batch) => batch,
+            item => {
+                state.items.push_back(item);
+                state.untold = true;
+                return self.tell(state, now);
+            }
+        };
+        state.bytes += batch.events.len();
+        let joined = match state.items.back_mut() {
+            Some(Item::Batch(last)) => last.join(batch),
+            _ => Err(batch),
+        };
+        match joined {
+            Ok(buffer) => state.keep(buffer),
+            Err(batch) => state.items.push_back(Item::Batch(batch)),
         }
-        state.items.push_back(item);
+        state.untold = true;
+        if state.bytes >= MUCH || state.wake_allowed.is_none_or(|at| now >= at) {
+            self.tell(state, now);
+        }
+    }
+
+    /// Wakes the host for what was pushed and not told it, if that is due.
+    pub(crate) fn tell_host(&self) {
+        let now = self.time.now();
+        let state = self.lock();
+        if state.untold && state.wake_allowed.is_none_or(|at| now >= at) {
+            self.tell(state, now);
+        }
+    }
+
+    /// When [`Shared::tell_host`] has something to do; `None`: the host knows of everything.
+    pub(crate) fn next_telling(&self) -> Option<Instant> {
+        let state = self.lock();
+        state.wake_allowed.filter(|_| state.untold)
+    }
+
+    fn tell(&self, mut state: MutexGuard<'_, State>, now: Instant) {
+        state.untold = false;
+        state.wake_allowed = Some(now + HANDOVER);
         drop(state);
         self.changed.notify_all();
         signal(&self.host_wake);
@@ -330,11 +392,7 @@ impl Shared {
         state.bytes = state.bytes.saturating_sub(batch.events.len());
         state.read_bytes += batch.read_bytes;
         state.records += batch.records as u64;
-        let mut events = batch.events;
-        events.clear();
-        if state.spare.len() < SPARE {
-            state.spare.push(events);
-        }
+        state.keep(batch.events);
         self.wake_waiting_worker(&mut state);
     }
 
@@ -491,3 +549,6 @@ fn clear(fd: &OwnedFd) {
     // The only error is that there is nothing to take back.
     let _ = rustix::io::read(fd, &mut [0u8; 8]);
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,9 @@ use crate::read::lines::Piece;
 use crate::track::file::FileId;
 use crate::track::fingerprint::Identity;
 
+/// Batches are put together up to this.
+const JOINED: usize = 64 << 10;
+
 /// Marks lines that stay text since they are nested deeper than a host reads.
 const TOO_DEEP: &str = "nested_too_deep";
 
@@ -64,6 +67,21 @@ impl Batch {
                 bytes,
             }),
         }
+    }
+
+    /// Adds `next` behind this and returns its buffer, or `next` if the two may not come together.
+    pub(crate) fn join(&mut self, next: Batch) -> Result<Vec<u8>, Batch> {
+        let fits = self.events.len() + next.events.len() <= JOINED;
+        let is_alone = |batch: &Batch| batch.parsed || batch.name.is_some();
+        if !fits || is_alone(self) || is_alone(&next) || self.tag != next.tag {
+            return Err(next);
+        }
+        self.events.extend_from_slice(&next.events);
+        self.records += next.records;
+        for reach in next.reaches {
+            self.reached(reach.file, reach.epoch, reach.offset, reach.bytes);
+        }
+        Ok(next.events)
     }
 
     /// There is nothing in it for anybody.

@@ -10,6 +10,7 @@
 
 mod chart;
 mod input;
+mod live;
 mod measure;
 mod setups;
 mod table;
@@ -183,6 +184,34 @@ impl Bench<'_> {
             let targets = [Target::AtLeast(3.0), Target::AtMost(0.2), Target::None];
             self.compare(what, [&ours, &stock], targets);
         }
+    }
+
+    /// A writer that writes line by line.
+    fn live(&mut self, logs: &Logs) {
+        let folder = logs.text.path.with_file_name("live");
+        let mut sides = [Input::SidecarTail, Input::Tail].map(|input| (input, Vec::new()));
+        for pair in 0..self.pairs {
+            for (input, figures) in &mut sides {
+                let folder = folder.join(format!("{input:?}-{pair}-{}", self.name));
+                let log = Log {
+                    path: folder.join("app.log"),
+                    bytes: 0,
+                    lines: 0,
+                };
+                if fs::create_dir_all(&folder).is_ok() {
+                    let setup = Setup::new(self.host, &log, *input, &[]);
+                    figures.extend(live::cpu(&setup, &log.path));
+                }
+            }
+        }
+        let [ours, stock] = sides.map(|(_, figures)| Figures::new(figures));
+        let head = Head {
+            what: "tail, 1,000 lines a second, one by one",
+            figure: "CPU ms/s",
+            ratio: Ratio::OursToStock,
+            target: Target::AtMost(1.0),
+        };
+        self.add(head, ours, stock);
     }
 
     /// Many files, each with a line that was delivered.
@@ -445,6 +474,7 @@ type Part = fn(&mut Bench<'_>, &Logs);
 const PARTS: &[(&str, Part)] = &[
     ("tail", |bench, logs| bench.tail(logs)),
     ("json", |bench, logs| bench.json(logs)),
+    ("live", |bench, logs| bench.live(logs)),
     ("files", |bench, logs| bench.files(logs)),
     ("metadata", |bench, logs| bench.metadata(logs)),
     ("redaction", |bench, logs| bench.redaction(logs)),
