@@ -16,7 +16,7 @@ use serde_json::{json, Value as Json};
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-use common::adversarial::{repeated, shapes, TAILS, TRIGGERS};
+use common::adversarial::{repeated, shapes, triggers, TAILS};
 use common::lines::log_lines;
 use common::{batch, Bench};
 
@@ -80,11 +80,13 @@ fn texts(what: &str, arguments: &[String]) -> Vec<Text> {
     match what {
         "shapes" => {
             let wanted = |n: usize, piece: &str| arguments.get(n).is_none_or(|some| some == piece);
-            for trigger in TRIGGERS.iter().filter(|trigger| wanted(0, trigger)) {
+            let triggers = triggers().into_iter();
+            for trigger in triggers.filter(|trigger| wanted(0, trigger)) {
                 for tail in TAILS.iter().filter(|tail| wanted(1, tail)) {
-                    for (n, (name, _)) in shapes(trigger, tail, 8).into_iter().enumerate() {
+                    for (n, (name, _)) in shapes(&trigger, tail, 8).into_iter().enumerate() {
+                        let trigger = trigger.clone();
                         texts.push(Text::new(name, move |len| {
-                            log(shapes(trigger, tail, len).swap_remove(n).1)
+                            log(shapes(&trigger, tail, len).swap_remove(n).1)
                         }));
                     }
                 }

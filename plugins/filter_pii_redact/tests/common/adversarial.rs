@@ -1,12 +1,24 @@
 //! Texts that are made to be expensive: whatever begins something sensitive, again and again, with
 //! every kind of rest behind it.
 
-/// What begins a candidate of some detector.
-pub const TRIGGERS: &[&str] = &[
+/// What begins a candidate of some detector: by hand, and from the catalogue.
+pub fn triggers() -> Vec<String> {
+    let mut all: Vec<String> = TRIGGERS.iter().copied().map(str::to_owned).collect();
+    all.extend(tokens());
+    let mut seen = std::collections::HashSet::new();
+    all.retain(|trigger| seen.insert(trigger.clone()));
+    all
+}
+
+const TRIGGERS: &[&str] = &[
     // Tokens with a fixed prefix.
     "-----BEGIN RSA PRIVATE KEY-----",
     "-----BEGIN ",
     "-----END ",
+    "PuTTY-User-Key-File-",
+    "---- BEGIN SSH2 ENCRYPTED PRIVATE KEY",
+    "\"d\":\"",
+    "$ANSIBLE_VAULT;",
     "eyJ",
     "eyJhbGciOiJIUzI1NiJ9.",
     "AKIA",
@@ -189,6 +201,32 @@ pub const TRIGGERS: &[&str] = &[
     "ssn:1",
     "tel 1",
 ];
+
+/// What begins the tokens of the catalogue.
+fn tokens() -> Vec<String> {
+    let page = include_str!("../../CATALOGUE.md");
+    let rows = page.lines().filter(|line| line.starts_with("| "));
+    let starts: Vec<String> = rows
+        .filter_map(|row| {
+            row.split(" | ")
+                .nth(1)?
+                .strip_prefix('`')?
+                .strip_suffix('`')
+        })
+        .filter_map(|example| {
+            // Up to what stands for random bytes: "{a36}".
+            let random = |(at, _): &(usize, &str)| {
+                let rest = &example[at + 1..];
+                let inside = rest.split('}').next().unwrap_or_default();
+                !inside.is_empty() && inside.bytes().all(|b| b.is_ascii_alphanumeric())
+            };
+            let (end, _) = example.match_indices('{').find(random)?;
+            (end > 0).then(|| example[..end].replace('\u{23ce}', "\n"))
+        })
+        .collect();
+    assert!(starts.len() > 100, "the rows of tokens in CATALOGUE.md");
+    starts
+}
 
 /// What may stand behind it.
 pub const TAILS: &[&str] = &[

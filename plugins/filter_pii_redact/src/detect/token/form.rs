@@ -5,7 +5,7 @@ use base64::Engine as _;
 use memchr::memmem;
 
 use std::cell::Cell;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 
 use crate::budget::Budget;
 use crate::checksum;
@@ -17,6 +17,8 @@ const MAX_HEADER: usize = 8192;
 const SAMPLE: usize = 64;
 /// What a byte of a sample counts for.
 const ENTROPY: usize = 3;
+/// So many bytes that are searched count for one.
+const SEARCHED: usize = 8;
 /// Classes of bytes whose runs are remembered: there are fewer.
 const RUNS: usize = 16;
 
@@ -85,6 +87,14 @@ impl<'a> Text<'a> {
         }));
         self.oldest.set((slot + 1) % RUNS);
         from + len
+    }
+
+    /// Where `needle` begins next in this part of the text.
+    pub(super) fn find(&self, part: Range<usize>, needle: &[u8]) -> Option<usize> {
+        let bytes = self.bytes.get(part.clone())?;
+        let found = memmem::find(bytes, needle);
+        self.budget.look(found.unwrap_or(bytes.len()) / SEARCHED);
+        found.map(|n| part.start + n)
     }
 }
 
@@ -291,9 +301,9 @@ pub(super) fn private_key(
     if !ends.iter().any(|end| label.ends_with(end)) {
         return None;
     }
-    let rest = &text[body + dashes..];
-    let end = memmem::find(rest, b"-----END ").map_or(text.len(), |n| {
-        let line = body + dashes + n + b"-----END ".len();
+    let last = text.find(body + dashes..text.len(), b"-----END ");
+    let end = last.map_or(text.len(), |n| {
+        let line = n + b"-----END ".len();
         let window = &text[line..text.len().min(line + 64)];
         memmem::find(window, b"-----").map_or(text.len(), |n| line + n + 5)
     });

@@ -146,21 +146,51 @@ pub(super) fn mailchimp(text: &Text<'_>, start: usize, body: usize) -> Found {
 }
 
 /// `Private-Lines` of a key of PuTTY, up to the line of its MAC.
-pub(super) fn putty(text: &Text<'_>, start: usize, body: usize) -> Found {
-    let rest = &text[body..];
-    let lines = memchr::memmem::find(rest, b"Private-Lines:")?;
-    let end =
-        memchr::memmem::find(&rest[lines..], b"Private-MAC:").map_or(rest.len(), |n| lines + n);
-    let _ = start;
-    Some((body + lines, body + end, true))
+pub(super) fn putty(text: &Text<'_>, _start: usize, body: usize) -> Found {
+    /// How far behind the first line they begin: the lines of the public key are in front of them.
+    const PUBLIC: usize = 8192;
+    let lines = text.find(body..text.len().min(body + PUBLIC), b"Private-Lines:")?;
+    let end = text.find(lines..text.len(), b"Private-MAC:");
+    Some((lines, end.unwrap_or(text.len()), true))
 }
 
 /// The private part of a key as JSON (RFC 7517), if that says what kind of key it is.
 pub(super) fn jwk(text: &Text<'_>, _start: usize, body: usize) -> Found {
+    /// How far from it that stands, at most.
+    const NEAR: usize = 2048;
     let end = run(text, body, is_word_or_hyphen);
-    let around = &text[body.saturating_sub(2048)..text.len().min(end + 2048)];
-    let key = memchr::memmem::find(around, b"\"kty\"").is_some();
-    (key && end - body >= 40).then_some((body, end, true))
+    if end - body < 40 {
+        return None;
+    }
+    let around = body.saturating_sub(NEAR)..text.len().min(end + NEAR);
+    text.find(around, b"\"kty\"").map(|_| (body, end, true))
+}
+
+/// `$ANSIBLE_VAULT;1.1;AES256`, then lines of hexadecimal digits, or all of them in one.
+pub(super) fn ansible_vault(text: &Text<'_>, start: usize, body: usize) -> Found {
+    /// Digits of a full line.
+    const LINE: usize = 80;
+    let behind = |from: usize, most: usize, class: &[u8], letters: bool| {
+        let rest = text.get(from..).unwrap_or_default().iter().take(most);
+        let of = |b: &&u8| class.contains(b) || letters && b.is_ascii_alphanumeric();
+        from + rest.take_while(of).count()
+    };
+    let header = behind(body, 64, b";._-", true);
+    let mut end = header;
+    loop {
+        let first = behind(end, 16, b" \n\r\t", false);
+        let last = run(text, first, is_hex);
+        // Behind a line that is not full, what looks like digits is a word.
+        let least = if end == header { 64 } else { 2 };
+        if first == end || last - first < least || text.get(last).is_some_and(|b| is_alnum(*b)) {
+            break;
+        }
+        end = last;
+        if last - first != LINE {
+            break;
+        }
+    }
+    (end > header).then_some((start, end, true))
 }
 
 /// `s.` and 24 characters of both cases, with digits.
@@ -202,6 +232,6 @@ pub(super) fn hubspot(text: &Text<'_>, start: usize, body: usize) -> Found {
 
 /// The whole key, up to the line that ends it.
 pub(super) fn ssh2(text: &Text<'_>, start: usize, body: usize) -> Found {
-    let end = memchr::memmem::find(&text[body..], b"---- END SSH2");
-    Some((start, end.map_or(text.len(), |n| body + n), true))
+    let end = text.find(body..text.len(), b"---- END SSH2");
+    Some((start, end.unwrap_or(text.len()), true))
 }

@@ -6,7 +6,7 @@ use crate::detect::token::form::Form::{AtLeast, Exactly, Own, Parts};
 use crate::detect::token::form::Part::{Run, Sign};
 use crate::detect::token::form::{is_alnum, is_base64, is_digit, jwt, private_key};
 use crate::detect::token::hash::crypt;
-use crate::detect::token::vendor::{jwk, putty, ssh2};
+use crate::detect::token::vendor::{ansible_vault, jwk, putty, ssh2};
 
 pub(super) const ROWS: &[Row] = &[
     row(
@@ -64,6 +64,13 @@ pub(super) const ROWS: &[Row] = &[
         Id::VendorToken,
         Exactly(58, is_alnum),
         "AGE-SECRET-KEY-1{u58}",
+    ),
+    row(
+        "secrets as Ansible encrypts them",
+        "$ANSIBLE_VAULT;",
+        Id::Secret,
+        Own(ansible_vault),
+        "$ANSIBLE_VAULT;1.1;AES256\n{h80}",
     ),
     row(
         "hashes of passwords (crypt)",
