@@ -213,8 +213,37 @@ pub(crate) fn is_reserved_v6(address: Ipv6Addr) -> bool {
         || (a == 0x2001 && b == 0xdb8)
 }
 
-/// Names of programs in front of a slash and a version, in lower case.
-const PROGRAMS: &[&[u8]] = &[
+/// Words in lower case, asked for one of them.
+struct Words {
+    words: &'static [&'static [u8]],
+    /// A bit for the first and the last letter of each: most words have none.
+    ends: [u32; 32],
+}
+
+impl Words {
+    const fn new(words: &'static [&'static [u8]]) -> Self {
+        let mut ends = [0; 32];
+        let mut n = 0;
+        while n < words.len() {
+            let word = words[n];
+            ends[(word[0] & 31) as usize] |= 1 << (word[word.len() - 1] & 31);
+            n += 1;
+        }
+        Words { words, ends }
+    }
+
+    /// Whether a word is one of them, in whatever case.
+    fn has(&self, word: &[u8]) -> bool {
+        let (Some(first), Some(last)) = (word.first(), word.last()) else {
+            return false;
+        };
+        self.ends[usize::from(first & 31)] >> (last & 31) & 1 != 0
+            && self.words.iter().any(|one| word.eq_ignore_ascii_case(one))
+    }
+}
+
+/// Names of programs in front of a slash and a version.
+static PROGRAMS: Words = Words::new(&[
     b"kernel",
     b"linux",
     b"firefox",
@@ -234,7 +263,7 @@ const PROGRAMS: &[&[u8]] = &[
     b"netscape",
     b"camino",
     b"minefield",
-];
+]);
 /// Words for versions.
 const VERSIONS: &[&[u8]] = &[
     b"version",
@@ -246,8 +275,17 @@ const VERSIONS: &[&[u8]] = &[
     b"revision",
     b"oid",
 ];
+/// The last letters of these.
+const VERSION_ENDS: u32 = {
+    let (mut ends, mut n) = (0, 0);
+    while n < VERSIONS.len() {
+        ends |= 1 << (VERSIONS[n][VERSIONS[n].len() - 1] & 31);
+        n += 1;
+    }
+    ends
+};
 /// Words in front of a blank and the number of a part of a text, or of a program that is written small.
-const NUMBERED: &[&[u8]] = &[
+static NUMBERED: Words = Words::new(&[
     b"section",
     b"chapter",
     b"clause",
@@ -269,7 +307,7 @@ const NUMBERED: &[&[u8]] = &[
     b"nuget",
     b"patch",
     b"hotfix",
-];
+]);
 
 /// Whether four numbers are a version: `Chrome/120.0.0.0`, `version 1.2.3.4`.
 fn is_version(text: &[u8], key: &[u8], start: usize, end: usize) -> bool {
@@ -288,16 +326,21 @@ fn is_version(text: &[u8], key: &[u8], start: usize, end: usize) -> bool {
         .take(16)
         .take_while(|b| b.is_ascii_alphabetic());
     let word = &name[name.len() - letters.count()..];
-    let is = |names: &[&[u8]]| names.iter().any(|name| word.eq_ignore_ascii_case(name));
+    let Some(last) = word.last() else {
+        return false;
+    };
     match joint {
-        b"/" => !word.is_empty() && (text[..end].ends_with(b".0.0.0") || is(PROGRAMS)),
+        b"/" => text[..end].ends_with(b".0.0.0") || PROGRAMS.has(word),
         b":" if word.eq_ignore_ascii_case(b"rv") => true,
-        b" " if is(PROGRAMS) || is(NUMBERED) => true,
+        b" " if PROGRAMS.has(word) || NUMBERED.has(word) => true,
         b" " if is_small(&text[start..end]) && is_program(word, &text[start..end]) => true,
         // "postgres (PostgreSQL) 16.2.1.0"
         b") " => is_small(&text[start..end]) && is_product(word),
         // "appVersion: 2.14.0.1"
-        _ => VERSIONS.iter().any(|end| crate::name::ends_with(word, end)),
+        _ => {
+            VERSION_ENDS >> (last & 31) & 1 != 0
+                && VERSIONS.iter().any(|end| crate::name::ends_with(word, end))
+        }
     }
 }
 

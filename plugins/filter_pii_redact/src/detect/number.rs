@@ -120,7 +120,7 @@ pub(super) fn plausible(text: &[u8], at: usize) -> bool {
     if left == Join::Tight {
         return false;
     }
-    let Some(digits) = Digits::of(&text[start..end]) else {
+    let Some(digits) = Digits::of_run(&text[start..end]) else {
         return false;
     };
     match left {

@@ -56,6 +56,20 @@ impl Digits {
         (len <= MAX_DIGITS).then_some(Digits { values, len })
     }
 
+    /// Those of a span that has no others. `None`: they are more than [`MAX_DIGITS`].
+    pub(super) fn of_run(run: &[u8]) -> Option<Self> {
+        let len = run.len();
+        let mut values = [0; 32];
+        if len > MAX_DIGITS {
+            return None;
+        }
+        values[..len].copy_from_slice(run);
+        for value in &mut values {
+            *value &= 0xf;
+        }
+        Some(Digits { values, len })
+    }
+
     pub(super) fn get(&self) -> &[u8] {
         &self.values[..self.len]
     }

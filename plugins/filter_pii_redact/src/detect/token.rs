@@ -48,9 +48,9 @@ pub(super) struct Prefixes {
     /// For each byte, which of these start with it.
     firsts: Box<[Vec<u16>; 256]>,
     /// A bit for what the first three bytes of a token hash to.
-    starts: Box<[u64; 64]>,
+    starts: Box<Bits>,
     /// The same for the first two of those whose prefix is no longer.
-    pairs: Box<[u64; 64]>,
+    pairs: Box<Bits>,
 }
 
 impl Prefixes {
@@ -60,7 +60,7 @@ impl Prefixes {
         let words = wanted.iter().map(|row| row.prefix.as_bytes());
         let words = Words::new(words, Case::Same)?;
         let mut firsts = Box::new([const { Vec::new() }; 256]);
-        let (mut starts, mut pairs) = (Box::new([0; 64]), Box::new([0; 64]));
+        let (mut starts, mut pairs) = (Box::new([0; WORDS_OF_BITS]), Box::new([0; WORDS_OF_BITS]));
         for (n, row) in (0..).zip(&wanted) {
             let prefix = row.prefix.as_bytes();
             firsts[usize::from(prefix[0])].push(n);
@@ -117,7 +117,7 @@ impl Prefixes {
         if !more.is_some_and(|more| more.iter().all(|b| is_word_or_hyphen(*b))) {
             return false;
         }
-        if (start..=window.max(start)).any(|n| self.is_prefix(text, n)) {
+        if (start..window).any(|n| self.is_prefix(text, n)) {
             return true;
         }
         let first = start.saturating_sub(window);
@@ -135,21 +135,14 @@ impl Prefixes {
         let mut end = window + first + len;
         if first + len >= runs.len {
             let behind = window + runs.len;
-            let rest = text.get(behind..).unwrap_or_default();
-            let more = rest
-                .iter()
-                .take_while(|b| is_word_or_hyphen(**b))
-                .take(BEHIND + 1);
-            end = behind + more.count();
-            if end - behind > BEHIND {
-                return true;
-            }
-            let joint = |at: &usize| matches!(text[at - 1], b'-' | b'_');
-            if (behind..end)
-                .filter(joint)
-                .any(|at| self.is_prefix(text, at))
-            {
-                return true;
+            end = behind;
+            while end < text.len() && is_word_or_hyphen(text[end]) {
+                if end - behind == BEHIND
+                    || matches!(text[end - 1], b'-' | b'_') && self.is_prefix(text, end)
+                {
+                    return true;
+                }
+                end += 1;
             }
         }
         // The part of a token in front of the run, where a dot, slash or sign joins them.
@@ -250,11 +243,16 @@ impl Prefixes {
     }
 }
 
-/// Twelve bits of three bytes (Knuth's multiplicative hash).
+/// Bits of a hash of three bytes.
+const HASH: u32 = 14;
+const WORDS_OF_BITS: usize = 1 << (HASH - 6);
+type Bits = [u64; WORDS_OF_BITS];
+
+/// So many bits of three bytes (Knuth's multiplicative hash).
 #[inline]
 fn hash([first, second, third]: [u8; 3]) -> usize {
     let bytes = u32::from_le_bytes([first, second, third, 0]);
-    (bytes.wrapping_mul(0x9e37_79b1) >> 20) as usize
+    (bytes.wrapping_mul(0x9e37_79b1) >> (32 - HASH)) as usize
 }
 
 /// Whether what follows a prefix may be of its token: so many bytes of the class.

@@ -11,6 +11,8 @@ struct Row {
     letters: u64,
     mask: u64,
     number: usize,
+    /// How many bytes it has.
+    len: usize,
 }
 
 impl Row {
@@ -28,10 +30,11 @@ const fn slot(letters: u64) -> usize {
     hash(three([first, second, third])) >> (HASH - SLOT)
 }
 
-/// Whether a row stands behind another one: by slot, then those of more than five letters.
+/// Whether a row stands behind another one: by slot, then the shorter one, so that the first that fits is
+/// the longest.
 const fn comes_behind(one: Row, other: Row) -> bool {
     let (first, second) = (slot(one.letters), slot(other.letters));
-    first > second || first == second && one.is_long() && !other.is_long()
+    first > second || first == second && one.len < other.len
 }
 
 /// All words and tails, those of a slot behind each other.
@@ -40,6 +43,7 @@ static ROWS: [Row; WORDS.len() + TAILS.len()] = {
         letters: 0,
         mask: 0,
         number: 0,
+        len: 0,
     };
     let mut rows = [none; WORDS.len() + TAILS.len()];
     let mut n = 0;
@@ -49,7 +53,11 @@ static ROWS: [Row; WORDS.len() + TAILS.len()] = {
         } else {
             TAILS[n - WORDS.len()].as_bytes()
         };
-        let mut row = Row { number: n, ..none };
+        let mut row = Row {
+            number: n,
+            len: text.len(),
+            ..none
+        };
         let mut back = 0;
         while back < text.len() && back < 8 {
             row.letters |= (text[text.len() - 1 - back] as u64) << (8 * back);
@@ -81,18 +89,14 @@ static FIRST: [u16; (1 << SLOT) + 1] = {
     first
 };
 
-/// Where the long rows of a slot begin, and what the sixth and the seventh letter of these may be, as
-/// bits of [`front_bit`].
+/// Where the long rows of a slot end, those of more than five letters, and what the sixth and the seventh
+/// letter of these may be, as bits of [`front_bit`].
 static LONG: [(u16, u64); 1 << SLOT] = {
     let mut long = [(0, 0); 1 << SLOT];
     let mut place = 0;
     while place < long.len() {
         let (mut n, mut letters) = (FIRST[place] as usize, 0);
-        while n < FIRST[place + 1] as usize && !ROWS[n].is_long() {
-            n += 1;
-        }
-        let first = n as u16;
-        while n < FIRST[place + 1] as usize {
+        while n < FIRST[place + 1] as usize && ROWS[n].is_long() {
             letters |= if ROWS[n].mask >> 48 == 0 {
                 u64::MAX
             } else {
@@ -100,10 +104,34 @@ static LONG: [(u16, u64); 1 << SLOT] = {
             };
             n += 1;
         }
-        long[place] = (first, letters);
+        long[place] = (n as u16, letters);
         place += 1;
     }
     long
+};
+
+/// How many words and tails have two letters.
+const SHORT_WORDS: usize = {
+    let (mut count, mut n) = (0, 0);
+    while n < ROWS.len() {
+        count += (ROWS[n].len == 2) as usize;
+        n += 1;
+    }
+    count
+};
+
+/// The letters of these.
+const SHORT: [u16; SHORT_WORDS] = {
+    let mut short = [0; SHORT_WORDS];
+    let (mut count, mut n) = (0, 0);
+    while n < ROWS.len() {
+        if ROWS[n].len == 2 {
+            short[count] = ROWS[n].letters as u16;
+            count += 1;
+        }
+        n += 1;
+    }
+    short
 };
 
 /// A bit for the sixth and the seventh letter from the end.
@@ -111,10 +139,19 @@ const fn front_bit(letters: u64) -> u64 {
     1 << ((letters >> 40 ^ letters >> 47) & 63)
 }
 
-/// Whether a byte is of a word, and does not stand between two.
-fn is_of_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte >= 0x80
-}
+/// The bytes of words in small letters; 0 for what stands between words.
+static LETTERS: [u8; 256] = {
+    let mut letters = [0; 256];
+    let mut byte = 0;
+    while byte < letters.len() {
+        let letter = (byte as u8).to_ascii_lowercase();
+        if letter.is_ascii_alphanumeric() || letter >= 0x80 {
+            letters[byte] = letter;
+        }
+        byte += 1;
+    }
+    letters
+};
 
 /// A name, read from its end without what stands between its words, and without a copy of it.
 #[derive(Clone, Copy)]
@@ -124,9 +161,8 @@ impl<'a> Words<'a> {
     /// The bytes of its words from the last to the first, in small letters, and where they are.
     fn letters(self) -> impl Iterator<Item = (usize, u8)> + use<'a> {
         let bytes = self.0.iter().enumerate().rev();
-        bytes
-            .filter(|(_, byte)| is_of_word(**byte))
-            .map(|(at, byte)| (at, byte.to_ascii_lowercase()))
+        let letters = bytes.map(|(at, byte)| (at, LETTERS[usize::from(*byte)]));
+        letters.filter(|(_, letter)| *letter != 0)
     }
 
     /// Where the letters of `text` begin that it ends in.
@@ -203,16 +239,11 @@ impl<'a> Words<'a> {
 
     /// Its last eight letters as a number, the last one lowest.
     fn end(self) -> u64 {
-        // Most names end in one word.
-        if let Some(last) = self.0.last_chunk::<8>() {
-            if last.iter().all(|byte| is_of_word(*byte)) {
-                return u64::from_be_bytes(last.map(|byte| byte.to_ascii_lowercase()));
-            }
-        }
         let (mut number, mut shift) = (0, 0);
         for byte in self.0.iter().rev() {
-            if is_of_word(*byte) {
-                number |= u64::from(byte.to_ascii_lowercase()) << shift;
+            let letter = LETTERS[usize::from(*byte)];
+            if letter != 0 {
+                number |= u64::from(letter) << shift;
                 shift += 8;
                 if shift == u64::BITS {
                     break;
@@ -225,32 +256,32 @@ impl<'a> Words<'a> {
     /// The longest word that it ends in; else what is left of it without its tail, if it has one.
     fn last(self) -> Result<&'static Word, Option<Self>> {
         let end = self.end();
-        let (mut longest, mut tail): (Option<&'static Word>, _) = (None, None);
+        let mut tail = None;
         // A word of two letters has any byte in front.
-        for end_or_short in [end, end & 0xffff] {
-            let slot = slot(end_or_short);
-            let (long, letters) = LONG[slot];
+        let short = (end & 0xffff) as u16;
+        let ends = match SHORT.contains(&short) {
+            true => &[end, end & 0xffff][..],
+            false => &[end],
+        };
+        for slot in ends.iter().map(|end| slot(*end)) {
+            let (short, letters) = LONG[slot];
             // Most words are the tails of many longer ones.
-            let last = match letters & front_bit(end) {
-                0 => long,
-                _ => FIRST[slot + 1],
+            let first = match letters & front_bit(end) {
+                0 => short,
+                _ => FIRST[slot],
             };
-            for row in &ROWS[usize::from(FIRST[slot])..usize::from(last)] {
+            for row in &ROWS[usize::from(first)..usize::from(FIRST[slot + 1])] {
                 if end & row.mask != row.letters {
                     continue;
                 }
                 if let Some(word) = WORDS.get(row.number) {
-                    let longer = longest.is_none_or(|other| word.text.len() > other.text.len());
-                    if longer && self.fits(word) {
-                        longest = Some(word);
+                    if self.fits(word) {
+                        return Ok(word);
                     }
                 } else if let Some(text) = TAILS.get(row.number - WORDS.len()) {
                     tail = tail.or(self.front_of(text).filter(|at| self.is_start(*at)));
                 }
             }
-        }
-        if let Some(word) = longest {
-            return Ok(word);
         }
         if (end as u8).is_ascii_digit() {
             let digits = self.letters().take_while(|(_, b)| b.is_ascii_digit());

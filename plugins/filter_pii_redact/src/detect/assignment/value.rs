@@ -144,8 +144,6 @@ struct Traits {
     joints: usize,
     /// What is hardly ever in a token of letters only.
     few: usize,
-    /// Bytes that tokens are not made of.
-    foreign: usize,
     /// How often letters, capitals, digits and others follow each other.
     changes: usize,
     /// Pairs of letters, and those of them that words have.
@@ -184,7 +182,6 @@ impl Traits {
                 traits.dots += usize::from(*byte == b'.');
                 traits.joints += usize::from(matches!(byte, b'-' | b'/' | b'.' | b'_'));
                 traits.few += usize::from(matches!(byte, b'.' | b':' | b'#' | b'$' | b'~' | b'!'));
-                traits.foreign += usize::from(!is_token(byte));
             } else if kind < 2 && before.0 < 2 {
                 traits.pairs += 1;
                 let follows = PAIRS[usize::from(before.1 - 1)] >> (letter - 1) & 1;
@@ -305,11 +302,12 @@ fn behind_name(value: &[u8]) -> &[u8] {
 /// Whether a value is as mixed as credentials are and words, paths and class names are not.
 pub(super) fn is_random(value: &[u8]) -> bool {
     let value = behind_name(value);
-    if value.len() < MIN_RANDOM {
+    // What has a byte that no token has is refused before anything is counted.
+    if value.len() < MIN_RANDOM || !value.iter().all(is_token) {
         return false;
     }
     let traits = Traits::of(value);
-    if traits.foreign > 0 || is_hex_number(value) || is_called(value, traits) {
+    if is_hex_number(value) || is_called(value, traits) {
         return false;
     }
     let mixed = (traits.digits >= 2 && traits.letters() >= 2)

@@ -43,13 +43,6 @@ pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
     if bounds::left(text, start) != Join::Free {
         return false;
     }
-    let extended = extension(text, end);
-    if extended == end && !is_free_behind(i, end) {
-        return false;
-    }
-    if !open && !i.may_be_near(first.start, PHONE | CALL) {
-        return false;
-    }
     let grouped = groups > 1;
     let lead = text[first.start];
     let plain = match total {
@@ -74,6 +67,10 @@ pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
     }
     let zeros = text[start..end].iter().all(|b| !matches!(b, b'1'..=b'9'));
     if zeros || is_time(text, start) {
+        return false;
+    }
+    let extended = extension(text, end);
+    if extended == end && !is_free_behind(i, end) {
         return false;
     }
     if !open && !i.near(start, end, PHONE | CALL) {
