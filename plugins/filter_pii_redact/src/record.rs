@@ -127,7 +127,7 @@ impl Rewriter {
             finder.budget.start_record(record.end - record.start);
             let wanted = self.every
                 || self.candidates.any_before(record.end)
-                || self.candidates.has_keyword(finder, chunk, &record);
+                || self.candidates.may_be_of_file(finder, chunk, &record);
             if !wanted {
                 continue;
             }

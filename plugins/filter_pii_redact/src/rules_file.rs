@@ -1,14 +1,17 @@
 //! `rules_file`: rules in the TOML form of gitleaks.
 //!
-//! A rule is tried only on a string that has one of its keywords; all keywords of all rules are looked
-//! for in one pass. The secret is the group that the rule names, else the first group that matched,
+//! A rule is tried only on a string that has one of its keywords, and in which a match may begin: what every
+//! match of its expression has ([`anchor`]) is looked for in one pass for all rules ([`gate`]). The secret is the group that the rule names, else the first group that matched,
 //! else the match.
 
+mod anchor;
+mod gate;
 mod read;
 mod syntax;
+mod tail;
 
+use std::cell::Cell;
 use std::path::Path;
-use std::sync::OnceLock;
 
 use flb_sidecar_sdk::{foreign_file, ConfigError};
 use memchr::memmem;
@@ -16,7 +19,10 @@ use regex::bytes::Regex;
 
 use crate::budget::Budget;
 use crate::checksum::entropy;
-use crate::scan::{Case, Next, Words};
+use crate::scan::Next;
+use anchor::Anchor;
+pub(crate) use gate::Checks;
+use gate::{By, Triggers};
 
 /// Longest file.
 const MAX_FILE: u64 = 4 << 20;
@@ -28,8 +34,8 @@ const MATCH: usize = 1024;
 pub(crate) struct FileRule {
     pub(crate) id: String,
     regex: Regex,
-    /// What of the regex a text must have, where that is looked for faster; compiled when it is asked for.
-    core: OnceLock<Option<Regex>>,
+    /// One of these is in every match; taken out when all rules are put together.
+    anchors: Option<Vec<Anchor>>,
     /// 0: the first that matched, or the match.
     group: usize,
     /// The secret has more bits a byte than this; 0: however many.
@@ -97,14 +103,24 @@ fn line(text: &[u8], (start, end): (usize, usize)) -> (usize, usize) {
     (first, last)
 }
 
+/// Whether a text has a word, which is in small letters, in whatever case.
+fn has_word(text: &[u8], word: &[u8]) -> bool {
+    let Some(first) = word.first() else {
+        return true;
+    };
+    memchr::memchr2_iter(*first, first.to_ascii_uppercase(), text).any(|at| {
+        text[at..]
+            .get(..word.len())
+            .is_some_and(|some| some.eq_ignore_ascii_case(word))
+    })
+}
+
 /// The rules of a file; its buffer is kept from string to string.
 #[derive(Debug)]
 pub(crate) struct FileRules {
     rules: Vec<FileRule>,
-    keywords: Words,
-    /// The rules of each keyword.
-    of_keyword: Vec<Vec<u16>>,
-    /// Rules without a keyword.
+    triggers: Triggers,
+    /// Rules that nothing is known of, neither a keyword nor what they match.
     always: Vec<u16>,
     /// Rules that are to be tried on a string, and whether each is among them.
     wanted: Vec<u16>,
@@ -138,31 +154,24 @@ impl FileRules {
         })
     }
 
-    fn new(rules: Vec<FileRule>) -> Option<Self> {
-        let mut words: Vec<&[u8]> = Vec::new();
-        let mut of_keyword: Vec<Vec<u16>> = Vec::new();
+    fn new(mut rules: Vec<FileRule>) -> Option<Self> {
         let mut always = Vec::new();
-        for (number, rule) in (0..).zip(&rules) {
+        let by = (0..).zip(&mut rules).map(|(number, rule)| {
+            if let Some(anchors) = rule.anchors.take() {
+                return By::Anchors(anchors);
+            }
             if rule.keywords.is_empty() {
                 always.push(number);
             }
-            for word in rule.keywords.iter().map(String::as_bytes) {
-                match words.iter().position(|known| *known == word) {
-                    Some(index) => of_keyword[index].push(number),
-                    None => {
-                        words.push(word);
-                        of_keyword.push(vec![number]);
-                    }
-                }
-            }
-        }
-        let keywords = Words::new(words.into_iter(), Case::Any)?;
+            let keywords = rule.keywords.iter().map(|word| word.clone().into_bytes());
+            By::Keywords(keywords.collect())
+        });
+        let triggers = Triggers::new(by)?;
         Some(FileRules {
             wanted: Vec::new(),
             is_wanted: vec![false; rules.len()],
             rules,
-            keywords,
-            of_keyword,
+            triggers,
             always,
         })
     }
@@ -172,35 +181,69 @@ impl FileRules {
         &self.rules
     }
 
-    /// How many rules have no keyword, so that they are tried on every string.
-    pub(crate) fn without_keyword(&self) -> usize {
+    /// How many rules are tried on every string.
+    pub(crate) fn tried_on_all(&self) -> usize {
         self.always.len()
     }
 
     /// Whether a rule is to be tried on a string in `text`.
-    pub(crate) fn may_match(&self, text: &[u8]) -> bool {
+    pub(crate) fn may_match(&self, text: &[u8], budget: &Budget) -> bool {
         let mut any = !self.always.is_empty();
         if !any {
-            self.keywords.each(text, |_, _| {
-                any = true;
-                Next::Nowhere
+            budget.look(text.len());
+            let mut checks = Checks::new(text);
+            self.triggers.each(text, 0, |sighting| {
+                let triggers = &self.triggers;
+                triggers.rules(
+                    text,
+                    sighting,
+                    budget,
+                    &mut checks,
+                    |_| any = true,
+                    |_| false,
+                );
+                if any {
+                    Next::Nowhere
+                } else {
+                    Next::Here
+                }
             });
         }
         any
     }
 
-    /// Where the next keyword in `text` begins, from `from` on.
-    pub(crate) fn next_keyword(&self, text: &[u8], from: usize) -> Option<usize> {
+    /// Where a rule may have a match in `text` next, from `from` on.
+    pub(crate) fn next_sighting(&self, text: &[u8], from: usize) -> Option<usize> {
         let mut next = None;
-        self.keywords.each_in(text, from..text.len(), |start, _| {
-            next = Some(start);
+        self.triggers.each(text, from, |sighting| {
+            next = Some(sighting.at);
             Next::Nowhere
         });
         next
     }
 
+    /// Whether a rule may have a match by what is to be seen at a place.
+    pub(crate) fn may_match_at(
+        &self,
+        text: &[u8],
+        at: usize,
+        budget: &Budget,
+        checks: &mut Checks,
+    ) -> bool {
+        let any = Cell::new(!self.always.is_empty());
+        let triggers = &self.triggers;
+        triggers.each(text, at, |sighting| {
+            if sighting.at > at {
+                return Next::Nowhere;
+            }
+            triggers.rules(text, sighting, budget, checks, |_| any.set(true), |_| any.get());
+            Next::Here
+        });
+        any.get()
+    }
+
     /// Calls `report` with the number of the rule, the secret and whether it is one, for every match
-    /// in `text`, until the work is up. No keyword begins in its first `passed` bytes.
+    /// in `text`, until the work is up. Nothing is to be seen in its first `passed` bytes.
     pub(crate) fn find(
         &mut self,
         text: &[u8],
@@ -209,46 +252,63 @@ impl FileRules {
         mut report: impl FnMut(usize, (usize, usize), bool),
     ) {
         budget.look(text.len() - passed);
-        let (wanted, is_wanted) = (&mut self.wanted, &mut self.is_wanted);
-        let mut want = |rule: u16| {
-            if !std::mem::replace(&mut is_wanted[usize::from(rule)], true) {
+        for rule in &self.always {
+            self.is_wanted[usize::from(*rule)] = true;
+            self.wanted.push(*rule);
+        }
+        let (wanted, is_wanted) = (&mut self.wanted, Cell::from_mut(&mut self.is_wanted[..]));
+        let is_wanted = is_wanted.as_slice_of_cells();
+        let mut checks = Checks::new(text);
+        self.triggers.each(text, passed, |sighting| {
+            let want = |rule: u16| {
+                is_wanted[usize::from(rule)].set(true);
                 wanted.push(rule);
-            }
-        };
-        self.always.iter().copied().for_each(&mut want);
-        self.keywords
-            .each_in(text, passed..text.len(), |_, keyword| {
-                self.of_keyword[keyword].iter().copied().for_each(&mut want);
+            };
+            let known = |rule: u16| is_wanted[usize::from(rule)].get();
+            self.triggers
+                .rules(text, sighting, budget, &mut checks, want, known);
+            if budget.is_spent() {
+                Next::Nowhere
+            } else {
                 Next::Here
-            });
+            }
+        });
         self.wanted.sort_unstable();
         for number in self.wanted.drain(..).map(usize::from) {
             self.is_wanted[number] = false;
             if budget.is_spent() {
                 continue;
             }
+            let rule = &self.rules[number];
             budget.look(text.len());
-            self.rules[number].find(text, budget, |secret, valid| report(number, secret, valid));
+            rule.find(text, budget, |secret, valid| report(number, secret, valid));
         }
     }
 }
 
 impl FileRule {
-    /// Whether the rule may have a match, told by the core of its regex.
-    fn may_match(&self, text: &[u8]) -> bool {
-        let core = self.core.get_or_init(|| syntax::core(&self.regex));
-        core.as_ref().is_none_or(|core| core.is_match(text))
+    /// Whether a text has one of the keywords.
+    fn is_named(&self, text: &[u8]) -> bool {
+        self.keywords.is_empty()
+            || self
+                .keywords
+                .iter()
+                .any(|word| has_word(text, word.as_bytes()))
     }
 
     fn find(&self, text: &[u8], budget: &Budget, mut report: impl FnMut((usize, usize), bool)) {
-        if !self.may_match(text) {
-            return;
-        }
+        let mut is_named = false;
         let mut at = 0;
         while let Some(whole) = self.regex.find_at(text, at) {
             budget.look(MATCH);
             if budget.is_spent() {
                 return;
+            }
+            if !is_named {
+                if !self.is_named(text) {
+                    return;
+                }
+                is_named = true;
             }
             // Line ends around a match are no part of it.
             let trimmed = whole.as_bytes();
@@ -298,5 +358,7 @@ impl FileRule {
     }
 }
 
+#[cfg(test)]
+mod same;
 #[cfg(test)]
 mod tests;

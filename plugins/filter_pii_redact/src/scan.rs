@@ -10,6 +10,7 @@
 
 mod cursor;
 mod shape;
+mod signs;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 mod trigrams;
 // The ends of names are looked for with AVX2 only.
@@ -25,6 +26,9 @@ use vector::{Maps, Portable, Vector, LANES};
 
 pub(crate) use cursor::{Cursor, Runs};
 pub(crate) use shape::RUN;
+pub(crate) use signs::{
+    is_gap, is_sign, is_value, SignTables, Signs, GAP, STEP as SIGN_STEP, TOKEN, VALUE,
+};
 pub(crate) use vector::WINDOW;
 pub(crate) use words::{Case, Next, Words};
 
@@ -184,6 +188,25 @@ impl Gate {
         quads(Portable, text, at, table)
     }
 
+    /// What in the window at `at` a rule of the user may begin with.
+    pub(crate) fn signs(&self, text: &[u8], at: usize, tables: SignTables<'_>) -> Signs {
+        #[cfg(all(target_arch = "x86_64", feature = "avx512"))]
+        if let Some(avx512) = self.avx512 {
+            return avx512.run(
+                #[inline(always)]
+                move || signs::signs(avx512, text, at, tables),
+            );
+        }
+        #[cfg(target_arch = "x86_64")]
+        if let Some(avx2) = self.avx2 {
+            return avx2.run(
+                #[inline(always)]
+                move || signs::signs(avx2, text, at, tables),
+            );
+        }
+        signs::signs(Portable, text, at, tables)
+    }
+
     /// The letters in the window at `at` that start a word: behind no letter, or as the hump of
     /// `camelCase`.
     pub(crate) fn word_starts(&self, text: &[u8], at: usize) -> u64 {
@@ -243,18 +266,26 @@ fn load_from<V: Vector>(v: V, bytes: &[u8], from: usize) -> V::Bytes {
     }
 }
 
+/// Bytes of a window with those behind it that a quad may reach.
+const QUADS: usize = WINDOW + 3;
+
 #[inline(always)]
 fn quads<V: Vector>(v: V, text: &[u8], at: usize, table: &Quads) -> u64 {
-    const ALL: usize = WINDOW + 3;
     let rest = text.get(at..).unwrap_or_default();
-    let mut padded = [0; ALL];
-    let bytes = match rest.first_chunk::<ALL>() {
-        Some(bytes) => bytes,
-        None => {
-            padded[..rest.len()].copy_from_slice(rest);
-            &padded
-        }
-    };
+    if let Some(window) = rest.first_chunk() {
+        return quads_in(v, window, table);
+    }
+    let mut window = [0; QUADS];
+    window[..rest.len()].copy_from_slice(rest);
+    let found = quads_in(v, &window, table);
+    match rest.len() < WINDOW {
+        true => found & ((1 << rest.len()) - 1),
+        false => found,
+    }
+}
+
+#[inline(always)]
+fn quads_in<V: Vector>(v: V, bytes: &[u8; QUADS], table: &Quads) -> u64 {
     let shifted = [
         load_from(v, bytes, 0),
         load_from(v, bytes, 1),
@@ -267,11 +298,7 @@ fn quads<V: Vector>(v: V, text: &[u8], at: usize, table: &Quads) -> u64 {
         let second = v.equal(v.set(shifted[1], *b), *second);
         mask = v.or(mask, v.and(first, second));
     }
-    let found = v.bits(mask);
-    match rest.len() < WINDOW {
-        true => found & ((1 << rest.len()) - 1),
-        false => found,
-    }
+    v.bits(mask)
 }
 
 #[inline(always)]

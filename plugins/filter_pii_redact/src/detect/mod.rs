@@ -25,7 +25,7 @@ use crate::keywords::{Context, Keywords};
 use crate::name::{class_of_name, NameClass};
 use crate::rejected::Rejected;
 use crate::rules::UserRule;
-use crate::rules_file::FileRules;
+use crate::rules_file::{Checks, FileRules};
 use crate::scan::{Cursor, Gate, Kind, Runs, Shapes, RUN};
 use crate::text::{self, Views};
 
@@ -70,7 +70,7 @@ impl Settings {
     /// How many rules of the user are tried on every text.
     pub(crate) fn tried_rules(&self) -> usize {
         let file = self.file_rules.as_ref();
-        self.user_rules.len() + file.map_or(0, FileRules::without_keyword)
+        self.user_rules.len() + file.map_or(0, FileRules::tried_on_all)
     }
 }
 
@@ -311,23 +311,26 @@ impl Finder {
         any
     }
 
-    /// Where the next keyword of a rule of the file begins in a batch, from `from` on.
-    pub(crate) fn next_keyword(&self, chunk: &[u8], from: usize) -> Option<usize> {
+    /// Where in a batch a rule of the file may have a match next, from `from` on.
+    pub(crate) fn next_of_file(&self, chunk: &[u8], from: usize) -> Option<usize> {
         let file = self.settings.file_rules.as_ref()?;
-        file.next_keyword(chunk, from)
+        file.next_sighting(chunk, from)
     }
 
     /// Whether a record may have something that a rule of the file finds.
     pub(crate) fn may_be_of_file(&self, record: &[u8]) -> bool {
         let file = self.settings.file_rules.as_ref();
-        file.is_some_and(|file| {
-            self.budget.look(record.len());
-            file.may_match(record)
-        })
+        file.is_some_and(|file| file.may_match(record, &self.budget))
     }
 
-    /// Whether a rule of the file finds something in a text, in whose first `passed` bytes no keyword
-    /// begins. What it refuses is counted.
+    /// Whether a rule of the file may have a match in a text, by what is to be seen at a place of it.
+    pub(crate) fn may_be_of_file_at(&self, text: &[u8], at: usize, checks: &mut Checks) -> bool {
+        let file = self.settings.file_rules.as_ref();
+        file.is_some_and(|file| file.may_match_at(text, at, &self.budget, checks))
+    }
+
+    /// Whether a rule of the file finds something in a text, in whose first `passed` bytes there
+    /// is nothing to see for it. What it refuses is counted.
     pub(crate) fn finds_of_file(&mut self, text: &[u8], passed: usize) -> bool {
         let first = Id::Secret as usize + 1 + self.settings.user_rules.len();
         let mut any = false;

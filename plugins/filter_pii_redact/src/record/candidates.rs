@@ -7,6 +7,7 @@ use super::place::{place_at, Place};
 use crate::detect::{whole, Finder, Passed};
 use crate::inspect::Inspector;
 use crate::name::{class_of_name, is_argument};
+use crate::rules_file::Checks;
 use crate::scan::{Cursor, Kind};
 
 /// How many bytes a record's candidates may cost to find their strings: so many times its length, and
@@ -24,8 +25,8 @@ pub(super) struct Candidates {
     place: Place,
     /// Where no prefix of a token begins in the batch.
     passed: Passed,
-    /// The first keyword of a rule of the file that was not passed yet.
-    keyword: Option<usize>,
+    /// The first place that was not passed yet where a rule of the file may have a match.
+    of_file: Option<usize>,
 }
 
 impl Candidates {
@@ -35,14 +36,14 @@ impl Candidates {
             next: None,
             place: Place::default(),
             passed: Passed::default(),
-            keyword: None,
+            of_file: None,
         }
     }
 
     /// Goes to the first candidate of a batch.
     pub(super) fn start(&mut self, finder: &Finder, chunk: &[u8]) {
         self.cursor.restart();
-        self.keyword = finder.next_keyword(chunk, 0);
+        self.of_file = finder.next_of_file(chunk, 0);
         self.place = Place::default();
         self.passed = Passed::default();
         self.advance(chunk);
@@ -52,17 +53,22 @@ impl Candidates {
         self.next = self.cursor.next(chunk);
     }
 
-    /// Whether there is none any more, nor a keyword.
+    /// Whether there is none any more, nor one of the file.
     pub(super) fn is_empty(&self) -> bool {
-        self.next.is_none() && self.keyword.is_none()
+        self.next.is_none() && self.of_file.is_none()
     }
 
-    /// Whether a record has a keyword of a rule of the file.
-    pub(super) fn has_keyword(&mut self, finder: &Finder, chunk: &[u8], record: &Record) -> bool {
-        if self.keyword.is_some_and(|at| at < record.body) {
-            self.keyword = finder.next_keyword(chunk, record.body);
+    /// Whether a rule of the file may have a match in a record.
+    pub(super) fn may_be_of_file(
+        &mut self,
+        finder: &Finder,
+        chunk: &[u8],
+        record: &Record,
+    ) -> bool {
+        if self.of_file.is_some_and(|at| at < record.body) {
+            self.of_file = finder.next_of_file(chunk, record.body);
         }
-        self.keyword.is_some_and(|at| at < record.end)
+        self.of_file.is_some_and(|at| at < record.end)
     }
 
     /// Whether there is one in front of `end`.
@@ -144,10 +150,46 @@ impl Candidates {
             }
             self.advance(chunk);
         }
-        self.has_keyword(&inspector.finder, chunk, record)
-            && self
-                .keyword
-                .is_some_and(|first| of_file(inspector, chunk, record, first))
+        self.may_be_of_file(&inspector.finder, chunk, record)
+            && self.of_file(inspector, chunk, record)
+    }
+
+    /// Whether a rule of the file finds something in a string of the record. Nesting does not matter.
+    fn of_file(&mut self, inspector: &mut Inspector, chunk: &[u8], record: &Record) -> bool {
+        let mut next = record.body;
+        while let Some((value, end)) = msgpack::read(chunk, next).filter(|_| next < record.end) {
+            next = end;
+            let (Value::String { start, end } | Value::Binary { start, end }) = value else {
+                continue;
+            };
+            let text = &chunk[start..end];
+            let mut checks = Checks::new(text);
+            while let Some(at) = self.of_file.filter(|at| *at < end) {
+                if inspector.finder.budget.is_spent() {
+                    return false;
+                }
+                let mut from = at + 1;
+                if at >= start
+                    && inspector
+                        .finder
+                        .may_be_of_file_at(text, at - start, &mut checks)
+                {
+                    let found = inspector.finder.finds_of_file(text, at - start);
+                    if found {
+                        // The look at the record counts again what was refused.
+                        inspector.finder.start();
+                        return true;
+                    }
+                    inspector.count_rejected();
+                    from = end;
+                }
+                self.of_file = inspector.finder.next_of_file(chunk, from);
+            }
+            if self.of_file.is_none_or(|at| at >= record.end) {
+                return false;
+            }
+        }
+        false
     }
 
     fn is_confirmed(
@@ -182,28 +224,4 @@ impl Candidates {
         self.cursor.pass_numbers(start + finder.numbers_done());
         confirmed
     }
-}
-
-/// Whether a rule of the file finds something in a string of the record, whose first keyword begins at
-/// `first`: what is in front of it was looked at. Nesting does not matter.
-fn of_file(inspector: &mut Inspector, chunk: &[u8], record: &Record, first: usize) -> bool {
-    let mut at = record.body;
-    while at < record.end {
-        let Some((value, next)) = msgpack::read(chunk, at) else {
-            return false;
-        };
-        if let Value::String { start, end } | Value::Binary { start, end } = value {
-            let text = &chunk[start..end];
-            let passed = first.saturating_sub(start);
-            let any = passed < text.len() && inspector.finder.finds_of_file(text, passed);
-            if any {
-                // The look at the record counts again what was refused.
-                inspector.finder.start();
-                return true;
-            }
-            inspector.count_rejected();
-        }
-        at = next;
-    }
-    false
 }

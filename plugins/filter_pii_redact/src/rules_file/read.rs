@@ -1,12 +1,10 @@
 //! Reading a rules file: TOML in the form of gitleaks.
 
 use std::fmt;
-use std::sync::OnceLock;
 
-use regex::bytes::Regex;
 use toml::{Table, Value};
 
-use super::{syntax, Allowlist, FileRule, Target};
+use super::{anchor, syntax, Allowlist, FileRule, Target};
 
 /// What a file holds.
 #[derive(Debug, Default)]
@@ -56,7 +54,7 @@ impl<'a> Place<'a> {
         texts.map_or_else(|| self.refuse(key, "a list of strings is allowed"), Ok)
     }
 
-    fn regex(&self, key: &str, pattern: &str) -> Result<Regex> {
+    fn expression(&self, key: &str, pattern: &str) -> Result<syntax::Expression> {
         syntax::compile(pattern).or_else(|error| {
             let text = error.to_string();
             let reason = text.lines().last().unwrap_or_default();
@@ -212,11 +210,11 @@ fn rule(index: usize, table: &Table, contents: &mut Contents) -> Result<()> {
             "'required' of rule '{id}' is ignored: it applies on its own"
         ));
     }
-    let regex = place.regex("regex", pattern)?;
+    let expression = place.expression("regex", pattern)?;
     let group = match table.get("secretGroup") {
         None => 0,
         Some(value) => {
-            let most = regex.captures_len() - 1;
+            let most = expression.regex.captures_len() - 1;
             let group = value
                 .as_integer()
                 .and_then(|group| usize::try_from(group).ok());
@@ -246,8 +244,8 @@ fn rule(index: usize, table: &Table, contents: &mut Contents) -> Result<()> {
     }
     contents.rules.push(FileRule {
         id: id.to_owned(),
-        regex,
-        core: OnceLock::new(),
+        anchors: expression.parts().as_ref().and_then(anchor::anchors),
+        regex: expression.regex,
         group,
         entropy,
         keywords: keywords.into_iter().map(str::to_ascii_lowercase).collect(),
@@ -284,7 +282,7 @@ fn allowlist(place: &Place<'_>) -> Result<Option<Allowlist>> {
     let patterns = place.texts("regexes")?;
     let regexes = patterns
         .iter()
-        .map(|pattern| place.regex("regexes", pattern))
+        .map(|pattern| Ok(place.expression("regexes", pattern)?.regex))
         .collect::<Result<Vec<_>>>()?;
     let stopwords = place.texts("stopwords")?;
     // With all of them needed, one that never holds makes the list say nothing.

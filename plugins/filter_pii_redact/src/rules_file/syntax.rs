@@ -6,7 +6,7 @@
 //! `\Q…\E` quotes. In a class two `&`, `-` or `~` in a row mean nothing there and set operations here.
 
 use regex::bytes::{Regex, RegexBuilder};
-use regex_syntax::hir::{Hir, HirKind};
+use regex_syntax::hir::Hir;
 use regex_syntax::ParserBuilder;
 
 /// Largest compiled expression, in bytes.
@@ -16,48 +16,35 @@ const MAX_REGEX: usize = 2 << 20;
 /// some 30 MiB on a text that has every keyword.
 const MAX_CACHE: usize = 1 << 20;
 
+/// A compiled expression.
+#[derive(Debug)]
+pub(super) struct Expression {
+    pub(super) regex: Regex,
+    unicode: bool,
+}
+
+impl Expression {
+    /// Its parts.
+    pub(super) fn parts(&self) -> Option<Hir> {
+        let mut parser = ParserBuilder::new();
+        let parser = parser.unicode(self.unicode).utf8(false);
+        parser.build().parse(self.regex.as_str()).ok()
+    }
+}
+
 /// Compiles an expression of Go.
-pub(super) fn compile(pattern: &str) -> Result<Regex, regex::Error> {
+pub(super) fn compile(pattern: &str) -> Result<Expression, regex::Error> {
     let pattern = translate(pattern);
     let build = |unicode: bool| {
-        RegexBuilder::new(&pattern)
+        let regex = RegexBuilder::new(&pattern)
             .unicode(unicode)
             .size_limit(MAX_REGEX)
             .dfa_size_limit(MAX_CACHE)
-            .build()
+            .build()?;
+        Ok(Expression { regex, unicode })
     };
     // Letters beyond ASCII in a class are no bytes: there the other mode is nearer.
-    build(false).or_else(|error| build(true).map_err(|_| error))
-}
-
-/// What an expression of the crate has behind the parts at its start that may be empty. Where a match is,
-/// this has one, too; and most of it begins with a word, which is looked for many times as fast as a
-/// name of up to fifty letters in front of it. `None`: nothing is left out.
-pub(super) fn core(regex: &Regex) -> Option<Regex> {
-    let parse = |unicode: bool| {
-        ParserBuilder::new()
-            .unicode(unicode)
-            .utf8(false)
-            .build()
-            .parse(regex.as_str())
-            .ok()
-    };
-    let hir = parse(false).or_else(|| parse(true))?;
-    let HirKind::Concat(parts) = hir.into_kind() else {
-        return None;
-    };
-    let optional = |part: &Hir| part.properties().minimum_len() == Some(0);
-    let first = parts.iter().position(|part| !optional(part))?;
-    if first == 0 {
-        return None;
-    }
-    let core = Hir::concat(parts[first..].to_vec()).to_string();
-    RegexBuilder::new(&core)
-        .unicode(false)
-        .size_limit(MAX_REGEX)
-        .dfa_size_limit(MAX_CACHE)
-        .build()
-        .ok()
+    build(false).or_else(|error| build(true).map_err(|_: regex::Error| error))
 }
 
 /// The same expression in the syntax of the crate.
@@ -177,24 +164,8 @@ mod tests {
     fn finds(pattern: &str, text: &str) -> bool {
         compile(pattern)
             .unwrap_or_else(|e| panic!("{pattern}: {e}"))
+            .regex
             .is_match(text.as_bytes())
-    }
-
-    #[test]
-    fn the_core_of_an_expression_has_no_part_in_front_that_may_be_empty() {
-        for (pattern, expected) in [
-            (r"(?i)[\w.-]{0,50}?(?:ab|cd)x{2}", Some(["AbXX", "bxx"])),
-            (r"\b(ab)\b", Some(["ab", "ba"])),
-            (r"ab\w{0,3}", None),
-            (r"a*|b", None),
-        ] {
-            let core = core(&compile(pattern).unwrap());
-            assert_eq!(core.is_some(), expected.is_some(), "{pattern}");
-            if let (Some(core), Some([yes, no])) = (core, expected) {
-                assert_eq!(core.find(yes.as_bytes()).unwrap().start(), 0, "{pattern}");
-                assert!(!core.is_match(no.as_bytes()), "{pattern}");
-            }
-        }
     }
 
     #[test]

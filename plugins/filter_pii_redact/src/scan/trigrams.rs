@@ -142,7 +142,7 @@ impl Groups {
 
 /// The same with a fourth byte: its low and its high half.
 #[derive(Clone, Debug)]
-pub(super) struct Quads {
+pub(crate) struct Quads {
     pub(super) front: Trigrams,
     pub(super) fourth: [[u8; 16]; 2],
     /// Words of two bytes, which look like too many others: each with the bits that are set before it is

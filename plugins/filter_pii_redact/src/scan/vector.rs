@@ -78,6 +78,10 @@ pub(super) trait Vector: Copy {
     fn gaps(self, bytes: Self::Bytes) -> Self::Mask {
         self.or(self.any_of(bytes, [b',', b'|']), self.equal(bytes, b' '))
     }
+    /// Bytes that are in one of some groups, for three choices of them. A byte is in a group if its low half
+    /// and its high half are.
+    fn classes(self, halves: [[u8; 16]; 2], bytes: Self::Bytes, groups: [u8; 3])
+        -> [Self::Mask; 3];
     /// Bytes that with the second behind them may be of the last three of a name that needs no sign.
     fn bare_ends(self, bytes: [Self::Bytes; 2]) -> Self::Mask;
     /// Bytes that with the three behind them may be one of the table.
@@ -190,6 +194,21 @@ impl Vector for Portable {
     #[inline(always)]
     fn and(self, a: [u8x16; 4], b: [u8x16; 4]) -> [u8x16; 4] {
         std::array::from_fn(|n| a[n] & b[n])
+    }
+
+    #[inline(always)]
+    fn classes(
+        self,
+        [low, high]: [[u8; 16]; 2],
+        bytes: [u8x16; 4],
+        groups: [u8; 3],
+    ) -> [[u8x16; 4]; 3] {
+        // Without a shuffle of bytes, one by one.
+        let of = |byte: u8| low[usize::from(byte & 15)] & high[usize::from(byte >> 4)];
+        let all = bytes.map(|bytes| bytes.to_array().map(of));
+        groups.map(|groups| {
+            all.map(|all| u8x16::new(all.map(|of| if of & groups != 0 { 0xff } else { 0 })))
+        })
     }
 
     #[inline(always)]

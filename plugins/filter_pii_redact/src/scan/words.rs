@@ -258,9 +258,19 @@ impl Words {
         }
     }
 
+    /// The first bytes of the words, for [`Gate::signs`].
+    pub(crate) fn starts(&self) -> Option<&Quads> {
+        (!self.words.is_empty()).then_some(&self.starts)
+    }
+
     /// Visits the words that begin at `start`.
     #[inline(always)]
-    fn at(&self, text: &[u8], start: usize, mut visit: impl FnMut(usize, usize) -> Next) -> Next {
+    pub(crate) fn at(
+        &self,
+        text: &[u8],
+        start: usize,
+        mut visit: impl FnMut(usize, usize) -> Next,
+    ) -> Next {
         let rest = &text[start..];
         let first = rest.first_chunk().copied();
         if !self.single && first.is_some_and(|first| !self.glance.may_begin(first)) {

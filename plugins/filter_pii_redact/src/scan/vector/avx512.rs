@@ -108,6 +108,13 @@ impl Vector for Avx512 {
     }
 
     #[inline(always)]
+    fn classes(self, halves: [[u8; 16]; 2], bytes: __m512i, groups: [u8; 3]) -> [u64; 3] {
+        // A shuffle takes what is no ASCII for nothing.
+        let all = self.groups(halves, bytes);
+        groups.map(|groups| self.0.avx512bw._mm512_test_epi8_mask(all, self.all(groups)))
+    }
+
+    #[inline(always)]
     fn bare_ends(self, [first, last]: [__m512i; 2]) -> u64 {
         let Trigrams([front, _, end]) = BARE_ENDS;
         let (front, end) = (self.groups(front, first), self.groups(end, last));

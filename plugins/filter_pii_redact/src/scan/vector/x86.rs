@@ -159,6 +159,27 @@ impl Vector for Avx2 {
     }
 
     #[inline(always)]
+    fn classes(
+        self,
+        halves: [[u8; 16]; 2],
+        [a, b]: [__m256i; 2],
+        groups: [u8; 3],
+    ) -> [[__m256i; 2]; 3] {
+        let avx2 = self.0.avx2;
+        let (a, b) = (self.groups(halves, a), self.groups(halves, b));
+        groups.map(|groups| {
+            let groups = self.all(groups);
+            // Where none of them is: all others have the high bit.
+            let zero = self.all(0);
+            let has = |all: __m256i| {
+                let none = avx2._mm256_cmpeq_epi8(avx2._mm256_and_si256(all, groups), zero);
+                avx2._mm256_xor_si256(none, self.all(0xff))
+            };
+            [has(a), has(b)]
+        })
+    }
+
+    #[inline(always)]
     fn bare_ends(self, [first, last]: [[__m256i; 2]; 2]) -> [__m256i; 2] {
         let Trigrams([front, _, end]) = BARE_ENDS;
         let avx2 = self.0.avx2;
