@@ -10,7 +10,7 @@ mod read;
 mod syntax;
 mod tail;
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::path::Path;
 
 use flb_sidecar_sdk::{foreign_file, ConfigError};
@@ -19,10 +19,9 @@ use regex::bytes::Regex;
 
 use crate::budget::Budget;
 use crate::checksum::entropy;
-use crate::scan::Next;
 use anchor::Anchor;
-pub(crate) use gate::Checks;
 use gate::{By, Triggers};
+pub(crate) use gate::{Checks, Scan, Sighting};
 
 /// Longest file.
 const MAX_FILE: u64 = 4 << 20;
@@ -120,6 +119,7 @@ fn has_word(text: &[u8], word: &[u8]) -> bool {
 pub(crate) struct FileRules {
     rules: Vec<FileRule>,
     triggers: Triggers,
+    scan: RefCell<Scan>,
     /// Rules that nothing is known of, neither a keyword nor what they match.
     always: Vec<u16>,
     /// Rules that are to be tried on a string, and whether each is among them.
@@ -172,6 +172,7 @@ impl FileRules {
             is_wanted: vec![false; rules.len()],
             rules,
             triggers,
+            scan: RefCell::default(),
             always,
         })
     }
@@ -186,60 +187,32 @@ impl FileRules {
         self.always.len()
     }
 
-    /// Whether a rule is to be tried on a string in `text`.
+    /// Whether a rule may have a match in `text`, which is all of a string.
     pub(crate) fn may_match(&self, text: &[u8], budget: &Budget) -> bool {
-        let mut any = !self.always.is_empty();
-        if !any {
-            budget.look(text.len());
-            let mut checks = Checks::new(text);
-            self.triggers.each(text, 0, |sighting| {
-                let triggers = &self.triggers;
-                triggers.rules(
-                    text,
-                    sighting,
-                    budget,
-                    &mut checks,
-                    |_| any = true,
-                    |_| false,
-                );
-                if any {
-                    Next::Nowhere
-                } else {
-                    Next::Here
-                }
-            });
-        }
+        budget.look(text.len());
+        let (mut scan, mut checks) = (self.scan.take(), Checks::new(text));
+        scan.start(0);
+        let mut sightings = std::iter::from_fn(|| self.triggers.next(&mut scan, text));
+        let any = !self.always.is_empty()
+            || sightings.any(|seen| self.triggers.may_match(text, seen, budget, &mut checks));
+        self.scan.replace(scan);
         any
     }
 
-    /// Where a rule may have a match in `text` next, from `from` on.
-    pub(crate) fn next_sighting(&self, text: &[u8], from: usize) -> Option<usize> {
-        let mut next = None;
-        self.triggers.each(text, from, |sighting| {
-            next = Some(sighting.at);
-            Next::Nowhere
-        });
-        next
+    /// What may be a match of a rule next, where the scan is in a text.
+    pub(crate) fn next(&self, scan: &mut Scan, text: &[u8]) -> Option<Sighting> {
+        self.triggers.next(scan, text)
     }
 
-    /// Whether a rule may have a match by what is to be seen at a place.
+    /// Whether there may be a match at a sighting in `text`, which is all of a string.
     pub(crate) fn may_match_at(
         &self,
         text: &[u8],
-        at: usize,
+        sighting: Sighting,
         budget: &Budget,
         checks: &mut Checks,
     ) -> bool {
-        let any = Cell::new(!self.always.is_empty());
-        let triggers = &self.triggers;
-        triggers.each(text, at, |sighting| {
-            if sighting.at > at {
-                return Next::Nowhere;
-            }
-            triggers.rules(text, sighting, budget, checks, |_| any.set(true), |_| any.get());
-            Next::Here
-        });
-        any.get()
+        self.triggers.may_match(text, sighting, budget, checks)
     }
 
     /// Calls `report` with the number of the rule, the secret and whether it is one, for every match
@@ -256,23 +229,19 @@ impl FileRules {
             self.is_wanted[usize::from(*rule)] = true;
             self.wanted.push(*rule);
         }
-        let (wanted, is_wanted) = (&mut self.wanted, Cell::from_mut(&mut self.is_wanted[..]));
-        let is_wanted = is_wanted.as_slice_of_cells();
-        let mut checks = Checks::new(text);
-        self.triggers.each(text, passed, |sighting| {
-            let want = |rule: u16| {
-                is_wanted[usize::from(rule)].set(true);
-                wanted.push(rule);
-            };
-            let known = |rule: u16| is_wanted[usize::from(rule)].get();
-            self.triggers
-                .rules(text, sighting, budget, &mut checks, want, known);
-            if budget.is_spent() {
-                Next::Nowhere
-            } else {
-                Next::Here
+        let (scan, mut checks) = (self.scan.get_mut(), Checks::new(text));
+        scan.start(passed);
+        while let Some(sighting) = self.triggers.next(scan, text) {
+            let rule = self.triggers.rule(sighting);
+            let is_wanted = &mut self.is_wanted[usize::from(rule)];
+            if !*is_wanted && self.triggers.may_match(text, sighting, budget, &mut checks) {
+                *is_wanted = true;
+                self.wanted.push(rule);
             }
-        });
+            if budget.is_spent() {
+                break;
+            }
+        }
         self.wanted.sort_unstable();
         for number in self.wanted.drain(..).map(usize::from) {
             self.is_wanted[number] = false;

@@ -27,7 +27,7 @@ use vector::{Maps, Portable, Vector, LANES};
 pub(crate) use cursor::{Cursor, Runs};
 pub(crate) use shape::RUN;
 pub(crate) use signs::{
-    is_gap, is_sign, is_value, SignTables, Signs, GAP, STEP as SIGN_STEP, TOKEN, VALUE,
+    is_gap, is_sign, is_value, SignTables, SignWindows, Signs, GAP, TOKEN, VALUE,
 };
 pub(crate) use vector::WINDOW;
 pub(crate) use words::{Case, Next, Words};
@@ -188,23 +188,23 @@ impl Gate {
         quads(Portable, text, at, table)
     }
 
-    /// What in the window at `at` a rule of the user may begin with.
-    pub(crate) fn signs(&self, text: &[u8], at: usize, tables: SignTables<'_>) -> Signs {
+    /// What rules of the user may begin with in the next windows.
+    fn signs(&self, text: &[u8], tables: SignTables<'_>, windows: &mut SignWindows) {
         #[cfg(all(target_arch = "x86_64", feature = "avx512"))]
         if let Some(avx512) = self.avx512 {
             return avx512.run(
                 #[inline(always)]
-                move || signs::signs(avx512, text, at, tables),
+                move || signs::signs(avx512, text, tables, windows),
             );
         }
         #[cfg(target_arch = "x86_64")]
         if let Some(avx2) = self.avx2 {
             return avx2.run(
                 #[inline(always)]
-                move || signs::signs(avx2, text, at, tables),
+                move || signs::signs(avx2, text, tables, windows),
             );
         }
-        signs::signs(Portable, text, at, tables)
+        signs::signs(Portable, text, tables, windows);
     }
 
     /// The letters in the window at `at` that start a word: behind no letter, or as the hump of

@@ -25,7 +25,7 @@ use crate::keywords::{Context, Keywords};
 use crate::name::{class_of_name, NameClass};
 use crate::rejected::Rejected;
 use crate::rules::UserRule;
-use crate::rules_file::{Checks, FileRules};
+use crate::rules_file::{Checks, FileRules, Scan, Sighting};
 use crate::scan::{Cursor, Gate, Kind, Runs, Shapes, RUN};
 use crate::text::{self, Views};
 
@@ -311,10 +311,10 @@ impl Finder {
         any
     }
 
-    /// Where in a batch a rule of the file may have a match next, from `from` on.
-    pub(crate) fn next_of_file(&self, chunk: &[u8], from: usize) -> Option<usize> {
+    /// What may be a match of a rule of the file next, where the scan is in a batch.
+    pub(crate) fn next_of_file(&self, scan: &mut Scan, chunk: &[u8]) -> Option<Sighting> {
         let file = self.settings.file_rules.as_ref()?;
-        file.next_sighting(chunk, from)
+        file.next(scan, chunk)
     }
 
     /// Whether a record may have something that a rule of the file finds.
@@ -323,10 +323,15 @@ impl Finder {
         file.is_some_and(|file| file.may_match(record, &self.budget))
     }
 
-    /// Whether a rule of the file may have a match in a text, by what is to be seen at a place of it.
-    pub(crate) fn may_be_of_file_at(&self, text: &[u8], at: usize, checks: &mut Checks) -> bool {
+    /// Whether a rule of the file may have a match at a sighting in a text.
+    pub(crate) fn may_be_of_file_at(
+        &self,
+        text: &[u8],
+        sighting: Sighting,
+        checks: &mut Checks,
+    ) -> bool {
         let file = self.settings.file_rules.as_ref();
-        file.is_some_and(|file| file.may_match_at(text, at, &self.budget, checks))
+        file.is_some_and(|file| file.may_match_at(text, sighting, &self.budget, checks))
     }
 
     /// Whether a rule of the file finds something in a text, in whose first `passed` bytes there

@@ -7,7 +7,7 @@ use super::place::{place_at, Place};
 use crate::detect::{whole, Finder, Passed};
 use crate::inspect::Inspector;
 use crate::name::{class_of_name, is_argument};
-use crate::rules_file::Checks;
+use crate::rules_file::{Checks, Scan, Sighting};
 use crate::scan::{Cursor, Kind};
 
 /// How many bytes a record's candidates may cost to find their strings: so many times its length, and
@@ -25,8 +25,9 @@ pub(super) struct Candidates {
     place: Place,
     /// Where no prefix of a token begins in the batch.
     passed: Passed,
-    /// The first place that was not passed yet where a rule of the file may have a match.
-    of_file: Option<usize>,
+    /// What a rule of the file may have a match at, and was not passed yet.
+    scan: Scan,
+    of_file: Option<Sighting>,
 }
 
 impl Candidates {
@@ -36,6 +37,7 @@ impl Candidates {
             next: None,
             place: Place::default(),
             passed: Passed::default(),
+            scan: Scan::default(),
             of_file: None,
         }
     }
@@ -43,7 +45,8 @@ impl Candidates {
     /// Goes to the first candidate of a batch.
     pub(super) fn start(&mut self, finder: &Finder, chunk: &[u8]) {
         self.cursor.restart();
-        self.of_file = finder.next_of_file(chunk, 0);
+        self.scan.start(0);
+        self.of_file = finder.next_of_file(&mut self.scan, chunk);
         self.place = Place::default();
         self.passed = Passed::default();
         self.advance(chunk);
@@ -65,10 +68,10 @@ impl Candidates {
         chunk: &[u8],
         record: &Record,
     ) -> bool {
-        if self.of_file.is_some_and(|at| at < record.body) {
-            self.of_file = finder.next_of_file(chunk, record.body);
+        while self.of_file.is_some_and(|seen| seen.at < record.body) {
+            self.of_file = finder.next_of_file(&mut self.scan, chunk);
         }
-        self.of_file.is_some_and(|at| at < record.end)
+        self.of_file.is_some_and(|seen| seen.at < record.end)
     }
 
     /// Whether there is one in front of `end`.
@@ -164,28 +167,30 @@ impl Candidates {
             };
             let text = &chunk[start..end];
             let mut checks = Checks::new(text);
-            while let Some(at) = self.of_file.filter(|at| *at < end) {
-                if inspector.finder.budget.is_spent() {
+            while let Some(seen) = self.of_file.filter(|seen| seen.at < end) {
+                let finder = &mut inspector.finder;
+                if finder.budget.is_spent() {
                     return false;
                 }
-                let mut from = at + 1;
-                if at >= start
-                    && inspector
-                        .finder
-                        .may_be_of_file_at(text, at - start, &mut checks)
-                {
-                    let found = inspector.finder.finds_of_file(text, at - start);
-                    if found {
+                let may = seen
+                    .behind(start)
+                    .is_some_and(|seen| finder.may_be_of_file_at(text, seen, &mut checks));
+                if may {
+                    if finder.finds_of_file(text, seen.at - start) {
                         // The look at the record counts again what was refused.
-                        inspector.finder.start();
+                        finder.start();
                         return true;
                     }
                     inspector.count_rejected();
-                    from = end;
                 }
-                self.of_file = inspector.finder.next_of_file(chunk, from);
+                // After a look at all of the string, what else is seen in it says nothing new.
+                let passed = if may { end } else { 0 };
+                self.of_file = inspector.finder.next_of_file(&mut self.scan, chunk);
+                while self.of_file.is_some_and(|seen| seen.at < passed) {
+                    self.of_file = inspector.finder.next_of_file(&mut self.scan, chunk);
+                }
             }
-            if self.of_file.is_none_or(|at| at >= record.end) {
+            if self.of_file.is_none_or(|seen| seen.at >= record.end) {
                 return false;
             }
         }

@@ -14,6 +14,8 @@ const LONGEST: usize = 8;
 const MANY: usize = 32;
 /// Most bytes of a class that make words of their own.
 const CHOICES: usize = 4;
+/// So many bytes of a match are compared one by one.
+const FRONT: usize = 16;
 /// Farthest from a sign that the name in front of it may begin.
 const REACH: usize = 64;
 
@@ -97,6 +99,8 @@ pub(super) struct Anchor {
     /// In small letters, whatever case they have in a text.
     pub(super) words: Vec<Vec<u8>>,
     pub(super) place: Place,
+    /// What each of the bytes may be that every match begins with, from the word on.
+    pub(super) front: Vec<Bytes>,
     pub(super) tail: Hir,
 }
 
@@ -128,7 +132,7 @@ fn flat(hir: &Hir) -> Vec<Hir> {
 /// The best anchor of an alternative: a name or a token before a word that may be anywhere, long words
 /// before short ones.
 fn anchor(parts: &[Hir]) -> Option<Anchor> {
-    let mut best: Option<((bool, usize), usize, Vec<Vec<u8>>, Place)> = None;
+    let (mut best, mut most) = (None, (false, 0));
     for at in 0..parts.len() {
         let words = words(&parts[at..]);
         let shortest = words.iter().map(Vec::len).min().unwrap_or(0);
@@ -138,15 +142,17 @@ fn anchor(parts: &[Hir]) -> Option<Anchor> {
             _ if shortest > 2 => Place::Anywhere,
             _ => continue,
         };
-        let rank = (place != Place::Anywhere, shortest.min(LONGEST));
-        if best.as_ref().is_none_or(|best| best.0 < rank) {
-            best = Some((rank, at, words, place));
+        let rank = (place != Place::Anywhere, shortest);
+        if rank > most {
+            most = rank;
+            best = Some((at, words, place));
         }
     }
-    let (_, at, words, place) = best?;
+    let (at, words, place) = best?;
     Some(Anchor {
         words,
         place,
+        front: front(&parts[at..]),
         tail: Hir::concat(parts[at..].to_vec()),
     })
 }
@@ -217,6 +223,23 @@ fn between(parts: &[Hir]) -> Option<Vec<Bytes>> {
         least += part.properties().minimum_len()?;
     }
     Some(all)
+}
+
+/// What each byte may be that every match of the parts begins with.
+fn front(parts: &[Hir]) -> Vec<Bytes> {
+    const ALL: Bytes = Bytes([u64::MAX; 4]);
+    let (mut all, mut least, mut most) = (vec![Bytes::default(); FRONT], 0, 0);
+    for part in parts {
+        let bytes = Bytes::of(part).unwrap_or(ALL);
+        let len = part.properties();
+        most = len.maximum_len().map_or(FRONT, |len| FRONT.min(most + len));
+        all[least..most]
+            .iter_mut()
+            .for_each(|all| all.add_all(&bytes));
+        least = FRONT.min(least + len.minimum_len().unwrap_or(0));
+    }
+    all.truncate(least);
+    all
 }
 
 fn ends_in_sign(part: &Hir) -> bool {

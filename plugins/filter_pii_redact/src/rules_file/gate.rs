@@ -1,7 +1,7 @@
 //! Which rules may have a match in a text, told by their anchors.
 
 use crate::budget::Budget;
-use crate::scan::{Case, Gate, Next, SignTables, Words, SIGN_STEP};
+use crate::scan::{Case, Gate, Next, SignTables, SignWindows, Signs, Words};
 
 use super::anchor::{Anchor, Bytes, Place};
 use super::tail::Tail;
@@ -10,15 +10,55 @@ use super::tail::Tail;
 #[derive(Debug)]
 struct Trigger {
     rule: u16,
-    /// What is behind the word in a match; `None`: nothing that is known.
+    /// The bytes that a match begins with at least, from the word on: what each may be.
+    front: Vec<Bytes>,
+    /// What begins with the word in a match; `None`: nothing that is known.
     tail: Option<Tail>,
 }
 
 /// Words, and the triggers that have each.
 #[derive(Debug)]
 struct Table {
+    /// A bit for each second letter that a word with this first letter has: it rules most places out with
+    /// the least memory.
+    begins: [u32; 32],
     words: Words,
     triggers: Vec<Vec<u16>>,
+}
+
+impl Table {
+    /// Whether a word may begin at `start`, in front of `second`.
+    #[inline(always)]
+    fn may_begin(&self, first: u8, second: u8) -> bool {
+        self.begins[usize::from(first & 31)] >> (second & 31) & 1 != 0
+    }
+
+    /// Those of some places of a window where a word may begin. Without a branch for each: which it is
+    /// cannot be foreseen.
+    #[inline(always)]
+    fn sift(&self, text: &[u8], window: usize, places: u64) -> u64 {
+        let (mut left, mut kept) = (places, 0);
+        while left != 0 {
+            let bit = left.trailing_zeros();
+            left &= left - 1;
+            let at = window + bit as usize;
+            let may = match text.get(at..).and_then(<[u8]>::first_chunk) {
+                Some(first) => self.may_begin(first[0], first[1]) & self.words.may_begin(*first),
+                None => true,
+            };
+            kept |= u64::from(may) << bit;
+        }
+        kept
+    }
+
+    /// Visits the triggers of the words that begin at `start`.
+    #[inline(never)]
+    fn at<'a>(&'a self, text: &[u8], start: usize, mut visit: impl FnMut(&'a [u16])) {
+        self.words.at(text, start, |_, word| {
+            visit(&self.triggers[word]);
+            Next::Here
+        });
+    }
 }
 
 /// The words of one place while they are collected.
@@ -41,20 +81,57 @@ impl List {
 
     fn table(self) -> Option<Table> {
         let words = self.words.iter().map(Vec::as_slice);
+        let mut begins = [0; 32];
+        for word in words.clone() {
+            let second = word.get(1).map_or(u32::MAX, |second| 1 << (second & 31));
+            begins[usize::from(word[0] & 31)] |= second;
+        }
         Some(Table {
+            begins,
             words: Words::new(words, Case::Any)?,
             triggers: self.triggers,
         })
     }
 }
 
-/// A word at a place of a text.
+/// A word at a place of a text, in front of what may be a match.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sighting<'a> {
+pub(crate) struct Sighting {
     /// Where it was seen: its start, or the sign behind it. They come in ascending order.
-    pub(super) at: usize,
+    pub(crate) at: usize,
     start: usize,
-    triggers: &'a [u16],
+    trigger: u16,
+}
+
+impl Sighting {
+    /// The same in the text that begins `by` bytes later; `None`: it is not in there.
+    pub(crate) fn behind(self, by: usize) -> Option<Self> {
+        Some(Sighting {
+            at: self.at.checked_sub(by)?,
+            start: self.start.checked_sub(by)?,
+            ..self
+        })
+    }
+}
+
+/// How far a text was gone through; its buffers are kept from text to text.
+#[derive(Debug, Default)]
+pub(crate) struct Scan {
+    windows: SignWindows,
+    /// What is left of the window that the scan is in.
+    window: Signs,
+    left: u64,
+    /// What was seen there and not taken yet.
+    seen: Vec<Sighting>,
+}
+
+impl Scan {
+    /// Goes to a place of another text.
+    pub(crate) fn start(&mut self, at: usize) {
+        self.windows.start(at);
+        self.left = 0;
+        self.seen.clear();
+    }
 }
 
 /// The anchors of all rules of a file.
@@ -65,10 +142,8 @@ pub(super) struct Triggers {
     tokens: Table,
     /// Words that may be anywhere, and the keywords of rules without an anchor.
     words: Table,
-    /// What so many bytes in front of a sign may be between it and the start of a name, and the starts of
-    /// names: a bit for each second letter that one with this first letter has.
+    /// What so many bytes in front of a sign may be between it and the start of a name.
     between: Vec<Bytes>,
-    begins: Box<[u32; 32]>,
     all: Vec<Trigger>,
 }
 
@@ -83,14 +158,18 @@ impl Triggers {
     /// For the rules in the order of their numbers. `None`: there are too many words.
     pub(super) fn new(rules: impl Iterator<Item = By>) -> Option<Self> {
         let [mut names, mut tokens, mut words] = [(); 3].map(|()| List::default());
-        let (mut between, mut begins, mut all) = (Vec::new(), Box::new([0; 32]), Vec::new());
+        let (mut between, mut all) = (Vec::new(), Vec::new());
         for (rule, by) in (0..).zip(rules) {
             let next = |all: &Vec<Trigger>| u16::try_from(all.len()).ok();
             match by {
                 By::Keywords(keywords) => {
                     let trigger = next(&all)?;
                     keywords.iter().for_each(|word| words.add(word, trigger));
-                    all.push(Trigger { rule, tail: None });
+                    all.push(Trigger {
+                        rule,
+                        front: Vec::new(),
+                        tail: None,
+                    });
                 }
                 By::Anchors(anchors) => {
                     for anchor in anchors {
@@ -104,15 +183,15 @@ impl Triggers {
                                     .iter_mut()
                                     .zip(&more)
                                     .for_each(|(all, more)| all.add_all(more));
-                                for word in &anchor.words {
-                                    begins[usize::from(word[0] & 31)] |= 1 << (word[1] & 31);
-                                }
                                 &mut names
                             }
                         };
                         anchor.words.iter().for_each(|word| list.add(word, trigger));
-                        let tail = Some(Tail::new(anchor.tail));
-                        all.push(Trigger { rule, tail });
+                        all.push(Trigger {
+                            rule,
+                            front: anchor.front,
+                            tail: Some(Tail::new(anchor.tail)),
+                        });
                     }
                 }
             }
@@ -123,70 +202,90 @@ impl Triggers {
             tokens: tokens.table()?,
             words: words.table()?,
             between,
-            begins,
             all,
         })
     }
 
-    /// Visits the words in `text` that are seen from `from` on, until it says that this is enough.
+    /// The next word in a text in front of what may be a match.
     #[inline]
-    pub(super) fn each<'a>(
-        &'a self,
-        text: &[u8],
-        from: usize,
-        mut visit: impl FnMut(Sighting<'a>) -> Next,
-    ) {
-        let tables = SignTables {
-            values: self.names.words.starts().is_some(),
-            tokens: self.tokens.words.starts(),
-            words: self.words.words.starts(),
-        };
-        let mut window = from;
-        while window < text.len() {
-            let signs = self.gate.signs(text, window, tables);
-            let mut any = signs.values | signs.tokens | signs.words;
-            while any != 0 {
-                let bit = any & any.wrapping_neg();
-                any ^= bit;
-                let at = window + bit.trailing_zeros() as usize;
-                let mut next = Next::Here;
-                for (table, places) in [(&self.words, signs.words), (&self.tokens, signs.tokens)] {
-                    if places & bit != 0 && next == Next::Here {
-                        next = table.words.at(text, at, |start, word| {
-                            let triggers = &table.triggers[word];
-                            visit(Sighting {
-                                at,
-                                start,
-                                triggers,
-                            })
-                        });
-                    }
-                }
-                if signs.values & bit != 0 && next == Next::Here {
-                    next = self.names_before(text, at, |start, triggers| {
-                        visit(Sighting {
-                            at,
-                            start,
-                            triggers,
-                        })
-                    });
-                }
-                if next != Next::Here {
-                    return;
-                }
+    pub(super) fn next(&self, scan: &mut Scan, text: &[u8]) -> Option<Sighting> {
+        loop {
+            if let Some(sighting) = scan.seen.pop() {
+                return Some(sighting);
             }
-            window += SIGN_STEP;
+            while scan.left == 0 {
+                let tables = SignTables {
+                    values: self.names.words.starts().is_some(),
+                    tokens: self.tokens.words.starts(),
+                    words: self.words.words.starts(),
+                };
+                let mut window = scan.windows.next(self.gate, text, tables)?;
+                window.words = self.words.sift(text, window.at, window.words);
+                window.tokens = self.tokens.sift(text, window.at, window.tokens);
+                scan.left = window.values | window.tokens | window.words;
+                scan.window = window;
+            }
+            self.look(scan, text);
         }
     }
 
-    /// Visits the names in front of a sign, the nearest one first.
+    /// Looks for words at the next place of the window.
+    #[inline(always)]
+    fn look(&self, scan: &mut Scan, text: &[u8]) {
+        let Scan {
+            window, left, seen, ..
+        } = scan;
+        let bit = *left & left.wrapping_neg();
+        *left ^= bit;
+        let at = window.at + bit.trailing_zeros() as usize;
+        for (table, places) in [(&self.words, window.words), (&self.tokens, window.tokens)] {
+            if places & bit != 0 {
+                table.at(text, at, |triggers| {
+                    self.see(text, (at, at), triggers, seen);
+                });
+            }
+        }
+        if window.values & bit != 0 {
+            self.names_before(text, at, |start, triggers| {
+                self.see(text, (at, start), triggers, seen);
+            });
+        }
+    }
+
+    /// Keeps those triggers of a word that may have a match by the bytes it begins with.
+    #[inline(never)]
+    fn see(
+        &self,
+        text: &[u8],
+        (at, start): (usize, usize),
+        triggers: &[u16],
+        seen: &mut Vec<Sighting>,
+    ) {
+        for trigger in triggers {
+            let front = &self.all[usize::from(*trigger)].front;
+            // Behind the end of a string there may be what is no part of it: more than there is no
+            // match of anyway.
+            let fits = text
+                .get(start..start + front.len())
+                .is_some_and(|bytes| bytes.iter().zip(front).all(|(byte, may)| may.has(*byte)));
+            if fits {
+                seen.push(Sighting {
+                    at,
+                    start,
+                    trigger: *trigger,
+                });
+            }
+        }
+    }
+
+    /// Visits the names in front of a sign.
     #[inline(always)]
     fn names_before<'a>(
         &'a self,
         text: &[u8],
         sign: usize,
-        mut visit: impl FnMut(usize, &'a [u16]) -> Next,
-    ) -> Next {
+        mut visit: impl FnMut(usize, &'a [u16]),
+    ) {
         let mut second = text[sign];
         for (between, (start, first)) in self
             .between
@@ -197,45 +296,37 @@ impl Triggers {
             if !between.has(*first) {
                 break;
             }
-            if self.begins[usize::from(first & 31)] >> (second & 31) & 1 != 0 {
-                let next = self.names.words.at(text, start, |start, word| {
-                    visit(start, &self.names.triggers[word])
-                });
-                if next != Next::Here {
-                    return next;
-                }
+            if self.names.may_begin(*first, second) {
+                self.names
+                    .at(text, start, |triggers| visit(start, triggers));
             }
             second = *first;
         }
-        Next::Here
     }
 
-    /// Calls `want` with the rules that may have a match at a word; not with those that `is_wanted` already.
-    pub(super) fn rules(
+    /// The rule of a sighting.
+    pub(super) fn rule(&self, sighting: Sighting) -> u16 {
+        self.all[usize::from(sighting.trigger)].rule
+    }
+
+    /// Whether there may be a match at a word in `text`, which is all of a string.
+    pub(super) fn may_match(
         &self,
         text: &[u8],
-        sighting: Sighting<'_>,
+        sighting: Sighting,
         budget: &Budget,
         checks: &mut Checks,
-        mut want: impl FnMut(u16),
-        is_wanted: impl Fn(u16) -> bool,
-    ) {
-        for trigger in sighting.triggers {
-            let Trigger { rule, tail } = &self.all[usize::from(*trigger)];
-            if !is_wanted(*rule) {
-                let may = tail.as_ref().is_none_or(|tail| {
-                    checks.left == 0 || {
-                        let (may, looked) = tail.may_begin(text, sighting.start);
-                        budget.look(looked);
-                        checks.left = checks.left.saturating_sub(looked);
-                        may
-                    }
-                });
-                if may {
-                    want(*rule);
-                }
-            }
+    ) -> bool {
+        let Some(tail) = &self.all[usize::from(sighting.trigger)].tail else {
+            return true;
+        };
+        if checks.left == 0 {
+            return true;
         }
+        let (may, looked) = tail.may_begin(text, sighting.start);
+        budget.look(looked);
+        checks.left = checks.left.saturating_sub(looked);
+        may
     }
 }
 

@@ -16,11 +16,14 @@ const MAX_CLEARED: usize = 8;
 /// So far is looked.
 const FAR: usize = 128;
 
+/// An automaton, and what it has seen.
+type Automaton = (DFA, RefCell<Cache>);
+
 /// The end of an expression, from a word of it on; compiled when it is first asked for.
 #[derive(Debug)]
 pub(super) struct Tail {
     hir: Hir,
-    automaton: OnceCell<Option<(DFA, RefCell<Cache>)>>,
+    automaton: OnceCell<Option<Automaton>>,
 }
 
 impl Tail {
@@ -79,7 +82,7 @@ fn begins(
     Some(dfa.next_eoi_state(cache, state).ok()?.is_match())
 }
 
-fn compile(hir: &Hir) -> Option<(DFA, RefCell<Cache>)> {
+fn compile(hir: &Hir) -> Option<Automaton> {
     let nfa = thompson::Compiler::new()
         .configure(
             thompson::Config::new()

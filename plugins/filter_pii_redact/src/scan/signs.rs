@@ -8,7 +8,7 @@
 
 use super::trigrams::Quads;
 use super::vector::Vector;
-use super::{load_from, quads_in, QUADS};
+use super::{load_from, quads_in, Gate, QUADS};
 
 /// Bytes of a window whose signs are told at a time: the rest of it is what is behind them.
 pub(crate) const STEP: usize = 48;
@@ -99,6 +99,8 @@ pub(crate) struct SignTables<'a> {
 /// Bits of a window, the first [`STEP`] of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Signs {
+    /// Where it begins.
+    pub(crate) at: usize,
     /// Signs with a value behind them.
     pub(crate) values: u64,
     /// Where a token with one of the words may begin.
@@ -107,15 +109,69 @@ pub(crate) struct Signs {
     pub(crate) words: u64,
 }
 
-#[inline(always)]
-pub(super) fn signs<V: Vector>(v: V, text: &[u8], at: usize, tables: SignTables<'_>) -> Signs {
-    let rest = text.get(at..).unwrap_or_default();
-    if let Some(window) = rest.first_chunk() {
-        return signs_in(v, window, (1 << STEP) - 1, tables);
+/// Windows that are looked at before what is in them is asked for.
+const WINDOWS: usize = 16;
+
+/// Windows of a text in which there is something.
+#[derive(Debug, Default)]
+pub(crate) struct SignWindows {
+    windows: [Signs; WINDOWS],
+    len: usize,
+    /// The next of them.
+    next: usize,
+    /// Where the text was not looked at yet.
+    at: usize,
+}
+
+impl SignWindows {
+    /// Goes to a place of another text.
+    pub(crate) fn start(&mut self, at: usize) {
+        (self.len, self.next, self.at) = (0, 0, at);
     }
-    let mut window = [0; QUADS];
-    window[..rest.len()].copy_from_slice(rest);
-    signs_in(v, &window, (1 << rest.len().min(STEP)) - 1, tables)
+
+    /// The next window.
+    #[inline]
+    pub(crate) fn next(
+        &mut self,
+        gate: Gate,
+        text: &[u8],
+        tables: SignTables<'_>,
+    ) -> Option<Signs> {
+        if self.next == self.len {
+            (self.len, self.next) = (0, 0);
+            gate.signs(text, tables, self);
+        }
+        let window = self.windows[..self.len].get(self.next).copied()?;
+        self.next += 1;
+        Some(window)
+    }
+}
+
+/// Looks at the text until the windows are full.
+#[inline(always)]
+pub(super) fn signs<V: Vector>(v: V, text: &[u8], tables: SignTables<'_>, all: &mut SignWindows) {
+    let SignWindows {
+        windows, len, at, ..
+    } = all;
+    let mut windows = windows.iter_mut();
+    let mut place = windows.next();
+    while let (Some(window), true) = (place.as_deref_mut(), *at < text.len()) {
+        let rest = &text[*at..];
+        let found = match rest.first_chunk() {
+            Some(bytes) => signs_in(v, bytes, (1 << STEP) - 1, tables),
+            None => {
+                let mut bytes = [0; QUADS];
+                bytes[..rest.len()].copy_from_slice(rest);
+                signs_in(v, &bytes, (1 << rest.len().min(STEP)) - 1, tables)
+            }
+        };
+        if found.values | found.tokens | found.words != 0 {
+            *window = Signs { at: *at, ..found };
+            *len += 1;
+            place = windows.next();
+        }
+        *at += STEP;
+    }
 }
 
 #[inline(always)]
@@ -135,18 +191,18 @@ fn signs_in<V: Vector>(v: V, window: &[u8; QUADS], fresh: u64, tables: SignTable
         }
         found.values = sign & reach >> 1 & fresh;
     }
-    if let Some(table) = tables.tokens.filter(|_| token != 0) {
-        found.tokens = quads_in(v, window, table) & token;
-    }
+    // First what is always looked for: the other table finds the halves of the bytes in registers.
     if let Some(table) = tables.words {
         found.words = quads_in(v, window, table) & fresh;
+    }
+    if let Some(table) = tables.tokens.filter(|_| token != 0) {
+        found.tokens = quads_in(v, window, table) & token;
     }
     found
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Gate;
     use super::*;
     use proptest::prelude::*;
 
@@ -158,14 +214,16 @@ mod tests {
     proptest! {
         #[test]
         fn signs_are_what_stands_in_front_of_values(
-            text in "([a-z0-9_/~+.-]{0,18}[ -~\t\u{e9}]{0,2}[=:>|, \"'`]{0,7}){0,12}",
+            text in "([a-z0-9_/~+.-]{0,18}[ -~\t\u{e9}]{0,2}[=:>|, \"'`]{0,7}){0,60}",
         ) {
             let text = text.as_bytes();
             let every = Quads::of([*b"\0\0\0\0"].into_iter());
             let tables = SignTables { values: true, tokens: Some(&every), words: None };
             for gate in Gate::every() {
+                let mut windows = SignWindows::default();
+                let mut all = std::iter::from_fn(|| windows.next(gate, text, tables)).peekable();
                 for at in (0..text.len()).step_by(STEP) {
-                    let found = gate.signs(text, at, tables);
+                    let found = all.next_if(|found| found.at == at).unwrap_or_default();
                     for n in 0..STEP.min(text.len() - at) {
                         let at = at + n;
                         let value = is_sign(text[at]) && (0..=GAP).any(|gap| {
@@ -178,6 +236,7 @@ mod tests {
                     }
                     prop_assert!(found.values >> STEP == 0 && found.tokens >> STEP == 0);
                 }
+                prop_assert_eq!(all.next(), None);
             }
         }
     }

@@ -258,6 +258,12 @@ impl Words {
         }
     }
 
+    /// Whether a word may begin with these bytes.
+    #[inline(always)]
+    pub(crate) fn may_begin(&self, first: [u8; 4]) -> bool {
+        self.single | self.glance.may_begin(first)
+    }
+
     /// The first bytes of the words, for [`Gate::signs`].
     pub(crate) fn starts(&self) -> Option<&Quads> {
         (!self.words.is_empty()).then_some(&self.starts)
