@@ -33,7 +33,8 @@
 //!
 //! - a file is renamed, deleted or replaced: [`track::rotation`]; until when it is read on:
 //!   [`track::transition`]
-//! - it is truncated, and its text may be in a copy: [`track::copies`]
+//! - it is truncated, and its text may be in a copy: [`track::copies`]; it may become such a copy:
+//!   [`track::quarantine`]; what names tell: [`track::names`]
 //! - it comes back after it was let go: [`track::dormant`]
 //! - there are too many files, or too few descriptors: [`track::beyond`], [`track::descriptors`]
 //! - a file cannot be opened: [`troubles`]

@@ -19,9 +19,9 @@ use crate::options::{Options, Sync};
 use crate::pace::Pace;
 use crate::source::globs::Globs;
 use crate::time::Time;
-use crate::track::copies::is_rotated_form;
 use crate::track::file::{FileId, TrackedFile};
 use crate::track::fingerprint::Identity;
+use crate::track::names::is_rotated_form;
 use crate::track::registry::Registry;
 
 /// How often all positions are written at most.

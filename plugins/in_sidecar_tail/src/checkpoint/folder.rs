@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::checkpoint::entry::Entry;
 use crate::fs::Fs;
 use crate::map::HashMap;
-use crate::track::copies::stem;
 use crate::track::fingerprint::Identity;
+use crate::track::names::stem;
 
 /// What is in a folder: there may be thousands of files in it, and as many are looked for.
 #[derive(Debug)]
@@ -80,8 +80,8 @@ mod tests {
 
     use super::*;
     use crate::checkpoint::unclaimed::Unclaimed;
-    use crate::track::copies::related;
     use crate::track::fingerprint::Fingerprint;
+    use crate::track::names::related;
 
     const NAMES: [&str; 12] = [
         "app",

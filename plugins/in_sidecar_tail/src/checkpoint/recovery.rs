@@ -14,11 +14,12 @@ use crate::map::HashMap;
 use crate::source::confine::is_refused;
 use crate::source::scan::Sources;
 use crate::track::beyond::is_full;
-use crate::track::copies::{are_rotated_alike, find_copy, is_rotated_form, originals};
+use crate::track::copies::find_copy;
 use crate::track::descriptors::is_missing;
 use crate::track::files::Files;
 use crate::track::fingerprint::{Fingerprint, Identity};
 use crate::track::follow::{follow, Position};
+use crate::track::names::{are_rotated_alike, is_rotated_form, originals};
 
 /// Names that positions without a file are compared with at the start, all together: with very many
 /// of both, the rest is not looked for.

@@ -9,8 +9,8 @@ use std::path::Path;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::checkpoint::entry::Entry;
-use crate::track::copies::stem;
 use crate::track::fingerprint::Identity;
+use crate::track::names::stem;
 
 /// Keys of entries that are gone which are kept in any case.
 const FEW: usize = 1000;

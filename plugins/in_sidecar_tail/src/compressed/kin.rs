@@ -8,10 +8,10 @@ use crate::checkpoint::entry::Entry;
 use crate::compressed::gunzip::Gunzip;
 use crate::fs::Handle;
 use crate::read::lines::CutLine;
-use crate::track::copies::related;
 use crate::track::file::TrackedFile;
 use crate::track::files::Files;
 use crate::track::fingerprint::{read_full, Fingerprint, Identity, HEAD};
+use crate::track::names::related;
 
 /// Files that began alike which are looked for in a compressed one, at most: those that were read furthest.
 const MOST_ALIKE: usize = 16;

@@ -150,8 +150,12 @@ impl Compressed {
             .confine()
             .open(path)
             .and_then(|(handle, _)| read_full(&handle, &mut start, 0));
+        // Nothing was read of it by which it would be known, and its inode may be used again.
+        let nothing = |read: Fingerprint| read.offset == 0 && identity.birth.is_none();
         match read {
-            Ok(length) if Format::of(&start[..length]).is_none() => {
+            Ok(length)
+                if Format::of(&start[..length]).is_none() || file.read.is_some_and(nothing) =>
+            {
                 self.left_alone.remove(identity);
                 self.settled(identity);
                 false
@@ -314,8 +318,13 @@ impl Compressed {
             return false;
         };
         let grown = packed != Some(metadata.len());
-        if grown && fingerprint.offset > 0 && fingerprint.head.length == 0 {
+        let unknown = if fingerprint.offset > 0 {
             // The state of an older build does not say by what it is known again.
+            fingerprint.head.length == 0
+        } else {
+            identity.birth.is_none()
+        };
+        if grown && unknown {
             return false;
         }
         // Its inode may be that of another file by now.

@@ -8,6 +8,7 @@ use flate2::{write::GzEncoder, Compression};
 use serde_json::Value;
 use tracing::debug;
 
+use super::log::{Duty, Line, Log};
 use super::schedule::{Action, Mode, Scheme, Setting};
 use crate::fs::simulated::{Device, SimFs, Writer};
 use crate::time::Time;
@@ -30,86 +31,6 @@ const UNSETTLED: u64 = 60_000;
 const KEEP_GONE: u64 = 600_000;
 /// `ignore_older`, if it is set.
 const HOUR: u64 = 3_600_000;
-
-/// A file, wherever it is.
-#[derive(Debug)]
-struct Log {
-    /// `None`: where nobody looks.
-    path: Option<PathBuf>,
-    /// The patterns match it there.
-    matched: bool,
-    /// Since when it is rotated, and when there was last a byte in it.
-    rotated: Option<u64>,
-    /// The instance knew it then, so it knows that its last line is complete.
-    seen_rotated: bool,
-    written: u64,
-    /// The instance had the opportunity to see it since it began; and to keep its position.
-    known: bool,
-    saved: bool,
-    /// That has what it begins with.
-    headed: bool,
-    /// Where it was then.
-    saved_at: Option<PathBuf>,
-    /// When it came to where it is.
-    moved: u64,
-    /// It got another name while nobody was reading, or is a copy that was made then.
-    renamed_unseen: bool,
-    /// It was rotated and quiet for so long that the instance need not read it any more.
-    let_go: bool,
-    has_header: bool,
-    /// Another writer's, and its name is no rotated one.
-    stranger: bool,
-    /// It was copied from one that was truncated then.
-    copy: bool,
-    /// The same, and nothing was read of it that does not begin others, too.
-    alike: bool,
-    /// It was truncated, and its writer went on where he was: it begins with NULs, as others do.
-    hollow: bool,
-    /// All of it was read where no pattern looks: nothing is kept of it any more.
-    dropped: bool,
-    /// When it was compressed.
-    packed_at: u64,
-    /// It was too old at the start, and nobody tells of what is written through a map.
-    left_out: bool,
-    /// It could not be opened when the instance had not known it yet.
-    blind: bool,
-}
-
-impl Log {
-    fn is_packed(&self) -> bool {
-        let path = self.path.as_ref();
-        path.is_some_and(|path| path.extension() == Some("gz".as_ref()))
-    }
-}
-
-/// A line, made of words that no other line has.
-#[derive(Debug)]
-struct Line {
-    log: usize,
-    words: u64,
-    /// Its newline is written, too.
-    ended: bool,
-    /// Words before which it may be cut.
-    cuts: Vec<u64>,
-    /// How often each word came, and how often it may.
-    came: Vec<u64>,
-    most: u64,
-    duty: Duty,
-    /// The instance had the opportunity to read it while it was there.
-    offered: bool,
-    /// It came, and the host could say so in time.
-    safe: bool,
-    /// How often it had come when its file was to be read anew.
-    anew: Option<u64>,
-}
-
-/// What is to become of a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Duty {
-    Must,
-    May,
-    Never,
-}
 
 #[derive(Debug)]
 pub(super) struct World {
@@ -262,27 +183,9 @@ impl World {
         self.at_path = Some(self.current);
         let blind = self.starved;
         self.logs.push(Log {
-            path: Some(path.clone()),
-            matched,
-            rotated: None,
-            seen_rotated: false,
-            written: self.now(),
-            known: false,
-            saved: false,
-            headed: false,
-            saved_at: None,
-            moved: self.now(),
-            renamed_unseen: false,
-            let_go: false,
             has_header: self.setting.header,
-            stranger: false,
-            copy: false,
-            alike: false,
-            hollow: false,
-            dropped: false,
-            packed_at: 0,
-            left_out: false,
             blind,
+            ..Log::new(path.clone(), matched, self.now())
         });
         if self.linked() {
             let link = self.path("logs/app.log");
@@ -330,18 +233,7 @@ impl World {
         self.settle_rotated(running);
         for n in 0..lines {
             let line = self.open.take().unwrap_or_else(|| {
-                self.lines.push(Line {
-                    log: self.current,
-                    words: 0,
-                    ended: false,
-                    cuts: Vec::new(),
-                    came: Vec::new(),
-                    most: 1,
-                    duty: Duty::Must,
-                    offered: false,
-                    safe: false,
-                    anew: None,
-                });
+                self.lines.push(Line::new(self.current, Duty::Must));
                 self.lines.len() - 1
             });
             // Its file may have been copied and truncated since it began.
@@ -373,7 +265,7 @@ impl World {
             if (log.blind || used) && !self.setting.from_head && !log.known {
                 // It is read from its end, whenever that can be seen.
                 entry.duty = Duty::May;
-                entry.cuts.extend(0..=entry.words);
+                entry.may_be_cut();
             }
             if blind || log.let_go || (!log.matched && log.rotated.is_some() && !log.known) {
                 entry.duty = Duty::May;
@@ -407,7 +299,7 @@ impl World {
             .iter_mut()
             .filter(|line| line.log == self.current);
         lines
-            .filter(|line| line.duty == Duty::Must && line.came.contains(&0))
+            .filter(|line| line.duty == Duty::Must && line.is_late())
             .for_each(|line| line.duty = Duty::May);
     }
 
@@ -497,7 +389,9 @@ impl World {
             self.fed = Some(self.now());
             return;
         }
-        if self.denied {
+        let copied = self.copied.is_some_and(|at| self.now() - at < 5_000);
+        if self.denied || copied {
+            // The truncated file may be let go before anybody has looked into it, if it was renamed.
             self.release_copies();
         }
         // What is let go since nobody can look for it is not known again, and for how long it is known in its
@@ -514,12 +408,10 @@ impl World {
         let alone = |log: &Log| linked && (log.copy || log.rotated.is_some());
         let lines = self.lines.iter_mut();
         lines
-            .filter(|line| alone(&self.logs[line.log]) && line.came.contains(&0))
+            .filter(|line| alone(&self.logs[line.log]) && line.is_late())
             .for_each(|line| {
-                line.cuts.extend(0..=line.words);
-                if line.duty == Duty::Must {
-                    line.duty = Duty::May;
-                }
+                line.may_be_cut();
+                line.excuse();
             });
     }
 
@@ -672,10 +564,8 @@ impl World {
             let came = line.came.iter().all(|came| *came > 0);
             let taken = all || !known || self.logs[at].path.is_none();
             if taken && !(came || line.offered && !all) {
-                if line.duty == Duty::Must {
-                    line.duty = Duty::May;
-                }
-                line.cuts.extend(0..=line.words);
+                line.excuse();
+                line.may_be_cut();
             }
         }
     }
@@ -735,27 +625,16 @@ impl World {
         log.headed = false;
         log.hollow = self.setting.mode != Mode::Append;
         self.logs.push(Log {
-            path: Some(to),
-            matched,
             rotated: Some(now),
             seen_rotated: known,
-            written: now,
             known: was_known,
             saved: was_saved,
             headed: was_saved,
-            saved_at: None,
-            moved: self.now(),
             renamed_unseen: !running,
-            let_go: false,
             has_header,
-            stranger: false,
             copy: true,
             alike,
-            hollow: false,
-            dropped: false,
-            packed_at: 0,
-            left_out: false,
-            blind: false,
+            ..Log::new(to, matched, now)
         });
         for line in self.lines.iter_mut().filter(|line| line.log == at) {
             line.log = copy;
@@ -766,12 +645,12 @@ impl World {
             }
             if !line.ended {
                 // Its rest begins the truncated file, and what was written last may be in no copy any more.
-                line.cuts.extend(0..=line.words);
+                line.may_be_cut();
                 line.duty = Duty::May;
             }
             if used || self.setting.stale.is_some() {
                 // Where a network filesystem tells late of the copy, what was read of a line comes by itself.
-                line.cuts.extend(0..=line.words);
+                line.may_be_cut();
             }
             line.most += u64::from(used || not_looked_into);
             line.safe &= !not_looked_into;
@@ -881,7 +760,7 @@ impl World {
             log.matched = false;
             let lines = self.lines.iter_mut().filter(|line| line.log == at);
             lines
-                .filter(|line| line.came.contains(&0))
+                .filter(|line| line.is_late())
                 .for_each(|line| line.duty = Duty::Never);
         }
     }
@@ -904,27 +783,10 @@ impl World {
         let log = self.logs.len();
         let blind = self.starved;
         self.logs.push(Log {
-            path: Some(path.clone()),
-            matched,
-            rotated: None,
-            seen_rotated: false,
-            written: self.now(),
-            known: false,
-            saved: false,
-            headed: false,
-            saved_at: None,
-            moved: self.now(),
-            renamed_unseen: false,
-            let_go: false,
             has_header: self.setting.header,
             stranger: true,
-            copy: false,
-            alike: false,
-            hollow: false,
-            dropped: false,
-            packed_at: 0,
-            left_out: false,
             blind,
+            ..Log::new(path.clone(), matched, self.now())
         });
         let mut text = String::new();
         if self.setting.header {
@@ -945,16 +807,10 @@ impl World {
             Duty::Never
         };
         self.lines.push(Line {
-            log,
             words: 1,
             ended: true,
-            cuts: Vec::new(),
             came: vec![0],
-            most: 1,
-            duty,
-            offered: false,
-            safe: false,
-            anew: None,
+            ..Line::new(log, duty)
         });
         format!("t{line:05}00\n")
     }
@@ -992,7 +848,8 @@ impl World {
                     line.duty = if sure { Duty::Never } else { Duty::May };
                 }
                 let whole = came && line.ended && line.cuts.is_empty();
-                line.anew = (anew && whole).then(|| line.came[0]).or(line.anew);
+                let times = line.came.iter().min().copied();
+                line.anew = times.filter(|_| anew && whole).or(line.anew);
                 line.safe = false;
             }
         }
@@ -1056,9 +913,9 @@ impl World {
                 line.most += u64::from(unseen && log.copy || denied && alike);
                 // What came a second time for that may have done so a moment ago.
                 line.safe &= !(unseen && log.copy);
-                // Nothing is kept of it, and its number may have been that of one that began alike.
-                let used = !self.setting.births && self.setting.reuses && log.has_header;
-                line.most += u64::from(forgotten || log.dropped && used);
+                // Nothing is kept of one that was read to its end where no pattern looks: if it begins like another
+                // one, that one's position may be taken for its own.
+                line.most += u64::from(forgotten || log.dropped && log.has_header);
                 line.offered &= !held;
                 if line.duty == Duty::Must && !came && (skipped || gone || old && !saved) {
                     line.duty = Duty::May;
@@ -1098,8 +955,8 @@ impl World {
             let unseen = log.path.is_none() || (linked || self.starved) && rotated;
             if unseen && late {
                 // What a network filesystem has not told of is not there yet, nor what was not looked at.
-                line.cuts.extend(0..=line.words);
-                if line.duty == Duty::Must && line.came.contains(&0) {
+                line.may_be_cut();
+                if line.duty == Duty::Must && line.is_late() {
                     line.duty = Duty::May;
                 }
             } else if unseen && !line.ended {

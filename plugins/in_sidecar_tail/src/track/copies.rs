@@ -2,27 +2,24 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tracing::{debug, info, warn};
 
 use crate::context::Context;
-use crate::fs::{none_left, Fs, Handle, Metadata};
+use crate::fs::{Handle, Metadata};
 use crate::read::charset::Code;
 use crate::read::decode::Joined;
 use crate::read::lines::Splitter;
 use crate::read::reader::Reader;
-use crate::track::descriptors::{at_hand, ensure_open, is_missing, make_room};
+use crate::track::descriptors::{at_hand, ensure_open, make_room};
 use crate::track::file::{pieces_to_advise, Continued, FileId, Rare, TrackedFile};
 use crate::track::files::Files;
-use crate::track::fingerprint::{read_full, Fingerprint, Head, Identity, Print, Tail, HEAD};
+use crate::track::fingerprint::{Fingerprint, Head, Identity, Print, Tail};
 use crate::track::follow::{follow, Position};
+use crate::track::names::{is_rotated_form, related_in};
+use crate::track::quarantine::begins_like;
 use crate::track::transition::Observation;
 
-/// How long a file is not read that looks like a copy, however long it grows, and how many bytes a
-/// second are copied at least.
-const LONGEST_COPY: Duration = Duration::from_secs(10);
-const SLOWEST_COPY: u64 = 1 << 20;
 /// How often a copy is looked for, if the folder is another one whenever that is over.
 const MOST_LOOKS: usize = 4;
 
@@ -387,193 +384,12 @@ fn skip_short_copy(files: &mut Files, original: FileId) -> bool {
     !copies.is_empty()
 }
 
-// Copies in the making: `copytruncate` with a pattern that matches the copy too.
-
-/// The followed file that a new one may be becoming a copy of: their names and heads tell.
-pub(crate) fn original_of(files: &Files, id: FileId) -> Option<FileId> {
-    let file = files.registry.get(id)?;
-    let path = file.path()?;
-    let names = originals(path);
-    let at_path = names.iter().filter_map(|name| files.registry.at(name));
-    // It may have left its path since it was copied.
-    let left = files.registry.restless().filter(|other| {
-        let file = files.registry.get(*other);
-        file.is_some_and(|file| names.iter().any(|name| **name == *file.name))
-    });
-    let original = at_path.chain(left).find(|original| {
-        let other = files.registry.get(*original).filter(|_| *original != id);
-        let settled = other.filter(|other| other.life.quarantine().is_none());
-        settled.is_some_and(|other| begins_like(files, file, other))
-    })?;
-    debug!("{} may be a copy, not read yet", path.display());
-    Some(original)
-}
-
-/// Reads files after all that turned out to be no copies.
-pub(crate) fn settle_quarantined(files: &mut Files) {
-    for (id, original) in files.registry.quarantined().collect::<Vec<_>>() {
-        let before = files.ctx.fs.shortages();
-        let file = files.registry.get(id);
-        let both = file.zip(files.registry.get(original));
-        let truncated = both.map_or(Truncated::No, |(_, original)| is_truncated(files, original));
-        let held = both.and_then(|(file, original)| {
-            let since = file.life.quarantine()?.since;
-            Some(files.ctx.time.since(since) < longest_copy(original))
-        });
-        if truncated == Truncated::Maybe || truncated == Truncated::Unknown && held == Some(true) {
-            // That is known for certain soon.
-            continue;
-        }
-        let compared = Observation::Compared {
-            alike: both.is_some_and(|(file, original)| begins_like(files, file, original)),
-            longest: both.map_or(LONGEST_COPY, |(_, original)| longest_copy(original)),
-        };
-        // Without a descriptor nobody can tell.
-        if files.ctx.fs.shortages() == before {
-            files.observe(id, compared);
-        }
-    }
-}
-
-/// Whether a file was truncated, and nobody has looked into that yet; a network filesystem may not have told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Truncated {
-    No,
-    Maybe,
-    /// The file cannot be opened, so that its server is not asked.
-    Unknown,
-}
-
-fn is_truncated(files: &Files, original: &TrackedFile) -> Truncated {
-    if !original.remote {
-        // It was not looked into yet, such as for want of a descriptor.
-        let now =
-            at_hand(files, original).and_then(|handle| Ok((handle.metadata()?.len(), handle)));
-        return match now {
-            Ok((size, handle)) if original.is_rewritten_in(&handle, size) => Truncated::Maybe,
-            Err(error) if !is_missing(&error) => Truncated::Unknown,
-            _ => Truncated::No,
-        };
-    }
-    let Some(path) = original.path() else {
-        return Truncated::No;
-    };
-    let suspected = original.rare.as_ref().and_then(|rare| rare.shorter_since);
-    if suspected.is_some() {
-        return Truncated::Maybe;
-    }
-    // Who opens a file is told how it is now.
-    let now = match files.handles.open_at_once(path) {
-        Ok((_, now)) => now,
-        Err(error) if is_missing(&error) => return Truncated::No,
-        Err(_) => return Truncated::Unknown,
-    };
-    let same = Identity::of(&now) == original.identity;
-    if same && (now.len() < original.size() || original.is_rewritten(now.len())) {
-        Truncated::Maybe
-    } else {
-        Truncated::No
-    }
-}
-
-/// A drain waits for nothing.
-pub(crate) fn release_quarantined(files: &mut Files) {
-    for (id, _) in files.registry.quarantined().collect::<Vec<_>>() {
-        files.observe(id, Observation::Released);
-    }
-}
-
-/// Whether both have the same first bytes, as far as the shorter one goes, and the copy holds no
-/// more than the original may have had.
-fn begins_like(files: &Files, copy: &TrackedFile, original: &TrackedFile) -> bool {
-    if original.head.is_empty() {
-        return false;
-    }
-    let handle = match at_hand(files, copy) {
-        Ok(handle) => handle,
-        // Nobody can tell now.
-        Err(error) => return none_left(&error),
-    };
-    let mut head = [0; HEAD];
-    let length = read_full(&handle, &mut head, 0).unwrap_or(0);
-    if length == 0 || !original.head.begins_like(&head[..length]) {
-        return false;
-    }
-    // What was written to the original last may be known from the copy first.
-    copy.seen.size <= original.seen.size
-        || original
-            .fingerprint()
-            .fits(&handle, copy.seen.size)
-            .unwrap_or(false)
-}
-
-/// How long copying it may take.
-fn longest_copy(original: &TrackedFile) -> Duration {
-    LONGEST_COPY + Duration::from_secs(original.seen.size / SLOWEST_COPY)
-}
-
-/// Paths of which the file at `path` might be a rotated copy: `app.log.1`, `app.log-20240101`
-/// and `app-20240101.log` come from `app.log`.
-pub(crate) fn originals(path: &Path) -> Vec<PathBuf> {
-    let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-        return Vec::new();
-    };
-    let extension = path.extension().and_then(|e| e.to_str());
-    let mut originals = Vec::new();
-    for (at, _) in name
-        .match_indices(['.', '-', '_'])
-        .filter(|(at, _)| *at > 0)
-    {
-        originals.push(path.with_file_name(&name[..at]));
-        if let Some(extension) = extension {
-            originals.push(path.with_file_name(format!("{}.{extension}", &name[..at])));
-        }
-    }
-    originals.retain(|original| original != path);
-    originals
-}
-
-/// Whether the file at `path` may be a rotated form of the one at `original`, as its name tells.
-pub(crate) fn is_rotated_form(original: &Path, path: &Path) -> bool {
-    originals(path).iter().any(|other| other == original)
-}
-
-/// Whether one may be a rotated form of the other, or both of a third one: `app.log.1` becomes `app.log.2`.
-pub(crate) fn are_rotated_alike(one: &Path, other: &Path) -> bool {
-    let (ones, others) = (originals(one), originals(other));
-    let with_itself = |path: &Path, all: &[PathBuf]| all.iter().any(|original| original == path);
-    with_itself(one, &others)
-        || with_itself(other, &ones)
-        || ones.iter().any(|original| others.contains(original))
-}
-
-/// Whether a name looks like a rotated one of `original`: they share what is before the first dot.
-pub(crate) fn related(original: &Path, path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str());
-    stem(original)
-        .zip(name)
-        .is_some_and(|(stem, name)| name.starts_with(stem))
-}
-
-/// What the names of a file's rotated forms begin with.
-pub(crate) fn stem(original: &Path) -> Option<&str> {
-    let name = original.file_name()?.to_str()?;
-    name.split('.').next().filter(|stem| !stem.is_empty())
-}
-
-/// Paths in a folder whose names look like rotated ones of `original`, and the inodes of these names.
-fn related_in(fs: &Fs, folder: &Path, original: &Path) -> Vec<(PathBuf, u64)> {
-    let names = fs.list(folder).into_iter().flatten().flatten();
-    let paths = names.map(|entry| (folder.join(entry.name), entry.inode));
-    paths.filter(|(path, _)| related(original, path)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs::File;
     use std::os::unix::fs::FileExt as _;
+    use std::time::Duration;
 
-    use super::*;
     use crate::sim::steps::Steps;
 
     /// Long enough for everything that a worker waits for.
@@ -706,27 +522,5 @@ mod tests {
             steps.round_after(Duration::from_secs(10));
             assert!(steps.lines.is_empty(), "{:?}", steps.lines);
         }
-    }
-
-    #[test]
-    fn rotated_names_lead_to_their_original() {
-        for name in [
-            "app.log.1",
-            "app.log-20240101",
-            "app-20240101.log",
-            "app.1.log",
-        ] {
-            let originals = originals(&Path::new("/var/log").join(name));
-            assert!(
-                originals.contains(&PathBuf::from("/var/log/app.log")),
-                "{name}"
-            );
-            assert!(
-                related(Path::new("/var/log/app.log"), Path::new(name)),
-                "{name}"
-            );
-        }
-        assert!(originals(Path::new("/var/log/app")).is_empty());
-        assert!(!related(Path::new("app.log"), Path::new("web.log")));
     }
 }

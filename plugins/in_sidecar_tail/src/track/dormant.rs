@@ -9,9 +9,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::fs::{Handle, Metadata};
 use crate::map::HashMap;
-use crate::track::copies::originals;
 use crate::track::file::TrackedFile;
 use crate::track::fingerprint::{Fingerprint, Identity};
+use crate::track::names::originals;
 
 /// Files that are known again, at most.
 const MOST_DORMANT: usize = 10_000;

@@ -12,6 +12,8 @@ pub(crate) mod follow;
 pub(crate) mod life;
 pub(crate) mod limit;
 pub(crate) mod look;
+pub(crate) mod names;
+pub(crate) mod quarantine;
 pub(crate) mod queue;
 pub(crate) mod registry;
 pub(crate) mod removal;

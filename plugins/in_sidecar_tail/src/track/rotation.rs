@@ -8,11 +8,11 @@ use tracing::{debug, warn};
 use crate::checkpoint::folder::list;
 use crate::fs::{Fs, Handle};
 use crate::map::HashMap;
-use crate::track::copies::is_rotated_form;
 use crate::track::file::{FileId, TrackedFile};
 use crate::track::files::Files;
 use crate::track::fingerprint::Identity;
 use crate::track::life::Place;
+use crate::track::names::is_rotated_form;
 use crate::track::transition::Observation;
 
 /// The file `id` is at `path` now.

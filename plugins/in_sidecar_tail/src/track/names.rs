@@ -1,0 +1,88 @@
+//! What the names of rotated files tell.
+
+use std::path::{Path, PathBuf};
+
+use crate::fs::Fs;
+
+/// Paths of which the file at `path` might be a rotated copy: `app.log.1`, `app.log-20240101`
+/// and `app-20240101.log` come from `app.log`.
+pub(crate) fn originals(path: &Path) -> Vec<PathBuf> {
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+        return Vec::new();
+    };
+    let extension = path.extension().and_then(|e| e.to_str());
+    let mut originals = Vec::new();
+    for (at, _) in name
+        .match_indices(['.', '-', '_'])
+        .filter(|(at, _)| *at > 0)
+    {
+        originals.push(path.with_file_name(&name[..at]));
+        if let Some(extension) = extension {
+            originals.push(path.with_file_name(format!("{}.{extension}", &name[..at])));
+        }
+    }
+    originals.retain(|original| original != path);
+    originals
+}
+
+/// Whether the file at `path` may be a rotated form of the one at `original`, as its name tells.
+pub(crate) fn is_rotated_form(original: &Path, path: &Path) -> bool {
+    originals(path).iter().any(|other| other == original)
+}
+
+/// Whether one may be a rotated form of the other, or both of a third one: `app.log.1` becomes `app.log.2`.
+pub(crate) fn are_rotated_alike(one: &Path, other: &Path) -> bool {
+    let (ones, others) = (originals(one), originals(other));
+    let with_itself = |path: &Path, all: &[PathBuf]| all.iter().any(|original| original == path);
+    with_itself(one, &others)
+        || with_itself(other, &ones)
+        || ones.iter().any(|original| others.contains(original))
+}
+
+/// Whether a name looks like a rotated one of `original`: they share what is before the first dot.
+pub(crate) fn related(original: &Path, path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    stem(original)
+        .zip(name)
+        .is_some_and(|(stem, name)| name.starts_with(stem))
+}
+
+/// What the names of a file's rotated forms begin with.
+pub(crate) fn stem(original: &Path) -> Option<&str> {
+    let name = original.file_name()?.to_str()?;
+    name.split('.').next().filter(|stem| !stem.is_empty())
+}
+
+/// Paths in a folder whose names look like rotated ones of `original`, and the inodes of these names.
+pub(super) fn related_in(fs: &Fs, folder: &Path, original: &Path) -> Vec<(PathBuf, u64)> {
+    let names = fs.list(folder).into_iter().flatten().flatten();
+    let paths = names.map(|entry| (folder.join(entry.name), entry.inode));
+    paths.filter(|(path, _)| related(original, path)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rotated_names_lead_to_their_original() {
+        for name in [
+            "app.log.1",
+            "app.log-20240101",
+            "app-20240101.log",
+            "app.1.log",
+        ] {
+            let originals = originals(&Path::new("/var/log").join(name));
+            assert!(
+                originals.contains(&PathBuf::from("/var/log/app.log")),
+                "{name}"
+            );
+            assert!(
+                related(Path::new("/var/log/app.log"), Path::new(name)),
+                "{name}"
+            );
+        }
+        assert!(originals(Path::new("/var/log/app")).is_empty());
+        assert!(!related(Path::new("app.log"), Path::new("web.log")));
+    }
+}

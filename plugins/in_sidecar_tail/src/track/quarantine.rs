@@ -1,0 +1,142 @@
+//! Copies in the making: `copytruncate` with a pattern that matches the copy, too. A new file that begins like one that
+//! is followed is not read before it is known what it is; what that one goes on with is in
+//! [`crate::track::copies`].
+
+use std::time::Duration;
+
+use tracing::debug;
+
+use crate::fs::none_left;
+use crate::track::descriptors::{at_hand, is_missing};
+use crate::track::file::{FileId, TrackedFile};
+use crate::track::files::Files;
+use crate::track::fingerprint::{read_full, Identity, HEAD};
+use crate::track::names::originals;
+use crate::track::transition::Observation;
+
+/// How long a file is not read that looks like a copy, however long it grows, and how many bytes a
+/// second are copied at least.
+const LONGEST_COPY: Duration = Duration::from_secs(10);
+const SLOWEST_COPY: u64 = 1 << 20;
+/// The followed file that a new one may be becoming a copy of: their names and heads tell.
+pub(crate) fn original_of(files: &Files, id: FileId) -> Option<FileId> {
+    let file = files.registry.get(id)?;
+    let path = file.path()?;
+    let names = originals(path);
+    let at_path = names.iter().filter_map(|name| files.registry.at(name));
+    // It may have left its path since it was copied.
+    let left = files.registry.restless().filter(|other| {
+        let file = files.registry.get(*other);
+        file.is_some_and(|file| names.iter().any(|name| **name == *file.name))
+    });
+    let original = at_path.chain(left).find(|original| {
+        let other = files.registry.get(*original).filter(|_| *original != id);
+        let settled = other.filter(|other| other.life.quarantine().is_none());
+        settled.is_some_and(|other| begins_like(files, file, other))
+    })?;
+    debug!("{} may be a copy, not read yet", path.display());
+    Some(original)
+}
+
+/// Reads files after all that turned out to be no copies.
+pub(crate) fn settle_quarantined(files: &mut Files) {
+    for (id, original) in files.registry.quarantined().collect::<Vec<_>>() {
+        let before = files.ctx.fs.shortages();
+        let file = files.registry.get(id);
+        let both = file.zip(files.registry.get(original));
+        let truncated = both.map_or(Truncated::No, |(_, original)| is_truncated(files, original));
+        let held = both.and_then(|(file, original)| {
+            let since = file.life.quarantine()?.since;
+            Some(files.ctx.time.since(since) < longest_copy(original))
+        });
+        if truncated == Truncated::Maybe || truncated == Truncated::Unknown && held == Some(true) {
+            // That is known for certain soon.
+            continue;
+        }
+        let compared = Observation::Compared {
+            alike: both.is_some_and(|(file, original)| begins_like(files, file, original)),
+            longest: both.map_or(LONGEST_COPY, |(_, original)| longest_copy(original)),
+        };
+        // Without a descriptor nobody can tell.
+        if files.ctx.fs.shortages() == before {
+            files.observe(id, compared);
+        }
+    }
+}
+
+/// Whether a file was truncated, and nobody has looked into that yet; a network filesystem may not have told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Truncated {
+    No,
+    Maybe,
+    /// The file cannot be opened, so that its server is not asked.
+    Unknown,
+}
+
+fn is_truncated(files: &Files, original: &TrackedFile) -> Truncated {
+    if !original.remote {
+        // It was not looked into yet, such as for want of a descriptor.
+        let now =
+            at_hand(files, original).and_then(|handle| Ok((handle.metadata()?.len(), handle)));
+        return match now {
+            Ok((size, handle)) if original.is_rewritten_in(&handle, size) => Truncated::Maybe,
+            Err(error) if !is_missing(&error) => Truncated::Unknown,
+            _ => Truncated::No,
+        };
+    }
+    let Some(path) = original.path() else {
+        return Truncated::No;
+    };
+    let suspected = original.rare.as_ref().and_then(|rare| rare.shorter_since);
+    if suspected.is_some() {
+        return Truncated::Maybe;
+    }
+    // Who opens a file is told how it is now.
+    let now = match files.handles.open_at_once(path) {
+        Ok((_, now)) => now,
+        Err(error) if is_missing(&error) => return Truncated::No,
+        Err(_) => return Truncated::Unknown,
+    };
+    let same = Identity::of(&now) == original.identity;
+    if same && (now.len() < original.size() || original.is_rewritten(now.len())) {
+        Truncated::Maybe
+    } else {
+        Truncated::No
+    }
+}
+
+/// A drain waits for nothing.
+pub(crate) fn release_quarantined(files: &mut Files) {
+    for (id, _) in files.registry.quarantined().collect::<Vec<_>>() {
+        files.observe(id, Observation::Released);
+    }
+}
+
+/// Whether both have the same first bytes, as far as the shorter one goes, and the copy holds no
+/// more than the original may have had.
+pub(super) fn begins_like(files: &Files, copy: &TrackedFile, original: &TrackedFile) -> bool {
+    if original.head.is_empty() {
+        return false;
+    }
+    let handle = match at_hand(files, copy) {
+        Ok(handle) => handle,
+        // Nobody can tell now.
+        Err(error) => return none_left(&error),
+    };
+    let mut head = [0; HEAD];
+    let length = read_full(&handle, &mut head, 0).unwrap_or(0);
+    if length == 0 || !original.head.begins_like(&head[..length]) {
+        return false;
+    }
+    // What was written to the original last may be known from the copy first.
+    copy.seen.size <= original.seen.size
+        || original
+            .fingerprint()
+            .fits(&handle, copy.seen.size)
+            .unwrap_or(false)
+}
+
+/// How long copying it may take.
+fn longest_copy(original: &TrackedFile) -> Duration {
+    LONGEST_COPY + Duration::from_secs(original.seen.size / SLOWEST_COPY)
+}
