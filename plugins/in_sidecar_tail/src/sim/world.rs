@@ -361,8 +361,10 @@ impl World {
     /// truncated, and a copy is not held for ever.
     fn release_copies(&mut self) {
         let copied = |line: &&mut Line| self.logs[line.log].copy;
-        let lines = self.lines.iter_mut().filter(copied);
-        lines.for_each(|line| line.most += 1);
+        self.lines.iter_mut().filter(copied).for_each(|line| {
+            line.most += 1;
+            line.may_be_cut();
+        });
         self.allow_headers_of_copies();
     }
 
@@ -801,10 +803,12 @@ impl World {
 
     fn strangers_line(&mut self, log: usize) -> String {
         let line = self.lines.len();
-        let duty = if self.logs[log].matched {
-            Duty::Must
-        } else {
-            Duty::Never
+        // It may have the number of one that is gone, which a network filesystem has not told.
+        let used = !self.setting.births && self.setting.reuses && self.setting.stale.is_some();
+        let duty = match self.logs[log].matched {
+            true => Duty::Must,
+            false if used => Duty::May,
+            false => Duty::Never,
         };
         self.lines.push(Line {
             words: 1,
@@ -944,8 +948,10 @@ impl World {
                 let begins = line.duty == Duty::May && !line.cuts.is_empty();
                 self.logs[line.log].copy || begins || !line.ended
             };
-            let lines = self.lines.iter_mut().filter(copied);
-            lines.for_each(|line| line.most += 1);
+            self.lines.iter_mut().filter(copied).for_each(|line| {
+                line.most += 1;
+                line.safe = false;
+            });
             self.allow_headers_of_copies();
         }
         let late = self.setting.stale.is_some() || self.starved;

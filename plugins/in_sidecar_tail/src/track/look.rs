@@ -169,9 +169,11 @@ fn grown(files: &mut Files, compressed: &mut Compressed, id: FileId, round: bool
         // What is changed from now on may have the same time and size: it is looked into once more.
         file.seen.modified -= 1;
     }
+    let head = file.head.len();
     if file.grow_head().is_err() {
         debug!("{}: cannot read its head", file.name.display());
     }
+    let more_known = file.head.len() > head;
     let unread = seen.size > file.offset && !file.is_still_blank();
     if file.read == 0 && !unpacking {
         if let Some(format) = Format::of(file.head.start()) {
@@ -183,6 +185,10 @@ fn grown(files: &mut Files, compressed: &mut Compressed, id: FileId, round: bool
         if let Some(original) = original_of(files, id) {
             files.observe(id, Observation::Resembles { original });
         }
+    }
+    if more_known {
+        // A copy of it is known by that, even before anything of it has left the host.
+        files.changed(id);
     }
     observe_look(files, id, round, unread, grown);
 }
