@@ -104,10 +104,11 @@ fn claim(
     metadata: &Metadata,
 ) -> Option<Entry> {
     let checkpointer = files.checkpointer.as_mut()?;
-    let entry = checkpointer.claim(path, identity, handle, metadata)?;
+    let mut entry = checkpointer.claim(path, identity, handle, metadata)?;
     files.entry_gone(entry.identity);
     if entry.fingerprint.offset == 0 && entry.identity.birth.is_none() {
-        // It fits anything: its inode may be that of a copy by now.
+        // It fits anything: its inode may be that of a new file by now, or of a copy.
+        entry.rotated &= *entry.path != *path;
         let copied = original_of(files, path, handle, metadata);
         if let Some(original) = copied {
             files.drop_unclaimed(&original);

@@ -654,7 +654,9 @@ impl World {
                 // Where a network filesystem tells late of the copy, what was read of a line comes by itself.
                 line.may_be_cut();
             }
-            line.most += u64::from(used || not_looked_into);
+            // A copy that is read anew, since it has no name of its own, has the beginning of an open line, too.
+            let anew = self.setting.by_name && !line.ended;
+            line.most += u64::from(used || not_looked_into || anew);
             line.safe &= !not_looked_into;
             let came = line.came.iter().all(|came| *came > 0);
             if !known && !matched && !came && line.duty == Duty::Must {
@@ -847,7 +849,9 @@ impl World {
                 let came = line.came.iter().all(|came| *came > 0);
                 if !came && !log.matched && line.duty != Duty::Never {
                     // No pattern names it, and a position that it had says nothing any more.
-                    let sure = renamed && line.ended && !log.is_packed();
+                    // But its header may be that of one that is known, and a line begin in another file.
+                    let sure = renamed && line.ended && line.cuts.is_empty();
+                    let sure = sure && !log.is_packed() && !log.has_header;
                     let sure = sure && self.setting.stale.is_none();
                     line.duty = if sure { Duty::Never } else { Duty::May };
                 }
@@ -1019,7 +1023,10 @@ impl World {
             let too_old = self.setting.ignores_old && now - log.written > HOUR;
             // Who had no descriptor or was not allowed to looks again in his turn.
             let fed = self.fed.is_none_or(|at| now >= at + 3_000) && !log.blind;
-            let looked = fed || log.known || millis >= 3_000;
+            // What is written to one that was too old is told under the name by which it was opened.
+            let linked = self.setting.scheme == Scheme::HardLink && log.rotated.is_some();
+            let told = !(linked && self.setting.ignores_old);
+            let looked = fed && told || log.known || millis >= 3_000;
             let there = log.path.is_some() && log.matched && looked;
             let there = there && !too_old && !log.left_out;
             log.saved |= log.known && keeps;
