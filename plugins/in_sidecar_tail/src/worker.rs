@@ -3,6 +3,7 @@
 //! Here is its loop: events in, tasks done, timers, drains. What is done is in the owners' own houses: see
 //! the map in [`crate`].
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,7 @@ use crate::context::Context;
 use crate::counters::Counters;
 use crate::fs::Fs;
 use crate::host::publisher::{Known, Publisher};
-use crate::host::queue::{Item, Purpose, Shared};
+use crate::host::queue::{Item, Purpose, Shared, Woken};
 use crate::options::Options;
 use crate::read::reader::Reader;
 use crate::source::events::Events;
@@ -45,6 +46,9 @@ const CHECKED_AT_ONCE: usize = 1000;
 const BUFFERS_AT_ONCE: usize = 4;
 /// Short files that are read before something else has its turn.
 const FEW: usize = 32;
+/// After the kernel has told something, it is not listened to for so long: a writer that writes line
+/// by line would have the worker woken for each.
+const DEAF: Duration = Duration::from_millis(5);
 /// Longer than anybody waits.
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -85,6 +89,8 @@ pub(crate) struct Worker {
     to_check: Vec<FileId>,
     /// Number of the newest request to drain that was begun; 0: none yet.
     drain_seen: u64,
+    /// When the kernel is listened to again.
+    listens: Cell<Instant>,
 }
 
 impl Worker {
@@ -108,6 +114,7 @@ impl Worker {
             timers: Timers::new(now),
             to_check: Vec::new(),
             drain_seen: 0,
+            listens: Cell::new(now),
             ctx,
         }
     }
@@ -214,8 +221,15 @@ impl Worker {
 
     /// Waits for a wake-up or until `until`; if `told`, for what the kernel tells, too.
     pub(crate) fn wait(&self, until: Instant, told: bool) {
+        let shared = &self.ctx.shared;
+        let listens = self.listens.get().min(until);
+        if listens > self.ctx.time.now() && shared.worker_waits(listens, None) == Woken::Called {
+            return;
+        }
         let changes = self.discovery.sources.fd().filter(|_| told);
-        self.ctx.shared.worker_waits(until, changes);
+        if shared.worker_waits(until, changes) == Woken::Changes {
+            self.listens.set(self.ctx.time.now() + DEAF);
+        }
     }
 
     // What is to be done, in its order.
@@ -630,6 +644,31 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_kernel_tells_may_wait_and_who_calls_does_not() {
+        let time = crate::time::Time::simulated(Duration::from_secs(1_700_000_000));
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("a.log");
+        std::fs::write(&log, "one\n").unwrap();
+        let mut worker = Worker::at(&[("path", log.to_str().unwrap())], time.clone());
+        worker.scan();
+        worker.changes();
+        let later = time.now() + LONG;
+        std::fs::write(&log, "one\ntwo\n").unwrap();
+        worker.wait(later, true);
+        let listens = time.now() + DEAF;
+        assert_eq!(worker.listens.get(), listens);
+        // Time stands still, so it would be heard only behind this.
+        std::fs::write(&log, "one\ntwo\nthree\n").unwrap();
+        time.advance(DEAF / 2);
+        worker.ctx.shared.start_drain(LONG, Purpose::Stop);
+        worker.wait(later, true);
+        assert_eq!(worker.listens.get(), listens);
+        time.advance(DEAF / 2);
+        worker.wait(later, true);
+        assert_eq!(worker.listens.get(), time.now() + DEAF);
+    }
 
     #[test]
     fn no_time_is_too_long() {

@@ -41,6 +41,16 @@ pub(crate) enum Item {
     FileEnd(FileId),
 }
 
+/// What the worker waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Woken {
+    /// Somebody wants something of it.
+    Called,
+    /// The kernel has something to tell.
+    Changes,
+    Time,
+}
+
 /// Why everything is to be handed over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Purpose {
@@ -165,7 +175,7 @@ impl Shared {
     // The worker's side.
 
     /// Waits for a wake-up, for what can be read from `changes`, or until `until`.
-    pub(crate) fn worker_waits(&self, until: Instant, changes: Option<BorrowedFd<'_>>) {
+    pub(crate) fn worker_waits(&self, until: Instant, changes: Option<BorrowedFd<'_>>) -> Woken {
         let left = until.saturating_duration_since(self.time.now());
         let timeout = Timespec {
             tv_sec: left.as_secs() as i64,
@@ -173,16 +183,26 @@ impl Shared {
         };
         let wake = PollFd::from_borrowed_fd(self.worker_wake.as_fd(), PollFlags::IN);
         // An interrupted wait only means to look around earlier.
-        let woken = match changes {
+        let is_ready = |fd: &PollFd<'_>| !fd.revents().is_empty();
+        let (called, changes) = match changes {
             Some(changes) => {
                 let mut both = [wake, PollFd::from_borrowed_fd(changes, PollFlags::IN)];
                 let _ = poll(&mut both, Some(&timeout));
-                !both[0].revents().is_empty()
+                (is_ready(&both[0]), is_ready(&both[1]))
             }
-            None => poll(&mut [wake], Some(&timeout)).is_ok(),
+            None => {
+                let mut wake = [wake];
+                let _ = poll(&mut wake, Some(&timeout));
+                (is_ready(&wake[0]), false)
+            }
         };
-        if woken {
+        if called {
             clear(&self.worker_wake);
+            Woken::Called
+        } else if changes {
+            Woken::Changes
+        } else {
+            Woken::Time
         }
     }
 
