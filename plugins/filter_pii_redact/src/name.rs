@@ -106,25 +106,33 @@ pub(crate) fn may_be_bare(buf: &[u8], at: usize) -> bool {
     may_end(&buf[..at], Names::Bare)
 }
 
-/// Whether a byte that the gate takes for the sign behind a name may be that, told by the end of the name.
+/// Whether a byte that the gate takes for what stands behind a name may be that, told by the end of the
+/// name.
 #[inline(always)]
-pub(crate) fn may_be_signed(buf: &[u8], at: usize) -> bool {
+pub(crate) fn may_be_assigned(buf: &[u8], at: usize) -> bool {
     // Most stand directly behind a word or its quote, of which three letters tell that it is no name.
     if let Some(front) = buf[..at].last_chunk::<4>() {
         let front = u32::from_le_bytes(*front);
         let quoted = front >> 24 == u32::from(b'"');
-        let end = (front >> if quoted { 0 } else { 8 }) & 0x00ff_ffff;
+        let end = if quoted {
+            front & 0x00ff_ffff
+        } else {
+            front >> 8
+        };
         let letter = (end >> 16) as u8;
-        if letter.is_ascii_alphabetic() && !may_end_in(end) {
+        let names = match buf[at] {
+            b' ' | b'|' => Names::Bare,
+            _ => Names::All,
+        };
+        if letter.is_ascii_alphabetic() && !may_end_in(end, names) {
             return false;
         }
     }
     is_behind_name(buf, at)
 }
 
-/// The same of any byte that may stand behind a name, or begin that of an argument.
 #[inline(never)]
-pub(crate) fn is_behind_name(buf: &[u8], at: usize) -> bool {
+fn is_behind_name(buf: &[u8], at: usize) -> bool {
     match buf[at] {
         b' ' | b'|' => may_be_bare(buf, at) && is_bare(buf, at),
         b',' => may_be_bare(buf, at) || may_be_named(buf, at),

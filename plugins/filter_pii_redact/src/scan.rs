@@ -18,7 +18,7 @@ mod trigrams;
 mod vector;
 mod words;
 
-use crate::name::{is_behind_name, may_be_signed};
+use crate::name::may_be_assigned;
 use crate::text::is_escape;
 use shape::{BYTES, LOOK, REACH, STEP};
 use trigrams::Quads;
@@ -351,22 +351,17 @@ fn look<V: Vector>(
         };
         let fresh = v.map([first, BEHIND, BEHIND, BEHIND]);
         let mut found = found;
-        found.signed = found.signed & fresh;
-        if !found.signed.is_empty() {
-            let names = found.signed.windows();
-            found.signed = v.map(sift(names, at, |at| may_be_signed(buf, at)));
-        }
         found.assign = found.assign & fresh;
         if !found.assign.is_empty() {
             let names = found.assign.windows();
-            found.assign = v.map(sift(names, at, |at| is_behind_name(buf, at)));
+            found.assign = v.map(sift(names, at, |at| may_be_assigned(buf, at)));
         }
         found.rare = found.rare & fresh;
         if !found.rare.is_empty() {
             let rare = found.rare.windows();
             found.rare = v.map(sift(rare, at, |at| stays(buf, at)));
         }
-        let any = (found.signed | found.assign | found.rare | found.others()) & fresh;
+        let any = (found.assign | found.rare | found.others()) & fresh;
         if !any.is_empty() {
             let maps = found.by_kind();
             let (mut one, mut several) = (maps[0], v.map([0; LANES]));

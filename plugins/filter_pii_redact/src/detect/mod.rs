@@ -244,7 +244,10 @@ impl Finder {
                 before.is_some_and(<[u8]>::is_ascii)
                     && match kind {
                         Kind::Long => !coin::plausible(chunk, at),
-                        _ => !self.prefixes.plausible(chunk, at, runs(), passed),
+                        _ => {
+                            let known = (passed, &self.budget);
+                            !self.prefixes.plausible(chunk, at, runs(), known)
+                        }
                     }
             }
             _ => false,
@@ -270,7 +273,10 @@ impl Finder {
             Kind::Long => coin::plausible(text, at),
             Kind::Code => code::plausible(text, at),
             Kind::Mac => network::mac_plausible(text, at),
-            Kind::Token => self.prefixes.plausible(text, at, runs(), passed),
+            Kind::Token => {
+                let known = (passed, &self.budget);
+                self.prefixes.plausible(text, at, runs(), known)
+            }
             Kind::Phone => phone::plausible(text, at),
             Kind::Ipv4 | Kind::Ipv6 => true,
             Kind::Int => false,

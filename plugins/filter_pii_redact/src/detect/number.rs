@@ -9,7 +9,7 @@ use crate::scan::Gate;
 const SEGMENT: usize = 64;
 const AHEAD: usize = 8;
 /// What the look at a group counts for.
-const GROUP: usize = 16;
+const GROUP: usize = 40;
 /// Digits without separators that can be something.
 const LONG: usize = 9;
 

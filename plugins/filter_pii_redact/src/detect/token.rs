@@ -8,6 +8,7 @@ mod vendor;
 use std::cell::Cell;
 
 use super::{Inspection, CANDIDATE};
+use crate::budget::Budget;
 use crate::catalog::Set;
 use crate::scan::{Case, Next, Runs, Words, RUN, WINDOW};
 
@@ -22,6 +23,8 @@ const BEFORE: usize = 160;
 const BEHIND: usize = 512;
 /// What a byte counts for in which a prefix may begin.
 const WORDS: usize = 2;
+/// The same in front of a run, where most bytes begin something.
+const IN_FRONT: usize = 4;
 /// What a prefix counts for, whatever follows it.
 const PREFIX: usize = 12;
 /// So many bytes behind a prefix tell whether a closer look is worth it.
@@ -81,7 +84,13 @@ impl Prefixes {
     }
 
     /// Whether a prefix is near the candidate at `at`, whose window has these runs.
-    pub(super) fn plausible(&self, text: &[u8], at: usize, runs: Runs, passed: &Passed) -> bool {
+    pub(super) fn plausible(
+        &self,
+        text: &[u8],
+        at: usize,
+        runs: Runs,
+        (passed, budget): (&Passed, &Budget),
+    ) -> bool {
         if text[at] == b'~' {
             return at >= 2 && text[at - 1] == b'Q' && matches!(text[at - 2], b'7' | b'8');
         }
@@ -147,12 +156,18 @@ impl Prefixes {
         }
         // The part of a token in front of the run, where a dot, slash or sign joins them.
         let long = end - start >= MARKED;
-        long || self.is_prefix_in_front(text, start, passed)
+        long || self.is_prefix_in_front(text, start, passed, budget)
     }
 
     /// Whether a prefix stands in front of the run that begins at `start`, joined by dots, slashes and
     /// other signs.
-    fn is_prefix_in_front(&self, text: &[u8], start: usize, passed: &Passed) -> bool {
+    fn is_prefix_in_front(
+        &self,
+        text: &[u8],
+        start: usize,
+        passed: &Passed,
+        budget: &Budget,
+    ) -> bool {
         let Some(joint) = start.checked_sub(1).map(|n| text[n]) else {
             return false;
         };
@@ -174,6 +189,7 @@ impl Prefixes {
             true => until,
             false => floor,
         };
+        budget.look(IN_FRONT * start.saturating_sub(from));
         self.words.each_in(text, from..start, |at, number| {
             let begins = at == 0 || !alnum(at) || !alnum(at - 1) || header(at);
             found = begins

@@ -45,9 +45,6 @@ pub(super) struct Hits<M> {
     code: M,
     long: M,
     token: M,
-    /// A sign, comma or byte of 0x80 and more behind what may be a name.
-    pub(super) signed: M,
-    /// What else may stand behind a name, and the first letter of an argument's.
     pub(super) assign: M,
     ipv4: M,
     ipv6: M,
@@ -69,7 +66,6 @@ impl<M: Maps> Hits<M> {
             code: none,
             long: none,
             token: none,
-            signed: none,
             assign: none,
             ipv4: none,
             ipv6: none,
@@ -92,7 +88,7 @@ impl<M: Maps> Hits<M> {
     #[inline(always)]
     pub(super) fn by_kind(&self) -> [M; KINDS.len()] {
         [
-            self.signed | self.assign,
+            self.assign,
             self.number,
             self.token,
             self.phone,
@@ -290,8 +286,7 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
         let alone = gap & bare << 1;
         let option = letter & hyphen << 1 & quote << 2;
         let listed = comma & quote << 1 & (name | quote) << 2;
-        hits.signed = signed | (high & name << 1) | listed;
-        hits.assign = (letter & pair << 1) | alone | option;
+        hits.assign = signed | (high & name << 1) | (letter & pair << 1) | alone | option | listed;
         if shapes.escape {
             // `""` at a word, where quotes follow each other, and "=40".
             let word = digit | letter | underscore;
