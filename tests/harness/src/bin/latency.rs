@@ -21,11 +21,11 @@ use flb_sidecar_tests::site::Site;
 use flb_sidecar_tests::Running;
 
 /// Lines appended to a file that is followed.
-const LINES: usize = 1000;
+const LINES: usize = 500;
 /// Files that appear.
 const FILES: usize = 200;
-/// Between two lines: longer than a line takes, so that each is a change of its own.
-const PAUSE: Duration = Duration::from_millis(7);
+/// Between two lines: longer than a line waits for the next one, so that each is a change of its own.
+const PAUSE: Duration = Duration::from_millis(27);
 /// A line that takes longer never comes.
 const LIMIT: Duration = Duration::from_secs(20);
 
