@@ -47,8 +47,9 @@ const BUFFERS_AT_ONCE: usize = 4;
 /// Short files that are read before something else has its turn.
 const FEW: usize = 32;
 /// After the kernel has told something, it is not listened to for so long: a writer that writes line
-/// by line would have the worker woken for each.
-const DEAF: Duration = Duration::from_millis(5);
+/// by line would have the worker woken for each. What is truncated or deleted meanwhile is not read, so
+/// this is no longer than a busy processor has anybody wait.
+const DEAF: Duration = Duration::from_millis(1);
 /// Longer than anybody waits.
 const LONG: Duration = Duration::from_secs(3600);
 
