@@ -108,7 +108,10 @@ fn claim(
     files.entry_gone(entry.identity);
     if entry.fingerprint.offset == 0 && entry.identity.birth.is_none() {
         // It fits anything: its inode may be that of a new file by now, or of a copy.
-        entry.rotated &= *entry.path != *path;
+        let globs = &files.ctx.options.globs;
+        let mut originals = originals(path).into_iter();
+        let renamed = originals.any(|original| globs.matches(&original));
+        entry.rotated &= renamed || *entry.path != *path;
         let copied = original_of(files, path, handle, metadata);
         if let Some(original) = copied {
             files.drop_unclaimed(&original);

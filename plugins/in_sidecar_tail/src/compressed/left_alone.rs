@@ -406,6 +406,10 @@ impl Compressed {
             self.searches.go_on(search, None);
             return true;
         }
+        if goal == Goal::Original && is_of_another(files, &path, &current.identity, offset) {
+            self.searches.go_on(search, None);
+            return true;
+        }
         if goal == Goal::Original && self.searches.is_wanted_further(&path, offset) {
             self.searches.go_on(search, Some(path));
             return true;
@@ -500,6 +504,16 @@ impl Compressed {
             files.ctx.troubles.say(Trouble::Compressed, &path, &text);
         }
         files.observe(id, Observation::Unpacked);
+    }
+}
+
+/// Whether a compressed file, which begins like one that was read so far, is the form of one that was read further.
+fn is_of_another(files: &Files, path: &Path, identity: &Identity, offset: u64) -> bool {
+    match files.handles.open_at_once(path) {
+        Ok((handle, metadata)) if Identity::of(&metadata) == *identity => {
+            matches!(kin_of(files, path, handle), Kin::FormOf(_, its) if its.offset > offset)
+        }
+        _ => false,
     }
 }
 

@@ -288,6 +288,12 @@ impl Search {
     fn next(&mut self, confine: &Confine, now: Instant) -> Next {
         while let Some(path) = self.paths.pop() {
             let (handle, metadata) = match confine.open(&path) {
+                // It may have been renamed, and another one have its name.
+                Ok((_, metadata))
+                    if self.goal == Goal::Itself && !self.is_of(&Identity::of(&metadata)) =>
+                {
+                    continue
+                }
                 Ok((handle, metadata)) if metadata.is_file() && is_gzip(&handle) => {
                     (handle, metadata)
                 }

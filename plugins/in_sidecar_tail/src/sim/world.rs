@@ -654,8 +654,9 @@ impl World {
                 // Where a network filesystem tells late of the copy, what was read of a line comes by itself.
                 line.may_be_cut();
             }
-            // A copy that is read anew, since it has no name of its own, has the beginning of an open line, too.
-            let anew = self.setting.by_name && !line.ended;
+            // A copy that is read anew, for its name or since it begins like others, has the beginning of an open
+            // line, too.
+            let anew = !line.ended && (self.setting.by_name || has_header);
             line.most += u64::from(used || not_looked_into || anew);
             line.safe &= !not_looked_into;
             let came = line.came.iter().all(|came| *came > 0);
@@ -880,7 +881,8 @@ impl World {
             |log: &Log| (log.has_header || log.hollow) && (log.is_packed() || log.path.is_none());
         let safe = |at: usize| self.lines.iter().any(|line| line.log == at && line.safe);
         let mut logs = self.logs.iter().enumerate();
-        if logs.any(|(at, log)| packed(log) && (log.dropped || !safe(at))) {
+        let kept = |at: usize, log: &Log| safe(at) && !log.dropped && !log.copy;
+        if logs.any(|(at, log)| packed(log) && !kept(at, log)) {
             let packed = |line: &&mut Line| packed(&self.logs[line.log]);
             let lines = self.lines.iter_mut().filter(packed);
             lines.for_each(|line| line.most += 1);
