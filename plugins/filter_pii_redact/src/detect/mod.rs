@@ -39,6 +39,9 @@ pub(crate) use token::{rows as token_rows, Row as TokenRow};
 /// What the look at a candidate counts for, about.
 const CANDIDATE: usize = 24;
 
+/// What counts beyond that for what stands on both sides of an `@`, and is read more than once.
+const ADDRESS: usize = 40;
+
 /// What counts for a match of a user's rule: the search for the next one may go far.
 const RULE_MATCH: usize = 1024;
 
@@ -522,6 +525,7 @@ impl Finder {
         };
         match kind {
             Kind::At => {
+                i.budget.look(ADDRESS);
                 url::find(i, at, &mut done.url);
                 email::find(i, at, &mut done.email);
                 if done.url.1.is_none() {

@@ -23,8 +23,6 @@ const BEFORE: usize = 160;
 const BEHIND: usize = 512;
 /// What a byte counts for in which a prefix may begin.
 const WORDS: usize = 2;
-/// The same in front of a run, where most bytes begin something.
-const IN_FRONT: usize = 4;
 /// What a prefix counts for, whatever follows it.
 const PREFIX: usize = 12;
 /// So many bytes behind a prefix tell whether a closer look is worth it.
@@ -54,6 +52,8 @@ pub(super) struct Prefixes {
     starts: Box<Bits>,
     /// The same for the first two of those whose prefix is no longer.
     pairs: Box<Bits>,
+    /// Prefixes of one byte.
+    signs: Vec<u8>,
 }
 
 impl Prefixes {
@@ -64,13 +64,17 @@ impl Prefixes {
         let words = Words::new(words, Case::Same)?;
         let mut firsts = Box::new([const { Vec::new() }; 256]);
         let (mut starts, mut pairs) = (Box::new([0; WORDS_OF_BITS]), Box::new([0; WORDS_OF_BITS]));
+        let mut signs = Vec::new();
         for (n, row) in (0..).zip(&wanted) {
             let prefix = row.prefix.as_bytes();
             firsts[usize::from(prefix[0])].push(n);
             let (table, hash) = match *prefix {
                 [first, second, third, ..] => (&mut starts, hash([first, second, third])),
                 [first, second] => (&mut pairs, hash([first, second, 0])),
-                _ => continue,
+                _ => {
+                    signs.extend(prefix);
+                    continue;
+                }
             };
             table[hash / 64] |= 1 << (hash % 64);
         }
@@ -80,6 +84,7 @@ impl Prefixes {
             firsts,
             starts,
             pairs,
+            signs,
         })
     }
 
@@ -183,22 +188,17 @@ impl Prefixes {
         let alnum = |at: usize| text[at].is_ascii_alphanumeric();
         // In raw msgpack the length of the text may look like a letter, behind a byte that does not.
         let header = |at: usize| [2, 3].iter().any(|n| at >= *n && text[at - n] >= 0x80);
-        let mut found = false;
         let (first, until) = passed.0.get();
         let from = match (first..until).contains(&floor) {
             true => until,
             false => floor,
         };
-        budget.look(IN_FRONT * start.saturating_sub(from));
-        self.words.each_in(text, from..start, |at, number| {
-            let begins = at == 0 || !alnum(at) || !alnum(at - 1) || header(at);
-            found = begins
-                && plausible(text, at, self.wanted[number])
-                && text[at..start].iter().all(part);
-            match found {
-                true => Next::Nowhere,
-                false => Next::Here,
-            }
+        budget.look(start.saturating_sub(from));
+        let found = (from..start).any(|at| {
+            (at == 0 || !alnum(at) || !alnum(at - 1) || header(at))
+                && (self.is_prefix(text, at)
+                    || self.signs.contains(&text[at]) && self.is_whole_prefix(text, at))
+                && text[at..start].iter().all(part)
         });
         if !found && start > from {
             // What does not reach to here does not reach further.
