@@ -650,8 +650,9 @@ impl World {
                 line.may_be_cut();
                 line.duty = Duty::May;
             }
-            if used || self.setting.stale.is_some() {
-                // Where a network filesystem tells late of the copy, what was read of a line comes by itself.
+            if used || self.setting.stale.is_some() || self.fed.is_some() {
+                // Where a network filesystem tells late of the copy, or the file is closed since descriptors were
+                // short and not found any more, what was read of a line comes by itself.
                 line.may_be_cut();
             }
             // A copy that is read anew, for its name or since it begins like others, has the beginning of an open
