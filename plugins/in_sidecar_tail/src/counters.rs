@@ -27,10 +27,12 @@ pub(crate) enum Trouble {
     Link,
     /// One file more than may be followed.
     Limit,
+    /// The state of somebody who reads logs.
+    NotALog,
 }
 
 impl Trouble {
-    const ALL: [(Trouble, &'static str); 11] = [
+    const ALL: [(Trouble, &'static str); 12] = [
         (Trouble::Open, "open"),
         (Trouble::Read, "read"),
         (Trouble::Watch, "watch"),
@@ -42,6 +44,7 @@ impl Trouble {
         (Trouble::InTheWay, "in_the_way"),
         (Trouble::Link, "link"),
         (Trouble::Limit, "limit"),
+        (Trouble::NotALog, "not_a_log"),
     ];
 }
 

@@ -102,18 +102,24 @@ impl Gunzip {
     /// Decompresses some more, at most so many bytes, and adds it to `text`. With an error, what
     /// was added is text all the same.
     pub(crate) fn step(&mut self, text: &mut Vec<u8>, most: usize) -> io::Result<Step> {
+        let before = text.len();
+        text.resize(before + most.min(OUTPUT_AT_ONCE), 0);
+        let (length, step) = self.step_into(&mut text[before..]);
+        text.truncate(before + length);
+        step
+    }
+
+    /// The same into this room; how much it was.
+    pub(crate) fn step_into(&mut self, room: &mut [u8]) -> (usize, io::Result<Step>) {
         let input = self.decoder.get_mut();
         input.left = INPUT_AT_ONCE;
         input.at_end = false;
-        let before = text.len();
-        let most = most.min(OUTPUT_AT_ONCE);
-        text.resize(before + most, 0);
-        let mut length = before;
+        let mut length = 0;
         let step = loop {
-            if length == text.len() {
+            if length == room.len() {
                 break Ok(Step::More);
             }
-            match self.decoder.read(&mut text[length..]) {
+            match self.decoder.read(&mut room[length..]) {
                 Ok(0) => break Ok(Step::End),
                 Ok(more) => length += more,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -127,8 +133,7 @@ impl Gunzip {
                 Err(error) => break Err(error),
             }
         };
-        text.truncate(length);
-        step
+        (length, step)
     }
 }
 

@@ -418,9 +418,9 @@ impl Compressed {
         let (identity, head, tail) = (current.identity, &current.head, current.tail.bytes());
         let window = Window::new(&files.ctx.fs, current.gunzip, head, tail, offset, now).and_then(
             |mut window| {
-                window.push(&current.rest)?;
+                window.push(&current.rest);
                 window.over = over;
-                let handle = window.handle()?;
+                let handle = window.handle();
                 let metadata = handle.metadata()?;
                 Ok((window, handle, metadata))
             },

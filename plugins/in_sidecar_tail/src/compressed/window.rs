@@ -1,12 +1,12 @@
-//! A window of a decompressed file: a file in memory with the text around the read position, where
-//! it is in the original, so that it is read as any file is.
+//! A window of a decompressed file: memory with the text around the read position, where it is in the
+//! original, so that it is read as any file is.
 
 use std::io;
 use std::time::Instant;
 
 use crate::compressed::growth::Growth;
 use crate::compressed::gunzip::{Gunzip, Step, OUTPUT_AT_ONCE};
-use crate::fs::{Fs, Handle};
+use crate::fs::{Fs, Handle, Memory};
 use crate::map::HashMap;
 use crate::track::file::FileId;
 use crate::track::fingerprint::HEAD;
@@ -15,17 +15,15 @@ use crate::track::fingerprint::HEAD;
 const KEPT: u64 = 256 << 10;
 /// Bytes in which no text is that are passed at once.
 pub(crate) const BLANK: u64 = 1 << 20;
-const PAGE: u64 = 4096;
-// The head stays.
-const _: () = assert!(HEAD as u64 <= PAGE);
+/// Bytes that are dropped together, since what is behind them is moved then.
+const DROPPED: u64 = 1 << 20;
 
 /// A compressed file that is being read, and how much of it is in the window.
 #[derive(Debug)]
 pub(crate) struct Window {
     pub(crate) gunzip: Gunzip,
-    memory: Handle,
-    /// Where the window begins and ends.
-    start: u64,
+    memory: Memory,
+    /// Where the window ends.
     pub(crate) end: u64,
     growth: Growth,
     /// What is there of the file is read.
@@ -44,17 +42,10 @@ impl Window {
         offset: u64,
         now: Instant,
     ) -> io::Result<Self> {
-        let memory = fs.anonymous()?;
-        memory.write_all_at(head, 0)?;
-        let start = offset - tail.len() as u64;
-        memory.write_all_at(tail, start)?;
-        // The head may reach beyond the position.
-        memory.set_len(offset)?;
         Ok(Window {
             growth: Growth::new(gunzip.size()?, now),
             gunzip,
-            memory,
-            start,
+            memory: fs.memory(head, tail, offset)?,
             end: offset,
             waits: false,
             over: None,
@@ -62,36 +53,46 @@ impl Window {
     }
 
     /// A handle of the window.
-    pub(crate) fn handle(&self) -> io::Result<Handle> {
-        self.memory.try_clone()
+    pub(crate) fn handle(&self) -> Handle {
+        Handle::Memory(self.memory.clone())
     }
 
     /// Whether the window still has what is before `offset`.
     pub(crate) fn has(&self, offset: u64) -> bool {
-        offset.saturating_sub(crate::track::fingerprint::TAIL as u64) >= self.start
+        let before = offset.saturating_sub(crate::track::fingerprint::TAIL as u64);
+        before >= self.memory.range().0
     }
 
     /// Adds text that was decompressed before.
-    pub(crate) fn push(&mut self, text: &[u8]) -> io::Result<()> {
-        self.memory.write_all_at(text, self.end)?;
+    pub(crate) fn push(&mut self, text: &[u8]) {
+        self.memory.grow(text.len(), |room| {
+            room.copy_from_slice(text);
+            text.len()
+        });
         self.end += text.len() as u64;
-        Ok(())
     }
 
     /// Goes on by one step, when everything before `offset` has been read.
-    pub(crate) fn fill(&mut self, offset: u64, text: &mut Vec<u8>) -> io::Result<()> {
+    pub(crate) fn fill(&mut self, offset: u64) {
         self.waits = false;
-        text.clear();
-        let step = self.gunzip.step(text, OUTPUT_AT_ONCE);
-        self.push(text)?;
+        let start = offset.saturating_sub(KEPT);
+        if start >= self.memory.range().0 + DROPPED {
+            self.memory.drop_before(start, HEAD);
+        }
+        let mut step = Ok(Step::More);
+        let gunzip = &mut self.gunzip;
+        self.memory.grow(OUTPUT_AT_ONCE, |room| {
+            let (length, came) = gunzip.step_into(room);
+            step = came;
+            length
+        });
+        self.end = self.memory.range().1;
         match step {
             Ok(Step::More) => {}
             Ok(Step::Waits) => self.waits = true,
             Ok(Step::End) => self.over = Some(Ok(())),
             Err(error) => self.over = Some(Err(error)),
         }
-        self.drop_before(offset.saturating_sub(KEPT));
-        Ok(())
     }
 
     /// Since when the compressed file has not grown.
@@ -99,18 +100,6 @@ impl Window {
         let size = self.gunzip.size().unwrap_or(self.growth.size());
         self.waits &= !self.growth.see(size, now);
         self.growth.since()
-    }
-
-    fn drop_before(&mut self, start: u64) {
-        let start = start / PAGE * PAGE;
-        let from = self.start.max(PAGE) / PAGE * PAGE;
-        // A few steps together.
-        if start < from + KEPT {
-            return;
-        }
-        if self.memory.punch_hole(from, start - from).is_ok() {
-            self.start = start;
-        }
     }
 }
 
@@ -161,11 +150,10 @@ impl Windows {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
-    use std::os::unix::fs::MetadataExt;
 
     use super::*;
     use crate::compressed::gunzip::tests::member;
-    use crate::fs::{Fs, Handle};
+    use crate::fs::Fs;
 
     #[test]
     fn a_window_stays_small_however_much_goes_through_it() {
@@ -182,19 +170,16 @@ mod tests {
         )
         .unwrap();
         window.gunzip.complete();
-        let handle = window.handle().unwrap();
-        let (mut text, mut most) = (Vec::new(), 0);
+        let handle = window.handle();
+        let mut most = 0;
         while window.over.is_none() {
             let read = window.end;
-            window.fill(read, &mut text).unwrap();
-            let Handle::Kernel(memory) = &handle else {
-                unreachable!("it is the kernel's");
-            };
-            most = most.max(memory.metadata().unwrap().blocks() * 512);
+            window.fill(read);
+            most = most.max(window.memory.size());
             assert!(window.has(window.end) && window.has(read));
         }
         assert_eq!(window.end, (1 << 40) + (32 << 20));
-        assert!(most <= 1 << 20, "{most}");
+        assert!(most <= 2 << 20, "{most}");
         let mut head = [0; 4];
         handle.read_at(&mut head, 0).unwrap();
         assert_eq!(&head, b"head");

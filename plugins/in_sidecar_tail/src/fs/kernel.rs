@@ -9,9 +9,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    fadvise, fallocate, memfd_create, openat, openat2, seek, statat, statfs, unlinkat, Advice,
-    AtFlags, FallocateFlags, FileType, FsWord, MemfdFlags, Mode, OFlags, ResolveFlags, SeekFrom,
-    Stat, CWD,
+    fadvise, memfd_create, openat, openat2, seek, statat, statfs, unlinkat, Advice, AtFlags,
+    FileType, FsWord, MemfdFlags, Mode, OFlags, ResolveFlags, SeekFrom, Stat, CWD,
 };
 use rustix::io::Errno;
 
@@ -139,9 +138,4 @@ pub(super) fn next_data(file: &File, offset: u64) -> Option<u64> {
 pub(super) fn advise_read(file: &File, offset: u64) {
     // Only advice: a filesystem that does not take it changes nothing.
     let _ = fadvise(file, 0, NonZeroU64::new(offset), Advice::DontNeed);
-}
-
-pub(super) fn punch_hole(file: &File, offset: u64, length: u64) -> io::Result<()> {
-    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-    Ok(fallocate(file, flags, offset, length)?)
 }

@@ -5,6 +5,7 @@
 //! instead would be one of every type here. [`Time`](crate::time::Time) is made in the same way.
 
 mod kernel;
+mod memory;
 mod notify;
 mod own;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+pub(crate) use memory::Memory;
 pub(crate) use notify::{Event, Mask, Notify, Wanted};
 pub(crate) use own::{Own, OwnHandle};
 use rustix::io::Errno;
@@ -341,8 +343,13 @@ impl Fs {
         }
     }
 
+    /// Text in memory, of which what is before `offset` is known by its head and its end.
+    pub(crate) fn memory(&self, head: &[u8], tail: &[u8], offset: u64) -> io::Result<Memory> {
+        Ok(Memory::new(self.anonymous()?, head, tail, offset))
+    }
+
     /// A file in memory that has no name.
-    pub(crate) fn anonymous(&self) -> io::Result<Handle> {
+    fn anonymous(&self) -> io::Result<Handle> {
         self.noted(match &self.whose {
             Whose::Kernel => kernel::anonymous().map(Handle::Kernel),
             #[cfg(test)]
@@ -364,6 +371,7 @@ impl Fs {
 #[derive(Debug)]
 pub(crate) enum Handle {
     Kernel(File),
+    Memory(Memory),
     #[cfg(test)]
     Simulated(Opened),
 }
@@ -378,6 +386,7 @@ impl Handle {
     pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         match self {
             Handle::Kernel(file) => file.read_at(buffer, offset),
+            Handle::Memory(memory) => Ok(memory.read_at(buffer, offset)),
             #[cfg(test)]
             Handle::Simulated(file) => file.read_at(buffer, offset),
         }
@@ -386,17 +395,9 @@ impl Handle {
     pub(crate) fn metadata(&self) -> io::Result<Metadata> {
         match self {
             Handle::Kernel(file) => file.metadata().map(Metadata::from),
+            Handle::Memory(memory) => memory.metadata(),
             #[cfg(test)]
             Handle::Simulated(file) => file.metadata(),
-        }
-    }
-
-    /// The same file through one more descriptor.
-    pub(crate) fn try_clone(&self) -> io::Result<Handle> {
-        match self {
-            Handle::Kernel(file) => file.try_clone().map(Handle::Kernel),
-            #[cfg(test)]
-            Handle::Simulated(file) => file.try_clone().map(Handle::Simulated),
         }
     }
 
@@ -404,6 +405,7 @@ impl Handle {
     pub(crate) fn place(&self) -> Option<PathBuf> {
         match self {
             Handle::Kernel(file) => kernel::place(file),
+            Handle::Memory(_) => None,
             #[cfg(test)]
             Handle::Simulated(file) => Some(file.place()),
         }
@@ -413,6 +415,7 @@ impl Handle {
     pub(crate) fn next_data(&self, offset: u64) -> Option<u64> {
         match self {
             Handle::Kernel(file) => kernel::next_data(file, offset),
+            Handle::Memory(memory) => memory.next_data(offset),
             #[cfg(test)]
             Handle::Simulated(file) => file.next_data(offset),
         }
@@ -422,35 +425,9 @@ impl Handle {
     pub(crate) fn advise_read(&self, offset: u64) {
         match self {
             Handle::Kernel(file) => kernel::advise_read(file, offset),
+            Handle::Memory(_) => {}
             #[cfg(test)]
             Handle::Simulated(_) => {}
-        }
-    }
-
-    // Files in memory.
-
-    pub(crate) fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        match self {
-            Handle::Kernel(file) => file.write_all_at(bytes, offset),
-            #[cfg(test)]
-            Handle::Simulated(file) => file.write_all_at(bytes, offset),
-        }
-    }
-
-    pub(crate) fn set_len(&self, length: u64) -> io::Result<()> {
-        match self {
-            Handle::Kernel(file) => file.set_len(length),
-            #[cfg(test)]
-            Handle::Simulated(file) => file.set_len(length),
-        }
-    }
-
-    /// Gives back the memory of these bytes.
-    pub(crate) fn punch_hole(&self, offset: u64, length: u64) -> io::Result<()> {
-        match self {
-            Handle::Kernel(file) => kernel::punch_hole(file, offset, length),
-            #[cfg(test)]
-            Handle::Simulated(file) => file.punch_hole(offset, length),
         }
     }
 }

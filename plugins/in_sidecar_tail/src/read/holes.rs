@@ -238,9 +238,10 @@ mod tests {
 
         #[test]
         fn the_next_text_is_found_wherever_it_is(size in 1u64..200_000, at in 0u64..200_000, from in 0u64..1000) {
-            let file = Handle::from(tempfile::tempfile().unwrap());
+            let file = tempfile::tempfile().unwrap();
             file.set_len(size).unwrap();
-            file.write_all_at(b"x", at).unwrap();
+            std::os::unix::fs::FileExt::write_all_at(&file, b"x", at).unwrap();
+            let file = Handle::from(file);
             let size = size.max(at + 1);
             let mut block = [0; 1000];
             let mut from = from.min(at);

@@ -53,8 +53,6 @@ pub(crate) struct Reader {
     block: Vec<u8>,
     /// How far holes have been searched whose end is not found yet.
     holes: HashMap<FileId, u64>,
-    /// Room for what is decompressed.
-    text: Vec<u8>,
     /// Bytes read since the start.
     bytes: u64,
 }
@@ -66,7 +64,6 @@ impl Reader {
             unfinished: Unfinished::default(),
             block: vec![0; TAIL + ctx.options.block],
             holes: HashMap::default(),
-            text: Vec::new(),
             bytes: 0,
         }
     }
@@ -382,9 +379,7 @@ impl Reader {
             }
             window.gunzip.complete();
         }
-        if let Err(error) = window.fill(file.offset, &mut self.text) {
-            window.over = Some(Err(error));
-        }
+        window.fill(file.offset);
         file.blank = false;
         file.seen.size = window.end;
         // The first read tells if it cannot be read.

@@ -231,6 +231,7 @@ impl Sources {
         self.admitted.retain(|folder| fs.is_dir(folder));
         files.ctx.troubles.retain(is_there);
         compressed.retain(is_there);
+        files.states.retain(is_there);
         files.links.retain(|link| fs.is_symlink(link));
         self.sweep_at = (2 * self.kept_of_paths(files, compressed)).max(SWEEP_AT);
     }
@@ -243,6 +244,7 @@ impl Sources {
             + files.ctx.troubles.len()
             + compressed.len()
             + files.links.len()
+            + files.states.len()
     }
 
     /// Files in all folders that patterns look into, or in a new one and below it.

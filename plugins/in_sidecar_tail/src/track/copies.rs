@@ -54,7 +54,6 @@ impl Text {
         copy.name = self.name;
         copy.tag = self.tag;
         copy.offset = self.offset;
-        copy.advised = pieces_to_advise(self.offset);
         copy.lines = self.lines;
         copy.code = self.code;
         copy.joined = self.joined;
@@ -136,7 +135,9 @@ fn lost_its_end(files: &mut Files, reader: &mut Reader, id: FileId, size: u64) -
         file.lines.cut_to(size);
         reader.kept(kept, size - file.lines.start());
         file.offset = size;
-        file.advised = file.advised.min(pieces_to_advise(size));
+        if let Some(rare) = &mut file.rare {
+            rare.advised = rare.advised.min(pieces_to_advise(size));
+        }
         file.epoch += 1;
         if let Some(handle) = &file.handle {
             file.tail = Tail::read(handle, size).unwrap_or_default();

@@ -201,7 +201,7 @@ pub(crate) fn ensure_open(files: &mut Files, id: FileId) -> bool {
     match open(files, &path) {
         Ok((handle, metadata)) if files.registry.is_file(id, Identity::of(&metadata)) => {
             if let Some(file) = files.registry.get_mut(id) {
-                file.handle = Some(handle);
+                file.handle = Some(Box::new(handle));
                 files.handles.none_idle &= file.life.waits_for_turn();
                 files.handles.opened(id);
             }

@@ -28,6 +28,7 @@ use crate::track::follow::follow;
 use crate::track::limit::MOST_PATHS;
 use crate::track::queue::{Queue, Task};
 use crate::track::rotation::{gone, moved, renumbered};
+use crate::track::state_files::is_still_a_state;
 use crate::track::transition::Observation;
 
 /// How new files are found, and what is kept of those that are not followed.
@@ -114,6 +115,7 @@ impl Discovery {
             return true;
         }
         if self.beyond.has_given_way(&identity, metadata.len())
+            || is_still_a_state(files, path, &identity, Seen::of(&metadata))
             || compressed.is_left_alone(files, &identity, path, Seen::of(&metadata))
             || compressed.is_known_packed(files, path, &identity, &metadata)
         {

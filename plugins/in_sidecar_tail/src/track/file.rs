@@ -59,7 +59,7 @@ pub(crate) struct TrackedFile {
     pub(crate) life: Life,
     /// It is on a network filesystem, whose answers may be old.
     pub(crate) remote: bool,
-    pub(crate) handle: Option<Handle>,
+    pub(crate) handle: Option<Box<Handle>>,
     pub(crate) seen: Seen,
     /// Offset of the next byte to read.
     pub(crate) offset: u64,
@@ -80,8 +80,6 @@ pub(crate) struct TrackedFile {
     pub(crate) blank: bool,
     /// Skip NUL bytes at the head: a writer went on at its old position after a truncation.
     pub(crate) hollow: bool,
-    /// Pieces ([`ADVISE`]) of which the kernel was told that it need not cache them.
-    pub(crate) advised: u32,
     /// It was found after the first scan.
     pub(crate) fresh: bool,
     /// Whether it is a copy of another file has been looked into.
@@ -99,8 +97,8 @@ const BLANK: usize = 1024;
 const ADVISE: u64 = 1 << 20;
 
 /// How many such pieces are before `offset`.
-pub(crate) fn pieces_to_advise(offset: u64) -> u32 {
-    u32::try_from(offset / ADVISE).unwrap_or(u32::MAX)
+pub(crate) fn pieces_to_advise(offset: u64) -> u64 {
+    offset / ADVISE
 }
 
 /// What reading a block came to.
@@ -136,6 +134,8 @@ pub(crate) struct Rare {
     pub(crate) lost: Option<Lost>,
     /// When it was first seen to be shorter than what was read; on network filesystems only.
     pub(crate) shorter_since: Option<Instant>,
+    /// Pieces ([`ADVISE`]) of which the kernel was told that it need not cache them.
+    pub(crate) advised: u64,
     /// It cannot be read, and that was said.
     pub(crate) failing: bool,
     /// It was not deleted when it was let go: it has a name that nobody has told.
@@ -182,7 +182,6 @@ impl TrackedFile {
             checkpoint_tail: Print::default(),
             blank: false,
             hollow: false,
-            advised: pieces_to_advise(offset),
             fresh: false,
             compared: false,
             rare: None,
@@ -396,13 +395,14 @@ impl TrackedFile {
     /// Tells the kernel that what was read need not stay in its cache, if it is much.
     pub(crate) fn advise(&mut self) {
         let read = pieces_to_advise(self.offset);
-        if read <= self.advised {
+        let advised = self.rare.as_ref().map_or(0, |rare| rare.advised);
+        if read <= advised {
             return;
         }
         if let Some(handle) = &self.handle {
             handle.advise_read(self.offset);
         }
-        self.advised = read;
+        self.rare().advised = read;
     }
 
     /// How what was read is known again in another file.
@@ -475,7 +475,6 @@ impl TrackedFile {
     pub(crate) fn begin_anew(&mut self) {
         self.seen = Seen::default();
         self.offset = 0;
-        self.advised = 0;
         self.blank = false;
         self.lines = Splitter::at(0);
         self.joined = None;

@@ -18,6 +18,7 @@ use crate::track::file::{FileId, TrackedFile};
 use crate::track::fingerprint::{Identity, Print};
 use crate::track::queue::{Queue, Task};
 use crate::track::registry::Registry;
+use crate::track::state_files::StateFiles;
 use crate::track::transition::{Effect, Facts, Look, Observation};
 
 /// How far the instance is.
@@ -45,6 +46,7 @@ pub(crate) struct Files {
     pub(crate) windows: Windows,
     pub(crate) links: Links,
     pub(crate) dormant: Dormant,
+    pub(crate) states: StateFiles,
     pub(crate) checkpointer: Option<Checkpointer>,
     /// The folder that was asked about last, on which device it is, and whether that is a network filesystem.
     asked: Option<(PathBuf, u64, bool)>,
@@ -69,6 +71,7 @@ impl Files {
             windows: Windows::default(),
             links: Links::default(),
             dormant: Dormant::default(),
+            states: StateFiles::default(),
             asked: None,
             confirmed: Reaches::default(),
             texts: HashMap::default(),

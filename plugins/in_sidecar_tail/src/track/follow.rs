@@ -81,7 +81,7 @@ pub(crate) fn follow(
     file.remote = files.is_remote(path, metadata.dev());
     // Now, while the new file is not among those that may be closed: it may soon be deleted.
     make_way(files);
-    file.handle = Some(handle);
+    file.handle = Some(Box::new(handle));
     let id = files.registry.insert(file);
     files.handles.opened(id);
     debug!("following {} from byte {offset}", path.display());

@@ -20,6 +20,7 @@ use crate::track::fingerprint::Identity;
 use crate::track::quarantine::original_of;
 use crate::track::queue::Task;
 use crate::track::rotation::gone;
+use crate::track::state_files::{leave_state, may_begin_a_state};
 use crate::track::transition::{Look, Observation};
 
 /// On network filesystems, how long a file must look truncated before that is believed.
@@ -179,7 +180,13 @@ fn grown(files: &mut Files, compressed: &mut Compressed, id: FileId, round: bool
         if let Some(format) = Format::of(file.head.start()) {
             return compressed.leave(files, id, format);
         }
+        if may_begin_a_state(file.head.start()) && leave_state(files, id) {
+            return;
+        }
     }
+    let Some(file) = files.registry.get_mut(id) else {
+        return;
+    };
     if !file.compared && !file.head.is_empty() {
         file.compared = true;
         if let Some(original) = original_of(files, id) {
@@ -236,7 +243,7 @@ fn reopen(files: &mut Files, id: FileId) -> Reopened {
     match files.handles.open_at_once(&path) {
         Ok((_, metadata)) if Identity::of(&metadata) != file.identity => Reopened::Replaced(path),
         Ok((handle, metadata)) => {
-            file.handle = file.handle.is_some().then_some(handle);
+            file.handle = file.handle.is_some().then(|| Box::new(handle));
             Reopened::Same(Seen::of(&metadata))
         }
         Err(error) if none_left(&error) => Reopened::Later,

@@ -18,4 +18,5 @@ pub(crate) mod queue;
 pub(crate) mod registry;
 pub(crate) mod removal;
 pub(crate) mod rotation;
+pub(crate) mod state_files;
 pub(crate) mod transition;

@@ -91,7 +91,7 @@ pub(crate) fn renumbered(files: &mut Files, id: FileId, identity: Identity, hand
     };
     if let Some(file) = files.registry.get_mut(id) {
         if file.handle.is_some() {
-            file.handle = Some(handle);
+            file.handle = Some(Box::new(handle));
         }
     }
     files.entry_gone(old);

@@ -58,19 +58,6 @@ impl Bytes {
         self.size = self.size.max(size);
     }
 
-    pub(super) fn punch(&mut self, offset: u64, length: u64) {
-        let end = (offset + length).min(self.written.len() as u64);
-        if offset < end {
-            self.written[offset as usize..end as usize].fill(0);
-        }
-        let whole = offset.div_ceil(PAGE)..(offset + length) / PAGE;
-        for page in whole {
-            if let Some(page) = self.pages.get_mut(page as usize) {
-                *page = false;
-            }
-        }
-    }
-
     /// Where from `offset` on there is something else than a hole.
     pub(super) fn next_data(&self, offset: u64) -> Option<u64> {
         if offset >= self.size {

@@ -388,12 +388,6 @@ impl Opened {
         Ok(self.fs.call()?.metadata(self.node, Side::Here)?)
     }
 
-    pub(super) fn try_clone(&self) -> io::Result<Self> {
-        let tree = self.fs.call()?;
-        self.fs.has_descriptor()?;
-        Ok(self.fs.opened(tree, self.node, self.name))
-    }
-
     pub(super) fn place(&self) -> PathBuf {
         self.fs.tree().place(self.name, self.node)
     }
@@ -413,14 +407,6 @@ impl Opened {
 
     pub(super) fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.change(|file| file.write(bytes, offset))
-    }
-
-    pub(super) fn set_len(&self, length: u64) -> io::Result<()> {
-        self.change(|file| file.set_len(length))
-    }
-
-    pub(super) fn punch_hole(&self, offset: u64, length: u64) -> io::Result<()> {
-        self.change(|file| file.punch(offset, length))
     }
 }
 
