@@ -104,6 +104,15 @@ fn searches_within_tokens_are_counted() {
 }
 
 #[test]
+fn a_run_of_nothing_but_prefixes_is_not_read_again_from_each_of_them() {
+    // A megabyte that was read from each of them would take minutes.
+    for piece in ["00", "s.", "0", "sk_", "AC"] {
+        let cost = cost(&repeated(piece, 1 << 20));
+        assert!(cost <= MOST, "{piece}: {cost}");
+    }
+}
+
+#[test]
 fn what_chance_has_found_ends_where_all_does() {
     for (name, text) in [
         (

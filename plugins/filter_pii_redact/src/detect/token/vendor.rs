@@ -110,15 +110,20 @@ pub(super) fn salesforce(text: &Text<'_>, start: usize, body: usize) -> Found {
     (end - sign > 60).then(|| (start, end, starts(text, start)))
 }
 
+/// Whether there are letters of both cases and digits.
+fn is_mixed(key: &[u8]) -> bool {
+    key.iter().any(u8::is_ascii_uppercase)
+        && key.iter().any(u8::is_ascii_lowercase)
+        && key.iter().any(u8::is_ascii_digit)
+}
+
 /// `00` and 40 characters of both cases, with digits.
 pub(super) fn okta(text: &Text<'_>, start: usize, body: usize) -> Found {
     let end = run(text, body, is_word_or_hyphen);
-    let key = &text[body..end];
-    let mixed = key.iter().any(u8::is_ascii_uppercase)
-        && key.iter().any(u8::is_ascii_lowercase)
-        && key.iter().any(u8::is_ascii_digit)
-        && entropy(text, body, end) >= 4.0;
-    (key.len() == 40 && mixed).then(|| (start, end, starts(text, start)))
+    // Of a longer run, which may have many such prefixes, nothing is read.
+    let key = text[body..end].first_chunk::<40>()?;
+    let mixed = end - body == key.len() && is_mixed(key) && entropy(text, body, end) >= 4.0;
+    mixed.then(|| (start, end, starts(text, start)))
 }
 
 /// 14 characters, `.atlasv1.`, 60 and more.
@@ -196,12 +201,10 @@ pub(super) fn ansible_vault(text: &Text<'_>, start: usize, body: usize) -> Found
 /// `s.` and 24 characters of both cases, with digits.
 pub(super) fn vault(text: &Text<'_>, start: usize, body: usize) -> Found {
     let end = run(text, body, is_alnum);
-    let key = &text[body..end];
-    let mixed = key.iter().any(u8::is_ascii_uppercase)
-        && key.iter().any(u8::is_ascii_lowercase)
-        && key.iter().any(u8::is_ascii_digit);
+    let key = text[body..end].first_chunk::<24>()?;
+    let mixed = end - body == key.len() && is_mixed(key);
     let free = starts(text, start) && !text[..start].ends_with(b".");
-    (key.len() == 24 && mixed && free).then_some((start, end, true))
+    (mixed && free).then_some((start, end, true))
 }
 
 /// `dp.st.`, at times the name of a configuration, 40 and more.
