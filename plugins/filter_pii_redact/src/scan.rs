@@ -21,7 +21,6 @@ mod words;
 use crate::name::may_be_assigned;
 use crate::text::is_escape;
 use shape::{BYTES, LOOK, REACH, STEP};
-use trigrams::Quads;
 use vector::{Maps, Portable, Vector, LANES};
 
 pub(crate) use cursor::{Cursor, Runs};
@@ -29,6 +28,7 @@ pub(crate) use shape::RUN;
 pub(crate) use signs::{
     is_gap, is_sign, is_value, SignTables, SignWindows, Signs, GAP, TOKEN, VALUE,
 };
+pub(crate) use trigrams::{Halves, Quads};
 pub(crate) use vector::WINDOW;
 pub(crate) use words::{Case, Next, Words};
 

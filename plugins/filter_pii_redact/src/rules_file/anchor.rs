@@ -6,7 +6,7 @@
 
 use regex_syntax::hir::{Class, Hir, HirKind};
 
-use crate::scan::{is_gap, is_sign, is_value, GAP, TOKEN, VALUE};
+use crate::scan::{is_gap, is_sign, is_value, Halves, GAP, TOKEN, VALUE};
 
 /// So much of a word is looked for.
 const LONGEST: usize = 8;
@@ -24,6 +24,8 @@ const REACH: usize = 64;
 pub(super) struct Bytes([u64; 4]);
 
 impl Bytes {
+    pub(super) const ALL: Bytes = Bytes([u64::MAX; 4]);
+
     pub(super) fn has(&self, byte: u8) -> bool {
         self.0[usize::from(byte >> 6)] >> (byte & 63) & 1 != 0
     }
@@ -36,6 +38,25 @@ impl Bytes {
         for (all, more) in self.0.iter_mut().zip(other.0) {
             *all |= more;
         }
+    }
+
+    /// Those of the set that are a letter in whatever case.
+    pub(super) fn cases(&self, letter: u8) -> Self {
+        let mut both = Bytes::default();
+        for byte in [letter, letter.to_ascii_uppercase()] {
+            if self.has(byte) {
+                both.add(byte);
+            }
+        }
+        both
+    }
+
+    /// The halves of its bytes without their high bits.
+    pub(super) fn halves(&self) -> Halves {
+        self.iter().fold([0; 2], |[low, high], byte| {
+            let byte = byte & 0x7f;
+            [low | 1 << (byte & 15), high | 1 << (byte >> 4)]
+        })
     }
 
     fn iter(&self) -> impl Iterator<Item = u8> + '_ {
@@ -227,10 +248,9 @@ fn between(parts: &[Hir]) -> Option<Vec<Bytes>> {
 
 /// What each byte may be that every match of the parts begins with.
 fn front(parts: &[Hir]) -> Vec<Bytes> {
-    const ALL: Bytes = Bytes([u64::MAX; 4]);
     let (mut all, mut least, mut most) = (vec![Bytes::default(); FRONT], 0, 0);
     for part in parts {
-        let bytes = Bytes::of(part).unwrap_or(ALL);
+        let bytes = Bytes::of(part).unwrap_or(Bytes::ALL);
         let len = part.properties();
         most = len.maximum_len().map_or(FRONT, |len| FRONT.min(most + len));
         all[least..most]

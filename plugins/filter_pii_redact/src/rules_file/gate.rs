@@ -1,7 +1,9 @@
 //! Which rules may have a match in a text, told by their anchors.
 
+use std::collections::hash_map::{Entry, HashMap};
+
 use crate::budget::Budget;
-use crate::scan::{Case, Gate, Next, SignTables, SignWindows, Signs, Words};
+use crate::scan::{Case, Gate, Halves, Next, Quads, SignTables, SignWindows, Signs, Words};
 
 use super::anchor::{Anchor, Bytes, Place};
 use super::tail::Tail;
@@ -22,6 +24,8 @@ struct Table {
     /// A bit for each second letter that a word with this first letter has: it rules most places out with
     /// the least memory.
     begins: [u32; 32],
+    /// The first four bytes of what may be a match.
+    quads: Option<Quads>,
     words: Words,
     triggers: Vec<Vec<u16>>,
 }
@@ -65,14 +69,23 @@ impl Table {
 #[derive(Default)]
 struct List {
     words: Vec<Vec<u8>>,
+    numbers: HashMap<Vec<u8>, usize>,
     triggers: Vec<Vec<u16>>,
+    first: Vec<[Halves; 4]>,
 }
 
 impl List {
-    fn add(&mut self, word: &[u8], trigger: u16) {
-        match self.words.iter().position(|known| known == word) {
-            Some(n) => self.triggers[n].push(trigger),
-            None => {
+    /// A word, and what a match is that begins with it, as far as that is known.
+    fn add(&mut self, word: &[u8], front: &[Bytes], trigger: u16) {
+        self.first.push(std::array::from_fn(|n| {
+            let may = front.get(n).unwrap_or(&Bytes::ALL);
+            let may = word.get(n).map_or(*may, |byte| may.cases(*byte));
+            may.halves()
+        }));
+        match self.numbers.entry(word.to_vec()) {
+            Entry::Occupied(number) => self.triggers[*number.get()].push(trigger),
+            Entry::Vacant(number) => {
+                number.insert(self.words.len());
                 self.words.push(word.to_vec());
                 self.triggers.push(vec![trigger]);
             }
@@ -88,6 +101,7 @@ impl List {
         }
         Some(Table {
             begins,
+            quads: (!self.words.is_empty()).then(|| Quads::of_halves(self.first.into_iter())),
             words: Words::new(words, Case::Any)?,
             triggers: self.triggers,
         })
@@ -164,7 +178,9 @@ impl Triggers {
             match by {
                 By::Keywords(keywords) => {
                     let trigger = next(&all)?;
-                    keywords.iter().for_each(|word| words.add(word, trigger));
+                    keywords
+                        .iter()
+                        .for_each(|word| words.add(word, &[], trigger));
                     all.push(Trigger {
                         rule,
                         front: Vec::new(),
@@ -186,7 +202,9 @@ impl Triggers {
                                 &mut names
                             }
                         };
-                        anchor.words.iter().for_each(|word| list.add(word, trigger));
+                        for word in &anchor.words {
+                            list.add(word, &anchor.front, trigger);
+                        }
                         all.push(Trigger {
                             rule,
                             front: anchor.front,
@@ -215,9 +233,9 @@ impl Triggers {
             }
             while scan.left == 0 {
                 let tables = SignTables {
-                    values: self.names.words.starts().is_some(),
-                    tokens: self.tokens.words.starts(),
-                    words: self.words.words.starts(),
+                    values: self.names.quads.is_some(),
+                    tokens: self.tokens.quads.as_ref(),
+                    words: self.words.quads.as_ref(),
                 };
                 let mut window = scan.windows.next(self.gate, text, tables)?;
                 window.words = self.words.sift(text, window.at, window.words);

@@ -1,5 +1,7 @@
 //! Reading a rules file: TOML in the form of gitleaks.
 
+use std::cell::Cell;
+use std::collections::HashSet;
 use std::fmt;
 
 use toml::{Table, Value};
@@ -23,12 +25,19 @@ impl fmt::Display for Refused {
     }
 }
 
+/// Most rules of a file.
+const MAX_RULES: usize = 4096;
+/// Most parts of all expressions together, each some hundred bytes when it is compiled.
+const MAX_PARTS: usize = 1 << 20;
+
 type Result<T> = std::result::Result<T, Refused>;
 
 /// A table of the file, and what it is called in messages.
 struct Place<'a> {
     name: String,
     table: &'a Table,
+    /// How many parts the expressions of the file may still have.
+    left: &'a Cell<usize>,
 }
 
 impl<'a> Place<'a> {
@@ -55,7 +64,7 @@ impl<'a> Place<'a> {
     }
 
     fn expression(&self, key: &str, pattern: &str) -> Result<syntax::Expression> {
-        syntax::compile(pattern).or_else(|error| {
+        let expression = syntax::compile(pattern).or_else(|error| {
             let text = error.to_string();
             let reason = text.lines().last().unwrap_or_default();
             let reason = reason.trim_start_matches("error: ");
@@ -63,7 +72,17 @@ impl<'a> Place<'a> {
                 key,
                 format_args!("a regular expression is allowed: {reason}"),
             )
-        })
+        })?;
+        match self.left.get().checked_sub(expression.size()) {
+            Some(left) => self.left.set(left),
+            None => {
+                let what =
+                    "bytes and classes in all expressions of the file are allowed, repetitions \
+                            counted as often as they may be";
+                return self.refuse(key, format_args!("up to {MAX_PARTS} {what}"));
+            }
+        }
+        Ok(expression)
     }
 
     /// The tables of a list, or the one table under one of the keys.
@@ -109,9 +128,11 @@ pub(super) fn read(text: &str) -> Result<Contents> {
         let line = line.map_or_else(String::new, |line| format!(" in line {line}"));
         Refused(format!("TOML is allowed{line}: {}", error.message()))
     })?;
+    let left = &Cell::new(MAX_PARTS);
     let file = Place {
         name: "the file".to_owned(),
         table: &table,
+        left,
     };
     if table.contains_key("extend") {
         return file.refuse(
@@ -128,8 +149,17 @@ pub(super) fn read(text: &str) -> Result<Contents> {
         "rules",
     ])?;
     let mut contents = Contents::default();
-    for (index, table) in file.tables(&["rules"])?.into_iter().enumerate() {
-        rule(index, table, &mut contents)?;
+    let rules = file.tables(&["rules"])?;
+    if rules.len() > MAX_RULES {
+        let count = rules.len();
+        return file.refuse(
+            "rules",
+            format_args!("up to {MAX_RULES} are allowed, there are {count}"),
+        );
+    }
+    let mut names = HashSet::new();
+    for (index, table) in rules.into_iter().enumerate() {
+        rule(index, table, left, &mut names, &mut contents)?;
     }
     if contents.rules.is_empty() {
         return file.refuse("rules", "at least one with a regex is needed");
@@ -138,6 +168,7 @@ pub(super) fn read(text: &str) -> Result<Contents> {
         let place = Place {
             name: "the allowlist of the file".to_owned(),
             table,
+            left,
         };
         let targets = place.texts("targetRules")?;
         let Some(list) = allowlist(&place)? else {
@@ -158,10 +189,17 @@ pub(super) fn read(text: &str) -> Result<Contents> {
     Ok(contents)
 }
 
-fn rule(index: usize, table: &Table, contents: &mut Contents) -> Result<()> {
+fn rule<'a>(
+    index: usize,
+    table: &'a Table,
+    left: &'a Cell<usize>,
+    names: &mut HashSet<&'a str>,
+    contents: &mut Contents,
+) -> Result<()> {
     let mut place = Place {
         name: format!("rule {}", index + 1),
         table,
+        left,
     };
     let Some(id) = place.text("id")?.filter(|id| !id.trim().is_empty()) else {
         return place.refuse("id", "a name is needed");
@@ -188,7 +226,7 @@ fn rule(index: usize, table: &Table, contents: &mut Contents) -> Result<()> {
         "required",
         "skipReport",
     ])?;
-    if contents.rules.iter().any(|rule| rule.id == id) {
+    if !names.insert(id) {
         return place.refuse("id", "another rule has this name");
     }
     let Some(pattern) = place.text("regex")?.filter(|pattern| !pattern.is_empty()) else {
@@ -239,6 +277,7 @@ fn rule(index: usize, table: &Table, contents: &mut Contents) -> Result<()> {
         let place = Place {
             name: format!("allowlist of rule '{id}'"),
             table,
+            left,
         };
         allow.extend(allowlist(&place)?);
     }

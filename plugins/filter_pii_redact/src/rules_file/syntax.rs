@@ -6,7 +6,7 @@
 //! `\Q…\E` quotes. In a class two `&`, `-` or `~` in a row mean nothing there and set operations here.
 
 use regex::bytes::{Regex, RegexBuilder};
-use regex_syntax::hir::Hir;
+use regex_syntax::hir::{Class, Hir, HirKind};
 use regex_syntax::ParserBuilder;
 
 /// Largest compiled expression, in bytes.
@@ -24,6 +24,11 @@ pub(super) struct Expression {
 }
 
 impl Expression {
+    /// How many bytes and classes it has, those of repetitions as often as they may be.
+    pub(super) fn size(&self) -> usize {
+        self.parts().as_ref().map_or(1, size)
+    }
+
     /// Its parts.
     pub(super) fn parts(&self) -> Option<Hir> {
         let mut parser = ParserBuilder::new();
@@ -45,6 +50,23 @@ pub(super) fn compile(pattern: &str) -> Result<Expression, regex::Error> {
     };
     // Letters beyond ASCII in a class are no bytes: there the other mode is nearer.
     build(false).or_else(|error| build(true).map_err(|_: regex::Error| error))
+}
+
+fn size(hir: &Hir) -> usize {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) | HirKind::Class(Class::Bytes(_)) => 1,
+        HirKind::Literal(text) => text.0.len(),
+        // Its ranges are rows of bytes.
+        HirKind::Class(Class::Unicode(class)) => 1 + class.ranges().len(),
+        HirKind::Repetition(some) => {
+            let times = some.max.unwrap_or(some.min).max(1) as usize;
+            size(&some.sub).saturating_mul(times)
+        }
+        HirKind::Capture(group) => size(&group.sub).saturating_add(1),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => {
+            parts.iter().map(size).fold(1, usize::saturating_add)
+        }
+    }
 }
 
 /// The same expression in the syntax of the crate.

@@ -153,6 +153,42 @@ fn what_is_wrong_is_said_with_rule_and_key() {
 }
 
 #[test]
+fn a_file_is_bounded() {
+    let rule = |n: usize, regex: &str| {
+        format!("[[rules]]\nid = \"r{n}\"\nregex = \"{regex}\"\nkeywords = [\"k{n}\"]\n")
+    };
+    let many =
+        |count: usize, regex: &str| -> String { (0..count).map(|n| rule(n, regex)).collect() };
+    assert!(open(&many(300, "k[0-9]x[a-f0-9]{32}")).is_ok());
+    for (text, parts) in [
+        (many(4097, "a"), ["'rules'", "4096", "4097"]),
+        (
+            many(200, "(?:[a-z]{100}){60}"),
+            ["rule 'r174'", "'regex'", "1048576"],
+        ),
+        (
+            rule(0, "(?:[a-z]{1000}){1000}"),
+            ["rule 'r0'", "'regex'", "size limit"],
+        ),
+        (
+            format!("a = {}1{}", "[".repeat(100_000), "]".repeat(100_000)),
+            ["TOML", "recursion", "limit"],
+        ),
+        (
+            format!("a{} = 1", ".a".repeat(100_000)),
+            ["TOML", "line 1", "recurs"],
+        ),
+    ] {
+        let error = open(&text).map(|_| ()).unwrap_err();
+        assert!(
+            parts.iter().all(|part| error.contains(part)),
+            "{error:.300}"
+        );
+        assert!(error.len() < 300, "{} bytes", error.len());
+    }
+}
+
+#[test]
 fn work_ends_where_the_budget_does() {
     let (mut rules, _) = open(FILE).unwrap();
     let text = "gift-123456 ".repeat(100_000);

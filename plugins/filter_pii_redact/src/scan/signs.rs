@@ -6,9 +6,8 @@
 //! that keys are made of, which are maps of bits; words are looked for only there. The few others
 //! are looked for everywhere.
 
-use super::trigrams::Quads;
 use super::vector::Vector;
-use super::{load_from, quads_in, Gate, QUADS};
+use super::{load_from, quads_in, Gate, Quads, QUADS};
 
 /// Bytes of a window whose signs are told at a time: the rest of it is what is behind them.
 pub(crate) const STEP: usize = 48;
@@ -217,7 +216,7 @@ mod tests {
             text in "([a-z0-9_/~+.-]{0,18}[ -~\t\u{e9}]{0,2}[=:>|, \"'`]{0,7}){0,60}",
         ) {
             let text = text.as_bytes();
-            let every = Quads::of([*b"\0\0\0\0"].into_iter());
+            let every = Quads::of_halves([[[u16::MAX; 2]; 4]].into_iter());
             let tables = SignTables { values: true, tokens: Some(&every), words: None };
             for gate in Gate::every() {
                 let mut windows = SignWindows::default();

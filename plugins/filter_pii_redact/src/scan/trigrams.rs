@@ -62,6 +62,15 @@ impl Group {
         true
     }
 
+    /// With all of another one.
+    fn and(self, other: Group) -> Self {
+        let Group(mut halves) = self;
+        for (all, more) in halves.iter_mut().flatten().zip(other.0.iter().flatten()) {
+            *all |= more;
+        }
+        Group(halves)
+    }
+
     /// How many ends look like one of it, by the bytes that count; ordinary ones weigh more.
     const fn size(self) -> u32 {
         let mut size = 1;
@@ -150,6 +159,9 @@ pub(crate) struct Quads {
     pub(super) pairs: Vec<[[u8; 2]; 2]>,
 }
 
+/// The halves that a byte may have, the low one and the high one, a bit each.
+pub(crate) type Halves = [u16; 2];
+
 /// Most words of two bytes that are compared by themselves.
 const PAIRS: usize = 8;
 
@@ -186,6 +198,42 @@ impl Quads {
             front: groups.table(),
             fourth,
             pairs,
+        }
+    }
+}
+
+impl Quads {
+    /// The table of what begins with such bytes. What is no ASCII counts without its high bit.
+    pub(crate) fn of_halves(all: impl Iterator<Item = [Halves; 4]>) -> Self {
+        // What many bytes are looks like many others, and stays for itself.
+        const MANY: u32 = 16;
+        let size = |[low, high]: Halves| low.count_ones() * high.count_ones();
+        let mut groups = Groups::new();
+        let mut fourth = [[0; 16]; 2];
+        for [first, second, third, last] in all {
+            let front = Group([first, second, third]);
+            let places = match (size(third) > MANY, size(last) > MANY) {
+                (true, _) => 7..8,
+                (false, true) => 6..7,
+                (false, false) => 0..6,
+            };
+            let more = |place: &usize| {
+                let size = groups.groups[*place].and(front).size();
+                size.saturating_sub(groups.sizes[*place])
+            };
+            let place = places.min_by_key(more).unwrap_or(7);
+            groups.groups[place] = groups.groups[place].and(front);
+            groups.sizes[place] = groups.groups[place].size();
+            for (half, bits) in fourth.iter_mut().zip(last) {
+                for (n, groups) in half.iter_mut().enumerate() {
+                    *groups |= ((bits >> n & 1) as u8) << place;
+                }
+            }
+        }
+        Quads {
+            front: groups.table(),
+            fourth,
+            pairs: Vec::new(),
         }
     }
 }

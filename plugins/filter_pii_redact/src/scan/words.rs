@@ -264,11 +264,6 @@ impl Words {
         self.single | self.glance.may_begin(first)
     }
 
-    /// The first bytes of the words, for [`Gate::signs`].
-    pub(crate) fn starts(&self) -> Option<&Quads> {
-        (!self.words.is_empty()).then_some(&self.starts)
-    }
-
     /// Visits the words that begin at `start`.
     #[inline(always)]
     pub(crate) fn at(
