@@ -324,6 +324,10 @@ fn allowlist(place: &Place<'_>) -> Result<Option<Allowlist>> {
         .map(|pattern| Ok(place.expression("regexes", pattern)?.regex))
         .collect::<Result<Vec<_>>>()?;
     let stopwords = place.texts("stopwords")?;
+    // An empty one is in every secret: the rule would never find anything.
+    if stopwords.iter().any(|word| word.is_empty()) {
+        return place.refuse("stopwords", "words that are not empty are allowed");
+    }
     // With all of them needed, one that never holds makes the list say nothing.
     if regexes.is_empty() && stopwords.is_empty() || all && elsewhere {
         return Ok(None);
