@@ -238,7 +238,7 @@ impl Prefixes {
             let Row {
                 prefix, id, form, ..
             } = row;
-            i.budget.look(PREFIX);
+            i.budget.look(PREFIX + near(row).map_or(0, |near| near.0));
             // Of those at one place the longest counts.
             let mut next = start + 1;
             if form.starts_alone() && !starts(&text, start) || !plausible(&text, start, row) {
@@ -274,19 +274,29 @@ fn hash([first, second, third]: [u8; 3]) -> usize {
 /// Whether what follows a prefix may be of its token: so many bytes of the class.
 fn plausible(text: &[u8], start: usize, row: &Row) -> bool {
     let body = start + row.prefix.len();
-    let (len, class) = match row.form {
+    near(row).is_none_or(|(len, class)| {
+        text.get(body..body + len)
+            .is_some_and(|body| body.iter().all(|b| class(*b)))
+    })
+}
+
+/// Whether a byte is of a class.
+type Class = fn(u8) -> bool;
+
+/// How many bytes behind a prefix are looked at first, and of which class they are.
+fn near(row: &Row) -> Option<(usize, Class)> {
+    let near: (usize, Class) = match row.form {
         Form::Exactly(len, class) | Form::AtLeast(len, class) => (len.min(NEAR), class),
         Form::Parts([Part::Run(len, _, class), ..]) => ((*len).min(NEAR), *class),
         Form::Own(_) | Form::Parts(_) => match row.prefix.as_bytes() {
-            b"sk-" | b"eyJ" => (8, is_word_or_hyphen as fn(u8) -> bool),
-            b"00" => (40, is_word_or_hyphen as fn(u8) -> bool),
-            [_, _] if row.prefix != "s." && row.prefix != "Q~" => (20, is_alnum as fn(u8) -> bool),
-            b"s." => (24, is_alnum as fn(u8) -> bool),
-            _ => return true,
+            b"sk-" | b"eyJ" => (8, is_word_or_hyphen as Class),
+            b"00" => (40, is_word_or_hyphen as Class),
+            [_, _] if row.prefix != "s." && row.prefix != "Q~" => (20, is_alnum as Class),
+            b"s." => (24, is_alnum as Class),
+            _ => return None,
         },
     };
-    text.get(body..body + len)
-        .is_some_and(|body| body.iter().all(|b| class(*b)))
+    Some(near)
 }
 
 /// What joins the parts of a token.
