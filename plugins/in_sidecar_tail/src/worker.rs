@@ -580,7 +580,7 @@ impl Worker {
                 break;
             }
         }
-        if self.discovery.beyond.are_to_be_found() {
+        if self.discovery.beyond.knows_no_path() {
             self.scan();
         }
         release_quarantined(&mut self.files);

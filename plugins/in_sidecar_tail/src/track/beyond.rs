@@ -179,6 +179,16 @@ impl Beyond {
         self.bytes = self.bytes.saturating_sub(bytes);
     }
 
+    /// It is not where it was: it is gone, or is looked for once the others have had their turn.
+    pub(crate) fn is_not_there(&mut self) {
+        self.files += 1;
+    }
+
+    /// No path of a file that waits is known any more.
+    pub(crate) fn knows_no_path(&self) -> bool {
+        self.paths.is_empty()
+    }
+
     /// Whether files wait of which it is not known where they are.
     pub(crate) fn are_to_be_found(&self) -> bool {
         self.files > 0 && self.paths.is_empty()

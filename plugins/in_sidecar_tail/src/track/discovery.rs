@@ -258,6 +258,7 @@ impl Discovery {
                 self.consider_there(files, compressed, &path, None, there);
             }
             Err(error) => {
+                self.beyond.is_not_there();
                 self.cannot_open(files, &path, &error);
             }
         }
