@@ -444,7 +444,7 @@ fn check_copies(folder: &Path, seed: u64) {
 #[test]
 fn hostile_folders_neither_lose_nor_leak() {
     let first = number("HOSTILE_SEED", 1);
-    for seed in first..first + number("HOSTILE_FOLDERS", 30) {
+    for seed in first..first + number("HOSTILE_FOLDERS", 60) {
         play(seed);
     }
 }
