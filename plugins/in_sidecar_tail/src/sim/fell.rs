@@ -486,6 +486,31 @@ fn schedules_that_fell_stand() {
             Step::During(21, Action::CopyTruncate),
         ],
     );
+    // While files are renumbered, an older one with the same header has the number of the copy.
+    let same_header = (
+        Setting {
+            device: 911_769,
+            scheme: Scheme::Numbered,
+            pattern: "app.log",
+            header: true,
+            from_head: false,
+            ignores_old: true,
+            late: 700,
+            room: 2,
+            ..setting
+        },
+        vec![
+            write(3, false),
+            Step::Wait(7_200_000),
+            Step::Start,
+            Step::Rotate,
+            Step::Reopen,
+            Step::Wait(30_000),
+            Step::CopyTruncate,
+            Step::During(10, Action::Rotate),
+            Step::Wait(200_000_000),
+        ],
+    );
     let all = [
         (stale, stale_handle),
         (used, used_number),
@@ -505,6 +530,7 @@ fn schedules_that_fell_stand() {
         copied_and_renamed,
         no_original,
         told_late,
+        same_header,
     ];
     let fell = all.iter().filter_map(|(setting, steps)| {
         let failure = run(*setting, steps)?;

@@ -195,7 +195,12 @@ fn look_for_copy(
         });
         let short = copy.is_none() && files.ctx.fs.shortages() > before;
         let found = copy.is_some();
-        if !short && !found && looks < MOST_LOOKS {
+        let sure = copy.as_ref().is_some_and(|copy| match copy {
+            Copy::Held(_) => true,
+            // An older file may begin alike, and hold the same where the copy goes on.
+            Copy::At(_, _, metadata) => Identity::of(metadata).is_younger(identity),
+        });
+        if !short && !sure && looks < MOST_LOOKS {
             // Whoever rotates numbered files may have renamed it meanwhile.
             let now = related_in(&files.ctx.fs, folder, name);
             if now != listed {
