@@ -61,6 +61,13 @@ impl Candidates {
         self.next.is_none() && self.of_file.is_none()
     }
 
+    /// Goes on to what is seen at `at` or behind it.
+    fn pass_of_file(&mut self, finder: &Finder, chunk: &[u8], at: usize) {
+        while self.of_file.is_some_and(|seen| seen.at < at) {
+            self.of_file = finder.next_of_file(&mut self.scan, chunk);
+        }
+    }
+
     /// Whether a rule of the file may have a match in a record.
     pub(super) fn may_be_of_file(
         &mut self,
@@ -68,9 +75,7 @@ impl Candidates {
         chunk: &[u8],
         record: &Record,
     ) -> bool {
-        while self.of_file.is_some_and(|seen| seen.at < record.body) {
-            self.of_file = finder.next_of_file(&mut self.scan, chunk);
-        }
+        self.pass_of_file(finder, chunk, record.body);
         self.of_file.is_some_and(|seen| seen.at < record.end)
     }
 
@@ -184,11 +189,9 @@ impl Candidates {
                     inspector.count_rejected();
                 }
                 // After a look at all of the string, what else is seen in it says nothing new.
-                let passed = if may { end } else { 0 };
+                let passed = if may { end } else { seen.at };
                 self.of_file = inspector.finder.next_of_file(&mut self.scan, chunk);
-                while self.of_file.is_some_and(|seen| seen.at < passed) {
-                    self.of_file = inspector.finder.next_of_file(&mut self.scan, chunk);
-                }
+                self.pass_of_file(&inspector.finder, chunk, passed);
             }
             if self.of_file.is_none_or(|seen| seen.at >= record.end) {
                 return false;

@@ -120,6 +120,11 @@ impl State {
             self.spare.push(events);
         }
     }
+
+    /// Whether the host may be woken for a little.
+    fn may_tell(&self, now: Instant) -> bool {
+        self.wake_allowed.is_none_or(|at| now >= at)
+    }
 }
 
 /// Shared by the worker, the host's thread and whoever drains.
@@ -246,7 +251,7 @@ impl Shared {
             Err(batch) => state.items.push_back(Item::Batch(batch)),
         }
         state.untold = true;
-        if state.bytes >= MUCH || state.wake_allowed.is_none_or(|at| now >= at) {
+        if state.bytes >= MUCH || state.may_tell(now) {
             self.tell(state, now);
         }
     }
@@ -255,7 +260,7 @@ impl Shared {
     pub(crate) fn tell_host(&self) {
         let now = self.time.now();
         let state = self.lock();
-        if state.untold && state.wake_allowed.is_none_or(|at| now >= at) {
+        if state.untold && state.may_tell(now) {
             self.tell(state, now);
         }
     }

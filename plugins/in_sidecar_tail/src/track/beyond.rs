@@ -191,7 +191,7 @@ impl Beyond {
 
     /// Whether files wait of which it is not known where they are.
     pub(crate) fn are_to_be_found(&self) -> bool {
-        self.files > 0 && self.paths.is_empty()
+        self.files > 0 && self.knows_no_path()
     }
 
     /// There is room: all that wait are come by again. `false`: there are none.
