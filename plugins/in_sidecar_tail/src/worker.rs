@@ -660,6 +660,7 @@ mod tests {
         worker.wait(later, true);
         let listens = time.now() + DEAF;
         assert_eq!(worker.listens.get(), listens);
+        assert!(listens > time.now());
         // Time stands still, so it would be heard only behind this.
         std::fs::write(&log, "one\ntwo\nthree\n").unwrap();
         time.advance(DEAF / 2);
