@@ -97,7 +97,10 @@ fn files_that_begin_alike_are_both_read() {
     rig.wait_for(&["tick"]);
     append(&dir.path().join("a-2.log"), "tick\n");
     append(&dir.path().join("b.log"), "tick\n");
-    rig.wait_for(&["tick", "tick", "tick"]);
+    rig.until("all are known", |rig| rig.metric("files_followed") == 3);
+    // One of them may be becoming a copy; a drain does not wait to know.
+    rig.drain();
+    assert_eq!(rig.lines(), ["tick", "tick", "tick"]);
 }
 
 #[test]
@@ -116,7 +119,8 @@ fn truncation_to_nothing_and_to_less_and_to_the_same_size() {
         .unwrap();
     rig.until("truncated", |rig| rig.metric("truncations_total") == 1);
     append(&file, "2\n");
-    rig.wait_for(&["one", "two", "2"]);
+    // What goes with lines before it was there, too.
+    rig.wait_for(&["one", "two", "thr", "2"]);
     // To the same size, with other bytes, in one step.
     File::options()
         .write(true)
@@ -124,11 +128,11 @@ fn truncation_to_nothing_and_to_less_and_to_the_same_size() {
         .unwrap()
         .write_all_at(b"uno\n3\n", 0)
         .unwrap();
-    rig.wait_for(&["one", "two", "2", "uno", "3"]);
+    rig.wait_for(&["one", "two", "thr", "2", "uno", "3"]);
     // To nothing.
     fs::write(&file, "").unwrap();
     append(&file, "next\n");
-    rig.wait_for(&["one", "two", "2", "uno", "3", "next"]);
+    rig.wait_for(&["one", "two", "thr", "2", "uno", "3", "next"]);
 }
 
 #[test]

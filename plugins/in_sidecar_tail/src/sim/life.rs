@@ -275,14 +275,14 @@ fn what_is_seen_in_every_phase() {
         ),
         (
             vec![QUARANTINED],
-            0,
+            9,
             compared(true),
             "quarantined matched",
             vec![],
         ),
         (
             vec![QUARANTINED],
-            1,
+            10,
             compared(true),
             "waiting matched",
             vec![LookAtIt],
@@ -356,12 +356,11 @@ fn a_file_that_the_host_still_owes_us_is_kept_until_it_does_not() {
 
 fn observations() -> impl Strategy<Value = Observation> {
     let names = prop_oneof![Just(path("/a.log")), Just(path("/a.log.1"))];
-    let look = proptest::array::uniform5(any::<bool>());
+    let look = proptest::array::uniform4(any::<bool>());
     prop_oneof![
-        6 => look.prop_map(|[round, unread, grown, too_old, unpacking]| Observation::Looked(Look {
+        6 => look.prop_map(|[round, unread, too_old, unpacking]| Observation::Looked(Look {
             round,
             unread,
-            grown,
             too_old,
             unpacking,
         })),

@@ -97,6 +97,9 @@ pub(super) enum Step {
     /// The writer is told to open its path again.
     Reopen,
     CopyTruncate,
+    /// The same, and for so many milliseconds only half of it is copied, and for so many all of it: whoever copies
+    /// waits for the disk.
+    SlowCopyTruncate(u64, u64),
     /// The oldest rotated file is moved away.
     Archive,
     /// The oldest rotated file is compressed.
@@ -224,7 +227,7 @@ pub(super) fn schedule(random: &mut Random, steps: usize) -> Vec<Step> {
         12..=23 => Step::Wait(random.of(&WAITS)),
         24..=26 => Step::Rotate,
         27..=28 => Step::Reopen,
-        29..=30 => Step::CopyTruncate,
+        29..=30 => copy_truncate(random),
         31 => Step::Archive,
         32 => Step::Stranger,
         33 => random.of(&[Step::Stop, Step::Complete]),
@@ -251,6 +254,16 @@ pub(super) fn schedule(random: &mut Random, steps: usize) -> Vec<Step> {
     }
     all.truncate(steps);
     all
+}
+
+/// By numbers of its own, so that a seed's other numbers stay what they were.
+fn copy_truncate(random: &Random) -> Step {
+    let mut random = Random(random.0.rotate_left(32));
+    match random.below(2) {
+        0 => Step::CopyTruncate,
+        // Less than a copy is waited for.
+        _ => Step::SlowCopyTruncate(random.below(4_000), random.below(4_000)),
+    }
 }
 
 /// The writer is told some time after its log was renamed, and writes meanwhile. What was rotated before

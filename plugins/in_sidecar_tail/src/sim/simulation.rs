@@ -273,6 +273,25 @@ impl Simulation {
         }
     }
 
+    /// Whoever copies needs so many milliseconds for each half.
+    fn copy_slowly(&mut self, waits: [u64; 2]) {
+        let running = self.running.is_some();
+        let copy = self.world().begin_copy(running);
+        let Some(copy) = copy else {
+            return;
+        };
+        let (half, rest) = copy.text.split_at(copy.text.len() / 2);
+        for (part, wait) in [half, rest].into_iter().zip(waits) {
+            self.fs.writer(&copy.path).unwrap().append(part);
+            // What nobody knows yet cannot be told from its copy.
+            if self.world().knows(&copy) {
+                self.wait(wait);
+            }
+        }
+        let running = self.running.is_some();
+        self.world().truncate_copied(copy, running);
+    }
+
     /// The engine stops in order.
     fn stop(&mut self) {
         self.disarm();
@@ -324,6 +343,7 @@ impl Simulation {
             Step::Rotate => self.world().rotate(running),
             Step::Reopen => self.world().reopen(),
             Step::CopyTruncate => self.world().copy_truncate(running),
+            Step::SlowCopyTruncate(half, whole) => self.copy_slowly([half, whole]),
             Step::Archive => self.world().archive(running),
             Step::Compress => self.world().compress(running),
             // What cannot be opened becomes too old.

@@ -32,6 +32,15 @@ const KEEP_GONE: u64 = 600_000;
 /// `ignore_older`, if it is set.
 const HOUR: u64 = 3_600_000;
 
+/// A copy that is being made.
+#[derive(Debug)]
+pub(super) struct Copy {
+    /// The log's number.
+    of: usize,
+    pub(super) path: PathBuf,
+    pub(super) text: Vec<u8>,
+}
+
 #[derive(Debug)]
 pub(super) struct World {
     setting: Setting,
@@ -579,18 +588,24 @@ impl World {
     }
 
     pub(super) fn copy_truncate(&mut self, running: bool) {
+        if let Some(copy) = self.begin_copy(running) {
+            self.fs.writer(&copy.path).unwrap().append(&copy.text);
+            self.truncate_copied(copy, running);
+        }
+    }
+
+    /// The log is to be copied: what, and where to.
+    pub(super) fn begin_copy(&mut self, running: bool) -> Option<Copy> {
         let plain = matches!(
             self.setting.scheme,
             Scheme::Rename | Scheme::HardLink | Scheme::Numbered
         );
-        let Some(at) = self.at_path.filter(|at| plain && *at == self.current) else {
-            return;
-        };
+        let at = self.at_path.filter(|at| plain && *at == self.current)?;
         if self.is_held() {
-            return;
+            return None;
         }
         self.names += 1;
-        let path = self.place();
+        let original = self.place();
         let number = match self.setting.scheme {
             Scheme::Numbered => {
                 self.shift(running);
@@ -598,10 +613,22 @@ impl World {
             }
             _ => self.names,
         };
-        let to = path.with_file_name(format!("app.log.{number}"));
-        let text = self.fs.read(&path).unwrap();
-        self.fs.writer(&to).unwrap().append(&text);
-        self.fs.writer(&path).unwrap().set_len(0);
+        Some(Copy {
+            of: at,
+            path: original.with_file_name(format!("app.log.{number}")),
+            text: self.fs.read(&original).unwrap(),
+        })
+    }
+
+    /// The instance knows what is copied.
+    pub(super) fn knows(&self, copy: &Copy) -> bool {
+        self.logs[copy.of].known
+    }
+
+    /// All of it is copied.
+    pub(super) fn truncate_copied(&mut self, copy: Copy, running: bool) {
+        let (at, to, text) = (copy.of, copy.path, copy.text);
+        self.fs.writer(&self.place()).unwrap().set_len(0);
         let matched = self.matches(&to);
         let now = self.now();
         let known = self.logs[at].known && (running || self.logs[at].saved);

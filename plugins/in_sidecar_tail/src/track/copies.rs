@@ -121,6 +121,13 @@ fn lost_its_end(files: &mut Files, reader: &mut Reader, id: FileId, size: u64) -
     }
     let name = file.name.clone();
     let unread = file.ahead().min(file.seen.size.saturating_sub(size));
+    if size < file.lines.start() {
+        // Lines before it are gone, so its writer did not take it back.
+        reader.end_text(files, id);
+    }
+    let Some(file) = files.registry.get_mut(id) else {
+        return false;
+    };
     file.seen.size = size;
     info!("{} lost its end behind byte {size}", name.display());
     if size < file.head.len() as u64 {
@@ -498,6 +505,75 @@ mod tests {
         steps.round_after(LONG);
         assert_eq!(steps.lines, ["one", "two", "three"]);
         assert_eq!(steps.lost(), 0);
+    }
+
+    /// Whoever copies may wait for the disk before he truncates, as logrotate does (`fsync`: its issue 269), and in the
+    /// middle of it, too.
+    #[test]
+    fn a_copy_is_held_until_the_truncation_however_slow_the_disk_is() {
+        for stopped_at in [None, Some(6), Some(9)] {
+            for header in ["", "# the same header in every file\n"] {
+                let mut steps = Steps::new("a.log*");
+                steps.append("a.log", header);
+                steps.append("a.log", "one\n");
+                steps.round();
+                steps.append("a.log", "two\nthree");
+                steps.round();
+                let text = format!("{header}one\ntwo\nthree");
+                let (first, rest) = text.split_at(stopped_at.unwrap_or(text.len()));
+                for part in [first, rest] {
+                    steps.append("a.log.1", part);
+                    for _ in 0..4 {
+                        steps.round_after(Duration::from_secs(1));
+                    }
+                }
+                steps.cut("a.log", 0);
+                steps.append("a.log", header);
+                steps.append("a.log", "four\n");
+                steps.round();
+                steps.round_after(LONG);
+                steps.lines.retain(|line| !line.starts_with('#'));
+                let all = ["one", "two", "four", "three"];
+                assert_eq!(steps.lines, all, "{stopped_at:?} {header}");
+                assert_eq!(steps.lost(), 0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_new_file_that_goes_on_otherwise_is_not_held() {
+        let mut steps = Steps::new("a*");
+        steps.append("a.log", "header\none\n");
+        steps.round();
+        for (text, other) in [
+            ("header\n", "2\n"),
+            ("header\none\n", "2\n"),
+            ("header\n", "one\n2\n"),
+        ] {
+            steps.lines.clear();
+            steps.append("a-2.log", text);
+            steps.round();
+            assert!(steps.lines.is_empty(), "{:?}", steps.lines);
+            steps.append("a-2.log", other);
+            steps.round();
+            steps.round();
+            assert_eq!(steps.lines.last().map(String::as_str), Some("2"));
+            std::fs::remove_file(steps.path("a-2.log")).unwrap();
+            steps.round_after(LONG);
+        }
+    }
+
+    #[test]
+    fn a_last_line_that_goes_with_what_is_before_it_is_a_record() {
+        for (size, more) in [(7, &["two"][..]), (9, &["two"]), (11, &[]), (12, &[])] {
+            let mut steps = Steps::new("a.log");
+            steps.append("a.log", "header\none\ntwo");
+            steps.round();
+            steps.cut("a.log", size);
+            steps.round();
+            steps.round_after(LONG);
+            assert_eq!(steps.lines, [&["header", "one"], more].concat(), "{size}");
+        }
     }
 
     #[test]

@@ -24,8 +24,6 @@ pub(crate) enum Phase {
 pub(crate) struct Quarantine {
     pub(crate) original: FileId,
     pub(super) since: Instant,
-    /// When it was last seen to grow.
-    pub(super) grown: Instant,
 }
 
 /// Where a file is.

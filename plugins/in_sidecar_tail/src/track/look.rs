@@ -84,7 +84,7 @@ pub(crate) fn look(
                 close(files, id);
             }
             // Nothing can be told of it now; it does not live for ever for that.
-            observe_look(files, id, round, false, false);
+            observe_look(files, id, round, false);
         }
     }
     files.queue.push(Task::Rest(id));
@@ -107,13 +107,13 @@ fn looked(
             rare.shorter_since = None;
         }
         let unread = seen.size > file.offset && !file.is_still_blank();
-        return observe_look(files, id, round, unread, false);
+        return observe_look(files, id, round, unread);
     }
     // Something was written: what is there now may be as long as what was.
     if file.handle.is_none() && !ensure_open(files, id) {
         let file = files.registry.get(id);
         if file.is_some_and(|file| seen == file.seen && seen.size <= file.offset) {
-            observe_look(files, id, round, false, false);
+            observe_look(files, id, round, false);
         }
         return;
     }
@@ -161,7 +161,6 @@ fn grown(files: &mut Files, compressed: &mut Compressed, id: FileId, round: bool
     if let Some(rare) = &mut file.rare {
         rare.shorter_since = None;
     }
-    let grown = seen.size > file.seen.size;
     file.blank &= seen.size == file.seen.size;
     let now = i64::from(files.ctx.time.timestamp().seconds);
     file.seen = seen;
@@ -197,17 +196,16 @@ fn grown(files: &mut Files, compressed: &mut Compressed, id: FileId, round: bool
         // A copy of it is known by that, even before anything of it has left the host.
         files.changed(id);
     }
-    observe_look(files, id, round, unread, grown);
+    observe_look(files, id, round, unread);
 }
 
-fn observe_look(files: &mut Files, id: FileId, round: bool, unread: bool, grown: bool) {
+fn observe_look(files: &mut Files, id: FileId, round: bool, unread: bool) {
     let Some(file) = files.registry.get(id) else {
         return;
     };
     let look = Look {
         round,
         unread,
-        grown,
         too_old: files.ctx.options.ignore_active_older
             && files.ctx.is_older(file.seen.modified_second()),
         unpacking: files.windows.has(id),

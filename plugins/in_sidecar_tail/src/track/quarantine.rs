@@ -10,14 +10,18 @@ use crate::fs::none_left;
 use crate::track::descriptors::{at_hand, is_missing};
 use crate::track::file::{FileId, TrackedFile};
 use crate::track::files::Files;
-use crate::track::fingerprint::{read_full, Identity, HEAD};
+use crate::track::fingerprint::{read_full, Identity, Tail, HEAD};
 use crate::track::names::originals;
 use crate::track::transition::Observation;
 
-/// How long a file is not read that looks like a copy, however long it grows, and how many bytes a
-/// second are copied at least.
+/// How long a file is not read that looks like a copy, and how many bytes a second are copied at least. That it does
+/// not grow says nothing: whoever copies waits for the disk before he truncates (`fsync`), or has to wait in the
+/// middle.
 const LONGEST_COPY: Duration = Duration::from_secs(10);
 const SLOWEST_COPY: u64 = 1 << 20;
+/// The same if the original is gone, so that nobody can see what becomes of it.
+const WITHOUT_ORIGINAL: Duration = Duration::from_secs(1);
+
 /// The followed file that a new one may be becoming a copy of: their names and heads tell.
 pub(crate) fn original_of(files: &Files, id: FileId) -> Option<FileId> {
     let file = files.registry.get(id)?;
@@ -44,19 +48,21 @@ pub(crate) fn settle_quarantined(files: &mut Files) {
         let before = files.ctx.fs.shortages();
         let file = files.registry.get(id);
         let both = file.zip(files.registry.get(original));
+        // Before it is seen whether the original was truncated: then it does not hold the same any more.
+        let alike = both.is_some_and(|(file, original)| {
+            begins_like(files, file, original) && holds_the_same(files, file, original)
+        });
+        let longest = both.map_or(LONGEST_COPY, |(_, original)| longest_copy(files, original));
         let truncated = both.map_or(Truncated::No, |(_, original)| is_truncated(files, original));
-        let held = both.and_then(|(file, original)| {
+        let held = file.and_then(|file| {
             let since = file.life.quarantine()?.since;
-            Some(files.ctx.time.since(since) < longest_copy(original))
+            Some(files.ctx.time.since(since) < longest)
         });
         if truncated == Truncated::Maybe || truncated == Truncated::Unknown && held == Some(true) {
             // That is known for certain soon.
             continue;
         }
-        let compared = Observation::Compared {
-            alike: both.is_some_and(|(file, original)| begins_like(files, file, original)),
-            longest: both.map_or(LONGEST_COPY, |(_, original)| longest_copy(original)),
-        };
+        let compared = Observation::Compared { alike, longest };
         // Without a descriptor nobody can tell.
         if files.ctx.fs.shortages() == before {
             files.observe(id, compared);
@@ -136,7 +142,32 @@ pub(super) fn begins_like(files: &Files, copy: &TrackedFile, original: &TrackedF
             .unwrap_or(false)
 }
 
+/// Whether both have the same where the shorter one ends, or where the original was read to, and the copy has no more.
+/// As long as nobody can tell, it is so; and what is not written yet into a copy may become anything.
+fn holds_the_same(files: &Files, copy: &TrackedFile, original: &TrackedFile) -> bool {
+    let compare = || {
+        let (handle, its) = (at_hand(files, copy).ok()?, at_hand(files, original).ok()?);
+        // A network filesystem tells late how long it is.
+        if !original.remote && its.metadata().ok()?.len() < copy.seen.size {
+            return Some(false);
+        }
+        let end = copy.seen.size.min(original.offset);
+        let tail = if end == original.offset {
+            original.tail
+        } else {
+            Tail::read(&its, end).ok()?
+        };
+        let copied = Tail::read(&handle, end).ok()?;
+        let mut both = tail.bytes().iter().rev().zip(copied.bytes().iter().rev());
+        Some(both.all(|(byte, copied)| byte == copied || *copied == 0))
+    };
+    compare().unwrap_or(true)
+}
+
 /// How long copying it may take.
-fn longest_copy(original: &TrackedFile) -> Duration {
-    LONGEST_COPY + Duration::from_secs(original.seen.size / SLOWEST_COPY)
+fn longest_copy(files: &Files, original: &TrackedFile) -> Duration {
+    match at_hand(files, original) {
+        Err(error) if is_missing(&error) => WITHOUT_ORIGINAL,
+        _ => LONGEST_COPY + Duration::from_secs(original.seen.size / SLOWEST_COPY),
+    }
 }

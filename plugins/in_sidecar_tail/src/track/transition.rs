@@ -21,9 +21,6 @@ use std::time::{Duration, Instant};
 use crate::track::file::FileId;
 use crate::track::life::{LastLine, Life, Phase, Quarantine, Site, Turn};
 
-/// How long a file is not read that looks like a copy, once it has stopped growing.
-const QUIET_COPY: Duration = Duration::from_secs(1);
-
 /// What was seen of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Observation {
@@ -49,7 +46,7 @@ pub(crate) enum Observation {
     NotFound,
     /// It begins like this file, whose copy it may become.
     Resembles { original: FileId },
-    /// It was compared with its original again: does it still begin like it, and how long may copying
+    /// It was compared with its original again: does it still hold the same, and how long may copying
     /// take?
     Compared { alike: bool, longest: Duration },
     /// It is no copy, or nobody waits to know.
@@ -83,8 +80,6 @@ pub(crate) struct Look {
     pub(crate) round: bool,
     /// There is something behind what was read.
     pub(crate) unread: bool,
-    /// It is longer than before.
-    pub(crate) grown: bool,
     /// It is older than `ignore_older`, and that is looked at.
     pub(crate) too_old: bool,
     /// Its text is still being decompressed.
@@ -139,11 +134,8 @@ pub(crate) fn step(life: &mut Life, seen: Observation, facts: &Facts, effects: &
     }
     match seen {
         Observation::Looked(look) => {
-            if let Phase::Quarantined(quarantine) = &mut life.phase {
-                if look.grown {
-                    quarantine.grown = now;
-                }
-            } else if look.unread {
+            // What is not read before it is known what it is has no turn.
+            if look.unread {
                 life.queue(now);
             } else {
                 rest(life, look, facts, effects);
@@ -194,14 +186,11 @@ pub(crate) fn step(life: &mut Life, seen: Observation, facts: &Facts, effects: &
             life.phase = Phase::Quarantined(Box::new(Quarantine {
                 original,
                 since: now,
-                grown: now,
             }));
         }
         Observation::Compared { alike, longest } => {
             let over = life.quarantine().is_some_and(|quarantine| {
-                let quiet = now.saturating_duration_since(quarantine.grown);
-                let whole = now.saturating_duration_since(quarantine.since);
-                !alike || quiet >= QUIET_COPY || whole >= longest
+                !alike || now.saturating_duration_since(quarantine.since) >= longest
             });
             if over {
                 step(life, Observation::Released, facts, effects);
