@@ -109,6 +109,16 @@ const VIEWS: &[View] = &[
     |text| text.replace('/', "\\/"),
     |text| format!("\"{}\"", text.replace('"', "\"\"")),
     |text| text.chars().map(wide).collect(),
+    // One character of another script, with none beside it.
+    |text| {
+        text.replace('=', "\u{ff1d}")
+            .replace(':', "\u{ff1a}")
+            .replace('@', "\u{ff20}")
+    },
+    |text| {
+        text.replacen('=', "\u{200b}=", 1)
+            .replacen('@', "\u{200b}@", 1)
+    },
     |text| format!("a=1\n{text}\nb=2"),
 ];
 
@@ -199,6 +209,50 @@ fn the_gate_passes_nothing_by() {
             "case {n} of {:?}: {record}",
             std::env::var("SOAK_SEED")
         );
+    }
+}
+
+/// What stands directly behind a value without quotes, and is none of it.
+const TAILS_OF_TEXT: &[&str] = &[
+    "",
+    " x",
+    "\u{ff0c}x",
+    "\u{2026}",
+    "\u{3002}",
+    "\u{a0}x",
+    "?",
+    "?a=1",
+    "(x)",
+    "[0]",
+    "{x}",
+    "@host",
+    "|x",
+    ";x",
+    ", x",
+    ">",
+    "</v>",
+    "\nx",
+    "\tx",
+    "\u{2019}",
+];
+
+#[test]
+fn a_token_ends_where_the_text_goes_on() {
+    let mut r = Random(5);
+    let mut bench = Bench::new(&[("preset", "all")]);
+    for word in WORDS.iter().filter(|word| word.class.is_random()) {
+        let name = match word.fit {
+            Fit::Behind => format!("x_{}", word.text),
+            _ => word.text.to_owned(),
+        };
+        for tail in TAILS_OF_TEXT {
+            let token = expand("{a11}7{a11}8", &mut r);
+            let sign = ["=", ": "][r.below(2) as usize];
+            let text = format!("got {name}{sign}{token}{tail} end");
+            let out = bench.text(&text);
+            assert!(!out.contains(&token), "{text}: {out}");
+            assert!(out.ends_with(&format!("{tail} end")), "{text}: {out}");
+        }
     }
 }
 

@@ -64,6 +64,7 @@ pub(crate) const WORDS: &[Word] = &[
     word("passphrase", Password, Fit::Any),
     word("passcode", Password, Fit::Any),
     word("passkey", Password, Fit::Part),
+    word("passwords", Password, Fit::Part),
     // In other languages.
     bare("passwort", Password, Fit::Any),
     word("kennwort", Password, Fit::Any),
@@ -73,6 +74,7 @@ pub(crate) const WORDS: &[Word] = &[
     word("contrasenha", Password, Fit::Any),
     word("senha", Password, Fit::Part),
     word("clave", Pass, Fit::Part),
+    word("clavesecreta", Password, Fit::Part),
     word("motdepasse", Password, Fit::Any),
     word("passe", Password, Fit::Part),
     word("parola", Password, Fit::Part),
@@ -113,12 +115,15 @@ pub(crate) const WORDS: &[Word] = &[
     bare("secretkey", Password, Fit::Any),
     bare("secretaccesskey", Password, Fit::Any),
     bare("secret", Secret, Fit::Glued),
+    word("secrets", Key, Fit::Part),
     bare("credential", Key, Fit::Part),
     bare("credentials", Key, Fit::Part),
     word("creds", Key, Fit::Part),
     word("cred", Key, Fit::Part),
     // Tokens.
     bare("token", Secret, Fit::Glued),
+    word("tokens", Key, Fit::Part),
+    word("pat", Key, Fit::Behind),
     word("oauthtoken", Secret, Fit::Part),
     word("jwt", Key, Fit::Part),
     bare("bearer", Key, Fit::Part),
@@ -161,6 +166,12 @@ pub(crate) const WORDS: &[Word] = &[
     word("privacykey", Secret, Fit::Part),
     word("accesskeyid", Key, Fit::Any),
     bare("key", OtherKey, Fit::Behind),
+    word("apikeys", Key, Fit::Part),
+    word("aeskey", Secret, Fit::Part),
+    word("symmetrickey", Secret, Fit::Part),
+    word("decryptionkey", Secret, Fit::Part),
+    word("privkey", Secret, Fit::Part),
+    word("psk", Secret, Fit::Part),
     word("hmackey", Secret, Fit::Any),
     word("sshkey", Secret, Fit::Any),
     word("licensekey", Secret, Fit::Any),
@@ -229,6 +240,7 @@ pub(crate) const WORDS: &[Word] = &[
     word("cookie", Cookie, Fit::Part),
     word("cookies", Cookie, Fit::Part),
     // Sessions.
+    word("session", Key, Fit::Part),
     word("sid", Key, Fit::Part),
     word("sessid", Key, Fit::Any),
     word("sessionid", Key, Fit::Any),
@@ -248,10 +260,12 @@ pub(crate) const WORDS: &[Word] = &[
     word("otp", Pin, Fit::Part),
     word("totp", Pin, Fit::Part),
     word("otpcode", Pin, Fit::Part),
+    word("otpattempt", Pin, Fit::Part),
     word("mfacode", Pin, Fit::Part),
     word("smscode", Pin, Fit::Part),
     word("securitycode", Pin, Fit::Part),
     word("verificationcode", Pin, Fit::Part),
+    word("pincode", Pin, Fit::Part),
     word("cardpin", Pin, Fit::Part),
     word("userpin", Pin, Fit::Part),
     // Connections.
@@ -262,6 +276,10 @@ pub(crate) const WORDS: &[Word] = &[
     word("community", Weak, Fit::Part),
     // The name is the value of another member: `{"name": "DB_PASSWORD", "value": "..."}`.
     word("value", Indirect, Fit::Whole),
+    word("val", Indirect, Fit::Whole),
+    bare("values", Indirect, Fit::Whole),
+    word("newvalue", Indirect, Fit::Whole),
+    word("oldvalue", Indirect, Fit::Whole),
     // Phone numbers.
     word("phone", Phone, Fit::Part),
     word("telephone", Phone, Fit::Part),
@@ -426,8 +444,11 @@ pub(crate) struct End {
     pub(crate) bare: bool,
 }
 
+/// What words end in whose last part is short, with what stands between: `phone_no`, `session_id`.
+const JOINED: [&str; 7] = ["_no", "n_id", "n-id", "n.id", "y_id", "y-id", "y.id"];
+
 /// What all words and tails end in, and some words more.
-pub(crate) const ENDS: [End; WORDS.len() + TAILS.len() + 2] = {
+pub(crate) const ENDS: [End; WORDS.len() + TAILS.len() + JOINED.len() + 1] = {
     const fn end(text: &[u8], bare: bool) -> End {
         let len = text.len();
         End {
@@ -444,10 +465,14 @@ pub(crate) const ENDS: [End; WORDS.len() + TAILS.len() + 2] = {
             bare,
         }
     }
-    // "IDENTIFIED BY 'x'", "phone_no"
-    let mut ends = [end(b" by", true); WORDS.len() + TAILS.len() + 2];
-    ends[WORDS.len() + TAILS.len()] = end(b"_no", false);
+    // "IDENTIFIED BY 'x'"
+    let mut ends = [end(b" by", true); WORDS.len() + TAILS.len() + JOINED.len() + 1];
     let mut n = 0;
+    while n < JOINED.len() {
+        ends[WORDS.len() + TAILS.len() + n] = end(JOINED[n].as_bytes(), false);
+        n += 1;
+    }
+    n = 0;
     while n < WORDS.len() + TAILS.len() {
         ends[n] = if n < WORDS.len() {
             end(WORDS[n].text.as_bytes(), WORDS[n].bare)

@@ -160,11 +160,21 @@ pub(crate) fn is_bare(buf: &[u8], at: usize) -> bool {
     }
 }
 
-/// Whether the blank at `at` stands behind the word `BY`, and a quote behind it.
+/// Whether the blank at `at` stands behind the word `BY`, and a quote behind it or `IDENTIFIED` in front.
 pub(crate) fn may_be_quoted(text: &[u8], at: usize) -> bool {
-    let quoted = matches!(text.get(at + 1), Some(b'"' | b'\'' | b'`'));
     let before = text[..at].last_chunk::<3>();
-    quoted && before.is_some_and(|end| end.eq_ignore_ascii_case(b" by"))
+    if !before.is_some_and(|end| end.eq_ignore_ascii_case(b" by")) {
+        return false;
+    }
+    let word = b"identified by";
+    match text.get(at + 1) {
+        Some(b'"' | b'\'' | b'`') => true,
+        Some(next) if next.is_ascii_graphic() => {
+            let before = text[..at].last_chunk::<13>();
+            before.is_some_and(|end| end.eq_ignore_ascii_case(word))
+        }
+        _ => false,
+    }
 }
 
 /// The name in front of the sign at `at`; empty if it ends like none of the lexicon.
@@ -223,8 +233,31 @@ pub(crate) fn is_label(name: &[u8]) -> bool {
         b"n",
         b"parameter",
         b"label",
+        b"attribute",
+        b"displayname",
+        b"setting",
+        b"option",
+        b"envvar",
     ];
     LABELS.iter().any(|label| label.eq_ignore_ascii_case(name))
+}
+
+/// Whether a member of this name has the value of the one that it is in: `{"password": {"new": "..."}}`.
+pub(crate) fn is_inner(name: &[u8]) -> bool {
+    const INNER: &[&[u8]] = &[
+        b"value",
+        b"new",
+        b"old",
+        b"current",
+        b"previous",
+        b"data",
+        b"raw",
+        b"plain",
+        b"plaintext",
+        b"content",
+        b"string",
+    ];
+    INNER.iter().any(|inner| inner.eq_ignore_ascii_case(name))
 }
 
 pub(crate) fn is_name(byte: u8) -> bool {
@@ -351,7 +384,6 @@ mod tests {
                 "bypass",
                 "key",
                 "monkey",
-                "tokens",
                 "author",
                 "none",
                 "file",

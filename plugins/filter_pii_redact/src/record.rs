@@ -11,7 +11,7 @@ use flb_sidecar_sdk::msgpack::{self, Value};
 
 use crate::detect;
 use crate::inspect::{Edit, Flow, Inspector};
-use crate::name::{class_of_argument, class_of_name, is_label, NameClass};
+use crate::name::{class_of_argument, class_of_name, is_inner, is_label, NameClass};
 use crate::options::{Config, KeyRule, OnError};
 use crate::path::Position;
 use candidates::Candidates;
@@ -292,6 +292,13 @@ impl Rewriter {
         first: usize,
         pairs: usize,
     ) -> Option<&'a [u8]> {
+        let parent = class_of_name(place.key);
+        // "passwords": {"bob": "..."}
+        let several = parent.is_secret() && !parent.is_header() && place.key.ends_with(b"s");
+        if is_inner(key) && parent.is_secret() || several && class_of_name(key) == NameClass::Plain
+        {
+            return Some(place.key);
+        }
         if class_of_name(key) != NameClass::Indirect {
             return None;
         }

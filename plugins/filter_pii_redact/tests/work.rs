@@ -77,7 +77,11 @@ fn a_log_of_nothing_but_what_is_found_in_life_is_looked_at_to_its_end() {
     }
     // JSON in JSON with escapes in its values: every line has four views.
     const DEAR: &str = "reports: a quote in a value of escaped JSON";
-    dear.retain(|(looks, _, note)| *looks >= LIMIT && note != DEAR);
+    // What is short, or nothing but a secret, and has a view: a log of nothing else is hardly written.
+    const ITSELF: &str = ": dear by itself";
+    dear.retain(|(looks, _, note)| {
+        *looks >= LIMIT + if note.ends_with(ITSELF) { 8 } else { 0 } && note != DEAR
+    });
     assert!(dear.is_empty(), "{dear:#?}");
 }
 

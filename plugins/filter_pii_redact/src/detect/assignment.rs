@@ -3,9 +3,12 @@
 
 mod announced;
 mod cookie;
+mod element;
+mod insert;
 mod layout;
 mod scheme;
 mod shell;
+mod stand_in;
 mod value;
 mod words;
 
@@ -15,13 +18,14 @@ use self::announced::word_before;
 use super::Inspection;
 use crate::catalog::Id;
 use crate::name::{
-    class_of_bare, class_of_name, is_bare, is_name, may_be_bare, may_be_named, may_be_quoted,
-    name_before, name_start, NameClass,
+    class_of_bare, class_of_name, is_bare, is_label, is_name, may_be_bare, may_be_named,
+    may_be_quoted, name_before, name_start, NameClass,
 };
 
 pub(crate) use cookie::each as each_cookie;
 pub(crate) use scheme::credentials;
 pub(super) use shell::Programs;
+pub(super) use stand_in::is_stand_in;
 pub(crate) use value::{is_secret_value, Place};
 
 /// What the look at a name counts for: it is read to its start, and its end is looked up.
@@ -61,7 +65,13 @@ impl Named {
             b':' | b'=' => (name_before(text, at), at, Form::Sign),
             b'>' => {
                 let name = name_before(text, at);
-                let opened = name.end == at && is_opened(&text[..name.start]);
+                if text[..name.start].ends_with(b"</") && is_label(&text[name.clone()]) {
+                    return element::in_sibling(text, name.start - 2, at);
+                }
+                let opened = match name.end == at {
+                    true => element::is_opened(&text[..name.start]),
+                    false => element::is_labelled(&text[..name.start]),
+                };
                 (opened.then_some(name)?, at, Form::Element)
             }
             b',' if at > 0 && is_quote(text[at - 1]) => (name_before(text, at), at, Form::Listed),
@@ -75,12 +85,16 @@ impl Named {
         if is_foreign(text, &name, sign) {
             return None;
         }
-        let class = class_of_name(&text[name.clone()]);
-        if !class.is_secret()
-            && form == Form::Sign
-            && text[name.clone()].eq_ignore_ascii_case(b"key")
-        {
-            return Named::in_two_words(text, name, sign);
+        let mut class = class_of_name(&text[name.clone()]);
+        if !class.is_secret() && form == Form::Sign {
+            if text[name.clone()].eq_ignore_ascii_case(b"key") {
+                return Named::in_two_words(text, name, sign, form);
+            }
+            // "?Expires=1&Signature=": that of a URL; of itself it may be that of anything.
+            let query = matches!(text[..name.start].last(), Some(b'&' | b'?'));
+            if query && text[name.clone()].eq_ignore_ascii_case(b"signature") {
+                class = NameClass::Key;
+            }
         }
         class.is_secret().then_some(Named {
             class,
@@ -91,7 +105,7 @@ impl Named {
     }
 
     /// The name of a key that is written as two words: `private key = …`.
-    fn in_two_words(text: &[u8], last: Range<usize>, sign: usize) -> Option<Self> {
+    fn in_two_words(text: &[u8], last: Range<usize>, sign: usize, form: Form) -> Option<Self> {
         let end = last.start.checked_sub(1).filter(|end| text[*end] == b' ')?;
         let name = name_start(text, end)..last.end;
         let class = class_of_name(&text[name.clone()]);
@@ -100,7 +114,7 @@ impl Named {
             class,
             name,
             sign,
-            form: Form::Sign,
+            form,
         })
     }
 
@@ -112,9 +126,12 @@ impl Named {
         let name = name_start(text, at)..at;
         let class = class_of_bare(&text[name.clone()]);
         if !class.is_secret() {
+            if text[name.clone()].eq_ignore_ascii_case(b"key") {
+                return Named::in_two_words(text, name, at, Form::Bare);
+            }
             return None;
         }
-        let (sign, form) = match is_opened(&text[..name.start]) {
+        let (sign, form) = match element::is_opened(&text[..name.start]) {
             true => {
                 let rest = &text[at..text.len().min(at + 256)];
                 let end = memchr::memchr(b'>', rest).filter(|end| rest[end - 1] != b'/')?;
@@ -147,22 +164,6 @@ fn is_foreign(text: &[u8], name: &Range<usize>, sign: usize) -> bool {
         || behind.starts_with(b":") && matches!(before, [.., b, b'/'] if is_name(*b))
         // "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/db"
         || behind.starts_with(b":") && matches!(before, [.., b'0'..=b'9', b':'])
-}
-
-/// Whether a name behind `before` is that of an element that begins: `<name`, `<ns:name`.
-fn is_opened(before: &[u8]) -> bool {
-    let prefix = match before {
-        [.., b'<'] => return true,
-        [prefix @ .., b':'] => prefix,
-        _ => return false,
-    };
-    let letters = prefix
-        .iter()
-        .rev()
-        .take(16)
-        .take_while(|b| is_name(**b))
-        .count();
-    letters > 0 && prefix[..prefix.len() - letters].ends_with(b"<")
 }
 
 /// The name of the argument that starts at `at`, if a blank follows; else nothing.
@@ -212,6 +213,15 @@ pub(super) fn find(
             }
             return false;
         }
+        b' ' if insert::is_values(text, at) => {
+            let budget = i.budget;
+            *done = insert::each(text, at, budget, |class, from, to| {
+                if i.wants(class.id()) {
+                    i.report(class.id(), from, to, true);
+                }
+            });
+            return false;
+        }
         letter if letter.is_ascii_alphabetic() => {
             if let Some((start, end)) = shell::option(text, at, programs, i.budget) {
                 report(i, NameClass::Password, (start, end), Place::Text, done);
@@ -249,22 +259,32 @@ pub(super) fn find(
     };
     i.budget.look(VALUE * (end - start));
     if class == NameClass::Cookie {
+        let mut found = false;
         cookie::each(&text[start..end], |from, to| {
+            found = true;
             i.report(class.id(), start + from, start + to, true);
         });
-        *done = end;
+        // What is no cookie may have names in it.
+        *done = if found { end } else { start };
         return prefix;
     }
+    let end = match class.is_random() && !is_quote(text[start - 1]) {
+        true => value::token_end(text, start, end),
+        false => end,
+    };
     let span = match class.is_header() {
         true => credentials(text, start, end, class),
         false => Some((start, end)),
     };
     let Some((from, to)) = span else {
-        // A word behind the first may be a name itself.
-        *done = start + layout::word_len(&text[start..end]);
+        // A word behind the first may be a name itself, and so may the first: "auth: password=…".
+        let first = &text[start..start + layout::word_len(&text[start..end])];
+        *done = start + memchr::memchr2(b'=', b':', first).unwrap_or(first.len());
         return prefix;
     };
-    if named.class.id() == Id::Password && is_prose(text, &named, (from, to)) {
+    if named.class.id() == Id::Password
+        && (is_prose(text, &named, (from, to)) || is_field(text, &named, &text[from..to]))
+    {
         *done = to;
         return prefix;
     }
@@ -296,6 +316,22 @@ fn is_prose(text: &[u8], named: &Named, (from, to): (usize, usize)) -> bool {
     named.form == Form::Sign
         && text[named.sign..from].ends_with(b": ")
         && words::opens_sentence(text, from, to)
+}
+
+/// Whether the value is the name of a further field: `{User:app Password: SSL:true}`, where Go has an empty
+/// one.
+fn is_field(text: &[u8], named: &Named, value: &[u8]) -> bool {
+    let letters = value
+        .iter()
+        .take_while(|b| b.is_ascii_alphanumeric())
+        .count();
+    text[named.sign..].starts_with(b": ")
+        && text[named.name.start].is_ascii_uppercase()
+        && matches!(text[..named.name.start].last(), Some(b' ' | b'{'))
+        && value[0].is_ascii_uppercase()
+        && value.get(letters) == Some(&b':')
+        && value.get(letters + 1).is_none_or(|b| *b != b'/')
+        && named.form == Form::Sign
 }
 
 fn report(

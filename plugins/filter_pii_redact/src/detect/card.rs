@@ -90,7 +90,14 @@ pub(super) fn find_bare(i: &mut Inspection<'_>, row: &Row<'_>) {
             .filter(|b| b.is_ascii_digit())
             .count()
             == 7;
-    if glued || track {
+    // What a number of a program becomes that has no integers.
+    let fraction = i.text[end..].strip_prefix(b".").is_some_and(|rest| {
+        let zeros = rest.iter().take_while(|b| **b == b'0').count();
+        zeros > 0 && !rest.get(zeros).is_some_and(u8::is_ascii_alphanumeric)
+    });
+    if fraction {
+        join = bounds::left(i.text, start).max(Join::Loose);
+    } else if glued || track {
         join = if glued {
             Join::Loose
         } else {

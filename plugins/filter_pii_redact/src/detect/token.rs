@@ -178,7 +178,9 @@ impl Prefixes {
         };
         if joint == b'"' || joint == b' ' {
             // A private key as JSON (RFC 7517).
-            return text[..start].ends_with(b"\"d\":\"") || text[..start].ends_with(b"\"d\": \"");
+            let before = text[..start].strip_suffix(b"\"").unwrap_or_default();
+            let before = before.strip_suffix(b" ").unwrap_or(before);
+            return before.ends_with(b"\"d\":") || before.ends_with(b"\"k\":");
         }
         if !is_joint(joint) {
             return false;

@@ -1,5 +1,6 @@
 //! Credentials in URLs: `scheme://user:password@host` (RFC 3986, section 3.2.1).
 
+use super::assignment::is_stand_in;
 use super::Inspection;
 use crate::catalog::Id;
 
@@ -118,8 +119,14 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut (usize, Option<
         return;
     };
     let user = &text[start..at];
-    let password = memchr::memchr(b':', user).is_some_and(|n| n + 1 < user.len());
-    let valid = password || thin && !user.is_empty() || url && is_token(user);
+    let (name, password) = match memchr::memchr(b':', user) {
+        Some(sign) => (&user[..sign], &user[sign + 1..]),
+        None => (user, &b""[..]),
+    };
+    // "https://token:@host", "https://token:x@host"
+    let token = url && password.len() < 2 && is_token(name);
+    let password = !password.is_empty() && !is_stand_in(password);
+    let valid = password || thin && !user.is_empty() || token;
     i.report(Id::UrlCredentials, start, at, valid);
 }
 

@@ -255,9 +255,8 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
         let ascii = !(high | letter);
         hits.rare = hits.rare | (behind & (ascii << 3 | high << 3 & ascii << 4));
     }
-    // Characters of other scripts, several in a row.
-    let row = high & high << 1;
-    let row = row & row << 2;
+    // Characters of other scripts, of three bytes or several in a row: "password\u{ff1a}x".
+    let row = high & high << 1 & high << 2;
     if !row.is_empty() {
         hits.rare = hits.rare | row;
     }

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::layout::{quoted, word_len};
-use super::value::{is_random, is_secret_value, is_strong, Place};
+use super::value::{is_alone, is_random, is_secret_value, is_strong, Place};
 use super::{is_quote, Named};
 use crate::name::{class_of_name, is_label, name_start, NameClass};
 
@@ -13,8 +13,15 @@ const FAR: usize = 96;
 /// Words in front of a name that say what follows: any value counts.
 const COMMANDS: &[&[u8]] = &[b"setenv", b"env", b"export", b"login", b"define"];
 
-/// What is in the quotes at `at` behind `IDENTIFIED BY`, `IDENTIFIED WITH plugin BY`.
+/// What is at `at` behind `IDENTIFIED BY`, in quotes behind `IDENTIFIED WITH plugin BY`, too.
 pub(super) fn by(text: &[u8], at: usize) -> Option<(usize, usize)> {
+    if !is_quote(text[at]) {
+        let len = word_len(&text[at..]);
+        let next = &text[at..at + len];
+        let keyword =
+            next.eq_ignore_ascii_case(b"password") || next.eq_ignore_ascii_case(b"values");
+        return (len > 0 && !keyword).then_some((at, at + len));
+    }
     let before = &text[at.saturating_sub(FAR)..at];
     let word = b"identified";
     let found = before
@@ -46,15 +53,50 @@ pub(super) fn bare(text: &[u8], named: &Named) -> Option<(usize, usize)> {
         from + rest.take_while(|b| **b == b' ').count()
     };
     let mut start = skip(at + 1);
+    match text.get(start) {
+        // The next column of a table.
+        Some(b'|') if text[at] == b' ' => start = skip(start + 1),
+        // "password ....... x"
+        Some(b'.') => {
+            let dots = text[start..]
+                .iter()
+                .take(FAR)
+                .take_while(|b| **b == b'.')
+                .count();
+            // "(password . \"x\")"
+            if dots > 2 || text[start..].starts_with(b". \"") {
+                start = skip(start + dots);
+                start = skip(start + usize::from(text.get(start) == Some(&b':')));
+            }
+        }
+        // "secret (base64): x"
+        Some(b'(') => start = skip(behind_note(text, start).unwrap_or(start)),
+        _ => {}
+    }
     let password = matches!(named.class, NameClass::Password | NameClass::Pass);
     let before = word_before(text, named.name.start);
     if password && starts_with(&text[start..], b"for ") {
         return set_password(text, start, before);
     }
-    for joint in [&b"-> "[..], b"=> ", b"to ", b"is ", b"was ", b"of "] {
+    let joints = [
+        &b"-> "[..],
+        b"=> ",
+        b"to ",
+        b"is ",
+        b"was ",
+        b"of ",
+        b"is: ",
+        b"provided: ",
+    ];
+    for joint in joints {
         if starts_with(&text[start..], joint) {
             start = skip(start + joint.len());
             break;
+        }
+    }
+    if matches!(named.class, NameClass::Password | NameClass::Secret) {
+        if let Some(span) = below(text, start) {
+            return Some(span);
         }
     }
     let mut bracket = false;
@@ -80,10 +122,12 @@ pub(super) fn bare(text: &[u8], named: &Named) -> Option<(usize, usize)> {
         || is_netrc(&text[..named.name.start]);
     let counts = if password {
         let sql = is_quote(first)
-            && [&b"with"[..], b"encrypted", b"set", b"identified"]
+            && [&b"with"[..], b"encrypted", b"set", b"identified", b"by"]
                 .iter()
                 .any(|word| word.eq_ignore_ascii_case(before));
-        sql || is_strong(value) || command && !value.contains(&b' ')
+        sql || is_strong(value)
+            || is_alone(value) && value.iter().any(u8::is_ascii_uppercase)
+            || command && !value.contains(&b' ')
     } else {
         let named = matches!(named.class, NameClass::Key) && is_basic(value);
         named
@@ -91,6 +135,35 @@ pub(super) fn bare(text: &[u8], named: &Named) -> Option<(usize, usize)> {
             || is_random(value) && value.len() >= 16
     };
     (counts && to > from).then_some((from, to))
+}
+
+/// Behind a note in brackets and a colon: `(base64): `.
+fn behind_note(text: &[u8], at: usize) -> Option<usize> {
+    let rest = &text[at + 1..text.len().min(at + 16)];
+    let word = rest
+        .iter()
+        .take_while(|b| b.is_ascii_alphanumeric())
+        .count();
+    rest[word..].starts_with(b"): ").then_some(at + word + 4)
+}
+
+/// What stands alone on the line below one that ends in a colon: `use this password to sign in:`.
+fn below(text: &[u8], at: usize) -> Option<(usize, usize)> {
+    let window = &text[at..text.len().min(at + FAR)];
+    let end = memchr::memchr(b'\n', window)?;
+    if !window[..end].trim_ascii_end().ends_with(b":") {
+        return None;
+    }
+    let rest = &text[at + end..];
+    let blanks = rest
+        .iter()
+        .take(FAR)
+        .take_while(|b| b.is_ascii_whitespace())
+        .count();
+    let start = at + end + blanks;
+    let len = word_len(&text[start..]);
+    let last = matches!(text.get(start + len), None | Some(b'\n' | b'\r'));
+    (last && is_alone(&text[start..start + len])).then_some((start, start + len))
 }
 
 /// Whether these lines are those of a `.netrc`: `machine … login … password …`.
@@ -153,6 +226,9 @@ pub(super) fn is_listed(text: &[u8], named: &Named, (from, to): (usize, usize)) 
 pub(super) fn other_name(text: &[u8], value: &Range<usize>) -> Option<NameClass> {
     let floor = value.start.saturating_sub(FAR);
     let before = &text[floor..value.start];
+    if let Some(class) = sibling(before) {
+        return Some(class);
+    }
     let cut = |b: &u8| matches!(b, b'{' | b'}' | b'<' | b'>');
     let from = before.iter().rposition(cut).map_or(0, |n| n + 1);
     let behind = &text[value.end..text.len().min(value.end + 2 * FAR)];
@@ -160,6 +236,19 @@ pub(super) fn other_name(text: &[u8], value: &Range<usize>) -> Option<NameClass>
     [&before[from..], &behind[..to]]
         .into_iter()
         .find_map(name_in)
+}
+
+/// The class of the name that the element in front says: `<name>password</name><`.
+fn sibling(before: &[u8]) -> Option<NameClass> {
+    let tag = before
+        .strip_suffix(b"<")?
+        .trim_ascii_end()
+        .strip_suffix(b">")?;
+    let label = &tag[name_start(tag, tag.len())..];
+    let name = tag[..tag.len() - label.len()].strip_suffix(b"</")?;
+    let class = class_of_name(&name[name_start(name, name.len())..]);
+    let found = is_label(label) && class.is_secret() && class != NameClass::Indirect;
+    found.then_some(class)
 }
 
 /// The class of a name that `text` says: `name="password"`, `key: DB_PASSWORD`.

@@ -1,8 +1,9 @@
 //! Where the value of a name is, whatever is put around it: quotes, brackets, types, elements.
 
 use super::scheme;
+use super::value::{is_alone, is_random};
 use super::{is_quote, Form, Named};
-use crate::name::{class_of_name, name_before, NameClass};
+use crate::name::{is_inner, name_before, NameClass};
 
 /// Most blanks in front of a value: tables align theirs.
 const BLANKS: usize = 64;
@@ -18,12 +19,21 @@ pub(super) fn value_at(text: &[u8], named: &Named) -> Option<(usize, usize)> {
     if named.form == Form::Element {
         return element(text, start);
     }
+    // "userPassword:: c2VjcmV0" as LDIF has it; "password::hash" is a path.
+    if text[at] == b':' && text.get(start) == Some(&b':') {
+        start += 1;
+        if text.get(start) != Some(&b' ') {
+            return None;
+        }
+    }
     // "=>", ":=", "=="
     while start < text.len() && start < at + 3 && matches!(text[start], b'=' | b'>') {
         start += 1;
     }
     start += blanks(text, start);
     start = block(text, start, named).unwrap_or(start);
+    let below = next_line(text, start, named);
+    start = below.unwrap_or(start);
     let header = named.class.is_header();
     // The first of a list: `["hunter2"]`, and `[Bearer ...]` as Go prints headers. A placeholder of an
     // earlier pass is one value, brackets included.
@@ -51,7 +61,7 @@ pub(super) fn value_at(text: &[u8], named: &Named) -> Option<(usize, usize)> {
         start += 1;
         let end = start + quoted(&text[start..], first, escaped);
         // In a list of pairs: `"kind": "auth", "next": 1`.
-        let key = named.form == Form::Listed && is_key(&text[end..]);
+        let key = (named.form == Form::Listed || below.is_some()) && is_key(&text[end..]);
         return (end > start && !key).then_some((start, end));
     }
     if let Some(close) = close {
@@ -99,6 +109,20 @@ fn blanks(text: &[u8], at: usize) -> usize {
     rest.take_while(|b| matches!(b, b' ' | b'\t')).count()
 }
 
+/// The value on a line of its own: in quotes, as one of a list, or what looks like a secret.
+fn next_line(text: &[u8], start: usize, named: &Named) -> Option<usize> {
+    if named.form != Form::Sign || !matches!(text.get(start)?, b'\n' | b'\r') {
+        return None;
+    }
+    let window = text[start..].iter().take(BLANKS);
+    let at = start + window.take_while(|b| b.is_ascii_whitespace()).count();
+    let at = at + if text[at..].starts_with(b"- ") { 2 } else { 0 };
+    let rest = &text[at..];
+    let word = &rest[..word_len(rest)];
+    let counts = is_quote(*rest.first()?) || rest.starts_with(b"string(") || is_alone(word);
+    counts.then_some(at)
+}
+
 /// The first line of a block of YAML: `key: |`, a new line, blanks.
 fn block(text: &[u8], start: usize, named: &Named) -> Option<usize> {
     let mut at = start;
@@ -123,7 +147,10 @@ fn layer(text: &[u8], start: usize, named: &Named) -> Option<(usize, Option<&'st
         [0xc2, 0xab, ..] => return Some((start + 2, Some("\u{bb}".as_bytes()))),
         [0xe2, 0x80, 0x9c | 0x9e, ..] => return Some((start + 3, Some("\u{201d}".as_bytes()))),
         [0xe2, 0x80, 0x98, ..] => return Some((start + 3, Some("\u{2019}".as_bytes()))),
-        [b'@' | b'$', quote, ..] if is_quote(*quote) => return Some((start + 1, None)),
+        [b'@' | b'$' | b'&', quote, ..] if is_quote(*quote) => return Some((start + 1, None)),
+        [b'!', tag @ ..] => return tagged(tag).map(|len| (start + 1 + len, None)),
+        [b'<', b'<', quote, ..] if is_quote(*quote) => return Some((start + 2, None)),
+        [b'.', b' ', quote, ..] if is_quote(*quote) => return Some((start + 2, None)),
         [b',', next, ..] if next.is_ascii_alphanumeric() => return Some((start + 1, None)),
         [b'(', next, ..] if is_quote(*next) || next.is_ascii_alphanumeric() => {
             return Some((start + 1, None))
@@ -136,6 +163,12 @@ fn layer(text: &[u8], start: usize, named: &Named) -> Option<(usize, Option<&'st
     let len = rest.iter().take(TYPE).take_while(word).count();
     let short = len <= 2;
     match &rest[len..] {
+        // What is there is a variable's.
+        [b'(', ..] if rest[..len].ends_with(b"env") || rest[..len].ends_with(b"getProperty") => {
+            None
+        }
+        // The secret itself: no type is called so.
+        [b'(' | b'<', ..] if is_random(&rest[..len]) => None,
         // "Some(", "SecretStr('", and what PHP says of the length: "string(9) "
         [b'(', inner @ ..] => {
             let digits = inner.iter().take_while(|b| b.is_ascii_digit()).count();
@@ -166,13 +199,22 @@ fn layer(text: &[u8], start: usize, named: &Named) -> Option<(usize, Option<&'st
     }
 }
 
+/// Length of a tag of YAML and the blank behind it, of `!!str x` and `!secret-ish "x"`; others say where the
+/// value is.
+fn tagged(tag: &[u8]) -> Option<usize> {
+    let word = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'!');
+    let len = tag.iter().take(TYPE).take_while(word).count();
+    let quoted = tag.get(len + 1).is_some_and(|b| is_quote(*b));
+    (tag.get(len) == Some(&b' ') && (quoted || tag[0] == b'!')).then_some(len + 1)
+}
+
 /// `{noop}value`, `{"value": ...}`, and `{a;b}` as JDBC has it; how far behind the brace it goes on.
 fn brace(rest: &[u8], next: u8, named: &Named) -> Option<(usize, Option<&'static [u8]>)> {
     if is_quote(next) || next == b'\\' {
         let window = &rest[..rest.len().min(48)];
         let sign = memchr::memchr(b':', window)?;
         let name = name_before(rest, sign);
-        let inner = class_of_name(&rest[name]) == NameClass::Indirect;
+        let inner = is_inner(&rest[name]);
         return inner.then(|| (sign + 1 + blanks(rest, sign + 1), None));
     }
     if named.class.is_header()
@@ -256,12 +298,21 @@ fn element(text: &[u8], start: usize) -> Option<(usize, usize)> {
     let rest = text.get(start..)?;
     let (start, rest) = match rest.strip_prefix(OPEN) {
         Some(rest) => (start + OPEN.len(), rest),
-        None => (start, rest),
+        None => inner_element(text, start).map_or((start, rest), |at| (at, &text[at..])),
     };
     let tag = memchr::memchr(b'<', rest)?;
     let len = memchr::memmem::find(&rest[..tag], b"]]>").unwrap_or(tag);
     let closed = len < tag || rest[tag..].starts_with(b"</");
     (len > 0 && closed).then_some((start, start + len))
+}
+
+/// Where the content begins of the element that stands alone in one: `<value><string>x</string></value>`.
+fn inner_element(text: &[u8], start: usize) -> Option<usize> {
+    let rest = &text[start..text.len().min(start + TYPE)];
+    let end = memchr::memchr(b'>', rest)?;
+    let named = rest[..end].strip_prefix(b"<")?;
+    let word = !named.is_empty() && named.iter().all(u8::is_ascii_alphanumeric);
+    word.then_some(start + end + 1)
 }
 
 /// Length of what stands in quotes; those behind a backslash belong to it, unless the first one was.

@@ -61,8 +61,18 @@ fn parameters(value: &[u8]) -> Option<usize> {
 
 /// Whether a header's value begins with a scheme that has parameters.
 pub(super) fn has_parameters(value: &[u8]) -> bool {
-    behind(value, PARAMETERS).is_some()
-        || behind(value, TOKENS).is_none() && parameters(value).is_some()
+    let named = || {
+        parameters(value).filter(|first| {
+            let known = behind(value, TOKENS).is_some();
+            // "Token token=\"...\"" (Rails); else the token ends in a sign.
+            !known
+                || memchr::memchr(b'=', &value[*first..]).is_some_and(|sign| {
+                    value.get(first + sign + 1) == Some(&b'"')
+                        || value[*first..].starts_with(b"token=")
+                })
+        })
+    };
+    behind(value, PARAMETERS).is_some() || named().is_some()
 }
 
 /// Whether a header's value begins with a known scheme.

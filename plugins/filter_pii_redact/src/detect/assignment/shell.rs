@@ -11,11 +11,13 @@ enum Kind {
     Glued,
     /// `-p X` or `-pX`
     Either,
+    /// `-p X`
+    Apart,
     /// `-u user:X`
     Pair(u8),
 }
 
-use Kind::{Either, Glued, Pair};
+use Kind::{Apart, Either, Glued, Pair};
 
 /// Program, option, and how its password is given.
 type Row = (&'static [u8], &'static [u8], Kind);
@@ -33,6 +35,8 @@ const OPTIONS: &[Row] = &[
     (b"curl", b"U", Pair(b':')),
     (b"curl", b"user", Pair(b':')),
     (b"curl", b"proxy-user", Pair(b':')),
+    (b"curl", b"b", Pair(b'=')),
+    (b"curl", b"cookie", Pair(b'=')),
     (b"http", b"a", Pair(b':')),
     (b"ab", b"A", Pair(b':')),
     (b"smbclient", b"U", Pair(b'%')),
@@ -46,6 +50,18 @@ const OPTIONS: &[Row] = &[
     (b"sqlcmd", b"P", Either),
     (b"bcp", b"P", Either),
     (b"login", b"p", Either),
+    (b"zip", b"P", Either),
+    (b"unzip", b"P", Either),
+    (b"7z", b"p", Glued),
+    (b"7za", b"p", Glued),
+    (b"7zz", b"p", Glued),
+    (b"openssl", b"k", Apart),
+    (b"openssl", b"K", Apart),
+    (b"ipmitool", b"P", Either),
+    (b"snmpwalk", b"c", Either),
+    (b"snmpget", b"c", Either),
+    (b"snmpset", b"c", Either),
+    (b"snmpbulkwalk", b"c", Either),
     (b"mosquitto_pub", b"P", Either),
     (b"mosquitto_sub", b"P", Either),
     (b"secret", b"from-literal", Pair(b'=')),
@@ -65,7 +81,13 @@ fn fits(text: &[u8], at: usize, hyphens: usize, (_, name, kind): &Row) -> bool {
                 && matches!(rest.get(name.len()), Some(b' ' | b'='))
         } else {
             let next = rest.get(1).copied().unwrap_or(b' ');
-            hyphens == 1 && (*kind != Glued || !matches!(next, b' ' | b'=' | b'\n' | b'"'))
+            let apart = matches!(next, b' ' | b'=' | b'\n' | b'"');
+            hyphens == 1
+                && match kind {
+                    Glued => !apart,
+                    Apart => apart,
+                    Either | Pair(_) => true,
+                }
         }
 }
 
@@ -87,12 +109,21 @@ pub(super) fn plausible(text: &[u8], at: usize) -> bool {
 
 /// The programs of [`OPTIONS`] in the command that a text is in, as far as it was gone through: no byte
 /// is looked at again for the next option.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(in crate::detect) struct Programs {
     /// Up to which byte that was.
     gone: usize,
     /// Where each of them begins that was seen last, and one more.
     last: [u32; OPTIONS.len()],
+}
+
+impl Default for Programs {
+    fn default() -> Self {
+        Programs {
+            gone: 0,
+            last: [0; OPTIONS.len()],
+        }
+    }
 }
 
 impl Programs {

@@ -1,5 +1,6 @@
 //! Whether the value behind a name is a secret, or something that stands in its place.
 
+use super::stand_in::{is_mask, is_reference};
 use super::words::{is_sentence, is_word};
 use crate::checksum::entropy;
 use crate::name::NameClass;
@@ -37,6 +38,18 @@ pub(crate) enum Place {
     Member,
     /// As one of the pairs of a connection, behind that of the user: `UID=app;PWD=/x7`.
     Connection,
+}
+
+/// Where the token ends that the value at `start..end` begins with, if it is one: what stands directly
+/// behind it, such as `?`, `(` or a comma of another script, belongs to the text.
+pub(super) fn token_end(text: &[u8], start: usize, end: usize) -> usize {
+    let len = text[start..end].iter().take_while(|b| is_token(b)).count();
+    // A quote within belongs to the value.
+    let within = matches!(text.get(start + len), Some(b'"' | b'\\'));
+    match len >= MIN_RANDOM && !within {
+        true => start + len,
+        false => end,
+    }
 }
 
 /// Whether `value` under a name of `class` is a secret and no placeholder for one.
@@ -106,6 +119,11 @@ pub(super) fn is_strong(value: &[u8]) -> bool {
             || value.iter().any(|b| b"!#$%^&*".contains(b)))
         && changes(value) >= 3
         && !value.iter().any(|b| matches!(b, b':' | b'/' | b'(' | b'='))
+}
+
+/// Whether a word looks like a secret wherever it stands: a password as people have them, or a key.
+pub(super) fn is_alone(word: &[u8]) -> bool {
+    is_strong(word) || word.len() >= 16 && is_random(word) && word.iter().any(u8::is_ascii_digit)
 }
 
 fn has_both(value: &[u8]) -> bool {
@@ -244,10 +262,10 @@ const PAIRS: [u32; 26] = [
     964959, 273, 4350353, 557076, 442368, 16,
 ];
 
-/// `/root`, `~/src`, `~bob/src`, `C:\\Users`
+/// `/root`, `./src`, `~/src`, `~bob/src`, `C:\\Users`
 fn is_directory(value: &[u8]) -> bool {
     match value {
-        [b'/', ..] => true,
+        [b'/', ..] | [b'.', b'/', ..] | [b'.', b'.', b'/', ..] => true,
         [drive, b':', b'/' | b'\\', ..] => drive.is_ascii_alphabetic(),
         [b'~', rest @ ..] => {
             let user = rest.iter().take_while(|b| b.is_ascii_alphanumeric());
@@ -290,9 +308,10 @@ fn is_hex_number(value: &[u8]) -> bool {
         if (1..=16).contains(&digits.len()) && digits.iter().all(u8::is_ascii_hexdigit))
 }
 
-/// What is behind the name in a value that is a pair itself: `profile=prod-2024`.
+/// What is behind the name in a value that is a pair itself: `profile=prod-2024`, `expires_in=3600`.
 fn behind_name(value: &[u8]) -> &[u8] {
-    let letters = value.iter().take_while(|b| b.is_ascii_lowercase()).count();
+    let name = |b: &&u8| b.is_ascii_lowercase() || **b == b'_';
+    let letters = value.iter().take_while(name).count();
     match &value[letters..] {
         [b'=', rest @ ..] if letters > 2 && rest.len() > 2 => rest,
         _ => value,
@@ -317,45 +336,6 @@ pub(super) fn is_random(value: &[u8]) -> bool {
         && (traits.joints < 2 || memchr::memmem::find(value, b"://").is_none())
         && (traits.dots < 3 || value.len() >= 40)
         && entropy(value) >= 3.0
-}
-
-/// One character, again and again: `****`, `xxxxx`, `...`.
-fn is_mask(value: &[u8]) -> bool {
-    let first = value[0];
-    let repeated = value.iter().all(|b| *b == first);
-    repeated && (!first.is_ascii_alphanumeric() || matches!(first, b'x' | b'X'))
-        || value.iter().all(|b| matches!(b, b'*' | b'-' | b'.'))
-}
-
-/// A variable or template instead of a value: `${PASSWORD}`, `{{ secret }}`, `<password>`, `%s`.
-fn is_reference(value: &[u8]) -> bool {
-    let starts = [
-        &b"${"[..],
-        b"$(",
-        b"{{",
-        b"<",
-        b"%(",
-        b"{%",
-        b"%s",
-        b"%v",
-        b"{}",
-        b"@{",
-        b"(null)",
-        b"[]",
-        // Where a store of secrets has it.
-        b"arn:",
-        b"op://",
-        b"ssm:/",
-        b"@Microsoft.KeyVault(",
-        b"secretref:",
-    ];
-    starts.iter().any(|s| value.starts_with(s))
-        || (value.len() > 1
-            && value[0] == b'$'
-            && value[1..]
-                .iter()
-                .all(|b| b.is_ascii_uppercase() || *b == b'_'))
-        || value.ends_with(b"()")
 }
 
 #[cfg(test)]

@@ -42,6 +42,7 @@ const WORDS: &[&str] = &[
     "arm64",
     "armhf",
     "armel",
+    "files",
     "valid",
     "short",
     "blank",
@@ -56,6 +57,7 @@ const WORDS: &[&str] = &[
     "masked",
     "prompt",
     "public",
+    "compat",
     "denied",
     "issued",
     "locked",
@@ -284,6 +286,7 @@ const BARE_OPENERS: &[&str] = &[
     "max",
     "length",
     "size",
+    "between",
     "permission",
     "access",
     "only",
@@ -292,6 +295,13 @@ const BARE_OPENERS: &[&str] = &[
     "no",
     "não",
     "darf",
+    "mindestens",
+    "höchstens",
+    "al",
+    "au",
+    "at",
+    "almeno",
+    "minst",
     "debe",
     "deve",
 ];
@@ -384,7 +394,7 @@ pub(super) fn opens_sentence(text: &[u8], start: usize, end: usize) -> bool {
     // The value ends at the quote of "can't".
     let apostrophe = rest.get(end - start) == Some(&b'\'');
     let len = end - start + if apostrophe { 2 } else { 0 };
-    matches!(rest.get(len..), Some([b' ', next, ..]) if next.is_ascii_alphabetic() || *next >= 0x80)
+    matches!(rest.get(len..), Some([b' ', next, ..]) if next.is_ascii_alphanumeric() || *next >= 0x80)
         && (is_one_of(OPENERS, &rest[..len]) || is_one_of(BARE_OPENERS, &rest[..len]))
 }
 

@@ -171,6 +171,13 @@ pub(super) fn jwk(text: &Text<'_>, _start: usize, body: usize) -> Found {
     text.find(around, b"\"kty\"").map(|_| (body, end, true))
 }
 
+/// The same of a key that is nothing but its secret.
+pub(super) fn jwk_oct(text: &Text<'_>, start: usize, body: usize) -> Found {
+    let found = jwk(text, start, body)?;
+    let around = body.saturating_sub(256)..text.len().min(found.1 + 256);
+    text.find(around, b"\"oct\"").map(|_| found)
+}
+
 /// `$ANSIBLE_VAULT;1.1;AES256`, then lines of hexadecimal digits, or all of them in one.
 pub(super) fn ansible_vault(text: &Text<'_>, start: usize, body: usize) -> Found {
     /// Digits of a full line.

@@ -28,6 +28,7 @@ pub(super) const ROWS: &[Row] = &[
     row("Discord bots", "OD", Id::VendorToken, Own(discord_bot), "OD{a24}.{w6}.{w38}"),
     row("Discord bots", "OT", Id::VendorToken, Own(discord_bot), "OT{a24}.{w6}.{w38}"),
     row("Teams webhooks", "webhook.office.com/", Id::VendorToken, Own(teams_webhook), "https://acme.webhook.office.com/webhookb2/{h8}-{h4}-{h4}-{h4}-{h12}@{h8}-{h4}-{h4}-{h4}-{h12}/IncomingWebhook/{h32}"),
+    row("Adafruit", "aio_", Id::VendorToken, Exactly(28, is_alnum), "aio_{a28}"),
     row("Telegram bots", ":AA", Id::VendorToken, Own(telegram), "{d10}:AA{w33}"),
     row("Twilio", "SK", Id::VendorToken, Exactly(32, is_hex), "SK{h32}"),
     row("SendGrid", "SG.", Id::VendorToken, Own(sendgrid), "SG.{w22}.{w43}"),

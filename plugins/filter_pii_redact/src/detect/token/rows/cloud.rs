@@ -156,7 +156,7 @@ pub(super) const ROWS: &[Row] = &[
         "s.",
         Id::VendorToken,
         Own(vault),
-        "s.{a24}",
+        "s.{a12}7{a11}",
     ),
     row(
         "Terraform Cloud",

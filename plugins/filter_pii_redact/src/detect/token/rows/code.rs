@@ -12,6 +12,13 @@ use crate::detect::token::vendor::harness;
 
 pub(super) const ROWS: &[Row] = &[
     row(
+        "NuGet",
+        "oy2",
+        Id::VendorToken,
+        Exactly(43, is_alnum),
+        "oy2{a43}",
+    ),
+    row(
         "GitHub",
         "ghp_",
         Id::GithubToken,

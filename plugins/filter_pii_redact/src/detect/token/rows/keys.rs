@@ -6,7 +6,7 @@ use crate::detect::token::form::Form::{AtLeast, Exactly, Own, Parts};
 use crate::detect::token::form::Part::{Run, Sign};
 use crate::detect::token::form::{is_alnum, is_base64, is_digit, jwt, private_key};
 use crate::detect::token::hash::crypt;
-use crate::detect::token::vendor::{ansible_vault, jwk, putty, ssh2};
+use crate::detect::token::vendor::{ansible_vault, jwk, jwk_oct, putty, ssh2};
 
 pub(super) const ROWS: &[Row] = &[
     row(
@@ -50,6 +50,20 @@ pub(super) const ROWS: &[Row] = &[
         Id::Secret,
         Own(jwk),
         "{\"kty\": \"EC\", \"d\": \"{w43}\"}",
+    ),
+    row(
+        "symmetric keys as JSON (JWK)",
+        "\"k\":\"",
+        Id::Secret,
+        Own(jwk_oct),
+        "{\"kty\":\"oct\",\"k\":\"{w43}\"}",
+    ),
+    row(
+        "symmetric keys as JSON (JWK)",
+        "\"k\": \"",
+        Id::Secret,
+        Own(jwk_oct),
+        "{\"kty\": \"oct\", \"k\": \"{w43}\"}",
     ),
     row(
         "JSON web tokens",

@@ -3,10 +3,18 @@
 use super::{row, Row};
 use crate::catalog::Id;
 use crate::detect::token::form::Form::{AtLeast, Own, Parts};
+use crate::detect::token::form::Part::{Run, Sign};
 use crate::detect::token::form::{is_alnum, is_base64, is_hex, is_word_or_hyphen, UUID};
 use crate::detect::token::vendor::{shopify, square};
 
 pub(super) const ROWS: &[Row] = &[
+    row(
+        "PayPal",
+        "access_token$production$",
+        Id::VendorToken,
+        Parts(&[Run(16, 16, is_alnum), Sign("$"), Run(32, 32, is_hex)]),
+        "access_token$production${a16}${h32}",
+    ),
     row(
         "Stripe",
         "sk_live_",

@@ -1,0 +1,115 @@
+//! What stands in the place of a secret: masks, variables, and where a store or a program has it.
+
+use super::value::Place;
+use super::words::is_word;
+
+/// One character, again and again: `****`, `xxxxx`, `...`, `••••`.
+pub(super) fn is_mask(value: &[u8]) -> bool {
+    let Some(first) = value.first() else {
+        return false;
+    };
+    let repeated = value.iter().all(|b| b == first);
+    repeated && (!first.is_ascii_alphanumeric() || matches!(first, b'x' | b'X'))
+        || value.iter().all(|b| matches!(b, b'*' | b'-' | b'.'))
+        // What forms show is a character of three bytes.
+        || *first == 0xe2 && value.chunks(3).all(|c| c == &value[..3.min(value.len())])
+}
+
+/// Whether something stands in the place of the password of a URL: `***`, `${PASSWORD}`, `[REDACTED]`.
+pub(in crate::detect) fn is_stand_in(password: &[u8]) -> bool {
+    let inner = password
+        .strip_prefix(b"[")
+        .and_then(|p| p.strip_suffix(b"]"));
+    is_mask(password) || is_reference(password) || inner.is_some_and(|w| is_word(w, Place::Text))
+}
+
+/// A variable or template instead of a value: `${PASSWORD}`, `{{ secret }}`, `<password>`, `%s`.
+pub(super) fn is_reference(value: &[u8]) -> bool {
+    let starts = [
+        &b"${"[..],
+        b"$(",
+        b"{{",
+        b"<",
+        b"%(",
+        b"{%",
+        b"%s",
+        b"%v",
+        b"{}",
+        b"@{",
+        b"(null)",
+        b"[]",
+        // Where a store of secrets has it.
+        b"arn:",
+        b"op://",
+        b"ssm:/",
+        b"@Microsoft.KeyVault(",
+        b"secretref:",
+        b"vault:",
+        b"ref+",
+        b"file:/",
+        b"env:",
+        b"awssm:",
+        b"gcpsm:",
+        b"ENC[",
+        // Where a program has it.
+        b"#{",
+        b"<%",
+        b"os.environ",
+        b"os.getenv",
+        b"os.Getenv",
+        b"process.env",
+        b"System.getenv",
+        b"System.getProperty",
+        b"ENV[",
+        b"ENV.fetch",
+        b"$ENV{",
+        b"$_ENV",
+        b"$env:",
+        b"Optional.empty",
+        // Tags of YAML that name it.
+        b"!Ref",
+        b"!Sub",
+        b"!GetAtt",
+        b"!ImportValue",
+        b"!secret",
+        b"!env",
+        b"!vault",
+        b"!include",
+    ];
+    starts.iter().any(|s| value.starts_with(s))
+        || is_variable(value)
+        || is_invitation(value)
+        || value.ends_with(b"()")
+}
+
+/// `$DB_PASSWORD`, `%DB_PASSWORD%`, and those of Terraform: `var.db_password`, `module.db.password`.
+fn is_variable(value: &[u8]) -> bool {
+    let name = |name: &[u8]| {
+        !name.is_empty()
+            && !name[0].is_ascii_digit()
+            && name
+                .iter()
+                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_')
+    };
+    match value {
+        [b'$', rest @ ..] => name(rest),
+        [b'%', rest @ .., b'%'] => name(rest),
+        _ => {
+            let roots = [&b"var."[..], b"local.", b"module.", b"data."];
+            let path =
+                |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._[]\"".contains(b);
+            roots.iter().any(|root| value.starts_with(root)) && value.iter().all(path)
+        }
+    }
+}
+
+/// What says that somebody has to put a secret there: `YOUR_API_KEY`, `replace-me`.
+fn is_invitation(value: &[u8]) -> bool {
+    let joint = |b: &u8| matches!(b, b'_' | b'-' | b' ' | b'.');
+    let mut words = value.split(joint);
+    let first = words.next().unwrap_or_default();
+    let invites = [&b"your"[..], b"insert", b"replace", b"placeholder"];
+    first.len() < value.len()
+        && invites.iter().any(|word| first.eq_ignore_ascii_case(word))
+        && words.all(|word| !word.is_empty() && word.iter().all(u8::is_ascii_alphabetic))
+}
