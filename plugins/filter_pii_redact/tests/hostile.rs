@@ -23,6 +23,55 @@ fn deep_record(levels: usize, text: &str) -> Vec<u8> {
     })
 }
 
+/// What a text may begin with, and what is found in it.
+const STARTS: &[&str] = &[
+    "2026-05-12T08:15:42Z INFO ",
+    "7 ",
+    "12345678Z ",
+    "4012888888881881 ",
+    "4567890 ",
+    "1.2.3.4 ",
+    "A1 ",
+    "Z ",
+    "x ",
+    "=x ",
+    ": abcdefgh12 ",
+    " secret12 ",
+    ">hunter22 ",
+    "-a ",
+    "-BEGIN ",
+    "@b.co ",
+    "~abc ",
+    "_1234 ",
+    "%40 ",
+    "\"\"a ",
+    "\\n ",
+    "=40x.org ",
+    "+1234567 ",
+    "é ",
+    "\u{a0}1 ",
+];
+
+#[test]
+fn the_length_of_a_text_may_look_like_anything() {
+    let mut gated = Bench::new(&[("preset", "all")]);
+    // With a rule of the user every text is looked at by itself.
+    let mut every = Bench::new(&[("preset", "all"), ("rule", "never /\\z./")]);
+    for start in STARTS {
+        let mut lens: Vec<usize> = (start.len()..256).collect();
+        // The header of a longer one has two bytes of length.
+        for high in *b"A1 -" {
+            lens.extend(b"A1 -\x80".map(|low| usize::from(high) << 8 | usize::from(low)));
+        }
+        for len in lens.into_iter().filter(|len| *len >= 16) {
+            let text = format!("{start}{}", "~".repeat(len - start.len()));
+            let data = batch(&[json!({ "log": text })]);
+            let [some, all] = [&mut gated, &mut every].map(|bench| bench.run(&data));
+            assert!(some == all, "{start:?} in {len} bytes");
+        }
+    }
+}
+
 #[test]
 fn json_in_text_is_redacted_however_deep() {
     let mut bench = Bench::new(&[]);

@@ -26,8 +26,8 @@ pub(super) fn plausible(text: &[u8], at: usize) -> bool {
             || span(8, 9).is_some_and(|code| dea(code) == Some(true))
             || span(14, 15).is_some_and(|code| corsican_nir(code) == Some(true));
     }
-    let spaced = text[at - 1] == b' ' || text[at - 1] == b'-';
-    if spaced {
+    // At the start of a text its length may look like the capitals.
+    if matches!(text[..at].last(), Some(b' ' | b'-')) {
         return at >= 3 && spaced_nino(text, at - 3).is_some();
     }
     at >= 2 && (iban::is_plausible(&text[at - 2..]) || spaced_nino(text, at - 2).is_some())
