@@ -156,12 +156,13 @@ tools:
 demo: build ## the Job of a main container and its sidecar, in a real host if there is one
 	$(CARGO) run --quiet -p flb-sidecar-tests --bin demo -- $(TARGET)/plugins
 
+# Twice as many tests at a time as there are cores: most wait for a host most of the time.
 .PHONY: test
 test: build build-probe ## everything that proves it
 	@rm -rf $(DIST)
 	@if tests/tools.sh $(TOOLS); then $(MAKE) --no-print-directory dist; \
 	else echo "SKIPPED make dist and what is tested on it: no packages from PyPI (see tests/tools.txt)"; fi
-	$(CARGO) test --workspace --no-fail-fast $(AVX512)
+	RUST_TEST_THREADS=$$((2 * $$(nproc))) $(CARGO) test --workspace --no-fail-fast $(AVX512)
 	tests/aarch64.sh $(TOOLS) $(TARGET) some
 
 # What plays on real hosts only, or on them as well.
