@@ -223,9 +223,12 @@ impl Worker {
     /// Waits for a wake-up or until `until`; if `told`, for what the kernel tells, too.
     pub(crate) fn wait(&self, until: Instant, told: bool) {
         let shared = &self.ctx.shared;
-        let listens = self.listens.get().min(until);
-        if listens > self.ctx.time.now() && shared.worker_waits(listens, None) == Woken::Called {
-            return;
+        let deaf = self.listens.get().min(until);
+        if deaf > self.ctx.time.now() {
+            let woken = shared.worker_waits(deaf, None);
+            if woken == Woken::Called || deaf == until {
+                return;
+            }
         }
         let changes = self.discovery.sources.fd().filter(|_| told);
         if shared.worker_waits(until, changes) == Woken::Changes {
@@ -670,6 +673,14 @@ mod tests {
         time.advance(DEAF / 2);
         worker.wait(later, true);
         assert_eq!(worker.listens.get(), time.now() + DEAF);
+        // Nobody calls: what the kernel has to tell is not listened to before that, however short the wait is.
+        let listens = worker.listens.get();
+        time.advance(DEAF / 2);
+        worker.wait(listens, true);
+        assert_eq!(worker.listens.get(), listens);
+        time.advance(DEAF);
+        worker.wait(later, true);
+        assert!(worker.listens.get() > listens);
     }
 
     #[test]

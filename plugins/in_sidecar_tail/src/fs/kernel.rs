@@ -9,8 +9,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    fadvise, memfd_create, openat, openat2, seek, statat, statfs, unlinkat, Advice, AtFlags,
-    FileType, FsWord, MemfdFlags, Mode, OFlags, ResolveFlags, SeekFrom, Stat, CWD,
+    fadvise, memfd_create, openat, openat2, seek, statat, statfs, statx, unlinkat, Advice, AtFlags,
+    FileType, FsWord, MemfdFlags, Mode, OFlags, ResolveFlags, SeekFrom, Stat, StatxFlags, CWD,
 };
 use rustix::io::Errno;
 
@@ -120,6 +120,13 @@ fn without_birth(stat: &Stat) -> Metadata {
         owner: stat.st_uid,
         links: u64::from(stat.st_nlink),
     }
+}
+
+/// Has what the kernel knows of an open file be what its server does, as opening it would.
+pub(super) fn ask_server(file: &File) {
+    let how = AtFlags::EMPTY_PATH | AtFlags::STATX_FORCE_SYNC;
+    // An older kernel tells what it knows, and a server that is gone is told by the next call.
+    let _ = statx(file, "", how, StatxFlags::BASIC_STATS);
 }
 
 pub(super) fn anonymous() -> io::Result<File> {

@@ -401,6 +401,19 @@ impl Handle {
         }
     }
 
+    /// The same as its server knows it now, where a network filesystem would tell what it was a while ago.
+    pub(crate) fn metadata_now(&self) -> io::Result<Metadata> {
+        match self {
+            Handle::Kernel(file) => {
+                kernel::ask_server(file);
+                self.metadata()
+            }
+            Handle::Memory(_) => self.metadata(),
+            #[cfg(test)]
+            Handle::Simulated(file) => file.metadata_now(),
+        }
+    }
+
     /// Where the file is, as the kernel tells; `None`: nobody tells.
     pub(crate) fn place(&self) -> Option<PathBuf> {
         match self {

@@ -511,6 +511,92 @@ fn schedules_that_fell_stand() {
             Step::Wait(200_000_000),
         ],
     );
+    // A link was swapped while its target was closed, and the new one begins with the same lines on a network
+    // filesystem: that has got no other number.
+    let swapped = (
+        Setting {
+            device: 1_017_483,
+            scheme: Scheme::LinkSwap,
+            mode: Mode::Preallocated,
+            header: true,
+            inotify: true,
+            late: 700,
+            room: 5,
+            stale: Some(100),
+            reuses: true,
+            tells: Tells::Ring,
+            delivers_after: 40,
+            ..setting
+        },
+        vec![
+            Step::Start,
+            Step::Wait(7_200_000),
+            write(4, false),
+            Step::During(45, Action::Rotate),
+            Step::Descriptors(0),
+            Step::Wait(30_000),
+        ],
+    );
+    // What was seen behind the end of what was written is there, though its file is closed before it is read.
+    let closed_before_its_turn = (
+        Setting {
+            device: 1_101_401,
+            scheme: Scheme::Rename,
+            mode: Mode::Mapped,
+            pattern: "app.log*",
+            header: true,
+            inotify: true,
+            wide: true,
+            late: 3,
+            tells: Tells::Ring,
+            ..setting
+        },
+        vec![
+            Step::Start,
+            Step::During(7, Action::Rotate),
+            write(3, false),
+            Step::Reopen,
+            Step::Descriptors(0),
+            Step::SetClock(7200),
+            Step::Wait(8_000),
+        ],
+    );
+    // Whoever copies waits for the disk before he truncates: logrotate/logrotate issue 269.
+    let slow_copy = (
+        Setting {
+            device: u64::MAX - 16,
+            scheme: Scheme::Numbered,
+            pattern: "app.log*",
+            header: true,
+            inotify: true,
+            late: 700,
+            room: 5,
+            tells: Tells::Ring,
+            delivers_after: 200,
+            ..setting
+        },
+        vec![
+            Step::Start,
+            Step::Wait(8_000),
+            Step::SlowCopyTruncate(3_192, 2_730),
+        ],
+    );
+    // The copy is seen before the first lines of its original are.
+    let copied_unseen = (
+        Setting {
+            device: u64::MAX - 17,
+            scheme: Scheme::HardLink,
+            pattern: "*",
+            from_head: false,
+            ..setting
+        },
+        vec![
+            Step::Start,
+            Step::Wait(30_000),
+            write(1, false),
+            Step::SlowCopyTruncate(2_212, 3_938),
+        ],
+    );
     let all = [
         (stale, stale_handle),
         (used, used_number),
@@ -531,6 +617,10 @@ fn schedules_that_fell_stand() {
         no_original,
         told_late,
         same_header,
+        swapped,
+        closed_before_its_turn,
+        slow_copy,
+        copied_unseen,
     ];
     let fell = all.iter().filter_map(|(setting, steps)| {
         let failure = run(*setting, steps)?;

@@ -316,17 +316,12 @@ impl World {
     /// complete.
     fn settle_rotated(&mut self, running: bool) {
         let now = self.now();
-        let linked = self.linked();
         for (at, log) in self.logs.iter_mut().enumerate() {
             let Some(rotated) = log.rotated.filter(|_| running) else {
                 continue;
             };
             // Without a descriptor those at their end make room for others.
-            // Of what cannot be opened anew a network filesystem tells late.
-            let unseen = log.path.is_none() || linked || !log.matched;
-            let late = self.setting.stale.filter(|_| unseen).unwrap_or(0);
-            let wait = (ROTATE_WAIT - MARGIN).saturating_sub(late);
-            if !self.starved && now - rotated.max(log.written) < wait {
+            if !self.starved && now - rotated.max(log.written) < ROTATE_WAIT - MARGIN {
                 continue;
             }
             log.let_go |= !log.matched;

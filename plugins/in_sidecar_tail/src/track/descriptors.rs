@@ -361,7 +361,12 @@ pub(crate) fn crowd_out(files: &mut Files, id: FileId) {
     let file = files.registry.get(id).filter(|file| file.life.is_idle());
     let handle = file.and_then(|file| Some((file, file.handle.as_ref()?)));
     if let Some((file, handle)) = handle {
-        let now = handle.metadata().ok();
+        // A network filesystem may not have told what was written last.
+        let now = match file.remote {
+            true => handle.metadata_now(),
+            false => handle.metadata(),
+        };
+        let now = now.ok();
         let unread = now.is_some_and(|now| Seen::of(&now) != file.seen);
         // It may be found by its new name, and then nobody could tell that it is not a new file.
         let renamed = file.identity.birth.is_none() && now.is_some_and(|now| now.links() > 0);

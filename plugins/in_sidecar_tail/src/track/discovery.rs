@@ -27,7 +27,7 @@ use crate::track::fingerprint::{Fingerprint, Identity};
 use crate::track::follow::follow;
 use crate::track::limit::MOST_PATHS;
 use crate::track::queue::{Queue, Task};
-use crate::track::rotation::{gone, moved, renumbered};
+use crate::track::rotation::{gone, is_there, moved, renumbered};
 use crate::track::state_files::is_still_a_state;
 use crate::track::transition::Observation;
 
@@ -419,8 +419,12 @@ fn same_but_renumbered(
     if !file.remote || file.offset == 0 {
         return None;
     }
-    let fingerprint = file.fingerprint();
-    fingerprint.fits(handle, metadata.len()).ok()?.then_some(id)
+    let fits = file.fingerprint().fits(handle, metadata.len()).ok()?;
+    // What is new may begin like what was read, and that may be elsewhere by now.
+    let before = files.ctx.fs.shortages();
+    let there = fits && is_there(files, file);
+    let sure = files.ctx.fs.shortages() == before;
+    (fits && !there && sure).then_some(id)
 }
 
 /// Whether what is at a new path has only the number of this file, which was deleted: where nobody tells when

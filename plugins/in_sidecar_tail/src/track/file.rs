@@ -247,8 +247,16 @@ impl TrackedFile {
         }
     }
 
+    /// Whether the file, `size` bytes long, has something behind what was read. That is known from then on: the
+    /// handle may be closed before its turn to be read.
+    pub(crate) fn has_more(&mut self, size: u64) -> bool {
+        let more = size > self.offset && !self.is_still_blank();
+        self.blank &= !more;
+        more
+    }
+
     /// Whether nothing is written where nothing was. Without a handle nobody can tell.
-    pub(crate) fn is_still_blank(&self) -> bool {
+    fn is_still_blank(&self) -> bool {
         if self.ahead() > 0 {
             return false;
         }

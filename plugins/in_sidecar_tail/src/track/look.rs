@@ -31,7 +31,7 @@ const CLOCK_STEP: i64 = 2;
 
 /// What was found at a file's path.
 enum Reopened {
-    /// The file, which is now read through a new handle, and what is seen through that.
+    /// The file, which is now read through a new handle if it has a path, and what is seen through that.
     Same(Seen),
     /// Another file.
     Replaced(Arc<Path>),
@@ -106,7 +106,7 @@ fn looked(
         if let Some(rare) = &mut file.rare {
             rare.shorter_since = None;
         }
-        let unread = seen.size > file.offset && !file.is_still_blank();
+        let unread = file.has_more(seen.size);
         return observe_look(files, id, round, unread);
     }
     // Something was written: what is there now may be as long as what was.
@@ -174,7 +174,7 @@ fn grown(files: &mut Files, compressed: &mut Compressed, id: FileId, round: bool
         debug!("{}: cannot read its head", file.name.display());
     }
     let more_known = file.head.len() > head;
-    let unread = seen.size > file.offset && !file.is_still_blank();
+    let unread = file.has_more(seen.size);
     if file.read == 0 && !unpacking {
         if let Some(format) = Format::of(file.head.start()) {
             return compressed.leave(files, id, format);
@@ -233,10 +233,15 @@ fn look_again(files: &mut Files, id: FileId) -> Option<Reopened> {
 
 /// Has the next look ask the server instead of a cache.
 fn reopen(files: &mut Files, id: FileId) -> Reopened {
-    let file = files.registry.get_mut(id);
-    let Some((file, path)) = file.and_then(|file| file.path().cloned().map(|path| (file, path)))
-    else {
+    let Some(file) = files.registry.get_mut(id) else {
         return Reopened::Not;
+    };
+    let Some(path) = file.path().cloned() else {
+        let now = file.handle.as_ref().map(|handle| handle.metadata_now());
+        return match now {
+            Some(Ok(metadata)) => Reopened::Same(Seen::of(&metadata)),
+            _ => Reopened::Not,
+        };
     };
     match files.handles.open_at_once(&path) {
         Ok((_, metadata)) if Identity::of(&metadata) != file.identity => Reopened::Replaced(path),

@@ -10,8 +10,8 @@ use crate::fs::none_left;
 use crate::track::descriptors::{at_hand, is_missing};
 use crate::track::file::{FileId, TrackedFile};
 use crate::track::files::Files;
-use crate::track::fingerprint::{read_full, Identity, Tail, HEAD};
-use crate::track::names::originals;
+use crate::track::fingerprint::{read_full, Head, Identity, Tail, HEAD};
+use crate::track::names::{is_rotated_form, originals};
 use crate::track::transition::Observation;
 
 /// How long a file is not read that looks like a copy, and how many bytes a second are copied at least. That it does
@@ -19,7 +19,7 @@ use crate::track::transition::Observation;
 /// middle.
 const LONGEST_COPY: Duration = Duration::from_secs(10);
 const SLOWEST_COPY: u64 = 1 << 20;
-/// The same if the original is gone, so that nobody can see what becomes of it.
+/// The same if the original is not at its path any more: what is truncated has been by then, as far as anybody can see.
 const WITHOUT_ORIGINAL: Duration = Duration::from_secs(1);
 
 /// The followed file that a new one may be becoming a copy of: their names and heads tell.
@@ -52,7 +52,9 @@ pub(crate) fn settle_quarantined(files: &mut Files) {
         let alike = both.is_some_and(|(file, original)| {
             begins_like(files, file, original) && holds_the_same(files, file, original)
         });
-        let longest = both.map_or(LONGEST_COPY, |(_, original)| longest_copy(files, original));
+        let longest = both.map_or(WITHOUT_ORIGINAL, |(file, original)| {
+            longest_copy(file, original)
+        });
         let truncated = both.map_or(Truncated::No, |(_, original)| is_truncated(files, original));
         let held = file.and_then(|file| {
             let since = file.life.quarantine()?.since;
@@ -121,9 +123,9 @@ pub(crate) fn release_quarantined(files: &mut Files) {
 /// Whether both have the same first bytes, as far as the shorter one goes, and the copy holds no
 /// more than the original may have had.
 pub(super) fn begins_like(files: &Files, copy: &TrackedFile, original: &TrackedFile) -> bool {
-    if original.head.is_empty() {
+    let Some(first) = head_of(files, original) else {
         return false;
-    }
+    };
     let handle = match at_hand(files, copy) {
         Ok(handle) => handle,
         // Nobody can tell now.
@@ -131,7 +133,7 @@ pub(super) fn begins_like(files: &Files, copy: &TrackedFile, original: &TrackedF
     };
     let mut head = [0; HEAD];
     let length = read_full(&handle, &mut head, 0).unwrap_or(0);
-    if length == 0 || !original.head.begins_like(&head[..length]) {
+    if length == 0 || !first.begins_like(&head[..length]) {
         return false;
     }
     // What was written to the original last may be known from the copy first.
@@ -140,6 +142,20 @@ pub(super) fn begins_like(files: &Files, copy: &TrackedFile, original: &TrackedF
             .fingerprint()
             .fits(&handle, copy.seen.size)
             .unwrap_or(false)
+}
+
+/// What a file begins with. What was written last may not have been looked at yet.
+fn head_of(files: &Files, file: &TrackedFile) -> Option<Head> {
+    if !file.head.is_empty() {
+        return Some(file.head);
+    }
+    let handle = at_hand(files, file).ok()?;
+    if file.remote {
+        handle.metadata_now().ok()?;
+    }
+    let mut head = [0; HEAD];
+    let length = read_full(&handle, &mut head, 0).ok()?;
+    (length > 0).then(|| Head::of(&head[..length]))
 }
 
 /// Whether both have the same where the shorter one ends, or where the original was read to, and the copy has no more.
@@ -165,9 +181,11 @@ fn holds_the_same(files: &Files, copy: &TrackedFile, original: &TrackedFile) -> 
 }
 
 /// How long copying it may take.
-fn longest_copy(files: &Files, original: &TrackedFile) -> Duration {
-    match at_hand(files, original) {
-        Err(error) if is_missing(&error) => WITHOUT_ORIGINAL,
-        _ => LONGEST_COPY + Duration::from_secs(original.seen.size / SLOWEST_COPY),
+fn longest_copy(copy: &TrackedFile, original: &TrackedFile) -> Duration {
+    match original.path() {
+        Some(path) if is_rotated_form(path, copy.shown()) => {
+            LONGEST_COPY + Duration::from_secs(original.seen.size / SLOWEST_COPY)
+        }
+        _ => WITHOUT_ORIGINAL,
     }
 }

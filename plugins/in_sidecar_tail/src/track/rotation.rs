@@ -173,6 +173,12 @@ pub(crate) fn forget(files: &mut Files, id: FileId) -> Option<Box<TrackedFile>> 
     Some(file)
 }
 
+/// Whether a file that left its path is where it may be looked for.
+pub(crate) fn is_there(files: &Files, file: &TrackedFile) -> bool {
+    let last = file.target().unwrap_or_else(|| file.shown());
+    find(&files.ctx.fs, last, &file.identity, &mut HashMap::default()).is_some()
+}
+
 /// Where a file is now that was at `last`.
 fn find(
     fs: &Fs,

@@ -388,6 +388,11 @@ impl Opened {
         Ok(self.fs.call()?.metadata(self.node, Side::Here)?)
     }
 
+    pub(super) fn metadata_now(&self) -> io::Result<Metadata> {
+        self.fs.call()?.ask_again(self.node)?;
+        self.metadata()
+    }
+
     pub(super) fn place(&self) -> PathBuf {
         self.fs.tree().place(self.name, self.node)
     }
