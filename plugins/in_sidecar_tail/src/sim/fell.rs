@@ -597,6 +597,86 @@ fn schedules_that_fell_stand() {
             Step::SlowCopyTruncate(2_212, 3_938),
         ],
     );
+    // A network filesystem has told of half of a copy when its original is truncated.
+    let half_told = (
+        Setting {
+            device: 1_134_833,
+            scheme: Scheme::Numbered,
+            pattern: "*",
+            inotify: true,
+            room: 2,
+            stale: Some(3_000),
+            reuses: true,
+            delivers_after: 40,
+            ..setting
+        },
+        vec![
+            Step::Start,
+            Step::During(
+                42,
+                Action::Write {
+                    lines: 4,
+                    open: false,
+                },
+            ),
+            Step::Wait(7_200_000),
+            Step::Wait(1_000),
+            Step::SlowCopyTruncate(3_000, 196),
+        ],
+    );
+    // A new file has the number of one that was longer and begins with the same lines.
+    let shorter = (
+        Setting {
+            device: 1_368_435,
+            scheme: Scheme::HardLink,
+            pattern: "*",
+            header: true,
+            inotify: true,
+            late: 3,
+            room: 2,
+            births: false,
+            reuses: true,
+            tells: Tells::Ring,
+            delivers_after: 200,
+            ..setting
+        },
+        vec![
+            Step::Rotate,
+            Step::Reopen,
+            write(3, false),
+            write(4, false),
+            Step::CopyTruncate,
+            Step::Rotate,
+            Step::Start,
+            Step::Compress,
+            Step::Descriptors(3),
+            Step::Wait(3_000),
+            Step::Descriptors(400),
+            Step::Compress,
+            Step::Reopen,
+            write(3, false),
+        ],
+    );
+    // What is read first was written behind a truncation of what had been looked at.
+    let truncated_unread = (
+        Setting {
+            device: 1_052_990,
+            scheme: Scheme::Numbered,
+            mode: Mode::Mapped,
+            pattern: "app.log*",
+            inotify: true,
+            late: 700,
+            delivers_after: 200,
+            ..setting
+        },
+        vec![
+            Step::Start,
+            write(2, false),
+            Step::During(8, Action::CopyTruncate),
+            Step::Wait(1_000),
+            write(2, false),
+        ],
+    );
     let all = [
         (stale, stale_handle),
         (used, used_number),
@@ -621,6 +701,9 @@ fn schedules_that_fell_stand() {
         closed_before_its_turn,
         slow_copy,
         copied_unseen,
+        half_told,
+        shorter,
+        truncated_unread,
     ];
     let fell = all.iter().filter_map(|(setting, steps)| {
         let failure = run(*setting, steps)?;

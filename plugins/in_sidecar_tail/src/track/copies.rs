@@ -236,7 +236,7 @@ fn held_copy(files: &Files, name: &Path, fingerprint: &Fingerprint) -> Option<Fi
     });
     let fits = for_it.filter_map(|(id, _)| {
         let handle = at_hand(files, files.registry.get(id)?).ok()?;
-        let metadata = handle.metadata().ok()?;
+        let metadata = handle.metadata_now().ok()?;
         let fits = fingerprint.fits(&handle, metadata.len()).ok()?;
         fits.then_some((id, metadata.modified()))
     });
@@ -371,22 +371,20 @@ fn skip_short_copy(files: &mut Files, original: FileId) -> bool {
     };
     let for_it = files.registry.quarantined();
     let for_it = for_it.filter(|(_, its)| *its == original);
-    let copies: Vec<FileId> = for_it
-        .map(|(id, _)| id)
-        .filter(|id| {
-            files.registry.get(*id).is_some_and(|file| {
-                file.seen.size <= other.offset && begins_like(files, file, other)
-            })
-        })
-        .collect();
-    for id in &copies {
-        let tail = files.registry.get(*id).and_then(|file| {
-            let handle = at_hand(files, file).ok()?;
-            Tail::read(&handle, file.seen.size).ok()
-        });
+    let copies = for_it.filter_map(|(id, _)| {
+        let file = files.registry.get(id)?;
+        let handle = at_hand(files, file).ok()?;
+        // It may have become longer since it was looked at.
+        let size = handle.metadata_now().ok()?.len();
+        let short = size <= other.offset && begins_like(files, file, other);
+        short.then(|| (id, size, Tail::read(&handle, size).ok()))
+    });
+    let copies: Vec<(FileId, u64, Option<Tail>)> = copies.collect();
+    for (id, size, tail) in &copies {
         if let Some(file) = files.registry.get_mut(*id) {
             info!("{} is a copy of what was read", file.name.display());
-            file.offset = file.seen.size;
+            file.offset = *size;
+            file.seen.size = *size;
             file.lines = Splitter::at(file.offset);
             file.checkpoint = file.offset;
             file.tail = tail.unwrap_or_default();
@@ -475,7 +473,7 @@ mod tests {
 
     #[test]
     fn a_file_that_lost_its_end_may_go_on_otherwise() {
-        for size in [4, 100, 400] {
+        for size in [4, 100, 256, 450] {
             let mut steps = Steps::new("a.log");
             steps.append("a.log", "one\n");
             steps.append("a.log", &"0123456789abcde\n".repeat(30));
@@ -489,6 +487,43 @@ mod tests {
             }
             assert_eq!(steps.lines.len(), before + 30, "cut to {size}");
             assert_eq!(steps.worker.ctx.counters.truncations.get(), 1);
+        }
+    }
+
+    /// As an application does that is started again and says the same at first. Nobody has seen the file empty.
+    #[test]
+    fn what_begins_alike_and_is_shorter_is_read_if_nothing_tells_that_it_is_what_was_read() {
+        let banner = "the same in every run of it\n".repeat(10);
+        let mut steps = Steps::new("a.log");
+        steps.append("a.log", &banner);
+        steps.append("a.log", &"one, which goes on and on\n".repeat(10));
+        steps.round();
+        steps.lines.clear();
+        steps.cut("a.log", 0);
+        steps.append("a.log", &banner);
+        steps.append("a.log", "two\n");
+        steps.round();
+        assert_eq!(steps.lines.last().map(String::as_str), Some("two"));
+        assert_eq!(steps.lines.len(), 11);
+    }
+
+    /// What is read first may have been written behind a truncation that nobody has seen.
+    #[test]
+    fn what_was_overwritten_before_its_first_line_was_read_is_read_once() {
+        for pattern in ["a.log", "a.log*"] {
+            let mut steps = Steps::new(pattern);
+            steps.append("a.log", "one\ntwo\n");
+            steps.told();
+            steps.copy("a.log", "a.log.1");
+            steps.cut("a.log", 0);
+            steps.append("a.log", "three, and more than was there\n");
+            steps.read();
+            steps.round();
+            steps.round_after(LONG);
+            steps.lines.sort();
+            let all = ["one", "three, and more than was there", "two"];
+            assert_eq!(steps.lines, all, "{pattern}");
+            assert_eq!(steps.lost(), 0);
         }
     }
 

@@ -287,8 +287,10 @@ impl TrackedFile {
                 result => break result?,
             }
         };
+        let other = self.offset == 0 && !self.head.begins_like(&buffer[..length]);
         Ok(match buffer[..length].strip_prefix(before) {
             Some([]) => Block::End,
+            Some(_) if other => Block::Rewritten,
             Some(_) => Block::Text(before.len()..length),
             None => Block::Rewritten,
         })
@@ -326,11 +328,12 @@ impl TrackedFile {
         if !self.tail.is_before(handle, self.offset)? {
             return Ok(false);
         }
-        // Bytes that were not read yet may change as they like.
+        // Bytes that were not read yet may change as they like, unless nothing was read by which it is known.
         let known = self.head.len();
         let mut head = [0; HEAD];
         let length = read_full(handle, &mut head[..known], 0)?;
-        Ok(self.offset < known as u64 || self.head.begins_like(&head[..length]))
+        let begun = (1..known as u64).contains(&self.offset);
+        Ok(begun || self.head.begins_like(&head[..length]))
     }
 
     /// Whether the file, now `size` bytes long, is shorter than it was, or not what was read.
@@ -361,7 +364,8 @@ impl TrackedFile {
             return Ok(false);
         }
         if size < self.offset {
-            self.tail.is_left(handle, self.offset, size)
+            // Rather what was read comes again than that what begins alike is not read.
+            Ok(size as usize <= known || self.tail.is_left(handle, self.offset, size)?)
         } else {
             self.holds_what_was_read()
         }

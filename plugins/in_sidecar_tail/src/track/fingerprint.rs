@@ -12,6 +12,8 @@ use crate::fs::{Handle, Metadata};
 pub(crate) const HEAD: usize = 256;
 /// Bytes before the read position that are compared.
 pub(crate) const TAIL: usize = 64;
+/// Of so many bytes it is told that nothing was written anew.
+const ENOUGH: usize = 16;
 
 /// The system's idea of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -240,10 +242,14 @@ impl Tail {
         Ok(bytes[..length] == *self.bytes())
     }
 
-    /// Whether a file that was cut to `size`, less than `offset`, still has what is left of these.
+    /// Whether a file that was cut to `size`, less than `offset`, still has what is left of these. If that is too
+    /// little to tell, it has not.
     pub(crate) fn is_left(&self, handle: &Handle, offset: u64, size: u64) -> io::Result<bool> {
         let start = offset.saturating_sub(u64::from(self.length));
         let left = size.saturating_sub(start) as usize;
+        if left < ENOUGH {
+            return Ok(false);
+        }
         let mut bytes = [0; TAIL];
         let length = read_full(handle, &mut bytes[..left], start)?;
         Ok(bytes[..length] == self.bytes[..left])
