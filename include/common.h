@@ -24,6 +24,15 @@ typedef int (*host_output_cb)(struct host_output *, struct host_config *, void *
 typedef void (*host_state_cb)(void *context, struct host_config *);
 typedef int (*host_exit_cb)(void *context, struct host_config *);
 
+/*
+ * The head of a multiline engine: a string of the host's own, and how many milliseconds a record waits for
+ * more lines at most: what the most patient of its parsers says, 0 as long as it has none.
+ */
+struct host_multiline {
+    char *name;
+    int flush_ms;
+};
+
 /* What an output gets to deliver. `trace` (2.2.0 and later) is left out. */
 struct host_event_chunk {
     int type;

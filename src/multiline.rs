@@ -3,22 +3,30 @@
 //! One engine per stream of lines: so a stream's pending record can be let out on its own, which
 //! the functions that all releases share cannot do inside a common engine.
 
-use std::ffi::{c_char, c_int, c_void, CString};
+use std::ffi::{c_char, c_int, c_void, CStr, CString};
+use std::mem::offset_of;
+use std::time::Duration;
 
 use flb_sidecar_sdk::event::{self, Timestamp};
 use flb_sidecar_sdk::Multiline;
 
-use crate::abi::bindings::host_config;
+use crate::abi::bindings::{host_config, host_multiline};
+use crate::abi::memory::Memory;
 use crate::host::Host;
 
 /// `FLB_ML_TYPE_TEXT`.
 const TEXT: c_int = 0;
+/// What our engines are called.
+const NAME: &CStr = c"flb-sidecar";
+/// No parser waits for longer.
+const MAX_PATIENCE: Duration = Duration::from_secs(24 * 3600);
 
 /// One stream of lines.
 pub(crate) struct HostMultiline {
     host: &'static Host,
     engine: *mut c_void,
     stream: u64,
+    patience: Option<Duration>,
     /// Where the flush callback puts finished records; boxed, since the host keeps its address.
     finished: *mut Vec<u8>,
 }
@@ -46,6 +54,15 @@ unsafe extern "C" fn on_record(
     .map_or(-1, |()| 0)
 }
 
+/// How many milliseconds this engine of ours lets a record wait. `None`: it does not begin as an engine does.
+fn flush_ms(engine: usize) -> Option<i32> {
+    let mut memory = Memory::open()?;
+    let name = memory.word(engine + offset_of!(host_multiline, name))?;
+    let ours = memory.sds(name)? == NAME.to_bytes();
+    let set = memory.int(engine + offset_of!(host_multiline, flush_ms));
+    set.filter(|_| ours)
+}
+
 impl HostMultiline {
     /// A stream that tries the parsers in this order.
     ///
@@ -65,7 +82,7 @@ impl HostMultiline {
             return Err(String::new());
         };
         // SAFETY: the engine's own config, in a callback; the name is copied.
-        let engine = unsafe { create(config, c"flb-sidecar".as_ptr()) };
+        let engine = unsafe { create(config, NAME.as_ptr()) };
         if engine.is_null() {
             return Err(String::new());
         }
@@ -73,8 +90,10 @@ impl HostMultiline {
             host,
             engine,
             stream: 0,
+            patience: None,
             finished: Box::into_raw(Box::default()),
         };
+        let fresh = flush_ms(engine as usize);
         for name in parsers {
             let text = CString::new(*name).map_err(|_| (*name).to_owned())?;
             // SAFETY: the engine was just made; NULL for an unknown name.
@@ -82,6 +101,12 @@ impl HostMultiline {
                 return Err((*name).to_owned());
             }
         }
+        // A number that the parsers have set is theirs.
+        multiline.patience = match (fresh, flush_ms(engine as usize)) {
+            (Some(0), Some(set)) => u64::try_from(set).ok().map(Duration::from_millis),
+            _ => None,
+        }
+        .filter(|patience| !patience.is_zero() && *patience <= MAX_PATIENCE);
         let name = c"lines";
         // SAFETY: the data outlives the engine, see `drop`; the number's place is ours.
         let added = unsafe {
@@ -136,6 +161,10 @@ impl Multiline for HostMultiline {
             unsafe { flush(self.engine) };
         }
         self.take(out)
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        self.patience
     }
 }
 

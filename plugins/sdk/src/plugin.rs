@@ -327,6 +327,11 @@ pub trait Multiline: Send {
     fn is_pending(&self) -> Option<bool> {
         None
     }
+
+    /// How long its parsers let a record wait for more lines; `None`: nobody tells.
+    fn patience(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// The time that a parser found in a text.

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 
 use flb_sidecar_tests::build::root;
 use flb_sidecar_tests::case::bodies;
+use flb_sidecar_tests::sidecar::append;
 use flb_sidecar_tests::sink::Sink;
 use flb_sidecar_tests::{
     each_real_host, each_real_host_where, each_test_host, wait_until, Host, Pipeline, DEADLINE,
@@ -494,6 +496,62 @@ fn joined_lines_have_the_offset_of_the_first_one() {
                 .collect();
             ended.check(&format!("{parser}: {offsets:?}"), got == offsets);
         }
+    });
+}
+
+/// A record of the hasty parser is out before one of a parser of the host's own, and that one before the
+/// patient parser's, which goes on.
+#[test]
+fn a_joined_record_waits_as_long_as_its_parser_says() {
+    const PATIENCE: [(&str, &str); 2] = [("hasty", "500"), ("patient", "600000")];
+    each_real_host("flush_timeout of a multiline parser", |host| {
+        let mut pipeline = Pipeline::new(host);
+        let section = |(name, patience): (&str, &str)| {
+            let rules =
+                "rule \"start_state\" \"/^Begin/\" \"cont\"\n    rule \"cont\" \"/^ /\" \"cont\"";
+            let of = format!("name {name}\n    type regex\n    flush_timeout {patience}");
+            format!("[MULTILINE_PARSER]\n    {of}\n    {rules}\n")
+        };
+        let parsers = pipeline.file("parsers.conf", PATIENCE.map(section).concat());
+        pipeline.arg("-R").arg(&parsers);
+        let begin = "Begin: java.lang.RuntimeException: one\n    at a.b.c(X.java:1)\n";
+        for name in ["hasty", "java", "patient"] {
+            let log = pipeline.file(&format!("{name}.log"), begin);
+            let options = [("path", log.as_str()), ("tag", name), ("path_key", "path")];
+            pipeline
+                .input(TAIL, &options)
+                .options(&[("multiline.parser", name)]);
+        }
+        pipeline.print();
+        let mut running = pipeline.start();
+        let has = |stdout: &str, name: &str| stdout.contains(&format!("/{name}.log"));
+        running.wait_for("the hasty record", |output| has(&output.stdout(), "hasty"));
+        assert!(!has(&running.output().stdout(), "java"));
+        running.wait_for("the host's own", |output| has(&output.stdout(), "java"));
+        assert!(!has(&running.output().stdout(), "patient"));
+        for name in ["hasty", "patient"] {
+            append(
+                Path::new(&pipeline.path(&format!("{name}.log"))),
+                ["    more".to_owned()],
+            );
+        }
+        let hasty = |stdout: &str| stdout.matches("/hasty.log").count();
+        running.wait_for("the rest", |output| hasty(&output.stdout()) == 2);
+        let ended = running.terminate();
+        let of = |name: &str| -> Vec<String> {
+            let of = |record: &&Json| {
+                record["path"]
+                    .as_str()
+                    .is_some_and(|path| path.ends_with(&format!("/{name}.log")))
+            };
+            let text = |record: &Json| record["log"].as_str().unwrap_or_default().to_owned();
+            ended.records().iter().filter(of).map(text).collect()
+        };
+        ended.check(
+            "one record of the patient parser",
+            of("patient") == [format!("{begin}    more\n")],
+        );
+        ended.check("two of the hasty one", of("hasty") == [begin, "    more\n"]);
     });
 }
 

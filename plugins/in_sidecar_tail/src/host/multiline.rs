@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use flb_sidecar_sdk::event::{self, Record, RecordFormat};
 use flb_sidecar_sdk::msgpack::{self, Value};
 use flb_sidecar_sdk::{ConfigError, InputHost, Multiline, Parser, Parsers};
-use tracing::error;
+use tracing::{error, warn};
 
 use crate::host::joined_lines::Waiting;
 use crate::host::legacy_join::{DockerMode, FirstLine};
@@ -22,6 +22,9 @@ use crate::track::file::FileId;
 /// Keys of the records that the worker writes for this module: short, and only for inside.
 pub(crate) const LINE: &str = "l";
 pub(crate) const OFFSET: &str = "o";
+
+/// How long the host's own parsers let a record wait for more lines.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// The host's engine's own name for the text of a record.
 const TEXT: &str = "log";
@@ -94,7 +97,13 @@ impl HostMultiline {
             join,
         };
         made.leave_out_unknown();
-        made.lines(host)?;
+        let lines = made.lines(host)?;
+        if matches!(made.join, Join::Engine(_)) && lines.patience().is_none() {
+            warn!(
+                "this host does not tell flush_timeout of its multiline parsers: records wait {} s",
+                PATIENCE.as_secs()
+            );
+        }
         Ok(made)
     }
 
@@ -159,11 +168,10 @@ impl HostMultiline {
         parser.ok_or_else(|| ConfigError::value(option, name, allowed))
     }
 
-    /// How long a record waits for more lines.
-    fn patience(&self) -> Duration {
+    /// How long a record of these lines waits for more.
+    fn patience(&self, lines: &dyn Multiline) -> Duration {
         match &self.join {
-            // As in the host's own tail.
-            Join::Engine(_) => Duration::from_secs(4),
+            Join::Engine(_) => lines.patience().unwrap_or(PATIENCE),
             Join::FirstLine { flush, .. } | Join::Docker { flush, .. } => *flush,
         }
     }
@@ -207,11 +215,11 @@ impl HostMultiline {
 
     /// Lets out what has waited for long enough; `all`: whatever waits.
     pub(crate) fn flush(&mut self, all: bool) -> Vec<Batch> {
-        let patience = self.patience();
         let due: Vec<FileId> = self
             .streams
             .iter()
-            .filter(|(_, s)| s.waiting.first().is_some() && (all || s.last.elapsed() >= patience))
+            .filter(|(_, s)| s.waiting.first().is_some())
+            .filter(|(_, s)| all || s.last.elapsed() >= self.patience(&*s.lines))
             .map(|(id, _)| *id)
             .collect();
         due.into_iter()
