@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use common::{append, Rig};
+use common::{append, delivering, Rig, Setup};
 use flb_sidecar_sdk::Input;
 
 /// Has a file or folder look as if nothing had happened to it for long.
@@ -253,6 +253,46 @@ fn a_swapped_symbolic_link_is_followed() {
     assert_eq!(sorted(&rig), ["late", "one", "three", "two"]);
     append(&real.path().join("2/x"), "four\n");
     rig.until("the new target is followed", |rig| rig.lines().len() == 5);
+}
+
+/// Whatever the link is called: a scan goes by names.
+#[test]
+fn a_file_has_its_own_name_if_a_link_to_it_matches_too() {
+    for link in ["a-current.log", "z-current.log"] {
+        let setup = Setup::new("*.log");
+        let [one, two, link] = ["one.log", "two.log", link].map(|name| setup.file(name));
+        append(&one, "1\n");
+        symlink("one.log", &link).unwrap();
+        let (pattern, db) = (setup.file("*.log"), setup.db());
+        let options = [
+            ("path", pattern.to_str().unwrap()),
+            ("db", db.to_str().unwrap()),
+            ("path_key", "file"),
+        ];
+        let named = |rig: &Rig| -> Vec<(String, String)> {
+            let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+            let name = |file: String| file.rsplit_once('/').unwrap().1.to_owned();
+            let bodies = rig.host.bodies();
+            let row = |body: &serde_json::Value| (text(&body["log"]), name(text(&body["file"])));
+            bodies.iter().map(row).collect()
+        };
+        let mut rig = Rig::try_start(&options, delivering()).unwrap();
+        rig.wait_for(&["1"]);
+        assert_eq!(named(&rig), [("1".into(), "one.log".into())]);
+        setup.saved(&mut rig, &one, 2);
+        rig.exit();
+        // After a restart the link leads elsewhere, and the writer of the first file is late.
+        let mut rig = Rig::try_start(&options, delivering()).unwrap();
+        append(&two, "2\n");
+        let swap = setup.file("swap");
+        symlink("two.log", &swap).unwrap();
+        fs::rename(&swap, &link).unwrap();
+        rig.wait_for(&["2"]);
+        append(&one, "late\n");
+        rig.wait_for(&["2", "late"]);
+        let wanted = [("2", "two.log"), ("late", "one.log")];
+        assert_eq!(named(&rig), wanted.map(|(l, f)| (l.into(), f.into())));
+    }
 }
 
 #[test]

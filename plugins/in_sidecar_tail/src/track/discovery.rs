@@ -100,10 +100,14 @@ impl Discovery {
             return true;
         }
         files.ctx.troubles.over(Trouble::NotAFile, path);
-        if is_link {
-            self.sources.note_link(files, path);
-        }
         let identity = Identity::of(&metadata);
+        let own = if is_link {
+            self.sources.note_link(files, path);
+            own_name(files, path, &identity)
+        } else {
+            None
+        };
+        let path = own.as_deref().unwrap_or(path);
         if let Some(id) = files.registry.followed(&identity) {
             if is_another(files, id, path) {
                 files.observe(id, Observation::NotFound);
@@ -397,6 +401,22 @@ impl Discovery {
             _ => gone(files, path, deleted),
         }
     }
+}
+
+/// The file's own name, if a link leads to one that is to be read anyway: a link may lead elsewhere later,
+/// and what is still written to the file is none of the next one's.
+fn own_name(files: &Files, link: &Path, identity: &Identity) -> Option<PathBuf> {
+    let fs = &files.ctx.fs;
+    let target = fs.canonicalize(link).ok()?;
+    // A pattern may come to the same folder in another way.
+    let beside = link.parent()?.join(target.file_name()?);
+    [beside, target].into_iter().find(|own| {
+        let there = || fs.metadata_and_link(own).ok();
+        own != link
+            && files.ctx.options.globs.matches(own)
+            && !files.ctx.keeps(own)
+            && there().is_some_and(|(m, is_link)| !is_link && Identity::of(&m) == *identity)
+    })
 }
 
 /// The file followed at `path`, if what is there now holds what was read of it: filesystems
