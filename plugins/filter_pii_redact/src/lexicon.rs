@@ -64,7 +64,6 @@ pub(crate) const WORDS: &[Word] = &[
     word("passphrase", Password, Fit::Any),
     word("passcode", Password, Fit::Any),
     word("passkey", Password, Fit::Part),
-    word("passwords", Password, Fit::Part),
     // In other languages.
     bare("passwort", Password, Fit::Any),
     word("kennwort", Password, Fit::Any),
@@ -76,6 +75,8 @@ pub(crate) const WORDS: &[Word] = &[
     word("clave", Pass, Fit::Part),
     word("clavesecreta", Password, Fit::Part),
     word("motdepasse", Password, Fit::Any),
+    word("mdp", Password, Fit::Part),
+    word("密码为", Password, Fit::Any),
     word("passe", Password, Fit::Part),
     word("parola", Password, Fit::Part),
     word("haslo", Password, Fit::Part),
@@ -170,6 +171,7 @@ pub(crate) const WORDS: &[Word] = &[
     word("aeskey", Secret, Fit::Part),
     word("symmetrickey", Secret, Fit::Part),
     word("decryptionkey", Secret, Fit::Part),
+    word("derivedkey", Secret, Fit::Part),
     word("privkey", Secret, Fit::Part),
     word("psk", Secret, Fit::Part),
     word("hmackey", Secret, Fit::Any),
@@ -240,7 +242,6 @@ pub(crate) const WORDS: &[Word] = &[
     word("cookie", Cookie, Fit::Part),
     word("cookies", Cookie, Fit::Part),
     // Sessions.
-    word("session", Key, Fit::Part),
     word("sid", Key, Fit::Part),
     word("sessid", Key, Fit::Any),
     word("sessionid", Key, Fit::Any),
@@ -276,8 +277,7 @@ pub(crate) const WORDS: &[Word] = &[
     word("community", Weak, Fit::Part),
     // The name is the value of another member: `{"name": "DB_PASSWORD", "value": "..."}`.
     word("value", Indirect, Fit::Whole),
-    word("val", Indirect, Fit::Whole),
-    bare("values", Indirect, Fit::Whole),
+    word("values", Indirect, Fit::Whole),
     word("newvalue", Indirect, Fit::Whole),
     word("oldvalue", Indirect, Fit::Whole),
     // Phone numbers.
@@ -326,6 +326,10 @@ pub(crate) const TAILS: &[&str] = &[
     "new",
     "old",
     "text",
+    "neu",
+    "alt",
+    "nuevo",
+    "nouveau",
 ];
 
 /// What is glued in front of the words of [`Fit::Glued`].
@@ -445,7 +449,9 @@ pub(crate) struct End {
 }
 
 /// What words end in whose last part is short, with what stands between: `phone_no`, `session_id`.
-const JOINED: [&str; 7] = ["_no", "n_id", "n-id", "n.id", "y_id", "y-id", "y.id"];
+const JOINED: [&str; 9] = [
+    "_no", "n_id", "n-id", "n.id", "y_id", "y-id", "y.id", "s_id", "s-id",
+];
 
 /// What all words and tails end in, and some words more.
 pub(crate) const ENDS: [End; WORDS.len() + TAILS.len() + JOINED.len() + 1] = {

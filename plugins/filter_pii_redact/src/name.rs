@@ -139,8 +139,20 @@ fn is_behind_name(buf: &[u8], at: usize) -> bool {
         b';' | b'<' => false,
         // The name of an argument starts here.
         letter if letter.is_ascii_alphabetic() => true,
-        _ => may_be_named(buf, at),
+        _ => may_be_named(buf, at) && !is_other_id(&buf[..end_before(buf, at)]),
     }
+}
+
+/// Whether a name ends in `_id`, and is none of the few of those that say something of their values.
+fn is_other_id(name: &[u8]) -> bool {
+    let [front @ .., b'_' | b'-' | b'.', b'i' | b'I', b'd' | b'D'] = name else {
+        return false;
+    };
+    let ends = |word: &[u8]| {
+        let end = front.len().checked_sub(word.len());
+        end.is_some_and(|end| front[end..].eq_ignore_ascii_case(word))
+    };
+    !(ends(b"session") || ends(b"sess") || ends(b"key"))
 }
 
 /// Whether a name that ends at the blank at `at`, and needs no sign, may have its value behind it, told by

@@ -7,6 +7,7 @@ mod element;
 mod insert;
 mod layout;
 mod scheme;
+mod sentence;
 mod shell;
 mod stand_in;
 mod value;
@@ -213,14 +214,16 @@ pub(super) fn find(
             }
             return false;
         }
-        b' ' if insert::is_values(text, at) => {
+        b',' => {
             let budget = i.budget;
-            *done = insert::each(text, at, budget, |class, from, to| {
-                if i.wants(class.id()) {
-                    i.report(class.id(), from, to, true);
-                }
-            });
-            return false;
+            if let Some(values) = insert::values(text, at, budget) {
+                *done = insert::each(text, values, budget, |class, from, to| {
+                    if i.wants(class.id()) {
+                        i.report(class.id(), from, to, true);
+                    }
+                });
+                return false;
+            }
         }
         letter if letter.is_ascii_alphabetic() => {
             if let Some((start, end)) = shell::option(text, at, programs, i.budget) {
@@ -315,7 +318,7 @@ fn is_connection(before: &[u8]) -> bool {
 fn is_prose(text: &[u8], named: &Named, (from, to): (usize, usize)) -> bool {
     named.form == Form::Sign
         && text[named.sign..from].ends_with(b": ")
-        && words::opens_sentence(text, from, to)
+        && sentence::opens_sentence(text, from, to)
 }
 
 /// Whether the value is the name of a further field: `{User:app Password: SSL:true}`, where Go has an empty

@@ -135,7 +135,9 @@ pub(super) fn may_end(name: &[u8], names: Names) -> bool {
         end -= 1;
         digits += 1;
     }
-    ends_like(&name[..end], names) || digits > 0 && ends_like(name, names)
+    // "password_1"
+    let joint = usize::from(digits > 0 && end > 0 && matches!(name[end - 1], b'_' | b'-'));
+    ends_like(&name[..end - joint], names) || digits > 0 && ends_like(name, names)
 }
 
 #[inline(always)]

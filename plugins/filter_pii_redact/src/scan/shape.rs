@@ -255,10 +255,12 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
         let ascii = !(high | letter);
         hits.rare = hits.rare | (behind & (ascii << 3 | high << 3 & ascii << 4));
     }
-    // Characters of other scripts, of three bytes or several in a row: "password\u{ff1a}x".
+    // Characters of other scripts, several in a row; of three bytes, one that is full-width or not seen:
+    // "password\u{ff1a}x". What is in front of every record in msgpack has three such bytes as well.
     let row = high & high << 1 & high << 2;
     if !row.is_empty() {
-        hits.rare = hits.rare | row;
+        let lead = windows.any_of([0xe2, 0xef]);
+        hits.rare = hits.rare | (row & (high << 3 | lead << 2));
     }
     let pair = hyphen & hyphen << 1;
     // Colons, equals signs, and what ends the name of an element.
@@ -271,8 +273,9 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
         // followed by a header byte, which has the high bit. The name of an argument stands behind
         // two hyphens.
         let bare = windows.bare_ends();
-        // "password1"
-        let name = letter | (digit & (letter | digit & letter << 1) << 1);
+        // "password1", "password_1"
+        let front = letter | underscore;
+        let name = letter | (digit & (front | digit & front << 1) << 1);
         // The last letter alone may be one of two bytes: "jelszó".
         let other = high << 1 & ((high | letter) & high << 2 | high & letter << 2);
         let name = name | other;

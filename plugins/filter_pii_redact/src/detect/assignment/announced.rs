@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::layout::{quoted, word_len};
-use super::value::{is_alone, is_random, is_secret_value, is_strong, Place};
+use super::value::{has_both, is_alone, is_random, is_secret_value, is_strong, Place};
 use super::{is_quote, Named};
 use crate::name::{class_of_name, is_label, name_start, NameClass};
 
@@ -56,6 +56,7 @@ pub(super) fn bare(text: &[u8], named: &Named) -> Option<(usize, usize)> {
     match text.get(start) {
         // The next column of a table.
         Some(b'|') if text[at] == b' ' => start = skip(start + 1),
+        Some(0xe2) if text[at] == b' ' && is_box(&text[start..]) => start = skip(start + 3),
         // "password ....... x"
         Some(b'.') => {
             let dots = text[start..]
@@ -87,6 +88,7 @@ pub(super) fn bare(text: &[u8], named: &Named) -> Option<(usize, usize)> {
         b"of ",
         b"is: ",
         b"provided: ",
+        b"reset to ",
     ];
     for joint in joints {
         if starts_with(&text[start..], joint) {
@@ -95,7 +97,7 @@ pub(super) fn bare(text: &[u8], named: &Named) -> Option<(usize, usize)> {
         }
     }
     if matches!(named.class, NameClass::Password | NameClass::Secret) {
-        if let Some(span) = below(text, start) {
+        if let Some(span) = below(text, start, password) {
             return Some(span);
         }
     }
@@ -104,6 +106,11 @@ pub(super) fn bare(text: &[u8], named: &Named) -> Option<(usize, usize)> {
         bracket = true;
         start += 1;
     }
+    // "password 7 094F471A1A0A": how Cisco says in which form it is.
+    let typed = password
+        && matches!(text[start..], [b'0'..=b'9', b' ', ..])
+        && has_both(&text[start + 2..start + 2 + word_len(&text[start + 2..])]);
+    start += if typed { 2 } else { 0 };
     let first = *text.get(start)?;
     let (from, to) = if is_quote(first) {
         let start = start + 1;
@@ -125,7 +132,8 @@ pub(super) fn bare(text: &[u8], named: &Named) -> Option<(usize, usize)> {
             && [&b"with"[..], b"encrypted", b"set", b"identified", b"by"]
                 .iter()
                 .any(|word| word.eq_ignore_ascii_case(before));
-        sql || is_strong(value)
+        sql || typed && value.len() >= 8
+            || is_strong(value)
             || is_alone(value) && value.iter().any(u8::is_ascii_uppercase)
             || command && !value.contains(&b' ')
     } else {
@@ -135,6 +143,11 @@ pub(super) fn bare(text: &[u8], named: &Named) -> Option<(usize, usize)> {
             || is_random(value) && value.len() >= 16
     };
     (counts && to > from).then_some((from, to))
+}
+
+/// Whether a vertical line of a table is next.
+fn is_box(rest: &[u8]) -> bool {
+    matches!(rest, [0xe2, 0x94, 0x82 | 0x83, ..] | [0xe2, 0x95, 0x91, ..])
 }
 
 /// Behind a note in brackets and a colon: `(base64): `.
@@ -147,11 +160,18 @@ fn behind_note(text: &[u8], at: usize) -> Option<usize> {
     rest[word..].starts_with(b"): ").then_some(at + word + 4)
 }
 
-/// What stands alone on the line below one that ends in a colon: `use this password to sign in:`.
-fn below(text: &[u8], at: usize) -> Option<(usize, usize)> {
+/// What stands alone behind the colon that a line ends in, or the one below: `use this password to sign in:`,
+/// `a temporary password is generated for root@localhost: …`.
+fn below(text: &[u8], at: usize, password: bool) -> Option<(usize, usize)> {
     let window = &text[at..text.len().min(at + FAR)];
-    let end = memchr::memchr(b'\n', window)?;
-    if !window[..end].trim_ascii_end().ends_with(b":") {
+    let line = memchr::memchr(b'\n', window).unwrap_or(window.len());
+    let end = memchr::memrchr(b':', &window[..line])? + 1;
+    let next = match window.get(end)? {
+        // What is said of a key on a line may look like one: "session key exchange: curve25519-sha256".
+        b' ' => password,
+        next => matches!(next, b'\n' | b'\r'),
+    };
+    if !next {
         return None;
     }
     let rest = &text[at + end..];
@@ -226,7 +246,7 @@ pub(super) fn is_listed(text: &[u8], named: &Named, (from, to): (usize, usize)) 
 pub(super) fn other_name(text: &[u8], value: &Range<usize>) -> Option<NameClass> {
     let floor = value.start.saturating_sub(FAR);
     let before = &text[floor..value.start];
-    if let Some(class) = sibling(before) {
+    if let Some(class) = sibling(before).or_else(|| parent(before)) {
         return Some(class);
     }
     let cut = |b: &u8| matches!(b, b'{' | b'}' | b'<' | b'>');
@@ -249,6 +269,14 @@ fn sibling(before: &[u8]) -> Option<NameClass> {
     let class = class_of_name(&name[name_start(name, name.len())..]);
     let found = is_label(label) && class.is_secret() && class != NameClass::Indirect;
     found.then_some(class)
+}
+
+/// The class of the name that the element around says: `<setting name="password" as="String"><`.
+fn parent(before: &[u8]) -> Option<NameClass> {
+    let tag = before.strip_suffix(b"<")?.trim_ascii_end();
+    let tag = tag.strip_suffix(b">")?;
+    let open = memchr::memrchr(b'<', tag)?;
+    name_in(&tag[open + 1..])
 }
 
 /// The class of a name that `text` says: `name="password"`, `key: DB_PASSWORD`.

@@ -10,10 +10,22 @@ use crate::name::{class_of_name, NameClass};
 const LIST: usize = 1024;
 const COLUMNS: usize = 64;
 
-/// Whether the values of an `INSERT` begin behind the blank at `at`.
-pub(super) fn is_values(text: &[u8], at: usize) -> bool {
-    let word = text[..at].last_chunk::<6>();
-    text.get(at + 1) == Some(&b'(') && word.is_some_and(|w| w.eq_ignore_ascii_case(b"values"))
+/// What names of columns are made of, and what is between them.
+fn is_list(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte >= 0x80 || b"_.,`\"'[] \n\t".contains(&byte)
+}
+
+/// Where the values of an `INSERT` begin whose list of columns the comma at `at` is in: behind the word
+/// `VALUES`.
+pub(super) fn values(text: &[u8], at: usize, budget: &Budget) -> Option<usize> {
+    let behind = &text[at..text.len().min(at + LIST)];
+    let end = behind.iter().position(|b| !is_list(*b))?;
+    budget.look(end);
+    let rest = behind[end..].strip_prefix(b")")?.trim_ascii_start();
+    let word = rest.get(..6)?;
+    let start = at + behind.len() - rest.len() + word.len();
+    let opens = text[start..].trim_ascii_start().starts_with(b"(");
+    (opens && word.eq_ignore_ascii_case(b"values")).then_some(start)
 }
 
 /// The classes of the columns that are listed in front of `VALUES`, which ends at `end`; `None`: no list, or
@@ -44,7 +56,7 @@ fn columns(text: &[u8], end: usize) -> Option<[NameClass; COLUMNS]> {
     secret.then_some(classes)
 }
 
-/// Calls `visit` with the class and the span of every secret value behind the blank at `at`; returns where
+/// Calls `visit` with the class and the span of every secret value behind `VALUES`, which ends at `at`; returns where
 /// the last of them ends.
 pub(super) fn each(
     text: &[u8],
@@ -57,7 +69,7 @@ pub(super) fn each(
         return at;
     };
     let (mut column, mut depth, mut end) = (0, 0, at);
-    let mut next = at + 1;
+    let mut next = at;
     while let Some(byte) = text.get(next) {
         match byte {
             b'(' => depth += 1,
@@ -100,18 +112,19 @@ mod tests {
                 "insert into u (name, password, age) values ('ada', 'x1y2z3', 3), ('bob', 'it''s', 4)",
                 &["x1y2z3", "it''s"][..],
             ),
-            ("INSERT INTO `u` (`pwd`) VALUES (md5('x1y2z3'));", &["x1y2z3"]),
+            ("INSERT INTO `u` (`pwd`,`n`) VALUES(md5('x1y2z3'),1);", &["x1y2z3"]),
             ("INSERT INTO u (name, password) VALUES (?, ?)", &[]),
             ("INSERT INTO u (name, age) VALUES ('password', 3)", &[]),
             ("INSERT INTO u VALUES ('password', 'x')", &[]),
         ] {
-            let at = text.to_lowercase().find("values ").unwrap() + 6;
-            assert!(is_values(text.as_bytes(), at));
-            let mut found = Vec::new();
             let budget = Budget::new(0);
-            each(text.as_bytes(), at, &budget, |_, from, to| {
-                found.push(&text[from..to]);
-            });
+            let at = text.find(',').and_then(|at| values(text.as_bytes(), at, &budget));
+            let mut found = Vec::new();
+            if let Some(at) = at {
+                each(text.as_bytes(), at, &budget, |_, from, to| {
+                    found.push(&text[from..to]);
+                });
+            }
             assert_eq!(found, expected, "{text}");
         }
     }

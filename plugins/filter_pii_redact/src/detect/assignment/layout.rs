@@ -177,6 +177,7 @@ fn layer(text: &[u8], start: usize, named: &Named) -> Option<(usize, Option<&'st
                     Some((start + len + digits + 3, None))
                 }
                 [b')', ..] => None,
+                rest if digits == 0 => Some((start + len + 1 + argument(rest), None)),
                 _ => Some((start + len + 1, None)),
             }
         }
@@ -206,6 +207,19 @@ fn tagged(tag: &[u8]) -> Option<usize> {
     let len = tag.iter().take(TYPE).take_while(word).count();
     let quoted = tag.get(len + 1).is_some_and(|b| is_quote(*b));
     (tag.get(len) == Some(&b' ') && (quoted || tag[0] == b'!')).then_some(len + 1)
+}
+
+/// Length of the name of an argument in front of its quote: `value='`.
+fn argument(inner: &[u8]) -> usize {
+    let letters = inner
+        .iter()
+        .take(16)
+        .take_while(|b| b.is_ascii_lowercase())
+        .count();
+    match &inner[letters..] {
+        [b'=', quote, ..] if is_quote(*quote) => letters + 1,
+        _ => 0,
+    }
 }
 
 /// `{noop}value`, `{"value": ...}`, and `{a;b}` as JDBC has it; how far behind the brace it goes on.

@@ -2,6 +2,7 @@
 
 use super::value::Place;
 use super::words::is_word;
+use crate::name::class_of_name;
 
 /// One character, again and again: `****`, `xxxxx`, `...`, `••••`.
 pub(super) fn is_mask(value: &[u8]) -> bool {
@@ -11,16 +12,33 @@ pub(super) fn is_mask(value: &[u8]) -> bool {
     let repeated = value.iter().all(|b| b == first);
     repeated && (!first.is_ascii_alphanumeric() || matches!(first, b'x' | b'X'))
         || value.iter().all(|b| matches!(b, b'*' | b'-' | b'.'))
+        // "xxxxx.yyyyy.zzzzz", as descriptions have it.
+        || value.len() > 6 && value.iter().all(|b| matches!(b, b'x'..=b'z' | b'X'..=b'Z' | b'.' | b'-'))
         // What forms show is a character of three bytes.
         || *first == 0xe2 && value.chunks(3).all(|c| c == &value[..3.min(value.len())])
 }
 
 /// Whether something stands in the place of the password of a URL: `***`, `${PASSWORD}`, `[REDACTED]`.
 pub(in crate::detect) fn is_stand_in(password: &[u8]) -> bool {
-    let inner = password
-        .strip_prefix(b"[")
-        .and_then(|p| p.strip_suffix(b"]"));
-    is_mask(password) || is_reference(password) || inner.is_some_and(|w| is_word(w, Place::Text))
+    let within = |open: u8, close: u8| match password {
+        [first, inner @ .., last] if *first == open && *last == close => Some(inner),
+        _ => None,
+    };
+    const DONE: &[&[u8]] = &[
+        b"redacted",
+        b"masked",
+        b"hidden",
+        b"filtered",
+        b"removed",
+        b"scrubbed",
+    ];
+    let name = |b: &u8| b.is_ascii_alphabetic() || matches!(b, b'_' | b'.');
+    is_mask(password)
+        || is_reference(password)
+        || within(b'[', b']').is_some_and(|w| is_word(w, Place::Text))
+        // "{password}", which a program fills in
+        || within(b'{', b'}').is_some_and(|w| w.iter().all(name))
+        || DONE.iter().any(|w| w.eq_ignore_ascii_case(password))
 }
 
 /// A variable or template instead of a value: `${PASSWORD}`, `{{ secret }}`, `<password>`, `%s`.
@@ -78,6 +96,7 @@ pub(super) fn is_reference(value: &[u8]) -> bool {
     ];
     starts.iter().any(|s| value.starts_with(s))
         || is_variable(value)
+        || is_code(value)
         || is_invitation(value)
         || value.ends_with(b"()")
 }
@@ -99,6 +118,21 @@ fn is_variable(value: &[u8]) -> bool {
             let path =
                 |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._[]\"".contains(b);
             roots.iter().any(|root| value.starts_with(root)) && value.iter().all(path)
+        }
+    }
+}
+
+/// What source code has there: a call (`getpass.getpass(`, of which the rest is behind the value), or a field
+/// that is called like a secret itself (`config.password`).
+fn is_code(value: &[u8]) -> bool {
+    let path = |b: &u8| b.is_ascii_alphabetic() || matches!(b, b'_' | b'.');
+    match value {
+        [called @ .., b'(' | b'['] => called.len() > 2 && called.iter().all(path),
+        _ => {
+            value.contains(&b'.')
+                && value.iter().all(path)
+                && !value.ends_with(b".")
+                && class_of_name(value).is_secret()
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Whether the value behind a name is a secret, or something that stands in its place.
 
+use super::sentence::is_sentence;
 use super::stand_in::{is_mask, is_reference};
-use super::words::{is_sentence, is_word};
+use super::words::is_word;
 use crate::checksum::entropy;
 use crate::name::NameClass;
 
@@ -126,7 +127,7 @@ pub(super) fn is_alone(word: &[u8]) -> bool {
     is_strong(word) || word.len() >= 16 && is_random(word) && word.iter().any(u8::is_ascii_digit)
 }
 
-fn has_both(value: &[u8]) -> bool {
+pub(super) fn has_both(value: &[u8]) -> bool {
     value.iter().any(u8::is_ascii_digit) && value.iter().any(u8::is_ascii_alphabetic)
 }
 

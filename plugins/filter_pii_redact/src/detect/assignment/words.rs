@@ -34,6 +34,7 @@ const WORDS: &[&str] = &[
     "with",
     "false",
     "empty",
+    "nothing",
     "reset",
     "wrong",
     "token",
@@ -238,74 +239,6 @@ const FOREIGN: &[&str] = &[
     "만료됨",
 ];
 
-/// Words that begin a sentence about a value, and no value, if another word follows: `can't be blank`,
-/// `too weak`.
-const OPENERS: &[&str] = &[
-    "is",
-    "must",
-    "can't",
-    "cannot",
-    "couldn't",
-    "should",
-    "does",
-    "doesn't",
-    "don't",
-    "has",
-    "not",
-    "too",
-    "needs",
-    "required",
-    "invalid",
-    "minimum",
-    "maximum",
-    "contains",
-    "expected",
-    "unexpected",
-    "failed",
-    "unable",
-    "missing",
-    "nicht",
-    "muss",
-    "doit",
-    "moet",
-];
-
-/// The same where nothing is around the value: `password: size must be ...`.
-const BARE_OPENERS: &[&str] = &[
-    "are",
-    "was",
-    "can",
-    "could",
-    "do",
-    "did",
-    "didn't",
-    "may",
-    "need",
-    "please",
-    "min",
-    "max",
-    "length",
-    "size",
-    "between",
-    "permission",
-    "access",
-    "only",
-    "non",
-    "ne",
-    "no",
-    "não",
-    "darf",
-    "mindestens",
-    "höchstens",
-    "al",
-    "au",
-    "at",
-    "almeno",
-    "minst",
-    "debe",
-    "deve",
-];
-
 /// Words in front of `pass` with which it is no password.
 const PASSES: &[&[u8]] = &[
     b"boarding",
@@ -380,28 +313,6 @@ pub(super) fn is_word(value: &[u8], place: Place) -> bool {
         at = (at + 1) % PLACES.len();
     }
     false
-}
-
-/// Whether `value` is a sentence about a secret.
-pub(super) fn is_sentence(value: &[u8]) -> bool {
-    let first = value.iter().position(|b| *b == b' ');
-    first.is_some_and(|len| is_one_of(OPENERS, &value[..len]))
-}
-
-/// Whether the value without quotes at `start..end` is the first word of a sentence.
-pub(super) fn opens_sentence(text: &[u8], start: usize, end: usize) -> bool {
-    let rest = &text[start..text.len().min(end + 4)];
-    // The value ends at the quote of "can't".
-    let apostrophe = rest.get(end - start) == Some(&b'\'');
-    let len = end - start + if apostrophe { 2 } else { 0 };
-    matches!(rest.get(len..), Some([b' ', next, ..]) if next.is_ascii_alphanumeric() || *next >= 0x80)
-        && (is_one_of(OPENERS, &rest[..len]) || is_one_of(BARE_OPENERS, &rest[..len]))
-}
-
-fn is_one_of(words: &[&str], word: &[u8]) -> bool {
-    words
-        .iter()
-        .any(|w| w.len() == word.len() && word.eq_ignore_ascii_case(w.as_bytes()))
 }
 
 /// Whether a word in front of the name may say that it is a pass of another kind.
