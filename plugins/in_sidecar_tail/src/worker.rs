@@ -14,7 +14,8 @@ use crate::checkpoint::checkpointer::{Checkpointer, Place};
 use crate::checkpoint::recovery::{
     begin_start, consider_claimed, has_unclaimed, recover_unclaimed,
 };
-use crate::compressed::left_alone::Compressed;
+use crate::compressed::left_alone::{say_cut, Compressed};
+use crate::compressed::window::wake;
 use crate::context::Context;
 use crate::counters::Counters;
 use crate::fs::Fs;
@@ -363,10 +364,7 @@ impl Worker {
     pub(crate) fn poll_files(&mut self) {
         self.discovery.sources.poll(&mut self.files);
         self.go_on();
-        // Those that waited to grow, or to be complete, have their turn.
-        for id in self.files.windows.ids() {
-            self.files.observe_unread(id);
-        }
+        wake(&mut self.files);
         self.find_and_settle(false);
     }
 
@@ -461,7 +459,7 @@ impl Worker {
     fn needs_poll(&self) -> bool {
         self.discovery.sources.polls()
             || self.files.registry.restless().len() > 0
-            || self.files.windows.len() > 0
+            || !self.files.windows.is_empty()
             || self.compressed.unsettled()
             || self.compressed.searches()
     }
@@ -540,6 +538,7 @@ impl Worker {
             Way::GoesOn => return true,
         }
         self.compressed.ask_unclear_again();
+        say_cut(&self.files);
         for id in self.files.registry.ids() {
             self.reader.end_drained(&mut self.files, id);
         }

@@ -132,9 +132,45 @@ fn of_a_broken_compressed_file_is_read_what_is_whole() {
     let whole = fs::read(&compressed).unwrap();
     fs::write(&compressed, &whole[..whole.len() - 6]).unwrap();
     let mut rig = setup.start();
-    rig.until("it is said", |rig| rig.errors("compressed") == 1);
+    rig.until("it is read", |rig| rig.lines().len() == 2);
     rig.drain();
     assert_eq!(sorted(&rig), ["new", "two"]);
+    assert_eq!(rig.errors("compressed"), 1);
+}
+
+#[test]
+fn a_line_that_ends_in_what_is_not_there_yet_of_a_compressed_file_is_one_line() {
+    for (stop, cut) in [(true, false), (false, true)] {
+        let setup = Setup::new("*.gz");
+        let mut member = GzEncoder::new(Vec::new(), Compression::fast());
+        member.write_all(b"one\nbegin").unwrap();
+        member.flush().unwrap();
+        let file = setup.file("a.gz");
+        fs::write(&file, member.get_ref()).unwrap();
+        let written = member.get_ref().len();
+        let mut rig = setup.start();
+        rig.wait_for(&["one"]);
+        if stop {
+            // Its position is before the line.
+            rig.until("one is delivered", |rig| rig.metric("lag_bytes") == 5);
+        } else {
+            rig.drain();
+            assert_eq!(rig.lines(), ["one", "begin"]);
+        }
+        rig.end();
+        member.write_all(b" end\ntwo\n").unwrap();
+        let whole = member.finish().unwrap();
+        let mut appended = File::options().append(true).open(&file).unwrap();
+        appended.write_all(&whole[written..]).unwrap();
+        let mut rig = setup.start();
+        let end = if cut { " end" } else { "begin end" };
+        rig.wait_for(&[end, "two"]);
+        let part = &rig.host.bodies()[0]["partial_ordinal"];
+        assert_eq!(part.as_str(), cut.then_some("2"));
+        rig.drain();
+        assert_eq!(rig.lines(), [end, "two"]);
+        assert_eq!(rig.errors("compressed"), 0);
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Decompressing gzip files (RFC 1952) in small steps, member by member, as far as they are written.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 
@@ -21,6 +22,9 @@ pub(crate) enum Step {
     Waits,
     /// The file is read to its end.
     End,
+    /// It was said to be complete and ends inside a member: nothing more can be read before
+    /// [`Gunzip::begin_again`].
+    Cut,
 }
 
 /// A gzip file that is decompressed from its head.
@@ -32,7 +36,7 @@ pub(crate) struct Gunzip {
 /// Reads a file from its head, whatever others do with its handle.
 #[derive(Debug)]
 struct FromHead {
-    handle: Handle,
+    handle: Arc<Handle>,
     at: u64,
     /// What may be read in this step.
     left: usize,
@@ -40,6 +44,21 @@ struct FromHead {
     at_end: bool,
     /// The file's end is the text's: nothing more is written.
     complete: bool,
+    /// That end was reached.
+    over: bool,
+}
+
+impl FromHead {
+    fn new(handle: Arc<Handle>) -> Self {
+        FromHead {
+            handle,
+            at: 0,
+            left: 0,
+            at_end: false,
+            complete: false,
+            over: false,
+        }
+    }
 }
 
 impl Read for FromHead {
@@ -53,6 +72,7 @@ impl Read for FromHead {
             self.at_end = true;
             return Err(io::ErrorKind::WouldBlock.into());
         }
+        self.over = length == 0;
         self.at += length as u64;
         self.left -= length;
         Ok(length)
@@ -61,15 +81,23 @@ impl Read for FromHead {
 
 impl Gunzip {
     pub(crate) fn new(handle: Handle) -> Self {
+        Gunzip::of(handle.into())
+    }
+
+    fn of(handle: Arc<Handle>) -> Self {
         // It reads the head of the first member at once.
-        let decoder = MultiGzDecoder::new(FromHead {
-            handle,
-            at: 0,
-            left: 0,
-            at_end: false,
-            complete: false,
-        });
+        let decoder = MultiGzDecoder::new(FromHead::new(handle));
         Gunzip { decoder }
+    }
+
+    /// It was read to an end behind which nothing more can be read.
+    pub(crate) fn is_over(&self) -> bool {
+        self.decoder.get_ref().over
+    }
+
+    /// Decompresses the file from its head again, which may be written on.
+    pub(crate) fn begin_again(&mut self) {
+        *self = Gunzip::of(self.decoder.get_ref().handle.clone());
     }
 
     /// Nothing will be added to the file.
@@ -130,6 +158,8 @@ impl Gunzip {
                         Step::More
                     });
                 }
+                // At the end of a member there would be no error.
+                Err(_) if self.decoder.get_ref().over => break Ok(Step::Cut),
                 Err(error) => break Err(error),
             }
         };
@@ -216,15 +246,35 @@ pub(crate) mod tests {
     #[test]
     fn what_is_before_the_end_of_a_broken_file_is_text() {
         let bytes = [member(b"one\n"), member(b"two\n")].concat();
-        for broken in [
-            &bytes[..bytes.len() - 3],
-            &[&bytes[..], b"rubbish"].concat(),
-        ] {
-            let mut gunzip = Gunzip::new(file(broken).into());
+        let mut wrong = bytes.clone();
+        *wrong.last_mut().unwrap() += 1;
+        for broken in [wrong, [&bytes[..], b"rubbish behind it"].concat()] {
+            let mut gunzip = Gunzip::new(file(&broken).into());
             gunzip.complete();
             let (text, _, end) = all(&mut gunzip);
             assert_eq!(text, b"one\ntwo\n");
             assert!(end.is_err());
+        }
+    }
+
+    #[test]
+    fn a_file_ends_at_the_end_of_a_member_only() {
+        let (first, second) = (member(b"one\n"), member(b"two\n"));
+        let bytes = [&first[..], &second].concat();
+        for cut in 0..=bytes.len() {
+            let mut written = file(&bytes[..cut]);
+            let mut gunzip = Gunzip::new(written.try_clone().unwrap().into());
+            gunzip.complete();
+            let (text, _, end) = all(&mut gunzip);
+            let whole = [first.len(), bytes.len()].contains(&cut);
+            let expect = if whole { Step::End } else { Step::Cut };
+            assert_eq!(end.unwrap(), expect, "{cut}");
+            assert!(b"one\ntwo\n".starts_with(&text));
+            written.write_all(&bytes[cut..]).unwrap();
+            gunzip.begin_again();
+            gunzip.complete();
+            let (text, _, end) = all(&mut gunzip);
+            assert_eq!((&text[..], end.unwrap()), (&b"one\ntwo\n"[..], Step::End));
         }
     }
 }

@@ -2,6 +2,7 @@
 //! was compressed: what was read of a file is known again in its compressed form, and a rest that
 //! nobody had read before it was compressed is read from where it begins. Other formats are said.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +14,10 @@ use crate::compressed::format::Format;
 use crate::compressed::growth::Growth;
 use crate::compressed::kin::{claim_packed, keep_packed, kin_of, Kin};
 use crate::compressed::search::{is_gzip, Found, Goal, Otherwise, Searches, Step};
-use crate::compressed::window::Window;
+use crate::compressed::window::{Ending, Window};
 use crate::counters::Trouble;
 use crate::fs::{none_left, Fs, Metadata};
+use crate::host::queue::Purpose;
 use crate::map::{HashMap, HashSet};
 use crate::track::file::{FileId, Seen};
 use crate::track::files::Files;
@@ -352,7 +354,7 @@ impl Compressed {
 
     /// Goes on looking into compressed files. `false`: there is nothing to do at the moment.
     pub(crate) fn search_on(&mut self, files: &mut Files) -> bool {
-        if files.windows.len() >= AT_ONCE {
+        if files.windows.reading() >= AT_ONCE {
             return false;
         }
         match self.searches.step(files) {
@@ -419,7 +421,10 @@ impl Compressed {
         let window = Window::new(&files.ctx.fs, current.gunzip, head, tail, offset, now).and_then(
             |mut window| {
                 window.push(&current.rest);
-                window.over = over;
+                window.over = over.map(Ending::from);
+                if window.over.is_none() && window.gunzip.is_over() {
+                    window.begin_again();
+                }
                 let handle = window.handle();
                 let metadata = handle.metadata()?;
                 Ok((window, handle, metadata))
@@ -493,17 +498,45 @@ impl Compressed {
         let path = file.shown().clone();
         let metadata = window.gunzip.metadata();
         let metadata = metadata.ok().filter(|m| Identity::of(m) == file.identity);
+        let (identity, fingerprint) = (file.identity, file.fingerprint());
         if let Some(metadata) = metadata {
             file.rare().packed = Some(metadata.len());
-            let (identity, fingerprint) = (file.identity, file.fingerprint());
             let seen = Seen::of(&metadata);
             self.leave_alone(identity, path.clone(), seen, Some(fingerprint));
         }
-        if let Some(Err(error)) = &window.over {
-            let text = format!("it is broken behind what was read of it: {error}");
-            files.ctx.troubles.say(Trouble::Compressed, &path, &text);
+        match &window.over {
+            Some(Ending::Broken(error)) => say_broken(files, &path, error),
+            Some(Ending::Cut) => say_broken(files, &path, &NO_END),
+            Some(Ending::Rewritten) => {
+                let read = (fingerprint, None);
+                let (options, otherwise) = (&files.ctx.options, Otherwise::Another);
+                self.searches
+                    .itself(options, &path, identity, read, otherwise);
+            }
+            Some(Ending::Whole) | None => {}
         }
         files.observe(id, Observation::Unpacked);
+    }
+}
+
+/// What is wrong with a file whose last member has no end.
+const NO_END: &str = "its last member has no end";
+
+fn say_broken(files: &Files, path: &Path, why: &dyn fmt::Display) {
+    let text = format!("it is broken behind what was read of it: {why}");
+    files.ctx.troubles.say(Trouble::Compressed, path, &text);
+}
+
+/// A drain ends here for files that end inside a member: no more is waited for.
+pub(crate) fn say_cut(files: &Files) {
+    if files.ctx.shared.drain_purpose() == Purpose::Stop {
+        // The next start goes on with them.
+        return;
+    }
+    for id in files.windows.that_are_cut() {
+        if let Some(file) = files.registry.get(id) {
+            say_broken(files, file.shown(), &NO_END);
+        }
     }
 }
 
@@ -603,7 +636,7 @@ mod tests {
         while more {
             more = worker.read_turn() | worker.search_on();
             // A file is complete a second after it was written.
-            let idle = worker.files.windows.len() == 0 && !worker.compressed.searches();
+            let idle = worker.files.windows.is_empty() && !worker.compressed.searches();
             if !more && !idle {
                 worker.ctx.time.advance(COMPLETE);
                 worker.poll_files();

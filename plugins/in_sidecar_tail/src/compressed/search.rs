@@ -356,6 +356,7 @@ impl Unpacking {
         match step {
             gunzip::Step::More if fits => Came::More,
             gunzip::Step::Waits if fits => Came::Waits,
+            // Nothing more came of one that ends too early, for as long as that is waited for.
             _ => Came::Foreign,
         }
     }

@@ -104,7 +104,7 @@ impl Publisher {
             && reader.is_idle()
             && registry.quarantined().next().is_none()
             && !compressed.searches()
-            && files.windows.len() == 0;
+            && files.windows.reading() == 0;
         ctx.counters.files.set(registry.len() as u64);
         ctx.counters.files_open.set(files.handles.count() as u64);
         ctx.counters.lag_seconds.set(oldest.unwrap_or(0));

@@ -5,7 +5,7 @@ use flb_sidecar_sdk::Why;
 use tracing::{info, warn};
 
 use crate::compressed::left_alone::COMPLETE;
-use crate::compressed::window::BLANK;
+use crate::compressed::window::{Reach, BLANK};
 use crate::context::Context;
 use crate::counters::Trouble;
 use crate::map::HashMap;
@@ -373,11 +373,10 @@ impl Reader {
         }
         let now = files.ctx.time.now();
         let quiet = files.ctx.time.since(window.quiet_since(now));
-        if window.waits {
-            if quiet < COMPLETE && !draining {
-                return Unpacked::Waits;
-            }
-            window.gunzip.complete();
+        match window.reach {
+            Reach::More => {}
+            Reach::All if quiet >= COMPLETE || draining => window.gunzip.complete(),
+            Reach::All | Reach::Cut => return Unpacked::Waits,
         }
         window.fill(file.offset);
         file.blank = false;
@@ -385,6 +384,7 @@ impl Reader {
         // The first read tells if it cannot be read.
         let _ = file.grow_head();
         if window.end == file.offset {
+            files.windows.bound_cut(id);
             Unpacked::Later
         } else {
             Unpacked::Text
