@@ -1,6 +1,8 @@
 //! What text costs, as `cargo run --release -p filter_pii_redact --example cost --` and
 //!
 //! - `shapes [trigger [tail]]`: everything that begins a candidate, again and again;
+//! - `dense [step]`: texts of nothing but one thing that is found, every eighth or so, in every way of
+//!   writing;
 //! - `text piece ...`: texts of one piece, again and again;
 //! - `whole file ...`: files as one text each;
 //! - `lines file ...`: the lines of files, each again and again; cases in JSON are taken for their text.
@@ -17,12 +19,13 @@ use serde_json::{json, Value as Json};
 mod common;
 
 use common::adversarial::{repeated, shapes, triggers, TAILS};
-use common::lines::log_lines;
+use common::lines::{log_lines, Random};
+use common::written::{examples, LAYOUTS, VIEWS};
 use common::{batch, Bench};
 
 /// How many of the dearest are printed, and measured again.
 const PRINTED: usize = 40;
-const AGAIN: usize = 400;
+const AGAIN: usize = 100;
 
 /// A batch for a length of its text.
 type Make = Box<dyn Fn(usize) -> Vec<u8>>;
@@ -87,6 +90,23 @@ fn texts(what: &str, arguments: &[String]) -> Vec<Text> {
                         let trigger = trigger.clone();
                         texts.push(Text::new(name, move |len| {
                             log(shapes(&trigger, tail, len).swap_remove(n).1)
+                        }));
+                    }
+                }
+            }
+        }
+        "dense" => {
+            let step = arguments.first().and_then(|n| n.parse().ok());
+            let step: usize = step.unwrap_or(8);
+            let mut r = Random(3);
+            let examples = examples(&mut r);
+            for (layout, join) in LAYOUTS {
+                for (n, view) in VIEWS.iter().enumerate() {
+                    for example in examples.iter().step_by(step) {
+                        let text = view(example);
+                        let name = format!("{layout}, view {n}: {example:?}");
+                        texts.push(Text::new(name, move |len| {
+                            log(join(&vec![text.clone(); 1 + len / text.len()]))
                         }));
                     }
                 }

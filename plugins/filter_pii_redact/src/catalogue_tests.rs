@@ -16,49 +16,8 @@ use crate::lexicon::{Fit, WORDS};
 use crate::name::NameClass;
 use crate::text::WRITTEN;
 use common::lines::Random;
+use common::written::{expand, VIEWS};
 use common::{batch, bodies, Bench};
-
-/// Random bytes in place of `{a36}` and the like.
-fn expand(pattern: &str, r: &mut Random) -> String {
-    const UPPER: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    const LOWER: &str = "abcdefghijklmnopqrstuvwxyz";
-    let mut text = String::new();
-    let mut rest = pattern;
-    while let Some(open) = rest.find('{') {
-        let close = rest[open..].find('}').map_or(rest.len(), |n| open + n);
-        let inner = &rest[open + 1..close];
-        let digits = inner
-            .trim_start_matches("2a")
-            .trim_start_matches(|c: char| c.is_ascii_alphabetic());
-        let Ok(len) = digits.parse::<u64>() else {
-            text.push_str(&rest[..=open]);
-            rest = &rest[open + 1..];
-            continue;
-        };
-        let class = match &inner[..inner.len() - digits.len()] {
-            "a" => format!("{UPPER}{LOWER}0123456789"),
-            "h" => "0123456789abcdef".to_owned(),
-            "d" => "123456789".to_owned(),
-            "u" => format!("{UPPER}0123456789"),
-            "2a" => format!("{UPPER}234567"),
-            "b" => format!("{UPPER}{LOWER}0123456789+/"),
-            _ => format!("{UPPER}{LOWER}0123456789_-"),
-        };
-        text.push_str(&rest[..open]);
-        // Letters and digits at the edges, which tokens end in as well.
-        for n in 0..len {
-            let byte = loop {
-                let byte = class.as_bytes()[r.below(class.len() as u64) as usize];
-                if byte.is_ascii_alphanumeric() || n > 0 && n + 1 < len {
-                    break byte;
-                }
-            };
-            text.push(char::from(byte));
-        }
-        rest = &rest[close + 1..];
-    }
-    text + rest
-}
 
 fn examples() -> BTreeMap<String, Json> {
     serde_json::from_str(include_str!("../tests/detectors.json")).expect("the table is JSON")
@@ -85,61 +44,6 @@ fn every_token_of_the_catalogue_is_found_as_it_is() {
         }
     }
     assert!(wrong.is_empty(), "{} {}", wrong.len(), wrong.join("\n"));
-}
-
-/// One way of writing a text.
-type View = fn(&str) -> String;
-
-const VIEWS: &[View] = &[
-    str::to_owned,
-    |text| Json::from(text).to_string(),
-    |text| json!({ "msg": format!("failed:\n{text}\tx") }).to_string(),
-    |text| json!({ "a": json!({ "b": format!("x\n{text}") }).to_string() }).to_string(),
-    |text| text.replace('=', "\u{1b}[0m=\u{1b}[35m") + "\u{1b}[0m",
-    |text| format!("\u{1b}[36m{text}\u{1b}[0m"),
-    |text| format!("\\u001b[35m{text}\\u001b[0m"),
-    percent,
-    |text| percent(&percent(text)),
-    |text| {
-        let text = text.replace('&', "&amp;").replace('"', "&quot;");
-        text.replace('<', "&lt;")
-            .replace('@', "&#64;")
-            .replace('=', "&#x3d;")
-    },
-    |text| text.replace('/', "\\/"),
-    |text| format!("\"{}\"", text.replace('"', "\"\"")),
-    |text| text.chars().map(wide).collect(),
-    // One character of another script, with none beside it.
-    |text| {
-        text.replace('=', "\u{ff1d}")
-            .replace(':', "\u{ff1a}")
-            .replace('@', "\u{ff20}")
-    },
-    |text| {
-        text.replacen('=', "\u{200b}=", 1)
-            .replacen('@', "\u{200b}@", 1)
-    },
-    |text| format!("a=1\n{text}\nb=2"),
-];
-
-fn percent(text: &str) -> String {
-    let mut out = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.') {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
-}
-
-/// Full-width digits and signs.
-fn wide(c: char) -> char {
-    match c {
-        '0'..='9' | '=' | ':' | '@' => char::from_u32(u32::from(c) - 0x21 + 0xff01).unwrap_or(c),
-        _ => c,
-    }
 }
 
 const SURROUNDINGS: &[(&str, &str)] = &[

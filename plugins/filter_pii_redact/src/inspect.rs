@@ -9,11 +9,11 @@ use std::ops::Range;
 use crate::action::{self, Action, HmacKey};
 use crate::allow::Allow;
 use crate::catalog::{Form, Id};
-use crate::detect::{self, Finder};
+use crate::detect::{self, Finder, Part};
 use crate::name::{class_of_name, NameClass};
 use crate::options::{Config, KeyRule};
 use crate::path::KeyPattern;
-use crate::text::Views;
+use crate::text::{View, Views};
 
 use quote::Quote;
 pub(crate) use sealed::TOO_LARGE;
@@ -71,6 +71,12 @@ impl Flow {
     }
 }
 
+/// What a byte counts for when it is asked whether a text is JSON.
+const PARSED: usize = 2;
+
+/// What it counts for each view to tell where in the text a match is.
+const MAPPED: usize = 16;
+
 /// A match with the value it stands for, which differs from the text where that is encoded.
 #[derive(Clone, Debug)]
 struct Hit {
@@ -99,6 +105,8 @@ pub(crate) struct Inspector {
     deep: u64,
     pub(crate) arena: Vec<u8>,
     hits: Vec<Hit>,
+    /// Decoded strings of JSON that are not in use, kept for their buffers.
+    decoded: Vec<View>,
 }
 
 impl Inspector {
@@ -120,6 +128,7 @@ impl Inspector {
             deep: 0,
             arena: Vec::new(),
             hits: Vec::new(),
+            decoded: Vec::new(),
         }
     }
 
@@ -247,12 +256,23 @@ impl Inspector {
         depth: usize,
         edits: &mut Vec<Edit>,
     ) -> Flow {
+        if self.finder.budget.is_spent() {
+            // All of the record is given up.
+            return Flow::default();
+        }
         let mut hits = std::mem::take(&mut self.hits);
         hits.clear();
-        self.collect(text, key, &mut hits);
-        let worth =
-            !hits.is_empty() || !self.keys.is_empty() || memchr::memchr(b'\\', text).is_some();
-        let flow = if worth && depth < self.json_depth && self.is_json(text) {
+        let deep = depth < self.json_depth;
+        // Of what is taken apart in any case, only that counts here which is not told by one member.
+        let apart = deep && (!self.keys.is_empty() || memchr::memchr(b'\\', text).is_some());
+        let apart = apart && self.is_json(text);
+        self.collect(
+            text,
+            key,
+            if apart { Part::Names } else { Part::All },
+            &mut hits,
+        );
+        let flow = if apart || deep && !hits.is_empty() && self.is_json(text) {
             // What only the whole text shows: names and values that are members apart.
             hits.retain(|hit| {
                 hit.rule == Id::Password as u16
@@ -263,6 +283,9 @@ impl Inspector {
             let mark = edits.len();
             let within = json::Within::new(text, key, depth);
             let flow = self.inspect_json(within, 0, b"", edits).1;
+            if self.finder.budget.is_spent() {
+                hits.clear();
+            }
             let inner = &edits[mark..];
             hits.retain(|hit| {
                 // They are in order and do not overlap.
@@ -291,7 +314,7 @@ impl Inspector {
         if !(trimmed.first().is_some_and(ends) && trimmed.last().is_some_and(ends)) {
             return false;
         }
-        self.finder.budget.look(text.len());
+        self.finder.budget.look(PARSED * text.len());
         json::is_json(trimmed)
     }
 
@@ -299,7 +322,7 @@ impl Inspector {
     fn inspect_plain(&mut self, text: &[u8], key: &[u8], edits: &mut Vec<Edit>) -> Flow {
         let mut hits = std::mem::take(&mut self.hits);
         hits.clear();
-        self.collect(text, key, &mut hits);
+        self.collect(text, key, Part::All, &mut hits);
         let flow = self.inspect_collected(text, key, &mut hits, edits);
         self.hits = hits;
         flow
@@ -317,12 +340,15 @@ impl Inspector {
         if self.finder.encoded {
             let mut views = std::mem::take(&mut self.finder.views);
             for n in views.of(text, &self.finder.budget) {
-                if views.is_worth_a_look(n) {
+                if views.is_worth_a_look(n) && !self.finder.budget.is_spent() {
                     self.collect_decoded(&views, n, key, hits);
                 }
             }
             views.forget();
             self.finder.views = views;
+        }
+        if self.finder.budget.is_spent() {
+            return Flow::default();
         }
         self.resolve(text, hits);
         self.apply(text, hits, Quote::Guess, edits)
@@ -339,7 +365,7 @@ impl Inspector {
     ) -> Flow {
         let mut hits = std::mem::take(&mut self.hits);
         hits.clear();
-        self.collect(text, key, &mut hits);
+        self.collect(text, key, Part::All, &mut hits);
         self.count_rejected();
         hits.retain(|hit| hit.start == 0 && hit.end == text.len());
         self.resolve(text, &mut hits);
@@ -349,9 +375,9 @@ impl Inspector {
         flow
     }
 
-    fn collect(&mut self, text: &[u8], key: &[u8], hits: &mut Vec<Hit>) {
+    fn collect(&mut self, text: &[u8], key: &[u8], part: Part, hits: &mut Vec<Hit>) {
         self.collect_under(key, text, hits);
-        self.finder.find(text, key);
+        self.finder.find(text, key, part);
         hits.extend(self.finder.found.iter().map(|m| Hit {
             start: m.start,
             end: m.end,
@@ -363,10 +389,11 @@ impl Inspector {
     /// Adds what is in view `n` of a text.
     fn collect_decoded(&mut self, views: &Views, n: usize, key: &[u8], hits: &mut Vec<Hit>) {
         let text = views.text(n);
-        self.finder.find(text, key);
+        self.finder.find(text, key, Part::All);
         for found in &self.finder.found {
             let value = self.arena.len();
             self.arena.extend_from_slice(&text[found.start..found.end]);
+            self.finder.budget.look(MAPPED * (n + 1));
             let (start, end) = views.source_of(n, found.start, found.end);
             hits.push(Hit {
                 start,
@@ -465,8 +492,11 @@ impl Inspector {
 
     fn apply(&mut self, text: &[u8], hits: &[Hit], quote: Quote, edits: &mut Vec<Edit>) -> Flow {
         let mut flow = Flow::default();
-        self.finder.budget.look(HIT * hits.len());
         for hit in hits {
+            self.finder.budget.look(HIT);
+            if self.finder.budget.is_spent() {
+                break;
+            }
             if !self.act(hit.rule) {
                 continue;
             }

@@ -3,6 +3,7 @@
 
 mod unit;
 
+use std::cell::Cell;
 use std::ops::Range;
 
 use crate::budget::Budget;
@@ -51,8 +52,12 @@ pub(crate) struct View {
     pub(crate) text: Vec<u8>,
     pieces: Vec<Piece>,
     source: usize,
+    /// The last piece ends where the next one begins: nothing without bytes is between them.
+    joined: bool,
     /// Nothing but backslashes in front of others is taken off.
     halved: bool,
+    /// The piece that was asked for last.
+    asked: Cell<usize>,
 }
 
 impl View {
@@ -62,6 +67,7 @@ impl View {
         self.text.clear();
         self.pieces.clear();
         self.source = 0;
+        self.joined = false;
         self.halved = true;
         let (mut tried, mut units) = (0, 0);
         // Up to here nothing is written otherwise.
@@ -101,21 +107,35 @@ impl View {
     /// Decodes the inside of a JSON string.
     pub(crate) fn decode_json(source: &[u8]) -> Self {
         let mut view = View::default();
-        while view.source < source.len() {
-            let rest = &source[view.source..];
+        view.become_json(source);
+        view
+    }
+
+    /// Becomes the inside of a JSON string, decoded.
+    pub(crate) fn become_json(&mut self, source: &[u8]) {
+        self.text.clear();
+        self.pieces.clear();
+        self.text.reserve(source.len());
+        self.source = 0;
+        self.joined = false;
+        while self.source < source.len() {
+            let rest = &source[self.source..];
+            if let [b'\\', byte @ (b'"' | b'\\' | b'/'), ..] = rest {
+                self.push(std::slice::from_ref(byte), Some(2));
+                continue;
+            }
             match unit::backslash(rest) {
                 Some(Unit {
                     bytes,
                     len,
                     written,
-                }) => view.push(&bytes[..len], Some(written)),
+                }) => self.push(&bytes[..len], Some(written)),
                 None => {
                     let len = 1 + memchr::memchr(b'\\', &rest[1..]).unwrap_or(rest.len() - 1);
-                    view.push(&rest[..len], None);
+                    self.push(&rest[..len], None);
                 }
             }
         }
-        view
     }
 
     /// Copies what is not copied yet in front of `end`.
@@ -131,12 +151,11 @@ impl View {
             None => (1, 1),
         };
         // The same again goes on with the piece before.
-        let goes_on = self.pieces.last().is_some_and(|last| {
-            (last.len, last.written) == (len, taken)
-                && last.source_of(self.text.len()) == self.source
-        });
+        let last = self.pieces.last().filter(|_| self.joined);
+        let goes_on = last.is_some_and(|last| (last.len, last.written) == (len, taken));
         // What stands for nothing is in no piece.
-        if !bytes.is_empty() && !goes_on {
+        self.joined = !bytes.is_empty();
+        if self.joined && !goes_on {
             self.pieces.push(Piece {
                 decoded: self.text.len(),
                 source: self.source,
@@ -149,8 +168,21 @@ impl View {
     }
 
     fn piece(&self, offset: usize) -> Option<&Piece> {
-        let next = self.pieces.partition_point(|p| p.decoded <= offset);
-        self.pieces.get(next.checked_sub(1)?)
+        let starts = |piece: &Piece| piece.decoded <= offset;
+        // Most are asked for in ascending order: from the last one on, further away each time.
+        let first = self.asked.get().min(self.pieces.len());
+        let (first, mut step) = match self.pieces.get(first).is_some_and(starts) {
+            true => (first, 1),
+            false => (0, self.pieces.len()),
+        };
+        let rest = &self.pieces[first..];
+        while rest.get(step).is_some_and(starts) {
+            step *= 2;
+        }
+        let next = rest[..step.min(rest.len())].partition_point(starts);
+        let found = first + next.checked_sub(1)?;
+        self.asked.set(found);
+        self.pieces.get(found)
     }
 
     /// Where the byte at `offset` of the view starts in the source; its end for the end.

@@ -17,6 +17,7 @@ use std::ops::Range;
 
 use self::announced::word_before;
 use super::Inspection;
+use crate::budget::Budget;
 use crate::catalog::Id;
 use crate::name::{
     class_of_bare, class_of_name, is_bare, is_label, is_name, may_be_bare, may_be_named,
@@ -31,6 +32,9 @@ pub(crate) use value::{is_secret_value, Place};
 
 /// What the look at a name counts for: it is read to its start, and its end is looked up.
 const NAME: usize = 64;
+
+/// The same of the name of an argument, in front of which its hyphens are told and whose program is looked for.
+const ARGUMENT: usize = 128;
 
 /// What a byte of a value counts for.
 const VALUE: usize = 5;
@@ -183,12 +187,13 @@ fn argument(text: &[u8], at: usize) -> Range<usize> {
 /// Whether the name in front of the sign at `at`, or that of the argument that starts there, says that
 /// its value is secret.
 #[inline(always)]
-pub(super) fn plausible(text: &[u8], at: usize) -> bool {
+pub(super) fn plausible(text: &[u8], at: usize, budget: &Budget) -> bool {
     match text[at] {
         // What the name is, is asked once, when its value is looked at.
         b':' | b'=' | b'>' | b',' => true,
         b' ' | b'|' => is_bare(text, at),
         letter if letter.is_ascii_alphabetic() => {
+            budget.look(ARGUMENT);
             let name = argument(text, at);
             !name.is_empty() && may_be_named(text, name.end) || shell::plausible(text, at)
         }
@@ -376,7 +381,8 @@ mod tests {
                 _ => word.text.to_owned(),
             };
             let text = format!("{name}=abcdefghijkl");
-            assert!(plausible(text.as_bytes(), name.len()), "{name}");
+            let budget = Budget::new(0);
+            assert!(plausible(text.as_bytes(), name.len(), &budget), "{name}");
         }
     }
 }

@@ -39,6 +39,10 @@ pub(crate) use token::{rows as token_rows, Row as TokenRow};
 /// What the look at a candidate counts for, about.
 const CANDIDATE: usize = 24;
 
+/// What counts for a string, however short it is, and beyond that for one that is no word.
+const WORD: usize = 16;
+const STRING: usize = 48;
+
 /// What counts beyond that for what stands on both sides of an `@`, and is read more than once.
 const ADDRESS: usize = 40;
 
@@ -75,6 +79,14 @@ impl Settings {
         let file = self.file_rules.as_ref();
         self.user_rules.len() + file.map_or(0, FileRules::tried_on_all)
     }
+}
+
+/// What is looked for in a string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    All,
+    /// Names with their values, and what rules of a file find: what may be in several members of JSON.
+    Names,
 }
 
 /// One string under inspection.
@@ -269,7 +281,7 @@ impl Finder {
     ) -> bool {
         match kind {
             Kind::At => url::or_email_plausible(text, at),
-            Kind::Assign => assignment::plausible(text, at),
+            Kind::Assign => assignment::plausible(text, at, &self.budget),
             // In raw msgpack a header may stand in front.
             Kind::Escape => text::is_escape(text, at),
             Kind::Number => number::plausible(text, at),
@@ -371,7 +383,7 @@ impl Finder {
         }
         let mut buffer = [0; 20];
         let digits = digits_of(n, &mut buffer);
-        self.find(digits, key);
+        self.find(digits, key, Part::All);
         let whole = |found: &Match| found.start == 0 && found.end == digits.len();
         self.found.iter().any(whole)
     }
@@ -453,17 +465,53 @@ impl Finder {
     }
 
     /// Replaces [`Finder::found`] with every match in `text`, the value of the field `key`.
-    pub(crate) fn find(&mut self, text: &[u8], key: &[u8]) {
+    pub(crate) fn find(&mut self, text: &[u8], key: &[u8], part: Part) {
         self.start();
-        let mut cursor = Cursor::new(self.gate, self.text_shapes);
-        self.budget.look(text.len());
+        self.budget.look(WORD + text.len());
+        if !is_short_word(text) {
+            self.budget.look(STRING);
+            self.find_candidates(text, key, part);
+        }
+        if part == Part::All {
+            self.find_of_user(text);
+        }
+        let first = Id::Secret as usize + 1 + self.settings.user_rules.len();
+        if let Some(file) = &mut self.settings.file_rules {
+            file.find(text, 0, &self.budget, |number, (start, end), valid| {
+                let id = first + number;
+                if valid {
+                    self.found.push(Match {
+                        start,
+                        end,
+                        rule: id as u16,
+                    });
+                } else {
+                    self.rejected.add(id);
+                }
+            });
+        }
+    }
+
+    /// Adds what the detectors find.
+    fn find_candidates(&mut self, text: &[u8], key: &[u8], part: Part) {
+        let shapes = match part {
+            Part::All => self.text_shapes,
+            Part::Names => Shapes {
+                assign: self.text_shapes.assign,
+                ..Shapes::default()
+            },
+        };
+        let mut cursor = Cursor::new(self.gate, shapes);
         while let Some(candidate) = cursor.next(text) {
             if self.budget.is_spent() {
                 return;
             }
             if candidate.0 == Kind::Escape {
                 // One is enough for a look at the views.
-                self.encoded = self.encoded || text::is_escape(text, candidate.1);
+                if !self.encoded && text::is_escape(text, candidate.1) {
+                    self.encoded = true;
+                    cursor.pass_escapes();
+                }
                 continue;
             }
             if !self.is_done(candidate)
@@ -473,7 +521,13 @@ impl Finder {
                 cursor.pass_numbers(self.done.number);
             }
         }
-        self.find_tokens(text, key);
+        if part == Part::All {
+            self.find_tokens(text, key);
+        }
+    }
+
+    /// Adds what the rules of the user find.
+    fn find_of_user(&mut self, text: &[u8]) {
         for (index, rule) in self.settings.user_rules.iter().enumerate() {
             let id = Id::Secret as usize + 1 + index;
             self.budget.look(text.len());
@@ -489,21 +543,6 @@ impl Finder {
                     self.rejected.add(id);
                 }
                 !self.budget.is_spent()
-            });
-        }
-        let first = Id::Secret as usize + 1 + self.settings.user_rules.len();
-        if let Some(file) = &mut self.settings.file_rules {
-            file.find(text, 0, &self.budget, |number, (start, end), valid| {
-                let id = first + number;
-                if valid {
-                    self.found.push(Match {
-                        start,
-                        end,
-                        rule: id as u16,
-                    });
-                } else {
-                    self.rejected.add(id);
-                }
             });
         }
     }
@@ -558,6 +597,11 @@ pub(crate) fn is_number_plausible(n: u64, key: &[u8]) -> bool {
         1_000_000..=9_999_999 => class_of_name(key) == NameClass::Phone,
         _ => n < 10_000_000_000_000_000_000,
     }
+}
+
+/// Whether a text is a word in which no detector finds anything: most names of members are.
+fn is_short_word(text: &[u8]) -> bool {
+    text.len() < RUN && text.iter().all(|b| b.is_ascii_alphabetic() || *b == b'_')
 }
 
 /// Whether a text may be an object or an array of JSON.

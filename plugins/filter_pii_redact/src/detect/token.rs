@@ -21,8 +21,9 @@ const SHORTEST: usize = 20;
 const BEFORE: usize = 160;
 /// How far behind it is searched; a longer run is taken for plausible.
 const BEHIND: usize = 512;
-/// What a byte counts for in which a prefix may begin.
-const WORDS: usize = 2;
+/// What a byte counts for in which a prefix may begin, and beyond that a place that looks like it.
+const WORDS: usize = 1;
+const PLACE: usize = 8;
 /// What a prefix counts for, whatever follows it.
 const PREFIX: usize = 12;
 /// So many bytes behind a prefix tell whether a closer look is worth it.
@@ -235,7 +236,7 @@ impl Prefixes {
     pub(super) fn find(&self, i: &mut Inspection<'_>) {
         let text = Text::new(i.text, i.budget);
         i.budget.look(WORDS * text.len());
-        self.words.each(&text, |start, pattern| {
+        let places = self.words.each(&text, |start, pattern| {
             let row = self.wanted[pattern];
             let Row {
                 prefix, id, form, ..
@@ -258,6 +259,7 @@ impl Prefixes {
             }
             Next::From(next)
         });
+        i.budget.look(PLACE * places);
     }
 }
 

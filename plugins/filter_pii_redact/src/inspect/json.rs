@@ -9,6 +9,10 @@ use super::{Edit, Flow, Inspector};
 use crate::options::KeyRule;
 use crate::text::{self, View};
 
+/// What a string counts for, and each byte of one that is decoded.
+const STRING: usize = 48;
+const DECODED: usize = 4;
+
 /// Where in JSON a value is.
 #[derive(Clone, Copy)]
 pub(super) struct Within<'a> {
@@ -256,30 +260,29 @@ impl Inspector {
         edits: &mut Vec<Edit>,
     ) -> Flow {
         let inner = &text[start..end];
-        let mut own = Vec::new();
+        let mark = edits.len();
+        self.finder.budget.look(STRING);
         if memchr::memchr(b'\\', inner).is_none() {
-            let flow = self.inspect(inner, key, depth + 1, &mut own);
-            edits.extend(own.into_iter().map(|edit| Edit {
-                start: start + edit.start,
-                end: start + edit.end,
-                new: edit.new,
-            }));
+            let flow = self.inspect(inner, key, depth + 1, edits);
+            for edit in &mut edits[mark..] {
+                edit.start += start;
+                edit.end += start;
+            }
             return flow;
         }
-        let view = View::decode_json(inner);
-        let flow = self.inspect(&view.text, key, depth + 1, &mut own);
-        for edit in own {
+        self.finder.budget.look(DECODED * inner.len());
+        let mut view = self.decoded.pop().unwrap_or_default();
+        view.become_json(inner);
+        let flow = self.inspect(&view.text, key, depth + 1, edits);
+        for edit in &mut edits[mark..] {
             let (from, to) = view.source_of(edit.start, edit.end);
-            let (from, to) = (start + from, start + to);
-            let plain = self.arena[edit.new].to_vec();
+            (edit.start, edit.end) = (start + from, start + to);
+            let plain = self.arena[edit.new.clone()].to_vec();
             let new = self.arena.len();
             text::escape_json(&plain, &mut self.arena);
-            edits.push(Edit {
-                start: from,
-                end: to,
-                new: new..self.arena.len(),
-            });
+            edit.new = new..self.arena.len();
         }
+        self.decoded.push(view);
         flow
     }
 }

@@ -44,6 +44,11 @@ impl Cursor {
         }
     }
 
+    /// What may be written otherwise is not looked for any more.
+    pub(crate) fn pass_escapes(&mut self) {
+        self.shapes.escape = false;
+    }
+
     /// Goes to the start of another buffer.
     pub(crate) fn restart(&mut self) {
         (self.lane, self.next, self.seen) = (LANES, 0, 0);
@@ -100,7 +105,7 @@ impl Cursor {
         match buf[at] {
             b'@' => shapes.at.then_some((Kind::At, at)),
             b'~' | b'$' => shapes.token.then_some((Kind::Token, at)),
-            b'+' if shapes.escape && is_escape(buf, at) => Some((Kind::Escape, at)),
+            b'+' if is_escape(buf, at) => shapes.escape.then_some((Kind::Escape, at)),
             b'+' => {
                 let number = match buf.get(at + 1) {
                     Some(b'(') => buf.get(at + 2).is_some_and(u8::is_ascii_digit),

@@ -298,6 +298,10 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
             hits.rare = hits.rare | doubled | ((digit | letter) & number << 1);
         }
     }
+    if !shapes.escape {
+        let other = windows.any_of([b'@', b'+']) | windows.any_of([b'~', b'$']);
+        hits.rare = rare & other;
+    }
     if shapes.int && !high.is_empty() {
         hits.int = windows.integers();
     }

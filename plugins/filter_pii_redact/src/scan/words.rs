@@ -221,10 +221,11 @@ impl Words {
     }
 
     /// Calls `visit` with the place and the number of every word in `text`; those at one place in the
-    /// order of their numbers, the ones of three and more bytes first. It says where to go on.
+    /// order of their numbers, the ones of three and more bytes first. It says where to go on. Returns how
+    /// many places were looked at more closely.
     #[inline]
-    pub(crate) fn each(&self, text: &[u8], visit: impl FnMut(usize, usize) -> Next) {
-        self.each_in(text, 0..text.len(), visit);
+    pub(crate) fn each(&self, text: &[u8], visit: impl FnMut(usize, usize) -> Next) -> usize {
+        self.each_in(text, 0..text.len(), visit)
     }
 
     /// The same for those that begin in a part of the text.
@@ -234,8 +235,9 @@ impl Words {
         text: &[u8],
         part: Range<usize>,
         mut visit: impl FnMut(usize, usize) -> Next,
-    ) {
+    ) -> usize {
         let (mut at, mut from) = (part.start, part.start);
+        let mut places = 0;
         while at < part.end {
             let mut starts = self.gate.quads(text, at, &self.starts);
             if part.end - at < WINDOW {
@@ -247,15 +249,17 @@ impl Words {
                 if start < from {
                     continue;
                 }
+                places += 1;
                 match self.at(text, start, &mut visit) {
                     Next::Here => {}
                     Next::From(next) => from = next,
-                    Next::Nowhere => return,
+                    Next::Nowhere => return places,
                 }
             }
             // What is passed over is not looked at.
             at = (at + WINDOW).max(from);
         }
+        places
     }
 
     /// Whether a word may begin with these bytes.

@@ -4,6 +4,7 @@
 pub mod adversarial;
 pub mod labelled;
 pub mod lines;
+pub mod written;
 
 use filter_pii_redact::PiiRedact;
 use flb_sidecar_sdk::event::{self, RecordFormat, Timestamp};
