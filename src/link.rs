@@ -22,6 +22,9 @@ const MAGIC: [u8; 16] = *b"flb-sidecar\xffdrn\x00";
 /// Raised with every change of [`DrainLink`] or [`RawStatus`].
 const VERSION: u32 = 5;
 
+/// Bytes that a report may have without being asked for twice.
+const REPORT_ROOM: usize = 1 << 20;
+
 /// [`DrainStatus`] as C sees it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
@@ -297,14 +300,18 @@ impl Remote {
     }
 
     pub(crate) fn report(self) -> String {
-        let mut text = vec![0u8; 4096];
+        // Making the text takes long where files are many, so it is rarely asked for twice.
+        let mut text = vec![0u8; REPORT_ROOM];
         loop {
             // SAFETY: as above; the buffer has as many bytes as are said.
             let len =
                 unsafe { ((*self.0).report)((*self.0).handle, text.as_mut_ptr(), text.len()) };
             if len <= text.len() {
                 text.truncate(len);
-                return String::from_utf8_lossy(&text).into_owned();
+                text.shrink_to_fit();
+                return String::from_utf8(text).unwrap_or_else(|error| {
+                    String::from_utf8_lossy(error.as_bytes()).into_owned()
+                });
             }
             text.resize(len, 0);
         }

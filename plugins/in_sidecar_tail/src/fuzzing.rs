@@ -1,5 +1,7 @@
 //! What must hold for any bytes, for the fuzz targets and the properties of this crate.
 
+use std::sync::Arc;
+
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::checkpoint::{entry, load};
@@ -171,7 +173,8 @@ pub fn state(data: &[u8]) {
         if let Some(load::Loaded { entries, .. }) = loaded.ok().filter(|loaded| !loaded.cut) {
             let mut again = Vec::new();
             let (one, other) = entries.split_at(entries.len() / 2);
-            let pieces = [one.to_vec(), other.to_vec()];
+            let shared = |entries: &[entry::Entry]| entries.iter().cloned().map(Arc::new).collect();
+            let pieces = [one, other].map(shared);
             assert!(entry::write_document(&mut again, &pieces, 1).is_ok());
             let read = load::read(again.as_slice(), &b""[..], limits);
             assert_eq!(read.map(|loaded| loaded.entries), Ok(entries));

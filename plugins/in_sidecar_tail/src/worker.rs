@@ -33,7 +33,7 @@ use crate::track::descriptors::{bound_handles, close, crowd_out, done_with};
 use crate::track::discovery::Discovery;
 use crate::track::file::FileId;
 use crate::track::files::{Files, Stage};
-use crate::track::look::{check, look};
+use crate::track::look::{check, go_by, look};
 use crate::track::quarantine::{release_quarantined, settle_quarantined};
 use crate::track::queue::Task;
 use crate::track::removal::remove_old;
@@ -251,6 +251,7 @@ impl Worker {
         let (reader, compressed) = (&mut self.reader, &mut self.compressed);
         match task {
             Task::Do(id, Effect::Look) => look(files, reader, compressed, id, true),
+            Task::Seen(id, seen) => go_by(files, reader, compressed, id, seen),
             Task::Do(id, Effect::EndText) => reader.end_text(files, id),
             Task::Do(id, Effect::CountLost) => count_lost(files, id),
             Task::Do(id, Effect::Retry) => self.discovery.watch_let_go(files, id),
@@ -284,6 +285,7 @@ impl Worker {
             Task::Told(Change::Overflow) => {
                 debug!("events were lost: every file is looked at");
                 self.discovery.sources.list_again();
+                self.discovery.beyond.doubt();
                 self.timers.scan_now(self.ctx.time.now());
                 self.to_check.clear();
                 for id in files.registry.ids() {

@@ -18,6 +18,8 @@ use crate::{DEADLINE, LAST_GRACE, SIGTERM_DEADLINE};
 const REPORT_WAIT: Duration = Duration::from_millis(250);
 /// How often what is to be reported is kept ready, should the engine hang.
 const WILL_EVERY: Duration = Duration::from_millis(500);
+/// At most this part of the time is spent on that: with very many files it takes long.
+const WILL_SHARE: u32 = 20;
 
 /// The drain is over; the report is being written.
 #[derive(Clone, Copy, Debug)]
@@ -125,18 +127,20 @@ impl Ending {
         self.guard.is_some()
     }
 
-    /// Keeps ready what is to be reported, should the engine hang before it decides.
+    /// Keeps ready what is to be reported, should the engine hang before it decides. The report was asked for
+    /// since `began`.
     pub(crate) fn make_will(
         &mut self,
         now: Duration,
+        began: Instant,
         report: &Report,
         last: fn(Vec<u8>) -> LastReport,
     ) {
-        self.next_will = now + WILL_EVERY;
         if let (Some(guard), Some(status)) = (&self.guard, report.status) {
             let report = last(report.json().into_bytes());
             guard.will(Will { status, report });
         }
+        self.next_will = now + WILL_EVERY.max(began.elapsed() * WILL_SHARE);
     }
 
     /// Reports a stop without a drain, again and again, since nobody knows which tick is the last.

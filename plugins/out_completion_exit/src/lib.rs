@@ -196,8 +196,10 @@ impl CompletionExit {
                 cause: Cause::Deadline,
                 ..End::without_drain(&facts(now, &inputs, host))
             };
+            let asked = Instant::now();
             let will = self.decided(end, host);
-            self.ending.make_will(now, &will, LastReport::Missing);
+            self.ending
+                .make_will(now, asked, &will, LastReport::Missing);
         }
     }
 
@@ -269,8 +271,10 @@ impl CompletionExit {
             cause: Cause::Deadline,
             ..end
         };
+        let asked = Instant::now();
         let will = self.decided(expired, host);
-        self.ending.make_will(now, &will, LastReport::Replace);
+        self.ending
+            .make_will(now, asked, &will, LastReport::Replace);
         self.ending.report_stop(&self.report(end, host));
     }
 
@@ -295,8 +299,10 @@ impl CompletionExit {
         }
         self.retry(now, host);
         if self.ending.has_guard() && self.ending.is_time_for_will(now) {
+            let asked = Instant::now();
             let will = self.decided(self.machine.at_deadline(&facts), host);
-            self.ending.make_will(now, &will, LastReport::Missing);
+            self.ending
+                .make_will(now, asked, &will, LastReport::Missing);
         }
     }
 

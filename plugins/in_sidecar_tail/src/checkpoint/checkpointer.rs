@@ -2,6 +2,7 @@
 //! [`crate::checkpoint::recovery`].
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::Why;
@@ -321,6 +322,7 @@ impl Checkpointer {
         // Never used before, whoever wrote the document that was found here.
         self.journal = (self.journal + 1).max(seen * 1_000_000_000 + u64::from(at.nanos));
         let live = files.iter().filter_map(|(_, file)| entry_of(file, seen));
+        let live = live.map(Arc::new);
         let all = live.chain(self.unclaimed.iter().cloned());
         let mut entries = self.store.limits().of_these(all).peekable();
         let mut pieces = Vec::new();
@@ -369,7 +371,7 @@ impl Checkpointer {
             // That of a compressed file counts bytes of its text.
             same_place
                 && (!again || identity.birth.is_some() && entry.identity.birth.is_some())
-                && entry.packed.is_none()
+                && entry.packed().is_none()
                 && (!by_name || *entry.path == *path)
                 && entry
                     .fingerprint

@@ -10,7 +10,7 @@
 //! It names the document that it follows, so lines left over from an older document do no harm,
 //! and neither does a build that knows no journal.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::num::NonZeroU64;
@@ -37,14 +37,28 @@ pub(crate) struct Entry {
     pub(crate) fingerprint: Fingerprint,
     /// It had been renamed: a last line without a newline is complete.
     pub(crate) rotated: bool,
+    /// When a file was last seen for it, in seconds since 1970.
+    pub(crate) seen: u64,
+    /// What few have: there may be a hundred thousand.
+    pub(crate) rare: Option<Box<Rare>>,
+}
+
+/// What is kept of few files only.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rare {
     /// Where the path led, if it was a symbolic link.
     pub(crate) target: Option<Arc<Path>>,
     /// The line that the position is in, if its beginning was passed on.
     pub(crate) cut: Option<CutLine>,
     /// It is compressed, and all of it was read when it was this long; 0: it was not.
     pub(crate) packed: Option<u64>,
-    /// When a file was last seen for it, in seconds since 1970.
-    pub(crate) seen: u64,
+}
+
+impl Rare {
+    /// `None`: there is nothing of it.
+    pub(crate) fn kept(self) -> Option<Box<Self>> {
+        (self != Rare::default()).then(|| Box::new(self))
+    }
 }
 
 impl Entry {
@@ -59,16 +73,41 @@ impl Entry {
                 tail: file.checkpoint_tail,
             },
             rotated: file.life.is_rotated(),
-            target: file.target().cloned(),
-            cut: file.cut_line(),
-            packed: file.packed(),
             seen,
+            rare: Rare {
+                target: file.target().cloned(),
+                cut: file.cut_line(),
+                packed: file.packed(),
+            }
+            .kept(),
         }
+    }
+
+    /// Where the path led, if it was a symbolic link.
+    pub(crate) fn target(&self) -> Option<&Arc<Path>> {
+        self.rare.as_ref()?.target.as_ref()
+    }
+
+    /// The line that the position is in, if its beginning was passed on.
+    pub(crate) fn cut(&self) -> Option<CutLine> {
+        self.rare.as_ref()?.cut
+    }
+
+    /// How long it was when all of it was read, if it is compressed; 0: not all of it was.
+    pub(crate) fn packed(&self) -> Option<u64> {
+        self.rare.as_ref()?.packed
+    }
+
+    /// It is read on from there, perhaps inside this line.
+    pub(crate) fn go_on_at(&mut self, fingerprint: Fingerprint, cut: Option<CutLine>) {
+        self.fingerprint = fingerprint;
+        let rare = self.rare.take().map_or_else(Rare::default, |rare| *rare);
+        self.rare = Rare { cut, ..rare }.kept();
     }
 
     /// Where the file was: at its path, and where that led.
     pub(crate) fn places(&self) -> impl Iterator<Item = &Path> {
-        let places = [Some(&self.path), self.target.as_ref()];
+        let places = [Some(&self.path), self.target()];
         places.into_iter().flatten().map(|path| &**path)
     }
 }
@@ -153,10 +192,10 @@ impl<'a> From<&'a Entry> for Row<'a> {
             tail_length: entry.fingerprint.tail.length,
             tail_hash: entry.fingerprint.tail.hash(),
             rotated: entry.rotated,
-            target: entry.target.as_deref().map(text_of),
-            cut_line: entry.cut.map(|line| line.start),
-            cut_parts: entry.cut.map_or(0, |line| line.parts),
-            packed: entry.packed,
+            target: entry.target().map(|target| text_of(target)),
+            cut_line: entry.cut().map(|line| line.start),
+            cut_parts: entry.cut().map_or(0, |line| line.parts),
+            packed: entry.packed(),
             seen: entry.seen,
         }
     }
@@ -166,7 +205,6 @@ impl From<Row<'_>> for Entry {
     fn from(row: Row<'_>) -> Self {
         Entry {
             path: row.path.into(),
-            target: row.target.map(Text::into),
             identity: Identity {
                 device: row.device,
                 inode: row.inode,
@@ -178,14 +216,18 @@ impl From<Row<'_>> for Entry {
                 tail: Print::kept(row.tail_length, row.tail_hash),
             },
             rotated: row.rotated,
-            cut: row
-                .cut_line
-                .filter(|start| *start <= row.offset && row.cut_parts > 0)
-                .map(|start| CutLine {
-                    start,
-                    parts: row.cut_parts,
-                }),
-            packed: row.packed,
+            rare: Rare {
+                target: row.target.map(Text::into),
+                cut: row
+                    .cut_line
+                    .filter(|start| *start <= row.offset && row.cut_parts > 0)
+                    .map(|start| CutLine {
+                        start,
+                        parts: row.cut_parts,
+                    }),
+                packed: row.packed,
+            }
+            .kept(),
             seen: row.seen,
         }
     }
@@ -211,7 +253,7 @@ impl Unusable {
 /// Writes a document from which the journal of this number goes on. The entries come in pieces.
 pub(crate) fn write_document(
     out: &mut dyn Write,
-    entries: &[Vec<Entry>],
+    entries: &[Vec<Arc<Entry>>],
     journal: u64,
 ) -> serde_json::Result<()> {
     #[derive(Serialize)]
@@ -220,7 +262,7 @@ pub(crate) fn write_document(
         #[serde(skip_serializing_if = "is_zero")]
         journal: u64,
         #[serde(serialize_with = "rows")]
-        files: &'a [Vec<Entry>],
+        files: &'a [Vec<Arc<Entry>>],
     }
     let document = Document {
         version: VERSION,
@@ -259,8 +301,13 @@ pub(crate) fn write_changes(
 }
 
 /// One row after the other.
-fn rows<S: Serializer>(entries: &[Vec<Entry>], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(entries.iter().flatten().map(Row::from))
+fn rows<E: Borrow<Entry>, S: Serializer>(entries: &[Vec<E>], out: S) -> Result<S::Ok, S::Error> {
+    out.collect_seq(
+        entries
+            .iter()
+            .flatten()
+            .map(|entry| Row::from(entry.borrow())),
+    )
 }
 
 /// Keeps nothing of what is written but its hash.
@@ -318,10 +365,8 @@ mod tests {
                 tail: Print::of(b"tail"),
             },
             rotated: false,
-            target: None,
-            cut: None,
-            packed: None,
             seen: SEEN,
+            rare: None,
         }
     }
 
@@ -332,7 +377,7 @@ mod tests {
         assert_eq!(store.load(SEEN), (vec![], None));
         let entries = vec![entry(b"/var/log/a.log", 5), entry(b"/var/log/\xff.log", 6)];
         for sync in [Sync::Off, Sync::File, Sync::Folder] {
-            store.save(std::slice::from_ref(&entries), 0, sync).unwrap();
+            store.save(&[shared(&entries)], 0, sync).unwrap();
             assert_eq!(store.load(SEEN), (entries.clone(), None));
         }
     }
@@ -383,9 +428,13 @@ mod tests {
         entries.iter().map(short).collect()
     }
 
+    fn shared(entries: &[Entry]) -> Vec<Arc<Entry>> {
+        entries.iter().cloned().map(Arc::new).collect()
+    }
+
     fn document(entries: &[Entry], journal: u64) -> Vec<u8> {
         let mut document = Vec::new();
-        write_document(&mut document, &[entries.to_vec()], journal).unwrap();
+        write_document(&mut document, &[shared(entries)], journal).unwrap();
         document
     }
 

@@ -127,10 +127,8 @@ mod tests {
             identity,
             fingerprint: Fingerprint::default(),
             rotated: false,
-            target: None,
-            cut: None,
-            packed: None,
             seen: 0,
+            rare: None,
         };
         let entries: Vec<_> = NAMES.iter().map(entry).collect();
         let unclaimed = Unclaimed::new(entries.clone());

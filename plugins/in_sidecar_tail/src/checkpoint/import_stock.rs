@@ -109,9 +109,7 @@ fn entry(fs: &Fs, row: StockPosition, lines: bool) -> Entry {
             ..Fingerprint::default()
         },
         rotated: false,
-        target: None,
-        cut: None,
-        packed: None,
         seen: u64::from(Timestamp::now().seconds),
+        rare: None,
     }
 }

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
+use std::sync::Arc;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::Deserialize;
@@ -43,8 +44,8 @@ impl Limits {
     /// As many of these, in their order, as are read again.
     pub(crate) fn of_these(
         self,
-        entries: impl Iterator<Item = Entry>,
-    ) -> impl Iterator<Item = Entry> {
+        entries: impl Iterator<Item = Arc<Entry>>,
+    ) -> impl Iterator<Item = Arc<Entry>> {
         let mut bytes = HEAD;
         entries.take(self.rows).take_while(move |entry| {
             // At worst six letters stand for a byte of the path; that is a rare name.

@@ -16,6 +16,7 @@ use crate::source::scan::Sources;
 use crate::track::beyond::is_full;
 use crate::track::copies::find_copy;
 use crate::track::descriptors::is_missing;
+use crate::track::file::Seen;
 use crate::track::files::Files;
 use crate::track::fingerprint::{Fingerprint, Identity};
 use crate::track::follow::{follow, Position};
@@ -86,8 +87,9 @@ fn follow_claimed(
     let position = Position {
         offset: Some(offset),
         name: Some(name),
-        cut: entry.cut,
+        cut: entry.cut(),
         rotated: entry.rotated || *entry.path != *path,
+        seen: Some(Seen::of(metadata)),
     };
     let identity = Identity::of(metadata);
     let id = follow(files, path, identity, handle, metadata, position);
@@ -141,9 +143,9 @@ pub(crate) fn position_of(
     if let Some(entry) = claim(files, path, identity, handle, metadata) {
         return Position {
             offset: Some(entry.fingerprint.offset),
-            cut: entry.cut,
+            cut: entry.cut(),
             rotated: entry.rotated || *entry.path != *path,
-            name: None,
+            ..Position::default()
         };
     }
     let plain = files.ctx.options.globs.name_of(path);
@@ -152,7 +154,7 @@ pub(crate) fn position_of(
             offset: Some(file.fingerprint.offset),
             rotated: *file.name != *plain,
             name: Some(file.name),
-            cut: None,
+            ..Position::default()
         };
     }
     if files.scanned() {
@@ -165,8 +167,9 @@ pub(crate) fn position_of(
     Position {
         offset: Some(entry.fingerprint.offset),
         rotated: *entry.path != *plain,
+        cut: entry.cut(),
         name: Some(entry.path),
-        cut: entry.cut,
+        seen: None,
     }
 }
 
@@ -182,7 +185,7 @@ fn late_copy(files: &mut Files, path: &Path, handle: &Handle, metadata: &Metadat
         offset: Some(text.fingerprint.offset),
         rotated: true,
         name: Some(text.name),
-        cut: None,
+        ..Position::default()
     })
 }
 
@@ -197,7 +200,7 @@ fn original_of(
     let mut folders = kept.folders.take()?;
     let kept = files.checkpointer.as_ref()?;
     let mut is_copy = |entry: &Entry| {
-        entry.packed.is_none()
+        entry.packed().is_none()
             && *entry.path != *path
             && entry.path.parent() == path.parent()
             && may_be_in(entry, path)
@@ -286,10 +289,10 @@ pub(crate) fn recover_unclaimed(files: &mut Files, compressed: &mut Compressed) 
     };
     let entries = checkpointer.unclaimed.iter();
     let entries = entries
-        .filter(|entry| !by_name && entry.packed.is_none())
+        .filter(|entry| !by_name && entry.packed().is_none())
         .filter(|entry| !files.ctx.keeps(&entry.path))
         .filter(|entry| entry.rotated || is_named(&entry.path));
-    let mut entries: Vec<Entry> = entries.take(room).cloned().collect();
+    let mut entries: Vec<Entry> = entries.take(room).map(|entry| (**entry).clone()).collect();
     // Of several that began alike, a compressed file is the form of the one that was read furthest.
     entries.sort_by_key(|entry| std::cmp::Reverse(entry.fingerprint.offset));
     let mut folders = checkpointer.folders.take().unwrap_or_default();

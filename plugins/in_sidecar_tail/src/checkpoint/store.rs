@@ -3,6 +3,7 @@
 use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::checkpoint::entry::{write_changes, write_document, Changes, Entry, Unusable, VERSION};
 use crate::checkpoint::load::{self, Limits, Loaded};
@@ -145,7 +146,12 @@ impl Store {
     }
 
     /// Replaces the state in one step. The journal of this number goes on from there.
-    pub(crate) fn save(&self, entries: &[Vec<Entry>], journal: u64, sync: Sync) -> io::Result<()> {
+    pub(crate) fn save(
+        &self,
+        entries: &[Vec<Arc<Entry>>],
+        journal: u64,
+        sync: Sync,
+    ) -> io::Result<()> {
         let durability = match sync {
             Sync::Off => Durability::None,
             Sync::File => Durability::Content,

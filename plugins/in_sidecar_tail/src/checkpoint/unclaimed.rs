@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -19,7 +20,8 @@ const FEW: usize = 1000;
 #[derive(Debug, Default)]
 pub(crate) struct Unclaimed {
     /// By inode and a number, since several may have had the same inode.
-    entries: BTreeMap<(u64, usize), Entry>,
+    /// Shared with what is being written: there may be a hundred thousand.
+    entries: BTreeMap<(u64, usize), Arc<Entry>>,
     next: usize,
     /// The hash of what names of rotated forms begin with, and a key of the entries, or of one that is gone.
     stems: BTreeSet<(u64, (u64, usize))>,
@@ -44,7 +46,7 @@ impl Unclaimed {
             self.stems
                 .range((hash, (0, 0))..=(hash, (u64::MAX, usize::MAX)))
         });
-        found.filter_map(|(_, key)| self.entries.get(key))
+        found.filter_map(|(_, key)| self.entries.get(key).map(Arc::as_ref))
     }
 
     /// Adds one; of more than `most`, another one goes.
@@ -56,7 +58,7 @@ impl Unclaimed {
         self.next += 1;
         self.stems
             .extend(stem_of(&entry.path).map(|stem| (stem, key)));
-        self.entries.insert(key, entry);
+        self.entries.insert(key, Arc::new(entry));
         if self.stems.len() > 2 * self.entries.len() + FEW {
             self.stems.retain(|(_, key)| self.entries.contains_key(key));
         }
@@ -66,12 +68,14 @@ impl Unclaimed {
     pub(crate) fn expire(&mut self, before: u64, now: u64, mut there: impl FnMut(&Entry) -> bool) {
         self.entries.retain(|_, entry| {
             // The clock may have been set back.
-            entry.seen = entry.seen.min(now);
-            let late = entry.seen < before;
-            if late && there(entry) {
-                entry.seen = now;
+            let mut seen = entry.seen.min(now);
+            if seen < before && there(entry) {
+                seen = now;
             }
-            entry.seen >= before
+            if seen != entry.seen {
+                Arc::make_mut(entry).seen = seen;
+            }
+            seen >= before
         });
     }
 
@@ -88,7 +92,7 @@ impl Unclaimed {
             .filter(|(_, entry)| entry.identity.compatible(identity) && fits(entry))
             .max_by_key(|(_, entry)| entry.fingerprint.offset)
             .map(|(key, _)| *key)?;
-        self.entries.remove(&key)
+        self.entries.remove(&key).map(Arc::unwrap_or_clone)
     }
 
     /// The entry of this file, if one fits.
@@ -99,11 +103,11 @@ impl Unclaimed {
     ) -> Option<&Entry> {
         let inode = identity.inode;
         let entries = self.entries.range((inode, 0)..=(inode, usize::MAX));
-        let mut entries = entries.map(|(_, entry)| entry);
+        let mut entries = entries.map(|(_, entry)| &**entry);
         entries.find(|entry| entry.identity.compatible(identity) && fits(entry))
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Entry>> {
         self.entries.values()
     }
 

@@ -18,7 +18,7 @@ use crate::time::Time;
 /// One thing to be written, and the number of the journal.
 #[derive(Debug)]
 pub(super) enum Job {
-    Document(Vec<Vec<Entry>>, u64),
+    Document(Vec<Vec<Arc<Entry>>>, u64),
     /// A line of the newest document's journal.
     Changes(Changes, u64),
 }

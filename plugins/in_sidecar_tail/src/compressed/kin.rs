@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::checkpoint::entry::Entry;
+use crate::checkpoint::entry::{Entry, Rare};
 use crate::compressed::gunzip::Gunzip;
 use crate::fs::Handle;
 use crate::read::lines::CutLine;
@@ -64,10 +64,12 @@ pub(super) fn keep_packed(
         identity: *identity,
         fingerprint: read,
         rotated: true,
-        target: None,
-        cut: None,
-        packed: Some(packed),
         seen: u64::from(files.ctx.time.timestamp().seconds),
+        rare: Rare {
+            packed: Some(packed),
+            ..Rare::default()
+        }
+        .kept(),
     };
     checkpointer.keep(entry);
 }
@@ -79,7 +81,7 @@ pub(super) fn claim_packed(files: &mut Files, identity: &Identity) {
     };
     let claimed = checkpointer
         .unclaimed
-        .claim(identity, |entry| entry.packed.is_some());
+        .claim(identity, |entry| entry.packed().is_some());
     if let Some(entry) = claimed {
         files.entry_gone(entry.identity);
     }
@@ -99,10 +101,10 @@ pub(super) fn kin_of(files: &Files, path: &Path, handle: Handle) -> Kin {
     let dormant = dormant.map(|file| (&file.name, (file.fingerprint, None), Size::Last(file.size)));
     let unclaimed = files.checkpointer.as_ref().map(|kept| &kept.unclaimed);
     let unclaimed = unclaimed.into_iter().flat_map(|all| all.originals(path));
-    let unclaimed = unclaimed.filter(|entry| entry.packed.is_none());
+    let unclaimed = unclaimed.filter(|entry| entry.packed().is_none());
     let unclaimed = unclaimed.map(|e| {
         let size = Size::Last(e.fingerprint.offset);
-        (&e.path, (e.fingerprint, e.cut), size)
+        (&e.path, (e.fingerprint, e.cut()), size)
     });
     let mut like: Vec<(&Arc<Path>, ReadSoFar)> = Vec::new();
     for (name, (its, cut), its_size) in followed.chain(dormant).chain(unclaimed) {

@@ -309,13 +309,13 @@ impl Compressed {
         metadata: &Metadata,
     ) -> bool {
         let same = |entry: &&Entry| {
-            entry.packed.is_some()
+            entry.packed().is_some()
                 && (entry.identity.device == identity.device || *entry.path == *path)
         };
         let checkpointer = files.checkpointer.as_ref();
         let found =
             checkpointer.and_then(|checkpointer| checkpointer.unclaimed.find(identity, same));
-        let found = found.map(|entry| (entry.fingerprint, entry.cut, entry.packed));
+        let found = found.map(|entry| (entry.fingerprint, entry.cut(), entry.packed()));
         let Some((fingerprint, cut, packed)) = found else {
             return false;
         };
@@ -381,7 +381,7 @@ impl Compressed {
     }
 
     fn is_taken(&self, files: &Files, identity: &Identity) -> bool {
-        let packed = |entry: &&Entry| entry.packed.is_some();
+        let packed = |entry: &&Entry| entry.packed().is_some();
         let checkpointer = files.checkpointer.as_ref();
         self.taken.contains(identity)
             || checkpointer.is_some_and(|kept| kept.unclaimed.find(identity, packed).is_some())
@@ -466,8 +466,8 @@ impl Compressed {
         let position = Position {
             offset: Some(offset),
             name: Some(entry.path.clone()),
-            cut: entry.cut,
-            rotated: false,
+            cut: entry.cut(),
+            ..Position::default()
         };
         let id = follow(files, &path, identity, handle, &metadata, position);
         files.windows.insert(id, window);

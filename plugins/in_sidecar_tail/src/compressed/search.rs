@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use tracing::debug;
 
-use crate::checkpoint::entry::Entry;
+use crate::checkpoint::entry::{Entry, Rare};
 use crate::compressed::format::Format;
 use crate::compressed::growth::Growth;
 use crate::compressed::gunzip::{self, Gunzip, OUTPUT_AT_ONCE};
@@ -159,10 +159,12 @@ impl Searches {
             identity,
             fingerprint,
             rotated: false,
-            target: None,
-            cut,
-            packed: None,
             seen: 0,
+            rare: Rare {
+                cut,
+                ..Rare::default()
+            }
+            .kept(),
         };
         self.all.push_back(Search {
             goal: Goal::Itself,
@@ -268,7 +270,8 @@ impl Searches {
                 let Otherwise::Read(others) = &mut search.otherwise else {
                     return Step::Another(search.entry.identity, current.path);
                 };
-                (search.entry.fingerprint, search.entry.cut) = others.pop().unwrap_or_default();
+                let (fingerprint, cut) = others.pop().unwrap_or_default();
+                search.entry.go_on_at(fingerprint, cut);
                 search.paths.push(current.path);
             }
             Came::Foreign => {}

@@ -1,6 +1,7 @@
 //! What the worker and the host's thread share: a bounded queue of batches, wake-ups both ways,
 //! and how far a drain is.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::drain::{Drain, DrainState, DrainStatus};
 use rustix::event::{eventfd, poll, EventfdFlags, PollFd, PollFlags, Timespec};
+use serde::{Serialize, Serializer as _};
 
 use crate::host::acks::Reaches;
 use crate::map::HashMap;
@@ -75,6 +77,14 @@ pub(crate) struct Row {
     /// Bytes read into records, handed to the host or not.
     pub(crate) read: u64,
     pub(crate) unread: u64,
+}
+
+/// The same as the report has it.
+#[derive(Serialize)]
+struct Told<'a> {
+    path: Option<Cow<'a, str>>,
+    read_bytes: u64,
+    unread_bytes: u64,
 }
 
 #[derive(Debug, Default)]
@@ -544,13 +554,17 @@ impl Drain for Shared {
         let rows = state.report.iter().map(|row| {
             let waiting = row.file.as_ref().and_then(|(id, _)| queued.get(id));
             let waiting = waiting.copied().unwrap_or(0).min(row.read);
-            serde_json::json!({
-                "path": row.file.as_ref().map(|(_, path)| path.to_string_lossy()),
-                "read_bytes": row.read - waiting,
-                "unread_bytes": row.unread + waiting,
-            })
+            Told {
+                path: row.file.as_ref().map(|(_, path)| path.to_string_lossy()),
+                read_bytes: row.read - waiting,
+                unread_bytes: row.unread + waiting,
+            }
         });
-        serde_json::Value::Array(rows.collect()).to_string()
+        let mut text = Vec::new();
+        let mut out = serde_json::Serializer::new(&mut text);
+        // Nothing is written but to memory.
+        let _ = out.collect_seq(rows);
+        String::from_utf8(text).unwrap_or_default()
     }
 }
 

@@ -123,6 +123,13 @@ impl Confine {
         Ok((handle, metadata))
     }
 
+    /// The same of a path to which no link leads. `None`: a link does, or may, or it cannot be opened.
+    pub(crate) fn open_plain(&self, path: &Path) -> Option<(Handle, Metadata)> {
+        let handle = self.open_without_links(path).ok()??;
+        let metadata = handle.metadata().ok()?;
+        Some((handle, metadata))
+    }
+
     /// Opens `path` if no link leads there: then it is where its path says, and nobody needs to ask the
     /// kernel where that is. `Ok(None)`: a link does, or may.
     fn open_without_links(&self, path: &Path) -> io::Result<Option<Handle>> {

@@ -249,6 +249,9 @@ impl Sources {
 
     /// Files in all folders that patterns look into, or in a new one and below it.
     pub(crate) fn find(&mut self, files: &mut Files, new: Option<&Path>) -> FoundFiles {
+        if new.is_none() {
+            self.watch_roots(files);
+        }
         let mut found = self.walk(files, new);
         if self.watch_folders(&files.ctx, &found) {
             // What came between the listing and the watch is in a second listing.
@@ -310,6 +313,17 @@ impl Sources {
         self.admitted = std::mem::take(&mut found.admitted);
         self.admitted.tell_new(&files.ctx);
         found
+    }
+
+    /// Watches the folders that the patterns name, before what is in them is listed for the first time: it need
+    /// not be listed again for what has come meanwhile.
+    fn watch_roots(&mut self, files: &Files) {
+        for root in files.ctx.options.globs.roots() {
+            let new = !self.remote.contains_key(root) && files.ctx.fs.is_dir(root);
+            if new && files.handles.confine().enters(root) {
+                self.watch_folder(&files.ctx, root);
+            }
+        }
     }
 
     /// Watches folders; `true`: some were not watched before.

@@ -3,13 +3,14 @@
 use std::hash::BuildHasher as _;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
 use crate::compressed::left_alone::Compressed;
 use crate::context::Context;
 use crate::counters::Trouble;
-use crate::map::{HashMap, HashSet};
+use crate::map::{HashMap, HashSet, Standing};
 use crate::source::paths::Paths;
 use crate::track::file::FileId;
 use crate::track::files::Files;
@@ -34,7 +35,13 @@ pub(crate) struct Beyond {
     /// Names of files that wait, and of those that gave way: whoever finds them in a folder knows them by
     /// that.
     names: HashSet<u64>,
+    standing: Standing,
+    /// When those that gave way are looked at though nobody has told of anything.
+    look: Option<Instant>,
 }
+
+/// The kernel does not tell of everything, such as what is written through a memory map.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// How a file was that gave way.
 #[derive(Clone, Copy, Debug)]
@@ -107,7 +114,7 @@ impl Beyond {
     /// numbers.
     fn number_of(&self, path: &Path, inode: u64, known: Known) -> u64 {
         let path = path.as_os_str().as_bytes();
-        self.names.hasher().hash_one((path, inode, known))
+        self.standing.hash_one((path, inode, known))
     }
 
     /// Whether a file with this name and inode is known for that.
@@ -152,6 +159,7 @@ impl Beyond {
             read: file.fingerprint(),
         };
         self.ended.insert(file.identity.number(), ended);
+        self.look = Some(files.ctx.time.now() + LOOK);
         if let Some(path) = file.path().filter(|_| self.names.len() < MOST_BEYOND) {
             let name = self.number_of(path, file.identity.inode, Known::GaveWay);
             self.names.insert(name);
@@ -159,9 +167,18 @@ impl Beyond {
         true
     }
 
-    /// There are files that have given way.
-    pub(crate) fn any_gave_way(&self) -> bool {
-        !self.ended.is_empty()
+    /// Whether it is time to look at files that have given way; `told`: whatever is written to them is told.
+    pub(crate) fn looks_at_those_that_gave_way(&mut self, now: Instant, told: bool) -> bool {
+        let looks = !self.ended.is_empty() && (!told || self.look.is_none_or(|at| now >= at));
+        if looks {
+            self.look = Some(now + LOOK);
+        }
+        looks
+    }
+
+    /// Something was not told: whatever is found in a folder is looked at.
+    pub(crate) fn doubt(&mut self) {
+        self.names = HashSet::default();
     }
 
     /// Where a file is that waits and has its turn now; what is there is told next.

@@ -299,7 +299,7 @@ pub(crate) fn find_late_copies(files: &mut Files) {
                 offset: Some(text.fingerprint.offset),
                 name: Some(text.name),
                 rotated: true,
-                cut: None,
+                ..Position::default()
             };
             let identity = Identity::of(&metadata);
             follow(files, &path, identity, handle, &metadata, position);

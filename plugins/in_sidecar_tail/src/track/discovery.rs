@@ -31,6 +31,34 @@ use crate::track::rotation::{gone, is_there, moved, renumbered};
 use crate::track::state_files::is_still_a_state;
 use crate::track::transition::Observation;
 
+/// What stands at a path.
+struct There {
+    metadata: Metadata,
+    /// The path itself is a link.
+    is_link: bool,
+    /// It is open already.
+    opened: Option<Handle>,
+}
+
+impl There {
+    /// What was a file when it was looked at before: most are one still, and opening it says so.
+    fn opened(files: &Files, path: &Path) -> io::Result<Self> {
+        if let Some((handle, metadata)) = files.handles.open_plain(path) {
+            return Ok(There {
+                metadata,
+                is_link: false,
+                opened: Some(handle),
+            });
+        }
+        let (metadata, is_link) = files.ctx.fs.metadata_and_link(path)?;
+        Ok(There {
+            metadata,
+            is_link,
+            opened: None,
+        })
+    }
+}
+
 /// How new files are found, and what is kept of those that are not followed.
 #[derive(Debug)]
 pub(crate) struct Discovery {
@@ -77,20 +105,32 @@ impl Discovery {
             return true;
         }
         match files.ctx.fs.metadata_and_link(path) {
-            Ok(there) => self.consider_there(files, compressed, path, named, there),
+            Ok((metadata, is_link)) => {
+                let there = There {
+                    metadata,
+                    is_link,
+                    opened: None,
+                };
+                self.consider_there(files, compressed, path, named, there)
+            }
             Err(error) => self.cannot_open(files, path, &error),
         }
     }
 
-    /// The same of what is there, and whether the path is a link.
+    /// The same of what is there.
     fn consider_there(
         &mut self,
         files: &mut Files,
         compressed: &mut Compressed,
         path: &Path,
         named: Option<&Path>,
-        (metadata, is_link): (Metadata, bool),
+        there: There,
     ) -> bool {
+        let There {
+            metadata,
+            is_link,
+            opened,
+        } = there;
         if !metadata.is_file() {
             files.ctx.troubles.say(
                 Trouble::NotAFile,
@@ -139,7 +179,11 @@ impl Discovery {
                 .leave_out(&files.ctx, path, &identity, metadata.len());
             return true;
         }
-        match open(files, path) {
+        let opened = match opened {
+            Some(handle) => Ok((handle, metadata)),
+            None => open(files, path),
+        };
+        match opened {
             Ok((handle, metadata)) => {
                 // The name may have come to stand for something else since.
                 let identity = Identity::of(&metadata);
@@ -165,6 +209,7 @@ impl Discovery {
                     let end = || self.end_at_the_start(&identity, &handle, &metadata);
                     position.offset = position.offset.or_else(end);
                     position.name = position.name.or_else(|| named.map(Arc::from));
+                    position.seen = Some(Seen::of(&metadata));
                     follow(files, path, identity, handle, &metadata, position);
                 }
                 true
@@ -254,11 +299,11 @@ impl Discovery {
         let Some(path) = self.beyond.next() else {
             return false;
         };
-        match files.ctx.fs.metadata_and_link(&path) {
+        match There::opened(files, &path) {
             Ok(there) => {
-                let (metadata, _) = there;
+                let metadata = &there.metadata;
                 self.beyond
-                    .has_turn(&path, &Identity::of(&metadata), metadata.len());
+                    .has_turn(&path, &Identity::of(metadata), metadata.len());
                 self.consider_there(files, compressed, &path, None, there);
             }
             Err(error) => {
@@ -307,8 +352,12 @@ impl Discovery {
         let asks = !files.is_draining() || self.beyond.are_to_be_found();
         while !files.is_draining() && self.take_one(files, compressed) {}
         let again = asks && !is_full(files, compressed) && self.beyond.begin_anew();
-        // Nobody looks at what gave way in any other way.
-        if again || !files.is_draining() && self.beyond.any_gave_way() {
+        let told = self.sources.are_told();
+        let looks = !files.is_draining()
+            && self
+                .beyond
+                .looks_at_those_that_gave_way(files.ctx.time.now(), told);
+        if again || looks {
             self.sources.list_again();
         }
         self.sources.take_more(&files.ctx.fs);

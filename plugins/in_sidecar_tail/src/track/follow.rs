@@ -11,10 +11,11 @@ use crate::read::holes::written_end;
 use crate::read::lines::{CutLine, Splitter};
 use crate::read::tag;
 use crate::track::descriptors::make_way;
-use crate::track::file::{FileId, TrackedFile};
+use crate::track::file::{FileId, Seen, TrackedFile};
 use crate::track::files::{Files, Stage};
 use crate::track::fingerprint::{Identity, Print, Tail};
 use crate::track::life::Life;
+use crate::track::queue::Task;
 use crate::track::rotation::gone;
 use crate::track::transition::Observation;
 
@@ -29,6 +30,8 @@ pub(crate) struct Position {
     pub(crate) cut: Option<CutLine>,
     /// It has been rotated since it was read.
     pub(crate) rotated: bool,
+    /// What was seen of it when it was opened, if that was just now.
+    pub(crate) seen: Option<Seen>,
 }
 
 /// Follows a new file.
@@ -86,7 +89,10 @@ pub(crate) fn follow(
     files.handles.opened(id);
     debug!("following {} from byte {offset}", path.display());
     files.changed(id);
-    files.look_at(id);
+    match position.seen {
+        Some(seen) => files.queue.push(Task::Seen(id, seen)),
+        None => files.look_at(id),
+    }
     if position.rotated {
         files.observe(id, Observation::Rotated);
     }

@@ -90,6 +90,21 @@ pub(crate) fn look(
     files.queue.push(Task::Rest(id));
 }
 
+/// Goes by what was seen of a file when it was opened, a moment ago.
+pub(crate) fn go_by(
+    files: &mut Files,
+    reader: &mut Reader,
+    compressed: &mut Compressed,
+    id: FileId,
+    seen: Seen,
+) {
+    let followed = files.registry.get(id);
+    if followed.is_some_and(|file| !file.life.is_let_go()) {
+        looked(files, reader, compressed, id, (true, false), seen);
+        files.queue.push(Task::Rest(id));
+    }
+}
+
 /// Goes by what was seen of a file.
 fn looked(
     files: &mut Files,

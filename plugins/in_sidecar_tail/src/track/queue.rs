@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 
 use crate::source::inotify::Change;
-use crate::track::file::FileId;
+use crate::track::file::{FileId, Seen};
 use crate::track::transition::Effect;
 
 /// Room that a queue keeps when it is empty.
@@ -16,6 +16,8 @@ const KEPT: usize = 256;
 pub(crate) enum Task {
     /// What a file's life asks for.
     Do(FileId, Effect),
+    /// A file that was just opened, and what was seen of it then.
+    Seen(FileId, Seen),
     /// A look at a file that need not have changed.
     Glance(FileId),
     /// Others need the file's descriptor.
