@@ -6,6 +6,7 @@
 //! `SIDECAR_TAIL_SCHEDULES` sets how many schedules run and `SIDECAR_TAIL_SEED` where they start. A
 //! failure prints its seed, and the fewest steps that fail in the same way.
 
+mod costs;
 mod crowd;
 mod fell;
 mod host;

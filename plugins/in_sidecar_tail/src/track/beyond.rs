@@ -168,12 +168,13 @@ impl Beyond {
     }
 
     /// Whether it is time to look at files that have given way; `told`: whatever is written to them is told.
-    pub(crate) fn looks_at_those_that_gave_way(&mut self, now: Instant, told: bool) -> bool {
-        let looks = !self.ended.is_empty() && (!told || self.look.is_none_or(|at| now >= at));
-        if looks {
+    pub(crate) fn doubts_those_that_gave_way(&mut self, now: Instant, told: bool) -> bool {
+        let doubts = !self.ended.is_empty() && (!told || self.look.is_none_or(|at| now >= at));
+        if doubts {
             self.look = Some(now + LOOK);
+            self.doubt();
         }
-        looks
+        doubts
     }
 
     /// Something was not told: whatever is found in a folder is looked at.
@@ -230,81 +231,11 @@ impl Beyond {
         if self.said && self.files == 0 {
             self.said = false;
             self.outside = Outside::default();
-            self.names = HashSet::default();
+            // Those that gave way are known by theirs.
+            if self.ended.is_empty() {
+                self.names = HashSet::default();
+            }
             info!("every file is followed");
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-    use std::sync::Arc;
-    use std::time::Duration;
-
-    use flb_sidecar_sdk::event::RecordFormat;
-    use flb_sidecar_sdk::{fake::FakeHost, metrics::Metrics, Settings};
-
-    use crate::counters::Counters;
-    use crate::fs::simulated::{Device, SimFs};
-    use crate::fs::Fs;
-    use crate::host::queue::{Item, Purpose, Shared};
-    use crate::options::{Options, OPTIONS};
-    use crate::time::Time;
-    use crate::worker::{Turn, Worker};
-
-    const FILES: u64 = 5000;
-    /// Calls that a file may cost: asked about at a scan and in its turn, opened, asked again, read, read to
-    /// its end, closed.
-    const CALLS: u64 = 10;
-
-    /// As was reported of others, which spend their time on asking about files that they know: Fluent Bit issue
-    /// 4310, TimberWinR issue 56, bevry/watchr issue 22, basisjs-tools issue 8.
-    #[test]
-    fn a_drain_asks_little_about_each_file_that_waits() {
-        let time = Time::simulated(Duration::from_secs(1_000_000_000));
-        let disk = SimFs::new(time.clone(), Device::LOCAL);
-        disk.make_folder(Path::new("/logs")).unwrap();
-        for n in 0..FILES {
-            let path = format!("/logs/{n}.log");
-            disk.writer(Path::new(&path)).unwrap().append(b"one\n");
-        }
-        let options = [("path", "/logs/*.log,/logs/*/*.log"), ("max_files", "1000")];
-        let settings = Settings::new("tail", OPTIONS, options).unwrap();
-        let shared = Arc::new(Shared::new(time.clone()).unwrap());
-        let mut worker = Worker::new(
-            Options::read(&settings, &FakeHost::default()).unwrap(),
-            None,
-            RecordFormat::WithMetadata,
-            shared.clone(),
-            Counters::new(&Metrics::default()),
-            Fs::simulated(disk.clone()),
-        );
-        worker.files.handles = worker.files.handles.apart(100);
-        let before = 1 << 40;
-        disk.has_patience(before);
-        shared.start_drain(Duration::from_secs(60), Purpose::Completion);
-        let mut over = false;
-        for _ in 0..10 * FILES {
-            let turn = worker.turn();
-            let idle = shared.pop().map(|item| match item {
-                Item::Batch(batch) => shared.delivered(batch),
-                Item::DrainEnd(request) => {
-                    shared.drain_ended(request);
-                    over = true;
-                }
-                Item::FileEnd(_) => {}
-            });
-            if over {
-                break;
-            }
-            if idle.is_none() && matches!(turn, Turn::Until(_)) {
-                time.advance(Duration::from_millis(100));
-            }
-        }
-        assert!(over, "the drain does not end");
-        assert_eq!(worker.ctx.counters.lines.get(), FILES);
-        let calls = before - disk.calls_left();
-        assert!(calls <= CALLS * FILES, "{calls} calls for {FILES} files");
     }
 }

@@ -283,10 +283,10 @@ impl Discovery {
         (path, inode): (&Path, u64),
     ) -> bool {
         // What is written to a file that gave way in a drain is told.
-        let told = files.is_draining() && self.sources.are_told();
+        let told = self.sources.are_told();
+        let waits = told && files.is_draining() || is_full(files, compressed);
         inode != 0
-            && (told || is_full(files, compressed))
-            && (self.beyond.knows(path, inode, Known::Waits)
+            && (waits && self.beyond.knows(path, inode, Known::Waits)
                 || told && self.beyond.knows(path, inode, Known::GaveWay))
     }
 
@@ -356,7 +356,7 @@ impl Discovery {
         let looks = !files.is_draining()
             && self
                 .beyond
-                .looks_at_those_that_gave_way(files.ctx.time.now(), told);
+                .doubts_those_that_gave_way(files.ctx.time.now(), told);
         if again || looks {
             self.sources.list_again();
         }
