@@ -263,6 +263,7 @@ impl Worker {
                 note_elsewhere(files, id);
                 close(files, id);
                 files.windows.remove(id);
+                files.heads.take(id);
             }
             Task::Do(id, Effect::Checkpoint) => files.changed(id),
             Task::Do(id, Effect::Forget) => {

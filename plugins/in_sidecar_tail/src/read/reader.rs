@@ -190,10 +190,18 @@ impl Reader {
     fn read_block(&mut self, files: &mut Files, id: FileId) -> Read {
         let draining = files.is_draining();
         let ctx = &files.ctx;
+        let begun = files.heads.take(id);
         let Some(file) = files.registry.get_mut(id) else {
             return Read::End;
         };
-        let place = match file.read(&mut self.block) {
+        let read = match begun.filter(|_| file.offset == 0) {
+            Some(text) => {
+                self.block[..text.len()].copy_from_slice(&text);
+                Ok(Block::Text(0..text.len()))
+            }
+            None => file.read(&mut self.block),
+        };
+        let place = match read {
             Ok(Block::Text(place)) => place,
             Ok(Block::End) => return Read::End,
             // A network filesystem's answer may be older than what was read.

@@ -373,12 +373,16 @@ impl TrackedFile {
 
     /// Takes in more of the file's head as the file grows.
     pub(crate) fn grow_head(&mut self) -> io::Result<()> {
+        self.grow_head_in(&mut [0; HEAD]).map(|_| ())
+    }
+
+    /// The same, and how many of its first bytes were read for that.
+    pub(crate) fn grow_head_in(&mut self, head: &mut [u8; HEAD]) -> io::Result<usize> {
         let known = self.head.len();
         if known == HEAD || self.seen.size <= known as u64 {
-            return Ok(());
+            return Ok(0);
         }
         if let Some(handle) = &self.handle {
-            let mut head = [0; HEAD];
             let size = usize::try_from(self.seen.size).unwrap_or(HEAD).min(HEAD);
             let length = read_full(handle, &mut head[..size], 0)?;
             // It may have been truncated this very moment.
@@ -393,8 +397,9 @@ impl TrackedFile {
                 let read = usize::try_from(self.offset).unwrap_or(HEAD).min(length);
                 self.head = Head::of(&head[..written.max(read).max(known)]);
             }
+            return Ok(length);
         }
-        Ok(())
+        Ok(0)
     }
 
     /// `None`: nothing is written behind the head, as far as that is looked into.

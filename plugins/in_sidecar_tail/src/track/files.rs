@@ -16,6 +16,7 @@ use crate::track::descriptors::{ensure_open, Handles};
 use crate::track::dormant::Dormant;
 use crate::track::file::{FileId, TrackedFile};
 use crate::track::fingerprint::{Identity, Print};
+use crate::track::heads::Heads;
 use crate::track::queue::{Queue, Task};
 use crate::track::registry::Registry;
 use crate::track::state_files::StateFiles;
@@ -44,6 +45,7 @@ pub(crate) struct Files {
     pub(crate) queue: Queue,
     pub(crate) handles: Handles,
     pub(crate) windows: Windows,
+    pub(crate) heads: Heads,
     pub(crate) links: Links,
     pub(crate) dormant: Dormant,
     pub(crate) states: StateFiles,
@@ -69,6 +71,7 @@ impl Files {
             queue: Queue::default(),
             handles: Handles::new(&ctx),
             windows: Windows::default(),
+            heads: Heads::default(),
             links: Links::default(),
             dormant: Dormant::default(),
             states: StateFiles::default(),

@@ -16,7 +16,7 @@ use crate::track::copies::rewritten;
 use crate::track::descriptors::{close, ensure_open};
 use crate::track::file::{FileId, Seen};
 use crate::track::files::Files;
-use crate::track::fingerprint::Identity;
+use crate::track::fingerprint::{Identity, HEAD};
 use crate::track::quarantine::original_of;
 use crate::track::queue::Task;
 use crate::track::rotation::gone;
@@ -114,6 +114,8 @@ fn looked(
     (told, round): (bool, bool),
     mut seen: Seen,
 ) {
+    // It may be another text by now.
+    files.heads.take(id);
     let Some(file) = files.registry.get_mut(id) else {
         return;
     };
@@ -185,9 +187,11 @@ fn grown(files: &mut Files, compressed: &mut Compressed, id: FileId, round: bool
         file.seen.modified -= 1;
     }
     let head = file.head.len();
-    if file.grow_head().is_err() {
+    let mut text = [0; HEAD];
+    let read = file.grow_head_in(&mut text).unwrap_or_else(|_| {
         debug!("{}: cannot read its head", file.name.display());
-    }
+        0
+    });
     let more_known = file.head.len() > head;
     let unread = file.has_more(seen.size);
     if file.read == 0 && !unpacking {
@@ -201,6 +205,9 @@ fn grown(files: &mut Files, compressed: &mut Compressed, id: FileId, round: bool
     let Some(file) = files.registry.get_mut(id) else {
         return;
     };
+    if read > 0 && read as u64 == seen.size && file.offset == 0 && !file.remote && !unpacking {
+        files.heads.keep(id, &text[..read]);
+    }
     if !file.compared && !file.head.is_empty() {
         file.compared = true;
         if let Some(original) = original_of(files, id) {

@@ -9,6 +9,7 @@ pub(crate) mod file;
 pub(crate) mod files;
 pub(crate) mod fingerprint;
 pub(crate) mod follow;
+pub(crate) mod heads;
 pub(crate) mod life;
 pub(crate) mod limit;
 pub(crate) mod look;
