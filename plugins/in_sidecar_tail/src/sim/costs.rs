@@ -237,5 +237,6 @@ fn a_start_with_positions_asks_little_about_each_file() {
     };
     let (few, many) = (calls(250), calls(1000));
     assert!(many <= 5 * few, "{few} calls for 250, {many} for 1000");
-    assert!(many <= 12 * 1000, "{many} calls for 1000");
+    // Those of the checks of these seconds included.
+    assert!(many <= 15 * 1000, "{many} calls for 1000");
 }
