@@ -26,9 +26,10 @@ use vector::{Maps, Portable, Vector, LANES};
 pub(crate) use cursor::{Cursor, Runs};
 pub(crate) use shape::RUN;
 pub(crate) use signs::{
-    is_gap, is_sign, is_value, SignTables, SignWindows, Signs, GAP, TOKEN, VALUE,
+    is_gap, is_sign, is_value, is_word, SignTables, SignWindows, Signs, GAP, TOKEN, VALUE,
 };
-pub(crate) use trigrams::{Halves, Quads};
+pub(crate) use trigrams::{Halves, Kinds};
+use trigrams::Quads;
 pub(crate) use vector::WINDOW;
 pub(crate) use words::{Case, Next, Words};
 
@@ -188,8 +189,32 @@ impl Gate {
         quads(Portable, text, at, table)
     }
 
+    /// Where in the window at `at` one of each kind may be.
+    pub(crate) fn kinds<const N: usize>(
+        &self,
+        text: &[u8],
+        at: usize,
+        all: &Kinds<N>,
+    ) -> [u64; N] {
+        #[cfg(all(target_arch = "x86_64", feature = "avx512"))]
+        if let Some(avx512) = self.avx512 {
+            return avx512.run(
+                #[inline(always)]
+                move || kinds(avx512, text, at, all),
+            );
+        }
+        #[cfg(target_arch = "x86_64")]
+        if let Some(avx2) = self.avx2 {
+            return avx2.run(
+                #[inline(always)]
+                move || kinds(avx2, text, at, all),
+            );
+        }
+        kinds(Portable, text, at, all)
+    }
+
     /// What rules of the user may begin with in the next windows.
-    fn signs(&self, text: &[u8], tables: SignTables<'_>, windows: &mut SignWindows) {
+    fn signs(&self, text: &[u8], tables: &SignTables, windows: &mut SignWindows) {
         #[cfg(all(target_arch = "x86_64", feature = "avx512"))]
         if let Some(avx512) = self.avx512 {
             return avx512.run(
@@ -269,36 +294,79 @@ fn load_from<V: Vector>(v: V, bytes: &[u8], from: usize) -> V::Bytes {
 /// Bytes of a window with those behind it that a quad may reach.
 const QUADS: usize = WINDOW + 3;
 
+/// The bytes from `at` on, filled up with zeros, and the bits of the window that are in the text.
+#[inline(always)]
+fn padded(text: &[u8], at: usize) -> ([u8; QUADS], u64) {
+    let rest = text.get(at..).unwrap_or_default();
+    let mut window = [0; QUADS];
+    let len = rest.len().min(QUADS);
+    window[..len].copy_from_slice(&rest[..len]);
+    match len < WINDOW {
+        true => (window, (1 << len) - 1),
+        false => (window, u64::MAX),
+    }
+}
+
 #[inline(always)]
 fn quads<V: Vector>(v: V, text: &[u8], at: usize, table: &Quads) -> u64 {
-    let rest = text.get(at..).unwrap_or_default();
-    if let Some(window) = rest.first_chunk() {
-        return quads_in(v, window, table);
+    match text.get(at..).and_then(<[u8]>::first_chunk) {
+        Some(window) => quads_in(v, window, table),
+        None => {
+            let (window, bits) = padded(text, at);
+            quads_in(v, &window, table) & bits
+        }
     }
-    let mut window = [0; QUADS];
-    window[..rest.len()].copy_from_slice(rest);
-    let found = quads_in(v, &window, table);
-    match rest.len() < WINDOW {
-        true => found & ((1 << rest.len()) - 1),
-        false => found,
+}
+
+#[inline(always)]
+fn kinds<V: Vector, const N: usize>(v: V, text: &[u8], at: usize, all: &Kinds<N>) -> [u64; N] {
+    match text.get(at..).and_then(<[u8]>::first_chunk) {
+        Some(window) => kinds_in(v, window, all),
+        None => {
+            let (window, bits) = padded(text, at);
+            kinds_in(v, &window, all).map(|found| found & bits)
+        }
     }
 }
 
 #[inline(always)]
 fn quads_in<V: Vector>(v: V, bytes: &[u8; QUADS], table: &Quads) -> u64 {
-    let shifted = [
-        load_from(v, bytes, 0),
-        load_from(v, bytes, 1),
-        load_from(v, bytes, 2),
-        load_from(v, bytes, 3),
-    ];
-    let mut mask = v.quads(table, shifted);
+    let shifted = shifted(v, bytes);
+    let mut mask = v.has_bits(v.quads(table, shifted), u8::MAX);
     for [[first, second], [a, b]] in &table.pairs {
         let first = v.equal(v.set(shifted[0], *a), *first);
         let second = v.equal(v.set(shifted[1], *b), *second);
         mask = v.or(mask, v.and(first, second));
     }
     v.bits(mask)
+}
+
+/// Where one of each kind may be.
+#[inline(always)]
+fn kinds_in<V: Vector, const N: usize>(v: V, bytes: &[u8; QUADS], all: &Kinds<N>) -> [u64; N] {
+    let shifted = shifted(v, bytes);
+    let mut found = [0; N];
+    // No iterators: what is called for each would not be code for the processor.
+    for (table, kinds) in &all.tables {
+        let groups = v.quads(table, shifted);
+        let mut kind = 0;
+        while kind < N {
+            found[kind] |= v.bits(v.has_bits(groups, kinds[kind]));
+            kind += 1;
+        }
+    }
+    found
+}
+
+/// The window, and those that begin one, two and three bytes later.
+#[inline(always)]
+fn shifted<V: Vector>(v: V, bytes: &[u8; QUADS]) -> [V::Bytes; 4] {
+    [
+        load_from(v, bytes, 0),
+        load_from(v, bytes, 1),
+        load_from(v, bytes, 2),
+        load_from(v, bytes, 3),
+    ]
 }
 
 #[inline(always)]

@@ -4,9 +4,9 @@
 //! follow from the expression, so nothing is missed; an expression in which no word is for certain has no
 //! anchors.
 
-use regex_syntax::hir::{Class, Hir, HirKind};
+use regex_syntax::hir::{Class, Hir, HirKind, Look};
 
-use crate::scan::{is_gap, is_sign, is_value, Halves, GAP, TOKEN, VALUE};
+use crate::scan::{is_gap, is_sign, is_value, is_word, Halves, GAP, TOKEN, VALUE};
 
 /// So much of a word is looked for.
 const LONGEST: usize = 8;
@@ -108,10 +108,23 @@ pub(super) enum Place {
     /// In front of a sign with a value behind it: what so many bytes in front of the sign may be, back to
     /// where the name begins. The sign itself is the first.
     Name(Vec<Bytes>),
-    /// Where a long run begins.
+    /// Where a long run begins, behind no letter, digit or underscore.
     Token,
+    /// Where so many bytes of a run are left, behind whatever.
+    Run,
     /// Anywhere.
     Anywhere,
+}
+
+impl Place {
+    /// The less text has such places, the higher.
+    fn rank(&self) -> u8 {
+        match self {
+            Place::Name(_) | Place::Token => 2,
+            Place::Run => 1,
+            Place::Anywhere => 0,
+        }
+    }
 }
 
 /// One of the words is in every match of an alternative, and what is behind its start is one of `tail`.
@@ -150,20 +163,26 @@ fn flat(hir: &Hir) -> Vec<Hir> {
     }
 }
 
-/// The best anchor of an alternative: a name or a token before a word that may be anywhere, long words
-/// before short ones.
+/// The best anchor of an alternative: a name or a token before a word that may be anywhere in a run, and that
+/// before one that may be anywhere; long words before short ones.
 fn anchor(parts: &[Hir]) -> Option<Anchor> {
-    let (mut best, mut most) = (None, (false, 0));
+    let (mut best, mut most) = (None, (0, 0));
     for at in 0..parts.len() {
         let words = words(&parts[at..]);
         let shortest = words.iter().map(Vec::len).min().unwrap_or(0);
         let place = match name(&parts[at..]) {
             Some(place) if shortest > 2 => place,
-            _ if shortest > 1 && run(&parts[at..]).0 >= TOKEN => Place::Token,
+            _ if shortest > 1 && run(&parts[at..]).0 >= TOKEN => {
+                let is_behind_none = at > 0 && ends_outside_word(&parts[at - 1]);
+                match is_behind_none && words.iter().all(|word| is_word(word[0])) {
+                    true => Place::Token,
+                    false => Place::Run,
+                }
+            }
             _ if shortest > 2 => Place::Anywhere,
             _ => continue,
         };
-        let rank = (place != Place::Anywhere, shortest);
+        let rank = (place.rank(), shortest);
         if rank > most {
             most = rank;
             best = Some((at, words, place));
@@ -260,6 +279,31 @@ fn front(parts: &[Hir]) -> Vec<Bytes> {
     }
     all.truncate(least);
     all
+}
+
+/// Whether no letter, digit or underscore is in front of what follows, if it begins with one itself.
+fn ends_outside_word(part: &Hir) -> bool {
+    match part.kind() {
+        HirKind::Empty => false,
+        HirKind::Look(look) => matches!(
+            look,
+            Look::Start
+                | Look::StartLF
+                | Look::StartCRLF
+                | Look::WordAscii
+                | Look::WordUnicode
+                | Look::WordStartAscii
+                | Look::WordStartUnicode
+        ),
+        HirKind::Literal(text) => text.0.last().is_some_and(|byte| !is_word(*byte)),
+        HirKind::Class(class) => {
+            Bytes::of_class(class).is_some_and(|bytes| !bytes.iter().any(is_word))
+        }
+        HirKind::Repetition(some) => some.min > 0 && ends_outside_word(&some.sub),
+        HirKind::Capture(group) => ends_outside_word(&group.sub),
+        HirKind::Concat(parts) => parts.last().is_some_and(ends_outside_word),
+        HirKind::Alternation(parts) => parts.iter().all(ends_outside_word),
+    }
 }
 
 fn ends_in_sign(part: &Hir) -> bool {
@@ -415,6 +459,7 @@ mod tests {
         let place = |place: Place| match place {
             Place::Name(_) => "name",
             Place::Token => "token",
+            Place::Run => "run",
             Place::Anywhere => "anywhere",
         };
         let words = |anchor: Anchor| {
@@ -446,7 +491,15 @@ mod tests {
             // Too short for a value.
             (assign("shop", "[a-z0-9]{9}"), &[("shop", "anywhere")]),
             (assign("shop", "\"[a-z0-9]{20}\""), &[("shop", "anywhere")]),
-            (assign("shop", "skey_[a-z0-9]{20}"), &[("skey_", "token")]),
+            // There are fewer names than runs.
+            (assign("shop", "skey_[a-z0-9]{20}"), &[("shop", "name")]),
+            (r"skey_[a-z0-9]{20}".to_owned(), &[("skey_", "run")]),
+            (r"\Bskey_[a-z0-9]{20}".to_owned(), &[("skey_", "run")]),
+            (r"\b-key_[a-z0-9]{20}".to_owned(), &[("-key_", "run")]),
+            (r"(?:^|[ =])skey_[a-z0-9]{20}".to_owned(), &[("skey_", "token")]),
+            (r"[ =x]skey_[a-z0-9]{20}".to_owned(), &[("skey_", "run")]),
+            (r"=?skey_[a-z0-9]{20}".to_owned(), &[("=skey_ skey_", "run")]),
+            (r"(?:\b|x)skey_[a-z0-9]{20}".to_owned(), &[("skey_ xskey_", "run")]),
             (
                 r"\b(q[ab]_(?i)[a-z0-9]{20})\b".to_owned(),
                 &[("qa_ qb_", "token")],
@@ -456,11 +509,11 @@ mod tests {
             (r"[a-f0-9]{32}".to_owned(), &[]),
             (
                 r"a{3}\.[a-z]{20}|key: ?[x-z0-9]{60}".to_owned(),
-                &[("aaa.", "token"), ("key: key: ", "anywhere")],
+                &[("aaa.", "run"), ("key: key: ", "anywhere")],
             ),
             (r"abc|[a-z]{20}".to_owned(), &[]),
             (r"(?i)abc\d+".to_owned(), &[("abc", "anywhere")]),
-            (r"ab?cd[0-9]{30}".to_owned(), &[("abcd acd", "token")]),
+            (r"ab?cd[0-9]{30}".to_owned(), &[("abcd acd", "run")]),
             (r"(?:ab|[a-z]c)[0-9]{30}".to_owned(), &[]),
         ] {
             let found = of(&pattern);

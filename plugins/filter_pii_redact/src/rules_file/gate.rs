@@ -3,7 +3,9 @@
 use std::collections::hash_map::{Entry, HashMap};
 
 use crate::budget::Budget;
-use crate::scan::{Case, Gate, Halves, Next, Quads, SignTables, SignWindows, Signs, Words};
+use crate::scan::{
+    Case, Gate, Halves, Kinds, Next, SignTables, SignWindows, Signs, Words, WINDOW,
+};
 
 use super::anchor::{Anchor, Bytes, Place};
 use super::tail::Tail;
@@ -24,8 +26,6 @@ struct Table {
     /// A bit for each second letter that a word with this first letter has: it rules most places out with
     /// the least memory.
     begins: [u32; 32],
-    /// The first four bytes of what may be a match.
-    quads: Option<Quads>,
     words: Words,
     triggers: Vec<Vec<u16>>,
 }
@@ -101,7 +101,6 @@ impl List {
         }
         Some(Table {
             begins,
-            quads: (!self.words.is_empty()).then(|| Quads::of_halves(self.first.into_iter())),
             words: Words::new(words, Case::Any)?,
             triggers: self.triggers,
         })
@@ -152,8 +151,10 @@ impl Scan {
 #[derive(Debug)]
 pub(super) struct Triggers {
     gate: Gate,
+    tables: SignTables,
     names: Table,
     tokens: Table,
+    runs: Table,
     /// Words that may be anywhere, and the keywords of rules without an anchor.
     words: Table,
     /// What so many bytes in front of a sign may be between it and the start of a name.
@@ -171,7 +172,7 @@ pub(super) enum By {
 impl Triggers {
     /// For the rules in the order of their numbers. `None`: there are too many words.
     pub(super) fn new(rules: impl Iterator<Item = By>) -> Option<Self> {
-        let [mut names, mut tokens, mut words] = [(); 3].map(|()| List::default());
+        let [mut names, mut tokens, mut runs, mut words] = [(); 4].map(|()| List::default());
         let (mut between, mut all) = (Vec::new(), Vec::new());
         for (rule, by) in (0..).zip(rules) {
             let next = |all: &Vec<Trigger>| u16::try_from(all.len()).ok();
@@ -192,6 +193,7 @@ impl Triggers {
                         let trigger = next(&all)?;
                         let list = match anchor.place {
                             Place::Token => &mut tokens,
+                            Place::Run => &mut runs,
                             Place::Anywhere => &mut words,
                             Place::Name(more) => {
                                 between.resize(more.len().max(between.len()), Bytes::default());
@@ -216,8 +218,14 @@ impl Triggers {
         }
         Some(Triggers {
             gate: Gate::new(),
+            tables: SignTables {
+                names: Kinds::of_halves([&names.first]),
+                tokens: Kinds::of_halves([&tokens.first, &runs.first]),
+                words: Kinds::of_halves([&words.first]),
+            },
             names: names.table()?,
             tokens: tokens.table()?,
+            runs: runs.table()?,
             words: words.table()?,
             between,
             all,
@@ -232,15 +240,11 @@ impl Triggers {
                 return Some(sighting);
             }
             while scan.left == 0 {
-                let tables = SignTables {
-                    values: self.names.quads.is_some(),
-                    tokens: self.tokens.quads.as_ref(),
-                    words: self.words.quads.as_ref(),
-                };
-                let mut window = scan.windows.next(self.gate, text, tables)?;
+                let mut window = scan.windows.next(self.gate, text, &self.tables)?;
                 window.words = self.words.sift(text, window.at, window.words);
                 window.tokens = self.tokens.sift(text, window.at, window.tokens);
-                scan.left = window.values | window.tokens | window.words;
+                window.runs = self.runs.sift(text, window.at, window.runs);
+                scan.left = window.all();
                 scan.window = window;
             }
             self.look(scan, text);
@@ -256,7 +260,11 @@ impl Triggers {
         let bit = *left & left.wrapping_neg();
         *left ^= bit;
         let at = window.at + bit.trailing_zeros() as usize;
-        for (table, places) in [(&self.words, window.words), (&self.tokens, window.tokens)] {
+        for (table, places) in [
+            (&self.words, window.words),
+            (&self.runs, window.runs),
+            (&self.tokens, window.tokens),
+        ] {
             if places & bit != 0 {
                 table.at(text, at, |triggers| {
                     self.see(text, (at, at), triggers, seen);
@@ -304,21 +312,27 @@ impl Triggers {
         sign: usize,
         mut visit: impl FnMut(usize, &'a [u16]),
     ) {
-        let mut second = text[sign];
-        for (between, (start, first)) in self
-            .between
-            .iter()
-            .skip(1)
-            .zip(text[..sign].iter().enumerate().rev())
-        {
-            if !between.has(*first) {
+        // Nearest to the sign first: what is in between is looked at once.
+        let from = sign.saturating_sub(WINDOW - 1);
+        let [starts] = self.gate.kinds(text, from, &self.tables.names);
+        let before = (1 << (sign - from)) - 1;
+        let mut starts = self.names.sift(text, from, starts & before);
+        let mut known = sign;
+        while starts != 0 {
+            let bit = starts.ilog2();
+            starts ^= 1 << bit;
+            let start = from + bit as usize;
+            let mut may = (start..known).rev();
+            let fits = may.all(|at| {
+                let between = self.between.get(sign - at);
+                between.is_some_and(|between| between.has(text[at]))
+            });
+            if !fits {
                 break;
             }
-            if self.names.may_begin(*first, second) {
-                self.names
-                    .at(text, start, |triggers| visit(start, triggers));
-            }
-            second = *first;
+            known = start;
+            self.names
+                .at(text, start, |triggers| visit(start, triggers));
         }
     }
 

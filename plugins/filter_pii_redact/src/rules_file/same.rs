@@ -3,6 +3,7 @@
 //! `PII_RULES=file` takes other rules than those here, such as those of gitleaks, and
 //! `PROPTEST_CASES` another number of texts.
 
+use flb_sidecar_sdk::msgpack;
 use proptest::prelude::*;
 use proptest::string::bytes_regex_parsed;
 use regex_syntax::hir::{Capture, Hir, HirKind, Repetition};
@@ -205,10 +206,13 @@ fn rules_find_what_their_expressions_find() {
         prop_assert_eq!(&found(&mut rules, &text, 0), &expected);
         prop_assert!(expected.is_empty() || rules.may_match(&text, &budget()));
         // In a batch it is seen in its string, and nothing that counts is in front of that.
-        let batch = [before.as_bytes(), &text, behind.as_bytes()].concat();
+        let mut batch = before.into_bytes();
+        msgpack::write_bytes_as_str(&mut batch, &text);
+        let start = batch.len() - text.len();
+        batch.extend(behind.as_bytes());
         let (mut scan, mut checks) = (Scan::default(), Checks::new(&text));
         let first = std::iter::from_fn(|| rules.next(&mut scan, &batch))
-            .filter_map(|seen| seen.behind(before.len()))
+            .filter_map(|seen| seen.behind(start))
             .find(|seen| {
                 seen.at < text.len() && rules.may_match_at(&text, *seen, &budget(), &mut checks)
             });

@@ -199,3 +199,76 @@ fn work_ends_where_the_budget_does() {
     rules.find(text.as_bytes(), 0, &budget, |_, _, _| count += 1);
     assert!(budget.is_spent() && count < 1000, "{count}");
 }
+
+/// The ways in which sources and logs write a name and its value: `{n}` and `{v}`.
+const WAYS: &[&str] = &[
+    "{n}_token = \"{v}\"",
+    "{n}Token={v}",
+    "{n}_token: '{v}'",
+    "{\n  \"{n}_token\": \"{v}\"\n}",
+    r#"{"till.ini": "{N}_TOKEN={v}\nOPEN=true"}"#,
+    "<{n}Token>\n  {v}\n</{n}Token>",
+    "let {n}Token := `{v}`",
+    "string {n}Token = \"{v}\";",
+    "put(\"{N}_TOKEN\", \"{v}\")",
+    "\"{n}Token\" => \"{v}\"",
+    "{n}_TOKEN :::= \"{v}\"",
+    "{n}_TOKEN ?= \"{v}\"",
+];
+
+#[test]
+fn rules_find_their_examples_in_every_way_of_writing() {
+    const ASSIGNED: &str = r#"(?:[ \t\w.-]{0,20})[\s'"]{0,3}(?:=|>|:{1,3}=|\|\||:|=>|\?=|,)[\x60'"\s=]{0,5}"#;
+    const END: &str = r#"(?:[\x60'"\s;]|\\[nr]|$)"#;
+    let rule = |id: &str, regex: &str, keyword: &str| {
+        format!("[[rules]]\nid = \"{id}\"\nregex = '''{regex}'''\nentropy = 2\nkeywords = [\"{keyword}\"]\n")
+    };
+    let named = |value: &str| {
+        format!(r"(?i)[\w.-]{{0,50}}?(?:teashop){ASSIGNED}({value}){END}")
+    };
+    for (regex, keyword, value) in [
+        (named("[a-z0-9]{17}"), "teashop", "q7w1e9r3t5y2u4i8o"),
+        (named(r"ts-[a-z0-9_=\-]{20}"), "teashop", "ts-q7w1e9r3t5y2u_i8o-1p"),
+        // Shorter than what is behind a sign as a rule.
+        (named("[a-f0-9]{6}"), "teashop", "b8a1f3"),
+        (format!(r"\b(ts_(?i)[a-z0-9]{{20}}){END}"), "ts_", "ts_q7w1e9r3t5y2u4i8o0pA"),
+        (r"tea-(?:pot|cup)_[0-9A-Za-z]{16}".to_owned(), "tea-", "tea-cup_q7w1e9r3t5Y2u4i8"),
+        (r"(?:^|[^0-9a-z])([0-9a-z]{5}T~[0-9a-z]{10})".to_owned(), "t~", "q7w1eT~9r3t5y2u4i"),
+    ] {
+        let (mut rules, _) = open(&rule("tea", &regex, keyword)).unwrap();
+        for way in WAYS {
+            let text = way.replace("{v}", value);
+            let text = text.replace("{n}", "teashop").replace("{N}", "TEASHOP");
+            let found = found(&mut rules, &text);
+            let is_secret = |found: &(String, String, bool)| found.2 && found.1.contains(value);
+            assert!(found.iter().any(is_secret), "{regex} in {text:?}");
+        }
+    }
+    // Those of another project: `PII_RULES=file PII_RULES_EXAMPLES=lines of rule, kind (tp, fp) and text`.
+    let of = |name: &str| std::env::var_os(name).map(|path| std::fs::read_to_string(path).unwrap());
+    if let (Some(file), Some(examples)) = (of("PII_RULES"), of("PII_RULES_EXAMPLES")) {
+        public_examples(&file, &examples);
+    }
+}
+
+/// Says which examples of rules are not found, and which are that are none.
+#[allow(clippy::print_stdout)]
+fn public_examples(file: &str, examples: &str) {
+    let (mut rules, _) = open(file).unwrap();
+    let (mut right, mut all) = ([0, 0], [0, 0]);
+    for line in examples.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let [rule, kind, text] = ["rule", "kind", "text"].map(|key| line[key].as_str().unwrap());
+        let is_secret = |found: (String, String, bool)| found.2 && found.0 == rule;
+        let expected = kind.starts_with("tp");
+        let is_found = found(&mut rules, text).into_iter().any(is_secret);
+        all[usize::from(expected)] += 1;
+        right[usize::from(expected)] += usize::from(is_found == expected);
+        if is_found != expected {
+            println!("{kind} {rule}: {text:?}");
+        }
+    }
+    println!("examples found: {} of {}", right[1], all[1]);
+    println!("others not found: {} of {}", right[0], all[0]);
+    assert!(right[1] * 100 >= all[1] * 95);
+}

@@ -202,39 +202,80 @@ impl Quads {
     }
 }
 
-impl Quads {
-    /// The table of what begins with such bytes. What is no ASCII counts without its high bit.
-    pub(crate) fn of_halves(all: impl Iterator<Item = [Halves; 4]>) -> Self {
+/// Words of several kinds in the same tables, each kind in groups of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Kinds<const N: usize> {
+    /// Each table, and the groups of each kind in it.
+    pub(super) tables: Vec<(Quads, [u8; N])>,
+}
+
+/// Groups of a table.
+const GROUPS: usize = 8;
+/// So many words in one table look like few others.
+const FEW: usize = 32;
+
+impl<const N: usize> Kinds<N> {
+    /// The tables of what begins with such bytes, by kind. What is no ASCII counts without its high bit.
+    pub(crate) fn of_halves(all: [&[[Halves; 4]]; N]) -> Self {
         // What many bytes are looks like many others, and stays for itself.
         const MANY: u32 = 16;
         let size = |[low, high]: Halves| low.count_ones() * high.count_ones();
-        let mut groups = Groups::new();
-        let mut fourth = [[0; 16]; 2];
-        for [first, second, third, last] in all {
-            let front = Group([first, second, third]);
-            let places = match (size(third) > MANY, size(last) > MANY) {
-                (true, _) => 7..8,
-                (false, true) => 6..7,
-                (false, false) => 0..6,
-            };
-            let more = |place: &usize| {
-                let size = groups.groups[*place].and(front).size();
-                size.saturating_sub(groups.sizes[*place])
-            };
-            let place = places.min_by_key(more).unwrap_or(7);
-            groups.groups[place] = groups.groups[place].and(front);
-            groups.sizes[place] = groups.groups[place].size();
-            for (half, bits) in fourth.iter_mut().zip(last) {
-                for (n, groups) in half.iter_mut().enumerate() {
-                    *groups |= ((bits >> n & 1) as u8) << place;
+        let count: usize = all.iter().map(|words| words.len()).sum();
+        let tables = count.div_ceil(FEW).min(4);
+        let mut groups: Vec<Groups> = (0..tables).map(|_| Groups::new()).collect();
+        let mut fourths = vec![[[0; 16]; 2]; tables];
+        let mut kinds = vec![[0; N]; tables];
+        let mut free = 0..tables * GROUPS;
+        let mut others = count;
+        for (kind, words) in all.into_iter().enumerate().filter(|(_, w)| !w.is_empty()) {
+            // As many groups as it has words among those that are left, but two at least for each.
+            let left = N - 1 - kind;
+            let share = (free.len() * words.len() / others).max(2);
+            let share = share.min(free.len().saturating_sub(2 * left)).max(1);
+            others -= words.len();
+            let own: Vec<usize> = free.by_ref().take(share).collect();
+            for place in &own {
+                kinds[place / GROUPS][kind] |= 1 << (place % GROUPS);
+            }
+            let (alone, plain) = own.split_at(if share > 3 { 2 } else { share.min(1) });
+            for [first, second, third, last] in words.iter().copied() {
+                let front = Group([first, second, third]);
+                let places = match (size(third) > MANY, size(last) > MANY) {
+                    (true, _) => &alone[..1],
+                    (false, true) => &alone[alone.len() - 1..],
+                    (false, false) if plain.is_empty() => alone,
+                    (false, false) => plain,
+                };
+                let more = |place: &&usize| {
+                    let Groups { groups, sizes } = &groups[*place / GROUPS];
+                    let place = *place % GROUPS;
+                    groups[place].and(front).size().saturating_sub(sizes[place])
+                };
+                let place = places.iter().min_by_key(more).copied().unwrap_or(own[0]);
+                let (table, place) = (place / GROUPS, place % GROUPS);
+                let Groups { groups, sizes } = &mut groups[table];
+                groups[place] = groups[place].and(front);
+                sizes[place] = groups[place].size();
+                for (half, bits) in fourths[table].iter_mut().zip(last) {
+                    for (n, groups) in half.iter_mut().enumerate() {
+                        *groups |= ((bits >> n & 1) as u8) << place;
+                    }
                 }
             }
         }
-        Quads {
+        let quads = |(groups, fourth): (&Groups, _)| Quads {
             front: groups.table(),
             fourth,
             pairs: Vec::new(),
+        };
+        let tables = groups.iter().zip(fourths).map(quads);
+        Kinds {
+            tables: tables.zip(kinds).collect(),
         }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.tables.is_empty()
     }
 }
 

@@ -84,8 +84,10 @@ pub(super) trait Vector: Copy {
         -> [Self::Mask; 3];
     /// Bytes that with the second behind them may be of the last three of a name that needs no sign.
     fn bare_ends(self, bytes: [Self::Bytes; 2]) -> Self::Mask;
-    /// Bytes that with the three behind them may be one of the table.
-    fn quads(self, table: &Quads, bytes: [Self::Bytes; 4]) -> Self::Mask;
+    /// The groups of a table that bytes with the three behind them may be in, as bits.
+    fn quads(self, table: &Quads, bytes: [Self::Bytes; 4]) -> Self::Bytes;
+    /// Bytes that have one of these bits.
+    fn has_bits(self, bytes: Self::Bytes, bits: u8) -> Self::Mask;
     /// The mask as bits, the first byte the lowest.
     fn bits(self, mask: Self::Mask) -> u64;
     /// The masks of [`LANES`] windows as bits.
@@ -222,8 +224,13 @@ impl Vector for Portable {
     }
 
     #[inline(always)]
-    fn quads(self, _: &Quads, [first, ..]: [[u8x16; 4]; 4]) -> [u8x16; 4] {
-        self.within(first, 0, u8::MAX)
+    fn quads(self, _: &Quads, _: [[u8x16; 4]; 4]) -> [u8x16; 4] {
+        [u8x16::splat(u8::MAX); 4]
+    }
+
+    #[inline(always)]
+    fn has_bits(self, bytes: [u8x16; 4], bits: u8) -> [u8x16; 4] {
+        bytes.map(|b| !(b & u8x16::splat(bits)).cmp_eq(u8x16::splat(0)))
     }
 
     #[inline(always)]

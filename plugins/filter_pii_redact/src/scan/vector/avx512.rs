@@ -122,8 +122,8 @@ impl Vector for Avx512 {
     }
 
     #[inline(always)]
-    fn quads(self, table: &Quads, [first, second, third, fourth]: [__m512i; 4]) -> u64 {
-        let (f, bw) = (self.0.avx512f, self.0.avx512bw);
+    fn quads(self, table: &Quads, [first, second, third, fourth]: [__m512i; 4]) -> __m512i {
+        let f = self.0.avx512f;
         let ascii = self.all(0x7f);
         let Trigrams([a, b, c]) = &table.front;
         let a = self.groups(*a, f._mm512_and_si512(first, ascii));
@@ -131,7 +131,12 @@ impl Vector for Avx512 {
         let c = self.groups(*c, f._mm512_and_si512(third, ascii));
         let d = self.groups(table.fourth, f._mm512_and_si512(fourth, ascii));
         let (front, end) = (f._mm512_and_si512(a, b), f._mm512_and_si512(c, d));
-        bw._mm512_test_epi8_mask(front, end)
+        f._mm512_and_si512(front, end)
+    }
+
+    #[inline(always)]
+    fn has_bits(self, bytes: __m512i, bits: u8) -> u64 {
+        self.0.avx512bw._mm512_test_epi8_mask(bytes, self.all(bits))
     }
 
     #[inline(always)]

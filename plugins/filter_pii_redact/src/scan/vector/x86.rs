@@ -213,7 +213,14 @@ impl Vector for Avx2 {
         );
         let c = self.groups(table.fourth, avx2._mm256_and_si256(fourth[0], ascii));
         let d = self.groups(table.fourth, avx2._mm256_and_si256(fourth[1], ascii));
-        let (a, b) = (avx2._mm256_and_si256(a, c), avx2._mm256_and_si256(b, d));
+        [avx2._mm256_and_si256(a, c), avx2._mm256_and_si256(b, d)]
+    }
+
+    #[inline(always)]
+    fn has_bits(self, [a, b]: [__m256i; 2], bits: u8) -> [__m256i; 2] {
+        let avx2 = self.0.avx2;
+        let bits = self.all(bits);
+        let (a, b) = (avx2._mm256_and_si256(a, bits), avx2._mm256_and_si256(b, bits));
         [self.reaches(a, 1), self.reaches(b, 1)]
     }
 
