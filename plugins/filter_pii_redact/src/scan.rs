@@ -28,8 +28,8 @@ pub(crate) use shape::RUN;
 pub(crate) use signs::{
     is_gap, is_sign, is_value, is_word, SignTables, SignWindows, Signs, GAP, TOKEN, VALUE,
 };
-pub(crate) use trigrams::{Halves, Kinds};
 use trigrams::Quads;
+pub(crate) use trigrams::{Halves, Kinds};
 pub(crate) use vector::WINDOW;
 pub(crate) use words::{Case, Next, Words};
 
@@ -190,12 +190,7 @@ impl Gate {
     }
 
     /// Where in the window at `at` one of each kind may be.
-    pub(crate) fn kinds<const N: usize>(
-        &self,
-        text: &[u8],
-        at: usize,
-        all: &Kinds<N>,
-    ) -> [u64; N] {
+    pub(crate) fn kinds<const N: usize>(&self, text: &[u8], at: usize, all: &Kinds<N>) -> [u64; N] {
         #[cfg(all(target_arch = "x86_64", feature = "avx512"))]
         if let Some(avx512) = self.avx512 {
             return avx512.run(

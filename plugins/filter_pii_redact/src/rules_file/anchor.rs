@@ -489,17 +489,28 @@ mod tests {
                 &[("pass passed", "name")],
             ),
             // Too short for a value.
-            (assign("shop", "[a-z0-9]{9}"), &[("shop", "anywhere")]),
-            (assign("shop", "\"[a-z0-9]{20}\""), &[("shop", "anywhere")]),
+            (assign("shop", "[a-z0-9]{7}"), &[("shop", "anywhere")]),
+            (assign("shop", "\"[a-z0-9]{8,20}\""), &[("shop", "name")]),
+            // Too far from the sign.
+            (assign("shop", "\"\'[a-z0-9]{20}"), &[("shop", "anywhere")]),
             // There are fewer names than runs.
             (assign("shop", "skey_[a-z0-9]{20}"), &[("shop", "name")]),
             (r"skey_[a-z0-9]{20}".to_owned(), &[("skey_", "run")]),
             (r"\Bskey_[a-z0-9]{20}".to_owned(), &[("skey_", "run")]),
             (r"\b-key_[a-z0-9]{20}".to_owned(), &[("-key_", "run")]),
-            (r"(?:^|[ =])skey_[a-z0-9]{20}".to_owned(), &[("skey_", "token")]),
+            (
+                r"(?:^|[ =])skey_[a-z0-9]{20}".to_owned(),
+                &[("skey_", "token")],
+            ),
             (r"[ =x]skey_[a-z0-9]{20}".to_owned(), &[("skey_", "run")]),
-            (r"=?skey_[a-z0-9]{20}".to_owned(), &[("=skey_ skey_", "run")]),
-            (r"(?:\b|x)skey_[a-z0-9]{20}".to_owned(), &[("skey_ xskey_", "run")]),
+            (
+                r"=?skey_[a-z0-9]{20}".to_owned(),
+                &[("=skey_ skey_", "run")],
+            ),
+            (
+                r"(?:\b|x)skey_[a-z0-9]{20}".to_owned(),
+                &[("skey_ xskey_", "run")],
+            ),
             (
                 r"\b(q[ab]_(?i)[a-z0-9]{20})\b".to_owned(),
                 &[("qa_ qb_", "token")],

@@ -3,9 +3,7 @@
 use std::collections::hash_map::{Entry, HashMap};
 
 use crate::budget::Budget;
-use crate::scan::{
-    Case, Gate, Halves, Kinds, Next, SignTables, SignWindows, Signs, Words, WINDOW,
-};
+use crate::scan::{Case, Gate, Halves, Kinds, Next, SignTables, SignWindows, Signs, Words, WINDOW};
 
 use super::anchor::{Anchor, Bytes, Place};
 use super::tail::Tail;

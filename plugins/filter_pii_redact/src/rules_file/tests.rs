@@ -218,22 +218,37 @@ const WAYS: &[&str] = &[
 
 #[test]
 fn rules_find_their_examples_in_every_way_of_writing() {
-    const ASSIGNED: &str = r#"(?:[ \t\w.-]{0,20})[\s'"]{0,3}(?:=|>|:{1,3}=|\|\||:|=>|\?=|,)[\x60'"\s=]{0,5}"#;
+    const ASSIGNED: &str =
+        r#"(?:[ \t\w.-]{0,20})[\s'"]{0,3}(?:=|>|:{1,3}=|\|\||:|=>|\?=|,)[\x60'"\s=]{0,5}"#;
     const END: &str = r#"(?:[\x60'"\s;]|\\[nr]|$)"#;
     let rule = |id: &str, regex: &str, keyword: &str| {
         format!("[[rules]]\nid = \"{id}\"\nregex = '''{regex}'''\nentropy = 2\nkeywords = [\"{keyword}\"]\n")
     };
-    let named = |value: &str| {
-        format!(r"(?i)[\w.-]{{0,50}}?(?:teashop){ASSIGNED}({value}){END}")
-    };
+    let named = |value: &str| format!(r"(?i)[\w.-]{{0,50}}?(?:teashop){ASSIGNED}({value}){END}");
     for (regex, keyword, value) in [
         (named("[a-z0-9]{17}"), "teashop", "q7w1e9r3t5y2u4i8o"),
-        (named(r"ts-[a-z0-9_=\-]{20}"), "teashop", "ts-q7w1e9r3t5y2u_i8o-1p"),
+        (
+            named(r"ts-[a-z0-9_=\-]{20}"),
+            "teashop",
+            "ts-q7w1e9r3t5y2u_i8o-1p",
+        ),
         // Shorter than what is behind a sign as a rule.
         (named("[a-f0-9]{6}"), "teashop", "b8a1f3"),
-        (format!(r"\b(ts_(?i)[a-z0-9]{{20}}){END}"), "ts_", "ts_q7w1e9r3t5y2u4i8o0pA"),
-        (r"tea-(?:pot|cup)_[0-9A-Za-z]{16}".to_owned(), "tea-", "tea-cup_q7w1e9r3t5Y2u4i8"),
-        (r"(?:^|[^0-9a-z])([0-9a-z]{5}T~[0-9a-z]{10})".to_owned(), "t~", "q7w1eT~9r3t5y2u4i"),
+        (
+            format!(r"\b(ts_(?i)[a-z0-9]{{20}}){END}"),
+            "ts_",
+            "ts_q7w1e9r3t5y2u4i8o0pA",
+        ),
+        (
+            r"tea-(?:pot|cup)_[0-9A-Za-z]{16}".to_owned(),
+            "tea-",
+            "tea-cup_q7w1e9r3t5Y2u4i8",
+        ),
+        (
+            r"(?:^|[^0-9a-z])([0-9a-z]{5}T~[0-9a-z]{10})".to_owned(),
+            "t~",
+            "q7w1eT~9r3t5y2u4i",
+        ),
     ] {
         let (mut rules, _) = open(&rule("tea", &regex, keyword)).unwrap();
         for way in WAYS {

@@ -170,12 +170,7 @@ impl SignWindows {
 
     /// The next window.
     #[inline]
-    pub(crate) fn next(
-        &mut self,
-        gate: Gate,
-        text: &[u8],
-        tables: &SignTables,
-    ) -> Option<Signs> {
+    pub(crate) fn next(&mut self, gate: Gate, text: &[u8], tables: &SignTables) -> Option<Signs> {
         if self.next == self.len {
             (self.len, self.next) = (0, 0);
             gate.signs(text, tables, self);
@@ -205,13 +200,7 @@ pub(super) fn signs<V: Vector>(v: V, text: &[u8], tables: &SignTables, all: &mut
             None => {
                 let mut bytes = [0; QUADS];
                 bytes[..rest.len()].copy_from_slice(rest);
-                signs_in(
-                    v,
-                    &bytes,
-                    (1 << rest.len().min(STEP)) - 1,
-                    tables,
-                    before,
-                )
+                signs_in(v, &bytes, (1 << rest.len().min(STEP)) - 1, tables, before)
             }
         };
         let mut left = found.values;

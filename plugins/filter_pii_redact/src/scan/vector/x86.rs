@@ -220,7 +220,10 @@ impl Vector for Avx2 {
     fn has_bits(self, [a, b]: [__m256i; 2], bits: u8) -> [__m256i; 2] {
         let avx2 = self.0.avx2;
         let bits = self.all(bits);
-        let (a, b) = (avx2._mm256_and_si256(a, bits), avx2._mm256_and_si256(b, bits));
+        let (a, b) = (
+            avx2._mm256_and_si256(a, bits),
+            avx2._mm256_and_si256(b, bits),
+        );
         [self.reaches(a, 1), self.reaches(b, 1)]
     }
 
