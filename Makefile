@@ -166,7 +166,7 @@ test: build build-probe ## everything that proves it
 	tests/aarch64.sh $(TOOLS) $(TARGET) some
 
 # What plays on real hosts only, or on them as well.
-ON_HOSTS := scenarios real_host golden abi examples hostile hostile_records kube_api kube_sources retries \
+ON_HOSTS := scenarios real_host reload_rules golden abi examples hostile hostile_records kube_api kube_sources retries \
 	tail_differences tail_options tail_peers takeover triggers pid_one exit_reports jobs kill stuck upgrade stock conf docs account \
 	failure_table memory faults unfollowed
 .PHONY: test-discover
