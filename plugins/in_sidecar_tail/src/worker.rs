@@ -331,7 +331,7 @@ impl Worker {
         }
         find_late_copies(&mut self.files);
         self.go_on();
-        self.events.miss_unseen(&self.files);
+        self.events.miss_unseen(&self.discovery, &self.files);
         self.find_and_settle(true);
         let (files, compressed) = (&mut self.files, &mut self.compressed);
         self.discovery.end_scan(files, compressed);

@@ -20,7 +20,6 @@ pub(crate) struct Events {
 
 impl Events {
     /// The kernel has told of something in a folder.
-    /// The kernel has told of something in a folder.
     pub(crate) fn told(
         &mut self,
         discovery: &mut Discovery,
@@ -121,6 +120,8 @@ impl Events {
                     files.observe(id, Observation::Rotated);
                 }
                 files.look_at(id);
+                // It was not seen under a name between the two.
+                self.unseen.renamed(from, to, true);
             }
             None => self.renamed_unseen(discovery, files, compressed, from, to, wanted),
         }
@@ -150,9 +151,12 @@ impl Events {
     }
 
     /// What has not been found since the last scan but one is gone.
-    pub(crate) fn miss_unseen(&mut self, files: &Files) {
+    pub(crate) fn miss_unseen(&mut self, discovery: &Discovery, files: &Files) {
         for path in self.unseen.after_scan() {
-            if files.registry.at(&path).is_none() && files.ctx.troubles.can_be_opened(&path) {
+            if files.registry.at(&path).is_none()
+                && !discovery.waits(files, &path)
+                && files.ctx.troubles.can_be_opened(&path)
+            {
                 let text = "it was gone before it could be opened";
                 files.ctx.troubles.say_of_gone(Trouble::Missed, path, text);
             }

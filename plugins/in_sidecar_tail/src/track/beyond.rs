@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
+use crate::checkpoint::folder::list;
 use crate::compressed::left_alone::Compressed;
 use crate::context::Context;
 use crate::counters::Trouble;
@@ -15,7 +16,7 @@ use crate::source::paths::Paths;
 use crate::track::file::FileId;
 use crate::track::files::Files;
 use crate::track::fingerprint::{Fingerprint, Identity};
-use crate::track::limit::{Come, Outside, MOST_BEYOND};
+use crate::track::limit::{Come, Outside, MOST_BEYOND, MOST_PATHS};
 
 /// Bytes of names of files beyond the limit that are kept, so that a folder is not listed for each of them.
 const MOST_WAITING: usize = 8 << 20;
@@ -28,8 +29,11 @@ pub(crate) struct Beyond {
     bytes: u64,
     said: bool,
     outside: Outside,
-    /// Where some of them are.
+    /// Where some of them are, and which files these are.
     paths: Paths,
+    waiting: Vec<Waiting>,
+    /// Those that were not there in their turn, until a scan has looked for them.
+    strayed: Vec<(PathBuf, Waiting)>,
     /// Files that a drain has read and that gave way to others, by their numbers.
     ended: HashMap<u64, Ended>,
     /// Names of files that wait, and of those that gave way: whoever finds them in a folder knows them by
@@ -42,6 +46,16 @@ pub(crate) struct Beyond {
 
 /// The kernel does not tell of everything, such as what is written through a memory map.
 const LOOK: Duration = Duration::from_secs(10);
+
+/// A file that waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Waiting {
+    /// That of its identity.
+    number: u64,
+    inode: u64,
+    /// Bytes that it had.
+    bytes: u64,
+}
 
 /// How a file was that gave way.
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +93,7 @@ impl Beyond {
         bytes: u64,
     ) {
         let come = self.outside.come(identity.number());
-        if come == Come::Again {
+        if come == Come::Again && self.knows(path, identity.inode, Known::Waits) {
             return;
         }
         if self.names.len() < MOST_BEYOND {
@@ -88,6 +102,15 @@ impl Beyond {
         }
         if self.paths.len() < MOST_BEYOND && self.paths.bytes() < MOST_WAITING {
             self.paths.push(path);
+            self.waiting.push(Waiting {
+                number: identity.number(),
+                inode: identity.inode,
+                bytes,
+            });
+        }
+        if come == Come::Again {
+            // It has another name, by which it is found if it does not have the first one any more.
+            return;
         }
         self.files += 1;
         self.bytes = self.bytes.saturating_add(bytes);
@@ -130,7 +153,7 @@ impl Beyond {
 
     /// Whether files are to give way, since others wait.
     pub(crate) fn waits(&self) -> bool {
-        let none = self.files == 0 && self.paths.is_empty();
+        let none = self.files == 0 && self.paths.is_empty() && self.strayed.is_empty();
         !none && self.ended.len() < MOST_BEYOND
     }
 
@@ -182,24 +205,73 @@ impl Beyond {
         self.names = HashSet::default();
     }
 
-    /// Where a file is that waits and has its turn now; what is there is told next.
-    pub(crate) fn next(&mut self) -> Option<PathBuf> {
-        let path = self.paths.pop()?;
-        self.files = self.files.saturating_sub(1);
-        Some(path)
+    /// A file that waits and has its turn now, and where it was; what is there is told next.
+    pub(crate) fn next(&mut self) -> Option<(PathBuf, Waiting)> {
+        self.paths.pop().zip(self.waiting.pop())
     }
 
-    /// The file that has its turn.
+    /// The file at this path has its turn.
     pub(crate) fn has_turn(&mut self, path: &Path, identity: &Identity, bytes: u64) {
         let name = self.number_of(path, identity.inode, Known::Waits);
         self.names.remove(&name);
-        self.outside.has_turn(identity.number());
-        self.bytes = self.bytes.saturating_sub(bytes);
+        self.waits_no_more(identity.number(), bytes);
     }
 
-    /// It is not where it was: it is gone, or is looked for once the others have had their turn.
-    pub(crate) fn is_not_there(&mut self) {
-        self.files += 1;
+    /// It is not where it was. Unless it had its turn under another name, it is looked for.
+    pub(crate) fn is_not_there(&mut self, path: PathBuf, file: Waiting) {
+        if self.waits_no_more(file.number, file.bytes) && self.strayed.len() < MOST_PATHS {
+            self.strayed.push((path, file));
+        }
+    }
+
+    /// `false`: it did not, as far as is known.
+    fn waits_no_more(&mut self, number: u64, bytes: u64) -> bool {
+        let waited = self.outside.has_turn(number);
+        if waited {
+            self.files = self.files.saturating_sub(1);
+            self.bytes = self.bytes.saturating_sub(bytes);
+        }
+        waited
+    }
+
+    /// Behind a scan: where those are now that were not where they had been. What has gone unread is counted.
+    pub(crate) fn find_strayed(&mut self, files: &Files) -> Vec<(PathBuf, PathBuf)> {
+        let fs = &files.ctx.fs;
+        let before = fs.shortages();
+        let mut listings: HashMap<PathBuf, HashMap<u64, PathBuf>> = HashMap::default();
+        let mut found = Vec::new();
+        for (path, file) in std::mem::take(&mut self.strayed) {
+            // The scan has come by it, or whoever told of its name.
+            if self.outside.is_here(file.number) || files.registry.has(file.number) {
+                continue;
+            }
+            let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+            let listing = listings.entry(folder);
+            let listing = listing.or_insert_with_key(|folder| list(fs, folder));
+            let now = listing.get(&file.inode).filter(|now| {
+                let metadata = fs.metadata(now);
+                metadata.is_ok_and(|m| Identity::of(&m).number() == file.number)
+            });
+            match now {
+                Some(now) => found.push((path, now.clone())),
+                // Without a descriptor nobody can look for it.
+                None if fs.shortages() > before => self.strayed.push((path, file)),
+                None => {
+                    // It may have been followed before.
+                    let read = files.dormant.read_of(file.number);
+                    let lost = file.bytes.saturating_sub(read);
+                    if read > 0 && lost == 0 {
+                        continue;
+                    }
+                    let text = format!(
+                        "it was gone with {lost} unread bytes before it had its turn (max_files)"
+                    );
+                    files.ctx.counters.lost_bytes.add(lost);
+                    files.ctx.troubles.say_of_gone(Trouble::Missed, path, &text);
+                }
+            }
+        }
+        found
     }
 
     /// No path of a file that waits is known any more.
@@ -209,7 +281,7 @@ impl Beyond {
 
     /// Whether files wait of which it is not known where they are.
     pub(crate) fn are_to_be_found(&self) -> bool {
-        self.files > 0 && self.knows_no_path()
+        (self.files > 0 || !self.strayed.is_empty()) && self.knows_no_path()
     }
 
     /// There is room: all that wait are come by again. `false`: there are none.
@@ -219,6 +291,7 @@ impl Beyond {
             self.files = 0;
             self.bytes = 0;
             self.paths = Paths::default();
+            self.waiting = Vec::new();
             self.names = HashSet::default();
             self.outside.begin_anew();
         }
@@ -228,7 +301,7 @@ impl Beyond {
     /// After a scan: says whether files wait.
     pub(crate) fn tell(&mut self, ctx: &Context) {
         ctx.counters.waiting.set(self.files);
-        if self.said && self.files == 0 {
+        if self.said && self.files == 0 && self.strayed.is_empty() {
             self.said = false;
             self.outside = Outside::default();
             // Those that gave way are known by theirs.

@@ -290,13 +290,22 @@ impl Discovery {
                 || told && self.beyond.knows(path, inode, Known::GaveWay))
     }
 
+    /// Whether the file at `path` waits for its turn.
+    pub(crate) fn waits(&self, files: &Files, path: &Path) -> bool {
+        let there = files.ctx.fs.metadata(path);
+        there.is_ok_and(|there| {
+            let inode = Identity::of(&there).inode;
+            self.beyond.knows(path, inode, Known::Waits)
+        })
+    }
+
     /// Follows one of the files that were left out, if there is room. `false`: there is not, or it is not
     /// known where any of them is.
     pub(crate) fn take_one(&mut self, files: &mut Files, compressed: &mut Compressed) -> bool {
         if is_full(files, compressed) {
             return false;
         }
-        let Some(path) = self.beyond.next() else {
+        let Some((path, waits)) = self.beyond.next() else {
             return false;
         };
         match There::opened(files, &path) {
@@ -307,8 +316,10 @@ impl Discovery {
                 self.consider_there(files, compressed, &path, None, there);
             }
             Err(error) => {
-                self.beyond.is_not_there();
                 self.cannot_open(files, &path, &error);
+                if is_missing(&error) {
+                    self.beyond.is_not_there(path, waits);
+                }
             }
         }
         true
@@ -329,6 +340,12 @@ impl Discovery {
 
     /// A scan is over.
     pub(crate) fn end_scan(&mut self, files: &mut Files, compressed: &mut Compressed) {
+        for (named, path) in self.beyond.find_strayed(files) {
+            self.consider_as(files, compressed, &path, Some(&named));
+            if let Some(id) = files.registry.at(&path) {
+                files.observe(id, Observation::Rotated);
+            }
+        }
         self.beyond.tell(&files.ctx);
         self.sources.tell();
         self.sources.sweep(files, compressed);

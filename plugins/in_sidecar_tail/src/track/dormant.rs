@@ -162,6 +162,11 @@ impl Dormant {
         self.files.get(&number).map(|(_, file)| file)
     }
 
+    /// How far the file with this number was read before it was let go.
+    pub(crate) fn read_of(&self, number: u64) -> u64 {
+        self.get(number).map_or(0, |file| file.fingerprint.offset)
+    }
+
     pub(crate) fn take(&mut self, number: u64) -> Option<LetGo> {
         let (order, file) = self.files.remove(&number)?;
         self.order.remove(&order);

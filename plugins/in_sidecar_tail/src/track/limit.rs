@@ -51,11 +51,19 @@ impl Outside {
         }
     }
 
-    /// It has its turn now, and is beyond the limit again if it is come by once more.
-    pub(crate) fn has_turn(&mut self, number: u64) {
-        if self.now.remove(&number) {
+    /// It has its turn now, and is beyond the limit again if it is come by once more. `false`: it was not beyond
+    /// it, as far as is known.
+    pub(crate) fn has_turn(&mut self, number: u64) -> bool {
+        let was = self.now.remove(&number);
+        if was {
             self.before.insert(number);
         }
+        was || self.now.len() >= MOST_BEYOND
+    }
+
+    /// It was come by since there was room last.
+    pub(crate) fn is_here(&self, number: u64) -> bool {
+        self.now.contains(&number)
     }
 
     /// There is room: everything is come by again.
@@ -174,6 +182,115 @@ mod tests {
     use crate::host::queue::{Item, Purpose};
     use crate::sim::steps::Steps;
     use crate::worker::Turn;
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            cases: 40,
+            ..proptest::prelude::ProptestConfig::default()
+        })]
+
+        /// As was reported of others: what waits for its turn and is renamed meanwhile is forgotten without a word.
+        #[test]
+        fn what_waits_is_found_or_counted_whatever_becomes_of_its_name(
+            inotify in proptest::bool::ANY,
+            most in 1_usize..5,
+            fates in proptest::collection::vec((0_usize..12, 0_u8..6), 1..40),
+        ) {
+            const FILES: usize = 12;
+            let (most, inotify) = (most.to_string(), if inotify { "on" } else { "off" });
+            let options = [("max_files", &*most), ("rotate_wait", "0"), ("inotify_watcher", inotify)];
+            let mut steps = Steps::prepared("*.log", &options, |dir| {
+                for n in 0..FILES {
+                    fs::write(dir.path().join(format!("{n}.log")), format!("{n}\n")).unwrap();
+                }
+            });
+            steps.round();
+            let mut names: Vec<Option<String>> = (0..FILES).map(|n| Some(format!("{n}.log"))).collect();
+            let mut deleted = 0;
+            for (step, (n, fate)) in fates.into_iter().enumerate() {
+                if let Some(name) = names[n].clone() {
+                    match fate {
+                        0..3 => {
+                            let to = format!("{n}-{step}.{}", if fate == 0 { "log" } else { "done" });
+                            steps.rename(&name, &to);
+                            names[n] = Some(to);
+                        }
+                        3 => {
+                            fs::remove_file(steps.path(&name)).unwrap();
+                            names[n] = None;
+                            deleted += 1;
+                        }
+                        _ => {}
+                    }
+                }
+                steps.round();
+            }
+            // Whatever is followed ends, so that the others have their turn.
+            for _ in 0..4 * FILES {
+                let at: Vec<_> = steps.worker.files.registry.paths().map(|(path, _)| path.clone()).collect();
+                for path in at {
+                    let gone = names.iter().position(|name| name.as_ref().is_some_and(|name| *path == *steps.path(name)));
+                    if let Some(n) = gone.filter(|_| path.extension().is_some_and(|e| e == "log")) {
+                        let to = format!("{n}.end");
+                        fs::rename(path, steps.path(&to)).unwrap();
+                        names[n] = Some(to);
+                    }
+                }
+                steps.round_after(Duration::from_secs(1));
+            }
+            let counters = &steps.worker.ctx.counters;
+            proptest::prop_assert_eq!(counters.waiting.get(), 0);
+            let missed = counters.errors(Trouble::Missed);
+            let came = steps.lines.iter().collect::<HashSet<_>>().len();
+            proptest::prop_assert_eq!(came, steps.lines.len());
+            proptest::prop_assert_eq!(came as u64 + missed, FILES as u64);
+            proptest::prop_assert!(missed <= deleted, "{} of {}", missed, deleted);
+        }
+    }
+
+    #[test]
+    fn what_is_deleted_before_its_turn_is_lost() {
+        for inotify in ["on", "off"] {
+            let options = [
+                ("max_files", "1"),
+                ("rotate_wait", "0"),
+                ("inotify_watcher", inotify),
+            ];
+            let mut steps = Steps::prepared("*.log", &options, |dir| {
+                for n in ["a", "b", "c"] {
+                    fs::write(dir.path().join(format!("{n}.log")), "text\n").unwrap();
+                }
+            });
+            steps.round();
+            let followed = steps
+                .worker
+                .files
+                .registry
+                .paths()
+                .next()
+                .unwrap()
+                .0
+                .clone();
+            let waits = ["a.log", "b.log", "c.log"].map(|name| steps.path(name));
+            let mut waits = waits.iter().filter(|path| **path != *followed);
+            fs::remove_file(waits.next().unwrap()).unwrap();
+            fs::rename(waits.next().unwrap(), steps.path("d.done")).unwrap();
+            steps.round();
+            assert_eq!(
+                steps.worker.ctx.counters.waiting.get(),
+                2,
+                "inotify {inotify}"
+            );
+            fs::remove_file(&followed).unwrap();
+            for _ in 0..6 {
+                steps.round_after(Duration::from_secs(1));
+            }
+            assert_eq!(steps.lines, ["text", "text"], "inotify {inotify}");
+            assert_eq!(steps.missed(), 1);
+            assert_eq!(steps.lost(), 5);
+            assert_eq!(steps.worker.ctx.counters.waiting.get(), 0);
+        }
+    }
 
     #[test]
     fn files_beyond_the_limit_have_their_turn_as_others_end() {

@@ -84,6 +84,11 @@ impl Registry {
         self.by_identity.get(&identity.number()).copied()
     }
 
+    /// Whether the file whose identity has this number is known.
+    pub(crate) fn has(&self, number: u64) -> bool {
+        self.by_identity.contains_key(&number)
+    }
+
     pub(crate) fn is_file(&self, id: FileId, identity: Identity) -> bool {
         self.get(id).is_some_and(|file| file.identity == identity)
     }
