@@ -606,6 +606,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_otherwise_is_seen_with_nothing_else_beside_it() {
+        let written = crate::text::WRITTEN.iter().filter(|row| row.0 != row.1);
+        let mut texts: Vec<String> = written.map(|row| row.0.to_owned()).collect();
+        // Characters that are not seen, and full-width ones.
+        let single = "\u{200b}\u{200c}\u{200d}\u{2060}\u{feff}\u{ff01}\u{ff1a}\u{ff1d}\u{ff20}\u{ff21}\u{ff41}\u{ff5e}";
+        for c in single.chars() {
+            texts.push(format!("password{c}x"));
+            texts.push(format!("4111{c}1111"));
+        }
+        for (gate, shift) in Gate::every()
+            .into_iter()
+            .flat_map(|g| (0..70).map(move |n| (g, n)))
+        {
+            for text in &texts {
+                let buf = format!("{}{text} ", " ".repeat(shift));
+                let found = collect(gate, buf.as_bytes());
+                let seen = found.iter().any(|found| found.0 == Kind::Escape);
+                assert!(seen, "{text:?} behind {shift} bytes");
+            }
+        }
+    }
+
+    #[test]
     fn every_name_of_the_lexicon_is_seen_in_front_of_its_sign() {
         use crate::lexicon::{Fit, WORDS};
         for gate in Gate::every() {
