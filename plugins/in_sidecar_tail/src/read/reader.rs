@@ -204,8 +204,12 @@ impl Reader {
         let place = match read {
             Ok(Block::Text(place)) => place,
             Ok(Block::End) => return Read::End,
-            // A network filesystem's answer may be older than what was read.
-            Ok(Block::Rewritten) if file.remote => return Read::End,
+            // A network filesystem's answer may be older than what was read: it is looked into once more, whether
+            // its size and time have changed or not.
+            Ok(Block::Rewritten) if file.remote => {
+                file.seen.modified -= 1;
+                return Read::End;
+            }
             Ok(Block::Rewritten) => {
                 files.look_at(id);
                 return Read::Later;

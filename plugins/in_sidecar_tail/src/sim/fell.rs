@@ -677,6 +677,39 @@ fn schedules_that_fell_stand() {
             write(2, false),
         ],
     );
+    // On a network filesystem a file that was made longer in advance is truncated and is as long as it was at once.
+    let as_long = (
+        Setting {
+            device: 1_608_926,
+            scheme: Scheme::Numbered,
+            mode: Mode::Preallocated,
+            pattern: "*",
+            inotify: true,
+            from_head: false,
+            late: 60,
+            room: 2,
+            stale: Some(3_000),
+            reuses: true,
+            tells: Tells::Numbers,
+            delivers_after: 1_100,
+            ..setting
+        },
+        vec![
+            Step::Wait(300),
+            write(4, false),
+            Step::Start,
+            write(1, false),
+            Step::CopyTruncate,
+            Step::During(
+                6,
+                Action::Write {
+                    lines: 3,
+                    open: true,
+                },
+            ),
+            Step::Rotate,
+        ],
+    );
     let all = [
         (stale, stale_handle),
         (used, used_number),
@@ -704,6 +737,7 @@ fn schedules_that_fell_stand() {
         half_told,
         shorter,
         truncated_unread,
+        as_long,
     ];
     let fell = all.iter().filter_map(|(setting, steps)| {
         let failure = run(*setting, steps)?;

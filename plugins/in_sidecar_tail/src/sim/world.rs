@@ -615,9 +615,10 @@ impl World {
         })
     }
 
-    /// The instance knows what is copied.
+    /// The instance knows what is copied, and cannot take the copy for one that is gone and had its number.
     pub(super) fn knows(&self, copy: &Copy) -> bool {
-        self.logs[copy.of].known
+        let used = !self.setting.births && (self.setting.reuses || self.fed.is_some());
+        self.logs[copy.of].known && !used
     }
 
     /// All of it is copied.
@@ -829,8 +830,10 @@ impl World {
 
     fn strangers_line(&mut self, log: usize) -> String {
         let line = self.lines.len();
-        // It may have the number of one that is gone, which a network filesystem has not told.
-        let used = !self.setting.births && self.setting.reuses && self.setting.stale.is_some();
+        // It may have the number of one that is gone, which a network filesystem has not told, or of which nothing was
+        // read but what it begins with, too.
+        let alike = self.setting.stale.is_some() || self.setting.header;
+        let used = !self.setting.births && self.setting.reuses && alike;
         let duty = match self.logs[log].matched {
             true => Duty::Must,
             false if used => Duty::May,
