@@ -259,11 +259,13 @@ pub(crate) fn find_copy(
         .filter_map(|path| {
             let metadata = files.ctx.fs.metadata(&path).ok()?;
             let known = files.registry.followed(&Identity::of(&metadata));
-            // A file that is read by itself is no copy, unless that is what it waits for.
+            // A file that is read by itself is no copy, unless that is what it waits for, or nothing was seen in it
+            // yet: it is made empty.
             let free = known.is_none_or(|known| {
                 let file = files.registry.get(known);
-                let quarantine = file.and_then(|file| file.life.quarantine());
-                original.is_some() && quarantine.is_some()
+                let waits =
+                    file.is_some_and(|file| file.life.quarantine().is_some() || !file.compared);
+                original.is_some() && waits
             });
             if !free || !metadata.is_file() || metadata.len() < fingerprint.offset {
                 return None;
@@ -505,6 +507,30 @@ mod tests {
         steps.round();
         assert_eq!(steps.lines.last().map(String::as_str), Some("two"));
         assert_eq!(steps.lines.len(), 11);
+    }
+
+    #[test]
+    fn a_copy_that_was_empty_when_it_was_seen_is_one() {
+        for header in ["", "# a header\n"] {
+            let mut steps = Steps::new("a.log*");
+            steps.append("a.log", header);
+            steps.append("a.log", "one\ntwo");
+            steps.round();
+            let original = steps.worker.files.registry.ids()[0];
+            steps.append("a.log.1", "");
+            steps.told();
+            steps.append("a.log.1", header);
+            steps.append("a.log.1", "one\ntwo");
+            steps.cut("a.log", 0);
+            steps.append("a.log", header);
+            // Before what the kernel tells of the copy.
+            steps.worker.files.look_at(original);
+            steps.worker.go_on();
+            steps.round();
+            steps.round_after(LONG);
+            steps.lines.retain(|line| !line.starts_with('#'));
+            assert_eq!(steps.lines, ["one", "two"], "{header}");
+        }
     }
 
     /// What is read first may have been written behind a truncation that nobody has seen.
