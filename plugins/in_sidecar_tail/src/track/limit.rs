@@ -189,7 +189,7 @@ mod tests {
             ..proptest::prelude::ProptestConfig::default()
         })]
 
-        /// As was reported of others: what waits for its turn and is renamed meanwhile is forgotten without a word.
+        /// What waits for its turn and is renamed meanwhile is not forgotten without a word.
         #[test]
         fn what_waits_is_found_or_counted_whatever_becomes_of_its_name(
             inotify in proptest::bool::ANY,
