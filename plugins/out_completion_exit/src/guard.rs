@@ -39,10 +39,35 @@ const LISTEN: Duration = Duration::from_millis(500);
 /// No status was decided.
 const UNDECIDED: i32 = -1;
 
-/// The status that the first instance ended the engine with.
-static DECIDED: AtomicI32 = AtomicI32::new(UNDECIDED);
-/// Guards whose instance is gone while they count down.
-static LEFT_BEHIND: Mutex<Vec<Arc<Shared>>> = Mutex::new(Vec::new());
+/// What outlives the instances of an engine.
+struct Lasting {
+    /// The status that the first instance ended the engine with.
+    decided: AtomicI32,
+    /// Guards whose instance is gone while they count down.
+    left_behind: Mutex<Vec<Arc<Shared>>>,
+}
+
+impl Lasting {
+    const fn new() -> Self {
+        Lasting {
+            decided: AtomicI32::new(UNDECIDED),
+            left_behind: Mutex::new(Vec::new()),
+        }
+    }
+
+    #[cfg(not(test))]
+    fn of_process() -> &'static Self {
+        static LASTING: Lasting = Lasting::new();
+        &LASTING
+    }
+
+    /// A test has engines of its own, and a thread.
+    #[cfg(test)]
+    fn of_process() -> &'static Self {
+        thread_local!(static LASTING: &'static Lasting = Box::leak(Box::new(Lasting::new())));
+        LASTING.with(|lasting| *lasting)
+    }
+}
 
 /// What is left to do for the process when its time is over.
 #[derive(Clone, Debug, Default)]
@@ -209,9 +234,10 @@ impl Guard {
     /// # Errors
     /// When the system has no thread left.
     pub(crate) fn start(setup: Setup, end: Arc<dyn ProcessEnd>) -> io::Result<Self> {
-        for guard in std::mem::take(&mut *lock(&LEFT_BEHIND)) {
+        let lasting = Lasting::of_process();
+        for guard in std::mem::take(&mut *lock(&lasting.left_behind)) {
             guard.change(|state| state.stop = true);
-            DECIDED.store(UNDECIDED, Ordering::Release);
+            lasting.decided.store(UNDECIDED, Ordering::Release);
         }
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
@@ -224,7 +250,7 @@ impl Guard {
         let after_trigger = setup.after_trigger;
         let thread = flb_sidecar_sdk::worker::spawn("flb-sc-guard", {
             let shared = shared.clone();
-            move || watch(&shared, &setup, &end)
+            move || watch(&shared, &setup, &end, &lasting.decided)
         })?;
         Ok(Guard {
             shared,
@@ -269,7 +295,8 @@ impl Guard {
     /// It gets all of the time to the deadline for that: some outputs (kafka) deliver in their exit.
     pub(crate) fn decided(status: i32) {
         // Another instance may have been first: its status is the process's.
-        let _ = DECIDED.compare_exchange(UNDECIDED, status, Ordering::AcqRel, Ordering::Acquire);
+        let decided = &Lasting::of_process().decided;
+        let _ = decided.compare_exchange(UNDECIDED, status, Ordering::AcqRel, Ordering::Acquire);
     }
 }
 
@@ -278,7 +305,7 @@ impl Drop for Guard {
     /// instance says that the host lives.
     fn drop(&mut self) {
         if lock(&self.shared.state).countdown.due.is_some() {
-            lock(&LEFT_BEHIND).push(self.shared.clone());
+            lock(&Lasting::of_process().left_behind).push(self.shared.clone());
             return;
         }
         self.shared.change(|state| state.stop = true);
@@ -289,7 +316,8 @@ impl Drop for Guard {
     }
 }
 
-fn watch(shared: &Shared, setup: &Setup, end: &Arc<dyn ProcessEnd>) {
+/// Counts down to the end of the process; `decided`: the status it has then.
+fn watch(shared: &Shared, setup: &Setup, end: &Arc<dyn ProcessEnd>, decided: &AtomicI32) {
     let mut words = None;
     let mut status = setup.will.status;
     let mut ahead = Vec::new();
@@ -323,7 +351,7 @@ fn watch(shared: &Shared, setup: &Setup, end: &Arc<dyn ProcessEnd>) {
                 }
             }
             Order::Write => {
-                let decided = DECIDED.load(Ordering::Acquire);
+                let decided = decided.load(Ordering::Acquire);
                 status = if decided == UNDECIDED {
                     state.will.status
                 } else {
@@ -359,13 +387,6 @@ fn watch(shared: &Shared, setup: &Setup, end: &Arc<dyn ProcessEnd>) {
 /// A panic of the other thread leaves what is inside whole.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A guard that starts calls off those of an engine before it, in the whole process.
-#[cfg(test)]
-pub(crate) fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    lock(&ALONE)
 }
 
 #[cfg(test)]

@@ -168,10 +168,8 @@ fn setup(ago: Duration) -> Setup {
     }
 }
 
-/// One after the other: what was decided is the process's, not an instance's.
 #[test]
 fn the_threads_end_the_process_with_the_right_status() {
-    let _alone = alone();
     // An engine that never says anything after a flag was seen.
     let process = Arc::new(Process::default());
     let mut early = setup(SECOND * 10);
@@ -226,7 +224,6 @@ fn the_threads_end_the_process_with_the_right_status() {
 /// What the guard writes of a host that hangs, and what it leaves to the engine.
 #[test]
 fn the_report_is_the_engines_if_it_has_one() {
-    let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("report");
     let files = crate::files::Files::start().unwrap();
@@ -267,7 +264,6 @@ fn the_report_is_the_engines_if_it_has_one() {
 
 #[test]
 fn a_process_that_is_ended_is_neither_ready_nor_healthy() {
-    let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     let signs = ["ready_file", "healthy_file"].map(|option| (option, dir.path().join(option)));
     for (_, path) in &signs {

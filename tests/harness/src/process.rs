@@ -1,6 +1,7 @@
 //! A started host: its output, its end.
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -8,6 +9,25 @@ use std::time::{Duration, Instant};
 use rustix::process::{kill_process, prlimit, Pid, Resource, Rlimit, Signal};
 
 use crate::{wait_until, Host, DEADLINE};
+
+/// Writes a script that can be run at once. A process of its own writes it: one that another thread of ours
+/// starts meanwhile would have our descriptor for a moment, and what is open for writing cannot be run.
+///
+/// # Panics
+/// When it cannot be written.
+pub fn script(path: &Path, text: &str) {
+    let mut install = Command::new("install")
+        .args(["-m", "755", "/dev/stdin"])
+        .arg(path)
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("install is there");
+    let mut stdin = install.stdin.take().expect("it is a pipe");
+    stdin.write_all(text.as_bytes()).expect("install reads");
+    drop(stdin);
+    let status = install.wait().expect("it is our child");
+    assert!(status.success(), "{}: {status}", path.display());
+}
 
 /// A running host. Killed when dropped.
 #[derive(Debug)]

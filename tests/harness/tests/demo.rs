@@ -1,8 +1,8 @@
 //! `make demo` with a host that is named.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
+
+use flb_sidecar_tests::process::script;
 
 /// Older than any host that may be installed here, and no host at all.
 const PROGRAM: &str = "#!/bin/sh\n[ \"$1\" = --version ] && echo 'Fluent Bit v0.0.1'\nexit 3\n";
@@ -11,9 +11,7 @@ const PROGRAM: &str = "#!/bin/sh\n[ \"$1\" = --version ] && echo 'Fluent Bit v0.
 fn the_named_host_is_used_whatever_else_is_installed() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let program = folder.path().join("fluent-bit");
-    fs::write(&program, PROGRAM).expect("it takes files");
-    let runs = fs::Permissions::from_mode(0o755);
-    fs::set_permissions(&program, runs).expect("the file is ours");
+    script(&program, PROGRAM);
     let output = Command::new(env!("CARGO_BIN_EXE_demo"))
         .arg(folder.path())
         .env("FLUENT_BIT_BINARY", &program)

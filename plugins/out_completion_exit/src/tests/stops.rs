@@ -44,7 +44,6 @@ fn a_host_that_stops_in_a_drain_leaves_a_report() {
 /// The one tick that an engine which stops still has may be right behind a look at what would be reported.
 #[test]
 fn the_first_tick_of_a_stop_leaves_a_report() {
-    let _alone = crate::guard::alone();
     let dir = tempfile::tempdir().unwrap();
     let report = dir.path().join("report");
     let options = [

@@ -2,12 +2,11 @@
 
 mod lies;
 
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use flb_sidecar_tests::build;
+use flb_sidecar_tests::process::script;
 use flb_sidecar_tests::random_layout::Changed;
 use flb_sidecar_tests::{each_real_host, random, say, Ended, Host, Pipeline, Version, NO_OPTIONS};
 
@@ -389,10 +388,8 @@ fn a_small_stack_is_enough_to_be_loaded() {
         for abi in ["", "discover"] {
             let program = folder.path().join("small-stack");
             let path = host.program.display();
-            let script = format!("#!/bin/sh\nulimit -s {kib}\nexec '{path}' \"$@\"\n");
-            std::fs::write(&program, script).expect("a temporary folder takes files");
-            std::fs::set_permissions(&program, Permissions::from_mode(0o755))
-                .expect("our own file");
+            let text = format!("#!/bin/sh\nulimit -s {kib}\nexec '{path}' \"$@\"\n");
+            script(&program, &text);
             let small = Host {
                 program,
                 ..host.clone()
@@ -407,12 +404,11 @@ fn a_small_stack_is_enough_to_be_loaded() {
 /// The same host where `/proc` is empty.
 fn without_proc(host: &Host, folder: &Path) -> Host {
     let program = folder.join("without-proc");
-    let script = format!(
+    let text = format!(
         "#!/bin/sh\nexec bwrap --dev-bind / / --tmpfs /proc --die-with-parent -- '{}' \"$@\"\n",
         host.program.display()
     );
-    std::fs::write(&program, script).expect("a temporary folder takes files");
-    std::fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("our own file");
+    script(&program, &text);
     Host {
         program,
         ..host.clone()
