@@ -17,6 +17,7 @@ use crate::track::file::FileId;
 use crate::track::files::Files;
 use crate::track::fingerprint::{Fingerprint, Identity};
 use crate::track::limit::{Come, Outside, MOST_BEYOND, MOST_PATHS};
+use crate::track::names::is_rotated_form;
 
 /// Bytes of names of files beyond the limit that are kept, so that a folder is not listed for each of them.
 const MOST_WAITING: usize = 8 << 20;
@@ -249,8 +250,10 @@ impl Beyond {
             let listing = listings.entry(folder);
             let listing = listing.or_insert_with_key(|folder| list(fs, folder));
             let now = listing.get(&file.inode).filter(|now| {
-                let metadata = fs.metadata(now);
-                metadata.is_ok_and(|m| Identity::of(&m).number() == file.number)
+                let there = fs.metadata(now).map(|metadata| Identity::of(&metadata));
+                // Where no file has a time of birth, a stranger may have its inode by now.
+                let is_it = |it: Identity| it.birth.is_some() || is_rotated_form(&path, now);
+                there.is_ok_and(|it| it.number() == file.number && is_it(it))
             });
             match now {
                 Some(now) => found.push((path, now.clone())),
