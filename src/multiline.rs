@@ -55,8 +55,7 @@ unsafe extern "C" fn on_record(
 }
 
 /// How many milliseconds this engine of ours lets a record wait. `None`: it does not begin as an engine does.
-fn flush_ms(engine: usize) -> Option<i32> {
-    let mut memory = Memory::open()?;
+fn flush_ms(memory: &mut Memory, engine: usize) -> Option<i32> {
     let name = memory.word(engine + offset_of!(host_multiline, name))?;
     let ours = memory.sds(name)? == NAME.to_bytes();
     let set = memory.int(engine + offset_of!(host_multiline, flush_ms));
@@ -93,7 +92,9 @@ impl HostMultiline {
             patience: None,
             finished: Box::into_raw(Box::default()),
         };
-        let fresh = flush_ms(engine as usize);
+        let mut memory = Memory::open();
+        let mut set = || flush_ms(memory.as_mut()?, engine as usize);
+        let fresh = set();
         for name in parsers {
             let text = CString::new(*name).map_err(|_| (*name).to_owned())?;
             // SAFETY: the engine was just made; NULL for an unknown name.
@@ -102,7 +103,7 @@ impl HostMultiline {
             }
         }
         // A number that the parsers have set is theirs.
-        multiline.patience = match (fresh, flush_ms(engine as usize)) {
+        multiline.patience = match (fresh, set()) {
             (Some(0), Some(set)) => u64::try_from(set).ok().map(Duration::from_millis),
             _ => None,
         }

@@ -79,6 +79,11 @@ impl Settings {
         let file = self.file_rules.as_ref();
         self.user_rules.len() + file.map_or(0, FileRules::tried_on_all)
     }
+
+    /// Number of the first rule of the file, behind the detectors and the user's own.
+    fn first_of_file(&self) -> usize {
+        Id::Secret as usize + 1 + self.user_rules.len()
+    }
 }
 
 /// What is looked for in a string.
@@ -102,6 +107,26 @@ pub(crate) struct Inspection<'a> {
     rejected: &'a mut Rejected,
 }
 
+/// Keeps a match of the rule `id`, or counts that its validator refused it.
+#[inline]
+fn keep(
+    found: &mut Vec<Match>,
+    rejected: &mut Rejected,
+    id: usize,
+    (start, end): (usize, usize),
+    valid: bool,
+) {
+    if valid {
+        found.push(Match {
+            start,
+            end,
+            rule: id as u16,
+        });
+    } else {
+        rejected.add(id);
+    }
+}
+
 impl Inspection<'_> {
     fn wants(&self, id: Id) -> bool {
         self.settings.set.has(id)
@@ -109,15 +134,7 @@ impl Inspection<'_> {
 
     /// Reports a match; `valid` is what the validator said of the candidate.
     fn report(&mut self, id: Id, start: usize, end: usize, valid: bool) -> bool {
-        if valid {
-            self.found.push(Match {
-                start,
-                end,
-                rule: id as u16,
-            });
-        } else {
-            self.rejected.add(id as usize);
-        }
+        keep(self.found, self.rejected, id as usize, (start, end), valid);
         valid
     }
 
@@ -182,7 +199,7 @@ impl Finder {
         let text_shapes = shapes_of(set);
         let file = settings.file_rules.as_ref();
         let of_file = file.map_or(0, |file| file.rules().len());
-        let rules = Id::Secret as usize + 1 + settings.user_rules.len() + of_file;
+        let rules = settings.first_of_file() + of_file;
         let gate = Gate::new();
         Some(Finder {
             budget: Budget::new(settings.tried_rules()),
@@ -358,7 +375,7 @@ impl Finder {
     /// Whether a rule of the file finds something in a text, in whose first `passed` bytes there
     /// is nothing to see for it. What it refuses is counted.
     pub(crate) fn finds_of_file(&mut self, text: &[u8], passed: usize) -> bool {
-        let first = Id::Secret as usize + 1 + self.settings.user_rules.len();
+        let first = self.settings.first_of_file();
         let mut any = false;
         if let Some(file) = &mut self.settings.file_rules {
             file.find(text, passed, &self.budget, |number, _, valid| {
@@ -373,7 +390,7 @@ impl Finder {
 
     /// Whether a match is that of a rule of the file.
     pub(crate) fn is_of_file(&self, rule: u16) -> bool {
-        usize::from(rule) > Id::Secret as usize + self.settings.user_rules.len()
+        usize::from(rule) >= self.settings.first_of_file()
     }
 
     /// Whether an integer, the value of the field `key`, is anything.
@@ -475,19 +492,16 @@ impl Finder {
         if part == Part::All {
             self.find_of_user(text);
         }
-        let first = Id::Secret as usize + 1 + self.settings.user_rules.len();
+        let first = self.settings.first_of_file();
         if let Some(file) = &mut self.settings.file_rules {
-            file.find(text, 0, &self.budget, |number, (start, end), valid| {
-                let id = first + number;
-                if valid {
-                    self.found.push(Match {
-                        start,
-                        end,
-                        rule: id as u16,
-                    });
-                } else {
-                    self.rejected.add(id);
-                }
+            file.find(text, 0, &self.budget, |number, span, valid| {
+                keep(
+                    &mut self.found,
+                    &mut self.rejected,
+                    first + number,
+                    span,
+                    valid,
+                );
             });
         }
     }
@@ -533,15 +547,7 @@ impl Finder {
             self.budget.look(text.len());
             rule.find(text, |start, end, valid| {
                 self.budget.look(RULE_MATCH);
-                if valid {
-                    self.found.push(Match {
-                        start,
-                        end,
-                        rule: id as u16,
-                    });
-                } else {
-                    self.rejected.add(id);
-                }
+                keep(&mut self.found, &mut self.rejected, id, (start, end), valid);
                 !self.budget.is_spent()
             });
         }

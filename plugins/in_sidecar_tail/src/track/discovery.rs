@@ -50,6 +50,11 @@ impl There {
                 opened: Some(handle),
             });
         }
+        There::closed(files, path)
+    }
+
+    /// What is at the path, without opening it.
+    fn closed(files: &Files, path: &Path) -> io::Result<Self> {
         let (metadata, is_link) = files.ctx.fs.metadata_and_link(path)?;
         Ok(There {
             metadata,
@@ -104,15 +109,8 @@ impl Discovery {
         if files.ctx.keeps(path) {
             return true;
         }
-        match files.ctx.fs.metadata_and_link(path) {
-            Ok((metadata, is_link)) => {
-                let there = There {
-                    metadata,
-                    is_link,
-                    opened: None,
-                };
-                self.consider_there(files, compressed, path, named, there)
-            }
+        match There::closed(files, path) {
+            Ok(there) => self.consider_there(files, compressed, path, named, there),
             Err(error) => self.cannot_open(files, path, &error),
         }
     }
