@@ -376,6 +376,9 @@ impl Worker {
         self.go_on();
         settle_quarantined(&mut self.files);
         self.go_on();
+        if self.drain_seen > 0 {
+            self.release_copies();
+        }
         self.compressed.settle(&mut self.files, false);
     }
 
@@ -504,14 +507,7 @@ impl Worker {
             self.discovery.sources.list_again();
         }
         self.scan();
-        // A copy is told from a new file by its original.
-        let originals = self.files.registry.quarantined();
-        for id in originals.map(|(_, id)| id).collect::<Vec<_>>() {
-            self.files.look_at(id);
-        }
-        self.go_on();
-        release_quarantined(&mut self.files);
-        self.go_on();
+        self.release_copies();
         self.compressed.settle(&mut self.files, false);
         self.files.stage = Stage::Draining(request);
         self.files.registry.begin_drain();
@@ -520,6 +516,18 @@ impl Worker {
             self.go_on();
             self.files.observe(id, Observation::Drained);
         }
+        self.go_on();
+    }
+
+    /// A drain waits for no copy.
+    fn release_copies(&mut self) {
+        // A copy is told from a new file by its original.
+        let originals = self.files.registry.quarantined();
+        for id in originals.map(|(_, id)| id).collect::<Vec<_>>() {
+            self.files.look_at(id);
+        }
+        self.go_on();
+        release_quarantined(&mut self.files);
         self.go_on();
     }
 
@@ -588,8 +596,7 @@ impl Worker {
         if self.discovery.beyond.knows_no_path() {
             self.scan();
         }
-        release_quarantined(&mut self.files);
-        self.go_on();
+        self.release_copies();
         for number in first..self.files.registry.count() {
             self.files.observe(FileId(number), Observation::Drained);
         }

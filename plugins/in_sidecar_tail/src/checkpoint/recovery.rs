@@ -20,7 +20,7 @@ use crate::track::file::Seen;
 use crate::track::files::Files;
 use crate::track::fingerprint::{Fingerprint, Identity};
 use crate::track::follow::{follow, Position};
-use crate::track::names::{are_rotated_alike, is_rotated_form, originals};
+use crate::track::names::{are_rotated_alike, is_rotated_form, may_be_at, originals};
 
 /// Names that positions without a file are compared with at the start, all together: with very many
 /// of both, the rest is not looked for.
@@ -132,6 +132,12 @@ fn name_of(files: &Files, entry: &Entry, path: &Path) -> Arc<Path> {
     }
 }
 
+/// Whether the file that was at `from` and is found at `path` was renamed, and is no stranger's that has its number.
+/// A stranger's is read as long as the patterns match it.
+fn was_renamed(identity: &Identity, from: &Path, path: &Path) -> bool {
+    from != path && may_be_at(identity, from, path)
+}
+
 /// What is known of a new file.
 pub(crate) fn position_of(
     files: &mut Files,
@@ -144,7 +150,7 @@ pub(crate) fn position_of(
         return Position {
             offset: Some(entry.fingerprint.offset),
             cut: entry.cut(),
-            rotated: entry.rotated || *entry.path != *path,
+            rotated: entry.rotated || was_renamed(identity, &entry.path, path),
             ..Position::default()
         };
     }
@@ -152,7 +158,7 @@ pub(crate) fn position_of(
     if let Some(file) = files.dormant.known_again(identity, handle, metadata) {
         return Position {
             offset: Some(file.fingerprint.offset),
-            rotated: *file.name != *plain,
+            rotated: was_renamed(identity, &file.name, plain),
             name: Some(file.name),
             ..Position::default()
         };
@@ -250,9 +256,7 @@ fn became_of(files: &Files, entry: &Entry, folders: &mut HashMap<PathBuf, Folder
     };
     match files.handles.open_at_once(&path) {
         Ok((handle, metadata)) => {
-            // Where nobody tells whether an inode is used again, another file may begin alike.
-            let known = entry.identity.birth.is_some()
-                || (entry.places()).any(|name| *name == *path || are_rotated_alike(name, &path));
+            let known = (entry.places()).any(|name| may_be_at(&entry.identity, name, &path));
             if known && fits(&entry.fingerprint, &handle, &metadata) {
                 Became::There(path, handle, metadata)
             } else if metadata.dev() == entry.identity.device {

@@ -102,7 +102,8 @@ impl Publisher {
             .saturating_add(beyond);
         let idle = registry.ready().len() == 0
             && reader.is_idle()
-            && registry.quarantined().next().is_none()
+            // What a drain leaves is all in its original.
+            && (drained || registry.quarantined().next().is_none())
             && !compressed.searches()
             && files.windows.reading() == 0;
         ctx.counters.files.set(registry.len() as u64);

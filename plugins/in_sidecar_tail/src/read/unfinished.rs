@@ -12,6 +12,7 @@ use crate::read::outbox::Outbox;
 use crate::track::file::{FileId, TrackedFile};
 use crate::track::files::Files;
 use crate::track::fingerprint::Identity;
+use crate::track::names::may_be_at;
 
 /// How long pieces of a container's line wait for the next one: as long as in the host's multiline
 /// parsers.
@@ -211,6 +212,7 @@ fn is_found_again(fs: &Fs, file: &TrackedFile) -> bool {
         || file.lines.line_start() < file.offset
             && file.name.parent().is_some_and(|folder| {
                 let path = list(fs, folder).remove(&file.identity.inode);
+                let path = path.filter(|path| may_be_at(&file.identity, &file.name, path));
                 let metadata = path.and_then(|path| fs.metadata(&path).ok());
                 metadata.is_some_and(|metadata| Identity::of(&metadata) == file.identity)
             })

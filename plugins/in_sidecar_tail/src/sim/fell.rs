@@ -710,6 +710,54 @@ fn schedules_that_fell_stand() {
             Step::Rotate,
         ],
     );
+    // A stranger's file that begins alike has the number of one that is gone, and the next run does not follow it.
+    let taken_for_renamed = (
+        Setting {
+            mode: Mode::Position,
+            pattern: "app.log",
+            header: true,
+            wide: true,
+            room: 2,
+            stale: Some(1_000),
+            births: false,
+            reuses: true,
+            delivers_after: 200,
+            ..setting
+        },
+        vec![
+            Step::Start,
+            Step::Wait(7_200_000),
+            Step::Rotate,
+            Step::Reopen,
+            Step::Compress,
+            Step::HostStuck,
+            Step::Rotate,
+            Step::Stranger,
+            Step::Wait(7_200_000),
+            Step::Complete,
+        ],
+    );
+    // A drain while a file is copied: half of a line is the end of the copy.
+    let half_copied = (
+        Setting {
+            scheme: Scheme::Rename,
+            pattern: "app.log*",
+            inotify: true,
+            room: 2,
+            stale: Some(1_000),
+            reuses: true,
+            tells: Tells::Numbers,
+            delivers_after: 40,
+            ..setting
+        },
+        vec![
+            write(1, true),
+            Step::Start,
+            Step::Wait(8_000),
+            Step::SlowCopyTruncate(3_041, 187),
+            Step::Complete,
+        ],
+    );
     let all = [
         (stale, stale_handle),
         (used, used_number),
@@ -738,6 +786,8 @@ fn schedules_that_fell_stand() {
         shorter,
         truncated_unread,
         as_long,
+        taken_for_renamed,
+        half_copied,
     ];
     let fell = all.iter().filter_map(|(setting, steps)| {
         let failure = run(*setting, steps)?;

@@ -17,7 +17,7 @@ use crate::track::file::FileId;
 use crate::track::files::Files;
 use crate::track::fingerprint::{Fingerprint, Identity};
 use crate::track::limit::{Come, Outside, MOST_BEYOND, MOST_PATHS};
-use crate::track::names::is_rotated_form;
+use crate::track::names::may_be_at;
 
 /// Bytes of names of files beyond the limit that are kept, so that a folder is not listed for each of them.
 const MOST_WAITING: usize = 8 << 20;
@@ -251,9 +251,7 @@ impl Beyond {
             let listing = listing.or_insert_with_key(|folder| list(fs, folder));
             let now = listing.get(&file.inode).filter(|now| {
                 let there = fs.metadata(now).map(|metadata| Identity::of(&metadata));
-                // Where no file has a time of birth, a stranger may have its inode by now.
-                let is_it = |it: Identity| it.birth.is_some() || is_rotated_form(&path, now);
-                there.is_ok_and(|it| it.number() == file.number && is_it(it))
+                there.is_ok_and(|it| it.number() == file.number && may_be_at(&it, &path, now))
             });
             match now {
                 Some(now) => found.push((path, now.clone())),

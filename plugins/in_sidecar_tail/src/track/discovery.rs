@@ -518,8 +518,7 @@ fn is_another(files: &Files, id: FileId, path: &Path) -> bool {
         return false;
     };
     let same_path = file.path().is_some_and(|at| **at == *path);
-    let open = file.handle.as_ref().is_some_and(|h| h.metadata().is_ok());
-    if file.identity.birth.is_some() || open || same_path || file.offset == 0 {
+    if file.identity.birth.is_some() || file.is_held() || same_path || file.offset == 0 {
         return false;
     }
     let now = files.handles.open_at_once(path).ok();

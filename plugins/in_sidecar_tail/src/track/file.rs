@@ -227,6 +227,12 @@ impl TrackedFile {
         self.life.path()
     }
 
+    /// Whether it is open, and its server still knows it.
+    pub(crate) fn is_held(&self) -> bool {
+        let handle = self.handle.as_ref();
+        handle.is_some_and(|handle| handle.metadata().is_ok())
+    }
+
     /// Its path, or where it was found.
     pub(crate) fn shown(&self) -> &Arc<Path> {
         self.path().unwrap_or(&self.name)

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::fs::Fs;
+use crate::track::fingerprint::Identity;
 
 /// Paths of which the file at `path` might be a rotated copy: `app.log.1`, `app.log-20240101`
 /// and `app-20240101.log` come from `app.log`.
@@ -37,6 +38,12 @@ pub(crate) fn are_rotated_alike(one: &Path, other: &Path) -> bool {
     with_itself(one, &others)
         || with_itself(other, &ones)
         || ones.iter().any(|original| others.contains(original))
+}
+
+/// Whether the file that was at `from` may be what is at `path` now and has its number: where nobody tells when files
+/// were born, a stranger may have got the number of one that is gone.
+pub(crate) fn may_be_at(identity: &Identity, from: &Path, path: &Path) -> bool {
+    identity.birth.is_some() || from == path || are_rotated_alike(from, path)
 }
 
 /// Whether a name looks like a rotated one of `original`: they share what is before the first dot.

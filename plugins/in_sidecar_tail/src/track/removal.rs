@@ -13,6 +13,7 @@ use crate::fs::{Fs, Metadata};
 use crate::track::file::{FileId, Seen, TrackedFile};
 use crate::track::files::Files;
 use crate::track::fingerprint::Identity;
+use crate::track::names::may_be_at;
 use crate::track::transition::Observation;
 
 /// Deletes what is old enough.
@@ -113,7 +114,7 @@ fn current_path(fs: &Fs, file: &TrackedFile) -> Option<PathBuf> {
     let folder = list(fs, path.parent()?);
     folder
         .get(&file.identity.inode)
-        .filter(|path| is_it(path))
+        .filter(|now| may_be_at(&file.identity, path, now) && is_it(now))
         .cloned()
 }
 

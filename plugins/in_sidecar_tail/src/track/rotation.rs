@@ -12,7 +12,7 @@ use crate::track::file::{FileId, TrackedFile};
 use crate::track::files::Files;
 use crate::track::fingerprint::Identity;
 use crate::track::life::Place;
-use crate::track::names::is_rotated_form;
+use crate::track::names::{is_rotated_form, may_be_at};
 use crate::track::transition::Observation;
 
 /// The file `id` is at `path` now.
@@ -39,10 +39,12 @@ pub(crate) fn moved(files: &mut Files, id: FileId, path: &Path) {
     debug!("{} is now {}", file.name.display(), path.display());
     let plain = files.ctx.options.globs.name_of(path);
     let back = *file.name == *plain || is_rotated_form(plain, file.shown());
+    // Perhaps it is a stranger's, which is read as long as the patterns match it.
+    let doubtful = matched && !may_be_at(&file.identity, file.shown(), path) && !file.is_held();
     gone(files, path, false);
     let shared: Arc<Path> = path.into();
     let path = shared.clone();
-    let renamed = if back {
+    let renamed = if back || doubtful {
         Observation::RenamedBack { path, matched }
     } else {
         Observation::Renamed { path, matched }
@@ -198,7 +200,7 @@ fn find(
         .entry(folder.to_owned())
         .or_insert_with(|| list(fs, folder));
     let path = listing.get(&identity.inode)?;
-    is_it(path).then(|| path.clone())
+    (may_be_at(identity, last, path) && is_it(path)).then(|| path.clone())
 }
 
 #[cfg(test)]
