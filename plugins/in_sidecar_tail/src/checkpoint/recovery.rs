@@ -215,7 +215,8 @@ fn original_of(
             && match became_of(files, entry, &mut folders) {
                 Became::Truncated => true,
                 Became::Unknown => Identity::of(metadata).is_younger(&entry.identity),
-                Became::There(..) | Became::Gone => false,
+                Became::Gone => is_born_later(metadata, entry),
+                Became::There(..) => false,
             }
     };
     // Others may begin alike that were read less far.
@@ -232,6 +233,14 @@ fn original_of(
 fn may_be_in(entry: &Entry, path: &Path) -> bool {
     let renamed = entry.rotated && !is_rotated_form(path, &entry.path);
     is_rotated_form(&entry.path, path) || renamed && are_rotated_alike(&entry.path, path)
+}
+
+/// Whether a file is known to have come to be after that of an entry.
+fn is_born_later(metadata: &Metadata, entry: &Entry) -> bool {
+    let identity = Identity::of(metadata);
+    identity.birth.is_some()
+        && entry.identity.birth.is_some()
+        && identity.is_younger(&entry.identity)
 }
 
 fn fits(fingerprint: &Fingerprint, handle: &Handle, metadata: &Metadata) -> bool {
@@ -335,7 +344,9 @@ pub(crate) fn recover_unclaimed(files: &mut Files, compressed: &mut Compressed) 
         let younger = |metadata: &Metadata| Identity::of(metadata).is_younger(&entry.identity);
         let found = match became {
             Became::Truncated => copy(),
-            Became::There(..) | Became::Gone => None,
+            Became::There(..) => None,
+            // It may have been renamed and compressed since it was copied.
+            Became::Gone => copy().filter(|(_, _, metadata)| is_born_later(metadata, &entry)),
             // What is no older than it and has all that was read of it may be its copy.
             Became::Unknown => match copy().filter(|(_, _, metadata)| younger(metadata)) {
                 None => continue,

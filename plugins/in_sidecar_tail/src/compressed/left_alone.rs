@@ -176,8 +176,8 @@ impl Compressed {
                 }
                 true
             }
-            // That may be over at the next look.
-            Err(_) => true,
+            // It may be another one, which is to be looked at again when it can be opened.
+            Err(_) => false,
         }
     }
 

@@ -1071,7 +1071,9 @@ impl World {
             let came = line.came.iter().all(|came| *came > 0);
             line.offered |= log.known;
             log.headed |= log.saved && keeps && line.offered;
-            line.safe |= came && keeps && line.ended;
+            // It came in a run that crashed, and nobody has read it since.
+            let left_out = self.setting.ignores_old && now - log.written > HOUR && !log.known;
+            line.safe |= came && keeps && line.ended && !left_out;
         }
     }
 
