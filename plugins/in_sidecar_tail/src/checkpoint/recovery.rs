@@ -108,12 +108,15 @@ fn claim(
     let checkpointer = files.checkpointer.as_mut()?;
     let mut entry = checkpointer.claim(path, identity, handle, metadata)?;
     files.entry_gone(entry.identity);
-    if entry.fingerprint.offset == 0 && entry.identity.birth.is_none() {
-        // It fits anything: its inode may be that of a new file by now, or of a copy.
+    if entry.identity.birth.is_none() {
+        // What was rotated does not get its first name again, but its inode may be that of a new file by now.
         let globs = &files.ctx.options.globs;
         let mut originals = originals(path).into_iter();
         let renamed = originals.any(|original| globs.matches(&original));
         entry.rotated &= renamed || *entry.path != *path;
+    }
+    if entry.fingerprint.offset == 0 && entry.identity.birth.is_none() {
+        // It fits anything, such as a copy.
         let copied = original_of(files, path, handle, metadata);
         if let Some(original) = copied {
             files.drop_unclaimed(&original);
@@ -235,10 +238,11 @@ fn may_be_in(entry: &Entry, path: &Path) -> bool {
     is_rotated_form(&entry.path, path) || renamed && are_rotated_alike(&entry.path, path)
 }
 
-/// Whether a file is known to have come to be after that of an entry.
+/// Whether a file is known to have come to be after that of an entry, of which something was read.
 fn is_born_later(metadata: &Metadata, entry: &Entry) -> bool {
     let identity = Identity::of(metadata);
-    identity.birth.is_some()
+    entry.fingerprint.offset > 0
+        && identity.birth.is_some()
         && entry.identity.birth.is_some()
         && identity.is_younger(&entry.identity)
 }

@@ -9,6 +9,7 @@
 mod costs;
 mod crowd;
 mod fell;
+mod fell_unopened;
 mod host;
 mod hostile;
 mod life;

@@ -390,7 +390,11 @@ impl World {
     pub(super) fn starve(&mut self, starved: bool) {
         self.starved = starved;
         self.was_blind |= starved;
-        self.logs.iter_mut().for_each(|log| log.blind |= starved);
+        for log in &mut self.logs {
+            log.blind |= starved;
+            // Who cannot look for a file where it was renamed to takes it for a new one there.
+            log.seen_rotated &= !starved;
+        }
         if !starved {
             self.fed = Some(self.now());
             return;
@@ -648,7 +652,7 @@ impl World {
         log.known = false;
         log.saved = false;
         log.headed = false;
-        log.hollow = self.setting.mode != Mode::Append;
+        let hollow = std::mem::replace(&mut log.hollow, self.setting.mode != Mode::Append);
         self.logs.push(Log {
             rotated: Some(now),
             seen_rotated: known,
@@ -658,6 +662,7 @@ impl World {
             renamed_unseen: !running,
             has_header,
             copy: true,
+            hollow,
             alike,
             ..Log::new(to, matched, now)
         });
@@ -951,7 +956,7 @@ impl World {
                 line.safe &= !(unseen && log.copy);
                 // Nothing is kept of one that was read to its end where no pattern looks: if it begins like another
                 // one, that one's position may be taken for its own.
-                line.most += u64::from(forgotten || log.dropped && log.has_header);
+                line.most += u64::from(forgotten || log.dropped && (log.has_header || log.hollow));
                 line.offered &= !held;
                 if line.duty == Duty::Must && !came && (skipped || gone || old && !saved) {
                     line.duty = Duty::May;
@@ -1073,7 +1078,10 @@ impl World {
             log.headed |= log.saved && keeps && line.offered;
             // It came in a run that crashed, and nobody has read it since.
             let left_out = self.setting.ignores_old && now - log.written > HOUR && !log.known;
-            line.safe |= came && keeps && line.ended && !left_out;
+            // What is before a position cannot be read any more where an open file goes with its name.
+            let gone = log.path.is_none() || log.is_packed();
+            let gone = gone && self.setting.stale.is_some();
+            line.safe |= came && keeps && line.ended && !left_out && !gone;
         }
     }
 

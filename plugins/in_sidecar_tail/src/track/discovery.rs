@@ -161,6 +161,7 @@ impl Discovery {
             || compressed.is_left_alone(files, &identity, path, Seen::of(&metadata))
             || compressed.is_known_packed(files, path, &identity, &metadata)
         {
+            replaced(files, path, &identity);
             return true;
         }
         if files.ctx.is_older(Seen::of(&metadata).modified_second())
@@ -173,6 +174,7 @@ impl Discovery {
             return true;
         }
         if is_full(files, compressed) {
+            replaced(files, path, &identity);
             self.beyond
                 .leave_out(&files.ctx, path, &identity, metadata.len());
             return true;
@@ -215,6 +217,7 @@ impl Discovery {
             Err(error) => {
                 if error.kind() != io::ErrorKind::StaleNetworkFileHandle {
                     self.leave_out(files, path, &metadata);
+                    replaced(files, path, &identity);
                 }
                 self.cannot_open(files, path, &error)
             }
@@ -464,6 +467,14 @@ impl Discovery {
             }
             _ => gone(files, path, deleted),
         }
+    }
+}
+
+/// What was at this path has left it, whatever becomes of the one that is there now.
+fn replaced(files: &mut Files, path: &Path, now: &Identity) {
+    let before = files.registry.at(path);
+    if before.is_some_and(|before| !files.registry.is_file(before, *now)) {
+        gone(files, path, false);
     }
 }
 

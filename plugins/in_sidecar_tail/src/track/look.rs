@@ -194,7 +194,8 @@ fn grown(files: &mut Files, compressed: &mut Compressed, id: FileId, round: bool
     });
     let more_known = file.head.len() > head;
     let unread = file.has_more(seen.size);
-    if file.read == 0 && !unpacking {
+    // What is new, and what begins anew: its number may be that of a file that came to be compressed.
+    if (file.read == 0 || file.offset == 0) && !unpacking {
         if let Some(format) = Format::of(file.head.start()) {
             return compressed.leave(files, id, format);
         }

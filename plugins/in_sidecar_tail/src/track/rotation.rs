@@ -115,9 +115,10 @@ pub(crate) fn find_missing(files: &mut Files, scanned: bool) {
         }
     });
     for (id, identity, last, deleted) in missing.collect::<Vec<_>>() {
-        let found = if deleted {
+        let found = if deleted && identity.birth.is_none() {
             None
         } else {
+            // What was deleted may have another name.
             find(&files.ctx.fs, &last, &identity, &mut listings)
         };
         match found {
@@ -156,6 +157,7 @@ pub(crate) fn note_elsewhere(files: &mut Files, id: FileId) {
 /// Drops a file and all that is known of it.
 pub(crate) fn forget(files: &mut Files, id: FileId) -> Option<Box<TrackedFile>> {
     let file = files.registry.remove(id)?;
+    files.drop_position_before(&file.identity);
     files.dormant.keep(&file);
     // What is lost of it is for the next start, wherever it is then.
     let is_there = (file.life.matched() || file.has_lost()) && file.path().is_some();
