@@ -218,7 +218,7 @@ fn original_of(
             && match became_of(files, entry, &mut folders) {
                 Became::Truncated => true,
                 Became::Unknown => Identity::of(metadata).is_younger(&entry.identity),
-                Became::Gone => is_born_later(metadata, entry),
+                Became::Gone => is_copy_of_gone(files, metadata, entry),
                 Became::There(..) => false,
             }
     };
@@ -238,13 +238,15 @@ fn may_be_in(entry: &Entry, path: &Path) -> bool {
     is_rotated_form(&entry.path, path) || renamed && are_rotated_alike(&entry.path, path)
 }
 
-/// Whether a file is known to have come to be after that of an entry, of which something was read.
-fn is_born_later(metadata: &Metadata, entry: &Entry) -> bool {
+/// Whether a file may be the copy of that of an entry, which was read and is gone: it came to be later, and there is a
+/// new one where that was. Who copies leaves the original where it is, so whatever took that away was a rotation.
+fn is_copy_of_gone(files: &Files, metadata: &Metadata, entry: &Entry) -> bool {
     let identity = Identity::of(metadata);
     entry.fingerprint.offset > 0
         && identity.birth.is_some()
         && entry.identity.birth.is_some()
         && identity.is_younger(&entry.identity)
+        && files.ctx.fs.symlink_metadata(&entry.path).is_ok()
 }
 
 fn fits(fingerprint: &Fingerprint, handle: &Handle, metadata: &Metadata) -> bool {
@@ -350,7 +352,9 @@ pub(crate) fn recover_unclaimed(files: &mut Files, compressed: &mut Compressed) 
             Became::Truncated => copy(),
             Became::There(..) => None,
             // It may have been renamed and compressed since it was copied.
-            Became::Gone => copy().filter(|(_, _, metadata)| is_born_later(metadata, &entry)),
+            Became::Gone => {
+                copy().filter(|(_, _, metadata)| is_copy_of_gone(files, metadata, &entry))
+            }
             // What is no older than it and has all that was read of it may be its copy.
             Became::Unknown => match copy().filter(|(_, _, metadata)| younger(metadata)) {
                 None => continue,

@@ -917,6 +917,8 @@ impl World {
             let packed = |line: &&mut Line| packed(&self.logs[line.log]);
             let lines = self.lines.iter_mut().filter(packed);
             lines.for_each(|line| line.most += 1);
+            let headers = self.logs.iter().filter(|log| log.has_header);
+            self.headers_most += HEADER_LINES * headers.count() as u64;
         }
         for at in 0..self.logs.len() {
             let denied = self.denied;
