@@ -89,6 +89,19 @@ fn a_copy_in_the_making_is_not_read() {
     assert_eq!(rig.lines(), ["one", "two", "three", "four"]);
 }
 
+/// Half of a line that is being copied is no line, whoever waits for it.
+#[test]
+fn a_drain_does_not_read_what_is_half_copied() {
+    let dir = tempfile::tempdir().unwrap();
+    append(&dir.path().join("a.log"), "one\ntwo\n");
+    let mut rig = Rig::follow(&dir.path().join("a.log*"));
+    rig.wait_for(&["one", "two"]);
+    append(&dir.path().join("a.log.1"), "one\ntw");
+    rig.until("it is known", |rig| rig.metric("files_followed") == 2);
+    rig.drain();
+    assert_eq!(rig.lines(), ["one", "two"]);
+}
+
 #[test]
 fn files_that_begin_alike_are_both_read() {
     let dir = tempfile::tempdir().unwrap();

@@ -102,7 +102,7 @@ impl Publisher {
             .saturating_add(beyond);
         let idle = registry.ready().len() == 0
             && reader.is_idle()
-            // What a drain leaves is all in its original.
+            // What a drain leaves is in its original.
             && (drained || registry.quarantined().next().is_none())
             && !compressed.searches()
             && files.windows.reading() == 0;

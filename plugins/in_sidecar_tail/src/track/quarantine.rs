@@ -23,10 +23,6 @@ const SLOWEST_COPY: u64 = 1 << 20;
 /// The same if the original is not at its path any more: what is truncated has been by then, as far as anybody can see.
 const WITHOUT_ORIGINAL: Duration = Duration::from_secs(1);
 
-/// Bytes of a copy that a drain compares with its original, and how many at a time.
-const MOST_COMPARED: u64 = 64 << 20;
-const PIECE: usize = 16 << 10;
-
 /// The followed file that a new one may be becoming a copy of: their names and heads tell.
 pub(crate) fn original_of(files: &Files, id: FileId) -> Option<FileId> {
     let file = files.registry.get(id)?;
@@ -118,40 +114,34 @@ fn is_truncated(files: &Files, original: &TrackedFile) -> Truncated {
     }
 }
 
-/// A drain waits for nothing. What is still being copied is not read: all of it is in its original, and half of a line
-/// may be its end by now.
+/// A drain waits for nothing. Half of a line is read where it is whole.
 pub(crate) fn release_quarantined(files: &mut Files) {
     for (id, original) in files.registry.quarantined().collect::<Vec<_>>() {
         let both = files.registry.get(id).zip(files.registry.get(original));
-        if !both.is_some_and(|(copy, original)| is_in(files, copy, original)) {
+        if !both.is_some_and(|(copy, original)| ends_within_a_line(files, copy, original)) {
             files.observe(id, Observation::Released);
         }
     }
 }
 
-/// Whether an original that is at its path has all that is in a copy, as far as that can be seen at once.
-fn is_in(files: &Files, copy: &TrackedFile, original: &TrackedFile) -> bool {
+/// Whether a copy is still being made: its end is none of a line, and its original at its path goes on there. Files of
+/// whole lines may be alike.
+fn ends_within_a_line(files: &Files, copy: &TrackedFile, original: &TrackedFile) -> bool {
     let named = original
         .path()
         .is_some_and(|path| is_rotated_form(path, copy.shown()));
-    let compare = || {
-        let (handle, its) = (at_hand(files, copy)?, at_hand(files, original)?);
+    let ends = || {
+        let handle = at_hand(files, copy)?;
+        // A network filesystem may not have told of the rest.
         let size = handle.metadata_now()?.len();
-        if size > MOST_COMPARED || its.metadata_now()?.len() < size {
-            return Ok(false);
-        }
-        let (mut copied, mut text) = ([0; PIECE], [0; PIECE]);
-        for at in (0..size).step_by(PIECE) {
-            let length = read_full(&handle, &mut copied, at)?;
-            if read_full(&its, &mut text[..length], at)? < length
-                || copied[..length] != text[..length]
-            {
-                return Ok(false);
-            }
-        }
-        Ok::<_, io::Error>(true)
+        let tail = Tail::read(&handle, size)?;
+        let goes_on = at_hand(files, original)?.metadata_now()?.len() > size;
+        Ok::<_, io::Error>(goes_on && tail.bytes().last() != Some(&b'\n'))
     };
-    named && compare().unwrap_or(false)
+    named
+        && ends().unwrap_or(false)
+        && begins_like(files, copy, original)
+        && holds_the_same(files, copy, original)
 }
 
 /// Whether both have the same first bytes, as far as the shorter one goes, and the copy holds no
