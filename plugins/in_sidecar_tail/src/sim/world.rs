@@ -762,7 +762,10 @@ impl World {
         let since = self.copied.map(|at| self.now() - at);
         if !running || self.disk_full || since.is_some_and(|since| since < 5_000) {
             // Without its original a copy is not known, and is read as a new file.
-            let copied = |line: &&mut Line| self.logs[line.log].copy;
+            let copied = |line: &&mut Line| {
+                let begins = line.duty == Duty::May && !line.cuts.is_empty();
+                self.logs[line.log].copy || begins
+            };
             self.lines.iter_mut().filter(copied).for_each(|line| {
                 line.most += 1;
                 line.safe = false;

@@ -179,16 +179,6 @@ impl Files {
         }
     }
 
-    /// Drops the position of one that an earlier run followed and that had the number of this file, if nobody has
-    /// claimed it: that one is gone.
-    pub(crate) fn drop_position_before(&mut self, identity: &Identity) {
-        let kept = self.checkpointer.as_ref();
-        let before = kept.and_then(|kept| kept.unclaimed.find(identity, |e| e.packed().is_none()));
-        if let Some(entry) = before.cloned() {
-            self.drop_unclaimed(&entry);
-        }
-    }
-
     /// The position of an earlier run is somebody's now. `false`: it was before.
     pub(crate) fn drop_unclaimed(&mut self, entry: &Entry) -> bool {
         let kept = self.checkpointer.as_mut();

@@ -157,7 +157,6 @@ pub(crate) fn note_elsewhere(files: &mut Files, id: FileId) {
 /// Drops a file and all that is known of it.
 pub(crate) fn forget(files: &mut Files, id: FileId) -> Option<Box<TrackedFile>> {
     let file = files.registry.remove(id)?;
-    files.drop_position_before(&file.identity);
     files.dormant.keep(&file);
     // What is lost of it is for the next start, wherever it is then.
     let is_there = (file.life.matched() || file.has_lost()) && file.path().is_some();
