@@ -32,6 +32,8 @@ pub(crate) enum NameClass {
     OtherKey,
     /// Secret if it is long and looks random: a status has a code as well.
     Code,
+    /// The same, but no UUID: what opens a session, and what it is called.
+    Session,
     /// Secret if letters and digits are mixed.
     Weak,
     /// A few digits, or what looks random.
@@ -65,7 +67,11 @@ impl NameClass {
     pub(crate) fn is_random(self) -> bool {
         matches!(
             self,
-            NameClass::Secret | NameClass::Key | NameClass::OtherKey | NameClass::Code
+            NameClass::Secret
+                | NameClass::Key
+                | NameClass::OtherKey
+                | NameClass::Code
+                | NameClass::Session
         )
     }
 
@@ -250,6 +256,9 @@ pub(crate) fn is_label(name: &[u8]) -> bool {
         b"setting",
         b"option",
         b"envvar",
+        b"parameterkey",
+        b"parametername",
+        b"optionname",
     ];
     LABELS.iter().any(|label| label.eq_ignore_ascii_case(name))
 }
@@ -289,7 +298,10 @@ pub(crate) fn name_start(buf: &[u8], end: usize) -> usize {
 /// What a name says of its value.
 #[inline]
 pub(crate) fn class_of_name(name: &[u8]) -> NameClass {
-    word_of_name(name).map_or(Plain, |word| word.class)
+    // "checksum/secret"
+    word_of_name(name)
+        .filter(|_| !name.starts_with(b"checksum/"))
+        .map_or(Plain, |word| word.class)
 }
 
 /// The same of a name that stands in front of its value without a sign.
