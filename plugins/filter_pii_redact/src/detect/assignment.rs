@@ -351,6 +351,10 @@ fn is_mentioned(text: &[u8], named: &Named, (from, to): (usize, usize)) -> bool 
     let spoken = match named.form {
         // "grep -Pw": letters that are options by themselves.
         Form::Argument if text[named.name.clone()] == *b"Pw" => return true,
+        // "--no-password    never prompt": a table of options.
+        Form::Argument if text[named.sign..from] == *b"  " || from - named.sign > 2 => {
+            return !is_quote(text[from - 1]);
+        }
         Form::Argument => true,
         Form::Sign => text[named.sign..from] == *b"= " && text[named.name.start] == b'-',
         _ => false,

@@ -137,6 +137,13 @@ fn is_type(value: &[u8]) -> bool {
     const INNER: [&[u8]; 8] = [
         b"str", b"bytes", b"int", b"Any", b"Union", b"List", b"String", b"Secret",
     ];
+    // "*ed25519.PrivateKey"
+    if let [b'*', first, ..] = value {
+        let path = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.');
+        if first.is_ascii_lowercase() && value.contains(&b'.') && value[1..].iter().all(path) {
+            return true;
+        }
+    }
     STARTS
         .iter()
         .enumerate()
@@ -157,6 +164,8 @@ fn is_variable(value: &[u8]) -> bool {
                 .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_')
     };
     match value {
+        // "--password=DOCKER_PASSWORD", as descriptions of options have it.
+        _ if name(value) && value.contains(&b'_') => class_of_name(value).is_secret(),
         [b'$', rest @ ..] => name(rest),
         [b'%', rest @ .., b'%'] => name(rest),
         _ => {
