@@ -322,6 +322,20 @@ fn is_class(value: &[u8], traits: Traits) -> bool {
         && traits.is_wordy(value.len())
 }
 
+/// A number of something, as the keys of caches are: `refresh:48213`.
+fn is_cache_key(value: &[u8]) -> bool {
+    let name = |b: &u8| b.is_ascii_lowercase() || matches!(b, b'_' | b'-');
+    match value.iter().rposition(|b| *b == b':') {
+        Some(sign) => {
+            value[..sign]
+                .split(|b| *b == b':')
+                .all(|part| part.iter().all(name))
+                && value[sign + 1..].iter().all(u8::is_ascii_digit)
+        }
+        None => false,
+    }
+}
+
 /// An entry of a public list: `CVE-2019-13117`, `RHSA-2024:1234`.
 fn is_entry(value: &[u8]) -> bool {
     let letters = value.iter().take_while(|b| b.is_ascii_uppercase()).count();
@@ -371,6 +385,7 @@ pub(super) fn is_random(value: &[u8]) -> bool {
         || is_called(value, traits)
         || is_class(value, traits)
         || is_entry(value)
+        || is_cache_key(value)
     {
         return false;
     }
