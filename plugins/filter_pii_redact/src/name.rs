@@ -141,7 +141,7 @@ pub(crate) fn may_be_assigned(buf: &[u8], at: usize) -> bool {
 fn is_behind_name(buf: &[u8], at: usize) -> bool {
     match buf[at] {
         b' ' | b'|' => may_be_bare(buf, at) && is_bare(buf, at),
-        b',' => may_be_bare(buf, at) || may_be_named(buf, at),
+        b',' | b')' => may_be_bare(buf, at) || may_be_named(buf, at),
         b';' | b'<' => false,
         // The name of an argument starts here.
         letter if letter.is_ascii_alphabetic() => true,
@@ -261,6 +261,17 @@ pub(crate) fn is_label(name: &[u8]) -> bool {
         b"optionname",
     ];
     LABELS.iter().any(|label| label.eq_ignore_ascii_case(name))
+}
+
+/// What the value `name` of a member `label` says of the one beside it: `"name": "DB_PASSWORD"`, and
+/// `"path": "/password"` of a JSON patch (RFC 6902).
+pub(crate) fn class_of_other(label: &[u8], name: &[u8]) -> NameClass {
+    let path = || label.eq_ignore_ascii_case(b"path") && name.starts_with(b"/");
+    match class_of_name(name) {
+        class if is_label(label) => class,
+        Password if path() => Password,
+        _ => Plain,
+    }
 }
 
 /// Whether a member of this name has the value of the one that it is in: `{"password": {"new": "..."}}`.

@@ -191,7 +191,6 @@ fn is_line_of_names(before: &[u8], behind: &[u8]) -> bool {
         .is_none_or(|b| matches!(b, b':' | b'"' | b'\'' | b'\\' | b'\n'));
     let column = word.ends_with(b"id") || word.ends_with(b"ID") || word == b"gecos" || word == b"x";
     user.iter().any(|word| front.ends_with(word)) && ends && column
-        || front.is_empty() && column && ends
 }
 
 /// The name of the argument that starts at `at`, if a blank follows; else nothing.
@@ -214,6 +213,8 @@ pub(super) fn plausible(text: &[u8], at: usize, budget: &Budget) -> bool {
     match text[at] {
         // What the name is, is asked once, when its value is looked at.
         b':' | b'=' | b'>' | b',' => true,
+        // What stands behind a list of columns.
+        b')' => insert::is_behind(text, at),
         b' ' | b'|' => is_bare(text, at),
         letter if letter.is_ascii_alphabetic() => {
             budget.look(ARGUMENT);
@@ -242,7 +243,7 @@ pub(super) fn find(
             }
             return false;
         }
-        b',' => {
+        b',' | b')' => {
             let budget = i.budget;
             if let Some(values) = insert::values(text, at, budget) {
                 *done = insert::each(text, values, budget, |class, from, to| {

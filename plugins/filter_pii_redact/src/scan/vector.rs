@@ -73,10 +73,11 @@ pub(super) trait Vector: Copy {
     fn marks(self, bytes: Self::Bytes) -> [Self::Mask; 2] {
         [self.rare(bytes), self.quotes(bytes)]
     }
-    /// Blanks, commas and bars.
+    /// Blanks, commas, bars and closing brackets.
     #[inline(always)]
     fn gaps(self, bytes: Self::Bytes) -> Self::Mask {
-        self.or(self.any_of(bytes, [b',', b'|']), self.equal(bytes, b' '))
+        let ends = self.any_of(bytes, [b')', b' ']);
+        self.or(self.any_of(bytes, [b',', b'|']), ends)
     }
     /// Bytes that are in one of some groups, for three choices of them. A byte is in a group if its low half
     /// and its high half are.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::layout::{quoted, word_len};
 use super::value::{has_both, is_alone, is_random, is_secret_value, is_strong, Place};
 use super::{is_quote, Named};
-use crate::name::{class_of_name, is_label, name_start, NameClass};
+use crate::name::{class_of_name, class_of_other, is_label, name_start, NameClass};
 
 /// How far the name of a value is looked for.
 const FAR: usize = 96;
@@ -226,7 +226,7 @@ fn below(text: &[u8], at: usize, password: bool) -> Option<(usize, usize)> {
 fn is_setting(text: &[u8], named: &Named) -> bool {
     let name = &text[named.name.clone()];
     let before = text[..named.name.start].trim_ascii_end();
-    let first = before.len() == 0 || text[before.len()..named.name.start].contains(&b'\n');
+    let first = before.is_empty() || text[before.len()..named.name.start].contains(&b'\n');
     SETTINGS.iter().any(|s| s.eq_ignore_ascii_case(name))
         && (first || word_before(text, named.name.start).eq_ignore_ascii_case(b"set"))
 }
@@ -366,9 +366,6 @@ fn name_in(text: &[u8]) -> Option<NameClass> {
                 .rposition(|b| !matches!(b, b'"' | b'\'' | b'\\' | b' '))?
                 + 1;
             let label = &text[name_start(text, end)..end];
-            if !is_label(label) {
-                return None;
-            }
             let rest = &text[sign + 1..];
             let start = rest
                 .iter()
@@ -376,8 +373,8 @@ fn name_in(text: &[u8]) -> Option<NameClass> {
             let name = rest[start..]
                 .iter()
                 .take(64)
-                .take_while(|b| crate::name::is_name(**b));
-            let class = class_of_name(&rest[start..start + name.count()]);
+                .take_while(|b| crate::name::is_name(**b) || **b == b'/');
+            let class = class_of_other(label, &rest[start..start + name.count()]);
             (class.is_secret() && class != NameClass::Indirect).then_some(class)
         })
         .next()

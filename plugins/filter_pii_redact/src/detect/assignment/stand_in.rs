@@ -201,7 +201,7 @@ fn is_code(value: &[u8]) -> bool {
                 && called
                     .iter()
                     .all(|b| path(b) || joint(b) || b.is_ascii_digit())
-                && (called.iter().all(|b| b.is_ascii_lowercase())
+                && (called.iter().all(u8::is_ascii_lowercase)
                     || called
                         .iter()
                         .any(|b| matches!(b, b'_' | b'.' | b':' | b'>')))

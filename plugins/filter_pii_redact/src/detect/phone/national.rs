@@ -78,6 +78,13 @@ const CLEAR: &[Clear] = &[
         first: b"0",
         bracketed: false,
     },
+    // "(415)5550132"
+    Clear {
+        lengths: lengths(&[3, 7]),
+        gaps: gaps(&[Gap::Paren]),
+        first: b"23456789",
+        bracketed: true,
+    },
     // "(14)/506-1231", "89/171-2187"
     Clear {
         lengths: lengths(&[2, 3, 4]),
