@@ -466,7 +466,7 @@ const JOINED: [&str; 9] = [
 ];
 
 /// What all words and tails end in, and some words more.
-pub(crate) const ENDS: [End; WORDS.len() + TAILS.len() + JOINED.len() + 1] = {
+pub(crate) const ENDS: [End; WORDS.len() + TAILS.len() + JOINED.len() + 2] = {
     const fn end(text: &[u8], bare: bool) -> End {
         let len = text.len();
         End {
@@ -483,8 +483,9 @@ pub(crate) const ENDS: [End; WORDS.len() + TAILS.len() + JOINED.len() + 1] = {
             bare,
         }
     }
-    // "IDENTIFIED BY 'x'"
-    let mut ends = [end(b" by", true); WORDS.len() + TAILS.len() + JOINED.len() + 1];
+    // "IDENTIFIED BY 'x'", "VALUES ('x')"
+    let mut ends = [end(b" by", true); WORDS.len() + TAILS.len() + JOINED.len() + 2];
+    ends[WORDS.len() + TAILS.len() + JOINED.len()] = end(b"values", true);
     let mut n = 0;
     while n < JOINED.len() {
         ends[WORDS.len() + TAILS.len() + n] = end(JOINED[n].as_bytes(), false);

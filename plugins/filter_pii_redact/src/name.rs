@@ -141,7 +141,7 @@ pub(crate) fn may_be_assigned(buf: &[u8], at: usize) -> bool {
 fn is_behind_name(buf: &[u8], at: usize) -> bool {
     match buf[at] {
         b' ' | b'|' => may_be_bare(buf, at) && is_bare(buf, at),
-        b',' | b')' => may_be_bare(buf, at) || may_be_named(buf, at),
+        b',' => may_be_bare(buf, at) || may_be_named(buf, at),
         b';' | b'<' => false,
         // The name of an argument starts here.
         letter if letter.is_ascii_alphabetic() => true,
@@ -168,6 +168,8 @@ fn is_other_id(name: &[u8]) -> bool {
 pub(crate) fn is_bare(buf: &[u8], at: usize) -> bool {
     match buf.get(at + 1..).unwrap_or_default() {
         [b'=' | b':', b' ', ..] => false,
+        // "INSERT INTO users (login, password) VALUES ("
+        next if ends_in_values(&buf[..at]) => next.first() == Some(&b'('),
         [b'f', b'o', b'r', b' ', ..] => {
             // "SET PASSWORD FOR", and the name of an element.
             let before = &buf[..name_start(buf, at)];
@@ -176,6 +178,12 @@ pub(crate) fn is_bare(buf: &[u8], at: usize) -> bool {
         }
         _ => !buf[..at].ends_with(b"by") || may_be_quoted(buf, at),
     }
+}
+
+/// Whether a text ends in the word `VALUES`.
+pub(crate) fn ends_in_values(text: &[u8]) -> bool {
+    let last = text.last_chunk::<6>();
+    last.is_some_and(|word| word.eq_ignore_ascii_case(b"values"))
 }
 
 /// Whether the blank at `at` stands behind the word `BY`, and a quote behind it or `IDENTIFIED` in front.

@@ -20,8 +20,8 @@ use super::Inspection;
 use crate::budget::Budget;
 use crate::catalog::Id;
 use crate::name::{
-    class_of_bare, class_of_name, is_bare, is_label, is_name, may_be_bare, may_be_named,
-    may_be_quoted, name_before, name_start, NameClass,
+    class_of_bare, class_of_name, ends_in_values, is_bare, is_label, is_name, may_be_bare,
+    may_be_named, may_be_quoted, name_before, name_start, NameClass,
 };
 
 pub(crate) use cookie::each as each_cookie;
@@ -213,8 +213,6 @@ pub(super) fn plausible(text: &[u8], at: usize, budget: &Budget) -> bool {
     match text[at] {
         // What the name is, is asked once, when its value is looked at.
         b':' | b'=' | b'>' | b',' => true,
-        // What stands behind a list of columns.
-        b')' => insert::is_behind(text, at),
         b' ' | b'|' => is_bare(text, at),
         letter if letter.is_ascii_alphabetic() => {
             budget.look(ARGUMENT);
@@ -243,7 +241,17 @@ pub(super) fn find(
             }
             return false;
         }
-        b',' | b')' => {
+        b' ' if ends_in_values(&text[..at]) => {
+            let budget = i.budget;
+            let end = insert::each(text, at, budget, |class, from, to| {
+                if i.wants(class.id()) {
+                    i.report(class.id(), from, to, true);
+                }
+            });
+            *done = end.max(at + 1);
+            return false;
+        }
+        b',' => {
             let budget = i.budget;
             if let Some(values) = insert::values(text, at, budget) {
                 *done = insert::each(text, values, budget, |class, from, to| {

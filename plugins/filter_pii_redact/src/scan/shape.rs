@@ -195,7 +195,7 @@ impl<V: Vector> Windows<'_, V> {
         ]
     }
 
-    /// Blanks, commas, bars and closing brackets.
+    /// Blanks, commas and bars.
     #[inline(always)]
     fn gaps(self) -> V::Maps {
         let (v, [a, b, c, d]) = (self.0, self.all());
@@ -284,7 +284,7 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
         // Blanks are among the quotes.
         blank = gap & quote;
         let comma = gap & !quote;
-        // "password hunter2", "BY 'x'", "-p", a quoted name in a list, and the last of one: "(a, password)".
+        // "password hunter2", "BY 'x'", "-p", and a quoted name in a list.
         let alone = gap & bare << 1;
         let option = letter & hyphen << 1 & quote << 2;
         let listed = comma & quote << 1 & (name | quote) << 2;

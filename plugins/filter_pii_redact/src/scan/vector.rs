@@ -73,11 +73,10 @@ pub(super) trait Vector: Copy {
     fn marks(self, bytes: Self::Bytes) -> [Self::Mask; 2] {
         [self.rare(bytes), self.quotes(bytes)]
     }
-    /// Blanks, commas, bars and closing brackets.
+    /// Blanks, commas and bars.
     #[inline(always)]
     fn gaps(self, bytes: Self::Bytes) -> Self::Mask {
-        let ends = self.any_of(bytes, [b')', b' ']);
-        self.or(self.any_of(bytes, [b',', b'|']), ends)
+        self.or(self.any_of(bytes, [b',', b'|']), self.equal(bytes, b' '))
     }
     /// Bytes that are in one of some groups, for three choices of them. A byte is in a group if its low half
     /// and its high half are.

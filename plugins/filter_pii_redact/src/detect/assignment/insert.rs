@@ -15,13 +15,6 @@ fn is_list(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte >= 0x80 || b"_.,`\"'[] \n\t".contains(&byte)
 }
 
-/// Whether `VALUES` follows the bracket at `at`.
-pub(super) fn is_behind(text: &[u8], at: usize) -> bool {
-    let rest = text[at + 1..].trim_ascii_start();
-    rest.get(..6)
-        .is_some_and(|word| word.eq_ignore_ascii_case(b"values"))
-}
-
 /// Where the values of an `INSERT` begin whose list of columns the comma at `at` is in: behind the word
 /// `VALUES`.
 pub(super) fn values(text: &[u8], at: usize, budget: &Budget) -> Option<usize> {
