@@ -60,6 +60,7 @@ pub(super) fn is_reference(value: &[u8]) -> bool {
         b"{{",
         b"<",
         b"%(",
+        b"%.",
         b"{%",
         b"%s",
         b"%v",
@@ -202,6 +203,9 @@ fn is_code(value: &[u8]) -> bool {
                     .iter()
                     .all(|b| path(b) || joint(b) || b.is_ascii_digit())
                 && (called.iter().all(u8::is_ascii_lowercase)
+                    && value[called.len() + 1..]
+                        .iter()
+                        .all(|b| path(b) || joint(b))
                     || called
                         .iter()
                         .any(|b| matches!(b, b'_' | b'.' | b':' | b'>')))
