@@ -219,6 +219,7 @@ fn page() -> String {
         (NameClass::Key, "what looks random"),
         (NameClass::OtherKey, "what looks random"),
         (NameClass::Code, "what is long and looks random"),
+        (NameClass::Session, "the same, but no UUID"),
         (NameClass::Pin, "some digits, or what looks random"),
         (NameClass::Weak, "letters and digits, mixed"),
         (NameClass::Authorization, "credentials behind a scheme"),

@@ -3,7 +3,7 @@
 
 use crate::name::NameClass::{
     self, Auth, Authorization, Code, Cookie, Indirect, Key, OtherKey, Pass, Password, Phone, Pin,
-    Plain, Secret, Weak,
+    Plain, Secret, Session, Weak,
 };
 
 /// Where in a name a word has to stand that ends it.
@@ -52,6 +52,7 @@ pub(crate) const WORDS: &[Word] = &[
     // Passwords.
     bare("password", Password, Fit::Any),
     bare("passwd", Password, Fit::Any),
+    word("1password", Plain, Fit::Part),
     bare("pwd", Password, Fit::Glued),
     bare("pswd", Password, Fit::Glued),
     word("passwrd", Password, Fit::Any),
@@ -61,6 +62,9 @@ pub(crate) const WORDS: &[Word] = &[
     bare("pass", Pass, Fit::Glued),
     bare("requirepass", Password, Fit::Any),
     bare("masterauth", Password, Fit::Part),
+    word("bindpw", Password, Fit::Part),
+    word("securityanswer", Password, Fit::Any),
+    word("secretanswer", Password, Fit::Any),
     word("passphrase", Password, Fit::Any),
     word("passcode", Password, Fit::Any),
     word("passkey", Password, Fit::Part),
@@ -173,7 +177,7 @@ pub(crate) const WORDS: &[Word] = &[
     word("decryptionkey", Secret, Fit::Part),
     word("derivedkey", Secret, Fit::Part),
     word("privkey", Secret, Fit::Part),
-    word("psk", Secret, Fit::Part),
+    word("psk", Password, Fit::Part),
     word("hmackey", Secret, Fit::Any),
     word("sshkey", Secret, Fit::Any),
     word("licensekey", Secret, Fit::Any),
@@ -214,6 +218,8 @@ pub(crate) const WORDS: &[Word] = &[
     word("joinkey", Plain, Fit::Part),
     word("registrykey", Plain, Fit::Part),
     word("hostkey", Plain, Fit::Part),
+    word("websocketkey", Plain, Fit::Part),
+    word("schemakey", Plain, Fit::Part),
     word("hotkey", Plain, Fit::Part),
     word("filekey", Plain, Fit::Part),
     word("tagkey", Plain, Fit::Part),
@@ -246,6 +252,8 @@ pub(crate) const WORDS: &[Word] = &[
     word("sessid", Key, Fit::Any),
     word("sessionid", Key, Fit::Any),
     word("sessionkey", Secret, Fit::Any),
+    word("session", Session, Fit::Part),
+    word("ticket", Session, Fit::Part),
     // Signatures, and what goes into them.
     word("sig", Key, Fit::Part),
     word("signature", Key, Fit::Behind),
@@ -274,12 +282,16 @@ pub(crate) const WORDS: &[Word] = &[
     word("connectionstring", Key, Fit::Part),
     word("connstring", Key, Fit::Part),
     word("connstr", Key, Fit::Part),
-    word("community", Weak, Fit::Part),
+    bare("community", Weak, Fit::Part),
     // The name is the value of another member: `{"name": "DB_PASSWORD", "value": "..."}`.
     word("value", Indirect, Fit::Whole),
     word("values", Indirect, Fit::Whole),
     word("newvalue", Indirect, Fit::Whole),
     word("oldvalue", Indirect, Fit::Whole),
+    word("parametervalue", Indirect, Fit::Whole),
+    word("optionvalue", Indirect, Fit::Whole),
+    word("new", Indirect, Fit::Whole),
+    word("old", Indirect, Fit::Whole),
     // Phone numbers.
     word("phone", Phone, Fit::Part),
     word("telephone", Phone, Fit::Part),
@@ -454,7 +466,7 @@ const JOINED: [&str; 9] = [
 ];
 
 /// What all words and tails end in, and some words more.
-pub(crate) const ENDS: [End; WORDS.len() + TAILS.len() + JOINED.len() + 1] = {
+pub(crate) const ENDS: [End; WORDS.len() + TAILS.len() + JOINED.len() + 2] = {
     const fn end(text: &[u8], bare: bool) -> End {
         let len = text.len();
         End {
@@ -471,8 +483,9 @@ pub(crate) const ENDS: [End; WORDS.len() + TAILS.len() + JOINED.len() + 1] = {
             bare,
         }
     }
-    // "IDENTIFIED BY 'x'"
-    let mut ends = [end(b" by", true); WORDS.len() + TAILS.len() + JOINED.len() + 1];
+    // "IDENTIFIED BY 'x'", "VALUES ('x')"
+    let mut ends = [end(b" by", true); WORDS.len() + TAILS.len() + JOINED.len() + 2];
+    ends[WORDS.len() + TAILS.len() + JOINED.len()] = end(b"values", true);
     let mut n = 0;
     while n < JOINED.len() {
         ends[WORDS.len() + TAILS.len() + n] = end(JOINED[n].as_bytes(), false);

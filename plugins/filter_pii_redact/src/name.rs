@@ -32,6 +32,8 @@ pub(crate) enum NameClass {
     OtherKey,
     /// Secret if it is long and looks random: a status has a code as well.
     Code,
+    /// The same, but no UUID: what opens a session, and what it is called.
+    Session,
     /// Secret if letters and digits are mixed.
     Weak,
     /// A few digits, or what looks random.
@@ -65,7 +67,11 @@ impl NameClass {
     pub(crate) fn is_random(self) -> bool {
         matches!(
             self,
-            NameClass::Secret | NameClass::Key | NameClass::OtherKey | NameClass::Code
+            NameClass::Secret
+                | NameClass::Key
+                | NameClass::OtherKey
+                | NameClass::Code
+                | NameClass::Session
         )
     }
 
@@ -162,6 +168,8 @@ fn is_other_id(name: &[u8]) -> bool {
 pub(crate) fn is_bare(buf: &[u8], at: usize) -> bool {
     match buf.get(at + 1..).unwrap_or_default() {
         [b'=' | b':', b' ', ..] => false,
+        // "INSERT INTO users (login, password) VALUES ("
+        next if ends_in_values(&buf[..at]) => next.first() == Some(&b'('),
         [b'f', b'o', b'r', b' ', ..] => {
             // "SET PASSWORD FOR", and the name of an element.
             let before = &buf[..name_start(buf, at)];
@@ -170,6 +178,12 @@ pub(crate) fn is_bare(buf: &[u8], at: usize) -> bool {
         }
         _ => !buf[..at].ends_with(b"by") || may_be_quoted(buf, at),
     }
+}
+
+/// Whether a text ends in the word `VALUES`.
+pub(crate) fn ends_in_values(text: &[u8]) -> bool {
+    let last = text.last_chunk::<6>();
+    last.is_some_and(|word| word.eq_ignore_ascii_case(b"values"))
 }
 
 /// Whether the blank at `at` stands behind the word `BY`, and a quote behind it or `IDENTIFIED` in front.
@@ -250,8 +264,22 @@ pub(crate) fn is_label(name: &[u8]) -> bool {
         b"setting",
         b"option",
         b"envvar",
+        b"parameterkey",
+        b"parametername",
+        b"optionname",
     ];
     LABELS.iter().any(|label| label.eq_ignore_ascii_case(name))
+}
+
+/// What the value `name` of a member `label` says of the one beside it: `"name": "DB_PASSWORD"`, and
+/// `"path": "/password"` of a JSON patch (RFC 6902).
+pub(crate) fn class_of_other(label: &[u8], name: &[u8]) -> NameClass {
+    let path = || label.eq_ignore_ascii_case(b"path") && name.starts_with(b"/");
+    match class_of_name(name) {
+        class if is_label(label) => class,
+        Password if path() => Password,
+        _ => Plain,
+    }
 }
 
 /// Whether a member of this name has the value of the one that it is in: `{"password": {"new": "..."}}`.
@@ -289,7 +317,10 @@ pub(crate) fn name_start(buf: &[u8], end: usize) -> usize {
 /// What a name says of its value.
 #[inline]
 pub(crate) fn class_of_name(name: &[u8]) -> NameClass {
-    word_of_name(name).map_or(Plain, |word| word.class)
+    // "checksum/secret"
+    word_of_name(name)
+        .filter(|_| !name.starts_with(b"checksum/"))
+        .map_or(Plain, |word| word.class)
 }
 
 /// The same of a name that stands in front of its value without a sign.

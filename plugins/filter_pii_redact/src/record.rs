@@ -11,7 +11,7 @@ use flb_sidecar_sdk::msgpack::{self, Value};
 
 use crate::detect;
 use crate::inspect::{Edit, Flow, Inspector};
-use crate::name::{class_of_argument, class_of_name, is_inner, is_label, NameClass};
+use crate::name::{class_of_argument, class_of_name, class_of_other, is_inner, NameClass};
 use crate::options::{Config, KeyRule, OnError};
 use crate::path::Position;
 use candidates::Candidates;
@@ -306,9 +306,8 @@ impl Rewriter {
         for _ in 0..pairs {
             let value = msgpack::skip(place.chunk, at)?;
             let name = string_at(place.chunk, value).unwrap_or_default();
-            if is_label(string_at(place.chunk, at).unwrap_or_default())
-                && class_of_name(name).is_secret()
-            {
+            let label = string_at(place.chunk, at).unwrap_or_default();
+            if class_of_other(label, name).is_secret() {
                 return Some(name);
             }
             at = msgpack::skip(place.chunk, value)?;

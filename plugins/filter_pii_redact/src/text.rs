@@ -315,6 +315,7 @@ pub(crate) const WRITTEN: &[(&str, &str)] = &[
     ("\u{1b}[36mtoken\u{1b}[0m=\u{1b}[1;35mx\u{1b}[0m", "token=x"),
     ("\\u001b[35mx\\u001b[0m", "x"),
     ("\\033[35mx\\e[0m", "x"),
+    ("#033[35mx#033[0m#011a", "x\ta"),
     ("jo%2540example.org", "jo@example.org"),
     ("&quot;a&quot;&#61;&#x40;&amp;lt;", "\"a\"=@<"),
     ("card=4111+1111+1111+1111", "card=4111 1111 1111 1111"),

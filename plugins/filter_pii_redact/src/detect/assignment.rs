@@ -20,14 +20,14 @@ use super::Inspection;
 use crate::budget::Budget;
 use crate::catalog::Id;
 use crate::name::{
-    class_of_bare, class_of_name, is_bare, is_label, is_name, may_be_bare, may_be_named,
-    may_be_quoted, name_before, name_start, NameClass,
+    class_of_bare, class_of_name, ends_in_values, is_bare, is_label, is_name, may_be_bare,
+    may_be_named, may_be_quoted, name_before, name_start, NameClass,
 };
 
 pub(crate) use cookie::each as each_cookie;
 pub(crate) use scheme::credentials;
 pub(super) use shell::Programs;
-pub(super) use stand_in::is_stand_in;
+pub(super) use stand_in::{is_blanked, is_stand_in};
 pub(crate) use value::{is_secret_value, Place};
 
 /// What the look at a name counts for: it is read to its start, and its end is looked up.
@@ -167,8 +167,30 @@ fn is_foreign(text: &[u8], name: &Range<usize>, sign: usize) -> bool {
         || before.ends_with(b"%") && behind.starts_with(b": ")
         // "/etc/passwd:root:x:0"
         || behind.starts_with(b":") && matches!(before, [.., b, b'/'] if is_name(*b))
+        // "checksum/secret: ...": what templates of Kubernetes note to see a change.
+        || before.ends_with(b"checksum/")
+        // "login:passwd:uid": the fields of a line, by name.
+        || behind.starts_with(b":") && is_line_of_names(before, &behind[1..])
         // "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/db"
         || behind.starts_with(b":") && matches!(before, [.., b'0'..=b'9', b':'])
+}
+
+/// Whether a name behind `before` is one of several that colons join, the user's in front of it.
+fn is_line_of_names(before: &[u8], behind: &[u8]) -> bool {
+    let Some(front) = before.strip_suffix(b":") else {
+        return false;
+    };
+    let user = [&b"name"[..], b"user", b"login", b"account", b"group"];
+    let next = behind
+        .iter()
+        .take_while(|b| b.is_ascii_alphabetic() || **b == b'_')
+        .count();
+    let word = &behind[..next];
+    let ends = behind
+        .get(next)
+        .is_none_or(|b| matches!(b, b':' | b'"' | b'\'' | b'\\' | b'\n'));
+    let column = word.ends_with(b"id") || word.ends_with(b"ID") || word == b"gecos" || word == b"x";
+    user.iter().any(|word| front.ends_with(word)) && ends && column
 }
 
 /// The name of the argument that starts at `at`, if a blank follows; else nothing.
@@ -217,6 +239,16 @@ pub(super) fn find(
             if let Some((start, end)) = announced::by(text, at + 1) {
                 report(i, NameClass::Password, (start, end), Place::Text, done);
             }
+            return false;
+        }
+        b' ' if ends_in_values(&text[..at]) => {
+            let budget = i.budget;
+            let end = insert::each(text, at, budget, |class, from, to| {
+                if i.wants(class.id()) {
+                    i.report(class.id(), from, to, true);
+                }
+            });
+            *done = end.max(at + 1);
             return false;
         }
         b',' => {
@@ -296,6 +328,10 @@ pub(super) fn find(
         *done = to;
         return prefix;
     }
+    if is_mentioned(text, &named, (from, to)) {
+        *done = to;
+        return prefix;
+    }
     if named.form == Form::Listed && !announced::is_listed(text, &named, (from, to)) {
         return prefix;
     }
@@ -317,6 +353,22 @@ fn is_connection(before: &[u8]) -> bool {
         start.is_some_and(|start| start.eq_ignore_ascii_case(name))
     };
     last.len() < 96 && (user(b"uid=") || user(b"user id=") || user(b"userid="))
+}
+
+/// Whether an option is spoken of, not given: `the --password option`, `--root-password= accepts a hash`.
+fn is_mentioned(text: &[u8], named: &Named, (from, to): (usize, usize)) -> bool {
+    let spoken = match named.form {
+        // "grep -Pw": letters that are options by themselves.
+        Form::Argument if text[named.name.clone()] == *b"Pw" => return true,
+        // "--no-password    never prompt": a table of options.
+        Form::Argument if text[named.sign..from] == *b"  " || from - named.sign > 2 => {
+            return !is_quote(text[from - 1]);
+        }
+        Form::Argument => true,
+        Form::Sign => text[named.sign..from] == *b"= " && text[named.name.start] == b'-',
+        _ => false,
+    };
+    spoken && sentence::is_mention(&text[from..to])
 }
 
 /// Whether what follows the colon behind a name goes on as a sentence: `password: too weak`.

@@ -71,6 +71,25 @@ pub(super) fn right(text: &[u8], end: usize) -> Join {
     }
 }
 
+/// Whether a group of four hexadecimal digits, some of them letters, is beside what stands at `start..end`,
+/// as in a dump: `4116 edd1 3579 9090 3a8d 4116`.
+pub(super) fn is_in_dump(text: &[u8], start: usize, end: usize) -> bool {
+    let mixed = |group: &[u8]| {
+        group.iter().any(u8::is_ascii_digit) && group.iter().any(u8::is_ascii_alphabetic)
+    };
+    let hex = |group: &&[u8]| group.iter().all(u8::is_ascii_hexdigit);
+    // Most of the groups beside it have letters, so that two on each side are enough.
+    let front = text[..start].rchunks_exact(5).take(2);
+    let behind = text[end..].chunks_exact(5).take(2);
+    let mut front = front
+        .map_while(|chunk| chunk.strip_suffix(b" "))
+        .take_while(hex);
+    let mut behind = behind
+        .map_while(|chunk| chunk.strip_prefix(b" "))
+        .take_while(hex);
+    front.any(mixed) || behind.any(mixed)
+}
+
 /// The looser of both sides is not enough: both count.
 pub(super) fn both(text: &[u8], start: usize, end: usize) -> Join {
     left(text, start).max(right(text, end))

@@ -1,7 +1,7 @@
 //! Payment cards: issuer prefix, length, grouping, boundary and the Luhn digit (ISO/IEC 7812-1).
 
 use super::bounds::{self, Join};
-use super::label::is_identifier;
+use super::label::{is_counter, is_identifier};
 use super::row::{lengths, Digits, Gap, Pattern, Row};
 use super::Inspection;
 use crate::catalog::Id;
@@ -107,8 +107,13 @@ pub(super) fn find_bare(i: &mut Inspection<'_>, row: &Row<'_>) {
     let speaks = match issuer {
         // Identifiers are as long.
         _ if end - start > 16 => false,
-        Issuer::Known => true,
-        Issuer::Wide => !is_identifier(i.text, i.key, start) && !is_field(i.text, start, end),
+        // Identifiers of Google's stores are as long: "/testcase-detail/5662839834476544".
+        Issuer::Known => !is_counter(i.text, i.key, start) && !i.text[..start].ends_with(b"/"),
+        Issuer::Wide => {
+            !is_identifier(i.text, i.key, start)
+                && !is_field(i.text, start, end)
+                && !is_host_label(i.text, end)
+        }
         Issuer::Rare | Issuer::None => false,
     };
     let valid = join != Join::Tight
@@ -156,6 +161,9 @@ pub(super) fn find_grouped(i: &mut Inspection<'_>, row: &Row<'_>) {
         if !printed && row.is_part_of_more(lengths.groups, gap) {
             join = Join::Tight;
         }
+        if bounds::is_in_dump(i.text, start, end) {
+            join = join.max(Join::Loose);
+        }
         let valid = join != Join::Tight
             && luhn(digits)
             && !is_monotonous(digits)
@@ -169,6 +177,13 @@ pub(super) fn find_grouped(i: &mut Inspection<'_>, row: &Row<'_>) {
 /// Whether colons are on both sides, as in `arn:aws:iam::573909476810:role`.
 fn is_field(text: &[u8], start: usize, end: usize) -> bool {
     text[..start].ends_with(b":") && text[end..].starts_with(b":")
+}
+
+/// Whether a further label of a host's name follows: `568022593043.dkr.ecr.eu-west-1.amazonaws.com`.
+fn is_host_label(text: &[u8], end: usize) -> bool {
+    let rest = text[end..].strip_prefix(b".").unwrap_or_default();
+    let letters = rest.iter().take_while(|b| b.is_ascii_lowercase()).count();
+    letters > 0 && rest.get(letters) == Some(&b'.')
 }
 
 /// The first four digits of the number at `start`.

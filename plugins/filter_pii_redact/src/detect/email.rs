@@ -15,11 +15,12 @@ const MAX_LITERAL: usize = 51;
 /// Longest label of a domain: RFC 1035, section 2.3.4.
 const MAX_LABEL: usize = 63;
 
-/// Last labels that are no top-level domains but systemd units and files, as in `user@1000.service`.
-const NOT_DOMAINS: &[&[u8]] = &[
-    b"service", b"socket", b"timer", b"mount", b"target", b"slice", b"scope", b"swap", b"device",
-    b"path", b"png", b"jpg", b"jpeg", b"gif", b"svg", b"webp", b"js", b"css", b"java",
-];
+/// Last labels that are no top-level domains but systemd units, services of Kubernetes and files, as in
+/// `user@1000.service`, `kafka@broker-0.kafka.svc` and `logo@2x.png`.
+const NOT_DOMAINS: &str = " service socket timer mount automount target slice scope swap device path svc \
+    png jpg jpeg gif svg webp ico js mjs cjs jsx ts tsx css scss map java kt class jar cpp hpp html htm php \
+    json jsonl yaml yml toml xml csv sql log txt pdf conf ini lock tgz tar gz bz2 xz zst bak tmp dll exe whl \
+    gem deb rpm apk woff ttf parquet avro ";
 
 /// Users of services that host source code: `git@github.com:acme/app`.
 const SERVICES: &[&[u8]] = &[b"git", b"hg", b"svn"];
@@ -33,6 +34,27 @@ fn is_version(domain: &[u8]) -> bool {
             .is_some_and(|l| l.iter().all(u8::is_ascii_digit))
     };
     number() && number()
+}
+
+/// Whether a last label is one of [`NOT_DOMAINS`].
+fn is_no_domain(label: &[u8]) -> bool {
+    let mut names = NOT_DOMAINS.as_bytes().split(|b| *b == b' ');
+    names.any(|name| label.eq_ignore_ascii_case(name))
+}
+
+/// Whether a program fills in the user behind `before`: `%s@example.com`, `$USER@example.com`.
+fn is_filled_in(before: &[u8], user: &[u8]) -> bool {
+    match before.last() {
+        Some(b'%') => matches!(user, b"s" | b"v" | b"d" | b"q"),
+        Some(b'$') => {
+            let joined = before
+                .len()
+                .checked_sub(2)
+                .is_some_and(|n| is_local(before[n]));
+            !joined && user.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_')
+        }
+        _ => false,
+    }
 }
 
 /// Whether the word at `start` is what an action left of the user of a URL: `https://****word@host`.
@@ -65,9 +87,8 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
         .next()
         .unwrap_or_default();
     let valid = !is_masked_user(i.text, start)
-        && !NOT_DOMAINS
-            .iter()
-            .any(|name| top.eq_ignore_ascii_case(name))
+        && !is_filled_in(&i.text[..start], &i.text[start..at])
+        && !is_no_domain(top)
         && !SERVICES.contains(&&i.text[start..at])
         && !is_version(&i.text[at + 1..end]);
     i.report(Id::Email, start, end, valid);

@@ -95,6 +95,54 @@ const IDENTIFIERS: &[&[u8]] = &[
     b"zamowienie",
 ];
 
+/// Words for numbers that go up by one, or tell how far something is, and are as long as those of cards.
+const COUNTERS: &[&[u8]] = &[
+    b"seq",
+    b"sequence",
+    b"offset",
+    b"lsn",
+    b"xid",
+    b"scn",
+    b"position",
+    b"counter",
+    b"snowflake",
+    b"cursor",
+    b"inode",
+    b"nonce",
+    b"generation",
+    b"checksum",
+    b"ticks",
+    b"bytes",
+    b"nanos",
+    b"micros",
+];
+
+/// Words for numbers with hyphens that are no phone's: of pages, of tickets, of what was won.
+const RANGES: &[&[u8]] = &[
+    b"range",
+    b"ranges",
+    b"rows",
+    b"lines",
+    b"pages",
+    b"slot",
+    b"slots",
+    b"ports",
+    b"score",
+    b"rma",
+    b"sku",
+    b"part",
+    b"ids",
+    b"partition",
+    b"partitions",
+    b"shard",
+    b"shards",
+    b"blocks",
+    b"tests",
+    b"merge",
+    b"commit",
+    b"hexkey",
+];
+
 /// Words for parts of addresses that have a number.
 const PLACES: &[&[u8]] = &[
     b"suite", b"ste", b"apt", b"unit", b"room", b"floor", b"bldg", b"box", b"flat",
@@ -105,6 +153,18 @@ const PLACES: &[&[u8]] = &[
 pub(super) fn is_identifier(text: &[u8], key: &[u8], start: usize) -> bool {
     let word = word(text, key, start);
     IDENTIFIERS.iter().any(|name| ends_with(word, name)) || is_glued(text, word, start)
+}
+
+/// Whether the number at `start` is called one that is counted.
+pub(super) fn is_counter(text: &[u8], key: &[u8], start: usize) -> bool {
+    let word = word(text, key, start);
+    COUNTERS.iter().any(|name| ends_with(word, name))
+}
+
+/// Whether the numbers at `start` are called a range, or what else has hyphens.
+pub(super) fn is_range(text: &[u8], key: &[u8], start: usize) -> bool {
+    let word = word(text, key, start);
+    RANGES.iter().any(|name| ends_with(word, name))
 }
 
 /// Whether the name in front of a sign ends like one of an identifier: `eventid=`, `logver=`.

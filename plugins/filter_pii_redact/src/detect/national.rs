@@ -202,7 +202,8 @@ fn verify(i: &mut Inspection<'_>, row: &Row<'_>, layout: &Layout) {
         return;
     }
     let join = bounds::both(i.text, start, end);
-    let clear = alone && join == Join::Free;
+    let clear =
+        alone && join == Join::Free && !(count > 1 && bounds::is_in_dump(i.text, start, end));
     if join == Join::Tight || (!clear && !i.near(start, end, layout.groups)) {
         return;
     }

@@ -5,6 +5,9 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::Inspection;
 use crate::catalog::Id;
 
+/// How far in front of a version it says that something was upgraded to it.
+const UPGRADE: usize = 48;
+
 /// Longest IPv6 address in text: RFC 4291 with an embedded IPv4 address.
 const MAX_IPV6: usize = 45;
 
@@ -327,11 +330,17 @@ fn is_version(text: &[u8], key: &[u8], start: usize, end: usize) -> bool {
         .take_while(|b| b.is_ascii_alphabetic());
     let word = &name[name.len() - letters.count()..];
     let Some(last) = word.last() else {
-        return false;
+        // The heading of a list of changes: "## [1.128.1.0]".
+        return joint.is_empty() && name.ends_with(b"# [");
     };
     match joint {
         b"/" => text[..end].ends_with(b".0.0.0") || PROGRAMS.has(word),
         b":" if word.eq_ignore_ascii_case(b"rv") => true,
+        // "upgraded from 8.11.1.0 to 8.12.0.0"
+        b" " if word == b"from" || word == b"to" => {
+            let front = &before[before.len().saturating_sub(UPGRADE)..];
+            memchr::memmem::find(front, b"grad").is_some()
+        }
         b" " if PROGRAMS.has(word) || NUMBERED.has(word) => true,
         b" " if is_small(&text[start..end]) && is_program(word, &text[start..end]) => true,
         // "postgres (PostgreSQL) 16.2.1.0"
@@ -448,7 +457,9 @@ pub(super) fn find_mac(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
         && hex(before(2))
         && (separator == b'.' || hex(before(3)) && !word(before(4)));
     let behind = text.get(end) == Some(&separator) && hex(Some(end + 1));
-    let alone = !word(before(1)) && !word(Some(end)) && !front && !behind;
+    // "[.1F9C.0020.0002]", "[*0000.0000.0000]": weights of a collation.
+    let weights = separator == b'.' && before(1).is_some_and(|n| matches!(text[n], b'.' | b'*'));
+    let alone = !word(before(1)) && !word(Some(end)) && !front && !behind && !weights;
     let mut digits = text[start..end].iter().filter(|b| b.is_ascii_hexdigit());
     let first = digits.next().copied().unwrap_or(b'0').to_ascii_lowercase();
     let uniform = matches!(first, b'0' | b'f') && digits.all(|b| b.to_ascii_lowercase() == first);

@@ -49,7 +49,7 @@ pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) {
     let _ = ((signed || lead == b'0') && international::find(i, row))
         || (first.len() > 6 && announced::find_named(i, row))
         || national::north_american(i, row)
-        || (first.len() < 3
+        || ((first.len() < 3 || before == b'(')
             && row.group(1).is_some_and(|g| g.len() > 2)
             && national::clear(i, row))
         || (national_too && national::of_country(i, row))

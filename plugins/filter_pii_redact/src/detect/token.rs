@@ -7,6 +7,7 @@ mod vendor;
 
 use std::cell::Cell;
 
+use super::assignment::is_blanked;
 use super::{Inspection, CANDIDATE};
 use crate::budget::Budget;
 use crate::catalog::Set;
@@ -252,6 +253,8 @@ impl Prefixes {
                 return Next::Nowhere;
             }
             if let Some((from, end, valid)) = form.verify(&text, start, start + prefix.len()) {
+                // What was written over is no token any more.
+                let valid = valid && !is_blanked(&text[from..end]);
                 if i.report(*id, from, end, valid) {
                     next = end.max(next);
                     text.ends_token(end);

@@ -183,7 +183,7 @@ impl<V: Vector> Windows<'_, V> {
         v.maps([v.integers(a), v.integers(b), v.integers(c), v.integers(d)])
     }
 
-    /// `@`, `%`, `&`, `+`, `$`, `<`, backslashes, tildes, escapes and new lines; and quotes, blanks and
+    /// `@`, `%`, `&`, `+`, `#`, `$`, `<`, backslashes, tildes, escapes and new lines; and quotes, blanks and
     /// what else may stand between a name and its sign.
     #[inline(always)]
     fn marks(self) -> [V::Maps; 2] {

@@ -262,7 +262,7 @@ fn signs_in<V: Vector>(
 fn is_behind_name<V: Vector>(v: V, text: &[u8], sign: usize, names: &Kinds<1>) -> bool {
     let from = sign.saturating_sub(WINDOW - 1);
     let Some(window) = text[from..].first_chunk() else {
-        return true;
+        return sign > 0;
     };
     let before = (1 << (sign - from)) - 1;
     let [found] = kinds_in(v, window, names);

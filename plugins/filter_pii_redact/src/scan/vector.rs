@@ -49,15 +49,15 @@ pub(super) trait Vector: Copy {
         let odd = self.set(bytes, 1);
         self.or(self.any_of(odd, [0xcf, 0xd3]), self.equal(odd, 0xcb))
     }
-    /// `@`, `%`, `&`, `+`, `$`, `<`, backslashes, tildes, escapes and new lines.
+    /// `@`, `%`, `&`, `+`, `#`, `$`, `<`, backslashes, tildes, escapes and new lines.
     #[inline(always)]
     fn rare(self, bytes: Self::Bytes) -> Self::Mask {
         let first = self.or(
             self.any_of(bytes, [b'@', b'~']),
             self.any_of(bytes, [0x1b, b'\\']),
         );
-        // The dollar, the percent sign and the ampersand are neighbours.
-        let more = self.or(self.within(bytes, b'$', b'&'), self.equal(bytes, b'+'));
+        // The number sign, the dollar, the percent sign and the ampersand are neighbours.
+        let more = self.or(self.within(bytes, b'#', b'&'), self.equal(bytes, b'+'));
         let breaks = self.any_of(bytes, [b'\n', b'<']);
         self.or(self.or(first, more), breaks)
     }
@@ -114,7 +114,7 @@ pub(crate) trait Maps:
 /// high half of it.
 const MARKS: [[u8; 16]; 2] = {
     const GROUPS: [(u8, &[u8]); 8] = [
-        (0, b"$%&+"),
+        (0, b"#$%&+"),
         (1, b"<\\"),
         (2, b"@"),
         (3, b"~"),

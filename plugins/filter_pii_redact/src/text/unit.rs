@@ -43,7 +43,7 @@ fn number(digits: &[u8]) -> Option<u32> {
 pub(super) fn may_start(byte: u8) -> bool {
     static STARTS: [bool; 256] = {
         let mut starts = [false; 256];
-        let all = b"%\\&+\"=\n<_\x1b";
+        let all = b"%\\&+\"=\n<_#\x1b";
         let mut n = 0;
         while n < all.len() {
             starts[all[n] as usize] = true;
@@ -75,6 +75,7 @@ pub(super) fn at(text: &[u8], at: usize, decoded: &[u8]) -> Option<Unit> {
             .and_then(|byte| unit(&[byte as u8], 3)),
         b'\\' => backslash(rest),
         b'&' => entity(rest),
+        b'#' => octal(rest),
         b'+' if is_form_blank(text, at) => unit(b" ", 1),
         b'"' if is_doubled(text, at) => unit(b"\"", 2),
         b'=' => quoted_printable(text, at),
@@ -127,6 +128,19 @@ pub(super) fn backslash(rest: &[u8]) -> Option<Unit> {
         _ => return None,
     };
     unit(simple, 2)
+}
+
+/// `#012`, `#033[1m`: what rsyslog writes for control characters.
+fn octal(rest: &[u8]) -> Option<Unit> {
+    let byte = match rest.get(1..4)? {
+        b"011" => b'\t',
+        b"012" => b'\n',
+        b"015" => b'\r',
+        b"033" if rest.get(4) == Some(&b'[') => 0x1b,
+        _ => return None,
+    };
+    let more = rest.get(4).is_some_and(u8::is_ascii_digit);
+    (!more).then(|| unit(&[byte], 4))?
 }
 
 /// `&quot;`, `&#64;`, `&#x40;`
@@ -371,6 +385,7 @@ pub(crate) fn is_escape(buf: &[u8], at: usize) -> bool {
         b'%' => rest.get(1..3).and_then(number).is_some(),
         b'\\' => backslash(rest).is_some(),
         b'&' => entity(rest).is_some(),
+        b'#' => octal(rest).is_some(),
         b'+' => {
             // Between groups; else it is the sign of a phone number.
             let near = rest.get(1).is_some_and(u8::is_ascii_alphanumeric)

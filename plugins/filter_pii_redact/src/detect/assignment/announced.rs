@@ -6,12 +6,14 @@ use std::ops::Range;
 use super::layout::{quoted, word_len};
 use super::value::{has_both, is_alone, is_random, is_secret_value, is_strong, Place};
 use super::{is_quote, Named};
-use crate::name::{class_of_name, is_label, name_start, NameClass};
+use crate::name::{class_of_name, class_of_other, is_label, name_start, NameClass};
 
 /// How far the name of a value is looked for.
 const FAR: usize = 96;
 /// Words in front of a name that say what follows: any value counts.
-const COMMANDS: &[&[u8]] = &[b"setenv", b"env", b"export", b"login", b"define"];
+const COMMANDS: &[&[u8]] = &[b"setenv", b"setx", b"env", b"export", b"login", b"define"];
+/// Names that are all of a setting in front of its value, where a line begins or behind `CONFIG SET`.
+const SETTINGS: &[&[u8]] = &[b"requirepass", b"masterauth"];
 
 /// What is at `at` behind `IDENTIFIED BY`, in quotes behind `IDENTIFIED WITH plugin BY`, too.
 pub(super) fn by(text: &[u8], at: usize) -> Option<(usize, usize)> {
@@ -20,7 +22,11 @@ pub(super) fn by(text: &[u8], at: usize) -> Option<(usize, usize)> {
         let next = &text[at..at + len];
         let keyword =
             next.eq_ignore_ascii_case(b"password") || next.eq_ignore_ascii_case(b"values");
-        return (len > 0 && !keyword).then_some((at, at + len));
+        // "Users are identified by their names" is no statement.
+        let before = &text[at.saturating_sub(FAR)..at];
+        let sql =
+            is_of_role(&text[..at]) || before.windows(6).any(|w| w.eq_ignore_ascii_case(b"grant "));
+        return (len > 0 && !keyword && sql).then_some((at, at + len));
     }
     let before = &text[at.saturating_sub(FAR)..at];
     let word = b"identified";
@@ -90,8 +96,10 @@ pub(super) fn bare(text: &[u8], named: &Named) -> Option<(usize, usize)> {
         b"provided: ",
         b"reset to ",
     ];
+    let mut arrow = false;
     for joint in joints {
         if starts_with(&text[start..], joint) {
+            arrow = joint.ends_with(b"> ");
             start = skip(start + joint.len());
             break;
         }
@@ -105,6 +113,11 @@ pub(super) fn bare(text: &[u8], named: &Named) -> Option<(usize, usize)> {
     while matches!(text.get(start), Some(b'[' | b'(')) && !bracket {
         bracket = true;
         start += 1;
+    }
+    // "{password, <<\"x\">>}", as Erlang has it.
+    let tuple = password && text[..named.name.start].ends_with(b"{") && text[at] == b',';
+    if tuple && text[start..].starts_with(b"<<\"") {
+        start += 2;
     }
     // "password 7 094F471A1A0A": how Cisco says in which form it is.
     let typed = password
@@ -125,24 +138,47 @@ pub(super) fn bare(text: &[u8], named: &Named) -> Option<(usize, usize)> {
         (start, start + end)
     };
     let value = &text[from..to];
+    if is_pair(value) {
+        return None;
+    }
     let command = COMMANDS.iter().any(|c| c.eq_ignore_ascii_case(before))
+        || is_setting(text, named)
         || is_netrc(&text[..named.name.start]);
     let counts = if password {
         let sql = is_quote(first)
-            && [&b"with"[..], b"encrypted", b"set", b"identified", b"by"]
+            && ([&b"with"[..], b"encrypted", b"set", b"identified", b"by"]
                 .iter()
-                .any(|word| word.eq_ignore_ascii_case(before));
-        sql || typed && value.len() >= 8
+                .any(|word| word.eq_ignore_ascii_case(before))
+                || is_of_role(&text[..named.name.start]));
+        sql || tuple && is_quote(first) && matches!(text.get(to + 1), Some(b'}' | b'>'))
+            || arrow && has_both(value)
+            || typed && value.len() >= 8
             || is_strong(value)
             || is_alone(value) && value.iter().any(u8::is_ascii_uppercase)
             || command && !value.contains(&b' ')
     } else {
-        let named = matches!(named.class, NameClass::Key) && is_basic(value);
-        named
+        let basic = matches!(named.class, NameClass::Key) && is_basic(value);
+        let community = named.class == NameClass::Weak && before == b"server";
+        if named.class == NameClass::Weak && !community {
+            return None;
+        }
+        basic
+            || community && is_secret_value(NameClass::Weak, value, Place::Text)
             || is_random(value) && value.iter().any(u8::is_ascii_digit)
             || is_random(value) && value.len() >= 16
     };
     (counts && to > from).then_some((from, to))
+}
+
+/// Whether a value is a name and its value itself: `AWS_REGION=eu-west-1`.
+fn is_pair(value: &[u8]) -> bool {
+    let name = value
+        .iter()
+        .take_while(|b| b.is_ascii_alphanumeric() || **b == b'_')
+        .count();
+    name > 2
+        && value[..name].contains(&b'_')
+        && matches!(value[name..], [b'=', next, ..] if next != b'=')
 }
 
 /// Whether a vertical line of a table is next.
@@ -184,6 +220,32 @@ fn below(text: &[u8], at: usize, password: bool) -> Option<(usize, usize)> {
     let len = word_len(&text[start..]);
     let last = matches!(text.get(start + len), None | Some(b'\n' | b'\r'));
     (last && is_alone(&text[start..start + len])).then_some((start, start + len))
+}
+
+/// Whether a name is one of [`SETTINGS`] and its value follows: `requirepass x`, `CONFIG SET requirepass x`.
+fn is_setting(text: &[u8], named: &Named) -> bool {
+    let name = &text[named.name.clone()];
+    let before = text[..named.name.start].trim_ascii_end();
+    let first = before.is_empty() || text[before.len()..named.name.start].contains(&b'\n');
+    SETTINGS.iter().any(|s| s.eq_ignore_ascii_case(name))
+        && (first || word_before(text, named.name.start).eq_ignore_ascii_case(b"set"))
+}
+
+/// Whether a statement in front is about a role: `ALTER ROLE app PASSWORD '…'`.
+fn is_of_role(before: &[u8]) -> bool {
+    let before = &before[before.len().saturating_sub(FAR)..];
+    [
+        &b"alter role "[..],
+        b"create role ",
+        b"alter user ",
+        b"create user ",
+    ]
+    .iter()
+    .any(|start| {
+        before
+            .windows(start.len())
+            .any(|w| w.eq_ignore_ascii_case(start))
+    })
 }
 
 /// Whether these lines are those of a `.netrc`: `machine … login … password …`.
@@ -236,10 +298,25 @@ pub(super) fn is_listed(text: &[u8], named: &Named, (from, to): (usize, usize)) 
     match named.class {
         NameClass::Password | NameClass::Pass if argument => true,
         NameClass::Password | NameClass::Pass => {
-            is_strong(value) || word_before(text, named.name.start.saturating_sub(2)) == b"define"
+            is_strong(value)
+                || word_before(text, named.name.start.saturating_sub(2)) == b"define"
+                || is_in_pairs(text, named, to)
         }
         class => class.is_header() || is_secret_value(class, value, Place::Text),
     }
+}
+
+/// Whether a name and its value, which ends at `to`, are one of a list of pairs:
+/// `[('user', 'jo'), ('password', 'x')]`.
+fn is_in_pairs(text: &[u8], named: &Named, to: usize) -> bool {
+    let Some(front) = named.name.start.checked_sub(2).map(|n| &text[..n]) else {
+        return false;
+    };
+    let opened = text[front.len()..].starts_with(b"(") || text[front.len()..].starts_with(b"[");
+    let listed = [&b"["[..], b"), ", b"],", b"], "]
+        .iter()
+        .any(|end| front.ends_with(end));
+    opened && listed && matches!(text.get(to + 1), Some(b')' | b']'))
 }
 
 /// What a member says of which the name of another: `"name": "DB_PASSWORD", "value": "…"`.
@@ -289,9 +366,6 @@ fn name_in(text: &[u8]) -> Option<NameClass> {
                 .rposition(|b| !matches!(b, b'"' | b'\'' | b'\\' | b' '))?
                 + 1;
             let label = &text[name_start(text, end)..end];
-            if !is_label(label) {
-                return None;
-            }
             let rest = &text[sign + 1..];
             let start = rest
                 .iter()
@@ -299,8 +373,8 @@ fn name_in(text: &[u8]) -> Option<NameClass> {
             let name = rest[start..]
                 .iter()
                 .take(64)
-                .take_while(|b| crate::name::is_name(**b));
-            let class = class_of_name(&rest[start..start + name.count()]);
+                .take_while(|b| crate::name::is_name(**b) || **b == b'/');
+            let class = class_of_other(label, &rest[start..start + name.count()]);
             (class.is_secret() && class != NameClass::Indirect).then_some(class)
         })
         .next()

@@ -3,7 +3,7 @@
 use super::scheme;
 use super::value::{is_alone, is_random};
 use super::{is_quote, Form, Named};
-use crate::name::{is_inner, name_before, NameClass};
+use crate::name::{class_of_name, is_inner, name_before, NameClass};
 
 /// Most blanks in front of a value: tables align theirs.
 const BLANKS: usize = 64;
@@ -42,6 +42,9 @@ pub(super) fn value_at(text: &[u8], named: &Named) -> Option<(usize, usize)> {
         let listed = named.class.is_random() || header && scheme::starts(rest);
         start += usize::from(text || listed);
     }
+    if is_note(&text[start..]) || is_template(&text[start..]) || is_command(text, start) {
+        return None;
+    }
     let mut close = None;
     for _ in 0..LAYERS {
         match layer(text, start, named) {
@@ -58,6 +61,14 @@ pub(super) fn value_at(text: &[u8], named: &Named) -> Option<(usize, usize)> {
     }
     let first = *text.get(start)?;
     if is_quote(first) {
+        // "'Password: '": what somebody is asked, all of it between quotes.
+        let asked = named.form == Form::Sign
+            && text[..named.name.start].ends_with(&[first])
+            && named.name.end == at
+            && text[at..start] == *b": ";
+        if asked {
+            return None;
+        }
         start += 1;
         let end = start + quoted(&text[start..], first, escaped);
         // In a list of pairs: `"kind": "auth", "next": 1`.
@@ -95,6 +106,39 @@ pub(super) fn value_at(text: &[u8], named: &Named) -> Option<(usize, usize)> {
         }
     }
     (len > 0).then_some((start, start + len))
+}
+
+/// Whether `rest` begins with words in brackets, which say something of the value: `(known after apply)`.
+fn is_note(rest: &[u8]) -> bool {
+    let Some(inner) = rest.strip_prefix(b"(") else {
+        return false;
+    };
+    let word = |b: &&u8| b.is_ascii_alphabetic() || matches!(b, b' ' | b'-' | b',');
+    let len = inner.iter().take(64).take_while(word).count();
+    inner.get(len) == Some(&b')') && inner[..len].contains(&b' ')
+}
+
+/// Whether `rest` begins with what a program fills in: `password={password}`.
+fn is_template(rest: &[u8]) -> bool {
+    let Some(inner) = rest.strip_prefix(b"{") else {
+        return false;
+    };
+    let field = |b: &&u8| b.is_ascii_lowercase() || **b == b'_';
+    let len = inner.iter().take(40).take_while(field).count();
+    inner.get(len) == Some(&b'}')
+        && !inner
+            .get(len + 1)
+            .is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'$')
+        && (&inner[..len] == b"cipher" || class_of_name(&inner[..len]).is_secret())
+}
+
+/// Whether a command stands at `at` whose output is the value: ``=`pass show db` ``.
+fn is_command(text: &[u8], at: usize) -> bool {
+    let Some(inner) = text[at..].strip_prefix(b"`") else {
+        return false;
+    };
+    let end = memchr::memchr(b'`', &inner[..inner.len().min(256)]);
+    text[..at].ends_with(b"=") && end.is_some_and(|end| inner[..end].contains(&b' '))
 }
 
 /// Whether a colon follows the quote that `rest` begins with.
@@ -148,6 +192,10 @@ fn layer(text: &[u8], start: usize, named: &Named) -> Option<(usize, Option<&'st
         [0xe2, 0x80, 0x9c | 0x9e, ..] => return Some((start + 3, Some("\u{201d}".as_bytes()))),
         [0xe2, 0x80, 0x98, ..] => return Some((start + 3, Some("\u{2019}".as_bytes()))),
         [b'@' | b'$' | b'&', quote, ..] if is_quote(*quote) => return Some((start + 1, None)),
+        // "new Password('x')"
+        [b'n', b'e', b'w', b' ', next, ..] if next.is_ascii_uppercase() => {
+            return Some((start + 4, None))
+        }
         [b'!', tag @ ..] => return tagged(tag).map(|len| (start + 1 + len, None)),
         [b'<', b'<', quote, ..] if is_quote(*quote) => return Some((start + 2, None)),
         [b'.', b' ', quote, ..] if is_quote(*quote) => return Some((start + 2, None)),
@@ -169,6 +217,8 @@ fn layer(text: &[u8], start: usize, named: &Named) -> Option<(usize, Option<&'st
         }
         // The secret itself: no type is called so.
         [b'(' | b'<', ..] if is_random(&rest[..len]) => None,
+        // "get_password(url)", "getpass.getpass('Password: ')": a program's.
+        [b'(', inner @ ..] if is_call(&rest[..len], inner) => None,
         // "Some(", "SecretStr('", and what PHP says of the length: "string(9) "
         [b'(', inner @ ..] => {
             let digits = inner.iter().take_while(|b| b.is_ascii_digit()).count();
@@ -198,6 +248,21 @@ fn layer(text: &[u8], start: usize, named: &Named) -> Option<(usize, Option<&'st
         }
         _ => None,
     }
+}
+
+/// Whether what is called is a function of a program, not a type around a value.
+fn is_call(name: &[u8], inner: &[u8]) -> bool {
+    let quoted = inner.first().is_some_and(|b| is_quote(*b) || *b == b'\\')
+        || matches!(inner, [_, quote, ..] if is_quote(*quote))
+        || argument(inner) > 0
+        || name == b"string";
+    let small = name[0].is_ascii_lowercase();
+    let path = name.iter().any(|b| matches!(b, b'_' | b'.' | b':'));
+    let end = inner
+        .iter()
+        .position(|b| matches!(b, b')' | b',' | b' ' | b'\n'));
+    let several = end.is_some_and(|end| inner[end] != b')');
+    small && path || !quoted && (small && name.len() > 2 || several)
 }
 
 /// Length of a tag of YAML and the blank behind it, of `!!str x` and `!secret-ish "x"`; others say where the
@@ -271,6 +336,7 @@ pub(super) fn word_len(rest: &[u8]) -> usize {
         }
         match byte {
             b']' if bracket => {}
+            b'&' if at > 0 && goes_on(&rest[at + 1..]) => {}
             b'\\' if at > 0 && rest[at - 1].is_ascii_alphanumeric() && slash(&rest[at..]) > 0 => {
                 at += slash(&rest[at..]) - 1;
             }
@@ -292,6 +358,14 @@ pub(super) fn word_len(rest: &[u8]) -> usize {
         at += 1;
     }
     at
+}
+
+/// Whether an ampersand in front of `rest` is a part of a value: no further pair of a form, no entity.
+fn goes_on(rest: &[u8]) -> bool {
+    let name =
+        |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'%' | b'[' | b']');
+    let len = rest.iter().take(40).take_while(name).count();
+    len > 0 && !matches!(rest.get(len), Some(b'=' | b';'))
 }
 
 /// Length of the backslashes at the start of `rest` that are part of a word, as one or, in JSON, as two; 0:

@@ -114,7 +114,9 @@ pub(crate) fn credentials(
     let rest = &value[blank + blanks..];
     let len = rest.iter().position(|b| *b == b' ').unwrap_or(rest.len());
     let first = start + blank + blanks;
-    if is_random(&rest[..len]) {
+    // "Authenticated via OAuth2: Session{user:…": what has signs in it is no scheme.
+    let word = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':');
+    if value[..blank].iter().all(word) && is_random(&rest[..len]) {
         return Some((first, first + len));
     }
     is_random(&value[..blank]).then_some((start, start + blank))

@@ -12,10 +12,21 @@ pub(super) fn is_mask(value: &[u8]) -> bool {
     let repeated = value.iter().all(|b| b == first);
     repeated && (!first.is_ascii_alphanumeric() || matches!(first, b'x' | b'X'))
         || value.iter().all(|b| matches!(b, b'*' | b'-' | b'.'))
+        || is_blanked(value)
         // "xxxxx.yyyyy.zzzzz", as descriptions have it.
         || value.len() > 6 && value.iter().all(|b| matches!(b, b'x'..=b'z' | b'X'..=b'Z' | b'.' | b'-'))
         // What forms show is a character of three bytes.
         || *first == 0xe2 && value.chunks(3).all(|c| c == &value[..3.min(value.len())])
+}
+
+/// Whether a part of a value was written over: `bP88Q~xxxxxxxxxxxx`.
+pub(in crate::detect) fn is_blanked(value: &[u8]) -> bool {
+    const ROW: usize = 8;
+    let over = |b: &u8| matches!(b, b'x' | b'X' | b'*' | b'#');
+    value.len() >= ROW
+        && value
+            .windows(ROW)
+            .any(|row| over(&row[0]) && row.iter().all(|b| *b == row[0]))
 }
 
 /// Whether something stands in the place of the password of a URL: `***`, `${PASSWORD}`, `[REDACTED]`.
@@ -49,6 +60,7 @@ pub(super) fn is_reference(value: &[u8]) -> bool {
         b"{{",
         b"<",
         b"%(",
+        b"%.",
         b"{%",
         b"%s",
         b"%v",
@@ -69,6 +81,8 @@ pub(super) fn is_reference(value: &[u8]) -> bool {
         b"awssm:",
         b"gcpsm:",
         b"ENC[",
+        b"ENC(",
+        b"hmac-sha256:",
         // Where a program has it.
         b"#{",
         b"<%",
@@ -95,10 +109,50 @@ pub(super) fn is_reference(value: &[u8]) -> bool {
         b"!include",
     ];
     starts.iter().any(|s| value.starts_with(s))
+        || matches!(value, [b'{', name @ ..] if !name.is_empty() && name.iter().all(|b| {
+            b.is_ascii_alphabetic() || matches!(b, b'_' | b'.' | b'}')
+        }))
+        || is_type(value)
         || is_variable(value)
         || is_code(value)
         || is_invitation(value)
         || value.ends_with(b"()")
+}
+
+/// What a parameter is said to be: `Optional[str`, `*mut c_char`, `&[u8`.
+fn is_type(value: &[u8]) -> bool {
+    const STARTS: [&[u8]; 12] = [
+        b"Union[",
+        b"Vec<",
+        b"Annotated[",
+        b"*mut",
+        b"*const",
+        b"&mut",
+        b"&self",
+        b"&str",
+        b"&[u8",
+        b"[u8",
+        b"Optional[",
+        b"Option<",
+    ];
+    const INNER: [&[u8]; 8] = [
+        b"str", b"bytes", b"int", b"Any", b"Union", b"List", b"String", b"Secret",
+    ];
+    // "*ed25519.PrivateKey"
+    if let [b'*', first, ..] = value {
+        let path = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.');
+        if first.is_ascii_lowercase() && value.contains(&b'.') && value[1..].iter().all(path) {
+            return true;
+        }
+    }
+    STARTS
+        .iter()
+        .enumerate()
+        .any(|(n, start)| match value.strip_prefix(*start) {
+            // "Optional[hunter2]" is what Java prints.
+            Some(rest) if n > 9 => INNER.iter().any(|inner| rest.starts_with(inner)),
+            rest => rest.is_some(),
+        })
 }
 
 /// `$DB_PASSWORD`, `%DB_PASSWORD%`, and those of Terraform: `var.db_password`, `module.db.password`.
@@ -111,6 +165,8 @@ fn is_variable(value: &[u8]) -> bool {
                 .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_')
     };
     match value {
+        // "--password=DOCKER_PASSWORD", as descriptions of options have it.
+        _ if name(value) && value.contains(&b'_') => class_of_name(value).is_secret(),
         [b'$', rest @ ..] => name(rest),
         [b'%', rest @ .., b'%'] => name(rest),
         _ => {
@@ -126,8 +182,34 @@ fn is_variable(value: &[u8]) -> bool {
 /// that is called like a secret itself (`config.password`).
 fn is_code(value: &[u8]) -> bool {
     let path = |b: &u8| b.is_ascii_alphabetic() || matches!(b, b'_' | b'.');
+    let joint = |b: &u8| matches!(b, b'$' | b'@' | b'-' | b'>' | b':' | b'?' | b'!' | b'&');
     match value {
-        [called @ .., b'(' | b'['] => called.len() > 2 && called.iter().all(path),
+        // "getpass.getpass(", "$_POST[", "$this->config->get(", "Env::var("
+        [called @ .., b'(' | b'['] => {
+            called.len() > 2
+                && called.last().is_some_and(path)
+                && called
+                    .iter()
+                    .all(|b| path(b) || joint(b) || b.is_ascii_digit())
+                && (called.iter().all(path) || called.iter().any(|b| joint(b) || *b == b'.'))
+        }
+        // "self.get_password(url"
+        _ if value.contains(&b'(') => {
+            let called = value.split(|b| *b == b'(').next().unwrap_or_default();
+            called.len() > 2
+                && (path(&called[0]) || matches!(called[0], b'$' | b'@' | b'&'))
+                && called.last().is_some_and(|b| path(b) || b.is_ascii_digit())
+                && called
+                    .iter()
+                    .all(|b| path(b) || joint(b) || b.is_ascii_digit())
+                && (called.iter().all(u8::is_ascii_lowercase)
+                    && value[called.len() + 1..]
+                        .iter()
+                        .all(|b| path(b) || joint(b))
+                    || called
+                        .iter()
+                        .any(|b| matches!(b, b'_' | b'.' | b':' | b'>')))
+        }
         _ => {
             value.contains(&b'.')
                 && value.iter().all(path)

@@ -102,6 +102,7 @@ pub(crate) fn is_secret_value(class: NameClass, value: &[u8], place: Place) -> b
         NameClass::Key | NameClass::OtherKey => random,
         NameClass::Auth => is_random(value),
         NameClass::Code => value.len() >= 16 && random,
+        NameClass::Session => value.len() >= 16 && random && !is_uuid(value),
         NameClass::Weak => value.len() >= 6 && has_both(value),
         NameClass::Pin => {
             let digits = value.iter().all(u8::is_ascii_digit);
@@ -242,6 +243,7 @@ fn is_mixed(value: &[u8]) -> bool {
         && value.iter().all(u8::is_ascii_alphanumeric)
         && has_both(value)
         && changes(value) >= 5
+        && !is_class(value, Traits::of(value))
 }
 
 /// Whether a value that begins with a slash is random bytes in base64, as one in 64 secret keys of AWS is:
@@ -303,6 +305,57 @@ fn is_called(value: &[u8], traits: Traits) -> bool {
     marks <= MARKS && words >= 2 * marks.min(4) && words > marks
 }
 
+/// What programs call a class or a constant, with a number in it: `Ed25519PrivateKey`, `XXH64_hash_t`,
+/// `POLY1305_UPDATE`.
+fn is_class(value: &[u8], traits: Traits) -> bool {
+    let plain = value
+        .iter()
+        .all(|b| b.is_ascii_alphanumeric() || *b == b'_');
+    let digit = |n: usize| value[n].is_ascii_digit();
+    let runs = (0..value.len()).filter(|n| digit(*n) && (*n == 0 || !digit(*n - 1)));
+    plain
+        && value[0].is_ascii_alphabetic()
+        && traits.digits <= 5
+        && traits.letters() >= 8
+        && runs.count() < 2
+        && traits.changes * 5 <= value.len() * 2
+        && traits.is_wordy(value.len())
+}
+
+/// A number of something, as the keys of caches are: `refresh:48213`.
+fn is_cache_key(value: &[u8]) -> bool {
+    let name = |b: &u8| b.is_ascii_lowercase() || matches!(b, b'_' | b'-');
+    match value.iter().rposition(|b| *b == b':') {
+        Some(sign) => {
+            value[..sign]
+                .split(|b| *b == b':')
+                .all(|part| part.iter().all(name))
+                && value[sign + 1..].iter().all(u8::is_ascii_digit)
+        }
+        None => false,
+    }
+}
+
+/// An entry of a public list: `CVE-2019-13117`, `RHSA-2024:1234`.
+fn is_entry(value: &[u8]) -> bool {
+    let letters = value.iter().take_while(|b| b.is_ascii_uppercase()).count();
+    (2..=6).contains(&letters)
+        && value.get(letters) == Some(&b'-')
+        && value[letters..]
+            .iter()
+            .all(|b| b.is_ascii_digit() || matches!(b, b'-' | b':'))
+        && value.len() <= 20
+}
+
+/// Hexadecimal digits in groups of 8, 4, 4, 4 and 12.
+fn is_uuid(value: &[u8]) -> bool {
+    let hyphen = |(n, b): (usize, &u8)| match n {
+        8 | 13 | 18 | 23 => *b == b'-',
+        _ => b.is_ascii_hexdigit(),
+    };
+    value.len() == 36 && value.iter().enumerate().all(hyphen)
+}
+
 /// A number of 64 bits: the address of an object, the session of a server.
 fn is_hex_number(value: &[u8]) -> bool {
     matches!(value, [b'0', b'x', digits @ ..]
@@ -327,7 +380,13 @@ pub(super) fn is_random(value: &[u8]) -> bool {
         return false;
     }
     let traits = Traits::of(value);
-    if is_hex_number(value) || is_called(value, traits) {
+    if is_hex_number(value)
+        || is_directory(value) && value[0] != b'/'
+        || is_called(value, traits)
+        || is_class(value, traits)
+        || is_entry(value)
+        || is_cache_key(value)
+    {
         return false;
     }
     let mixed = (traits.digits >= 2 && traits.letters() >= 2)

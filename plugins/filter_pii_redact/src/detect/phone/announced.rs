@@ -66,7 +66,7 @@ pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
         return false;
     }
     let zeros = text[start..end].iter().all(|b| !matches!(b, b'1'..=b'9'));
-    if zeros || is_time(text, start) {
+    if zeros || is_limit(&text[start..end]) || is_time(text, start) {
         return false;
     }
     let extended = extension(text, end);
@@ -132,7 +132,15 @@ pub(super) fn is_plain(digits: &[u8]) -> bool {
         9 | 11 | 12 => true,
         _ => false,
     };
-    plain && digits.iter().any(|b| *b != digits[0])
+    plain && digits.iter().any(|b| *b != digits[0]) && !is_limit(digits)
+}
+
+/// The largest number of 32 bits, and one more.
+fn is_limit(digits: &[u8]) -> bool {
+    matches!(
+        digits,
+        b"2147483647" | b"2147483648" | b"4294967295" | b"4294967296"
+    )
 }
 
 /// `20240131`

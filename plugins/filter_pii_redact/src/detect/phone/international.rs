@@ -46,10 +46,15 @@ impl Prefix {
                 text[..first.start].ends_with(b"(+") && text.get(first.end) == Some(&b')');
             let start = first.start - sign - usize::from(bracket);
             // A sign behind a digit starts a number only if that is grouped: "667946+43 20 667946".
-            // That of a version does not: "4.9+20161219-1".
+            // That of a version does not: "4.9+20161219-1", "30+20221128-1".
             let glued = start > 0 && text[start - 1].is_ascii_digit();
             let glued = glued && !text[..start - 1].ends_with(b".");
-            let free = bounds::left(text, start) == Join::Free || glued && row.group(1).is_some();
+            let grouped = row.group(1).is_some() && first.len() < 4;
+            let free = match start.checked_sub(1).map(|n| text[n]) {
+                // "1:14~++20210827-1"
+                Some(b'~' | b'+') => false,
+                _ => bounds::left(text, start) == Join::Free || glued && grouped,
+            };
             return (free && text[first.start] != b'0').then_some(Prefix {
                 start,
                 dialled: 0,
@@ -162,7 +167,10 @@ pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
             known.is_some_and(|code| digits >= LONG && is_national(&code, digits))
                 && is_dialled(row, 0, last)
         }
-        (0, true) => true,
+        // "+35236450.6"
+        (0, true) => !row
+            .group(last)
+            .is_some_and(|g| g.gap == Gap::Dot && g.len() == 1),
         (0, false) => known.is_some_and(|code| is_bare(&code, end - prefix.code, 2)),
         _ if i.near(prefix.start, end, PHONE | CALL) => known.is_some() || grouped,
         (_, true) => known.is_some() && is_dialled(row, prefix.group, last),

@@ -5,7 +5,7 @@ use super::form::{extension, has_trunk_prefix, is_alone, is_date, is_free_behind
 use super::plan::Style;
 use crate::catalog::Id;
 use crate::detect::bounds::{self, Join};
-use crate::detect::label::is_identifier;
+use crate::detect::label::{is_identifier, is_range};
 use crate::detect::row::{gaps, lengths, Gap, Pattern, Row};
 use crate::detect::Inspection;
 use crate::keywords::group::{
@@ -78,6 +78,13 @@ const CLEAR: &[Clear] = &[
         first: b"0",
         bracketed: false,
     },
+    // "(415)5550132"
+    Clear {
+        lengths: lengths(&[3, 7]),
+        gaps: gaps(&[Gap::Paren]),
+        first: b"23456789",
+        bracketed: true,
+    },
     // "(14)/506-1231", "89/171-2187"
     Clear {
         lengths: lengths(&[2, 3, 4]),
@@ -145,9 +152,12 @@ pub(super) fn north_american(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
     let zeros = text[area.start..end]
         .iter()
         .all(|b| !b.is_ascii_digit() || *b == b'0');
+    // What no network has given out may be anything's that has a name.
+    let other = !strict && exchange.gap != Gap::Paren && is_range_or_id(i, start);
     let valid = alone
         && !chained
         && !zeros
+        && !other
         && (!blanks
             || (strict
                 && isolated
@@ -164,9 +174,13 @@ fn is_column(text: &[u8], start: usize, end: usize) -> bool {
         || text[end..].starts_with(b" \"")
 }
 
+fn is_range_or_id(i: &Inspection<'_>, start: usize) -> bool {
+    is_range(i.text, i.key, start) || is_identifier(i.text, i.key, start)
+}
+
 /// Whether a word in front says that a number is another one than that of a phone.
 fn is_something_else(i: &mut Inspection<'_>, start: usize) -> bool {
-    is_identifier(i.text, i.key, start) || i.introduced(start, OTHER, usize::MAX)
+    is_range_or_id(i, start) || i.introduced(start, OTHER, usize::MAX)
 }
 
 /// Area codes and exchanges start with 2 to 9; `N11` are service codes (NANPA).
@@ -306,7 +320,10 @@ pub(super) fn trunk(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
     };
     let more = row.group(groups).is_some_and(|g| g.gap != Gap::None);
     let alone = is_alone(i, start, end);
+    // "01 00000000": of a table of numbers.
+    let zeros = rest().all(|g| text[g.start..g.end].iter().all(|b| *b == b'0'));
     shaped
+        && !zeros
         && alone
         && !more
         && !is_date(row)
@@ -335,8 +352,11 @@ fn trunk_in_one(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
         .windows(2)
         .all(|pair| pair[1] == pair[0] + 1 || pair == b"90");
     let more = row.group(1).is_some_and(|g| g.gap != Gap::None);
+    // A part of a path, or what is quoted as code: "[`0841496992`](https://…/commit/0841496992)".
+    let code = matches!(start.checked_sub(1).map(|n| i.text[n]), Some(b'/' | b'`'));
     !counted
         && !more
+        && !code
         && is_alone(i, start, end)
         && !is_time(i.text, start)
         && !is_something_else(i, start)

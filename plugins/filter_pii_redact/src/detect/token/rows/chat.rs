@@ -5,7 +5,8 @@ use crate::catalog::Id;
 use crate::detect::token::form::Form::{AtLeast, Exactly, Own, Parts};
 use crate::detect::token::form::Part::{Run, Sign};
 use crate::detect::token::form::{
-    is_alnum, is_alnum_or_hyphen, is_hex, is_percent, is_word_or_hyphen, slack, slack_webhook,
+    is_alnum, is_alnum_or_hyphen, is_digit, is_hex, is_percent, is_word_or_hyphen, slack,
+    slack_webhook,
 };
 use crate::detect::token::vendor::{
     discord_bot, discord_webhook, hubspot, mailchimp, okta, salesforce, sendgrid, teams_webhook,
@@ -59,4 +60,32 @@ pub(super) const ROWS: &[Row] = &[
     row("Frame.io", "fio-u-", Id::VendorToken, AtLeast(60, is_word_or_hyphen), "fio-u-{w64}"),
     row("Mapbox", "sk.eyJ", Id::VendorToken, Parts(&[Run(30, 200, is_word_or_hyphen), Sign("."), Run(20, 30, is_word_or_hyphen)]), "sk.eyJ{w80}.{w22}"),
     row("Adobe", "p8e-", Id::VendorToken, AtLeast(32, is_alnum), "p8e-{a32}"),
+    row(
+        "Slack",
+        "xwfp-",
+        Id::SlackToken,
+        Parts(&[Run(9, 14, is_digit), Sign("-"), Run(9, 14, is_digit), Sign("-"), Run(20, 40, is_alnum)]),
+        "xwfp-{d12}-{d12}-{a24}",
+    ),
+    row(
+        "Resend",
+        "re_",
+        Id::VendorToken,
+        Parts(&[Run(8, 8, is_alnum), Sign("_"), Run(24, 24, is_alnum)]),
+        "re_{a8}_{a24}",
+    ),
+    row(
+        "MailerSend",
+        "mlsn.",
+        Id::VendorToken,
+        Exactly(64, is_hex),
+        "mlsn.{h64}",
+    ),
+    row(
+        "Cal.com",
+        "cal_live_",
+        Id::VendorToken,
+        Exactly(32, is_hex),
+        "cal_live_{h32}",
+    ),
 ];

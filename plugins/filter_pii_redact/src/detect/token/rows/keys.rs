@@ -4,7 +4,9 @@ use super::{row, Row};
 use crate::catalog::Id;
 use crate::detect::token::form::Form::{AtLeast, Exactly, Own, Parts};
 use crate::detect::token::form::Part::{Run, Sign};
-use crate::detect::token::form::{is_alnum, is_base64, is_digit, jwt, private_key};
+use crate::detect::token::form::{
+    is_alnum, is_base64, is_digit, is_upper, is_word_or_hyphen, jwt, private_key,
+};
 use crate::detect::token::hash::crypt;
 use crate::detect::token::vendor::{ansible_vault, jwk, jwk_oct, putty, ssh2};
 
@@ -105,5 +107,31 @@ pub(super) const ROWS: &[Row] = &[
             Run(40, 48, is_base64),
         ]),
         "pbkdf2_sha256$600000${a22}${a44}",
+    ),
+    row(
+        "1Password",
+        "A3-",
+        Id::VendorToken,
+        Parts(&[
+            Run(6, 6, is_upper),
+            Sign("-"),
+            Run(6, 6, is_upper),
+            Sign("-"),
+            Run(5, 5, is_upper),
+            Sign("-"),
+            Run(5, 5, is_upper),
+            Sign("-"),
+            Run(5, 5, is_upper),
+            Sign("-"),
+            Run(5, 5, is_upper),
+        ]),
+        "A3-{u6}-{u6}-{u5}-{u5}-{u5}-{u5}",
+    ),
+    row(
+        "Ory",
+        "ory_pat_",
+        Id::VendorToken,
+        AtLeast(32, is_word_or_hyphen),
+        "ory_pat_{a32}",
     ),
 ];

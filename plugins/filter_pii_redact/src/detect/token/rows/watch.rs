@@ -4,7 +4,7 @@ use super::{row, Row};
 use crate::catalog::Id;
 use crate::detect::token::form::Form::{AtLeast, Exactly, Own, Parts};
 use crate::detect::token::form::Part::{Run, Sign};
-use crate::detect::token::form::{is_alnum, is_base64, is_hex, is_upper, is_word_or_hyphen};
+use crate::detect::token::form::{is_alnum, is_base64, is_hex, is_upper, is_word_or_hyphen, UUID};
 use crate::detect::token::vendor::sentry;
 
 pub(super) const ROWS: &[Row] = &[
@@ -126,5 +126,40 @@ pub(super) const ROWS: &[Row] = &[
         Id::VendorToken,
         AtLeast(60, is_hex),
         "rootly_{h64}",
+    ),
+    row(
+        "Axiom",
+        "xaat-",
+        Id::VendorToken,
+        Parts(UUID),
+        "xaat-{h8}-{h4}-{h4}-{h4}-{h12}",
+    ),
+    row(
+        "Axiom",
+        "xapt-",
+        Id::VendorToken,
+        Parts(UUID),
+        "xapt-{h8}-{h4}-{h4}-{h4}-{h12}",
+    ),
+    row(
+        "Logfire",
+        "pylf_v1_us_",
+        Id::VendorToken,
+        Exactly(43, is_alnum),
+        "pylf_v1_us_{a43}",
+    ),
+    row(
+        "Logfire",
+        "pylf_v1_eu_",
+        Id::VendorToken,
+        Exactly(43, is_alnum),
+        "pylf_v1_eu_{a43}",
+    ),
+    row(
+        "Honeycomb",
+        "hcaik_",
+        Id::VendorToken,
+        Exactly(58, is_alnum),
+        "hcaik_{a58}",
     ),
 ];
