@@ -36,8 +36,9 @@ const NAME: usize = 64;
 /// The same of the name of an argument, in front of which its hyphens are told and whose program is looked for.
 const ARGUMENT: usize = 128;
 
-/// What a byte of a value counts for.
+/// What a byte of a value counts for, and beyond that what stands in its place is told for.
 const VALUE: usize = 5;
+const CHECKED: usize = 48;
 
 /// What a name says of its value.
 struct Named {
@@ -206,6 +207,7 @@ pub(super) fn find(
     i: &mut Inspection<'_>,
     at: usize,
     programs: &mut Programs,
+    listed: &mut usize,
     done: &mut usize,
 ) -> bool {
     let text = i.text;
@@ -221,7 +223,7 @@ pub(super) fn find(
         }
         b',' => {
             let budget = i.budget;
-            if let Some(values) = insert::values(text, at, budget) {
+            if let Some(values) = insert::values(text, at, listed, budget) {
                 *done = insert::each(text, values, budget, |class, from, to| {
                     if i.wants(class.id()) {
                         i.report(class.id(), from, to, true);
@@ -265,7 +267,7 @@ pub(super) fn find(
     let Some((start, end)) = layout::value_at(text, &named) else {
         return prefix;
     };
-    i.budget.look(VALUE * (end - start));
+    i.budget.look(CHECKED + VALUE * (end - start));
     if class == NameClass::Cookie {
         let mut found = false;
         cookie::each(&text[start..end], |from, to| {

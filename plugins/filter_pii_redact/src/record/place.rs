@@ -22,40 +22,90 @@ impl Place {
     }
 }
 
-/// What has the byte at `wanted` of the batch, in the value at `at`. For the header of a map or an
-/// array it is that. `None`: it is not in the value, or the value is not readable or nested too deeply.
-pub(super) fn place_at(chunk: &[u8], at: usize, wanted: usize) -> Option<Place> {
-    let mut key = (0, 0);
-    let mut at = at;
-    for _ in 0..=depth::MAX_WALK {
-        let (value, first) = msgpack::read(chunk, at)?;
-        let children = match value {
-            Value::Map(pairs) if wanted >= first => pairs.checked_mul(2)?,
-            Value::Array(len) if wanted >= first => len,
-            _ => return Some(Place { value, key }),
-        };
-        let is_map = matches!(value, Value::Map(_));
-        let mut inside = None;
-        at = first;
-        for n in 0..children {
-            let (value, first) = msgpack::read(chunk, at)?;
-            let (text, end) = match value {
-                Value::String { start, end } | Value::Binary { start, end } => ((start, end), end),
-                Value::Map(_) | Value::Array(_) => ((0, 0), msgpack::skip(chunk, at)?),
-                _ => ((0, 0), first),
-            };
-            if is_map && n % 2 == 0 {
-                key = if wanted >= end { text } else { (0, 0) };
-            }
-            if wanted < end {
-                inside = Some(at);
-                break;
-            }
-            at = end;
-        }
-        at = inside?;
+/// A container that is gone through.
+#[derive(Clone, Copy, Debug)]
+struct Container {
+    /// Values that are still to come.
+    left: usize,
+    is_map: bool,
+    /// Of a map the key of the value that is next, of an array the one that it stands under itself.
+    key: (usize, usize),
+}
+
+/// Goes through the values of a record once, whatever is asked for: to the end of a container only where
+/// something behind it is.
+#[derive(Debug, Default)]
+pub(super) struct Walk {
+    /// What is next.
+    at: usize,
+    around: Vec<Container>,
+}
+
+impl Walk {
+    /// Starts at the value at `at`.
+    pub(super) fn start(&mut self, at: usize) {
+        self.at = at;
+        self.around.clear();
+        self.around.push(Container {
+            left: 1,
+            is_map: false,
+            key: (0, 0),
+        });
     }
-    None
+
+    /// How far it has come.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// What has the byte at `wanted` of the batch, which is not in front of one that was asked for before.
+    /// For the header of a map or an array it is that. `None`: it is not in the value, or the value is not
+    /// readable or nested too deeply.
+    pub(super) fn to(&mut self, chunk: &[u8], wanted: usize) -> Option<Place> {
+        loop {
+            let level = self.around.len();
+            let last = self.around.last_mut()?;
+            if last.left == 0 {
+                self.around.pop();
+                continue;
+            }
+            let is_key = last.is_map && last.left % 2 == 0;
+            let key = if is_key { (0, 0) } else { last.key };
+            let (value, first) = msgpack::read(chunk, self.at)?;
+            let children = match value {
+                Value::Map(pairs) => Some(pairs.checked_mul(2)?),
+                Value::Array(len) => Some(len),
+                _ => None,
+            };
+            let end = match value {
+                Value::String { end, .. } | Value::Binary { end, .. } => end,
+                Value::Map(_) | Value::Array(_) if wanted >= first && level > depth::MAX_WALK => {
+                    let end = msgpack::skip(chunk, self.at)?;
+                    if wanted < end {
+                        return None;
+                    }
+                    end
+                }
+                _ => first,
+            };
+            let place = Place { value, key };
+            if wanted < end {
+                return Some(place);
+            }
+            last.left -= 1;
+            if is_key {
+                last.key = place.text().unwrap_or_default();
+            }
+            self.at = end;
+            if let Some(left) = children.filter(|_| level <= depth::MAX_WALK) {
+                self.around.push(Container {
+                    left,
+                    is_map: matches!(value, Value::Map(_)),
+                    key,
+                });
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -83,8 +133,13 @@ mod tests {
         let chunk = rmp_serde::to_vec(value).expect("any value can be written");
         let mut found = Vec::new();
         let mut last = None;
+        let mut walk = Walk::default();
+        walk.start(0);
         for at in 0..chunk.len() {
-            let place = place_at(&chunk, 0, at).expect("every byte is in a value");
+            let place = walk.to(&chunk, at).expect("every byte is in a value");
+            let mut alone = Walk::default();
+            alone.start(0);
+            assert_eq!(alone.to(&chunk, at), Some(place), "{at} of {value}");
             let text = |(start, end): (usize, usize)| {
                 String::from_utf8_lossy(&chunk[start..end]).into_owned()
             };
@@ -105,6 +160,18 @@ mod tests {
             "log": "some text", "n": 7, "list": ["a", {"inner": "b"}, [["c"], 3]],
             "kubernetes": {"labels": {"app": "web"}, "none": null}, "": "no name", "last": "z"
         }));
+    }
+
+    #[test]
+    fn a_long_list_is_gone_through_once() {
+        // A walk to the end of the list for each of its elements would take minutes.
+        let chunk = rmp_serde::to_vec(&json!({ "list": vec!["@"; 500_000] })).expect("a list");
+        let mut walk = Walk::default();
+        walk.start(0);
+        let last = chunk.len() - 1;
+        let texts =
+            (0..=last).filter(|at| walk.to(&chunk, *at).is_some_and(|p| p.text().is_some()));
+        assert_eq!(texts.count(), 2 * 500_000 + "list".len() + 1);
     }
 
     fn any_json() -> impl Strategy<Value = Json> {
