@@ -259,7 +259,7 @@ pub(super) fn find(
         return prefix;
     }
     if named.form == Form::Bare {
-        if let Some(span) = announced::bare(text, &named) {
+        if let Some(span) = announced::bare(text, &named, i.budget) {
             report(i, class, span, Place::Text, done);
         }
         return prefix;

@@ -181,6 +181,7 @@ pub(crate) struct Finder {
     /// Those of the last string that was decoded.
     pub(crate) views: Views,
     done: Done,
+    programs: assignment::Programs,
     /// Whether prefixes of tokens are to be looked for in the string, and whether they were.
     tokens: bool,
     tokens_done: bool,
@@ -211,6 +212,7 @@ impl Finder {
             groups: Vec::new(),
             views: Views::default(),
             done: Done::default(),
+            programs: assignment::Programs::default(),
             tokens: false,
             encoded: false,
             tokens_done: false,
@@ -411,6 +413,7 @@ impl Finder {
         self.rejected.clear();
         self.context.reset();
         self.done = Done::default();
+        self.programs.reset();
         (self.tokens, self.tokens_done) = (false, false);
         self.encoded = false;
     }
@@ -587,7 +590,7 @@ impl Finder {
                 self.tokens |= assignment::find(
                     i,
                     at,
-                    &mut done.programs,
+                    &mut self.programs,
                     &mut done.listed,
                     &mut done.assign,
                 );
@@ -655,7 +658,6 @@ struct Done {
     number: usize,
     code: usize,
     assign: usize,
-    programs: assignment::Programs,
     /// Where a list ends that may be one of columns.
     listed: usize,
     ip: usize,

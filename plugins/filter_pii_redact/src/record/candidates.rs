@@ -3,7 +3,7 @@
 use flb_sidecar_sdk::event::Record;
 use flb_sidecar_sdk::msgpack::{self, Value};
 
-use super::place::{Place, Walk};
+use super::place::{Held, Place, Walk};
 use crate::detect::{whole, Finder, Passed};
 use crate::inspect::Inspector;
 use crate::name::{class_of_name, is_argument};
@@ -208,11 +208,9 @@ impl Candidates {
         let Place { value, key } = self.place;
         let key = &chunk[key.0..key.1];
         let (start, end) = match value {
-            Value::String { start, end } | Value::Binary { start, end } if at >= start => {
-                (start, end)
-            }
-            Value::Unsigned(n) if kind == Kind::Int => return finder.finds_number(n, key),
-            Value::Float(bits) if kind == Kind::Int => {
+            Held::Text { start, end } if at >= start => (start, end),
+            Held::Unsigned(n) if kind == Kind::Int => return finder.finds_number(n, key),
+            Held::Float(bits) if kind == Kind::Int => {
                 return whole(bits).is_some_and(|n| finder.finds_number(n, key));
             }
             // The header of what stands under a key.

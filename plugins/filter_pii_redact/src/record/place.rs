@@ -3,11 +3,26 @@
 use flb_sidecar_sdk::depth;
 use flb_sidecar_sdk::msgpack::{self, Value};
 
+/// What a value without others in it is. It has nothing in a byte or two, as [`Value`] has: to copy these
+/// takes longer than to read the value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Held {
+    /// Anything else.
+    #[default]
+    Other,
+    /// A string or bytes.
+    Text { start: usize, end: usize },
+    /// A number without a sign.
+    Unsigned(u64),
+    /// The bits of a number.
+    Float(u64),
+}
+
 /// A value of a record without others in it, as offsets into the batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Place {
     /// What it is.
-    pub(super) value: Value,
+    pub(super) value: Held,
     /// The key that it stands under, that of the array for an element of one; nothing for a key.
     pub(super) key: (usize, usize),
 }
@@ -16,7 +31,7 @@ impl Place {
     /// The bytes of a string.
     pub(super) fn text(&self) -> Option<(usize, usize)> {
         match self.value {
-            Value::String { start, end } | Value::Binary { start, end } => Some((start, end)),
+            Held::Text { start, end } => Some((start, end)),
             _ => None,
         }
     }
@@ -72,22 +87,22 @@ impl Walk {
             let is_key = last.is_map && last.left % 2 == 0;
             let key = if is_key { (0, 0) } else { last.key };
             let (value, first) = msgpack::read(chunk, self.at)?;
-            let children = match value {
-                Value::Map(pairs) => Some(pairs.checked_mul(2)?),
-                Value::Array(len) => Some(len),
-                _ => None,
-            };
-            let end = match value {
-                Value::String { end, .. } | Value::Binary { end, .. } => end,
-                Value::Map(_) | Value::Array(_) if wanted >= first && level > depth::MAX_WALK => {
-                    let end = msgpack::skip(chunk, self.at)?;
-                    if wanted < end {
-                        return None;
-                    }
-                    end
+            let (value, mut end, children) = match value {
+                Value::String { start, end } | Value::Binary { start, end } => {
+                    (Held::Text { start, end }, end, None)
                 }
-                _ => first,
+                Value::Unsigned(n) => (Held::Unsigned(n), first, None),
+                Value::Float(bits) => (Held::Float(bits), first, None),
+                Value::Map(pairs) => (Held::Other, first, Some((true, pairs.checked_mul(2)?))),
+                Value::Array(len) => (Held::Other, first, Some((false, len))),
+                _ => (Held::Other, first, None),
             };
+            if children.is_some() && wanted >= first && level > depth::MAX_WALK {
+                end = msgpack::skip(chunk, self.at)?;
+                if wanted < end {
+                    return None;
+                }
+            }
             let place = Place { value, key };
             if wanted < end {
                 return Some(place);
@@ -97,12 +112,8 @@ impl Walk {
                 last.key = place.text().unwrap_or_default();
             }
             self.at = end;
-            if let Some(left) = children.filter(|_| level <= depth::MAX_WALK) {
-                self.around.push(Container {
-                    left,
-                    is_map: matches!(value, Value::Map(_)),
-                    key,
-                });
+            if let Some((is_map, left)) = children.filter(|_| level <= depth::MAX_WALK) {
+                self.around.push(Container { left, is_map, key });
             }
         }
     }
