@@ -4,8 +4,11 @@
 //! - `dense [step]`: texts of nothing but one thing that is found, every eighth or so, in every way of
 //!   writing;
 //! - `text piece ...`: texts of one piece, again and again;
+//! - `list piece ...`: records of one list of nothing but a piece;
 //! - `whole file ...`: files as one text each;
-//! - `lines file ...`: the lines of files, each again and again; cases in JSON are taken for their text.
+//! - `lines file ...`: the lines of files, each again and again; cases in JSON are taken for their text;
+//! - `climb [seconds [seed]]`: texts that nobody thought of: pieces of the above in a row, of which one is changed
+//!   as long as that makes the text dearer, from a new start every so often.
 //!
 //! Prints CPU time and looks for each byte, the dearest last, and what ordinary log lines cost in the same
 //! run. `COST_LEN` is the length of a text in KiB, 64 if it is not set. The dearest are measured again at
@@ -23,6 +26,10 @@ use common::lines::{log_lines, Random};
 use common::written::{examples, LAYOUTS, VIEWS};
 use common::{batch, Bench};
 
+/// Looks for each byte of a long record, behind which it ends.
+const LIMIT: f64 = 22.5;
+/// How many changes in a row make a text no dearer before the next start.
+const PATIENCE: usize = 150;
 /// How many of the dearest are printed, and measured again.
 const PRINTED: usize = 40;
 const AGAIN: usize = 100;
@@ -118,6 +125,14 @@ fn texts(what: &str, arguments: &[String]) -> Vec<Text> {
                 texts.push(Text::new(name, move |len| log(repeated(&piece, len))));
             }
         }
+        "list" => {
+            for piece in arguments {
+                let (name, piece) = (piece.clone(), piece.clone());
+                texts.push(Text::new(name, move |len| {
+                    batch(&[json!({ "list": vec![piece.clone(); 1 + len / (piece.len() + 1)] })])
+                }));
+            }
+        }
         "whole" => {
             for file in arguments {
                 let text = read(file);
@@ -146,12 +161,148 @@ fn texts(what: &str, arguments: &[String]) -> Vec<Text> {
     texts
 }
 
+/// Pieces in a row, how often each of them, and what is put around the text.
+#[derive(Clone)]
+struct Recipe {
+    pieces: Vec<(String, usize)>,
+    wrap: u64,
+}
+
+impl Recipe {
+    fn any(pieces: &[String], r: &mut Random) -> Self {
+        let count = 1 + r.below(4);
+        Recipe {
+            pieces: (0..count).map(|_| (pick(pieces, r), 1)).collect(),
+            wrap: r.below(12),
+        }
+    }
+
+    /// The same with one thing changed.
+    fn changed(&self, pieces: &[String], r: &mut Random) -> Self {
+        let mut new = self.clone();
+        let at = r.below(new.pieces.len() as u64) as usize;
+        match r.below(8) {
+            0 => new.wrap = r.below(12),
+            1 if new.pieces.len() > 1 => drop(new.pieces.remove(at)),
+            2 => new.pieces[at].1 = [1, 1, 2, 5, 40, 400][r.below(6) as usize],
+            // One byte less, or another one.
+            3 => drop(new.pieces[at].0.pop()),
+            4 => {
+                let byte = char::from(b' ' + r.below(95) as u8);
+                let piece = &mut new.pieces[at].0;
+                let mut place = r.below(piece.len() as u64 + 1) as usize;
+                while !piece.is_char_boundary(place) {
+                    place -= 1;
+                }
+                piece.insert(place, byte);
+            }
+            5 if new.pieces.len() < 8 => new.pieces.insert(at, (pick(pieces, r), 1)),
+            6 => {
+                let other = r.below(new.pieces.len() as u64) as usize;
+                new.pieces.swap(at, other);
+            }
+            _ => new.pieces[at].0 = pick(pieces, r),
+        }
+        new
+    }
+
+    fn data(&self, len: usize) -> Vec<u8> {
+        let pieces = self.pieces.iter();
+        let text: String = pieces.map(|(piece, times)| piece.repeat(*times)).collect();
+        match self.wrap {
+            0 => log(json!({ "message": repeated(&text, len) }).to_string()),
+            1 => log(json!([json!({ "password": repeated(&text, len) }).to_string()]).to_string()),
+            2 => batch(&vec![json!({ "log": repeated(&text, 300) }); len / 300]),
+            3 => batch(&[json!({ "list": vec![text.clone(); 1 + len / (text.len() + 1)] })]),
+            4 => log(json!(vec![text.clone(); 1 + len / (text.len() + 4)]).to_string()),
+            5 => batch(&[json!({ "map": members(&text, len) })]),
+            6 => log(members(&text, len).to_string()),
+            7 => batch(&vec![
+                json!({ (text.as_str()): text });
+                1 + len / (2 * text.len() + 20)
+            ]),
+            _ => log(repeated(&text, len)),
+        }
+    }
+
+    fn text(self) -> Text {
+        let name = format!("around {}: {:?}", self.wrap, self.pieces);
+        Text::new(name, move |len| self.data(len))
+    }
+}
+
+/// Members with this value: half of their names say that they are the value of something.
+fn members(text: &str, len: usize) -> Json {
+    let name = |n: usize| match n % 2 {
+        0 => format!("{}value{}", "_".repeat(n % 40), ".".repeat(n / 40)),
+        _ => format!("{text}{n}"),
+    };
+    let count = 1 + len / (2 * text.len() + 40);
+    let members = (0..count.min(4_000)).map(|n| (name(n), Json::from(text)));
+    Json::Object(members.collect())
+}
+
+fn pick(pieces: &[String], r: &mut Random) -> String {
+    match r.below(8) {
+        0 => char::from(b' ' + r.below(95) as u8).to_string(),
+        _ => pieces[r.below(pieces.len() as u64) as usize].clone(),
+    }
+}
+
+/// The dearest text of each climb.
+fn climb(bench: &mut Bench, seconds: f64, seed: u64, len: usize) -> Vec<Text> {
+    let mut r = Random(seed);
+    let mut pieces = triggers();
+    pieces.extend(TAILS.iter().map(|tail| (*tail).to_owned()));
+    pieces.extend(examples(&mut r).into_iter().step_by(3));
+    pieces.retain(|piece| !piece.is_empty() && piece.len() < 200);
+    let mut tried = 0;
+    let mut cost = |recipe: &Recipe, rounds: u64| {
+        tried += 1;
+        let mut text = recipe.clone().text();
+        text.measure(bench, len, rounds);
+        // As if it were so long that what any batch may cost does not count.
+        text.nanos / text.looks.max(1.0) * text.looks.clamp(1.0, LIMIT)
+    };
+    let started = ThreadTime::now();
+    let mut found = Vec::new();
+    while started.elapsed().as_secs_f64() < seconds {
+        let first = (0..20).map(|_| Recipe::any(&pieces, &mut r));
+        let costs = first.map(|recipe| (cost(&recipe, 1), recipe));
+        let Some((mut most, mut best)) = costs.max_by(|a, b| a.0.total_cmp(&b.0)) else {
+            break;
+        };
+        let mut left = PATIENCE;
+        while left > 0 {
+            left -= 1;
+            let next = best.changed(&pieces, &mut r);
+            // What was disturbed seems dearer than it is.
+            if cost(&next, 1) > 1.01 * most {
+                let nanos = cost(&next, 4);
+                if nanos > 1.01 * most {
+                    (most, best, left) = (nanos, next, PATIENCE);
+                }
+            }
+        }
+        found.push(best.text());
+    }
+    println!("{tried} texts tried, {} climbs", found.len());
+    found
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let what = arguments.first().map_or("", String::as_str);
     let len = std::env::var("COST_LEN").map_or(64, |n| n.parse().unwrap_or(64)) << 10;
     let mut bench = Bench::new(&[("preset", "all"), ("time_budget", "0")]);
-    let mut texts = texts(what, arguments.get(1..).unwrap_or_default());
+    let mut texts = match what {
+        "climb" => {
+            let number = |n: usize| arguments.get(n).and_then(|number| number.parse().ok());
+            let (seconds, seed) = (number(1).unwrap_or(60), number(2).unwrap_or(1));
+            climb(&mut bench, seconds as f64, seed, len)
+        }
+        _ => texts(what, arguments.get(1..).unwrap_or_default()),
+    };
     for text in &mut texts {
         text.measure(&mut bench, len, 2);
     }
@@ -182,7 +333,7 @@ fn main() {
             let times = ns / nanos;
             let late = if text.late > 0 { ", ended" } else { "" };
             println!(
-                "  {times:5.1} times, {ns:6.2} ns and {looks:6.2} looks a byte{late}: {name:.120}"
+                "  {times:5.1} times, {ns:6.2} ns and {looks:6.2} looks a byte{late}: {name:.200}"
             );
         }
     };

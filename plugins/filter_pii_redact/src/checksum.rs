@@ -106,7 +106,9 @@ pub(crate) fn entropy(text: &[u8]) -> f32 {
     if text.len() > weights.len() {
         // Of a long text, each byte once.
         text.iter().for_each(|byte| counts[usize::from(*byte)] += 1);
-        sum = counts.iter().map(|count| of(*count as usize)).sum();
+        // Most bytes are in none.
+        let counts = counts.iter().filter(|count| **count > 0);
+        sum = counts.map(|count| of(*count as usize)).sum();
     } else {
         for byte in text {
             let count = &mut counts[usize::from(*byte)];

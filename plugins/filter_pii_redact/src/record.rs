@@ -20,6 +20,13 @@ use candidates::Candidates;
 /// something new at its borders; this is how deep that can nest before it is given up, as if the
 /// time were up.
 const MAX_PASSES: usize = 8;
+
+/// What a string counts for, however short it is, beyond the look at what is in it.
+const STRING: usize = 48;
+
+/// What a member of a map counts for when it is asked which of them says a name.
+const MEMBER: usize = 16;
+
 /// What became of a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outcome {
@@ -285,12 +292,12 @@ impl Rewriter {
     }
 
     /// The name that says what the value under `key` is, where that is another one: that of a member
-    /// beside it (`{"name": "DB_PASSWORD", "value": "…"}`), or of the map that it is in.
+    /// beside it (`{"name": "DB_PASSWORD", "value": "…"}`), or of the map that it is in. `beside` looks for
+    /// that member.
     fn other_name<'a>(
         place: Place<'a>,
-        key: &'a [u8],
-        first: usize,
-        pairs: usize,
+        key: &[u8],
+        beside: impl FnOnce() -> Option<&'a [u8]>,
     ) -> Option<&'a [u8]> {
         let parent = class_of_name(place.key);
         // "passwords": {"bob": "..."}
@@ -302,17 +309,24 @@ impl Rewriter {
         if class_of_name(key) != NameClass::Indirect {
             return None;
         }
+        beside().or_else(|| class_of_name(place.key).is_secret().then_some(place.key))
+    }
+
+    /// The name of a secret that a member says, of a map whose first key is at `first`.
+    fn name_in<'a>(&self, chunk: &'a [u8], first: usize, pairs: usize) -> Option<&'a [u8]> {
         let mut at = first;
         for _ in 0..pairs {
-            let value = msgpack::skip(place.chunk, at)?;
-            let name = string_at(place.chunk, value).unwrap_or_default();
-            let label = string_at(place.chunk, at).unwrap_or_default();
+            let value = msgpack::skip(chunk, at)?;
+            let name = string_at(chunk, value).unwrap_or_default();
+            let label = string_at(chunk, at).unwrap_or_default();
             if class_of_other(label, name).is_secret() {
                 return Some(name);
             }
-            at = msgpack::skip(place.chunk, value)?;
+            let next = msgpack::skip(chunk, value)?;
+            self.inspector.finder.budget.look(MEMBER + next - at);
+            at = next;
         }
-        class_of_name(place.key).is_secret().then_some(place.key)
+        None
     }
 
     fn map(
@@ -327,6 +341,8 @@ impl Rewriter {
         let mut left = pairs;
         let mut flow = Flow::default();
         let mut next = first;
+        // Asked for once, however many members it may be of.
+        let mut beside = None;
         for _ in 0..pairs {
             let pair = next;
             let mark = self.edits.len();
@@ -343,7 +359,10 @@ impl Rewriter {
                 continue;
             }
             let field = Place {
-                key: Self::other_name(place, key, first, pairs).unwrap_or(key),
+                key: Self::other_name(place, key, || {
+                    *beside.get_or_insert_with(|| self.name_in(chunk, first, pairs))
+                })
+                .unwrap_or(key),
                 position: inner.as_ref(),
                 depth: place.depth + 1,
                 ..place
@@ -472,6 +491,7 @@ impl Rewriter {
         if self.is_clean(place, text, end) {
             return Flow::default();
         }
+        self.inspector.finder.budget.look(STRING);
         let mut inner = std::mem::take(&mut self.inner);
         inner.clear();
         let mut flow = self.inspector.inspect(text, place.key, 0, &mut inner);

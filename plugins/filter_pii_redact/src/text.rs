@@ -16,7 +16,8 @@ const MAX_ROUNDS: usize = 5;
 /// of JSON within strings have twice as many on each level.
 const FEW_ROUNDS: usize = 3;
 
-/// What a byte of a view counts for, and beyond that what may be written otherwise and what is.
+/// What a view counts for, each byte of it, and beyond that what may be written otherwise and what is.
+const LAYER: usize = 24;
 const DECODED: usize = 2;
 const TRIED: usize = 3;
 const UNIT: usize = 11;
@@ -61,8 +62,8 @@ pub(crate) struct View {
 }
 
 impl View {
-    /// Becomes `source` with one layer of what is written otherwise taken off; returns how often something
-    /// may be, and how often it is.
+    /// Becomes `source` with one layer of what is written otherwise taken off; returns how much was tried
+    /// for it, and how often something was.
     fn decode(&mut self, source: &[u8], depth: Depth) -> (usize, usize) {
         self.text.clear();
         self.pieces.clear();
@@ -77,7 +78,7 @@ impl View {
                 at += 1;
                 continue;
             }
-            tried += 1;
+            tried += unit::weight(source[at]);
             if unit::looks_back(source[at]) {
                 self.copy(source, at);
             }
@@ -260,7 +261,7 @@ impl Views {
             if self.len >= FEW_ROUNDS && memchr::memchr(b'\\', source).is_none() {
                 break;
             }
-            budget.look(DECODED * source.len());
+            budget.look(LAYER + DECODED * source.len());
             let depth = match self.len < FEW_ROUNDS {
                 true => Depth::One,
                 false => Depth::All,

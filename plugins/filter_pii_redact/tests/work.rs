@@ -244,9 +244,48 @@ proptest! {
 }
 
 #[test]
+fn the_name_beside_many_values_is_looked_for_once() {
+    // Once for each of them would take minutes.
+    let names = (0..40_000).map(|n| format!("{}value{}", "_".repeat(n % 200), ".".repeat(n / 200)));
+    let mut members: serde_json::Map<String, serde_json::Value> =
+        names.map(|name| (name, json!("x"))).collect();
+    members.insert("mail".to_owned(), json!("bob@example.com"));
+    let data = batch(&[members.clone().into()]);
+    assert!(looked_in(&data) < MOST * data.len() as u64);
+    // A name that is beside them is that of each.
+    members.insert("name".to_owned(), json!("DB_PASSWORD"));
+    let out = BENCH.with_borrow_mut(|bench| bench.run(&batch(&[members.into()])));
+    let out = out.expect("a changed batch");
+    assert!(!String::from_utf8_lossy(&out).contains("value.\u{a1}x"));
+}
+
+#[test]
+fn a_long_name_is_not_read_again_for_each_number_of_its_value() {
+    // That would take minutes, whatever is counted.
+    let text = repeated("4222 222 2202 :222", 1 << 20);
+    assert!(looked_in(&batch(&[json!({ (text.as_str()): text })])) > 0);
+}
+
+/// What is counted for the values of names, at the least.
+#[test]
+fn what_is_told_of_a_value_is_counted() {
+    for (value, other, least) in [
+        ("password='@ ", "password @'= ", 4),
+        ("Authorization: Bearer ", "Authorisation: Bearer ", 8),
+        ("--password =", "--passwort+=", 8),
+    ] {
+        let [named, plain] = [value, other].map(|piece| looks(&repeated(piece, SHORT)));
+        assert!(named >= plain + least, "{value}: {named}, {other}: {plain}");
+    }
+}
+
+#[test]
 fn a_record_of_many_strings_costs_as_much_as_one_of_one() {
     let mut bench = Bench::new(&[("preset", "all"), ("time_budget", "0")]);
     for piece in [
+        "@",
+        ":",
+        "%41",
         "1234567",
         "a@b.c",
         "glpat-x",

@@ -36,8 +36,9 @@ const NAME: usize = 64;
 /// The same of the name of an argument, in front of which its hyphens are told and whose program is looked for.
 const ARGUMENT: usize = 128;
 
-/// What a byte of a value counts for.
+/// What a byte of a value counts for, and beyond that what stands in its place is told for.
 const VALUE: usize = 5;
+const CHECKED: usize = 48;
 
 /// What a name says of its value.
 struct Named {
@@ -228,6 +229,7 @@ pub(super) fn find(
     i: &mut Inspection<'_>,
     at: usize,
     programs: &mut Programs,
+    listed: &mut usize,
     done: &mut usize,
 ) -> bool {
     let text = i.text;
@@ -253,7 +255,7 @@ pub(super) fn find(
         }
         b',' => {
             let budget = i.budget;
-            if let Some(values) = insert::values(text, at, budget) {
+            if let Some(values) = insert::values(text, at, listed, budget) {
                 *done = insert::each(text, values, budget, |class, from, to| {
                     if i.wants(class.id()) {
                         i.report(class.id(), from, to, true);
@@ -289,7 +291,7 @@ pub(super) fn find(
         return prefix;
     }
     if named.form == Form::Bare {
-        if let Some(span) = announced::bare(text, &named) {
+        if let Some(span) = announced::bare(text, &named, i.budget) {
             report(i, class, span, Place::Text, done);
         }
         return prefix;
@@ -297,7 +299,7 @@ pub(super) fn find(
     let Some((start, end)) = layout::value_at(text, &named) else {
         return prefix;
     };
-    i.budget.look(VALUE * (end - start));
+    i.budget.look(CHECKED + VALUE * (end - start));
     if class == NameClass::Cookie {
         let mut found = false;
         cookie::each(&text[start..end], |from, to| {

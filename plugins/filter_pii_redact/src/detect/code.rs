@@ -2,13 +2,14 @@
 
 use super::bounds::{self, Join};
 use super::{iban, national, Inspection};
+use crate::budget::Budget;
 use crate::catalog::Id;
 
 /// Longest code without separators.
 const MAX: usize = 34;
 
 /// Whether the candidate has the shape of one of the codes.
-pub(super) fn plausible(text: &[u8], at: usize) -> bool {
+pub(super) fn plausible(text: &[u8], at: usize, budget: &Budget) -> bool {
     let span = |before: usize, len: usize| -> Option<&[u8]> {
         let start = at.checked_sub(before)?;
         text.get(start..start + len)
@@ -22,7 +23,7 @@ pub(super) fn plausible(text: &[u8], at: usize) -> bool {
         span(before, len).is_some_and(|code| check(code) == Some(true))
     };
     if at > 0 && text[at - 1].is_ascii_digit() {
-        return at >= 3 && iban::small_end(text, at - 3).is_some()
+        return at >= 3 && iban::small_end(text, at - 3, budget).is_some()
             || span(8, 9).is_some_and(|code| dea(code) == Some(true))
             || span(14, 15).is_some_and(|code| corsican_nir(code) == Some(true));
     }

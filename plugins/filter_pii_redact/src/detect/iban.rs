@@ -4,6 +4,7 @@ use iban::Iban;
 
 use super::bounds::{self, Join};
 use super::Inspection;
+use crate::budget::Budget;
 use crate::catalog::Id;
 use crate::keywords::group;
 
@@ -21,7 +22,9 @@ MC27MD24ME22MG27MK19ML28MN20MR27MT31MU30MZ25NE28NI28NL18NO15OM23PK24PL28PS29PT25
 SA24SC31SD18SE24SI19SK24SM27SN28SO23ST25SV28TD27TG28TL23TN24TR26UA29VA22VG24XK20YE30";
 
 /// What the look at an IBAN counts for.
-const SUM: usize = 192;
+const SUM: usize = 256;
+/// What one counts for that is too short.
+const TAKEN: usize = 32;
 
 /// Shortest IBAN, and the shortest of a country that has none.
 const MIN: usize = 15;
@@ -147,7 +150,7 @@ pub(super) fn find(i: &mut Inspection<'_>, start: usize) -> bool {
 }
 
 /// Where the IBAN in small letters ends that starts at `start`, in one or in groups.
-pub(super) fn small_end(text: &[u8], start: usize) -> Option<usize> {
+pub(super) fn small_end(text: &[u8], start: usize, budget: &Budget) -> Option<usize> {
     let length = small_length(text.get(start..start + 2)?)?;
     let mut capitals = [0; MAX_WRITTEN];
     for (capital, byte) in capitals.iter_mut().zip(&text[start..]) {
@@ -157,13 +160,14 @@ pub(super) fn small_end(text: &[u8], start: usize) -> Option<usize> {
         }
     }
     let taken = take(&capitals, 0, length);
+    budget.look(if taken.len == length { SUM } else { TAKEN });
     let whole = taken.len == length && has_structure(&taken.compact[..length]);
     whole.then_some(start + taken.end)
 }
 
 /// Verifies an IBAN in small letters that starts at `start`.
 pub(super) fn find_small(i: &mut Inspection<'_>, start: usize) -> bool {
-    small_end(i.text, start).is_some_and(|end| {
+    small_end(i.text, start, i.budget).is_some_and(|end| {
         let alone = bounds::both(i.text, start, end) == Join::Free;
         i.report(Id::Iban, start, end, alone)
     })

@@ -152,7 +152,17 @@ const PLACES: &[&[u8]] = &[
 /// in front of it, by `key`.
 pub(super) fn is_identifier(text: &[u8], key: &[u8], start: usize) -> bool {
     let word = word(text, key, start);
-    IDENTIFIERS.iter().any(|name| ends_with(word, name)) || is_glued(text, word, start)
+    ends_in(word, IDENTIFIERS) || is_glued(text, word, start)
+}
+
+/// Whether a word ends in one of `names`. Most are told by their last letter.
+fn ends_in(word: &[u8], names: &[&[u8]]) -> bool {
+    let last = word.iter().rev().find(|b| b.is_ascii_alphanumeric());
+    last.is_some_and(|last| {
+        let last = last.to_ascii_lowercase();
+        let mut names = names.iter().filter(|name| name.ends_with(&[last]));
+        names.any(|name| ends_with(word, name))
+    })
 }
 
 /// Whether the number at `start` is called one that is counted.
@@ -184,7 +194,7 @@ fn is_glued(text: &[u8], word: &[u8], start: usize) -> bool {
 /// Whether the number at `start` is that of a suite, a flat or the like.
 pub(super) fn is_place(text: &[u8], start: usize) -> bool {
     let word = word(text, b"", start);
-    PLACES.iter().any(|name| ends_with(word, name))
+    ends_in(word, PLACES)
 }
 
 /// The word in front of `start`.

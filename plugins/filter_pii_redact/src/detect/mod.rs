@@ -41,7 +41,7 @@ const CANDIDATE: usize = 24;
 
 /// What counts for a string, however short it is, and beyond that for one that is no word.
 const WORD: usize = 16;
-const STRING: usize = 48;
+const STRING: usize = 64;
 
 /// What counts beyond that for what stands on both sides of an `@`, and is read more than once.
 const ADDRESS: usize = 40;
@@ -181,6 +181,7 @@ pub(crate) struct Finder {
     /// Those of the last string that was decoded.
     pub(crate) views: Views,
     done: Done,
+    programs: assignment::Programs,
     /// Whether prefixes of tokens are to be looked for in the string, and whether they were.
     tokens: bool,
     tokens_done: bool,
@@ -211,6 +212,7 @@ impl Finder {
             groups: Vec::new(),
             views: Views::default(),
             done: Done::default(),
+            programs: assignment::Programs::default(),
             tokens: false,
             encoded: false,
             tokens_done: false,
@@ -303,7 +305,7 @@ impl Finder {
             Kind::Escape => text::is_escape(text, at),
             Kind::Number => number::plausible(text, at),
             Kind::Long => coin::plausible(text, at),
-            Kind::Code => code::plausible(text, at),
+            Kind::Code => code::plausible(text, at, &self.budget),
             Kind::Mac => network::mac_plausible(text, at),
             Kind::Token => {
                 let known = (passed, &self.budget);
@@ -326,7 +328,7 @@ impl Finder {
         let mut any = false;
         self.start();
         self.done.escape = seen;
-        self.budget.look(text.len());
+        self.budget.look(WORD + STRING + text.len());
         while let Some(candidate) = cursor.next(text).filter(|_| !any) {
             if self.budget.is_spent() {
                 break;
@@ -411,6 +413,7 @@ impl Finder {
         self.rejected.clear();
         self.context.reset();
         self.done = Done::default();
+        self.programs.reset();
         (self.tokens, self.tokens_done) = (false, false);
         self.encoded = false;
     }
@@ -584,7 +587,13 @@ impl Finder {
             Kind::Code => code::find(i, at, &mut done.code),
             Kind::Long => coin::find(i, at),
             Kind::Assign => {
-                self.tokens |= assignment::find(i, at, &mut done.programs, &mut done.assign);
+                self.tokens |= assignment::find(
+                    i,
+                    at,
+                    &mut self.programs,
+                    &mut done.listed,
+                    &mut done.assign,
+                );
             }
             Kind::Ipv4 => network::find_ipv4(i, at, &mut done.ip),
             Kind::Ipv6 => network::find_ipv6(i, at, &mut done.ip),
@@ -649,7 +658,8 @@ struct Done {
     number: usize,
     code: usize,
     assign: usize,
-    programs: assignment::Programs,
+    /// Where a list ends that may be one of columns.
+    listed: usize,
     ip: usize,
     mac: usize,
     passed: Passed,

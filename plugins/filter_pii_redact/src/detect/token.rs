@@ -27,6 +27,9 @@ const WORDS: usize = 1;
 const PLACE: usize = 8;
 /// What a prefix counts for, whatever follows it.
 const PREFIX: usize = 12;
+/// What a byte in front of a run counts for, and a prefix that is compared.
+const FRONT: usize = 3;
+const ROW: usize = 2;
 /// So many bytes behind a prefix tell whether a closer look is worth it.
 const NEAR: usize = 16;
 /// A run so long may have a mark within.
@@ -133,7 +136,7 @@ impl Prefixes {
         if !more.is_some_and(|more| more.iter().all(|b| is_word_or_hyphen(*b))) {
             return false;
         }
-        if (start..window).any(|n| self.is_prefix(text, n)) {
+        if (start..window).any(|n| self.is_prefix(text, n, budget)) {
             return true;
         }
         let first = start.saturating_sub(window);
@@ -143,7 +146,7 @@ impl Prefixes {
             starts &= (1 << (first + len)) - 1;
         }
         while starts != 0 {
-            if self.is_prefix(text, window + starts.trailing_zeros() as usize) {
+            if self.is_prefix(text, window + starts.trailing_zeros() as usize, budget) {
                 return true;
             }
             starts &= starts - 1;
@@ -154,7 +157,7 @@ impl Prefixes {
             end = behind;
             while end < text.len() && is_word_or_hyphen(text[end]) {
                 if end - behind == BEHIND
-                    || matches!(text[end - 1], b'-' | b'_') && self.is_prefix(text, end)
+                    || matches!(text[end - 1], b'-' | b'_') && self.is_prefix(text, end, budget)
                 {
                     return true;
                 }
@@ -188,7 +191,7 @@ impl Prefixes {
             return false;
         }
         let floor = start.saturating_sub(BEFORE);
-        let part = |b: &u8| is_joint(*b) || is_word_or_hyphen(*b);
+        let part = |b: &u8| is_word_or_hyphen(*b) || is_joint(*b);
         let alnum = |at: usize| text[at].is_ascii_alphanumeric();
         // In raw msgpack the length of the text may look like a letter, behind a byte that does not.
         let header = |at: usize| [2, 3].iter().any(|n| at >= *n && text[at - n] >= 0x80);
@@ -197,12 +200,15 @@ impl Prefixes {
             true => until,
             false => floor,
         };
-        budget.look(start.saturating_sub(from));
-        let found = (from..start).any(|at| {
+        // Nothing in front of what is no part reaches to here.
+        let from = from.min(start);
+        let parts = text[from..start].iter().rev().take_while(|b| part(b));
+        let joined = parts.count();
+        budget.look(FRONT * joined);
+        let found = (start - joined..start).any(|at| {
             (at == 0 || !alnum(at) || !alnum(at - 1) || header(at))
-                && (self.is_prefix(text, at)
-                    || self.signs.contains(&text[at]) && self.is_whole_prefix(text, at))
-                && text[at..start].iter().all(part)
+                && (self.is_prefix(text, at, budget)
+                    || self.signs.contains(&text[at]) && self.is_whole_prefix(text, at, budget))
         });
         if !found && start > from {
             // What does not reach to here does not reach further.
@@ -215,18 +221,19 @@ impl Prefixes {
 
     /// Whether a prefix starts at `start`, where a word does.
     #[inline(always)]
-    fn is_prefix(&self, text: &[u8], start: usize) -> bool {
+    fn is_prefix(&self, text: &[u8], start: usize, budget: &Budget) -> bool {
         let Some(first) = text.get(start..).and_then(|rest| rest.first_chunk::<3>()) else {
             return false;
         };
         let (long, short) = (hash(*first), hash([first[0], first[1], 0]));
         let has = self.starts[long / 64] >> (long % 64) | self.pairs[short / 64] >> (short % 64);
-        has & 1 != 0 && self.is_whole_prefix(text, start)
+        has & 1 != 0 && self.is_whole_prefix(text, start, budget)
     }
 
     #[inline(never)]
-    fn is_whole_prefix(&self, text: &[u8], start: usize) -> bool {
+    fn is_whole_prefix(&self, text: &[u8], start: usize, budget: &Budget) -> bool {
         let rows = &self.firsts[usize::from(text[start])];
+        budget.look(NEAR + rows.len() * ROW);
         rows.iter().any(|n| {
             let row = self.wanted[usize::from(*n)];
             text[start..].starts_with(row.prefix.as_bytes()) && plausible(text, start, row)

@@ -293,6 +293,9 @@ impl<'a> Words<'a> {
     }
 }
 
+/// Longest name with all that stands between its words.
+const LONGEST: usize = 4 * MAX_NAME;
+
 /// The longest of [`FRONTS`].
 const MAX_FRONT: usize = {
     let (mut most, mut n) = (0, 0);
@@ -328,7 +331,8 @@ pub(super) fn word_of_name(name: &[u8]) -> Option<&'static Word> {
         return None;
     }
     let mut words = Words(name);
-    if name.len() > MAX_NAME && words.letters().count() > MAX_NAME {
+    // A longer one is not read to its end for each number beside it.
+    if name.len() > MAX_NAME && (name.len() > LONGEST || words.letters().count() > MAX_NAME) {
         return None;
     }
     for _ in 0..4 {

@@ -3,17 +3,15 @@
 use flb_sidecar_sdk::event::Record;
 use flb_sidecar_sdk::msgpack::{self, Value};
 
-use super::place::{place_at, Place};
+use super::place::{Held, Place, Walk};
 use crate::detect::{whole, Finder, Passed};
 use crate::inspect::Inspector;
 use crate::name::{class_of_name, is_argument};
 use crate::rules_file::{Checks, Scan, Sighting};
 use crate::scan::{Cursor, Kind};
 
-/// How many bytes a record's candidates may cost to find their strings: so many times its length, and
-/// so many.
-const WALKS: usize = 2;
-const FREE: usize = 4096;
+/// What the way to the string of a candidate counts for, and that it is begun.
+const WALK: usize = 32;
 
 /// Goes through the candidates of a batch.
 #[derive(Debug)]
@@ -23,6 +21,7 @@ pub(super) struct Candidates {
     next: Option<(Kind, usize)>,
     /// The string whose candidates were looked at last.
     place: Place,
+    walk: Walk,
     /// Where no prefix of a token begins in the batch.
     passed: Passed,
     /// What a rule of the file may have a match at, and was not passed yet.
@@ -36,6 +35,7 @@ impl Candidates {
             cursor: finder.cursor(),
             next: None,
             place: Place::default(),
+            walk: Walk::default(),
             passed: Passed::default(),
             scan: Scan::default(),
             of_file: None,
@@ -121,9 +121,7 @@ impl Candidates {
         record: &Record,
     ) -> bool {
         self.seek(chunk, record.body);
-        // Where a string is takes a walk from the start of the record: with many of them, one look at
-        // all of it is less.
-        let mut walks = WALKS * (record.end - record.body) + FREE;
+        self.walk.start(record.body);
         while let Some(next @ (_, at)) = self.next.filter(|next| next.1 < record.end) {
             let text = self.place.text();
             if inspector.finder.budget.is_spent() {
@@ -139,12 +137,13 @@ impl Candidates {
                     continue;
                 }
                 inspector.count_rejected();
-                let Some(left) = walks.checked_sub(at - record.body) else {
-                    return true;
-                };
-                walks = left;
-                inspector.finder.budget.look(at - record.body);
-                match place_at(chunk, record.body, at) {
+                let from = self.walk.at();
+                let place = self.walk.to(chunk, at);
+                inspector
+                    .finder
+                    .budget
+                    .look(WALK + self.walk.at().saturating_sub(from));
+                match place {
                     Some(place) => self.place = place,
                     None => return true,
                 }
@@ -209,11 +208,9 @@ impl Candidates {
         let Place { value, key } = self.place;
         let key = &chunk[key.0..key.1];
         let (start, end) = match value {
-            Value::String { start, end } | Value::Binary { start, end } if at >= start => {
-                (start, end)
-            }
-            Value::Unsigned(n) if kind == Kind::Int => return finder.finds_number(n, key),
-            Value::Float(bits) if kind == Kind::Int => {
+            Held::Text { start, end } if at >= start => (start, end),
+            Held::Unsigned(n) if kind == Kind::Int => return finder.finds_number(n, key),
+            Held::Float(bits) if kind == Kind::Int => {
                 return whole(bits).is_some_and(|n| finder.finds_number(n, key));
             }
             // The header of what stands under a key.

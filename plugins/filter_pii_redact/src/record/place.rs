@@ -3,11 +3,26 @@
 use flb_sidecar_sdk::depth;
 use flb_sidecar_sdk::msgpack::{self, Value};
 
+/// What a value without others in it is. It has nothing in a byte or two, as [`Value`] has: to copy these
+/// takes longer than to read the value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Held {
+    /// Anything else.
+    #[default]
+    Other,
+    /// A string or bytes.
+    Text { start: usize, end: usize },
+    /// A number without a sign.
+    Unsigned(u64),
+    /// The bits of a number.
+    Float(u64),
+}
+
 /// A value of a record without others in it, as offsets into the batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Place {
     /// What it is.
-    pub(super) value: Value,
+    pub(super) value: Held,
     /// The key that it stands under, that of the array for an element of one; nothing for a key.
     pub(super) key: (usize, usize),
 }
@@ -16,46 +31,92 @@ impl Place {
     /// The bytes of a string.
     pub(super) fn text(&self) -> Option<(usize, usize)> {
         match self.value {
-            Value::String { start, end } | Value::Binary { start, end } => Some((start, end)),
+            Held::Text { start, end } => Some((start, end)),
             _ => None,
         }
     }
 }
 
-/// What has the byte at `wanted` of the batch, in the value at `at`. For the header of a map or an
-/// array it is that. `None`: it is not in the value, or the value is not readable or nested too deeply.
-pub(super) fn place_at(chunk: &[u8], at: usize, wanted: usize) -> Option<Place> {
-    let mut key = (0, 0);
-    let mut at = at;
-    for _ in 0..=depth::MAX_WALK {
-        let (value, first) = msgpack::read(chunk, at)?;
-        let children = match value {
-            Value::Map(pairs) if wanted >= first => pairs.checked_mul(2)?,
-            Value::Array(len) if wanted >= first => len,
-            _ => return Some(Place { value, key }),
-        };
-        let is_map = matches!(value, Value::Map(_));
-        let mut inside = None;
-        at = first;
-        for n in 0..children {
-            let (value, first) = msgpack::read(chunk, at)?;
-            let (text, end) = match value {
-                Value::String { start, end } | Value::Binary { start, end } => ((start, end), end),
-                Value::Map(_) | Value::Array(_) => ((0, 0), msgpack::skip(chunk, at)?),
-                _ => ((0, 0), first),
-            };
-            if is_map && n % 2 == 0 {
-                key = if wanted >= end { text } else { (0, 0) };
-            }
-            if wanted < end {
-                inside = Some(at);
-                break;
-            }
-            at = end;
-        }
-        at = inside?;
+/// A container that is gone through.
+#[derive(Clone, Copy, Debug)]
+struct Container {
+    /// Values that are still to come.
+    left: usize,
+    is_map: bool,
+    /// Of a map the key of the value that is next, of an array the one that it stands under itself.
+    key: (usize, usize),
+}
+
+/// Goes through the values of a record once, whatever is asked for: to the end of a container only where
+/// something behind it is.
+#[derive(Debug, Default)]
+pub(super) struct Walk {
+    /// What is next.
+    at: usize,
+    around: Vec<Container>,
+}
+
+impl Walk {
+    /// Starts at the value at `at`.
+    pub(super) fn start(&mut self, at: usize) {
+        self.at = at;
+        self.around.clear();
+        self.around.push(Container {
+            left: 1,
+            is_map: false,
+            key: (0, 0),
+        });
     }
-    None
+
+    /// How far it has come.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// What has the byte at `wanted` of the batch, which is not in front of one that was asked for before.
+    /// For the header of a map or an array it is that. `None`: it is not in the value, or the value is not
+    /// readable or nested too deeply.
+    pub(super) fn to(&mut self, chunk: &[u8], wanted: usize) -> Option<Place> {
+        loop {
+            let level = self.around.len();
+            let last = self.around.last_mut()?;
+            if last.left == 0 {
+                self.around.pop();
+                continue;
+            }
+            let is_key = last.is_map && last.left % 2 == 0;
+            let key = if is_key { (0, 0) } else { last.key };
+            let (value, first) = msgpack::read(chunk, self.at)?;
+            let (value, mut end, children) = match value {
+                Value::String { start, end } | Value::Binary { start, end } => {
+                    (Held::Text { start, end }, end, None)
+                }
+                Value::Unsigned(n) => (Held::Unsigned(n), first, None),
+                Value::Float(bits) => (Held::Float(bits), first, None),
+                Value::Map(pairs) => (Held::Other, first, Some((true, pairs.checked_mul(2)?))),
+                Value::Array(len) => (Held::Other, first, Some((false, len))),
+                _ => (Held::Other, first, None),
+            };
+            if children.is_some() && wanted >= first && level > depth::MAX_WALK {
+                end = msgpack::skip(chunk, self.at)?;
+                if wanted < end {
+                    return None;
+                }
+            }
+            let place = Place { value, key };
+            if wanted < end {
+                return Some(place);
+            }
+            last.left -= 1;
+            if is_key {
+                last.key = place.text().unwrap_or_default();
+            }
+            self.at = end;
+            if let Some((is_map, left)) = children.filter(|_| level <= depth::MAX_WALK) {
+                self.around.push(Container { left, is_map, key });
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -83,8 +144,13 @@ mod tests {
         let chunk = rmp_serde::to_vec(value).expect("any value can be written");
         let mut found = Vec::new();
         let mut last = None;
+        let mut walk = Walk::default();
+        walk.start(0);
         for at in 0..chunk.len() {
-            let place = place_at(&chunk, 0, at).expect("every byte is in a value");
+            let place = walk.to(&chunk, at).expect("every byte is in a value");
+            let mut alone = Walk::default();
+            alone.start(0);
+            assert_eq!(alone.to(&chunk, at), Some(place), "{at} of {value}");
             let text = |(start, end): (usize, usize)| {
                 String::from_utf8_lossy(&chunk[start..end]).into_owned()
             };
@@ -105,6 +171,18 @@ mod tests {
             "log": "some text", "n": 7, "list": ["a", {"inner": "b"}, [["c"], 3]],
             "kubernetes": {"labels": {"app": "web"}, "none": null}, "": "no name", "last": "z"
         }));
+    }
+
+    #[test]
+    fn a_long_list_is_gone_through_once() {
+        // A walk to the end of the list for each of its elements would take minutes.
+        let chunk = rmp_serde::to_vec(&json!({ "list": vec!["@"; 500_000] })).expect("a list");
+        let mut walk = Walk::default();
+        walk.start(0);
+        let last = chunk.len() - 1;
+        let texts =
+            (0..=last).filter(|at| walk.to(&chunk, *at).is_some_and(|p| p.text().is_some()));
+        assert_eq!(texts.count(), 2 * 500_000 + "list".len() + 1);
     }
 
     fn any_json() -> impl Strategy<Value = Json> {

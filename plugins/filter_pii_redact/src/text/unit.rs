@@ -65,6 +65,16 @@ pub(super) fn looks_back(byte: u8) -> bool {
     matches!(byte, b'\n' | b'<' | 0xc2..)
 }
 
+/// How many others a byte is as dear as that something may start with.
+#[inline]
+pub(super) fn weight(byte: u8) -> usize {
+    match byte {
+        // What is around it tells.
+        b'&' | b'+' => 4,
+        _ => 1,
+    }
+}
+
 /// What is written otherwise at `at` of a text, behind what is decoded of it so far.
 pub(super) fn at(text: &[u8], at: usize, decoded: &[u8]) -> Option<Unit> {
     let rest = &text[at..];

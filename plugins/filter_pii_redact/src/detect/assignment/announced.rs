@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use super::layout::{quoted, word_len};
 use super::value::{has_both, is_alone, is_random, is_secret_value, is_strong, Place};
-use super::{is_quote, Named};
+use super::{is_quote, Named, CHECKED, VALUE};
+use crate::budget::Budget;
 use crate::name::{class_of_name, class_of_other, is_label, name_start, NameClass};
 
 /// How far the name of a value is looked for.
@@ -52,7 +53,7 @@ fn starts_with(text: &[u8], word: &[u8]) -> bool {
 }
 
 /// The value behind a name and a blank.
-pub(super) fn bare(text: &[u8], named: &Named) -> Option<(usize, usize)> {
+pub(super) fn bare(text: &[u8], named: &Named, budget: &Budget) -> Option<(usize, usize)> {
     let at = named.name.end;
     let skip = |from: usize| {
         let rest = text[from..].iter().take(40);
@@ -105,7 +106,7 @@ pub(super) fn bare(text: &[u8], named: &Named) -> Option<(usize, usize)> {
         }
     }
     if matches!(named.class, NameClass::Password | NameClass::Secret) {
-        if let Some(span) = below(text, start, password) {
+        if let Some(span) = below(text, start, password, budget) {
             return Some(span);
         }
     }
@@ -137,6 +138,7 @@ pub(super) fn bare(text: &[u8], named: &Named) -> Option<(usize, usize)> {
             + 1;
         (start, start + end)
     };
+    budget.look(CHECKED + VALUE * (to - from));
     let value = &text[from..to];
     if is_pair(value) {
         return None;
@@ -198,7 +200,7 @@ fn behind_note(text: &[u8], at: usize) -> Option<usize> {
 
 /// What stands alone behind the colon that a line ends in, or the one below: `use this password to sign in:`,
 /// `a temporary password is generated for root@localhost: …`.
-fn below(text: &[u8], at: usize, password: bool) -> Option<(usize, usize)> {
+fn below(text: &[u8], at: usize, password: bool, budget: &Budget) -> Option<(usize, usize)> {
     let window = &text[at..text.len().min(at + FAR)];
     let line = memchr::memchr(b'\n', window).unwrap_or(window.len());
     let end = memchr::memrchr(b':', &window[..line])? + 1;
@@ -218,6 +220,7 @@ fn below(text: &[u8], at: usize, password: bool) -> Option<(usize, usize)> {
         .count();
     let start = at + end + blanks;
     let len = word_len(&text[start..]);
+    budget.look(VALUE * len);
     let last = matches!(text.get(start + len), None | Some(b'\n' | b'\r'));
     (last && is_alone(&text[start..start + len])).then_some((start, start + len))
 }

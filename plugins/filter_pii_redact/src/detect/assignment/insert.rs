@@ -16,14 +16,17 @@ fn is_list(byte: u8) -> bool {
 }
 
 /// Where the values of an `INSERT` begin whose list of columns the comma at `at` is in: behind the word
-/// `VALUES`.
-pub(super) fn values(text: &[u8], at: usize, budget: &Budget) -> Option<usize> {
-    let behind = &text[at..text.len().min(at + LIST)];
-    let end = behind.iter().position(|b| !is_list(*b))?;
-    budget.look(end);
-    let rest = behind[end..].strip_prefix(b")")?.trim_ascii_start();
+/// `VALUES`. Up to `seen` there is nothing but a list behind an earlier comma: it is not read again.
+pub(super) fn values(text: &[u8], at: usize, seen: &mut usize, budget: &Budget) -> Option<usize> {
+    let most = text.len().min(at + LIST);
+    let from = at.max(*seen).min(most);
+    let len = text[from..most].iter().position(|b| !is_list(*b));
+    *seen = len.map_or(most, |len| from + len).max(*seen);
+    budget.look(*seen - from.min(*seen));
+    let end = from + len?;
+    let rest = text[end..most].strip_prefix(b")")?.trim_ascii_start();
     let word = rest.get(..6)?;
-    let start = at + behind.len() - rest.len() + word.len();
+    let start = most - rest.len() + word.len();
     let opens = text[start..].trim_ascii_start().starts_with(b"(");
     (opens && word.eq_ignore_ascii_case(b"values")).then_some(start)
 }
@@ -118,7 +121,7 @@ mod tests {
             ("INSERT INTO u VALUES ('password', 'x')", &[]),
         ] {
             let budget = Budget::new(0);
-            let at = text.find(',').and_then(|at| values(text.as_bytes(), at, &budget));
+            let at = text.find(',').and_then(|at| values(text.as_bytes(), at, &mut 0, &budget));
             let mut found = Vec::new();
             if let Some(at) = at {
                 each(text.as_bytes(), at, &budget, |_, from, to| {

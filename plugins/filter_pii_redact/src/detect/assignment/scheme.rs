@@ -40,7 +40,9 @@ const PARAMETERS: &[&[u8]] = &[
 
 /// What is behind one of `schemes` and blanks; how far behind the start.
 fn behind(value: &[u8], schemes: &[&[u8]]) -> Option<usize> {
-    schemes.iter().find_map(|scheme| {
+    let first = value.first()?.to_ascii_lowercase();
+    let mut schemes = schemes.iter().filter(|scheme| scheme[0] == first);
+    schemes.find_map(|scheme| {
         let (start, rest) = value.split_at_checked(scheme.len())?;
         let blanks = rest.iter().take_while(|b| **b == b' ').count();
         (start.eq_ignore_ascii_case(scheme) && blanks > 0).then_some(scheme.len() + blanks)

@@ -127,6 +127,14 @@ impl Default for Programs {
 }
 
 impl Programs {
+    /// Forgets the text before. Most have no option, and nothing to forget.
+    #[inline]
+    pub(in crate::detect) fn reset(&mut self) {
+        if self.gone > 0 {
+            *self = Programs::default();
+        }
+    }
+
     /// Goes on to the option at `at`.
     fn go_to(&mut self, text: &[u8], at: usize, budget: &Budget) {
         let from = self.gone.max(at.saturating_sub(FAR));

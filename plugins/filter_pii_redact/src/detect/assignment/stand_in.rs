@@ -52,63 +52,77 @@ pub(in crate::detect) fn is_stand_in(password: &[u8]) -> bool {
         || DONE.iter().any(|w| w.eq_ignore_ascii_case(password))
 }
 
+/// What a variable, a template or the place of a secret begins with.
+const REFERENCES: &[&[u8]] = &[
+    b"${",
+    b"$(",
+    b"{{",
+    b"<",
+    b"%(",
+    b"%.",
+    b"{%",
+    b"%s",
+    b"%v",
+    b"{}",
+    b"@{",
+    b"(null)",
+    b"[]",
+    // Where a store of secrets has it.
+    b"arn:",
+    b"op://",
+    b"ssm:/",
+    b"@Microsoft.KeyVault(",
+    b"secretref:",
+    b"vault:",
+    b"ref+",
+    b"file:/",
+    b"env:",
+    b"awssm:",
+    b"gcpsm:",
+    b"ENC[",
+    b"ENC(",
+    b"hmac-sha256:",
+    // Where a program has it.
+    b"#{",
+    b"<%",
+    b"os.environ",
+    b"os.getenv",
+    b"os.Getenv",
+    b"process.env",
+    b"System.getenv",
+    b"System.getProperty",
+    b"ENV[",
+    b"ENV.fetch",
+    b"$ENV{",
+    b"$_ENV",
+    b"$env:",
+    b"Optional.empty",
+    // Tags of YAML that name it.
+    b"!Ref",
+    b"!Sub",
+    b"!GetAtt",
+    b"!ImportValue",
+    b"!secret",
+    b"!env",
+    b"!vault",
+    b"!include",
+];
+
+/// Whether one of [`REFERENCES`] begins with a byte.
+static IS_FIRST: [bool; 256] = {
+    let mut first = [false; 256];
+    let mut n = 0;
+    while n < REFERENCES.len() {
+        first[REFERENCES[n][0] as usize] = true;
+        n += 1;
+    }
+    first
+};
+
 /// A variable or template instead of a value: `${PASSWORD}`, `{{ secret }}`, `<password>`, `%s`.
 pub(super) fn is_reference(value: &[u8]) -> bool {
-    let starts = [
-        &b"${"[..],
-        b"$(",
-        b"{{",
-        b"<",
-        b"%(",
-        b"%.",
-        b"{%",
-        b"%s",
-        b"%v",
-        b"{}",
-        b"@{",
-        b"(null)",
-        b"[]",
-        // Where a store of secrets has it.
-        b"arn:",
-        b"op://",
-        b"ssm:/",
-        b"@Microsoft.KeyVault(",
-        b"secretref:",
-        b"vault:",
-        b"ref+",
-        b"file:/",
-        b"env:",
-        b"awssm:",
-        b"gcpsm:",
-        b"ENC[",
-        b"ENC(",
-        b"hmac-sha256:",
-        // Where a program has it.
-        b"#{",
-        b"<%",
-        b"os.environ",
-        b"os.getenv",
-        b"os.Getenv",
-        b"process.env",
-        b"System.getenv",
-        b"System.getProperty",
-        b"ENV[",
-        b"ENV.fetch",
-        b"$ENV{",
-        b"$_ENV",
-        b"$env:",
-        b"Optional.empty",
-        // Tags of YAML that name it.
-        b"!Ref",
-        b"!Sub",
-        b"!GetAtt",
-        b"!ImportValue",
-        b"!secret",
-        b"!env",
-        b"!vault",
-        b"!include",
-    ];
-    starts.iter().any(|s| value.starts_with(s))
+    let first = value.first().is_some_and(|b| IS_FIRST[usize::from(*b)]);
+    first && REFERENCES.iter().any(|s| value.starts_with(s))
         || matches!(value, [b'{', name @ ..] if !name.is_empty() && name.iter().all(|b| {
             b.is_ascii_alphabetic() || matches!(b, b'_' | b'.' | b'}')
         }))

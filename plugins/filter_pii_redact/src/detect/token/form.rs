@@ -19,6 +19,10 @@ const SAMPLE: usize = 64;
 const ENTROPY: usize = 3;
 /// So many bytes that are searched count for one.
 const SEARCHED: usize = 8;
+/// What a byte of a run counts for: its class is asked for each.
+const READ: usize = 2;
+/// What a byte of the header of a JWT counts for, which is decoded and read as JSON.
+const HEADER: usize = 12;
 /// Classes of bytes whose runs are remembered: there are fewer.
 const RUNS: usize = 16;
 
@@ -78,7 +82,7 @@ impl<'a> Text<'a> {
         }
         let rest = self.bytes.get(from..).unwrap_or_default();
         let len = rest.iter().position(|b| !class(*b)).unwrap_or(rest.len());
-        self.budget.look(len);
+        self.budget.look(READ * len);
         let slot = self.oldest.get();
         self.runs[slot].set(Some(Run {
             class: id,
@@ -323,6 +327,7 @@ pub(super) fn jwt(text: &Text<'_>, start: usize, _body: usize) -> Option<(usize,
     if text.get(header_end) != Some(&b'.') || !(12..=MAX_HEADER).contains(&(header_end - start)) {
         return None;
     }
+    text.budget.look(HEADER * (header_end - start));
     let header = URL_SAFE_NO_PAD.decode(&text[start..header_end]).ok();
     let json = header.and_then(|h| serde_json::from_slice::<serde_json::Value>(&h).ok());
     if !json.is_some_and(|json| json.get("alg").is_some() || json.get("enc").is_some()) {
@@ -339,6 +344,7 @@ pub(super) fn jwt(text: &Text<'_>, start: usize, _body: usize) -> Option<(usize,
         if len == 0 && !(end == header_end && rest.starts_with(b".")) {
             break;
         }
+        text.budget.look(READ * len);
         end += 1 + len;
     }
     Some((start, end, end > header_end))
