@@ -931,3 +931,65 @@ fn a_folder_of_the_state_alone_is_not_waited_for() {
         );
     }
 }
+
+/// As was reported of others of a copy that is there before its original is truncated: rsyslog issue 511, logrotate
+/// issue 269.
+#[test]
+fn a_copy_that_is_being_made_as_the_host_starts_is_not_read() {
+    let setup = Setup::new("a.log*");
+    let (file, mut rig) = setup.one_is_read();
+    rig.exit();
+    fs::copy(&file, setup.file("a.log.1")).unwrap();
+    let mut rig = setup.start();
+    rig.until("both are known", |rig| rig.metric("files_followed") == 2);
+    fs::write(&file, "").unwrap();
+    append(&file, "two\n");
+    rig.until("once", |rig| !rig.lines().is_empty());
+    rig.drain();
+    assert_eq!(rig.lines(), ["two"]);
+}
+
+#[test]
+fn the_rest_of_a_line_that_a_drain_cut_has_its_id_in_a_copy_too() {
+    let setup = Setup::new("a.log");
+    let file = setup.file("a.log");
+    append(&file, "half of ");
+    let mut rig = setup.start();
+    rig.until("it is known", |rig| rig.metric("files_followed") == 1);
+    rig.drain();
+    let mut all = parts(&rig);
+    rig.exit();
+    append(&file, "a line\n");
+    fs::copy(&file, setup.file("a.log.1")).unwrap();
+    fs::write(&file, "").unwrap();
+    let mut rig = setup.start();
+    rig.until("the rest", |rig| !rig.lines().is_empty());
+    all.extend(parts(&rig));
+    let [(first, Some(one)), (second, Some(two))] = &all[..] else {
+        panic!("{all:?}");
+    };
+    assert_eq!([first.as_str(), second], ["half of ", "a line"]);
+    assert_eq!(one[0], two[0]);
+    assert_eq!([&one[1..], &two[1..]], [["1", "false"], ["2", "true"]]);
+}
+
+#[test]
+fn what_was_renamed_to_where_no_pattern_looks_is_read_however_few_files_may_be_followed() {
+    let setup = Setup::new("*.log");
+    let (file, mut rig) = setup.one_is_read();
+    rig.exit();
+    append(&file, "two\n");
+    fs::rename(&file, setup.file("a.log.1")).unwrap();
+    append(&file, "three\n");
+    let (pattern, db) = (setup.file(setup.pattern), setup.db());
+    let options = [
+        ("path", pattern.to_str().unwrap()),
+        ("db", db.to_str().unwrap()),
+        ("max_files", "1"),
+    ];
+    let mut rig = Rig::try_start(&options, delivering()).unwrap();
+    rig.until("both", |rig| rig.lines().len() == 2);
+    let mut lines = rig.lines();
+    lines.sort();
+    assert_eq!(lines, ["three", "two"]);
+}

@@ -88,6 +88,7 @@ fn follow_claimed(
         offset: Some(offset),
         name: Some(name),
         cut: entry.cut(),
+        parts_of: Some(entry.identity),
         rotated: entry.rotated || *entry.path != *path,
         seen: Some(Seen::of(metadata)),
     };
@@ -153,6 +154,7 @@ pub(crate) fn position_of(
         return Position {
             offset: Some(entry.fingerprint.offset),
             cut: entry.cut(),
+            parts_of: Some(entry.identity),
             rotated: entry.rotated || was_renamed(identity, &entry.path, path),
             ..Position::default()
         };
@@ -177,6 +179,7 @@ pub(crate) fn position_of(
         offset: Some(entry.fingerprint.offset),
         rotated: *entry.path != *plain,
         cut: entry.cut(),
+        parts_of: Some(entry.identity),
         name: Some(entry.path),
         seen: None,
     }
@@ -293,12 +296,6 @@ pub(crate) fn recover_unclaimed(files: &mut Files, compressed: &mut Compressed) 
         return;
     };
     let by_name = checkpointer.by_name;
-    // Some of them are files that wait until others end.
-    let room = files
-        .ctx
-        .options
-        .max_files
-        .saturating_sub(files.registry.len());
     // What no pattern names and no rotation has renamed is somebody else's: a database may have been
     // that of several inputs, and `path` may name less than it did.
     let globs = &files.ctx.options.globs;
@@ -311,7 +308,8 @@ pub(crate) fn recover_unclaimed(files: &mut Files, compressed: &mut Compressed) 
         .filter(|entry| !by_name && entry.packed().is_none())
         .filter(|entry| !files.ctx.keeps(&entry.path))
         .filter(|entry| entry.rotated || is_named(&entry.path));
-    let mut entries: Vec<Entry> = entries.take(room).map(|entry| (**entry).clone()).collect();
+    let most = files.ctx.options.max_files;
+    let mut entries: Vec<Entry> = entries.take(most).map(|entry| (**entry).clone()).collect();
     // Of several that began alike, a compressed file is the form of the one that was read furthest.
     entries.sort_by_key(|entry| std::cmp::Reverse(entry.fingerprint.offset));
     let mut folders = checkpointer.folders.take().unwrap_or_default();
@@ -372,7 +370,8 @@ pub(crate) fn recover_unclaimed(files: &mut Files, compressed: &mut Compressed) 
     }
 }
 
-/// Follows the file of a position, unless it is followed.
+/// Follows the file of a position, unless it is followed. Where there are too many files, one that the patterns match
+/// waits with the others, and nobody else finds one that they do not.
 fn follow_if_new(
     files: &mut Files,
     entry: &Entry,
@@ -380,7 +379,9 @@ fn follow_if_new(
     handle: Handle,
     metadata: &Metadata,
 ) {
-    if files.registry.known(&Identity::of(metadata)).is_none() {
+    let full = files.registry.len() >= files.ctx.options.max_files;
+    let waits = full && files.ctx.options.globs.matches(path);
+    if !waits && files.registry.known(&Identity::of(metadata)).is_none() {
         files.drop_unclaimed(entry);
         let (entry, name) = (entry.clone(), entry.path.clone());
         follow_claimed(files, path, handle, metadata, entry, name);

@@ -467,6 +467,7 @@ impl Compressed {
             offset: Some(offset),
             name: Some(entry.path.clone()),
             cut: entry.cut(),
+            parts_of: Some(entry.identity),
             ..Position::default()
         };
         let id = follow(files, &path, identity, handle, &metadata, position);

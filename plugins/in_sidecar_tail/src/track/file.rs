@@ -140,6 +140,8 @@ pub(crate) struct Rare {
     pub(crate) failing: bool,
     /// It was not deleted when it was let go: it has a name that nobody has told.
     pub(crate) elsewhere: bool,
+    /// The file of an earlier run that had the beginning of the line which this one begins inside.
+    pub(crate) parts_of: Option<Identity>,
 }
 
 /// What a file's position must not move over: the next start reads from there.
@@ -218,8 +220,9 @@ impl TrackedFile {
 
     /// What the parts of its over-long lines are named after.
     pub(crate) fn parts_of(&self) -> Identity {
-        let continued = self.continues();
-        continued.map_or(self.identity, |continued| continued.parts_of)
+        let continued = self.continues().map(|continued| continued.parts_of);
+        let before = || self.rare.as_ref().and_then(|rare| rare.parts_of);
+        continued.or_else(before).unwrap_or(self.identity)
     }
 
     /// Where it can be opened.

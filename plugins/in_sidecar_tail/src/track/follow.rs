@@ -28,6 +28,8 @@ pub(crate) struct Position {
     pub(crate) name: Option<Arc<Path>>,
     /// The line that is inside.
     pub(crate) cut: Option<CutLine>,
+    /// The file that had the parts of this line which were passed on, if that was another one.
+    pub(crate) parts_of: Option<Identity>,
     /// It has been rotated since it was read.
     pub(crate) rotated: bool,
     /// What was seen of it when it was opened, if that was just now.
@@ -69,13 +71,14 @@ pub(crate) fn follow(
     file.tail = Tail::read(&handle, offset).unwrap_or_default();
     file.checkpoint_tail = Print::of(file.tail.bytes());
     file.fresh = files.scanned();
-    // At the start positions tell what is a copy.
-    file.compared = !later || offset > 0;
+    // Of what was read of it that is known.
+    file.compared = offset > 0;
     file.seen.size = offset;
     // It begins inside a line whose beginning was passed on.
     if let Some(line) = position.cut {
         file.lines = Splitter::inside(line, offset);
         file.rare().before_checkpoint = Some(line);
+        file.rare().parts_of = position.parts_of.filter(|of| *of != identity);
     }
     let target = files.links.target_of(path).cloned();
     if target.is_some() {
