@@ -238,6 +238,8 @@ impl Release {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use flb_sidecar_tests::{each_real_host, say};
 
     use super::*;
@@ -277,8 +279,19 @@ mod tests {
             assert!(text.starts_with(&unchanged), "{host}: {text}");
             for (table, row) in row::test_host(number, &read.facts) {
                 let numbers = row.split_once(", ").unwrap().1;
-                let there = test_host.contains(numbers);
-                assert!(there, "{host}: tests/host/generation.c, {table}: {row}");
+                if test_host.contains(numbers) {
+                    continue;
+                }
+                // Whose builder left WASM out has a shorter configuration than the official one.
+                let help = Command::new(&host.program).arg("--help").output().unwrap();
+                let help = String::from_utf8_lossy(&help.stdout).to_lowercase();
+                assert!(
+                    table == "config_rows" && number >= 20_000 && !help.contains("wasm"),
+                    "{host}: tests/host/generation.c, {table}: {row}"
+                );
+                say(&format!(
+                    "SKIPPED sizes of the configuration: {host} has no WASM"
+                ));
             }
         });
     }

@@ -13,6 +13,7 @@ use crate::read::reader::Reader;
 use crate::track::discovery::Discovery;
 use crate::track::file::{FileId, TrackedFile};
 use crate::track::files::Files;
+use crate::track::quarantine::awaits_release;
 
 /// How often a busy worker says what is unread.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
@@ -100,10 +101,14 @@ impl Publisher {
             .saturating_add(files.windows.left_of_all())
             .saturating_add(reader.unfinished())
             .saturating_add(beyond);
+        let waits = if drained {
+            awaits_release(files)
+        } else {
+            registry.quarantined().next().is_some()
+        };
         let idle = registry.ready().len() == 0
             && reader.is_idle()
-            // What a drain leaves is in its original.
-            && (drained || registry.quarantined().next().is_none())
+            && !waits
             && !compressed.searches()
             && files.windows.reading() == 0;
         ctx.counters.files.set(registry.len() as u64);

@@ -116,12 +116,23 @@ fn is_truncated(files: &Files, original: &TrackedFile) -> Truncated {
 
 /// A drain waits for nothing. Half of a line is read where it is whole.
 pub(crate) fn release_quarantined(files: &mut Files) {
-    for (id, original) in files.registry.quarantined().collect::<Vec<_>>() {
-        let both = files.registry.get(id).zip(files.registry.get(original));
-        if !both.is_some_and(|(copy, original)| ends_within_a_line(files, copy, original)) {
-            files.observe(id, Observation::Released);
-        }
+    for id in to_be_released(files).collect::<Vec<_>>() {
+        files.observe(id, Observation::Released);
     }
+}
+
+/// Whether files are to be read in a drain that are not yet.
+pub(crate) fn awaits_release(files: &Files) -> bool {
+    to_be_released(files).next().is_some()
+}
+
+/// Files that wait, but for those that are still being copied.
+fn to_be_released(files: &Files) -> impl Iterator<Item = FileId> + '_ {
+    let waits = files.registry.quarantined().filter(|(id, original)| {
+        let both = files.registry.get(*id).zip(files.registry.get(*original));
+        !both.is_some_and(|(copy, original)| ends_within_a_line(files, copy, original))
+    });
+    waits.map(|(id, _)| id)
 }
 
 /// Whether a copy is still being made: its end is none of a line, and its original at its path goes on there. Files of
