@@ -1,5 +1,8 @@
 //! How files are compressed.
 
+/// The first byte of a gzip file.
+pub(crate) const GZIP: u8 = 0x1f;
+
 /// How a file is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
@@ -14,7 +17,7 @@ impl Format {
     /// What a file is that begins with these bytes.
     pub(crate) fn of(start: &[u8]) -> Option<Self> {
         Some(match start {
-            [0x1f, 0x8b, ..] => Format::Gzip,
+            [GZIP, 0x8b, ..] => Format::Gzip,
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Format::Zstd,
             // A digit, and what a block begins with or the end.
             [b'B', b'Z', b'h', b'1'..=b'9', b'1', b'A', b'Y', b'&', ..]

@@ -81,6 +81,20 @@ proptest::proptest! {
     }
 }
 
+/// One byte does not tell yet what a file is.
+#[test]
+fn the_first_byte_of_a_file_may_come_alone() {
+    let bytes = member("one\ntwo\n");
+    let mut steps = Steps::new("*");
+    for (name, rest) in [("a.gz", &bytes[1..]), ("b.log", b"three\n")] {
+        write(&steps, name, &bytes[..1]);
+        pass(&mut steps, Duration::from_secs(1));
+        write(&steps, name, rest);
+        pass(&mut steps, Duration::from_secs(4));
+    }
+    assert_eq!(steps.lines, ["one", "two", "\u{1f}three"]);
+}
+
 /// The first half of a compressed file, read.
 fn half(steps: &mut Steps, name: &str) -> Vec<u8> {
     let bytes = member(&lines(name, 2000));

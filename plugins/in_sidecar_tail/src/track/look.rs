@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tracing::debug;
 
-use crate::compressed::format::Format;
+use crate::compressed::format::{Format, GZIP};
 use crate::compressed::left_alone::Compressed;
 use crate::fs::none_left;
 use crate::read::reader::Reader;
@@ -172,6 +172,7 @@ fn looked(
 /// A file is what it was, and may have more.
 fn grown(files: &mut Files, compressed: &mut Compressed, id: FileId, round: bool, seen: Seen) {
     let unpacking = files.windows.has(id);
+    let drains = files.is_draining();
     let Some(file) = files.registry.get_mut(id) else {
         return;
     };
@@ -198,6 +199,10 @@ fn grown(files: &mut Files, compressed: &mut Compressed, id: FileId, round: bool
     if (file.read == 0 || file.offset == 0) && !unpacking {
         if let Some(format) = Format::of(file.head.start()) {
             return compressed.leave(files, id, format);
+        }
+        if file.head.start() == [GZIP] && !drains {
+            // The next byte tells whether it is compressed.
+            return observe_look(files, id, round, false);
         }
         if may_begin_a_state(file.head.start()) && leave_state(files, id) {
             return;
