@@ -244,23 +244,12 @@ pub(super) fn find(
             return false;
         }
         b' ' if ends_in_values(&text[..at]) => {
-            let budget = i.budget;
-            let end = insert::each(text, at, budget, |class, from, to| {
-                if i.wants(class.id()) {
-                    i.report(class.id(), from, to, true);
-                }
-            });
-            *done = end.max(at + 1);
+            *done = report_inserted(i, at).max(at + 1);
             return false;
         }
         b',' => {
-            let budget = i.budget;
-            if let Some(values) = insert::values(text, at, listed, budget) {
-                *done = insert::each(text, values, budget, |class, from, to| {
-                    if i.wants(class.id()) {
-                        i.report(class.id(), from, to, true);
-                    }
-                });
+            if let Some(values) = insert::values(text, at, listed, i.budget) {
+                *done = report_inserted(i, values);
                 return false;
             }
         }
@@ -342,6 +331,16 @@ pub(super) fn find(
     }
     report(i, class, (from, to), place, done);
     prefix
+}
+
+/// Reports the secrets among the values of an `INSERT` behind `at`; where they end.
+fn report_inserted(i: &mut Inspection<'_>, at: usize) -> usize {
+    let (text, budget) = (i.text, i.budget);
+    insert::each(text, at, budget, |class, from, to| {
+        if i.wants(class.id()) {
+            i.report(class.id(), from, to, true);
+        }
+    })
 }
 
 /// Whether a name behind `before` is that of a pair of a connection, and the one in front is the user's.

@@ -167,14 +167,12 @@ fn ends_in(word: &[u8], names: &[&[u8]]) -> bool {
 
 /// Whether the number at `start` is called one that is counted.
 pub(super) fn is_counter(text: &[u8], key: &[u8], start: usize) -> bool {
-    let word = word(text, key, start);
-    COUNTERS.iter().any(|name| ends_with(word, name))
+    ends_in(word(text, key, start), COUNTERS)
 }
 
 /// Whether the numbers at `start` are called a range, or what else has hyphens.
 pub(super) fn is_range(text: &[u8], key: &[u8], start: usize) -> bool {
-    let word = word(text, key, start);
-    RANGES.iter().any(|name| ends_with(word, name))
+    ends_in(word(text, key, start), RANGES)
 }
 
 /// Whether the name in front of a sign ends like one of an identifier: `eventid=`, `logver=`.

@@ -1,33 +1,9 @@
 //! Schedules that fell once, cut down: files that nobody can open, numbers that others have by now, originals that
 //! are gone when their copies are looked for.
 
-use super::fell::all_stand;
+use super::fell::{all_stand, write, PLAIN};
 use super::host::Tells;
 use super::schedule::{Action, Mode, Scheme, Setting, Step};
-
-const PLAIN: Setting = Setting {
-    device: u64::MAX,
-    scheme: Scheme::Rename,
-    mode: Mode::Append,
-    pattern: "app.log*",
-    header: false,
-    inotify: true,
-    from_head: true,
-    ignores_old: false,
-    by_name: false,
-    wide: false,
-    late: 0,
-    room: 16_384,
-    stale: None,
-    births: true,
-    reuses: false,
-    tells: Tells::Count,
-    delivers_after: 0,
-};
-
-fn write(lines: u64, open: bool) -> Step {
-    Step::Write { lines, open }
-}
 
 /// A file that may not be opened has come to the path of another one, which is read on though nobody tells of it.
 /// Logs are created with rights that only their writer has: fstab/grok_exporter issue 63, inverse-inc/packetfence issue

@@ -351,8 +351,8 @@ fn continue_in_copy(files: &mut Files, reader: &mut Reader, original: FileId, co
             continues: Some(Continued {
                 file: original,
                 epoch: file.epoch,
-                parts_of: file.parts_of(),
             }),
+            parts_of: Some(file.parts_of()),
             ..file.rare.as_deref().cloned().unwrap_or_default()
         },
     });

@@ -140,7 +140,8 @@ pub(crate) struct Rare {
     pub(crate) failing: bool,
     /// It was not deleted when it was let go: it has a name that nobody has told.
     pub(crate) elsewhere: bool,
-    /// The file of an earlier run that had the beginning of the line which this one begins inside.
+    /// What the parts of its over-long lines are named after, if this one begins inside one: the file that had the
+    /// beginning of it.
     pub(crate) parts_of: Option<Identity>,
 }
 
@@ -159,8 +160,6 @@ pub(crate) struct Continued {
     pub(crate) file: FileId,
     /// The text's epoch.
     pub(crate) epoch: u32,
-    /// What the parts of its over-long lines are named after: the copy may begin inside one.
-    pub(crate) parts_of: Identity,
 }
 
 impl TrackedFile {
@@ -220,9 +219,8 @@ impl TrackedFile {
 
     /// What the parts of its over-long lines are named after.
     pub(crate) fn parts_of(&self) -> Identity {
-        let continued = self.continues().map(|continued| continued.parts_of);
-        let before = || self.rare.as_ref().and_then(|rare| rare.parts_of);
-        continued.or_else(before).unwrap_or(self.identity)
+        let of = self.rare.as_ref().and_then(|rare| rare.parts_of);
+        of.unwrap_or(self.identity)
     }
 
     /// Where it can be opened.

@@ -25,15 +25,11 @@ pub(super) fn by(text: &[u8], at: usize) -> Option<(usize, usize)> {
             next.eq_ignore_ascii_case(b"password") || next.eq_ignore_ascii_case(b"values");
         // "Users are identified by their names" is no statement.
         let before = &text[at.saturating_sub(FAR)..at];
-        let sql =
-            is_of_role(&text[..at]) || before.windows(6).any(|w| w.eq_ignore_ascii_case(b"grant "));
+        let sql = is_of_role(&text[..at]) || says(before, b"grant ");
         return (len > 0 && !keyword && sql).then_some((at, at + len));
     }
     let before = &text[at.saturating_sub(FAR)..at];
-    let word = b"identified";
-    let found = before
-        .windows(word.len())
-        .any(|w| w.eq_ignore_ascii_case(word));
+    let found = says(before, b"identified");
     let start = at + 1;
     let end = start + quoted(&text[start..], text[at], false);
     (found && end > start).then_some((start, end))
@@ -234,6 +230,12 @@ fn is_setting(text: &[u8], named: &Named) -> bool {
         && (first || word_before(text, named.name.start).eq_ignore_ascii_case(b"set"))
 }
 
+/// Whether words are somewhere in a text, in whatever case.
+fn says(text: &[u8], words: &[u8]) -> bool {
+    let mut windows = text.windows(words.len());
+    windows.any(|window| window.eq_ignore_ascii_case(words))
+}
+
 /// Whether a statement in front is about a role: `ALTER ROLE app PASSWORD '…'`.
 fn is_of_role(before: &[u8]) -> bool {
     let before = &before[before.len().saturating_sub(FAR)..];
@@ -244,11 +246,7 @@ fn is_of_role(before: &[u8]) -> bool {
         b"create user ",
     ]
     .iter()
-    .any(|start| {
-        before
-            .windows(start.len())
-            .any(|w| w.eq_ignore_ascii_case(start))
-    })
+    .any(|start| says(before, start))
 }
 
 /// Whether these lines are those of a `.netrc`: `machine … login … password …`.
