@@ -117,22 +117,19 @@ pub(crate) fn may_be_bare(buf: &[u8], at: usize) -> bool {
 #[inline(always)]
 pub(crate) fn may_be_assigned(buf: &[u8], at: usize) -> bool {
     // Most stand directly behind a word or its quote, of which three letters tell that it is no name.
-    if let Some(front) = buf[..at].last_chunk::<4>() {
-        let front = u32::from_le_bytes(*front);
-        let quoted = front >> 24 == u32::from(b'"');
-        let end = if quoted {
-            front & 0x00ff_ffff
-        } else {
-            front >> 8
-        };
-        let letter = (end >> 16) as u8;
-        let names = match buf[at] {
-            b' ' | b'|' => Names::Bare,
-            _ => Names::All,
-        };
-        if letter.is_ascii_alphabetic() && !may_end_in(end, names) {
-            return false;
-        }
+    let Some(front) = buf[..at].last_chunk::<4>() else {
+        return is_behind_name(buf, at);
+    };
+    let quoted = front[3] == b'"';
+    let letter = if quoted { front[2] } else { front[3] };
+    let front = u32::from_le_bytes(*front);
+    let end = if quoted {
+        front & 0x00ff_ffff
+    } else {
+        front >> 8
+    };
+    if letter.is_ascii_alphabetic() && !may_end_in(end) {
+        return false;
     }
     is_behind_name(buf, at)
 }

@@ -122,8 +122,8 @@ static TABLES: [Ends; 2] = {
 
 /// Whether a name of the lexicon may end in these three bytes, the last one highest.
 #[inline(always)]
-pub(super) fn may_end_in(end: u32, names: Names) -> bool {
-    names.table().has_three(end)
+pub(super) fn may_end_in(end: u32) -> bool {
+    TABLES[1].has_three(end)
 }
 
 /// Whether a name ends like one of the lexicon. Digits at its end do not count.

@@ -274,7 +274,7 @@ pub(super) fn hits<V: Vector>(v: V, bytes: &[u8; BYTES], shapes: Shapes) -> Hits
         // two hyphens.
         let bare = windows.bare_ends();
         // "password1", "password_1"
-        let front = letter | underscore;
+        let front = letter | underscore & letter << 1;
         let name = letter | (digit & (front | digit & front << 1) << 1);
         // The last letter alone may be one of two bytes: "jelszó".
         let other = high << 1 & ((high | letter) & high << 2 | high & letter << 2);
