@@ -74,6 +74,13 @@ impl Avx2 {
     fn reaches(self, groups: __m256i, least: u8) -> __m256i {
         self.0.avx2._mm256_adds_epu8(groups, self.all(0x80 - least))
     }
+
+    /// Bytes that have one of these bits.
+    #[inline(always)]
+    fn has_any(self, bytes: __m256i, bits: u8) -> __m256i {
+        let some = self.0.avx2._mm256_and_si256(bytes, self.all(bits));
+        self.reaches(some, 1)
+    }
 }
 
 impl Vector for Avx2 {
@@ -165,18 +172,14 @@ impl Vector for Avx2 {
         [a, b]: [__m256i; 2],
         groups: [u8; 3],
     ) -> [[__m256i; 2]; 3] {
-        let avx2 = self.0.avx2;
+        // No closures and no functions of arrays: what is called for each would not be code for AVX2.
         let (a, b) = (self.groups(halves, a), self.groups(halves, b));
-        groups.map(|groups| {
-            let groups = self.all(groups);
-            // Where none of them is: all others have the high bit.
-            let zero = self.all(0);
-            let has = |all: __m256i| {
-                let none = avx2._mm256_cmpeq_epi8(avx2._mm256_and_si256(all, groups), zero);
-                avx2._mm256_xor_si256(none, self.all(0xff))
-            };
-            [has(a), has(b)]
-        })
+        let [first, second, third] = groups;
+        [
+            [self.has_any(a, first), self.has_any(b, first)],
+            [self.has_any(a, second), self.has_any(b, second)],
+            [self.has_any(a, third), self.has_any(b, third)],
+        ]
     }
 
     #[inline(always)]
@@ -218,13 +221,7 @@ impl Vector for Avx2 {
 
     #[inline(always)]
     fn has_bits(self, [a, b]: [__m256i; 2], bits: u8) -> [__m256i; 2] {
-        let avx2 = self.0.avx2;
-        let bits = self.all(bits);
-        let (a, b) = (
-            avx2._mm256_and_si256(a, bits),
-            avx2._mm256_and_si256(b, bits),
-        );
-        [self.reaches(a, 1), self.reaches(b, 1)]
+        [self.has_any(a, bits), self.has_any(b, bits)]
     }
 
     #[inline(always)]
