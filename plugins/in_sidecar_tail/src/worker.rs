@@ -50,7 +50,7 @@ const FEW: usize = 32;
 /// After the kernel has told something, it is not listened to for so long: a writer that writes line
 /// by line would have the worker woken for each. What is truncated or deleted meanwhile is not read, so
 /// this is no longer than a busy processor has anybody wait.
-const DEAF: Duration = Duration::from_millis(1);
+const DEAF: Duration = Duration::from_millis(2);
 /// Longer than anybody waits.
 const LONG: Duration = Duration::from_secs(3600);
 
