@@ -137,7 +137,7 @@ impl Holder {
     }
 
     /// It takes nothing, for lack of room.
-    fn is_paused(&self, memory: &mut Memory) -> bool {
+    pub(crate) fn is_paused(&self, memory: &mut Memory) -> bool {
         let input = &self.layout.input;
         [input.running, input.storage_running]
             .into_iter()

@@ -323,9 +323,14 @@ unsafe extern "C" fn pause<P: InputPlugin>(context: *mut c_void, _config: *mut h
     let Some(context) = (unsafe { borrow::<P>(context) }) else {
         return;
     };
-    context.paused.store(true, Ordering::Release);
-    // First of all: a collector that runs on keeps the engine alive after a stop.
-    context.each_collector(context.core.host.functions.collector_pause);
+    let goes_on = context.seen.threaded && !context.core.is_stopping();
+    if !goes_on {
+        context.paused.store(true, Ordering::Release);
+        // First of all: a collector that runs on keeps the engine alive after a stop.
+        context.each_collector(context.core.host.functions.collector_pause);
+    } else if !context.sees_room() {
+        context.paused.store(true, Ordering::Release);
+    }
     if !context.collected.load(Ordering::Acquire) {
         return;
     }
@@ -340,7 +345,9 @@ unsafe extern "C" fn resume<P: InputPlugin>(context: *mut c_void, _config: *mut 
         return;
     };
     context.paused.store(false, Ordering::Release);
-    context.each_collector(context.core.host.functions.collector_resume);
+    if !context.seen.threaded {
+        context.each_collector(context.core.host.functions.collector_resume);
+    }
     if !context.collected.load(Ordering::Acquire) {
         return;
     }
@@ -418,6 +425,14 @@ impl<P: InputPlugin> Context<P> {
         }
     }
 
+    /// Whether what the host has room for is asked before each append. A threaded input needs that: some releases
+    /// (2.1.0) tell it to pause through a queue of its thread and to go on directly, so that it may hear of both
+    /// the other way round. Its collectors run on meanwhile, since changing them from the engine's thread crashes
+    /// those releases.
+    fn sees_room(&self) -> bool {
+        self.core.layout.input.running.is_some() && Memory::open().is_some()
+    }
+
     fn each_collector(&self, call: Option<unsafe extern "C" fn(c_int, *mut c_void) -> c_int>) {
         let Some(call) = call else {
             return;
@@ -486,6 +501,11 @@ impl Handle<'_> {
         Some((memory, before))
     }
 
+    /// The ring of a threaded input takes what the engine may throw away, since it has no room (2.1.0).
+    fn ring_leads_nowhere(&self) -> bool {
+        self.seen.threaded && !self.core.is_stopping() && self.is_paused()
+    }
+
     /// Nobody can tell how long records wait in front of an emitter, or inside one.
     fn emitters_are_stuck(&self, around: &Surroundings, memory: &mut Memory) -> bool {
         around.has_emitters() && self.core.is_stopping() || around.any_paused(memory)
@@ -533,6 +553,10 @@ impl InputHost for Handle<'_> {
     fn append(&mut self, tag: Option<&str>, records: usize, events: &[u8]) -> Result<(), Refused> {
         if events.is_empty() {
             return Ok(());
+        }
+        if self.ring_leads_nowhere() {
+            self.watch.refused(&self.holder());
+            return Err(Refused);
         }
         let functions = &self.core.host.functions;
         // Routers read one byte behind the tag's length, so it needs its NUL.
@@ -583,7 +607,11 @@ impl InputHost for Handle<'_> {
     }
 
     fn is_paused(&self) -> bool {
-        self.paused.load(Ordering::Acquire)
+        let full = || {
+            let memory = self.memory();
+            memory.is_some_and(|mut memory| self.holder().is_paused(&mut memory))
+        };
+        self.paused.load(Ordering::Acquire) || self.seen.threaded && full()
     }
 
     fn is_stopping(&self) -> bool {

@@ -60,6 +60,38 @@ fn exit_on_eof_of_a_threaded_input() {
     );
 }
 
+/// Some releases tell an input on a thread of its own to pause through a queue, and to go on directly, so that it
+/// may hear of both the other way round. What is appended while it is paused they throw away, as that of their
+/// own `tail`; but it reads on.
+#[test]
+fn a_threaded_input_reads_on_behind_its_limit() {
+    const BURSTS: usize = 25;
+    each_real_host_where(
+        "mem_buf_limit, threaded",
+        |host| host.since(2, 0, 0),
+        |host| {
+            let mut pipeline = Pipeline::new(host);
+            let log = pipeline.file("a.log", "");
+            let options = [
+                ("path", log.as_str()),
+                ("threaded", "on"),
+                ("mem_buf_limit", "50k"),
+            ];
+            pipeline.input(TAIL, &options).print();
+            let mut running = pipeline.start();
+            for burst in 0..BURSTS {
+                let lines = (0..200).map(|n| format!("{burst} {n} {:400}", "x"));
+                append(Path::new(&log), lines);
+                let marker = format!("behind burst {burst}");
+                running.wait_for("a line behind a burst", |output| {
+                    append(Path::new(&log), [marker.clone()]);
+                    output.stdout().contains(&marker)
+                });
+            }
+        },
+    );
+}
+
 /// What a `parsers` file has in these tests.
 const PARSERS: &str = r#"
 [PARSER]
