@@ -99,7 +99,7 @@ pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
         } else {
             CLOSE
         };
-        i.introduced(start, PHONE, far)
+        i.introduced(start, PHONE, far) && !is_identifier(text, i.key, start)
             || (total > 9 && i.introduced(start, CALL, CLOSE) && !is_identifier(text, i.key, start))
     };
     valid && i.report(Id::Phone, start, extended, true)

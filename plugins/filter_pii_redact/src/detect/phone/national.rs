@@ -350,7 +350,8 @@ fn trunk_in_one(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
     let digits = &i.text[start..end];
     let counted = digits
         .windows(2)
-        .all(|pair| pair[1] == pair[0] + 1 || pair == b"90");
+        .all(|pair| pair[1] == pair[0] + 1 || pair == b"90")
+        || digits == b"0987654321";
     let more = row.group(1).is_some_and(|g| g.gap != Gap::None);
     // A part of a path, or what is quoted as code: "[`0841496992`](https://…/commit/0841496992)".
     let code = matches!(start.checked_sub(1).map(|n| i.text[n]), Some(b'/' | b'`'));
