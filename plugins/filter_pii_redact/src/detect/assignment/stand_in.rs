@@ -13,6 +13,8 @@ pub(super) fn is_mask(value: &[u8]) -> bool {
     repeated && (!first.is_ascii_alphanumeric() || matches!(first, b'x' | b'X'))
         || value.iter().all(|b| matches!(b, b'*' | b'-' | b'.'))
         || is_blanked(value)
+        // "_env:CLIENT_SECRET:REDACTED"
+        || memchr::memmem::find(value, b"REDACTED").is_some()
         // "xxxxx.yyyyy.zzzzz", as descriptions have it.
         || value.len() > 6 && value.iter().all(|b| matches!(b, b'x'..=b'z' | b'X'..=b'Z' | b'.' | b'-'))
         // What forms show is a character of three bytes.
@@ -79,6 +81,11 @@ const REFERENCES: &[&[u8]] = &[
     b"env:",
     b"awssm:",
     b"gcpsm:",
+    b"secretsmanager:",
+    b"keyvault:",
+    b"aws-ssm:",
+    b"doppler:",
+    b"sm://",
     b"ENC[",
     b"ENC(",
     b"hmac-sha256:",
@@ -89,6 +96,9 @@ const REFERENCES: &[&[u8]] = &[
     b"os.getenv",
     b"os.Getenv",
     b"process.env",
+    b"self.",
+    b"this.",
+    b"typing.",
     b"System.getenv",
     b"System.getProperty",
     b"ENV[",
@@ -131,6 +141,8 @@ pub(super) fn is_reference(value: &[u8]) -> bool {
         || is_code(value)
         || is_invitation(value)
         || value.ends_with(b"()")
+        // "$this->{bindpasswd}", of which the rest is behind the value
+        || matches!(value, [b'$', name @ .., b'-'] if name.iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b':')))
 }
 
 /// What a parameter is said to be: `Optional[str`, `*mut c_char`, `&[u8`.
@@ -219,7 +231,7 @@ fn is_code(value: &[u8]) -> bool {
                 && (called.iter().all(u8::is_ascii_lowercase)
                     && value[called.len() + 1..]
                         .iter()
-                        .all(|b| path(b) || joint(b))
+                        .all(|b| path(b) || joint(b) || matches!(b, b'(' | b'['))
                     || called
                         .iter()
                         .any(|b| matches!(b, b'_' | b'.' | b':' | b'>')))
