@@ -354,6 +354,17 @@ pub(super) fn find(
         place = Place::Connection;
     }
     report(i, class, (from, to), place, done);
+    // "password = "old" -> "new"", as plans of changes have it.
+    if *done == to && from > 0 && is_quote(text[from - 1]) {
+        if let Some([_, b' ', b'-', b'>', b' ', quote, rest @ ..]) = text.get(to..) {
+            if is_quote(*quote) {
+                let from = to + 6;
+                let to = from + layout::quoted(rest, *quote, false);
+                i.budget.look(VALUE * (to - from));
+                report(i, class, (from, to), place, done);
+            }
+        }
+    }
     prefix
 }
 

@@ -111,6 +111,8 @@ pub(super) fn find_bare(i: &mut Inspection<'_>, row: &Row<'_>) {
         Issuer::Known => !is_counter(i.text, i.key, start) && !i.text[..start].ends_with(b"/"),
         Issuer::Wide => {
             !is_identifier(i.text, i.key, start)
+                && !is_counter(i.text, i.key, start)
+                && !i.text[..start].ends_with(b"/")
                 && !is_field(i.text, start, end)
                 && !is_host_label(i.text, end)
         }

@@ -100,46 +100,53 @@ pub(super) fn find_ipv4(i: &mut Inspection<'_>, fourth: usize, done: &mut usize)
     }
 }
 
-/// `1.2.5.1-2`, `1.3.0.1-motley`: the version of a package, and how often it was built; no range of addresses.
+/// `1.2.5.1-2`: the version of a package, and how often it was built; no range of addresses.
 fn is_revision(text: &[u8], end: usize) -> bool {
-    let rest = &text[end + 1..];
+    let Some([b'-', rest @ ..]) = text.get(end..) else {
+        return false;
+    };
     let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
-    let letters = rest.iter().take_while(|b| b.is_ascii_lowercase()).count();
-    let dot =
-        |n: usize| matches!(rest.get(n..), Some([b'.', next, ..]) if next.is_ascii_alphanumeric());
-    (1..=2).contains(&digits) && !(dot(digits) && digits > 1)
-        || letters > 1
-            && !rest
-                .get(letters)
-                .is_some_and(|b| b"-.".contains(b) || b.is_ascii_digit())
+    let dotted = matches!(rest.get(digits..), Some([b'.', next, ..]) if next.is_ascii_digit());
+    (1..=2).contains(&digits) && !(dotted && digits > 1)
+}
+
+/// ` (24 September 2014)`, ` (2008-12-12)`: when a version was released.
+fn is_dated(behind: &[u8]) -> bool {
+    let [b' ', b'(' | b'[', date @ ..] = behind else {
+        return false;
+    };
+    let digits = date.iter().take_while(|b| b.is_ascii_digit()).count();
+    match (digits, &date[digits..]) {
+        (4, [b'-', b'0' | b'1', ..]) => true,
+        (1 | 2, [b' ' | b'-', month @ ..]) => {
+            month.first().is_some_and(u8::is_ascii_uppercase)
+                && month
+                    .iter()
+                    .skip(1)
+                    .take(2)
+                    .filter(|b| b.is_ascii_lowercase())
+                    .count()
+                    == 2
+        }
+        _ => false,
+    }
 }
 
 /// Whether four numbers whose first has one digit stand where the version of a package does:
 /// `libx11-6 (>= 2:1.4.99.1)`, `man-db 2.7.0.1 (24 September 2014)`, `the 1.7.3.1 release`.
 fn is_of_package(text: &[u8], start: usize, end: usize) -> bool {
-    let before = match &text[..start] {
-        // What Debian calls an epoch.
-        [front @ .., b'(' | b' ', b'0'..=b'9', b':'] => &text[..front.len() + 1],
-        front => front,
-    };
-    let epoch = before.len() < start;
+    let before = &text[..start];
+    // What Debian calls an epoch.
+    let epoch = matches!(before, [.., b'(' | b' ', b'0'..=b'9', b':']);
     let before = before.trim_ascii_end();
-    let related = [&b">="[..], b"<=", b"~=", b">>", b"<<"]
+    let related = [&b">="[..], b"<=", b"~="]
         .iter()
         .any(|sign| before.ends_with(sign));
-    let behind = &text[end..];
-    let dated = match behind {
-        [b' ', b'(' | b'[', a, b, c, d, ..] => {
-            let day = |b: &u8| matches!(b, b' ' | b'-');
-            a.is_ascii_digit()
-                && (day(b) && c.is_ascii_uppercase()
-                    || b.is_ascii_digit()
-                        && (day(c) && d.is_ascii_uppercase() || c.is_ascii_digit()))
-        }
-        _ => false,
-    };
-    let revision = behind.starts_with(b"-") && is_revision(text, end);
-    epoch || related || dated || revision || behind.starts_with(b" release")
+    epoch
+        || related
+        || is_revision(text, end)
+        || is_dated(&text[end..])
+        || text[end..].starts_with(b" release")
 }
 
 /// `2.1.2.3. Stream Flags`: the number of a part of a text, where a line begins.
@@ -412,14 +419,22 @@ fn is_version(text: &[u8], key: &[u8], start: usize, end: usize) -> bool {
         return joint.is_empty() && name.ends_with(b"# [");
     };
     match joint {
-        b"/" => text[..end].ends_with(b".0.0.0") || PROGRAMS.has(word),
+        // "app/4.2.1.3 (build 812)"
+        b"/" => {
+            let agent = text.get(start + 1) == Some(&b'.') && text[end..].starts_with(b" (");
+            agent || text[..end].ends_with(b".0.0.0") || PROGRAMS.has(word)
+        }
         b":" if word.eq_ignore_ascii_case(b"rv") => true,
         // "upgraded from 8.11.1.0 to 8.12.0.0"
         b" " if word == b"from" || word == b"to" || word == b"in" => {
             let front = &before[before.len().saturating_sub(UPGRADE)..];
-            [&b"grad"[..], b"ersion", b"ump", b"hanges ", b"elease"]
-                .iter()
-                .any(|said| memchr::memmem::find(front, said).is_some())
+            let says = |word: &[u8]| memchr::memmem::find(front, word).is_some();
+            let small = text.get(start + 1) == Some(&b'.');
+            match word {
+                // "Changes in 1.2.5.1"
+                b"in" => small && (says(b"Changes") || says(b"elease")),
+                _ => says(b"grad") || small && (says(b"ersion") || says(b"ump ")),
+            }
         }
         b" " if word.starts_with(b"lib") => true,
         b" " if PROGRAMS.has(word) || NUMBERED.has(word) => true,

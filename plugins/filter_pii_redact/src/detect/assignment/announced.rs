@@ -107,6 +107,7 @@ pub(super) fn bare(text: &[u8], named: &Named, budget: &Budget) -> Option<(usize
         b"changed to ",
         b"changed from ",
         b"- ",
+        b"enc ",
     ];
     let mut arrow = false;
     for joint in joints {
@@ -132,7 +133,8 @@ pub(super) fn bare(text: &[u8], named: &Named, budget: &Budget) -> Option<(usize
         start += 2;
     }
     // "password 7 094F471A1A0A": how Cisco says in which form it is.
-    let typed = password
+    let secret = named.class == NameClass::Secret && text[start..].get(2) == Some(&b'$');
+    let typed = (password || secret)
         && matches!(text[start..], [b'0'..=b'9', b' ', ..])
         && has_both(&text[start + 2..start + 2 + word_len(&text[start + 2..])]);
     start += if typed { 2 } else { 0 };
@@ -183,6 +185,7 @@ pub(super) fn bare(text: &[u8], named: &Named, budget: &Budget) -> Option<(usize
         }
         basic
             || community && is_secret_value(NameClass::Weak, value, Place::Text)
+            || typed
             || is_random(value) && value.iter().any(u8::is_ascii_digit)
             || is_random(value) && value.len() >= 16
     };
