@@ -130,6 +130,7 @@ pub(crate) const WORDS: &[Word] = &[
     // Tokens.
     bare("token", Secret, Fit::Glued),
     word("publictoken", Plain, Fit::Part),
+    word("clienttoken", Session, Fit::Part),
     word("sonarlogin", Key, Fit::Any),
     word("tokens", Key, Fit::Part),
     word("pat", Key, Fit::Part),

@@ -177,7 +177,7 @@ fn is_foreign(text: &[u8], name: &Range<usize>, sign: usize) -> bool {
         // "login:passwd:uid": the fields of a line, by name.
         || behind.starts_with(b":") && is_line_of_names(before, &behind[1..])
         // "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/db"
-        || behind.starts_with(b":") && matches!(before, [.., b'0'..=b'9', b':'])
+        || behind.starts_with(b":") && matches!(before, [.., b'0'..=b'9' | b'*' | b'}', b':'])
 }
 
 /// Whether a name behind `before` is one of several that colons join, the user's in front of it.
@@ -315,7 +315,10 @@ pub(super) fn find(
         false => end,
     };
     // "aead::chacha20_poly1305::Key::new(", "base64.b64encode(": what a program calls.
-    if class.is_random() && text.get(end) == Some(&b'(') && is_path(&text[start..end]) {
+    let called = class.is_random() && text.get(end) == Some(&b'(');
+    let small = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'_';
+    let value = &text[start..end];
+    if called && (is_path(value) || value.contains(&b'_') && value.iter().all(small)) {
         *done = end;
         return prefix;
     }
@@ -453,11 +456,16 @@ fn is_lower_pair(value: &[u8]) -> bool {
 /// Whether a constant of a program has a number: `ATTR_SAE_PASSWORD = 277,`.
 fn is_constant(text: &[u8], named: &Named, (from, to): (usize, usize)) -> bool {
     let name = &text[named.name.clone()];
+    let value = &text[from..to];
+    let number = text.get(to) == Some(&b',') && value.iter().all(u8::is_ascii_digit);
+    // "ERROR_RETRY_PASSWORD = ERROR_BASE + 16,"
+    let other = value.contains(&b'_')
+        && value[0].is_ascii_uppercase()
+        && value.iter().all(|b| b.is_ascii_uppercase() || *b == b'_');
     text[named.sign..from] == *b"= "
-        && text.get(to) == Some(&b',')
         && name.contains(&b'_')
         && !name.iter().any(u8::is_ascii_lowercase)
-        && text[from..to].iter().all(u8::is_ascii_digit)
+        && (number || other)
 }
 
 /// Whether a value is the name itself, written otherwise: `CHALLENGE_PASSWORD: "challengePassword"`, or made of
@@ -472,6 +480,17 @@ fn is_own_name(text: &[u8], named: &Named, from: usize, to: usize) -> bool {
         if matches!(rest, [b'[' | b'(', ..] | b"_t") || passed {
             return true;
         }
+    }
+    // "session->password": what is behind the arrow is not part of the value.
+    let pointer = matches!(value, [first, .., b'-'] if first.is_ascii_lowercase())
+        && matches!(text[to..], [b'>', next, ..] if next.is_ascii_lowercase() || next == b'_')
+        && value[..value.len() - 1]
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || *b == b'_');
+    let end = name.len().checked_sub(value.len()).map(|n| &name[n..]);
+    let header = named.class.is_header() && end.is_some_and(|end| end.eq_ignore_ascii_case(value));
+    if pointer || header {
+        return true;
     }
     // "headers['Authorization'] = authorization_header", "#define PHASE_PASS "Pass""
     let described = value

@@ -158,6 +158,10 @@ pub(super) fn bare(text: &[u8], named: &Named, budget: &Budget) -> Option<(usize
     if is_pair(value) || options && value.contains(&b' ') {
         return None;
     }
+    // "#define PEM_R_GETTING_PASSWORD 109"
+    if value.len() < 6 && before == b"define" && value.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
     let command = COMMANDS.iter().any(|c| c.eq_ignore_ascii_case(before))
         || is_setting(text, named)
         || is_netrc(&text[..named.name.start]);

@@ -11,7 +11,8 @@ pub(super) fn is_mask(value: &[u8]) -> bool {
     };
     let repeated = value.iter().all(|b| b == first);
     repeated && (!first.is_ascii_alphanumeric() || matches!(first, b'x' | b'X'))
-        || value.iter().all(|b| matches!(b, b'*' | b'-' | b'.'))
+        // A field of a form, too: "[______]".
+        || value.iter().all(|b| matches!(b, b'*' | b'-' | b'.' | b'_' | b'[' | b']'))
         || is_blanked(value)
         // "_env:CLIENT_SECRET:REDACTED"
         || memchr::memmem::find(value, b"REDACTED").is_some()
@@ -99,6 +100,7 @@ const REFERENCES: &[&[u8]] = &[
     b"self.",
     b"this.",
     b"typing.",
+    b"dict[",
     b"System.getenv",
     b"System.getProperty",
     b"ENV[",
@@ -218,6 +220,15 @@ fn is_code(value: &[u8]) -> bool {
                     .iter()
                     .all(|b| path(b) || joint(b) || b.is_ascii_digit())
                 && (called.iter().all(path) || called.iter().any(|b| joint(b) || *b == b'.'))
+        }
+        // "certs[0][2]", of which the rest is behind the value
+        _ if value.last().is_some_and(u8::is_ascii_digit) && value.contains(&b'[') => {
+            let mut parts = value.split(|b| *b == b'[');
+            let name = parts.next().unwrap_or_default();
+            name.len() > 3
+                && name[0].is_ascii_lowercase()
+                && name.iter().all(|b| path(b) || b.is_ascii_digit())
+                && parts.all(|index| index.len() < 3 && index.iter().all(u8::is_ascii_digit))
         }
         // "self.get_password(url"
         _ if value.contains(&b'(') => {

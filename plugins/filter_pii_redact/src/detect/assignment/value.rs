@@ -78,8 +78,8 @@ pub(crate) fn is_secret_value(class: NameClass, value: &[u8], place: Place) -> b
     let first = value.iter().take_while(|b| bare(b)).count();
     let last = value.iter().rev().take_while(|b| bare(b)).count();
     let inner = value.get(first..value.len() - last).unwrap_or_default();
-    // "Password:", which somebody is asked for.
-    let told = first > 0 || value.ends_with(b":");
+    // "Password:", which somebody is asked for; "Optional. The secret of ..."
+    let told = first > 0 || matches!(value.last(), Some(b':' | b'.'));
     if is_word(value, place) || (told && is_word(inner, Place::Text)) || is_sentence(value) {
         return false;
     }
@@ -364,6 +364,15 @@ fn is_fingerprint(value: &[u8]) -> bool {
         && pairs.all(|pair| pair.len() == 2 && pair.iter().all(u8::is_ascii_hexdigit))
 }
 
+/// A constant of a program: `RSA_PSS_2048_8192_SHA384_LEGACY_KEY`.
+fn is_constant(value: &[u8]) -> bool {
+    let name = value.strip_prefix(b"#").unwrap_or(value);
+    let plain = |b: &u8| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_';
+    let word = |part: &[u8]| part.len() > 3 && part.iter().all(u8::is_ascii_uppercase);
+    let mut parts = name.split(|b| *b == b'_');
+    name.iter().all(plain) && name.iter().filter(|b| **b == b'_').count() > 2 && parts.any(word)
+}
+
 /// The letters one behind the other.
 fn is_alphabet(value: &[u8]) -> bool {
     const ROW: usize = 20;
@@ -449,6 +458,7 @@ pub(super) fn is_random(value: &[u8]) -> bool {
         || is_line(value)
         || is_slug(value)
         || is_fingerprint(value)
+        || is_constant(value)
         || is_alphabet(value)
         || super::is_path(value) && memchr::memmem::find(value, b"::").is_some()
     {

@@ -18,6 +18,8 @@ const WORDS: &[&str] = &[
     "str",
     "n/a",
     "tbd",
+    "any",
+    "bool",
     "todo",
     "set",
     "all",
