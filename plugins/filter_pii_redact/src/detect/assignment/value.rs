@@ -4,7 +4,7 @@ use super::sentence::is_sentence;
 use super::stand_in::{is_mask, is_reference};
 use super::words::is_word;
 use crate::checksum::entropy;
-use crate::name::NameClass;
+use crate::name::{class_of_name, NameClass};
 
 /// Shortest value that can be told from a word by its entropy.
 pub(super) const MIN_RANDOM: usize = 12;
@@ -80,6 +80,11 @@ pub(crate) fn is_secret_value(class: NameClass, value: &[u8], place: Place) -> b
     let inner = value.get(first..value.len() - last).unwrap_or_default();
     // "Password:", which somebody is asked for; "Optional. The secret of ..."
     let told = first > 0 || matches!(value.last(), Some(b':' | b'.'));
+    // ":pw", "@@PW@@", "__PW__": what a program fills in.
+    let filled = first > 1 && first == last || first == 1 && last == 0 && value[0] == b':';
+    if filled && class_of_name(inner).is_secret() {
+        return false;
+    }
     if is_word(value, place) || (told && is_word(inner, Place::Text)) || is_sentence(value) {
         return false;
     }

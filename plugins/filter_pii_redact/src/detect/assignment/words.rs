@@ -18,6 +18,10 @@ const WORDS: &[&str] = &[
     "str",
     "n/a",
     "tbd",
+    "ask",
+    "same",
+    "stdin",
+    "vault",
     "any",
     "bool",
     "todo",
@@ -163,8 +167,9 @@ const WORDS: &[&str] = &[
 
 /// What somebody may well have as a password.
 const WEAK: &[&str] = &[
-    "todo", "secret", "true", "false", "password", "token", "change", "text", "flag", "short",
-    "blank", "weak", "valid", "with", "via", "option", "present", "session", "active",
+    "todo", "ask", "same", "stdin", "vault", "secret", "true", "false", "password", "token",
+    "change", "text", "flag", "short", "blank", "weak", "valid", "with", "via", "option",
+    "present", "session", "active",
 ];
 
 /// The same in other languages: that it is required, wrong, expired, missing, forgotten, changed.
