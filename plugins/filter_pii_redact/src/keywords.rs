@@ -498,7 +498,11 @@ impl Context {
         if last != key {
             key.clone_into(last);
             // "text", "call" and "contact" are what fields of anything are called.
-            *groups = keywords.of_key(key) & !group::CALL;
+            // "cell_id", "phone_ids": what it is called, no number of it.
+            let id = [&b"id"[..], b"ids"];
+            let id = id.iter().any(|end| crate::name::ends_with(key, end));
+            let other = group::CALL | if id { group::PHONE } else { 0 };
+            *groups = keywords.of_key(key) & !other;
         }
         self.key = Some(*groups);
         *groups

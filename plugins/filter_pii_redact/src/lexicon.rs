@@ -99,6 +99,8 @@ pub(crate) const WORDS: &[Word] = &[
     word("şifre", Password, Fit::Part),
     word("katasandi", Password, Fit::Any),
     word("matkhau", Password, Fit::Any),
+    word("mậtkhẩu", Password, Fit::Any),
+    word("parol", Password, Fit::Whole),
     word("пароль", Password, Fit::Any),
     word("Пароль", Password, Fit::Any),
     word("пароля", Password, Fit::Any),
@@ -127,8 +129,11 @@ pub(crate) const WORDS: &[Word] = &[
     word("cred", Key, Fit::Part),
     // Tokens.
     bare("token", Secret, Fit::Glued),
+    word("publictoken", Plain, Fit::Part),
+    word("clienttoken", Session, Fit::Part),
+    word("sonarlogin", Key, Fit::Any),
     word("tokens", Key, Fit::Part),
-    word("pat", Key, Fit::Behind),
+    word("pat", Key, Fit::Part),
     word("oauthtoken", Secret, Fit::Part),
     word("jwt", Key, Fit::Part),
     bare("bearer", Key, Fit::Part),
@@ -273,6 +278,9 @@ pub(crate) const WORDS: &[Word] = &[
     word("mfacode", Pin, Fit::Part),
     word("smscode", Pin, Fit::Part),
     word("securitycode", Pin, Fit::Part),
+    word("recoverycode", Weak, Fit::Part),
+    word("backupcode", Weak, Fit::Part),
+    word("seedphrase", Password, Fit::Part),
     word("verificationcode", Pin, Fit::Part),
     word("pincode", Pin, Fit::Part),
     word("cardpin", Pin, Fit::Part),
@@ -342,6 +350,7 @@ pub(crate) const TAILS: &[&str] = &[
     "alt",
     "nuevo",
     "nouveau",
+    "atual",
 ];
 
 /// What is glued in front of the words of [`Fit::Glued`].

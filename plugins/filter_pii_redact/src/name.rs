@@ -167,11 +167,13 @@ pub(crate) fn is_bare(buf: &[u8], at: usize) -> bool {
         [b'=' | b':', b' ', ..] => false,
         // "INSERT INTO users (login, password) VALUES ("
         next if ends_in_values(&buf[..at]) => next.first() == Some(&b'('),
-        [b'f', b'o', b'r', b' ', ..] => {
-            // "SET PASSWORD FOR", and the name of an element.
+        [b'f', b'o', b'r', b' ', rest @ ..] => {
+            // "SET PASSWORD FOR", the name of an element, and "password for ada is ...".
             let before = &buf[..name_start(buf, at)];
             let set = before.trim_ascii_end().last_chunk::<3>();
-            !before.ends_with(b" ") || set.is_some_and(|end| end.eq_ignore_ascii_case(b"set"))
+            !before.ends_with(b" ")
+                || set.is_some_and(|end| end.eq_ignore_ascii_case(b"set"))
+                || memchr::memmem::find(&rest[..rest.len().min(40)], b" is ").is_some()
         }
         _ => !buf[..at].ends_with(b"by") || may_be_quoted(buf, at),
     }

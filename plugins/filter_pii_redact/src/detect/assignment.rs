@@ -130,6 +130,9 @@ impl Named {
             return None;
         }
         let name = name_start(text, at)..at;
+        if words::is_passing(&text[name.clone()]) {
+            return None;
+        }
         let class = class_of_bare(&text[name.clone()]);
         if !class.is_secret() {
             if text[name.clone()].eq_ignore_ascii_case(b"key") {
@@ -164,6 +167,7 @@ fn is_foreign(text: &[u8], name: &Range<usize>, sign: usize) -> bool {
         || words::may_be_pass(front)
             && before.ends_with(b" ")
             && words::is_pass(word_before(text, name.start), front)
+        || words::is_passing(front)
         // "%SYS-5-PRIV_AUTH_PASS: ...": what routers call their messages.
         || before.ends_with(b"%") && behind.starts_with(b": ")
         // "/etc/passwd:root:x:0"
@@ -173,7 +177,7 @@ fn is_foreign(text: &[u8], name: &Range<usize>, sign: usize) -> bool {
         // "login:passwd:uid": the fields of a line, by name.
         || behind.starts_with(b":") && is_line_of_names(before, &behind[1..])
         // "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/db"
-        || behind.starts_with(b":") && matches!(before, [.., b'0'..=b'9', b':'])
+        || behind.starts_with(b":") && matches!(before, [.., b'0'..=b'9' | b'*' | b'}', b':'])
 }
 
 /// Whether a name behind `before` is one of several that colons join, the user's in front of it.
@@ -190,7 +194,13 @@ fn is_line_of_names(before: &[u8], behind: &[u8]) -> bool {
     let ends = behind
         .get(next)
         .is_none_or(|b| matches!(b, b':' | b'"' | b'\'' | b'\\' | b'\n'));
-    let column = word.ends_with(b"id") || word.ends_with(b"ID") || word == b"gecos" || word == b"x";
+    let column = word.ends_with(b"dn")
+        || word == b"host"
+        || word == b"port"
+        || word.ends_with(b"id")
+        || word.ends_with(b"ID")
+        || word == b"gecos"
+        || word == b"x";
     user.iter().any(|word| front.ends_with(word)) && ends && column
 }
 
@@ -280,8 +290,9 @@ pub(super) fn find(
         return prefix;
     }
     if named.form == Form::Bare {
-        if let Some(span) = announced::bare(text, &named, i.budget) {
-            report(i, class, span, Place::Text, done);
+        let span = announced::bare(text, &named, i.budget);
+        if let Some((from, to)) = span.filter(|(from, to)| !is_own_name(text, &named, *from, *to)) {
+            report(i, class, (from, to), Place::Text, done);
         }
         return prefix;
     }
@@ -303,6 +314,14 @@ pub(super) fn find(
         true => value::token_end(text, start, end),
         false => end,
     };
+    // "aead::chacha20_poly1305::Key::new(", "base64.b64encode(": what a program calls.
+    let called = class.is_random() && text.get(end) == Some(&b'(');
+    let small = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'_';
+    let value = &text[start..end];
+    if called && (is_path(value) || value.contains(&b'_') && value.iter().all(small)) {
+        *done = end;
+        return prefix;
+    }
     let span = match class.is_header() {
         true => credentials(text, start, end, class),
         false => Some((start, end)),
@@ -319,7 +338,15 @@ pub(super) fn find(
         *done = to;
         return prefix;
     }
-    if is_mentioned(text, &named, (from, to)) {
+    // "password= user=app": there is none.
+    let empty = named.form == Form::Sign
+        && matches!(text[named.sign..from], [b'=', b' ' | b','])
+        && is_lower_pair(&text[from..to]);
+    if empty
+        || is_mentioned(text, &named, (from, to))
+        || is_constant(text, &named, (from, to))
+        || is_own_name(text, &named, from, to)
+    {
         *done = to;
         return prefix;
     }
@@ -330,6 +357,17 @@ pub(super) fn find(
         place = Place::Connection;
     }
     report(i, class, (from, to), place, done);
+    // "password = "old" -> "new"", as plans of changes have it.
+    if *done == to && from > 0 && is_quote(text[from - 1]) {
+        if let Some([_, b' ', b'-', b'>', b' ', quote, rest @ ..]) = text.get(to..) {
+            if is_quote(*quote) {
+                let from = to + 6;
+                let to = from + layout::quoted(rest, *quote, false);
+                i.budget.look(VALUE * (to - from));
+                report(i, class, (from, to), place, done);
+            }
+        }
+    }
     prefix
 }
 
@@ -393,6 +431,94 @@ fn is_field(text: &[u8], named: &Named, value: &[u8]) -> bool {
         && value.get(letters) == Some(&b':')
         && value.get(letters + 1).is_none_or(|b| *b != b'/')
         && named.form == Form::Sign
+}
+
+/// Whether a value is a path of names of a program: `base64.b64encode`, `ring::aead::Key::new`.
+fn is_path(value: &[u8]) -> bool {
+    let mut parts = value.split(|b| matches!(b, b'.' | b':'));
+    let part = |part: &[u8]| {
+        part.first()
+            .is_none_or(|b| b.is_ascii_alphabetic() || *b == b'_')
+            && part.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_')
+    };
+    value.iter().any(|b| matches!(b, b'.' | b':')) && parts.all(part)
+}
+
+/// Whether a value is a further pair: `user=app`.
+fn is_lower_pair(value: &[u8]) -> bool {
+    let name = value
+        .iter()
+        .take_while(|b| b.is_ascii_lowercase() || **b == b'_')
+        .count();
+    name > 1 && matches!(value[name..], [b'=', next, ..] if next != b'=')
+}
+
+/// Whether a constant of a program has a number: `ATTR_SAE_PASSWORD = 277,`.
+fn is_constant(text: &[u8], named: &Named, (from, to): (usize, usize)) -> bool {
+    let name = &text[named.name.clone()];
+    let value = &text[from..to];
+    let number = text.get(to) == Some(&b',') && value.iter().all(u8::is_ascii_digit);
+    // "ERROR_RETRY_PASSWORD = ERROR_BASE + 16,"
+    let other = value.contains(&b'_')
+        && value[0].is_ascii_uppercase()
+        && value.iter().all(|b| b.is_ascii_uppercase() || *b == b'_');
+    text[named.sign..from] == *b"= "
+        && name.contains(&b'_')
+        && !name.iter().any(u8::is_ascii_lowercase)
+        && (number || other)
+}
+
+/// Whether a value is the name itself, written otherwise: `CHALLENGE_PASSWORD: "challengePassword"`, or made of
+/// it, as programs do: `pw = pw[1:]`, `#define set_private_key nettle_set_private_key`.
+fn is_own_name(text: &[u8], named: &Named, from: usize, to: usize) -> bool {
+    /// A word alone may well be a secret: `password: password`.
+    const WORDS: usize = 9;
+    let (name, value) = (&text[named.name.clone()], &text[from..to]);
+    if let Some(rest) = value.strip_prefix(name) {
+        // "psw: psw_t", "zip_mode, pwd=pwd)"
+        let passed = rest.is_empty() && text.get(to) == Some(&b')');
+        if matches!(rest, [b'[' | b'(', ..] | b"_t") || passed {
+            return true;
+        }
+    }
+    // "session->password": what is behind the arrow is not part of the value.
+    let pointer = matches!(value, [first, .., b'-'] if first.is_ascii_lowercase())
+        && matches!(text[to..], [b'>', next, ..] if next.is_ascii_lowercase() || next == b'_')
+        && value[..value.len() - 1]
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || *b == b'_');
+    let end = name.len().checked_sub(value.len()).map(|n| &name[n..]);
+    let header = named.class.is_header() && end.is_some_and(|end| end.eq_ignore_ascii_case(value));
+    if pointer || header {
+        return true;
+    }
+    // "headers['Authorization'] = authorization_header", "#define PHASE_PASS "Pass""
+    let described = value
+        .get(..name.len())
+        .is_some_and(|front| front.eq_ignore_ascii_case(name))
+        && matches!(&value[name.len()..], [b'_', rest @ ..] if rest.iter().all(u8::is_ascii_lowercase));
+    if described && name.len() >= WORDS
+        || named.class == NameClass::Pass && value.eq_ignore_ascii_case(b"pass")
+    {
+        return true;
+    }
+    let joint = |b: &u8| matches!(b, b'_' | b'-' | b'.');
+    if !value.iter().all(|b| b.is_ascii_alphanumeric() || joint(b)) {
+        return false;
+    }
+    let several = |text: &[u8]| {
+        text.windows(2).any(|pair| {
+            joint(&pair[0]) || pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase()
+        })
+    };
+    let letters = |text: &[u8]| text.iter().filter(|b| !joint(b)).count();
+    let both = letters(name).min(letters(value));
+    let mut pairs =
+        (name.iter().rev().filter(|b| !joint(b))).zip(value.iter().rev().filter(|b| !joint(b)));
+    both >= WORDS
+        && several(name)
+        && several(value)
+        && pairs.all(|(a, b)| a.eq_ignore_ascii_case(b))
 }
 
 fn report(

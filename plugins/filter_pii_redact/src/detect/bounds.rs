@@ -90,6 +90,18 @@ pub(super) fn is_in_dump(text: &[u8], start: usize, end: usize) -> bool {
     front.any(mixed) || behind.any(mixed)
 }
 
+/// Whether pairs of digits stand among pairs of hexadecimal ones: `5a 01 23 45 67 89 a0`.
+pub(super) fn is_among_pairs(text: &[u8], start: usize, end: usize) -> bool {
+    let hex = |pair: &[u8]| {
+        pair.iter().all(u8::is_ascii_hexdigit) && pair.iter().any(u8::is_ascii_alphabetic)
+    };
+    let alone = |byte: Option<&u8>| byte.is_none_or(|b| !b.is_ascii_alphanumeric());
+    let front = text[..start].strip_suffix(b" ").unwrap_or_default();
+    let behind = text[end..].strip_prefix(b" ").unwrap_or_default();
+    matches!(front, [rest @ .., a, b] if hex(&[*a, *b]) && alone(rest.last()))
+        || matches!(behind, [a, b, rest @ ..] if hex(&[*a, *b]) && alone(rest.first()))
+}
+
 /// The looser of both sides is not enough: both count.
 pub(super) fn both(text: &[u8], start: usize, end: usize) -> Join {
     left(text, start).max(right(text, end))

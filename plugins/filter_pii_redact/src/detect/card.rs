@@ -111,6 +111,8 @@ pub(super) fn find_bare(i: &mut Inspection<'_>, row: &Row<'_>) {
         Issuer::Known => !is_counter(i.text, i.key, start) && !i.text[..start].ends_with(b"/"),
         Issuer::Wide => {
             !is_identifier(i.text, i.key, start)
+                && !is_counter(i.text, i.key, start)
+                && !i.text[..start].ends_with(b"/")
                 && !is_field(i.text, start, end)
                 && !is_host_label(i.text, end)
         }
@@ -167,6 +169,7 @@ pub(super) fn find_grouped(i: &mut Inspection<'_>, row: &Row<'_>) {
         let valid = join != Join::Tight
             && luhn(digits)
             && !is_monotonous(digits)
+            && !is_table(digits)
             && (join == Join::Free || i.near(start, end, group::CARD));
         if i.report(Id::Card, start, end, valid) {
             return;
@@ -207,6 +210,15 @@ pub(super) fn is_plausible(digits: &[u8]) -> bool {
 /// Whether all digits are the same, as in a ruler or a placeholder.
 fn is_monotonous(digits: &[u8]) -> bool {
     digits.iter().all(|d| *d == digits[0])
+}
+
+/// Whether groups of four go up by nearly the same, as the columns of a table do: `5600 5635 5670 5705`.
+fn is_table(digits: &[u8]) -> bool {
+    let number = |four: &[u8]| four.iter().fold(0, |n, d| n * 10 + i32::from(*d));
+    let steps =
+        |n: usize| number(&digits[4 * n + 4..4 * n + 8]) - number(&digits[4 * n..4 * n + 4]);
+    digits.len() == 16
+        && (0..3).all(|n| (1..100).contains(&steps(n)) && (steps(n) - steps(0)).abs() < 4)
 }
 
 /// How much an issuer prefix says.

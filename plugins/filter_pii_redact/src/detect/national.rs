@@ -1,6 +1,7 @@
 //! National numbers made of digits: bank routing, health, insurance and tax.
 
 use super::bounds::{self, Join};
+use super::label::is_identifier;
 use super::row::{gaps, lengths, Digits, Gap, Pattern, Row};
 use super::Inspection;
 use crate::catalog::Id;
@@ -202,8 +203,11 @@ fn verify(i: &mut Inspection<'_>, row: &Row<'_>, layout: &Layout) {
         return;
     }
     let join = bounds::both(i.text, start, end);
-    let clear =
-        alone && join == Join::Free && !(count > 1 && bounds::is_in_dump(i.text, start, end));
+    let other = match count {
+        1 => is_identifier(i.text, i.key, start),
+        _ => bounds::is_in_dump(i.text, start, end),
+    };
+    let clear = alone && join == Join::Free && !other;
     if join == Join::Tight || (!clear && !i.near(start, end, layout.groups)) {
         return;
     }

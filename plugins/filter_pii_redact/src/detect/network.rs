@@ -73,6 +73,8 @@ pub(super) fn find_ipv4(i: &mut Inspection<'_>, fourth: usize, done: &mut usize)
     let right = match text.get(end) {
         Some(b'.') => !text.get(end + 1).is_some_and(u8::is_ascii_alphanumeric),
         Some(b'_') => false,
+        // "1.4.99.1+cvs20081228", "4.8.6.3~bpo": of packages.
+        Some(b'+' | b'~') => !text.get(end + 1).is_some_and(u8::is_ascii_alphanumeric),
         Some(b'-') => ![
             &b"-rc"[..],
             b"-alpha",
@@ -87,11 +89,72 @@ pub(super) fn find_ipv4(i: &mut Inspection<'_>, fourth: usize, done: &mut usize)
         None => true,
     };
     let left = left && before != Some(b'~') && !is_version(text, i.key, start, end);
+    // No host is in the network 0, but for all of them: "0.5.10.2" is a version.
+    let network = octets[0] == 0 && octets != [0; 4] && is_small(&text[start..end]);
+    let package = octets[0] < 10 && is_of_package(text, start, end);
+    let left = left && !network && !package && !is_heading(text, start, end);
     let address = Ipv4Addr::from(octets);
     let wanted = i.settings.reserved_ips || !is_reserved_v4(address);
     if wanted {
         i.report(Id::Ip, start, end, left && right);
     }
+}
+
+/// `1.2.5.1-2`: the version of a package, and how often it was built; no range of addresses.
+fn is_revision(text: &[u8], end: usize) -> bool {
+    let Some([b'-', rest @ ..]) = text.get(end..) else {
+        return false;
+    };
+    let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+    let dotted = matches!(rest.get(digits..), Some([b'.', next, ..]) if next.is_ascii_digit());
+    (1..=2).contains(&digits) && !(dotted && digits > 1)
+}
+
+/// ` (24 September 2014)`, ` (2008-12-12)`: when a version was released.
+fn is_dated(behind: &[u8]) -> bool {
+    let [b' ', b'(' | b'[', date @ ..] = behind else {
+        return false;
+    };
+    let digits = date.iter().take_while(|b| b.is_ascii_digit()).count();
+    match (digits, &date[digits..]) {
+        (4, [b'-', b'0' | b'1', ..]) => true,
+        (1 | 2, [b' ' | b'-', month @ ..]) => {
+            month.first().is_some_and(u8::is_ascii_uppercase)
+                && month
+                    .iter()
+                    .skip(1)
+                    .take(2)
+                    .filter(|b| b.is_ascii_lowercase())
+                    .count()
+                    == 2
+        }
+        _ => false,
+    }
+}
+
+/// Whether four numbers whose first has one digit stand where the version of a package does:
+/// `libx11-6 (>= 2:1.4.99.1)`, `man-db 2.7.0.1 (24 September 2014)`, `the 1.7.3.1 release`.
+fn is_of_package(text: &[u8], start: usize, end: usize) -> bool {
+    let before = &text[..start];
+    // What Debian calls an epoch.
+    let epoch = matches!(before, [.., b'(' | b' ', b'0'..=b'9', b':']);
+    let before = before.trim_ascii_end();
+    let related = [&b">="[..], b"<=", b"~="]
+        .iter()
+        .any(|sign| before.ends_with(sign));
+    epoch
+        || related
+        || is_revision(text, end)
+        || is_dated(&text[end..])
+        || text[end..].starts_with(b" release")
+}
+
+/// `2.1.2.3. Stream Flags`: the number of a part of a text, where a line begins.
+fn is_heading(text: &[u8], start: usize, end: usize) -> bool {
+    let line = text[..start].iter().rev().take(32).find(|b| **b != b' ');
+    matches!(text[end..], [b'.', b' ', next, ..] if next.is_ascii_uppercase())
+        && line.is_none_or(|b| *b == b'\n')
+        && is_small(&text[start..end])
 }
 
 /// `ip-10.0.0.1`: a word for addresses in front of the hyphen.
@@ -156,7 +219,14 @@ pub(super) fn find_ipv6(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
     let Some(address) = address else {
         return;
     };
-    if !is_written_ipv6(&text[start..end]) {
+    // "x:1000:1000::/home/bob": a line of a table of users.
+    let path = text[..end].ends_with(b"::")
+        && match text[end..] {
+            [b'/', next, ..] => next.is_ascii_alphabetic(),
+            // "Jun 6 2006::"
+            _ => end - start == 6 && text[start..end - 2].iter().all(u8::is_ascii_digit),
+        };
+    if path || !is_written_ipv6(&text[start..end]) {
         return;
     }
     // "::" alone, and "a::b" as in C++ names, are no addresses of anybody.
@@ -179,6 +249,18 @@ pub(super) fn find_ipv6(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
 /// `10:00::1`).
 fn is_written_ipv6(span: &[u8]) -> bool {
     let mut groups = span.split(|b| *b == b':');
+    // "Fe32::E" is a name of a program.
+    if span.iter().any(u8::is_ascii_lowercase) && span.iter().any(u8::is_ascii_uppercase) {
+        return false;
+    }
+    // "2:4:6:8:10:12:14:16"
+    if !span.starts_with(b"0:")
+        && groups
+            .clone()
+            .all(|group| (1..3).contains(&group.len()) && group.iter().all(u8::is_ascii_digit))
+    {
+        return false;
+    }
     if memchr::memmem::find(span, b"::").is_none() {
         return groups.any(|group| group.len() != 2);
     }
@@ -277,6 +359,7 @@ const VERSIONS: &[&[u8]] = &[
     b"firmware",
     b"revision",
     b"oid",
+    b"objectidentifier",
 ];
 /// The last letters of these.
 const VERSION_ENDS: u32 = {
@@ -295,6 +378,9 @@ static NUMBERED: Words = Words::new(&[
     b"paragraph",
     b"figure",
     b"appendix",
+    b"specification",
+    b"dpkg",
+    b"zlib",
     b"oracle",
     b"postgres",
     b"postgresql",
@@ -316,8 +402,7 @@ static NUMBERED: Words = Words::new(&[
 fn is_version(text: &[u8], key: &[u8], start: usize, end: usize) -> bool {
     let before = &text[..start];
     let joints = before.iter().rev().take(4);
-    let joints =
-        joints.take_while(|b| matches!(b, b' ' | b':' | b'=' | b'/' | b'"' | b'\'' | b')'));
+    let joints = joints.take_while(|b| b" :=/\"')(".contains(b));
     let joint = &before[start - joints.count()..];
     let name = match &before[..start - joint.len()] {
         [] => key,
@@ -326,7 +411,7 @@ fn is_version(text: &[u8], key: &[u8], start: usize, end: usize) -> bool {
     let letters = name
         .iter()
         .rev()
-        .take(16)
+        .take(20)
         .take_while(|b| b.is_ascii_alphabetic());
     let word = &name[name.len() - letters.count()..];
     let Some(last) = word.last() else {
@@ -334,13 +419,24 @@ fn is_version(text: &[u8], key: &[u8], start: usize, end: usize) -> bool {
         return joint.is_empty() && name.ends_with(b"# [");
     };
     match joint {
-        b"/" => text[..end].ends_with(b".0.0.0") || PROGRAMS.has(word),
+        // "app/4.2.1.3 (build 812)"
+        b"/" => {
+            let agent = text.get(start + 1) == Some(&b'.') && text[end..].starts_with(b" (");
+            agent || text[..end].ends_with(b".0.0.0") || PROGRAMS.has(word)
+        }
         b":" if word.eq_ignore_ascii_case(b"rv") => true,
         // "upgraded from 8.11.1.0 to 8.12.0.0"
-        b" " if word == b"from" || word == b"to" => {
+        b" " if word == b"from" || word == b"to" || word == b"in" => {
             let front = &before[before.len().saturating_sub(UPGRADE)..];
-            memchr::memmem::find(front, b"grad").is_some()
+            let says = |word: &[u8]| memchr::memmem::find(front, word).is_some();
+            let small = text.get(start + 1) == Some(&b'.');
+            match word {
+                // "Changes in 1.2.5.1"
+                b"in" => small && (says(b"Changes") || says(b"elease")),
+                _ => says(b"grad") || small && (says(b"ersion") || says(b"ump ")),
+            }
         }
+        b" " if word.starts_with(b"lib") => true,
         b" " if PROGRAMS.has(word) || NUMBERED.has(word) => true,
         b" " if is_small(&text[start..end]) && is_program(word, &text[start..end]) => true,
         // "postgres (PostgreSQL) 16.2.1.0"

@@ -55,7 +55,7 @@ fn check(i: &mut Inspection<'_>, start: usize, end: usize, clear: bool, possible
     } else {
         (Id::Ssn, is_ssn(digits.get()), group::SSN)
     };
-    if !i.wants(id) {
+    if !i.wants(id) || digits.get().iter().all(|d| *d == digits.get()[0]) {
         return;
     }
     if clear {

@@ -79,10 +79,7 @@ pub(super) fn weight(byte: u8) -> usize {
 pub(super) fn at(text: &[u8], at: usize, decoded: &[u8]) -> Option<Unit> {
     let rest = &text[at..];
     match rest[0] {
-        b'%' => rest
-            .get(1..3)
-            .and_then(number)
-            .and_then(|byte| unit(&[byte as u8], 3)),
+        b'%' => percent(rest, decoded),
         b'\\' => backslash(rest),
         b'&' => entity(rest),
         b'#' => octal(rest),
@@ -95,6 +92,20 @@ pub(super) fn at(text: &[u8], at: usize, decoded: &[u8]) -> Option<Unit> {
         0xc2.. => separator(rest, decoded).or_else(|| other_script(rest)),
         _ => None,
     }
+}
+
+/// `%40`. What is no part of a character is none either: `%DB_PASSWORD%`.
+fn percent(rest: &[u8], decoded: &[u8]) -> Option<Unit> {
+    let byte = rest.get(1..3).and_then(number)? as u8;
+    let whole = match byte {
+        0..0x80 => true,
+        0x80..0xc0 => decoded.last().is_some_and(|last| *last >= 0x80),
+        _ => matches!(
+            rest.get(3..5),
+            Some([b'%', b'8' | b'9' | b'a' | b'b' | b'A' | b'B'])
+        ),
+    };
+    whole.then(|| unit(&[byte], 3))?
 }
 
 /// All backslashes of a row but the last.

@@ -11,6 +11,8 @@ use crate::name::{class_of_name, class_of_other, is_label, name_start, NameClass
 
 /// How far the name of a value is looked for.
 const FAR: usize = 96;
+/// The same of what is said of somebody's password.
+const SAID: usize = 48;
 /// Words in front of a name that say what follows: any value counts.
 const COMMANDS: &[&[u8]] = &[b"setenv", b"setx", b"env", b"export", b"login", b"define"];
 /// Names that are all of a setting in front of its value, where a line begins or behind `CONFIG SET`.
@@ -29,7 +31,16 @@ pub(super) fn by(text: &[u8], at: usize) -> Option<(usize, usize)> {
         return (len > 0 && !keyword && sql).then_some((at, at + len));
     }
     let before = &text[at.saturating_sub(FAR)..at];
-    let found = says(before, b"identified");
+    // "identified by `format`" is prose, and often so is "identified by "jamesh"".
+    let found = match text[at] {
+        b'\'' => says(before, b"identified"),
+        b'"' => {
+            memchr::memmem::find(before, b"IDENTIFIED").is_some()
+                || says(before, b"identified")
+                    && (is_of_role(&text[..at]) || says(before, b"grant "))
+        }
+        _ => false,
+    };
     let start = at + 1;
     let end = start + quoted(&text[start..], text[at], false);
     (found && end > start).then_some((start, end))
@@ -80,7 +91,7 @@ pub(super) fn bare(text: &[u8], named: &Named, budget: &Budget) -> Option<(usize
     let password = matches!(named.class, NameClass::Password | NameClass::Pass);
     let before = word_before(text, named.name.start);
     if password && starts_with(&text[start..], b"for ") {
-        return set_password(text, start, before);
+        return set_password(text, start, before).or_else(|| said_of(text, start));
     }
     let joints = [
         &b"-> "[..],
@@ -92,6 +103,11 @@ pub(super) fn bare(text: &[u8], named: &Named, budget: &Budget) -> Option<(usize
         b"is: ",
         b"provided: ",
         b"reset to ",
+        b"set to ",
+        b"changed to ",
+        b"changed from ",
+        b"- ",
+        b"enc ",
     ];
     let mut arrow = false;
     for joint in joints {
@@ -117,7 +133,8 @@ pub(super) fn bare(text: &[u8], named: &Named, budget: &Budget) -> Option<(usize
         start += 2;
     }
     // "password 7 094F471A1A0A": how Cisco says in which form it is.
-    let typed = password
+    let secret = named.class == NameClass::Secret && text[start..].get(2) == Some(&b'$');
+    let typed = (password || secret)
         && matches!(text[start..], [b'0'..=b'9', b' ', ..])
         && has_both(&text[start + 2..start + 2 + word_len(&text[start + 2..])]);
     start += if typed { 2 } else { 0 };
@@ -136,7 +153,13 @@ pub(super) fn bare(text: &[u8], named: &Named, budget: &Budget) -> Option<(usize
     };
     budget.look(CHECKED + VALUE * (to - from));
     let value = &text[from..to];
-    if is_pair(value) {
+    // "Pass "-Zbzip2 -z9" to dpkg-deb"
+    let options = named.class == NameClass::Pass && value[..value.len().min(1)] == *b"-";
+    if is_pair(value) || options && value.contains(&b' ') {
+        return None;
+    }
+    // "#define PEM_R_GETTING_PASSWORD 109"
+    if value.len() < 6 && before == b"define" && value.iter().all(u8::is_ascii_digit) {
         return None;
     }
     let command = COMMANDS.iter().any(|c| c.eq_ignore_ascii_case(before))
@@ -156,12 +179,17 @@ pub(super) fn bare(text: &[u8], named: &Named, budget: &Budget) -> Option<(usize
             || command && !value.contains(&b' ')
     } else {
         let basic = matches!(named.class, NameClass::Key) && is_basic(value);
+        // "basic 16bit-cielab support"
+        if !basic && value.len() < 20 && text[named.name.clone()].eq_ignore_ascii_case(b"basic") {
+            return None;
+        }
         let community = named.class == NameClass::Weak && before == b"server";
         if named.class == NameClass::Weak && !community {
             return None;
         }
         basic
             || community && is_secret_value(NameClass::Weak, value, Place::Text)
+            || typed
             || is_random(value) && value.iter().any(u8::is_ascii_digit)
             || is_random(value) && value.len() >= 16
     };
@@ -265,6 +293,14 @@ fn is_basic(value: &[u8]) -> bool {
         && STANDARD_NO_PAD
             .decode(&value[..bare])
             .is_ok_and(|pair| pair.contains(&b':') && pair.iter().all(|b| *b >= b' ' && *b != 0x7f))
+}
+
+/// `password for ada is hunter2X`
+fn said_of(text: &[u8], at: usize) -> Option<(usize, usize)> {
+    let window = &text[at..text.len().min(at + SAID)];
+    let start = at + memchr::memmem::find(window, b" is ")? + 4;
+    let len = word_len(&text[start..]);
+    is_alone(&text[start..start + len]).then_some((start, start + len))
 }
 
 /// `SET PASSWORD FOR user = '…'`

@@ -13,6 +13,20 @@ const ATTRIBUTES: &[&[u8]] = &[
     b"version",
 ];
 
+/// Cookies that say how a page looks.
+const LOOKS: &[&[u8]] = &[
+    b"theme",
+    b"lang",
+    b"language",
+    b"locale",
+    b"timezone",
+    b"tz",
+    b"currency",
+    b"country",
+    b"consent",
+    b"colorscheme",
+];
+
 /// The two numbers that a key exchange of IPsec (RFC 2408) calls cookies: `a1b2c3d4e5f60718/9a8b7c6d5e4f3021`.
 fn is_key_exchange(value: &[u8]) -> bool {
     value.len() == 33
@@ -32,7 +46,9 @@ pub(crate) fn each(header: &[u8], mut visit: impl FnMut(usize, usize)) {
         match memchr::memchr(b'=', pair) {
             Some(sign) => {
                 let name = &pair[..sign];
-                let attribute = ATTRIBUTES.iter().any(|a| a.eq_ignore_ascii_case(name));
+                let value = pair[sign + 1..].trim_ascii_end();
+                let look = value.len() < 24 && LOOKS.iter().any(|a| a.eq_ignore_ascii_case(name));
+                let attribute = look || ATTRIBUTES.iter().any(|a| a.eq_ignore_ascii_case(name));
                 let named = name
                     .iter()
                     .all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'(' | b','));
@@ -64,7 +80,7 @@ mod tests {
             });
             found
         };
-        assert_eq!(values("theme=dark; id=a=b"), ["dark", "a=b"]);
+        assert_eq!(values("theme=dark; user=bob; id=a=b"), ["bob", "a=b"]);
         assert_eq!(values("s=1f; Path=/; HttpOnly; Max-Age=3"), ["1f"]);
         assert_eq!(values("k3J9x7Lq2Mn8Vb4Rt6YwPq"), ["k3J9x7Lq2Mn8Vb4Rt6YwPq"]);
         assert!(values("disabled").is_empty());

@@ -31,6 +31,10 @@ pub(super) fn value_at(text: &[u8], named: &Named) -> Option<(usize, usize)> {
         start += 1;
     }
     start += blanks(text, start);
+    // "**Password:** x"
+    if text[start.min(text.len())..].starts_with(b"** ") {
+        start += 3;
+    }
     start = block(text, start, named).unwrap_or(start);
     let below = next_line(text, start, named);
     start = below.unwrap_or(start);
@@ -42,7 +46,9 @@ pub(super) fn value_at(text: &[u8], named: &Named) -> Option<(usize, usize)> {
         let listed = named.class.is_random() || header && scheme::starts(rest);
         start += usize::from(text || listed);
     }
-    if is_note(&text[start..]) || is_template(&text[start..]) || is_command(text, start) {
+    let program = text[at..start] == *b"= " && is_expression(&text[start..]);
+    if program || is_note(&text[start..]) || is_template(&text[start..]) || is_command(text, start)
+    {
         return None;
     }
     let mut close = None;
@@ -116,6 +122,24 @@ fn is_note(rest: &[u8]) -> bool {
     let word = |b: &&u8| b.is_ascii_alphabetic() || matches!(b, b' ' | b'-' | b',');
     let len = inner.iter().take(64).take_while(word).count();
     inner.get(len) == Some(&b')') && inner[..len].contains(&b' ')
+}
+
+/// Whether `rest` begins with a word of a program in front of what it computes: `try allocator.dupe(u8, value)`.
+fn is_expression(rest: &[u8]) -> bool {
+    const WORDS: &[&[u8]] = &[
+        b"try", b"await", b"if", b"match", b"lambda", b"not", b"yield",
+    ];
+    let len = rest
+        .iter()
+        .take(8)
+        .take_while(|b| b.is_ascii_lowercase())
+        .count();
+    let line = &rest[..rest.len().min(64)];
+    rest.get(len) == Some(&b' ')
+        && WORDS.contains(&&rest[..len])
+        && line
+            .iter()
+            .any(|b| matches!(b, b'(' | b'.' | b'[' | b'{' | b':'))
 }
 
 /// Whether `rest` begins with what a program fills in: `password={password}`.
@@ -195,6 +219,15 @@ fn layer(text: &[u8], start: usize, named: &Named) -> Option<(usize, Option<&'st
         // "new Password('x')"
         [b'n', b'e', b'w', b' ', next, ..] if next.is_ascii_uppercase() => {
             return Some((start + 4, None))
+        }
+        // An anchor of YAML: "&pw x"
+        [b'&', name @ ..] if text[..start].ends_with(b": ") => {
+            let word = name
+                .iter()
+                .take(TYPE)
+                .take_while(|b| b.is_ascii_alphanumeric() || **b == b'_');
+            let len = word.count();
+            return (len > 0 && name.get(len) == Some(&b' ')).then_some((start + len + 2, None));
         }
         [b'!', tag @ ..] => return tagged(tag).map(|len| (start + 1 + len, None)),
         [b'<', b'<', quote, ..] if is_quote(*quote) => return Some((start + 2, None)),

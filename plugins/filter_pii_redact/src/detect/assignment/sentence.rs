@@ -102,6 +102,9 @@ const BARE_OPENERS: &[&str] = &[
     "permission",
     "access",
     "only",
+    "input",
+    "output",
+    "represents",
     "non",
     "ne",
     "no",
@@ -131,7 +134,7 @@ const ARTICLES: &str = " the a an this your its their any all ";
 const MENTIONS: &str = " option options switch switches flag flags argument arguments parameter when may can and \
     or command command-line to is must should now will not in the with was has for line without are instead \
     cannot can't sets setting which that if as at by on also but accepts respectively simultaneously \
-    description ";
+    description arg val key str phrase ";
 
 /// Whether `word` is in a list, in whatever case.
 fn is_in(list: &str, word: &[u8]) -> bool {

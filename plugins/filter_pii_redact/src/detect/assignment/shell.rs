@@ -50,6 +50,7 @@ const OPTIONS: &[Row] = &[
     (b"sqlcmd", b"P", Either),
     (b"bcp", b"P", Either),
     (b"login", b"p", Either),
+    (b"psexec", b"p", Either),
     (b"zip", b"P", Either),
     (b"unzip", b"P", Either),
     (b"7z", b"p", Glued),

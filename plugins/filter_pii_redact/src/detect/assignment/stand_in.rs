@@ -11,8 +11,11 @@ pub(super) fn is_mask(value: &[u8]) -> bool {
     };
     let repeated = value.iter().all(|b| b == first);
     repeated && (!first.is_ascii_alphanumeric() || matches!(first, b'x' | b'X'))
-        || value.iter().all(|b| matches!(b, b'*' | b'-' | b'.'))
+        // A field of a form, too: "[______]".
+        || value.iter().all(|b| matches!(b, b'*' | b'-' | b'.' | b'_' | b'[' | b']'))
         || is_blanked(value)
+        // "_env:CLIENT_SECRET:REDACTED"
+        || memchr::memmem::find(value, b"REDACTED").is_some()
         // "xxxxx.yyyyy.zzzzz", as descriptions have it.
         || value.len() > 6 && value.iter().all(|b| matches!(b, b'x'..=b'z' | b'X'..=b'Z' | b'.' | b'-'))
         // What forms show is a character of three bytes.
@@ -79,6 +82,11 @@ const REFERENCES: &[&[u8]] = &[
     b"env:",
     b"awssm:",
     b"gcpsm:",
+    b"secretsmanager:",
+    b"keyvault:",
+    b"aws-ssm:",
+    b"doppler:",
+    b"sm://",
     b"ENC[",
     b"ENC(",
     b"hmac-sha256:",
@@ -89,6 +97,10 @@ const REFERENCES: &[&[u8]] = &[
     b"os.getenv",
     b"os.Getenv",
     b"process.env",
+    b"self.",
+    b"this.",
+    b"typing.",
+    b"dict[",
     b"System.getenv",
     b"System.getProperty",
     b"ENV[",
@@ -131,6 +143,8 @@ pub(super) fn is_reference(value: &[u8]) -> bool {
         || is_code(value)
         || is_invitation(value)
         || value.ends_with(b"()")
+        // "$this->{bindpasswd}", of which the rest is behind the value
+        || matches!(value, [b'$', name @ .., b'-'] if name.iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b':')))
 }
 
 /// What a parameter is said to be: `Optional[str`, `*mut c_char`, `&[u8`.
@@ -207,6 +221,15 @@ fn is_code(value: &[u8]) -> bool {
                     .all(|b| path(b) || joint(b) || b.is_ascii_digit())
                 && (called.iter().all(path) || called.iter().any(|b| joint(b) || *b == b'.'))
         }
+        // "certs[0][2]", of which the rest is behind the value
+        _ if value.last().is_some_and(u8::is_ascii_digit) && value.contains(&b'[') => {
+            let mut parts = value.split(|b| *b == b'[');
+            let name = parts.next().unwrap_or_default();
+            name.len() > 3
+                && name[0].is_ascii_lowercase()
+                && name.iter().all(|b| path(b) || b.is_ascii_digit())
+                && parts.all(|index| index.len() < 3 && index.iter().all(u8::is_ascii_digit))
+        }
         // "self.get_password(url"
         _ if value.contains(&b'(') => {
             let called = value.split(|b| *b == b'(').next().unwrap_or_default();
@@ -219,7 +242,7 @@ fn is_code(value: &[u8]) -> bool {
                 && (called.iter().all(u8::is_ascii_lowercase)
                     && value[called.len() + 1..]
                         .iter()
-                        .all(|b| path(b) || joint(b))
+                        .all(|b| path(b) || joint(b) || matches!(b, b'(' | b'['))
                     || called
                         .iter()
                         .any(|b| matches!(b, b'_' | b'.' | b':' | b'>')))

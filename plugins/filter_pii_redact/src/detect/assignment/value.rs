@@ -4,7 +4,7 @@ use super::sentence::is_sentence;
 use super::stand_in::{is_mask, is_reference};
 use super::words::is_word;
 use crate::checksum::entropy;
-use crate::name::NameClass;
+use crate::name::{class_of_name, NameClass};
 
 /// Shortest value that can be told from a word by its entropy.
 pub(super) const MIN_RANDOM: usize = 12;
@@ -78,19 +78,27 @@ pub(crate) fn is_secret_value(class: NameClass, value: &[u8], place: Place) -> b
     let first = value.iter().take_while(|b| bare(b)).count();
     let last = value.iter().rev().take_while(|b| bare(b)).count();
     let inner = value.get(first..value.len() - last).unwrap_or_default();
-    if is_word(value, place) || (first > 0 && is_word(inner, Place::Text)) || is_sentence(value) {
+    // "Password:", which somebody is asked for; "Optional. The secret of ..."
+    let told = first > 0 || matches!(value.last(), Some(b':' | b'.'));
+    // ":pw", "@@PW@@", "__PW__": what a program fills in.
+    let filled = first > 1 && first == last || first == 1 && last == 0 && value[0] == b':';
+    if filled && class_of_name(inner).is_secret() {
+        return false;
+    }
+    if is_word(value, place) || (told && is_word(inner, Place::Text)) || is_sentence(value) {
         return false;
     }
     match class {
         NameClass::Plain | NameClass::Phone | NameClass::Indirect | NameClass::Cookie => false,
         // A working directory is no password: PWD=/root.
         NameClass::Password => {
-            place == Place::Connection || !is_directory(value) || is_base64(value)
+            let written = !is_directory(value) || is_base64(value);
+            place == Place::Connection || written && !is_number(value)
         }
         NameClass::Pass => {
             let digits = value.iter().all(u8::is_ascii_digit);
             let count = digits && value.len() < 6 && place == Place::Text;
-            !(value.starts_with(b"/") || count)
+            !(value.starts_with(b"/") || count || is_number(value))
         }
         NameClass::Authorization => {
             value.len() >= 8 && (!value.contains(&b'@') || value.contains(&b'='))
@@ -109,6 +117,13 @@ pub(crate) fn is_secret_value(class: NameClass, value: &[u8], place: Place) -> b
             digits && value.len() <= 8 || is_random(value)
         }
     }
+}
+
+/// What is a number of something and no password: `0x030`, `1.2.840.113549.1.9.7`.
+fn is_number(value: &[u8]) -> bool {
+    let dots = value.iter().filter(|b| **b == b'.').count();
+    value.len() < 7 && is_hex_number(value)
+        || dots > 2 && value.iter().all(|b| b.is_ascii_digit() || *b == b'.')
 }
 
 /// Whether a value without quotes behind the word "password" and a blank is one, and no further word:
@@ -314,7 +329,7 @@ fn is_class(value: &[u8], traits: Traits) -> bool {
     let digit = |n: usize| value[n].is_ascii_digit();
     let runs = (0..value.len()).filter(|n| digit(*n) && (*n == 0 || !digit(*n - 1)));
     plain
-        && value[0].is_ascii_alphabetic()
+        && (value[0].is_ascii_alphabetic() || value[0] == b'_')
         && traits.digits <= 5
         && traits.letters() >= 8
         && runs.count() < 2
@@ -345,6 +360,65 @@ fn is_entry(value: &[u8]) -> bool {
             .iter()
             .all(|b| b.is_ascii_digit() || matches!(b, b'-' | b':'))
         && value.len() <= 20
+}
+
+/// The fingerprint of a key, as pairs: `51:C4:0C:…`.
+fn is_fingerprint(value: &[u8]) -> bool {
+    let mut pairs = value.split(|b| *b == b':');
+    matches!(value.len(), 47 | 59 | 95)
+        && pairs.all(|pair| pair.len() == 2 && pair.iter().all(u8::is_ascii_hexdigit))
+}
+
+/// A constant of a program: `RSA_PSS_2048_8192_SHA384_LEGACY_KEY`.
+fn is_constant(value: &[u8]) -> bool {
+    let name = value.strip_prefix(b"#").unwrap_or(value);
+    let plain = |b: &u8| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_';
+    let word = |part: &[u8]| part.len() > 3 && part.iter().all(u8::is_ascii_uppercase);
+    let mut parts = name.split(|b| *b == b'_');
+    name.iter().all(plain) && name.iter().filter(|b| **b == b'_').count() > 2 && parts.any(word)
+}
+
+/// The letters one behind the other.
+fn is_alphabet(value: &[u8]) -> bool {
+    const ROW: usize = 20;
+    value.windows(ROW).any(|row| {
+        row.windows(2)
+            .all(|pair| pair[1] == pair[0].wrapping_add(1))
+    })
+}
+
+/// A line of a source: `x11_be.c:1065`.
+fn is_line(value: &[u8]) -> bool {
+    let Some(colon) = memchr::memrchr(b':', value) else {
+        return false;
+    };
+    let (file, line) = (&value[..colon], &value[colon + 1..]);
+    let kind = file
+        .iter()
+        .rev()
+        .take_while(|b| b.is_ascii_lowercase())
+        .count();
+    (1..=6).contains(&line.len())
+        && line.iter().all(u8::is_ascii_digit)
+        && (1..=5).contains(&kind)
+        && file[..file.len() - kind].ends_with(b".")
+}
+
+/// What somebody calls something, each part of it letters or a few digits: `inf-vsqt-01-secret-id`,
+/// `db-pass-2024`.
+fn is_slug(value: &[u8]) -> bool {
+    let (mut parts, mut digits, mut wordy) = (0, 0, false);
+    for part in value.split(|b| *b == b'-') {
+        let numbers = part.iter().filter(|b| b.is_ascii_digit()).count();
+        let small = part.iter().all(u8::is_ascii_lowercase);
+        if part.is_empty() || !small && numbers < part.len() {
+            return false;
+        }
+        parts += 1;
+        digits += numbers;
+        wordy |= small && part.len() > 3 && is_wordy(part);
+    }
+    parts > 2 && digits <= 4 && wordy
 }
 
 /// Hexadecimal digits in groups of 8, 4, 4, 4 and 12.
@@ -386,6 +460,12 @@ pub(super) fn is_random(value: &[u8]) -> bool {
         || is_class(value, traits)
         || is_entry(value)
         || is_cache_key(value)
+        || is_line(value)
+        || is_slug(value)
+        || is_fingerprint(value)
+        || is_constant(value)
+        || is_alphabet(value)
+        || super::is_path(value) && memchr::memmem::find(value, b"::").is_some()
     {
         return false;
     }

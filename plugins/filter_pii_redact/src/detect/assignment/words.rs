@@ -17,6 +17,14 @@ const WORDS: &[&str] = &[
     "has",
     "str",
     "n/a",
+    "tbd",
+    "ask",
+    "same",
+    "stdin",
+    "vault",
+    "any",
+    "bool",
+    "todo",
     "set",
     "all",
     "via",
@@ -79,6 +87,8 @@ const WORDS: &[&str] = &[
     "passwd",
     "secret",
     "hidden",
+    "secure",
+    "secured",
     "masked",
     "prompt",
     "public",
@@ -157,8 +167,9 @@ const WORDS: &[&str] = &[
 
 /// What somebody may well have as a password.
 const WEAK: &[&str] = &[
-    "secret", "true", "false", "password", "token", "change", "text", "flag", "short", "blank",
-    "weak", "valid", "with", "via", "option", "present", "session", "active",
+    "todo", "ask", "same", "stdin", "vault", "secret", "true", "false", "password", "token",
+    "change", "text", "flag", "short", "blank", "weak", "valid", "with", "via", "option",
+    "present", "session", "active",
 ];
 
 /// The same in other languages: that it is required, wrong, expired, missing, forgotten, changed.
@@ -288,7 +299,7 @@ const PASSES: &[&[u8]] = &[
 ];
 
 /// Bits of a hash that [`PLACES`] is asked with.
-const HASH: usize = 12;
+const HASH: usize = 11;
 
 /// A number for the length and the first, the middle and the last letter of a word, in whatever case
 /// (Knuth's multiplicative hash).
@@ -308,16 +319,16 @@ const fn word(number: usize) -> &'static [u8] {
 }
 
 /// The number of a word and one more at the place that it hashes to, or the next that is free.
-static PLACES: [u8; 1 << HASH] = {
+static PLACES: [u16; 1 << HASH] = {
     let mut places = [0; 1 << HASH];
     let mut n = 0;
-    assert!(WORDS.len() + FOREIGN.len() < u8::MAX as usize);
+    assert!(WORDS.len() + FOREIGN.len() < places.len() / 2);
     while n < WORDS.len() + FOREIGN.len() {
         let mut place = hash(word(n));
         while places[place] != 0 {
             place = (place + 1) % places.len();
         }
-        places[place] = n as u8 + 1;
+        places[place] = n as u16 + 1;
         n += 1;
     }
     places
@@ -342,6 +353,20 @@ pub(super) fn is_word(value: &[u8], place: Place) -> bool {
 /// Whether a word in front of the name may say that it is a pass of another kind.
 pub(super) fn may_be_pass(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"pass") || name.eq_ignore_ascii_case(b"clave")
+}
+
+/// Whether a name is that of a pass over something: `multi-pass: ...`.
+pub(super) fn is_passing(name: &[u8]) -> bool {
+    const MORE: &[&[u8]] = &[b"multi", b"one", b"two", b"dual"];
+    let Some(hyphen) = memchr::memrchr(b'-', name) else {
+        return false;
+    };
+    let front = &name[..hyphen];
+    name[hyphen + 1..].eq_ignore_ascii_case(b"pass")
+        && MORE
+            .iter()
+            .chain(PASSES)
+            .any(|w| w.eq_ignore_ascii_case(front))
 }
 
 /// Whether the name `name` behind the word `before` is a pass of another kind: `boarding pass`.

@@ -79,7 +79,10 @@ pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
     let nanp = total == 10 && !grouped && is_area(&text[start..start + 3]);
     let trunk = has_trunk_prefix(text, first);
     let bracketed = text[start] == b'(' && row.group(1).is_some_and(|g| g.gap == Gap::Paren);
-    let words = if !grouped || lead == b'0' || is_usual(row, groups, total) {
+    // "text 1234 5678", "text segment 0012345678": what programs count.
+    let counted = row.has(const { lengths(&[4, 4]) }) && is_behind(text, start, b"text ")
+        || !grouped && text[start..].starts_with(b"00");
+    let words = if !counted && (!grouped || lead == b'0' || is_usual(row, groups, total)) {
         PHONE | CALL
     } else {
         PHONE
@@ -92,14 +95,16 @@ pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
     } else if lead == b'0' || nanp {
         // Behind a number such words go with what follows.
         i.near(start, end, PHONE)
-            || i.introduced(start, CALL, usize::MAX) && !is_identifier(text, i.key, start)
+            || !counted
+                && i.introduced(start, CALL, usize::MAX)
+                && !is_identifier(text, i.key, start)
     } else {
         let far = if matches!(total, 9..=11) {
             usize::MAX
         } else {
             CLOSE
         };
-        i.introduced(start, PHONE, far)
+        i.introduced(start, PHONE, far) && !is_identifier(text, i.key, start)
             || (total > 9 && i.introduced(start, CALL, CLOSE) && !is_identifier(text, i.key, start))
     };
     valid && i.report(Id::Phone, start, extended, true)
@@ -133,6 +138,12 @@ pub(super) fn is_plain(digits: &[u8]) -> bool {
         _ => false,
     };
     plain && digits.iter().any(|b| *b != digits[0]) && !is_limit(digits)
+}
+
+/// Whether a word is directly in front of `start`, in whatever case.
+fn is_behind(text: &[u8], start: usize, word: &[u8]) -> bool {
+    let before = start.checked_sub(word.len()).map(|n| &text[n..start]);
+    before.is_some_and(|before| before.eq_ignore_ascii_case(word))
 }
 
 /// The largest number of 32 bits, and one more.

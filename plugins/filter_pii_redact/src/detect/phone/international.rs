@@ -184,6 +184,16 @@ pub(super) fn find(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
     let start = prefix.start + usize::from(inside);
     let extended = extension(text, end);
     let free = bounds::right(text, end) != Join::Tight || extended > end;
+    // "+9999-12-31 23:59:59"
+    let time = matches!(text[end..], [b':', a, b, ..] if a.is_ascii_digit() && b.is_ascii_digit())
+        && grouped
+        && row.group(last).is_some_and(|g| g.len() == 2);
+    // "0082 0002 01 00": no number at home begins with two zeros.
+    let zeros = prefix.dialled > 0
+        && row
+            .group(prefix.group + 1)
+            .is_some_and(|g| grouped && text[g.start..g.end].starts_with(b"00"));
+    let free = free && !time && !zeros;
     i.report(Id::Phone, start, extended, written && free)
 }
 

@@ -300,7 +300,8 @@ pub(super) fn trunk(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
             // "01.23.45.67.89"
             let pairs = groups == 5
                 && row.has(const { lengths(&[2; 5]) })
-                && matches!(row.gap(5), Some(Gap::Blank | Gap::Dot));
+                && matches!(row.gap(5), Some(Gap::Blank | Gap::Dot))
+                && !bounds::is_among_pairs(text, start, end);
             // "0440.326.991"
             let dots = row.has(const { lengths(&[4, 3, 3]) }) && row.gap(3) == Some(Gap::Dot);
             // "06-30/139 7061", "06-1/139 7061"
@@ -350,13 +351,17 @@ fn trunk_in_one(i: &mut Inspection<'_>, row: &Row<'_>) -> bool {
     let digits = &i.text[start..end];
     let counted = digits
         .windows(2)
-        .all(|pair| pair[1] == pair[0] + 1 || pair == b"90");
+        .all(|pair| pair[1] == pair[0] + 1 || pair == b"90")
+        || digits == b"0987654321";
     let more = row.group(1).is_some_and(|g| g.gap != Gap::None);
     // A part of a path, or what is quoted as code: "[`0841496992`](https://…/commit/0841496992)".
     let code = matches!(start.checked_sub(1).map(|n| i.text[n]), Some(b'/' | b'`'));
+    // "postfix/qmgr[812]: 0841496992: removed": what waits in a queue.
+    let queued = i.text[..start].ends_with(b"]: ") && i.text[end..].starts_with(b": ");
     !counted
         && !more
         && !code
+        && !queued
         && is_alone(i, start, end)
         && !is_time(i.text, start)
         && !is_something_else(i, start)
