@@ -173,7 +173,9 @@ pub(crate) fn is_bare(buf: &[u8], at: usize) -> bool {
             let set = before.trim_ascii_end().last_chunk::<3>();
             !before.ends_with(b" ")
                 || set.is_some_and(|end| end.eq_ignore_ascii_case(b"set"))
-                || memchr::memmem::find(&rest[..rest.len().min(40)], b" is ").is_some()
+                || rest[..rest.len().min(40)]
+                    .windows(4)
+                    .any(|is| is == b" is ")
         }
         _ => !buf[..at].ends_with(b"by") || may_be_quoted(buf, at),
     }

@@ -249,7 +249,14 @@ pub(super) fn find(
     match text[at] {
         b' ' if may_be_quoted(text, at) => {
             if let Some((start, end)) = announced::by(text, at + 1) {
-                report(i, NameClass::Password, (start, end), Place::Text, done);
+                report(
+                    i,
+                    NameClass::Password,
+                    (start, end),
+                    Place::Text,
+                    || false,
+                    done,
+                );
             }
             return false;
         }
@@ -265,7 +272,14 @@ pub(super) fn find(
         }
         letter if letter.is_ascii_alphabetic() => {
             if let Some((start, end)) = shell::option(text, at, programs, i.budget) {
-                report(i, NameClass::Password, (start, end), Place::Text, done);
+                report(
+                    i,
+                    NameClass::Password,
+                    (start, end),
+                    Place::Text,
+                    || false,
+                    done,
+                );
                 return false;
             }
         }
@@ -290,9 +304,9 @@ pub(super) fn find(
         return prefix;
     }
     if named.form == Form::Bare {
-        let span = announced::bare(text, &named, i.budget);
-        if let Some((from, to)) = span.filter(|(from, to)| !is_own_name(text, &named, *from, *to)) {
-            report(i, class, (from, to), Place::Text, done);
+        if let Some((from, to)) = announced::bare(text, &named, i.budget) {
+            let own_name = || is_own_name(text, &named, from, to);
+            report(i, class, (from, to), Place::Text, own_name, done);
         }
         return prefix;
     }
@@ -342,11 +356,7 @@ pub(super) fn find(
     let empty = named.form == Form::Sign
         && matches!(text[named.sign..from], [b'=', b' ' | b','])
         && is_lower_pair(&text[from..to]);
-    if empty
-        || is_mentioned(text, &named, (from, to))
-        || is_constant(text, &named, (from, to))
-        || is_own_name(text, &named, from, to)
-    {
+    if empty || is_mentioned(text, &named, (from, to)) {
         *done = to;
         return prefix;
     }
@@ -356,7 +366,10 @@ pub(super) fn find(
     if place == Place::Text && is_connection(&text[..named.name.start]) {
         place = Place::Connection;
     }
-    report(i, class, (from, to), place, done);
+    // Asked of what looks like a secret only.
+    let stands_for_itself =
+        || is_constant(text, &named, (from, to)) || is_own_name(text, &named, from, to);
+    report(i, class, (from, to), place, stands_for_itself, done);
     // "password = "old" -> "new"", as plans of changes have it.
     if *done == to && from > 0 && is_quote(text[from - 1]) {
         if let Some([_, b' ', b'-', b'>', b' ', quote, rest @ ..]) = text.get(to..) {
@@ -364,7 +377,7 @@ pub(super) fn find(
                 let from = to + 6;
                 let to = from + layout::quoted(rest, *quote, false);
                 i.budget.look(VALUE * (to - from));
-                report(i, class, (from, to), place, done);
+                report(i, class, (from, to), place, || false, done);
             }
         }
     }
@@ -521,11 +534,13 @@ fn is_own_name(text: &[u8], named: &Named, from: usize, to: usize) -> bool {
         && pairs.all(|(a, b)| a.eq_ignore_ascii_case(b))
 }
 
+/// Reports a value that is a secret. `is_none`: what else tells that it is not.
 fn report(
     i: &mut Inspection<'_>,
     class: NameClass,
     (from, to): (usize, usize),
     place: Place,
+    is_none: impl FnOnce() -> bool,
     done: &mut usize,
 ) {
     let text = i.text;
@@ -534,7 +549,7 @@ fn report(
         true => NameClass::Authorization,
         false => class,
     };
-    let valid = is_secret_value(class, &text[from..to], place);
+    let valid = is_secret_value(class, &text[from..to], place) && !is_none();
     i.report(class.id(), from, to, valid);
     // What is no secret may have a name and its value in it. Only between quotes is that looked for:
     // they end where the next one is, while a value without them would be read to its end from every

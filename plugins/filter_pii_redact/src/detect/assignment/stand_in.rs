@@ -4,6 +4,12 @@ use super::value::Place;
 use super::words::is_word;
 use crate::name::class_of_name;
 
+/// Whether it ends in a word of its own that says so.
+fn is_said_redacted(value: &[u8]) -> bool {
+    let front = value.strip_suffix(b"REDACTED");
+    front.is_some_and(|front| front.last().is_none_or(|b| !b.is_ascii_alphanumeric()))
+}
+
 /// One character, again and again: `****`, `xxxxx`, `...`, `••••`.
 pub(super) fn is_mask(value: &[u8]) -> bool {
     let Some(first) = value.first() else {
@@ -15,7 +21,7 @@ pub(super) fn is_mask(value: &[u8]) -> bool {
         || value.iter().all(|b| matches!(b, b'*' | b'-' | b'.' | b'_' | b'[' | b']'))
         || is_blanked(value)
         // "_env:CLIENT_SECRET:REDACTED"
-        || memchr::memmem::find(value, b"REDACTED").is_some()
+        || is_said_redacted(value)
         // "xxxxx.yyyyy.zzzzz", as descriptions have it.
         || value.len() > 6 && value.iter().all(|b| matches!(b, b'x'..=b'z' | b'X'..=b'Z' | b'.' | b'-'))
         // What forms show is a character of three bytes.

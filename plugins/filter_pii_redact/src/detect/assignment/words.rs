@@ -358,11 +358,10 @@ pub(super) fn may_be_pass(name: &[u8]) -> bool {
 /// Whether a name is that of a pass over something: `multi-pass: ...`.
 pub(super) fn is_passing(name: &[u8]) -> bool {
     const MORE: &[&[u8]] = &[b"multi", b"one", b"two", b"dual"];
-    let Some(hyphen) = memchr::memrchr(b'-', name) else {
+    let Some((front, end)) = name.split_last_chunk::<5>() else {
         return false;
     };
-    let front = &name[..hyphen];
-    name[hyphen + 1..].eq_ignore_ascii_case(b"pass")
+    end.eq_ignore_ascii_case(b"-pass")
         && MORE
             .iter()
             .chain(PASSES)
