@@ -805,6 +805,99 @@ fn schedules_that_fell_stand() {
     all_stand(&all);
 }
 
+/// Nobody tells of it, and neither size nor time does.
+#[test]
+fn what_changes_once_more_in_the_same_moment_is_seen() {
+    let polled = Setting {
+        pattern: "app.log",
+        inotify: false,
+        from_head: false,
+        tells: Tells::Ring,
+        ..PLAIN
+    };
+    let as_long_again = vec![
+        write(5, false),
+        Step::Start,
+        write(2, true),
+        Step::CopyTruncate,
+        write(5, false),
+    ];
+    // And the clock does not.
+    let remote = Setting {
+        scheme: Scheme::Numbered,
+        mode: Mode::Preallocated,
+        pattern: "*",
+        header: true,
+        inotify: false,
+        wide: false,
+        late: 3,
+        stale: Some(3_000),
+        tells: Tells::Ring,
+        ..PLAIN
+    };
+    let in_place = vec![
+        Step::Stranger,
+        Step::Stranger,
+        Step::Descriptors(8),
+        Step::Stranger,
+        Step::Stranger,
+        Step::Stranger,
+        Step::Start,
+        write(4, false),
+        Step::SetClock(60),
+        Step::Wait(7_200_000),
+    ];
+    all_stand(&[(polled, as_long_again), (remote, in_place)]);
+}
+
+/// Another file has the name under which one was found that may be it.
+#[test]
+fn a_compressed_file_is_looked_for_by_what_it_is() {
+    let setting = Setting {
+        device: 7_575_186,
+        scheme: Scheme::Numbered,
+        pattern: "*",
+        header: true,
+        from_head: false,
+        late: 60,
+        stale: Some(1_000),
+        births: false,
+        reuses: true,
+        delivers_after: 200,
+        ..PLAIN
+    };
+    let steps = vec![
+        Step::Start,
+        Step::Crash,
+        Step::SlowCopyTruncate(492, 2_018),
+        Step::Wait(30_000),
+        Step::During(22, Action::Archive),
+        Step::CopyTruncate,
+        Step::Wait(6_061),
+        Step::Rotate,
+        Step::Reopen,
+        Step::Compress,
+        Step::Start,
+        Step::Stop,
+        Step::Wait(7_200_000),
+        Step::Compress,
+        Step::During(
+            18,
+            Action::Write {
+                lines: 3,
+                open: false,
+            },
+        ),
+        Step::Rotate,
+        Step::Start,
+        write(2, false),
+        Step::Reopen,
+        Step::During(9, Action::Rotate),
+        Step::Compress,
+    ];
+    all_stand(&[(setting, steps)]);
+}
+
 /// Fails with those of these schedules that fall.
 pub(super) fn all_stand(all: &[(Setting, Vec<Step>)]) {
     // They have the same device, so the positions of one at a time are known to the process.
