@@ -97,6 +97,8 @@ fn follow_claimed(
     let id = follow(files, path, identity, handle, metadata, position);
     if let Some(file) = files.registry.get_mut(id) {
         file.checkpoint_tail = entry.fingerprint.tail;
+        // It is no new file that may become a copy, and nobody finds it without its position where no pattern looks.
+        file.compared |= entry.identity.birth.is_some();
     }
 }
 
@@ -221,7 +223,6 @@ fn original_of(
         .flat_map(|inode| kept.unclaimed.with_inode(*inode));
     let mut is_copy = |entry: &Entry| {
         entry.packed().is_none()
-            && *entry.path != *path
             && entry.path.parent() == path.parent()
             && entry.fingerprint.head.length > 0
             && fits(&entry.fingerprint, handle, metadata)
@@ -246,7 +247,8 @@ fn original_of(
 /// Whether the file at `path` may be a copy of that of an entry, as far as names tell. That may have been renamed
 /// since it was copied.
 fn may_be_in(entry: &Entry, path: &Path) -> bool {
-    let renamed = entry.rotated && !is_rotated_form(path, &entry.path);
+    // What is where that was is the next one.
+    let renamed = entry.rotated && *entry.path != *path && !is_rotated_form(path, &entry.path);
     is_rotated_form(&entry.path, path) || renamed && are_rotated_alike(&entry.path, path)
 }
 

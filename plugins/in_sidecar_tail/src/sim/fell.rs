@@ -850,6 +850,69 @@ fn what_changes_once_more_in_the_same_moment_is_seen() {
     all_stand(&[(polled, as_long_again), (remote, in_place)]);
 }
 
+/// As few bytes as were read of what is gone may be those with which another one begins.
+#[test]
+fn what_begins_like_what_is_gone_is_no_copy_of_it_where_that_was() {
+    let held = Setting {
+        mode: Mode::Preallocated,
+        pattern: "app.log",
+        header: true,
+        inotify: false,
+        late: 700,
+        tells: Tells::Numbers,
+        delivers_after: 200,
+        ..PLAIN
+    };
+    let found_by_its_position = vec![
+        Step::Start,
+        Step::SlowCopyTruncate(367, 3_183),
+        write(3, true),
+        write(1, false),
+        write(4, false),
+        Step::Stranger,
+        Step::Rotate,
+        Step::Reopen,
+        Step::During(22, Action::CopyTruncate),
+        Step::Wait(8_000),
+        Step::HostStuck,
+        write(3, false),
+        Step::Rotate,
+        Step::CrashAt(46),
+        Step::Start,
+        Step::Crash,
+    ];
+    let numbered = Setting {
+        scheme: Scheme::Numbered,
+        pattern: "app.log",
+        header: true,
+        inotify: false,
+        ignores_old: true,
+        reuses: true,
+        ..PLAIN
+    };
+    let the_next_one = vec![
+        Step::Start,
+        Step::Rotate,
+        Step::Complete,
+        Step::During(34, Action::Reopen),
+        Step::Start,
+        Step::Rotate,
+        Step::Wait(8_717),
+        Step::Reopen,
+        Step::Compress,
+        Step::CrashAt(62),
+        Step::During(
+            9,
+            Action::Write {
+                lines: 3,
+                open: true,
+            },
+        ),
+        Step::Wait(7_200_000),
+    ];
+    all_stand(&[(held, found_by_its_position), (numbered, the_next_one)]);
+}
+
 /// Another file has the name under which one was found that may be it.
 #[test]
 fn a_compressed_file_is_looked_for_by_what_it_is() {
