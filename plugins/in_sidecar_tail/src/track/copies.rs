@@ -555,6 +555,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_copy_that_is_found_with_its_original_is_held() {
+        for copy in ["a-1.log", "a.log.1"] {
+            let mut steps = Steps::prepared("a*", &[], |dir| {
+                for name in [copy, "a.log"] {
+                    std::fs::write(dir.path().join(name), "one\n").unwrap();
+                }
+            });
+            steps.round();
+            steps.cut("a.log", 0);
+            steps.append("a.log", "two\n");
+            steps.round();
+            steps.round_after(LONG);
+            assert_eq!(steps.lines, ["one", "two"], "{copy}");
+        }
+    }
+
     /// As an application does that is started again and says the same at first. Nobody has seen the file empty.
     #[test]
     fn what_begins_alike_and_is_shorter_is_read_if_nothing_tells_that_it_is_what_was_read() {
