@@ -15,7 +15,7 @@ use crate::source::confine::is_refused;
 use crate::source::scan::Sources;
 use crate::track::beyond::is_full;
 use crate::track::copies::find_copy;
-use crate::track::descriptors::is_missing;
+use crate::track::descriptors::{at_hand, is_missing};
 use crate::track::dormant::{LetGo, Suspects};
 use crate::track::file::Seen;
 use crate::track::files::Files;
@@ -226,6 +226,7 @@ fn original_of(
             && entry.path.parent() == path.parent()
             && entry.fingerprint.head.length > 0
             && fits(&entry.fingerprint, handle, metadata)
+            && !is_copy_of_followed(files, (path, handle, metadata), entry.fingerprint.offset)
             && match became_of(files, entry, &mut folders) {
                 Became::Truncated => true,
                 Became::Unknown => Identity::of(metadata).is_younger(&entry.identity),
@@ -261,6 +262,28 @@ fn is_copy_of_gone(files: &Files, metadata: &Metadata, entry: &Entry) -> bool {
         && entry.identity.birth.is_some()
         && identity.is_younger(&entry.identity)
         && files.ctx.fs.symlink_metadata(&entry.path).is_ok()
+}
+
+/// Whether a file has the same behind `offset`, too, as one that is followed and may be its original.
+fn is_copy_of_followed(
+    files: &Files,
+    (path, handle, metadata): (&Path, &Handle, &Metadata),
+    offset: u64,
+) -> bool {
+    let names = originals(path).into_iter();
+    let mut followed = names.filter_map(|name| files.registry.get(files.named(&name)?));
+    followed.any(|file| {
+        let end = file.offset.min(metadata.len());
+        let same = || {
+            // It may have been truncated by now.
+            let its = match end == file.offset {
+                true => file.fingerprint(),
+                false => Fingerprint::at(&*at_hand(files, file)?, end)?,
+            };
+            its.fits(handle, metadata.len())
+        };
+        end > offset && same().unwrap_or(false)
+    })
 }
 
 fn fits(fingerprint: &Fingerprint, handle: &Handle, metadata: &Metadata) -> bool {
@@ -374,6 +397,9 @@ pub(crate) fn recover_unclaimed(files: &mut Files, compressed: &mut Compressed) 
                 copy => copy,
             },
         };
+        let found = found.filter(|(path, handle, metadata)| {
+            !is_copy_of_followed(files, (path, handle, metadata), entry.fingerprint.offset)
+        });
         let is_late = found.is_none() && entry.identity.birth.is_some();
         if is_late && !unopened.is_empty() {
             if matches!(became, Became::Truncated) {

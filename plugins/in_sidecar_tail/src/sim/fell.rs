@@ -910,7 +910,39 @@ fn what_begins_like_what_is_gone_is_no_copy_of_it_where_that_was() {
         ),
         Step::Wait(7_200_000),
     ];
-    all_stand(&[(held, found_by_its_position), (numbered, the_next_one)]);
+    let remote = Setting {
+        scheme: Scheme::Numbered,
+        pattern: "app.log",
+        header: true,
+        stale: Some(100),
+        delivers_after: 200,
+        ..PLAIN
+    };
+    // Of one that is followed, in the making as the start goes on for want of descriptors.
+    let of_another = vec![
+        Step::Start,
+        Step::Stop,
+        Step::CopyTruncate,
+        Step::Start,
+        Step::Wait(7_200_000),
+        Step::Rotate,
+        Step::During(48, Action::Reopen),
+        Step::Wait(30_000),
+        Step::Rotate,
+        Step::During(45, Action::Reopen),
+        write(3, false),
+        Step::Wait(8_000),
+        Step::CrashAt(17),
+        Step::Descriptors(3),
+        Step::Start,
+        Step::Descriptors(400),
+        Step::SlowCopyTruncate(583, 2_307),
+    ];
+    all_stand(&[
+        (held, found_by_its_position),
+        (numbered, the_next_one),
+        (remote, of_another),
+    ]);
 }
 
 /// Another file has the name under which one was found that may be it.
