@@ -55,7 +55,11 @@ impl Context {
         let Some(limit) = self.options.ignore_older else {
             return false;
         };
-        let now = self.time.timestamp().seconds;
-        i64::from(now) - modified > limit.as_secs() as i64
+        self.age(modified) > limit.as_secs() as i64
+    }
+
+    /// How many seconds ago a moment was, in seconds since 1970.
+    pub(crate) fn age(&self, then: i64) -> i64 {
+        i64::from(self.time.timestamp().seconds) - then
     }
 }

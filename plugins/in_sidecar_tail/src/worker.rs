@@ -264,6 +264,7 @@ impl Worker {
                 close(files, id);
                 files.windows.remove(id);
                 files.heads.take(id);
+                files.unsettled.remove(&id);
             }
             Task::Do(id, Effect::Checkpoint) => files.changed(id),
             Task::Do(id, Effect::Forget) => {

@@ -347,12 +347,21 @@ fn rotation_while_nobody_reads() {
 
 #[test]
 fn copytruncate_while_nobody_reads() {
-    for pattern in ["a.log", "a.log*"] {
+    // Under another name of the file, too, than the one by which it was found.
+    for (pattern, name) in [
+        ("a.log", "a.log"),
+        ("a.log*", "a.log"),
+        ("*.log", "b.log"),
+        ("[ab].log*", "b.log"),
+    ] {
         let setup = Setup::new(pattern);
         let (file, mut rig) = setup.one_is_read();
         rig.exit();
         append(&file, "two\n");
-        fs::copy(&file, setup.file("a.log.1")).unwrap();
+        if name != "a.log" {
+            fs::hard_link(&file, setup.file(name)).unwrap();
+        }
+        fs::copy(&file, setup.file(&format!("{name}.1"))).unwrap();
         OpenOptions::new()
             .write(true)
             .truncate(true)

@@ -40,8 +40,6 @@ const KEEP: u64 = 24 * 3600;
 
 /// The same of a file that was deleted: whoever compresses it has done so by then.
 const KEEP_GONE: u64 = 600;
-/// The inode of a file that has none any more.
-const NOWHERE: u64 = 0;
 
 /// Where the state is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -268,9 +266,7 @@ impl Checkpointer {
     /// What is kept of a file that is gone.
     pub(crate) fn entry_of_gone(file: &TrackedFile, time: &Time) -> Entry {
         let seen = u64::from(time.timestamp().seconds) + KEEP_GONE;
-        let mut entry = Entry::of(file, seen.saturating_sub(KEEP));
-        entry.identity.inode = NOWHERE;
-        entry
+        Entry::of(file, 0).without_file(seen.saturating_sub(KEEP))
     }
 
     /// When there is something to be written.

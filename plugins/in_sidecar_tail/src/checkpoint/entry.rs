@@ -27,6 +27,8 @@ use crate::track::fingerprint::{Fingerprint, Identity, Print};
 
 /// Version of the document that this build writes, and the newest that it reads.
 pub(crate) const VERSION: u32 = 1;
+/// The inode of a file that has none any more.
+const NOWHERE: u64 = 0;
 
 /// How far one file has been delivered.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -81,6 +83,13 @@ impl Entry {
             }
             .kept(),
         }
+    }
+
+    /// The same without its file, which is gone or has begun anew.
+    pub(crate) fn without_file(mut self, seen: u64) -> Self {
+        self.identity.inode = NOWHERE;
+        self.seen = seen;
+        self
     }
 
     /// Where the path led, if it was a symbolic link.

@@ -7,7 +7,7 @@ use crate::checkpoint::entry::Entry;
 use crate::fs::Fs;
 use crate::map::HashMap;
 use crate::track::fingerprint::Identity;
-use crate::track::names::stem;
+use crate::track::names::{is_rotated_form, stem};
 
 /// What is in a folder: there may be thousands of files in it, and as many are looked for.
 #[derive(Debug)]
@@ -15,14 +15,55 @@ pub(crate) struct Folder {
     pub(crate) by_inode: HashMap<u64, PathBuf>,
     /// In the order of their bytes.
     paths: Vec<PathBuf>,
+    /// Names of files that have several, and their inodes.
+    links: HashMap<PathBuf, u64>,
 }
 
 impl Folder {
     pub(crate) fn list(fs: &Fs, folder: &Path) -> Self {
-        let by_inode = list(fs, folder);
-        let mut paths: Vec<PathBuf> = by_inode.values().cloned().collect();
+        let (mut by_inode, mut links) = (HashMap::default(), HashMap::default());
+        let mut paths = Vec::new();
+        for (inode, path) in names(fs, folder) {
+            paths.push(path.clone());
+            if let Some(other) = by_inode.insert(inode, path.clone()) {
+                links.extend([(other, inode), (path, inode)]);
+            }
+        }
         paths.sort_unstable_by(|one, two| one.as_os_str().cmp(two.as_os_str()));
-        Folder { by_inode, paths }
+        Folder {
+            by_inode,
+            paths,
+            links,
+        }
+    }
+
+    /// What is in this folder, listed if it was not yet.
+    pub(crate) fn cached<'a>(
+        folders: &'a mut HashMap<PathBuf, Folder>,
+        fs: &Fs,
+        folder: &Path,
+    ) -> &'a Folder {
+        let listed = folders.entry(folder.to_owned());
+        listed.or_insert_with(|| Folder::list(fs, folder))
+    }
+
+    /// Paths that may be rotated forms of a file, by this name or others that it has.
+    pub(crate) fn forms(&self, name: &Path, inode: u64) -> Vec<&PathBuf> {
+        let names: Vec<&Path> = self.names_of(inode).chain([name]).collect();
+        let related = names.iter().flat_map(|name| self.related(name));
+        let is_form = |path: &Path| names.iter().any(|name| is_rotated_form(name, path));
+        related.filter(|path| is_form(path)).collect()
+    }
+
+    /// Names of the file with this inode, if it has several.
+    pub(crate) fn names_of(&self, inode: u64) -> impl Iterator<Item = &Path> {
+        let names = self.links.iter().filter(move |(_, its)| **its == inode);
+        names.map(|(path, _)| &**path)
+    }
+
+    /// That of the file with this name, if it has several.
+    pub(crate) fn inode_of(&self, name: &Path) -> Option<u64> {
+        self.links.get(name).copied()
     }
 
     /// Paths that look like rotated ones of `original`.
@@ -56,9 +97,7 @@ pub(super) fn place_of(
     }
     let mut near = entry.places().filter_map(Path::parent);
     near.find_map(|folder| {
-        let folder = folders
-            .entry(folder.to_owned())
-            .or_insert_with(|| Folder::list(fs, folder));
+        let folder = Folder::cached(folders, fs, folder);
         let renamed = folder.by_inode.get(&entry.identity.inode);
         renamed.filter(|path| is_it(path)).cloned()
     })
@@ -66,12 +105,12 @@ pub(super) fn place_of(
 
 /// Paths in a folder by the inodes of their names.
 pub(crate) fn list(fs: &Fs, folder: &Path) -> HashMap<u64, PathBuf> {
-    fs.list(folder)
-        .into_iter()
-        .flatten()
-        .filter_map(Result::ok)
-        .map(|entry| (entry.inode, folder.join(entry.name)))
-        .collect()
+    names(fs, folder).collect()
+}
+
+fn names<'a>(fs: &Fs, folder: &'a Path) -> impl Iterator<Item = (u64, PathBuf)> + 'a {
+    let entries = fs.list(folder).into_iter().flatten().flatten();
+    entries.map(|entry| (entry.inode, folder.join(entry.name)))
 }
 
 #[cfg(test)]

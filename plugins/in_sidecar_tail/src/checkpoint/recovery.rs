@@ -15,7 +15,8 @@ use crate::source::confine::is_refused;
 use crate::source::scan::Sources;
 use crate::track::beyond::is_full;
 use crate::track::copies::find_copy;
-use crate::track::descriptors::is_missing;
+use crate::track::descriptors::{at_hand, is_missing};
+use crate::track::dormant::{LetGo, Suspects};
 use crate::track::file::Seen;
 use crate::track::files::Files;
 use crate::track::fingerprint::{Fingerprint, Identity};
@@ -96,6 +97,8 @@ fn follow_claimed(
     let id = follow(files, path, identity, handle, metadata, position);
     if let Some(file) = files.registry.get_mut(id) {
         file.checkpoint_tail = entry.fingerprint.tail;
+        // It is no new file that may become a copy, and nobody finds it without its position where no pattern looks.
+        file.compared |= entry.identity.birth.is_some();
     }
 }
 
@@ -108,6 +111,7 @@ fn claim(
 ) -> Option<Entry> {
     let checkpointer = files.checkpointer.as_mut()?;
     let mut entry = checkpointer.claim(path, identity, handle, metadata)?;
+    files.dormant.found(&entry.identity, &entry.fingerprint);
     files.entry_gone(entry.identity);
     if entry.identity.birth.is_none() {
         // What was rotated does not get its first name again, but its inode may be that of a new file by now.
@@ -168,8 +172,20 @@ pub(crate) fn position_of(
             ..Position::default()
         };
     }
+    if let Some((waits, text)) = files
+        .dormant
+        .copied(path, handle, metadata, files.ctx.time.now())
+    {
+        files.goes_on(&waits, &text);
+        return Position {
+            offset: Some(text.fingerprint.offset),
+            rotated: true,
+            name: Some(text.name),
+            ..Position::default()
+        };
+    }
     if files.scanned() {
-        return late_copy(files, path, handle, metadata);
+        return Position::default();
     }
     let Some(entry) = original_of(files, path, handle, metadata) else {
         return Position::default();
@@ -185,22 +201,6 @@ pub(crate) fn position_of(
     }
 }
 
-/// What is known of a file that is found on a network filesystem: the copy of one that was truncated may be
-/// told of after the truncation.
-fn late_copy(files: &mut Files, path: &Path, handle: &Handle, metadata: &Metadata) -> Position {
-    if !files.is_remote(path, metadata.dev()) {
-        return Position::default();
-    }
-    let now = files.ctx.time.now();
-    let text = files.dormant.copied(path, handle, metadata, now);
-    text.map_or_else(Position::default, |text| Position {
-        offset: Some(text.fingerprint.offset),
-        rotated: true,
-        name: Some(text.name),
-        ..Position::default()
-    })
-}
-
 /// The position of a file that was truncated while nobody was reading, if this is its copy.
 fn original_of(
     files: &mut Files,
@@ -209,15 +209,24 @@ fn original_of(
     metadata: &Metadata,
 ) -> Option<Entry> {
     let kept = files.checkpointer.as_mut().filter(|kept| !kept.by_name)?;
+    if kept.unclaimed.is_empty() {
+        return None;
+    }
+    let folder = path.parent()?;
     let mut folders = kept.folders.take()?;
     let kept = files.checkpointer.as_ref()?;
+    let linked = Folder::cached(&mut folders, &files.ctx.fs, folder);
+    let names = originals(path).into_iter();
+    let linked: Vec<u64> = names.filter_map(|name| linked.inode_of(&name)).collect();
+    let linked = linked
+        .iter()
+        .flat_map(|inode| kept.unclaimed.with_inode(*inode));
     let mut is_copy = |entry: &Entry| {
         entry.packed().is_none()
-            && *entry.path != *path
             && entry.path.parent() == path.parent()
-            && may_be_in(entry, path)
             && entry.fingerprint.head.length > 0
             && fits(&entry.fingerprint, handle, metadata)
+            && !is_copy_of_followed(files, (path, handle, metadata), entry.fingerprint.offset)
             && match became_of(files, entry, &mut folders) {
                 Became::Truncated => true,
                 Became::Unknown => Identity::of(metadata).is_younger(&entry.identity),
@@ -225,8 +234,10 @@ fn original_of(
                 Became::There(..) => false,
             }
     };
+    let named = kept.unclaimed.originals(path);
+    let named = named.filter(|entry| may_be_in(entry, path));
     // Others may begin alike that were read less far.
-    let originals = kept.unclaimed.originals(path).filter(|e| is_copy(e));
+    let originals = named.chain(linked).filter(|e| is_copy(e));
     let entry = originals.max_by_key(|e| e.fingerprint.offset).cloned();
     if let Some(kept) = &mut files.checkpointer {
         kept.folders = Some(folders);
@@ -237,7 +248,8 @@ fn original_of(
 /// Whether the file at `path` may be a copy of that of an entry, as far as names tell. That may have been renamed
 /// since it was copied.
 fn may_be_in(entry: &Entry, path: &Path) -> bool {
-    let renamed = entry.rotated && !is_rotated_form(path, &entry.path);
+    // What is where that was is the next one.
+    let renamed = entry.rotated && *entry.path != *path && !is_rotated_form(path, &entry.path);
     is_rotated_form(&entry.path, path) || renamed && are_rotated_alike(&entry.path, path)
 }
 
@@ -250,6 +262,28 @@ fn is_copy_of_gone(files: &Files, metadata: &Metadata, entry: &Entry) -> bool {
         && entry.identity.birth.is_some()
         && identity.is_younger(&entry.identity)
         && files.ctx.fs.symlink_metadata(&entry.path).is_ok()
+}
+
+/// Whether a file has the same behind `offset`, too, as one that is followed and may be its original.
+fn is_copy_of_followed(
+    files: &Files,
+    (path, handle, metadata): (&Path, &Handle, &Metadata),
+    offset: u64,
+) -> bool {
+    let names = originals(path).into_iter();
+    let mut followed = names.filter_map(|name| files.registry.get(files.named(&name)?));
+    followed.any(|file| {
+        let end = file.offset.min(metadata.len());
+        let same = || {
+            // It may have been truncated by now.
+            let its = match end == file.offset {
+                true => file.fingerprint(),
+                false => Fingerprint::at(&*at_hand(files, file)?, end)?,
+            };
+            its.fits(handle, metadata.len())
+        };
+        end > offset && same().unwrap_or(false)
+    })
 }
 
 fn fits(fingerprint: &Fingerprint, handle: &Handle, metadata: &Metadata) -> bool {
@@ -325,25 +359,26 @@ pub(crate) fn recover_unclaimed(files: &mut Files, compressed: &mut Compressed) 
             became => others.push((entry, became)),
         }
     }
-    for (entry, became) in others {
+    for (mut entry, became) in others {
         let Some(folder) = entry.path.parent() else {
             continue;
         };
-        let listing = folders
-            .entry(folder.to_owned())
-            .or_insert_with(|| Folder::list(&files.ctx.fs, folder));
-        let related = listing.related(&entry.path);
-        let related = &related[..related.len().min(looks)];
+        let listing = Folder::cached(&mut folders, &files.ctx.fs, folder);
+        let others: Vec<&Path> = match became {
+            Became::Gone => Vec::new(),
+            _ => listing.names_of(entry.identity.inode).collect(),
+        };
+        let names = others.iter().copied().chain([&*entry.path]);
+        let related = names.flat_map(|name| listing.related(name));
+        let related: Vec<&PathBuf> = related.take(looks).collect();
         looks -= related.len();
-        let copy = || {
-            let paths = related.iter().filter(|path| may_be_in(&entry, path));
-            find_copy(
-                files,
-                paths.cloned(),
-                &entry.identity,
-                &entry.fingerprint,
-                None,
-            )
+        let mut unopened = Vec::new();
+        let mut copy = || {
+            let is_form = |path: &Path| others.iter().any(|name| is_rotated_form(name, path));
+            let paths = related.iter();
+            let paths = paths.filter(|path| may_be_in(&entry, path) || is_form(path));
+            let of = (&entry.identity, &entry.fingerprint);
+            find_copy(files, paths.copied().cloned(), of, None, &mut unopened)
         };
         let younger = |metadata: &Metadata| Identity::of(metadata).is_younger(&entry.identity);
         let found = match became {
@@ -355,19 +390,56 @@ pub(crate) fn recover_unclaimed(files: &mut Files, compressed: &mut Compressed) 
             }
             // What is no older than it and has all that was read of it may be its copy.
             Became::Unknown => match copy().filter(|(_, _, metadata)| younger(metadata)) {
-                None => continue,
+                None => {
+                    wait_for_copy(files, &entry, Suspects::Younger);
+                    continue;
+                }
                 copy => copy,
             },
         };
+        let found = found.filter(|(path, handle, metadata)| {
+            !is_copy_of_followed(files, (path, handle, metadata), entry.fingerprint.offset)
+        });
+        let is_late = found.is_none() && entry.identity.birth.is_some();
+        if is_late && !unopened.is_empty() {
+            if matches!(became, Became::Truncated) {
+                // Its number will be that of the next position.
+                entry = begun_anew(files, entry);
+            }
+            wait_for_copy(files, &entry, Suspects::These(unopened));
+        }
         match found {
             // Without a descriptor nobody can tell: the start is not over yet.
             None if files.ctx.fs.shortages() > before => break,
-            None => compressed.search(files, entry, related),
+            None => compressed.search(files, entry, &related),
             Some((path, handle, metadata)) => {
                 follow_if_new(files, &entry, &path, handle, &metadata);
             }
         }
     }
+}
+
+/// A copy may be found as soon as one of these files can be opened, or its original.
+fn wait_for_copy(files: &mut Files, entry: &Entry, suspects: Suspects) {
+    let text = LetGo {
+        name: entry.path.clone(),
+        fingerprint: entry.fingerprint,
+        size: entry.fingerprint.offset,
+    };
+    let now = files.ctx.time.now();
+    files
+        .dormant
+        .wait_for_copy(entry.identity, text, suspects, now);
+}
+
+/// What is kept of a file that has begun anew, as long as its copy is waited for.
+fn begun_anew(files: &mut Files, entry: Entry) -> Entry {
+    files.drop_unclaimed(&entry);
+    let gone = entry.without_file(files.ctx.time.timestamp().seconds.into());
+    if let Some(kept) = &mut files.checkpointer {
+        kept.keep_gone(gone.clone());
+    }
+    gone
 }
 
 /// Follows the file of a position, unless it is followed. Where there are too many files, one that the patterns match

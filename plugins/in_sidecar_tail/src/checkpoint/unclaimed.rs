@@ -49,6 +49,12 @@ impl Unclaimed {
         found.filter_map(|(_, key)| self.entries.get(key).map(Arc::as_ref))
     }
 
+    /// Those of files that have, or had, this inode.
+    pub(crate) fn with_inode(&self, inode: u64) -> impl Iterator<Item = &Entry> {
+        let entries = self.entries.range((inode, 0)..=(inode, usize::MAX));
+        entries.map(|(_, entry)| &**entry)
+    }
+
     /// Adds one; of more than `most`, another one goes.
     pub(crate) fn add(&mut self, entry: Entry, most: usize) {
         if self.entries.len() >= most {
@@ -101,9 +107,7 @@ impl Unclaimed {
         identity: &Identity,
         mut fits: impl FnMut(&&Entry) -> bool,
     ) -> Option<&Entry> {
-        let inode = identity.inode;
-        let entries = self.entries.range((inode, 0)..=(inode, usize::MAX));
-        let mut entries = entries.map(|(_, entry)| &**entry);
+        let mut entries = self.with_inode(identity.inode);
         entries.find(|entry| entry.identity.compatible(identity) && fits(entry))
     }
 

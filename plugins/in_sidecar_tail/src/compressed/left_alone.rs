@@ -92,8 +92,8 @@ impl Compressed {
     }
 
     /// Begins to look for the compressed form of a file that is not there any more, among these.
-    pub(crate) fn search(&mut self, files: &Files, entry: Entry, paths: &[PathBuf]) {
-        self.searches.original(&files.ctx.troubles, entry, paths);
+    pub(crate) fn search(&mut self, files: &Files, entry: Entry, paths: &[&PathBuf]) {
+        self.searches.original(&files.ctx, entry, paths);
     }
 
     /// A file that is compressed is not read as it is; what it is will be told when it is complete.
@@ -413,7 +413,7 @@ impl Compressed {
             return true;
         }
         if goal == Goal::Original && self.searches.is_wanted_further(&path, offset) {
-            self.searches.go_on(search, Some(path));
+            self.searches.go_on(search, Some((path, current.identity)));
             return true;
         }
         let now = files.ctx.time.now();
@@ -433,7 +433,7 @@ impl Compressed {
         let (window, handle, metadata) = match window {
             Ok(made) => made,
             Err(error) if none_left(&error) => {
-                self.searches.go_on(search, Some(path));
+                self.searches.go_on(search, Some((path, current.identity)));
                 return false;
             }
             Err(error) => {

@@ -14,13 +14,13 @@ use crate::compressed::growth::Growth;
 use crate::compressed::gunzip::{self, Gunzip, OUTPUT_AT_ONCE};
 use crate::compressed::kin::ReadSoFar;
 use crate::compressed::left_alone::COMPLETE;
+use crate::context::Context;
 use crate::counters::Trouble;
 use crate::fs::{none_left, Handle};
 use crate::options::Options;
 use crate::source::confine::Confine;
 use crate::track::files::Files;
 use crate::track::fingerprint::{read_full, Fingerprint, Identity, Tail, HEAD};
-use crate::troubles::Troubles;
 
 /// Compressed files that are searched at a time.
 const AT_ONCE: usize = 4;
@@ -35,8 +35,8 @@ pub(crate) struct Search {
     pub(crate) goal: Goal,
     pub(crate) entry: Entry,
     otherwise: Otherwise,
-    /// Files that may be it and have not been looked at.
-    paths: Vec<PathBuf>,
+    /// Files that may be it and have not been looked at. Another one may have the name of each by then.
+    files: Vec<(PathBuf, Identity)>,
     current: Option<Unpacking>,
 }
 
@@ -135,8 +135,8 @@ impl Searches {
     /// A compressed file is at `path` now.
     pub(crate) fn moved(&mut self, identity: &Identity, path: &Path) {
         for search in &mut self.all {
-            if search.is_of(identity) && !search.paths.is_empty() {
-                search.paths = vec![path.to_path_buf()];
+            if search.is_of(identity) && !search.files.is_empty() {
+                search.files = vec![(path.to_path_buf(), *identity)];
                 search.entry.path = path.into();
             }
         }
@@ -170,7 +170,7 @@ impl Searches {
             goal: Goal::Itself,
             entry,
             otherwise,
-            paths: vec![path.to_owned()],
+            files: vec![(path.to_owned(), identity)],
             current: None,
         });
     }
@@ -182,38 +182,43 @@ impl Searches {
         });
         others.any(|search| {
             let current = search.current.as_ref();
-            search.paths.contains(path) || current.is_some_and(|current| current.path == *path)
+            let mut paths = search.files.iter().map(|(path, _)| path);
+            paths.any(|other| other == path) || current.is_some_and(|current| current.path == *path)
         })
     }
 
     /// What was found is not to be read: it is looked for in other files, or in this one again.
-    pub(crate) fn go_on(&mut self, mut search: Search, again: Option<PathBuf>) {
-        search.paths.extend(again);
+    pub(crate) fn go_on(&mut self, mut search: Search, again: Option<(PathBuf, Identity)>) {
+        search.files.extend(again);
         self.all.push_back(search);
     }
 
     /// Begins to look for the compressed form of a file whose position is known and that is not
     /// there any more, among these, to read what follows the position.
-    pub(crate) fn original(&mut self, troubles: &Troubles, entry: Entry, paths: &[PathBuf]) {
+    pub(crate) fn original(&mut self, ctx: &Context, entry: Entry, paths: &[&PathBuf]) {
         let known = |search: &Search| search.goal == Goal::Original && search.entry == entry;
         if entry.fingerprint.head.length == 0 || self.all.iter().any(known) {
             return;
         }
-        let is_gzip = |path: &&PathBuf| {
+        let is_gzip = |path: &&&PathBuf| {
             let extension = path.extension();
             extension.is_some_and(|e| e.eq_ignore_ascii_case("gz"))
         };
         let paths = paths.iter().filter(is_gzip).take(MOST_SEARCHED);
-        let paths: Vec<PathBuf> = paths.cloned().collect();
-        if !paths.is_empty() && self.all.len() >= MOST_SEARCHES {
+        let files = paths.filter_map(|path| {
+            let there = ctx.fs.metadata(path).ok()?;
+            Some((path.to_path_buf(), Identity::of(&there)))
+        });
+        let files: Vec<_> = files.collect();
+        if !files.is_empty() && self.all.len() >= MOST_SEARCHES {
             let text = "it may be compressed by now; there are too many to look for it";
-            troubles.say(Trouble::Compressed, &entry.path, text);
-        } else if !paths.is_empty() {
+            ctx.troubles.say(Trouble::Compressed, &entry.path, text);
+        } else if !files.is_empty() {
             self.all.push_back(Search {
                 goal: Goal::Original,
                 entry,
                 otherwise: Otherwise::Another,
-                paths,
+                files,
                 current: None,
             });
         }
@@ -272,7 +277,7 @@ impl Searches {
                 };
                 let (fingerprint, cut) = others.pop().unwrap_or_default();
                 search.entry.go_on_at(fingerprint, cut);
-                search.paths.push(current.path);
+                search.files.push((current.path, current.identity));
             }
             Came::Foreign => {}
         }
@@ -289,25 +294,23 @@ impl Search {
 
     /// Goes on with the next file.
     fn next(&mut self, confine: &Confine, now: Instant) -> Next {
-        while let Some(path) = self.paths.pop() {
+        while let Some((path, identity)) = self.files.pop() {
             let (handle, metadata) = match confine.open(&path) {
-                // It may have been renamed, and another one have its name.
-                Ok((_, metadata))
-                    if self.goal == Goal::Itself && !self.is_of(&Identity::of(&metadata)) =>
+                Ok((handle, metadata))
+                    if Identity::of(&metadata) == identity
+                        && metadata.is_file()
+                        && is_gzip(&handle) =>
                 {
-                    continue
-                }
-                Ok((handle, metadata)) if metadata.is_file() && is_gzip(&handle) => {
                     (handle, metadata)
                 }
                 Err(error) if none_left(&error) => {
-                    self.paths.push(path);
+                    self.files.push((path, identity));
                     return Next::Later;
                 }
                 _ => continue,
             };
             self.current = Some(Unpacking {
-                identity: Identity::of(&metadata),
+                identity,
                 gunzip: Gunzip::new(handle),
                 path,
                 head: Vec::new(),

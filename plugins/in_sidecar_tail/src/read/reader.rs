@@ -207,7 +207,7 @@ impl Reader {
             // A network filesystem's answer may be older than what was read: it is looked into once more, whether
             // its size and time have changed or not.
             Ok(Block::Rewritten) if file.remote => {
-                file.seen.modified -= 1;
+                files.unsettled.insert(id, ctx.time.now());
                 return Read::End;
             }
             Ok(Block::Rewritten) => {

@@ -24,10 +24,10 @@ use crate::worker::{Turn, Worker};
 const PATIENCE: u64 = 1 << 40;
 
 /// A worker of simulated files, and a host that takes all at once.
-struct Costs {
-    time: Time,
-    disk: SimFs,
-    worker: Worker,
+pub(super) struct Costs {
+    pub(super) time: Time,
+    pub(super) disk: SimFs,
+    pub(super) worker: Worker,
     drained: bool,
 }
 
@@ -44,19 +44,19 @@ fn disk_of(files: u64, time: &Time) -> SimFs {
     disk
 }
 
-fn append(disk: &SimFs, name: &str, text: &[u8]) {
+pub(super) fn append(disk: &SimFs, name: &str, text: &[u8]) {
     let path = format!("/logs/{name}");
     disk.writer(Path::new(&path)).unwrap().append(text);
 }
 
 impl Costs {
-    fn of(files: u64, options: &[(&str, &str)]) -> Self {
+    pub(super) fn of(files: u64, options: &[(&str, &str)]) -> Self {
         let time = Time::simulated(Duration::from_secs(1_000_000_000));
         let disk = disk_of(files, &time);
         Costs::on(disk, time, options)
     }
 
-    fn on(disk: SimFs, time: Time, options: &[(&str, &str)]) -> Self {
+    pub(super) fn on(disk: SimFs, time: Time, options: &[(&str, &str)]) -> Self {
         let path = ("path", "/logs/*.log,/logs/*/*.log");
         let options = [&[path], options].concat();
         let settings = Settings::new("tail", OPTIONS, options).unwrap();
@@ -87,12 +87,12 @@ impl Costs {
         calls
     }
 
-    fn lines(&self) -> u64 {
+    pub(super) fn lines(&self) -> u64 {
         self.worker.ctx.counters.lines.get()
     }
 
     /// Does what there is to do, and waits for so long.
-    fn go_on(&mut self, time: Duration) {
+    pub(super) fn go_on(&mut self, time: Duration) {
         let end = self.time.now() + time;
         loop {
             let turn = self.worker.turn();

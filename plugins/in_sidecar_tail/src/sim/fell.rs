@@ -805,6 +805,194 @@ fn schedules_that_fell_stand() {
     all_stand(&all);
 }
 
+/// Nobody tells of it, and neither size nor time does.
+#[test]
+fn what_changes_once_more_in_the_same_moment_is_seen() {
+    let polled = Setting {
+        pattern: "app.log",
+        inotify: false,
+        from_head: false,
+        tells: Tells::Ring,
+        ..PLAIN
+    };
+    let as_long_again = vec![
+        write(5, false),
+        Step::Start,
+        write(2, true),
+        Step::CopyTruncate,
+        write(5, false),
+    ];
+    // And the clock does not.
+    let remote = Setting {
+        scheme: Scheme::Numbered,
+        mode: Mode::Preallocated,
+        pattern: "*",
+        header: true,
+        inotify: false,
+        wide: false,
+        late: 3,
+        stale: Some(3_000),
+        tells: Tells::Ring,
+        ..PLAIN
+    };
+    let in_place = vec![
+        Step::Stranger,
+        Step::Stranger,
+        Step::Descriptors(8),
+        Step::Stranger,
+        Step::Stranger,
+        Step::Stranger,
+        Step::Start,
+        write(4, false),
+        Step::SetClock(60),
+        Step::Wait(7_200_000),
+    ];
+    all_stand(&[(polled, as_long_again), (remote, in_place)]);
+}
+
+/// As few bytes as were read of what is gone may be those with which another one begins.
+#[test]
+fn what_begins_like_what_is_gone_is_no_copy_of_it_where_that_was() {
+    let held = Setting {
+        mode: Mode::Preallocated,
+        pattern: "app.log",
+        header: true,
+        inotify: false,
+        late: 700,
+        tells: Tells::Numbers,
+        delivers_after: 200,
+        ..PLAIN
+    };
+    let found_by_its_position = vec![
+        Step::Start,
+        Step::SlowCopyTruncate(367, 3_183),
+        write(3, true),
+        write(1, false),
+        write(4, false),
+        Step::Stranger,
+        Step::Rotate,
+        Step::Reopen,
+        Step::During(22, Action::CopyTruncate),
+        Step::Wait(8_000),
+        Step::HostStuck,
+        write(3, false),
+        Step::Rotate,
+        Step::CrashAt(46),
+        Step::Start,
+        Step::Crash,
+    ];
+    let numbered = Setting {
+        scheme: Scheme::Numbered,
+        pattern: "app.log",
+        header: true,
+        inotify: false,
+        ignores_old: true,
+        reuses: true,
+        ..PLAIN
+    };
+    let the_next_one = vec![
+        Step::Start,
+        Step::Rotate,
+        Step::Complete,
+        Step::During(34, Action::Reopen),
+        Step::Start,
+        Step::Rotate,
+        Step::Wait(8_717),
+        Step::Reopen,
+        Step::Compress,
+        Step::CrashAt(62),
+        Step::During(
+            9,
+            Action::Write {
+                lines: 3,
+                open: true,
+            },
+        ),
+        Step::Wait(7_200_000),
+    ];
+    let remote = Setting {
+        scheme: Scheme::Numbered,
+        pattern: "app.log",
+        header: true,
+        stale: Some(100),
+        delivers_after: 200,
+        ..PLAIN
+    };
+    // Of one that is followed, in the making as the start goes on for want of descriptors.
+    let of_another = vec![
+        Step::Start,
+        Step::Stop,
+        Step::CopyTruncate,
+        Step::Start,
+        Step::Wait(7_200_000),
+        Step::Rotate,
+        Step::During(48, Action::Reopen),
+        Step::Wait(30_000),
+        Step::Rotate,
+        Step::During(45, Action::Reopen),
+        write(3, false),
+        Step::Wait(8_000),
+        Step::CrashAt(17),
+        Step::Descriptors(3),
+        Step::Start,
+        Step::Descriptors(400),
+        Step::SlowCopyTruncate(583, 2_307),
+    ];
+    all_stand(&[
+        (held, found_by_its_position),
+        (numbered, the_next_one),
+        (remote, of_another),
+    ]);
+}
+
+/// Another file has the name under which one was found that may be it.
+#[test]
+fn a_compressed_file_is_looked_for_by_what_it_is() {
+    let setting = Setting {
+        device: 7_575_186,
+        scheme: Scheme::Numbered,
+        pattern: "*",
+        header: true,
+        from_head: false,
+        late: 60,
+        stale: Some(1_000),
+        births: false,
+        reuses: true,
+        delivers_after: 200,
+        ..PLAIN
+    };
+    let steps = vec![
+        Step::Start,
+        Step::Crash,
+        Step::SlowCopyTruncate(492, 2_018),
+        Step::Wait(30_000),
+        Step::During(22, Action::Archive),
+        Step::CopyTruncate,
+        Step::Wait(6_061),
+        Step::Rotate,
+        Step::Reopen,
+        Step::Compress,
+        Step::Start,
+        Step::Stop,
+        Step::Wait(7_200_000),
+        Step::Compress,
+        Step::During(
+            18,
+            Action::Write {
+                lines: 3,
+                open: false,
+            },
+        ),
+        Step::Rotate,
+        Step::Start,
+        write(2, false),
+        Step::Reopen,
+        Step::During(9, Action::Rotate),
+        Step::Compress,
+    ];
+    all_stand(&[(setting, steps)]);
+}
+
 /// Fails with those of these schedules that fall.
 pub(super) fn all_stand(all: &[(Setting, Vec<Step>)]) {
     // They have the same device, so the positions of one at a time are known to the process.

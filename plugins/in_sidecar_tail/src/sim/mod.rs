@@ -18,6 +18,7 @@ mod schedule;
 mod simulation;
 pub(crate) mod steps;
 mod trace;
+mod unopened;
 mod world;
 
 use std::panic::{catch_unwind, AssertUnwindSafe};

@@ -45,10 +45,22 @@ impl Paths {
         Some(path)
     }
 
-    fn get(&self, number: usize) -> Option<PathBuf> {
-        let end = *self.ends.get(number)?;
+    /// Where the name with this number begins.
+    fn start_of(&self, number: usize) -> usize {
         let before = number.checked_sub(1);
-        let start = before.and_then(|n| self.ends.get(n)).copied().unwrap_or(0);
+        before.and_then(|n| self.ends.get(n)).copied().unwrap_or(0)
+    }
+
+    /// Their numbers, the shortest names first.
+    pub(crate) fn shortest_first(&self) -> Vec<usize> {
+        let mut numbers: Vec<usize> = (0..self.len()).collect();
+        numbers.sort_by_key(|number| self.ends[*number] - self.start_of(*number));
+        numbers
+    }
+
+    pub(crate) fn get(&self, number: usize) -> Option<PathBuf> {
+        let end = *self.ends.get(number)?;
+        let start = self.start_of(number);
         let name = OsStr::from_bytes(&self.text[start..end]);
         let folder = self.folders.partition_point(|(first, _)| *first <= number);
         let (_, folder) = self.folders.get(folder.checked_sub(1)?)?;
@@ -57,10 +69,6 @@ impl Paths {
         } else {
             folder.join(name)
         })
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = PathBuf> + '_ {
-        (0..self.len()).filter_map(|number| self.get(number))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -112,7 +120,8 @@ mod tests {
                         prop_assert_eq!(last, model.pop().map(Into::into));
                     }
                 }
-                let all: Vec<_> = paths.iter().map(PathBuf::into_os_string).collect();
+                let all = (0..paths.len()).filter_map(|number| paths.get(number));
+                let all: Vec<_> = all.map(PathBuf::into_os_string).collect();
                 prop_assert_eq!(&all, &model);
                 prop_assert_eq!(paths.len(), model.len());
             }

@@ -50,8 +50,10 @@ impl FoundFiles {
         self.inodes.push(inode.unwrap_or(0));
     }
 
+    /// The shortest names first: a log is known before its copies.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (PathBuf, u64)> + '_ {
-        self.paths.iter().zip(self.inodes.iter().copied())
+        let numbers = self.paths.shortest_first().into_iter();
+        numbers.filter_map(|number| Some((self.paths.get(number)?, *self.inodes.get(number)?)))
     }
 }
 

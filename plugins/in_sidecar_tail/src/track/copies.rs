@@ -5,18 +5,21 @@ use std::sync::Arc;
 
 use tracing::{debug, info, warn};
 
+use crate::checkpoint::folder::Folder;
 use crate::context::Context;
-use crate::fs::{Handle, Metadata};
+use crate::fs::{none_left, Handle, Metadata};
+use crate::map::HashMap;
 use crate::read::charset::Code;
 use crate::read::decode::Joined;
 use crate::read::lines::Splitter;
 use crate::read::reader::Reader;
-use crate::track::descriptors::{at_hand, ensure_open, make_room};
+use crate::source::confine::is_refused;
+use crate::track::descriptors::{at_hand, ensure_open, is_missing, make_room};
 use crate::track::file::{pieces_to_advise, Continued, FileId, Rare, TrackedFile};
 use crate::track::files::Files;
 use crate::track::fingerprint::{Fingerprint, Head, Identity, Print, Tail};
 use crate::track::follow::{follow, Position};
-use crate::track::names::{is_rotated_form, related_in};
+use crate::track::names::{originals, Related};
 use crate::track::quarantine::begins_like;
 use crate::track::transition::Observation;
 
@@ -80,7 +83,9 @@ pub(crate) fn rewritten(files: &mut Files, reader: &mut Reader, id: FileId, size
     let name = file.name.clone();
     // First of all: many logs begin with the same header again and seem merely cut then.
     let identity = file.identity;
-    let copy = look_for_copy(files, id, &folder, (&name, &identity), &fingerprint);
+    let mut unopened = Vec::new();
+    let of = (&*name, &identity);
+    let copy = look_for_copy(files, id, &folder, of, &fingerprint, &mut unopened);
     let Ok(copy) = copy else {
         // It is looked at again in its turn.
         return files.observe(id, Observation::ReadToEnd { unfinished: false });
@@ -94,13 +99,18 @@ pub(crate) fn rewritten(files: &mut Files, reader: &mut Reader, id: FileId, size
         return files.look_at(id);
     } else {
         reader.end_text(files, id);
+        let waits = !unopened.is_empty();
         if let Some(file) = files.registry.get(id) {
-            files.dormant.keep_text(file, files.ctx.time.now());
-            lost(&files.ctx, file.ahead(), &name);
+            if !waits {
+                lost(&files.ctx, file.ahead(), &name);
+            }
+            let now = files.ctx.time.now();
+            files.dormant.keep_text(file, unopened, now);
         }
-        if is_read_compressed(&files.ctx, &name) {
-            // Its copy may be compressed already, and that may not be known before the next start.
-            files.keep_text(id);
+        if waits || is_read_compressed(&files.ctx, &name) {
+            // Its copy may be compressed already, and that may not be known before the next start; or it can be opened
+            // then.
+            files.keep_text(id, waits);
         }
     }
     info!("{} begins anew", name.display());
@@ -186,18 +196,20 @@ fn look_for_copy(
     folder: &Path,
     (name, identity): (&Path, &Identity),
     fingerprint: &Fingerprint,
+    unopened: &mut Vec<Identity>,
 ) -> Result<Option<Copy>, NoneLeft> {
     let mut looks = 0;
     loop {
         looks += 1;
         let before = files.ctx.fs.shortages();
-        let held = held_copy(files, name, fingerprint).map(Copy::Held);
-        let mut listed = Vec::new();
+        let held = held_copy(files, (id, name), fingerprint).map(Copy::Held);
+        let list = || Related::list(&files.ctx.fs, folder, name, identity.inode);
+        let mut listed = None;
         let copy = held.or_else(|| {
-            listed = related_in(&files.ctx.fs, folder, name);
-            let paths = listed.iter().map(|(path, _)| path.clone());
-            let paths = paths.filter(|path| is_rotated_form(name, path));
-            find_copy(files, paths, identity, fingerprint, Some(id))
+            let related = listed.insert(list());
+            unopened.clear();
+            let (of, original) = ((identity, fingerprint), Some(id));
+            find_copy(files, related.forms(), of, original, unopened)
                 .map(|(path, handle, metadata)| Copy::At(path, handle, metadata))
         });
         let short = copy.is_none() && files.ctx.fs.shortages() > before;
@@ -209,8 +221,7 @@ fn look_for_copy(
         });
         if !short && !sure && looks < MOST_LOOKS {
             // Whoever rotates numbered files may have renamed it meanwhile.
-            let now = related_in(&files.ctx.fs, folder, name);
-            if now != listed {
+            if listed.is_some_and(|before| before != list()) {
                 continue;
             }
         }
@@ -225,14 +236,22 @@ fn look_for_copy(
 
 /// The file that waits to know whether it is a copy, and is this one's. It may have been taken for that of another
 /// one that begins alike.
-fn held_copy(files: &Files, name: &Path, fingerprint: &Fingerprint) -> Option<FileId> {
+fn held_copy(
+    files: &Files,
+    (id, name): (FileId, &Path),
+    fingerprint: &Fingerprint,
+) -> Option<FileId> {
     if fingerprint.head.length == 0 {
         return None;
     }
     let held = files.registry.quarantined();
-    let for_it = held.filter(|(id, _)| {
-        let file = files.registry.get(*id);
-        file.is_some_and(|file| is_rotated_form(name, file.shown()))
+    let for_it = held.filter(|(held, _)| {
+        let names = files
+            .registry
+            .get(*held)
+            .map(|file| originals(file.shown()));
+        let mut names = names.into_iter().flatten();
+        names.any(|other| other == *name || files.named(&other) == Some(id))
     });
     let fits = for_it.filter_map(|(id, _)| {
         let handle = at_hand(files, files.registry.get(id)?).ok()?;
@@ -243,13 +262,14 @@ fn held_copy(files: &Files, name: &Path, fingerprint: &Fingerprint) -> Option<Fi
     fits.max_by_key(|(_, modified)| *modified).map(|(id, _)| id)
 }
 
-/// The one of these that holds what was read of another file.
+/// The one of these that holds what was read of another file; younger ones that cannot be opened now, which may hold it,
+/// are noted.
 pub(crate) fn find_copy(
     files: &Files,
     paths: impl Iterator<Item = PathBuf>,
-    identity: &Identity,
-    fingerprint: &Fingerprint,
+    (identity, fingerprint): (&Identity, &Fingerprint),
     original: Option<FileId>,
+    unopened: &mut Vec<Identity>,
 ) -> Option<(PathBuf, Handle, Metadata)> {
     if fingerprint.head.length == 0 {
         return None;
@@ -258,7 +278,8 @@ pub(crate) fn find_copy(
     paths
         .filter_map(|path| {
             let metadata = files.ctx.fs.metadata(&path).ok()?;
-            let known = files.registry.followed(&Identity::of(&metadata));
+            let its = Identity::of(&metadata);
+            let known = files.registry.followed(&its);
             // A file that is read by itself is no copy, unless that is what it waits for, or nothing was seen in it
             // yet: it is made empty.
             let free = known.is_none_or(|known| {
@@ -270,7 +291,13 @@ pub(crate) fn find_copy(
             if !free || !metadata.is_file() || metadata.len() < fingerprint.offset {
                 return None;
             }
-            let (handle, metadata) = files.handles.open_at_once(&path).ok()?;
+            let opened = files.handles.open_at_once(&path);
+            let error = opened.as_ref().err();
+            let may_be_later = |e| !is_missing(e) && !is_refused(e) && !none_left(e);
+            if error.is_some_and(may_be_later) && its.is_younger(identity) {
+                unopened.push(its);
+            }
+            let (handle, metadata) = opened.ok()?;
             let fits = metadata.is_file() && fingerprint.fits(&handle, metadata.len()).ok()?;
             fits.then_some((path, handle, metadata))
         })
@@ -281,22 +308,28 @@ pub(crate) fn find_copy(
         })
 }
 
-/// On a network filesystem a copy may be told of after the truncation. Where a pattern matches it, it is found as any
-/// other file; elsewhere only who looks for it finds it.
+/// On a network filesystem a copy may be told of after the truncation, and one that could not be opened may be later.
+/// Where a pattern matches it, it is found as any other file; elsewhere only who looks for it finds it.
 pub(crate) fn find_late_copies(files: &mut Files) {
-    for (number, identity, text) in files.dormant.looked_for(files.ctx.time.now()) {
+    let mut folders = HashMap::default();
+    for (waits, text) in files.dormant.looked_for(files.ctx.time.now()) {
         let Some(folder) = text.name.parent() else {
             continue;
         };
-        let paths = related_in(&files.ctx.fs, folder, &text.name).into_iter();
-        let globs = &files.ctx.options.globs;
-        let paths = paths
-            .map(|(path, _)| path)
-            .filter(|path| is_rotated_form(&text.name, path) && !globs.matches(path));
-        let copy = find_copy(files, paths, &identity, &text.fingerprint, None);
+        let (fs, globs) = (&files.ctx.fs, &files.ctx.options.globs);
+        let folder = Folder::cached(&mut folders, fs, folder);
+        let forms = folder.forms(&text.name, waits.identity.inode).into_iter();
+        let paths = forms.filter(|path| {
+            let there = || fs.metadata(path).ok();
+            !globs.matches(path)
+                && there().is_some_and(|there| waits.may_be_in(&Identity::of(&there)))
+        });
+        let paths = paths.cloned();
+        let of = (&waits.identity, &text.fingerprint);
+        let copy = find_copy(files, paths, of, None, &mut Vec::new());
         if let Some((path, handle, metadata)) = copy {
             info!("{} goes on in {}", text.name.display(), path.display());
-            files.dormant.take(number);
+            files.goes_on(&waits, &text);
             let position = Position {
                 offset: Some(text.fingerprint.offset),
                 name: Some(text.name),
@@ -489,6 +522,53 @@ mod tests {
             }
             assert_eq!(steps.lines.len(), before + 30, "cut to {size}");
             assert_eq!(steps.worker.ctx.counters.truncations.get(), 1);
+        }
+    }
+
+    #[test]
+    fn a_copy_is_known_by_every_name_of_its_original() {
+        for pattern in ["*.log", "[ab].log*", "a.log"] {
+            let mut steps = Steps::prepared(pattern, &[], |dir| {
+                std::fs::write(dir.path().join("a.log"), "one\n").unwrap();
+                std::fs::hard_link(dir.path().join("a.log"), dir.path().join("b.log")).unwrap();
+            });
+            steps.round();
+            // It was found under the one name or the other.
+            let found = steps.worker.files.registry.at(&steps.path("a.log"));
+            let log = if found.is_some() { "b.log" } else { "a.log" };
+            let copy = format!("{log}.1");
+            steps.append("a.log", "two\n");
+            steps.copy(log, &copy);
+            // Less than a copy may take.
+            for _ in 0..5 {
+                steps.round_after(Duration::from_secs(1));
+            }
+            steps.append("a.log", "three");
+            steps.append(&copy, "three");
+            steps.cut("a.log", 0);
+            steps.append("a.log", "four\n");
+            steps.round();
+            steps.round_after(LONG);
+            steps.lines.sort();
+            assert_eq!(steps.lines, ["four", "one", "three", "two"], "{pattern}");
+            assert_eq!(steps.lost(), 0);
+        }
+    }
+
+    #[test]
+    fn a_copy_that_is_found_with_its_original_is_held() {
+        for copy in ["a-1.log", "a.log.1"] {
+            let mut steps = Steps::prepared("a*", &[], |dir| {
+                for name in [copy, "a.log"] {
+                    std::fs::write(dir.path().join(name), "one\n").unwrap();
+                }
+            });
+            steps.round();
+            steps.cut("a.log", 0);
+            steps.append("a.log", "two\n");
+            steps.round();
+            steps.round_after(LONG);
+            assert_eq!(steps.lines, ["one", "two"], "{copy}");
         }
     }
 

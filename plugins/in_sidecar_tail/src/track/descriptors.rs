@@ -27,6 +27,9 @@ use crate::troubles::{Troubles, EVERY_FILE};
 /// when he is done with it. So a file that cannot be opened again keeps its handle, and there are
 /// never more of these than were open.
 const MAX_OPEN: usize = 400;
+/// What a host needs with two or three outputs, which are made when files are open already: 54 to 58 descriptors were
+/// counted. With fewer than this each file is open as long as it has its turn.
+const OF_THE_HOST: usize = 64;
 
 /// What the instances of a process have together.
 #[derive(Debug)]
@@ -62,11 +65,9 @@ impl Handles {
     pub(crate) fn new(ctx: &Context) -> Self {
         let options = &ctx.options;
         let confine = Confine::new(&ctx.fs, options.follow_links, options.globs.roots());
-        // The host needs some for itself.
         let limit = getrlimit(Resource::Nofile).current;
         let limit = limit.and_then(|limit| usize::try_from(limit).ok());
-        let most = limit.map_or(MAX_OPEN, |limit| (limit * 2 / 5).min(MAX_OPEN));
-        Handles::of(&ALL, most, confine)
+        Handles::of(&ALL, limit.map_or(MAX_OPEN, most_of), confine)
     }
 
     fn of(all: &'static All, most: usize, confine: Confine) -> Self {
@@ -152,6 +153,12 @@ impl Handles {
     fn excess(&self) -> usize {
         self.excess_with(0)
     }
+}
+
+/// How many of so many descriptors may be handles.
+fn most_of(limit: usize) -> usize {
+    let left = limit.saturating_sub(OF_THE_HOST);
+    left.min(limit * 2 / 5).min(MAX_OPEN)
 }
 
 impl Drop for Handles {
@@ -402,6 +409,15 @@ mod tests {
         let handles = &mut steps.worker.files.handles;
         *handles = handles.apart(most);
         steps
+    }
+
+    #[test]
+    fn the_host_has_what_it_needs_of_the_descriptors() {
+        let of = [(16, 0), (64, 0), (80, 16), (256, 102), (1024, 400)];
+        assert_eq!(
+            of.map(|(limit, _)| super::most_of(limit)),
+            of.map(|(_, most)| most)
+        );
     }
 
     #[test]

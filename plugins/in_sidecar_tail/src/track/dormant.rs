@@ -24,17 +24,50 @@ pub(crate) struct Dormant {
     order: BTreeMap<u64, u64>,
     /// How many were ever let go.
     count: u64,
-    /// Texts of a network filesystem that were truncated and are in no copy that it has told of.
+    /// Texts that were truncated and whose copies cannot be read yet.
     uncopied: Vec<Uncopied>,
 }
 
 /// A text that is looked for now and then.
-#[derive(Debug)]
-struct Uncopied {
+#[derive(Clone, Debug)]
+pub(crate) struct Uncopied {
     number: u64,
-    identity: Identity,
+    /// That of the file that it was in.
+    pub(crate) identity: Identity,
+    suspects: Suspects,
     since: Instant,
     next: Instant,
+    until: Instant,
+}
+
+/// What may be the copy of a text, if it holds the same.
+#[derive(Clone, Debug)]
+pub(crate) enum Suspects {
+    /// What is told of late.
+    Any,
+    /// What came to be after the original.
+    Younger,
+    These(Vec<Identity>),
+}
+
+impl Suspects {
+    /// For how long it may turn out.
+    fn wait(&self) -> Duration {
+        match self {
+            Suspects::Any => LATE_COPY,
+            Suspects::Younger | Suspects::These(_) => UNOPENED_COPY,
+        }
+    }
+}
+
+impl Uncopied {
+    pub(crate) fn may_be_in(&self, copy: &Identity) -> bool {
+        match &self.suspects {
+            Suspects::Any => true,
+            Suspects::Younger => copy.is_younger(&self.identity),
+            Suspects::These(these) => these.contains(copy),
+        }
+    }
 }
 
 /// A file that was let go, and how far it was read.
@@ -44,12 +77,13 @@ pub(crate) struct LetGo {
     pub(crate) fingerprint: Fingerprint,
     /// How long it was: more than what was read, if it was made longer in advance.
     pub(crate) size: u64,
-    /// When its text was truncated, if that is what happened to it.
-    truncated: Option<Instant>,
 }
 
 /// On a network filesystem, for how long a copy may be there and not be told of.
 const LATE_COPY: Duration = Duration::from_secs(90);
+/// For how long one is waited for that is there and cannot be opened, and how often it is tried at least.
+const UNOPENED_COPY: Duration = Duration::from_secs(24 * 3600);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How many such copies are looked for.
 const MOST_UNCOPIED: usize = 1000;
 
@@ -59,7 +93,6 @@ impl LetGo {
             name: file.name.clone(),
             fingerprint: file.fingerprint(),
             size: file.size(),
-            truncated: None,
         }
     }
 }
@@ -72,66 +105,85 @@ impl Dormant {
         }
     }
 
-    /// What was read of a file that begins anew, and is in no copy: it may be compressed by now.
-    pub(crate) fn keep_text(&mut self, file: &TrackedFile, now: Instant) {
-        if !file.head.is_empty() {
-            // No file has this number.
-            let number = xxh3_64(
-                &[file.identity.number(), file.epoch.into()]
-                    .map(u64::to_ne_bytes)
-                    .concat(),
-            );
-            let text = LetGo {
-                truncated: Some(now),
-                ..LetGo::of(file)
-            };
+    /// What was read of a file that begins anew, and is in no copy that can be read, but maybe in one of these that
+    /// cannot: it may also be compressed by now.
+    pub(crate) fn keep_text(&mut self, file: &TrackedFile, unopened: Vec<Identity>, now: Instant) {
+        if file.head.is_empty() {
+            return;
+        }
+        let text = LetGo::of(file);
+        if !unopened.is_empty() {
+            self.wait_for_copy(file.identity, text, Suspects::These(unopened), now);
+        } else if file.remote {
+            self.wait_for_copy(file.identity, text, Suspects::Any, now);
+        } else {
+            let number = number_of_text(&file.identity, &text.fingerprint);
             self.insert_up_to(number, text, MOST_DORMANT);
-            if file.remote && file.offset > 0 && self.uncopied.len() < MOST_UNCOPIED {
-                self.uncopied.push(Uncopied {
-                    number,
-                    identity: file.identity,
-                    since: now,
-                    next: now,
-                });
-            }
+        }
+    }
+
+    /// What would tell cannot be read yet: a text was truncated, or may have been, and one of the suspects is its copy.
+    pub(crate) fn wait_for_copy(
+        &mut self,
+        identity: Identity,
+        text: LetGo,
+        suspects: Suspects,
+        now: Instant,
+    ) {
+        let number = number_of_text(&identity, &text.fingerprint);
+        let copied = text.fingerprint.offset > 0;
+        self.insert_up_to(number, text, MOST_DORMANT);
+        if copied && self.uncopied.len() < MOST_UNCOPIED {
+            self.uncopied.push(Uncopied {
+                number,
+                identity,
+                since: now,
+                next: now,
+                until: now + suspects.wait(),
+                suspects,
+            });
         }
     }
 
     /// The texts whose copies are to be looked for now: ever less often.
-    pub(crate) fn looked_for(&mut self, now: Instant) -> Vec<(u64, Identity, LetGo)> {
+    pub(crate) fn looked_for(&mut self, now: Instant) -> Vec<(Uncopied, LetGo)> {
         let files = &self.files;
-        self.uncopied.retain(|text| {
-            files.contains_key(&text.number)
-                && now.saturating_duration_since(text.since) < LATE_COPY
-        });
+        let waits = |text: &Uncopied| files.contains_key(&text.number) && text.until > now;
+        self.uncopied.retain(waits);
         let due = self.uncopied.iter_mut().filter(|text| text.next <= now);
         due.filter_map(|text| {
-            text.next = now + now.saturating_duration_since(text.since) / 2;
+            let waited = now.saturating_duration_since(text.since);
+            text.next = now + (waited / 2).min(LONGEST_PAUSE);
             let (_, kept) = files.get(&text.number)?;
-            Some((text.number, text.identity, kept.clone()))
+            Some((text.clone(), kept.clone()))
         })
         .collect()
     }
 
-    /// Takes out the text of which a new file is the copy, on a network filesystem that has told of it after
-    /// the truncation.
+    /// The text of which a new file is the copy, if that could not be read before.
     pub(crate) fn copied(
-        &mut self,
+        &self,
         path: &Path,
         handle: &Handle,
         metadata: &Metadata,
         now: Instant,
-    ) -> Option<LetGo> {
+    ) -> Option<(Uncopied, LetGo)> {
         let names = originals(path);
-        let mut all = self.files.iter();
-        let number = all.find_map(|(number, (_, text))| {
-            let since = now.saturating_duration_since(text.truncated?);
-            let named =
-                text.fingerprint.offset > 0 && names.iter().any(|name| **name == *text.name);
-            let fits = || text.fingerprint.fits(handle, metadata.len());
-            (since < LATE_COPY && named && fits().unwrap_or(false)).then_some(*number)
+        let copy = Identity::of(metadata);
+        let waits = self.uncopied.iter().filter(|text| text.until > now);
+        let mut texts = waits.filter_map(|text| Some((text, self.get(text.number)?)));
+        let (text, kept) = texts.find(|(text, kept)| {
+            let named = matches!(text.suspects, Suspects::These(_))
+                || names.iter().any(|name| **name == *kept.name);
+            let fits = || kept.fingerprint.fits(handle, metadata.len());
+            named && text.may_be_in(&copy) && fits().unwrap_or(false)
         })?;
-        self.take(number)
+        Some((text.clone(), kept.clone()))
+    }
+
+    /// A text goes on: its copy is waited for no longer.
+    pub(crate) fn found(&mut self, identity: &Identity, text: &Fingerprint) {
+        self.take(number_of_text(identity, text));
     }
 
     /// Takes out what is kept of a file that has come back.
@@ -178,6 +230,17 @@ impl Dormant {
     }
 }
 
+/// A number that no file has.
+fn number_of_text(identity: &Identity, text: &Fingerprint) -> u64 {
+    let numbers = [
+        identity.number(),
+        text.offset,
+        text.head.hash(),
+        text.tail.hash(),
+    ];
+    xxh3_64(&numbers.map(u64::to_ne_bytes).concat())
+}
+
 /// Whether what was read of a file tells that it is the same one. Where nobody tells when an inode
 /// is used again it does not: a new file may begin like the old one.
 pub(crate) fn is_same(
@@ -208,7 +271,6 @@ mod tests {
             name: Path::new("a.log").into(),
             fingerprint: Fingerprint::default(),
             size: 0,
-            truncated: None,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use tracing::warn;
 
@@ -13,7 +14,7 @@ use crate::host::acks::Reaches;
 use crate::map::HashMap;
 use crate::source::links::Links;
 use crate::track::descriptors::{ensure_open, Handles};
-use crate::track::dormant::Dormant;
+use crate::track::dormant::{Dormant, LetGo, Uncopied};
 use crate::track::file::{FileId, TrackedFile};
 use crate::track::fingerprint::{Identity, Print};
 use crate::track::heads::Heads;
@@ -45,7 +46,12 @@ pub(crate) struct Files {
     pub(crate) queue: Queue,
     pub(crate) handles: Handles,
     pub(crate) windows: Windows,
+    /// A file has more than one name.
+    pub(crate) linked: bool,
     pub(crate) heads: Heads,
+    /// Files that may have changed without another size or time, and until when: they are looked into, whatever these
+    /// are.
+    pub(crate) unsettled: HashMap<FileId, Instant>,
     pub(crate) links: Links,
     pub(crate) dormant: Dormant,
     pub(crate) states: StateFiles,
@@ -71,7 +77,9 @@ impl Files {
             queue: Queue::default(),
             handles: Handles::new(&ctx),
             windows: Windows::default(),
+            linked: false,
             heads: Heads::default(),
+            unsettled: HashMap::default(),
             links: Links::default(),
             dormant: Dormant::default(),
             states: StateFiles::default(),
@@ -109,6 +117,17 @@ impl Files {
     /// Something could not be looked into since the scan of the start began.
     pub(crate) fn is_short(&self) -> bool {
         !self.scanned() && self.ctx.fs.shortages() > self.shortages
+    }
+
+    /// The file that is followed at this path, or under another name of it.
+    pub(crate) fn named(&self, path: &Path) -> Option<FileId> {
+        let linked = || {
+            let there = self.ctx.fs.metadata(path);
+            let there = there.ok().filter(|there| there.links() > 1)?;
+            self.registry.followed(&Identity::of(&there))
+        };
+        let at = self.registry.at(path);
+        at.or_else(|| self.linked.then(linked)?)
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -155,14 +174,17 @@ impl Files {
         }
     }
 
-    /// What was read of a file that begins anew may be found compressed: kept as soon as all of it has left the
-    /// host. Until then a crash brings it again.
-    pub(crate) fn keep_text(&mut self, id: FileId) {
+    /// What was read of a file that begins anew may be found compressed, or when its copy can be opened (`long`): kept
+    /// as soon as all of it has left the host. Until then a crash brings it again.
+    pub(crate) fn keep_text(&mut self, id: FileId, long: bool) {
         let file = self.registry.get(id).filter(|file| file.offset > 0);
         let Some((kept, file)) = self.checkpointer.as_mut().zip(file) else {
             return;
         };
         let mut entry = Checkpointer::entry_of_gone(file, &self.ctx.time);
+        if long {
+            entry.seen = self.ctx.time.timestamp().seconds.into();
+        }
         entry.fingerprint = file.fingerprint();
         if file.checkpoint == file.offset {
             kept.keep_gone(entry);
@@ -183,10 +205,25 @@ impl Files {
     pub(crate) fn drop_unclaimed(&mut self, entry: &Entry) -> bool {
         let kept = self.checkpointer.as_mut();
         let found = kept.is_some_and(|kept| kept.drop_unclaimed(entry));
+        self.dormant.found(&entry.identity, &entry.fingerprint);
         if found {
             self.entry_gone(entry.identity);
         }
         found
+    }
+
+    /// A text that was truncated goes on in its copy, which could not be read before.
+    pub(crate) fn goes_on(&mut self, waits: &Uncopied, text: &LetGo) {
+        self.dormant.found(&waits.identity, &text.fingerprint);
+        let birth = waits.identity.birth;
+        let is_it =
+            |entry: &Entry| entry.fingerprint == text.fingerprint && entry.identity.birth == birth;
+        self.texts.retain(|_, entry| !is_it(entry));
+        let kept = self.checkpointer.as_ref();
+        let entry = kept.and_then(|kept| kept.unclaimed.iter().find(|e| is_it(e)).cloned());
+        if let Some(entry) = entry {
+            self.drop_unclaimed(&entry);
+        }
     }
 
     /// Takes in what has left the host.

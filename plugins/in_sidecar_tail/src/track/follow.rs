@@ -67,6 +67,7 @@ pub(crate) fn follow(
     if plain.as_os_str() != file.name.as_os_str() {
         file.name = plain.into();
     }
+    files.linked |= metadata.links() > 1;
     file.tag = tag_of(&files.ctx, &file.name);
     file.tail = Tail::read(&handle, offset).unwrap_or_default();
     file.checkpoint_tail = Print::of(file.tail.bytes());

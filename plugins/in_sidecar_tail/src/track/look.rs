@@ -26,8 +26,9 @@ use crate::track::transition::{Look, Observation};
 /// On network filesystems, how long a file must look truncated before that is believed.
 const SECOND_LOOK: Duration = Duration::from_secs(1);
 
-/// Seconds for which change times say nothing about a change that comes then and does not make a file longer.
-const CLOCK_STEP: i64 = 2;
+/// For how long another change may have the time of the one that was seen: clocks have their steps, and what a network
+/// filesystem tells is seconds old.
+const CLOCK_STEP: Duration = Duration::from_secs(3);
 
 /// What was found at a file's path.
 enum Reopened {
@@ -119,7 +120,7 @@ fn looked(
     let Some(file) = files.registry.get_mut(id) else {
         return;
     };
-    if !told && seen == file.seen {
+    if !told && seen == file.seen && !files.unsettled.contains_key(&id) {
         if let Some(rare) = &mut file.rare {
             rare.shorter_since = None;
         }
@@ -180,12 +181,19 @@ fn grown(files: &mut Files, compressed: &mut Compressed, id: FileId, round: bool
         rare.shorter_since = None;
     }
     file.blank &= seen.size == file.seen.size;
-    let now = i64::from(files.ctx.time.timestamp().seconds);
-    file.seen = seen;
-    let blank = seen.size > file.offset;
-    if (file.remote || blank) && seen.modified_second() + CLOCK_STEP >= now {
-        // What is changed from now on may have the same time and size: it is looked into once more.
-        file.seen.modified -= 1;
+    let before = std::mem::replace(&mut file.seen, seen);
+    let now = files.ctx.time.now();
+    // A file that is found may have been quiet for long.
+    let news = match before.modified {
+        0 => files.ctx.age(seen.modified_second()) < CLOCK_STEP.as_secs() as i64,
+        _ => seen != before,
+    };
+    // Of all others the kernel tells.
+    let untold = file.remote || round || seen.size > file.offset || !files.ctx.options.inotify;
+    if news && untold {
+        files.unsettled.insert(id, now + CLOCK_STEP);
+    } else if files.unsettled.get(&id).is_some_and(|until| *until <= now) {
+        files.unsettled.remove(&id);
     }
     let head = file.head.len();
     let mut text = [0; HEAD];
@@ -360,6 +368,24 @@ mod tests {
             steps.round_after(Duration::from_secs(60));
             assert_eq!(steps.lines, ["one", "two"], "inotify {inotify}");
         }
+    }
+
+    /// The kernel's clock for such times has steps of some milliseconds.
+    #[test]
+    fn what_is_as_long_and_as_old_as_what_was_there_is_read() {
+        let mut steps = Steps::prepared("a.log*", &[("inotify_watcher", "off")], |_| {});
+        let log = steps.path("a.log");
+        for text in ["one\n", "two\n", "six\n"] {
+            let before = fs::metadata(&log).and_then(|there| there.modified());
+            fs::write(&log, text).unwrap();
+            if let Ok(time) = before {
+                let log = File::options().write(true).open(&log).unwrap();
+                log.set_modified(time).unwrap();
+            }
+            steps.round();
+            steps.round();
+        }
+        assert_eq!(steps.lines, ["one", "two", "six"]);
     }
 
     #[test]

@@ -60,11 +60,35 @@ pub(crate) fn stem(original: &Path) -> Option<&str> {
     name.split('.').next().filter(|stem| !stem.is_empty())
 }
 
-/// Paths in a folder whose names look like rotated ones of `original`, and the inodes of these names.
-pub(super) fn related_in(fs: &Fs, folder: &Path, original: &Path) -> Vec<(PathBuf, u64)> {
-    let names = fs.list(folder).into_iter().flatten().flatten();
-    let paths = names.map(|entry| (folder.join(entry.name), entry.inode));
-    paths.filter(|(path, _)| related(original, path)).collect()
+/// What is in a folder that may belong to a file.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Related {
+    /// Its name, and others that it has there.
+    names: Vec<PathBuf>,
+    /// Paths that look like rotated ones of these, and the inodes of their names.
+    paths: Vec<(PathBuf, u64)>,
+}
+
+impl Related {
+    pub(super) fn list(fs: &Fs, folder: &Path, name: &Path, inode: u64) -> Self {
+        let entries = fs.list(folder).into_iter().flatten().flatten();
+        let all = entries.map(|entry| (folder.join(entry.name), entry.inode));
+        let mut paths: Vec<(PathBuf, u64)> = all.collect();
+        let others = paths
+            .iter()
+            .filter(|(path, its)| *its == inode && path != name);
+        let mut names = vec![name.to_owned()];
+        names.extend(others.map(|(path, _)| path.clone()));
+        paths.retain(|(path, _)| names.iter().any(|name| related(name, path)));
+        Related { names, paths }
+    }
+
+    /// Those that may be rotated forms.
+    pub(super) fn forms(&self) -> impl Iterator<Item = PathBuf> + '_ {
+        let of_one = |path: &Path| self.names.iter().any(|name| is_rotated_form(name, path));
+        let forms = self.paths.iter().filter(move |(path, _)| of_one(path));
+        forms.map(|(path, _)| path.clone())
+    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::track::descriptors::{at_hand, is_missing};
 use crate::track::file::{FileId, TrackedFile};
 use crate::track::files::Files;
 use crate::track::fingerprint::{read_full, Head, Identity, Tail, HEAD};
-use crate::track::names::{is_rotated_form, originals};
+use crate::track::names::originals;
 use crate::track::transition::Observation;
 
 /// How long a file is not read that looks like a copy, and how many bytes a second are copied at least. That it does
@@ -28,7 +28,7 @@ pub(crate) fn original_of(files: &Files, id: FileId) -> Option<FileId> {
     let file = files.registry.get(id)?;
     let path = file.path()?;
     let names = originals(path);
-    let at_path = names.iter().filter_map(|name| files.registry.at(name));
+    let at_path = names.iter().filter_map(|name| files.named(name));
     // It may have left its path since it was copied.
     let left = files.registry.restless().filter(|other| {
         let file = files.registry.get(*other);
@@ -53,9 +53,8 @@ pub(crate) fn settle_quarantined(files: &mut Files) {
         let alike = both.is_some_and(|(file, original)| {
             begins_like(files, file, original) && holds_the_same(files, file, original)
         });
-        let longest = both.map_or(WITHOUT_ORIGINAL, |(file, original)| {
-            longest_copy(file, original)
-        });
+        let at_path = both.filter(|(file, _)| is_named_after(files, file, original));
+        let longest = at_path.map_or(WITHOUT_ORIGINAL, |(_, original)| longest_copy(original));
         let truncated = both.map_or(Truncated::No, |(_, original)| is_truncated(files, original));
         let held = file.and_then(|file| {
             let since = file.life.quarantine()?.since;
@@ -130,17 +129,22 @@ pub(crate) fn awaits_release(files: &Files) -> bool {
 fn to_be_released(files: &Files) -> impl Iterator<Item = FileId> + '_ {
     let waits = files.registry.quarantined().filter(|(id, original)| {
         let both = files.registry.get(*id).zip(files.registry.get(*original));
-        !both.is_some_and(|(copy, original)| ends_within_a_line(files, copy, original))
+        !both.is_some_and(|(copy, its)| {
+            is_named_after(files, copy, *original) && ends_within_a_line(files, copy, its)
+        })
     });
     waits.map(|(id, _)| id)
+}
+
+/// Whether a copy's name is a rotated one of its original's, which is still there.
+fn is_named_after(files: &Files, copy: &TrackedFile, original: FileId) -> bool {
+    let mut names = originals(copy.shown()).into_iter();
+    names.any(|name| files.named(&name) == Some(original))
 }
 
 /// Whether a copy is still being made: its end is none of a line, and its original at its path goes on there. Files of
 /// whole lines may be alike.
 fn ends_within_a_line(files: &Files, copy: &TrackedFile, original: &TrackedFile) -> bool {
-    let named = original
-        .path()
-        .is_some_and(|path| is_rotated_form(path, copy.shown()));
     let ends = || {
         let handle = at_hand(files, copy)?;
         // A network filesystem may not have told of the rest.
@@ -149,8 +153,7 @@ fn ends_within_a_line(files: &Files, copy: &TrackedFile, original: &TrackedFile)
         let goes_on = at_hand(files, original)?.metadata_now()?.len() > size;
         Ok::<_, io::Error>(goes_on && tail.bytes().last() != Some(&b'\n'))
     };
-    named
-        && ends().unwrap_or(false)
+    ends().unwrap_or(false)
         && begins_like(files, copy, original)
         && holds_the_same(files, copy, original)
 }
@@ -215,12 +218,7 @@ fn holds_the_same(files: &Files, copy: &TrackedFile, original: &TrackedFile) -> 
     compare().unwrap_or(true)
 }
 
-/// How long copying it may take.
-fn longest_copy(copy: &TrackedFile, original: &TrackedFile) -> Duration {
-    match original.path() {
-        Some(path) if is_rotated_form(path, copy.shown()) => {
-            LONGEST_COPY + Duration::from_secs(original.seen.size / SLOWEST_COPY)
-        }
-        _ => WITHOUT_ORIGINAL,
-    }
+/// How long copying a file may take.
+fn longest_copy(original: &TrackedFile) -> Duration {
+    LONGEST_COPY + Duration::from_secs(original.seen.size / SLOWEST_COPY)
 }

@@ -33,6 +33,7 @@ pub(crate) fn moved(files: &mut Files, id: FileId, path: &Path) {
             .metadata(old)
             .is_ok_and(|m| Identity::of(&m) == file.identity);
         if still_there && (file.life.matched() || !matched) {
+            files.linked = true;
             return;
         }
     }
