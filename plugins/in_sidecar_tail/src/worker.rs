@@ -322,7 +322,7 @@ impl Worker {
         }
         let (cost, found) = self.discovery.begin_scan(files, compressed);
         self.go_on();
-        self.consider_all(&found);
+        self.consider_all(found);
         self.discovery.try_again(&mut self.files.queue);
         self.go_on();
         if starting && !self.files.is_short() {
@@ -341,7 +341,7 @@ impl Worker {
     }
 
     /// Looks at what a scan has found; at the start, files whose positions are known come first.
-    fn consider_all(&mut self, found: &FoundFiles) {
+    fn consider_all(&mut self, found: FoundFiles) {
         let known_first = !self.files.scanned() && has_unclaimed(&self.files);
         for (path, inode) in found.iter().filter(|_| known_first) {
             if self.files.registry.is_at(&path, inode) || !has_unclaimed(&self.files) {
@@ -351,7 +351,7 @@ impl Worker {
             consider_claimed(files, compressed, &mut self.discovery.sources, &path);
             self.go_on();
         }
-        for (path, inode) in found.iter() {
+        for (path, inode) in found.into_iter() {
             let (files, compressed) = (&mut self.files, &mut self.compressed);
             if files.registry.is_at(&path, inode)
                 || self.discovery.is_known(files, compressed, (&path, inode))

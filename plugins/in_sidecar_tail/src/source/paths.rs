@@ -1,79 +1,176 @@
 //! Very many paths in little memory: most of them are names in the same few folders.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// Paths in the order in which they came.
-#[derive(Debug, Default)]
-pub(crate) struct Paths {
+/// Bytes of names in one piece, and names.
+const TEXT: usize = 16 << 10;
+const NAMES: usize = 1024;
+
+/// Paths in the order in which they came, and something of each. They are in pieces: nothing is copied as they
+/// become more, and memory goes back as they become less.
+#[derive(Debug)]
+pub(crate) struct Paths<T> {
+    /// None is empty.
+    pieces: Vec<Piece<T>>,
+    len: usize,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Piece<T> {
     /// The folder of the names from the one with this number on, until the next folder.
-    folders: Vec<(usize, Box<Path>)>,
+    folders: Vec<(u32, Arc<Path>)>,
     /// Names, one behind the other.
     text: Vec<u8>,
     /// Where each name ends in it.
-    ends: Vec<usize>,
+    ends: Vec<u32>,
+    of: Vec<T>,
 }
 
-impl Paths {
-    pub(crate) fn push(&mut self, path: &Path) {
-        // What has no last name is a folder, with nothing in it.
-        let (folder, name) = match (path.parent(), path.file_name()) {
-            (Some(folder), Some(name)) => (folder, name),
-            _ => (path, OsStr::new("")),
-        };
-        if self
-            .folders
-            .last()
-            .is_none_or(|(_, last)| **last != *folder)
-        {
-            self.folders.push((self.ends.len(), folder.into()));
+impl<T> Default for Paths<T> {
+    fn default() -> Self {
+        Paths {
+            pieces: Vec::new(),
+            len: 0,
+            bytes: 0,
         }
-        self.text.extend_from_slice(name.as_bytes());
-        self.ends.push(self.text.len());
     }
+}
 
-    /// Takes out the one that came last.
-    pub(crate) fn pop(&mut self) -> Option<PathBuf> {
-        let last = self.ends.len().checked_sub(1)?;
-        let path = self.get(last)?;
-        self.ends.pop();
-        self.text.truncate(self.ends.last().copied().unwrap_or(0));
-        if self.folders.last().is_some_and(|(first, _)| *first == last) {
-            self.folders.pop();
+impl<T> Default for Piece<T> {
+    fn default() -> Self {
+        Piece {
+            folders: Vec::new(),
+            text: Vec::new(),
+            ends: Vec::new(),
+            of: Vec::new(),
         }
-        Some(path)
+    }
+}
+
+impl<T> Piece<T> {
+    fn is_full(&self) -> bool {
+        self.ends.len() >= NAMES || self.text.len() >= TEXT
     }
 
     fn get(&self, number: usize) -> Option<PathBuf> {
         let end = *self.ends.get(number)?;
         let before = number.checked_sub(1);
-        let start = before.and_then(|n| self.ends.get(n)).copied().unwrap_or(0);
-        let name = OsStr::from_bytes(&self.text[start..end]);
-        let folder = self.folders.partition_point(|(first, _)| *first <= number);
+        let start = before.map_or(0, |n| self.ends[n]);
+        let name = &self.text[start as usize..end as usize];
+        let folder = self
+            .folders
+            .partition_point(|(first, _)| *first as usize <= number);
         let (_, folder) = self.folders.get(folder.checked_sub(1)?)?;
-        Some(if name.is_empty() {
-            folder.to_path_buf()
-        } else {
-            folder.join(name)
-        })
+        // As it would be joined, in one step.
+        let folder = folder.as_os_str().as_bytes();
+        let mut path = Vec::with_capacity(folder.len() + 1 + name.len());
+        path.extend_from_slice(folder);
+        if !name.is_empty() && !folder.is_empty() && !folder.ends_with(b"/") {
+            path.push(b'/');
+        }
+        path.extend_from_slice(name);
+        Some(PathBuf::from(OsString::from_vec(path)))
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = PathBuf> + '_ {
-        (0..self.len()).filter_map(|number| self.get(number))
+    fn pop(&mut self) -> Option<(PathBuf, T)> {
+        let last = self.ends.len().checked_sub(1)?;
+        let path = self.get(last)?;
+        self.ends.pop();
+        self.text
+            .truncate(self.ends.last().map_or(0, |end| *end as usize));
+        let folder = self.folders.last();
+        if folder.is_some_and(|(first, _)| *first as usize == last) {
+            self.folders.pop();
+        }
+        Some((path, self.of.pop()?))
+    }
+}
+
+impl<T> Paths<T> {
+    pub(crate) fn push(&mut self, path: &Path, of: T) {
+        // What has no last name is a folder, with nothing in it.
+        match (path.parent(), path.file_name()) {
+            (Some(folder), Some(name)) => self.push_in(folder, name, of),
+            _ => self.push_in(path, OsStr::new(""), of),
+        }
+    }
+
+    /// The same of a name in a folder.
+    pub(crate) fn push_in(&mut self, folder: &Path, name: &OsStr, of: T) {
+        let last = self.pieces.last().and_then(|piece| piece.folders.last());
+        let same = last.filter(|(_, last)| last.as_os_str() == folder.as_os_str());
+        let same = same.map(|(_, last)| last.clone());
+        let piece = match self.pieces.last_mut() {
+            Some(piece) if !piece.is_full() => piece,
+            full => {
+                if let Some(piece) = full {
+                    piece.text.shrink_to_fit();
+                    piece.ends.shrink_to_fit();
+                    piece.of.shrink_to_fit();
+                }
+                self.pieces.push(Piece::default());
+                let Some(piece) = self.pieces.last_mut() else {
+                    return;
+                };
+                piece
+            }
+        };
+        if same.is_none() || piece.folders.is_empty() {
+            let folder = same.unwrap_or_else(|| folder.into());
+            piece.folders.push((piece.ends.len() as u32, folder));
+        }
+        piece.text.extend_from_slice(name.as_bytes());
+        piece.ends.push(piece.text.len() as u32);
+        piece.of.push(of);
+        self.len += 1;
+        self.bytes += name.len();
+    }
+
+    /// Takes out the one that came last.
+    pub(crate) fn pop(&mut self) -> Option<(PathBuf, T)> {
+        let piece = self.pieces.last_mut()?;
+        let before = piece.text.len();
+        let last = piece.pop();
+        self.bytes -= before - piece.text.len();
+        self.len -= 1;
+        if piece.ends.is_empty() {
+            self.pieces.pop();
+        }
+        last
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.ends.len()
+        self.len
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.len == 0
     }
 
     /// Bytes of all names.
     pub(crate) fn bytes(&self) -> usize {
-        self.text.len()
+        self.bytes
+    }
+}
+
+impl<T: Copy> Paths<T> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (PathBuf, T)> + '_ {
+        self.pieces.iter().flat_map(|piece| {
+            let all = piece.of.iter().enumerate();
+            all.filter_map(|(number, of)| Some((piece.get(number)?, *of)))
+        })
+    }
+
+    /// The same, and none stays: a piece goes when all of it is through.
+    pub(crate) fn into_iter(self) -> impl Iterator<Item = (PathBuf, T)> {
+        self.pieces.into_iter().flat_map(|piece| {
+            let all = 0..piece.of.len();
+            all.filter_map(move |number| Some((piece.get(number)?, piece.of[number])))
+        })
     }
 }
 
@@ -100,22 +197,26 @@ mod tests {
         #[test]
         fn they_are_what_they_were(steps in proptest::collection::vec(proptest::option::of(0..ALL.len()), 0..60)) {
             let mut paths = Paths::default();
-            let mut model: Vec<&str> = Vec::new();
-            for step in steps {
+            let mut model: Vec<(OsString, usize)> = Vec::new();
+            let told = |(path, of): (PathBuf, usize)| (path.into_os_string(), of);
+            for (number, step) in steps.into_iter().enumerate() {
                 match step {
-                    Some(n) => {
-                        paths.push(Path::new(ALL[n]));
-                        model.push(ALL[n]);
+                    // Many at once, so that they come to be in several pieces.
+                    Some(n) => for _ in 0..if n % 2 == 0 { 1 } else { NAMES / 3 } {
+                        paths.push(Path::new(ALL[n]), number);
+                        model.push((ALL[n].into(), number));
                     }
-                    None => {
-                        let last = paths.pop().map(PathBuf::into_os_string);
-                        prop_assert_eq!(last, model.pop().map(Into::into));
+                    None => for _ in 0..if number % 2 == 0 { 1 } else { NAMES / 2 } {
+                        prop_assert_eq!(paths.pop().map(told), model.pop());
                     }
                 }
-                let all: Vec<_> = paths.iter().map(PathBuf::into_os_string).collect();
-                prop_assert_eq!(&all, &model);
                 prop_assert_eq!(paths.len(), model.len());
+                prop_assert_eq!(paths.is_empty(), model.is_empty());
+                let names = model.iter().map(|(path, _)| Path::new(path).file_name());
+                prop_assert_eq!(paths.bytes(), names.map(|name| name.map_or(0, OsStr::len)).sum::<usize>());
             }
+            prop_assert_eq!(&paths.iter().map(told).collect::<Vec<_>>(), &model);
+            prop_assert_eq!(&paths.into_iter().map(told).collect::<Vec<_>>(), &model);
         }
     }
 }

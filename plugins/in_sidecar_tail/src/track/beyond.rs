@@ -31,8 +31,7 @@ pub(crate) struct Beyond {
     said: bool,
     outside: Outside,
     /// Where some of them are, and which files these are.
-    paths: Paths,
-    waiting: Vec<Waiting>,
+    paths: Paths<Waiting>,
     /// Those that were not there in their turn, until a scan has looked for them.
     strayed: Vec<(PathBuf, Waiting)>,
     /// Files that a drain has read and that gave way to others, by their numbers.
@@ -102,12 +101,12 @@ impl Beyond {
             self.names.insert(name);
         }
         if self.paths.len() < MOST_BEYOND && self.paths.bytes() < MOST_WAITING {
-            self.paths.push(path);
-            self.waiting.push(Waiting {
+            let waits = Waiting {
                 number: identity.number(),
                 inode: identity.inode,
                 bytes,
-            });
+            };
+            self.paths.push(path, waits);
         }
         if come == Come::Again {
             // It has another name, by which it is found if it does not have the first one any more.
@@ -208,7 +207,7 @@ impl Beyond {
 
     /// A file that waits and has its turn now, and where it was; what is there is told next.
     pub(crate) fn next(&mut self) -> Option<(PathBuf, Waiting)> {
-        self.paths.pop().zip(self.waiting.pop())
+        self.paths.pop()
     }
 
     /// The file at this path has its turn.
@@ -292,7 +291,6 @@ impl Beyond {
             self.files = 0;
             self.bytes = 0;
             self.paths = Paths::default();
-            self.waiting = Vec::new();
             self.names = HashSet::default();
             self.outside.begin_anew();
         }

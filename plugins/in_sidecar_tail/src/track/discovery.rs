@@ -432,7 +432,7 @@ impl Discovery {
 
     /// Files of a folder that has just come.
     pub(crate) fn scan_folder(&mut self, files: &mut Files, folder: &Path) {
-        for (path, _) in self.sources.find(files, Some(folder)).iter() {
+        for (path, _) in self.sources.find(files, Some(folder)).into_iter() {
             files.queue.push(Task::Consider(path));
         }
     }
