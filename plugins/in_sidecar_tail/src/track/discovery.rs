@@ -23,7 +23,7 @@ use crate::track::descriptors::{is_missing, open};
 use crate::track::dormant::is_same;
 use crate::track::file::{FileId, Seen};
 use crate::track::files::{Files, Stage};
-use crate::track::fingerprint::{Fingerprint, Identity};
+use crate::track::fingerprint::{Clue, Fingerprint, Identity};
 use crate::track::follow::follow;
 use crate::track::limit::MOST_PATHS;
 use crate::track::queue::{Queue, Task};
@@ -72,7 +72,7 @@ pub(crate) struct Discovery {
     pub(crate) beyond: Beyond,
     /// Where files ended that were too old at the start or could not be opened, by their identities'
     /// numbers; only if what was there then is not to be read.
-    left_out: HashMap<u64, Fingerprint>,
+    left_out: HashMap<u64, Clue>,
     /// Paths that match and could not be followed so far, for a reason that may pass unnoticed.
     retry: HashSet<PathBuf>,
 }
@@ -245,7 +245,7 @@ impl Discovery {
             };
             (Identity::of(metadata), end)
         });
-        self.left_out.insert(identity.number(), end);
+        self.left_out.insert(identity.number(), end.into());
     }
 
     fn try_later(&mut self, path: &Path) {
@@ -265,7 +265,7 @@ impl Discovery {
         let end = self.left_out.remove(&identity.number());
         let end = end.or_else(|| self.beyond.end_when_it_gave_way(identity))?;
         let same = end.fits(handle, metadata.len()).unwrap_or(false);
-        let offset = if same { end.offset } else { 0 };
+        let offset = if same { end.offset() } else { 0 };
         // It may have been made longer than what is written, and nobody could look into it.
         let written = written_end(handle, metadata.len());
         let offset = written.map_or(offset, |written| written.min(offset));
