@@ -323,7 +323,7 @@ impl Worker {
         }
         let (cost, found) = self.discovery.begin_scan(files, compressed);
         self.go_on();
-        self.consider_all(&found);
+        self.consider_all(found);
         self.discovery.try_again(&mut self.files.queue);
         self.go_on();
         if starting && !self.files.is_short() {
@@ -342,9 +342,9 @@ impl Worker {
     }
 
     /// Looks at what a scan has found; at the start, files whose positions are known come first.
-    fn consider_all(&mut self, found: &FoundFiles) {
+    fn consider_all(&mut self, found: FoundFiles) {
         let known_first = !self.files.scanned() && has_unclaimed(&self.files);
-        for (path, inode) in found.iter().filter(|_| known_first) {
+        for (path, inode) in found.shortest_first().filter(|_| known_first) {
             if self.files.registry.is_at(&path, inode) || !has_unclaimed(&self.files) {
                 continue;
             }
@@ -352,16 +352,18 @@ impl Worker {
             consider_claimed(files, compressed, &mut self.discovery.sources, &path);
             self.go_on();
         }
-        for (path, inode) in found.iter() {
+        // A log is known before its copies.
+        for (path, inode) in found.shortest_first() {
             let (files, compressed) = (&mut self.files, &mut self.compressed);
-            if files.registry.is_at(&path, inode)
-                || self.discovery.is_known(files, compressed, (&path, inode))
+            if self.discovery.is_known(files, compressed, (&path, inode))
+                || files.registry.is_at(&path, inode)
             {
                 continue;
             }
-            self.discovery.consider(files, compressed, &path);
+            self.discovery.consider_next(files, compressed, &path);
             self.go_on();
         }
+        self.discovery.goes_on();
     }
 
     /// Looks at files of which nobody tells changes.
@@ -594,6 +596,7 @@ impl Worker {
                 break;
             }
         }
+        self.discovery.goes_on();
         if self.discovery.beyond.knows_no_path() {
             self.scan();
         }

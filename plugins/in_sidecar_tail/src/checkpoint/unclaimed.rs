@@ -1,6 +1,7 @@
 //! Positions of files that are not followed: of an earlier run, until their files are found, and of those
 //! that may come back.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -16,15 +17,24 @@ use crate::track::names::stem;
 /// Keys of entries that are gone which are kept in any case.
 const FEW: usize = 1000;
 
+/// An inode and a number, since several may have had the same inode. In order, and in few bytes.
+type Key = [u32; 3];
+
+fn key_of(inode: u64, number: u32) -> Key {
+    [(inode >> 32) as u32, inode as u32, number]
+}
+
+/// The hash of what names of rotated forms begin with, and a key of the entries, or of one that is gone.
+type Stems = BTreeSet<([u32; 2], Key)>;
+
 /// Entries for which no file has been found yet.
 #[derive(Debug, Default)]
 pub(crate) struct Unclaimed {
-    /// By inode and a number, since several may have had the same inode.
     /// Shared with what is being written: there may be a hundred thousand.
-    entries: BTreeMap<(u64, usize), Arc<Entry>>,
-    next: usize,
-    /// The hash of what names of rotated forms begin with, and a key of the entries, or of one that is gone.
-    stems: BTreeSet<(u64, (u64, usize))>,
+    entries: BTreeMap<Key, Arc<Entry>>,
+    next: u32,
+    /// Made when somebody asks for it: only who finds compressed files does.
+    stems: OnceCell<Stems>,
 }
 
 impl Unclaimed {
@@ -41,18 +51,19 @@ impl Unclaimed {
         let whole = path.as_os_str().as_bytes();
         let name = path.file_name().map_or(0, OsStr::len);
         let ends = whole.len() - name + 1..=whole.len();
-        let hashes = ends.map(move |end| xxh3_64(&whole[..end]));
-        let found = hashes.flat_map(|hash| {
-            self.stems
-                .range((hash, (0, 0))..=(hash, (u64::MAX, usize::MAX)))
+        let hashes = ends.map(move |end| hash_of(&whole[..end]));
+        let stems = self.stems.get_or_init(|| {
+            let all = self.entries.iter();
+            all.filter_map(|(key, entry)| Some((stem_of(&entry.path)?, *key)))
+                .collect()
         });
+        let found = hashes.flat_map(|hash| stems.range((hash, [0; 3])..=(hash, [u32::MAX; 3])));
         found.filter_map(|(_, key)| self.entries.get(key).map(Arc::as_ref))
     }
 
     /// Those of files that have, or had, this inode.
     pub(crate) fn with_inode(&self, inode: u64) -> impl Iterator<Item = &Entry> {
-        let entries = self.entries.range((inode, 0)..=(inode, usize::MAX));
-        entries.map(|(_, entry)| &**entry)
+        self.of_inode(inode).map(|(_, entry)| &**entry)
     }
 
     /// Adds one; of more than `most`, another one goes.
@@ -60,14 +71,15 @@ impl Unclaimed {
         if self.entries.len() >= most {
             self.entries.pop_first();
         }
-        let key = (entry.identity.inode, self.next);
-        self.next += 1;
-        self.stems
-            .extend(stem_of(&entry.path).map(|stem| (stem, key)));
-        self.entries.insert(key, Arc::new(entry));
-        if self.stems.len() > 2 * self.entries.len() + FEW {
-            self.stems.retain(|(_, key)| self.entries.contains_key(key));
+        let key = key_of(entry.identity.inode, self.next);
+        self.next = self.next.wrapping_add(1);
+        if let Some(stems) = self.stems.get_mut() {
+            stems.extend(stem_of(&entry.path).map(|stem| (stem, key)));
+            if stems.len() > 2 * self.entries.len() + FEW {
+                stems.retain(|(_, key)| self.entries.contains_key(key));
+            }
         }
+        self.entries.insert(key, Arc::new(entry));
     }
 
     /// Of those that were not seen since `before` only those stay that are `there`, which are seen `now`.
@@ -92,9 +104,8 @@ impl Unclaimed {
         identity: &Identity,
         mut fits: impl FnMut(&Entry) -> bool,
     ) -> Option<Entry> {
-        let inode = identity.inode;
-        let entries = self.entries.range((inode, 0)..=(inode, usize::MAX));
-        let key = entries
+        let key = self
+            .of_inode(identity.inode)
             .filter(|(_, entry)| entry.identity.compatible(identity) && fits(entry))
             .max_by_key(|(_, entry)| entry.fingerprint.offset)
             .map(|(key, _)| *key)?;
@@ -111,6 +122,11 @@ impl Unclaimed {
         entries.find(|entry| entry.identity.compatible(identity) && fits(entry))
     }
 
+    fn of_inode(&self, inode: u64) -> impl Iterator<Item = (&Key, &Arc<Entry>)> {
+        self.entries
+            .range(key_of(inode, 0)..=key_of(inode, u32::MAX))
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Entry>> {
         self.entries.values()
     }
@@ -125,7 +141,12 @@ impl Unclaimed {
     }
 }
 
-fn stem_of(path: &Path) -> Option<u64> {
+fn stem_of(path: &Path) -> Option<[u32; 2]> {
     let stem = path.with_file_name(stem(path)?);
-    Some(xxh3_64(stem.as_os_str().as_bytes()))
+    Some(hash_of(stem.as_os_str().as_bytes()))
+}
+
+fn hash_of(bytes: &[u8]) -> [u32; 2] {
+    let hash = xxh3_64(bytes);
+    [(hash >> 32) as u32, hash as u32]
 }

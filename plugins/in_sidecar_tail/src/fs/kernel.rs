@@ -9,8 +9,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    fadvise, memfd_create, openat, openat2, seek, statat, statfs, statx, unlinkat, Advice, AtFlags,
-    FileType, FsWord, MemfdFlags, Mode, OFlags, ResolveFlags, SeekFrom, Stat, StatxFlags, CWD,
+    fadvise, makedev, memfd_create, openat, openat2, seek, statat, statfs, statx, unlinkat, Advice,
+    AtFlags, FileType, FsWord, MemfdFlags, Mode, OFlags, ResolveFlags, SeekFrom, Stat, StatxFlags,
+    StatxTimestamp, CWD,
 };
 use rustix::io::Errno;
 
@@ -63,6 +64,52 @@ pub(super) fn open_place(folder: &Path) -> io::Result<File> {
     Ok(handle.into())
 }
 
+/// A folder to whose path no link leads, to come to what is in it. `None`: a link does or may, or it cannot be opened.
+pub(super) fn folder_without_links(folder: &Path) -> Option<OwnedFd> {
+    let access = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    open_with(folder, access, ResolveFlags::NO_SYMLINKS).ok()?
+}
+
+/// Opens what has this name in a folder, if it is no link.
+pub(super) fn open_in(folder: &OwnedFd, name: &OsStr) -> io::Result<File> {
+    let handle = openat(folder, name, reading() | OFlags::NOFOLLOW, Mode::empty())?;
+    Ok(handle.into())
+}
+
+/// What has this name in a folder, be it a link. `None`: nothing does, or an older kernel does not tell in this way.
+pub(super) fn metadata_in(folder: &OwnedFd, name: &OsStr) -> Option<Metadata> {
+    let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+    let stat = statx(folder, name, AtFlags::SYMLINK_NOFOLLOW, wanted).ok()?;
+    let nanos = |time: StatxTimestamp| {
+        let nanos = time.tv_sec.saturating_mul(1_000_000_000);
+        nanos.saturating_add_unsigned(time.tv_nsec.into())
+    };
+    let mode = u32::from(stat.stx_mode);
+    let told = StatxFlags::from_bits_retain(stat.stx_mask);
+    let birth = u64::try_from(nanos(stat.stx_btime)).ok();
+    let birth = birth.filter(|_| told.contains(StatxFlags::BTIME));
+    told.contains(StatxFlags::BASIC_STATS).then(|| Metadata {
+        kind: kind_of(mode),
+        device: makedev(stat.stx_dev_major, stat.stx_dev_minor),
+        inode: stat.stx_ino,
+        birth: birth.and_then(NonZeroU64::new),
+        size: stat.stx_size,
+        modified: nanos(stat.stx_mtime),
+        mode,
+        owner: stat.stx_uid,
+        links: stat.stx_nlink.into(),
+    })
+}
+
+fn kind_of(mode: u32) -> Kind {
+    match FileType::from_raw_mode(mode) {
+        FileType::RegularFile => Kind::File,
+        FileType::Directory => Kind::Folder,
+        FileType::Symlink => Kind::Link,
+        _ => Kind::Other,
+    }
+}
+
 /// Opens what can be reached in this way: links of /proc, which lead to anything a process has open, are
 /// no links of a folder of logs. `Ok(None)`: an older kernel, or a sandbox that does not know it.
 fn open_with(path: &Path, access: OFlags, resolve: ResolveFlags) -> Result<Option<OwnedFd>, Errno> {
@@ -105,12 +152,7 @@ pub(super) fn remove_if(path: &Path, wanted: impl FnOnce(&Metadata) -> bool) -> 
 fn without_birth(stat: &Stat) -> Metadata {
     let modified = stat.st_mtime.saturating_mul(1_000_000_000);
     Metadata {
-        kind: match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => Kind::File,
-            FileType::Directory => Kind::Folder,
-            FileType::Symlink => Kind::Link,
-            _ => Kind::Other,
-        },
+        kind: kind_of(stat.st_mode),
         device: stat.st_dev,
         inode: stat.st_ino,
         birth: None,

@@ -11,10 +11,11 @@ mod own;
 #[cfg(test)]
 pub(crate) mod simulated;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
 use std::num::NonZeroU64;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirEntryExt, FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -216,7 +217,47 @@ impl Iterator for Entries {
     }
 }
 
+/// A folder, to come to very many files in it: their paths are walked once.
+#[derive(Debug)]
+pub(crate) enum Folder {
+    Kernel(OwnedFd),
+    #[cfg(test)]
+    Simulated(SimFs, PathBuf),
+}
+
+impl Folder {
+    /// What has this name, be it a link. `None`: nothing does, or it is not told in this way.
+    pub(crate) fn metadata(&self, name: &OsStr) -> Option<Metadata> {
+        match self {
+            Folder::Kernel(folder) => kernel::metadata_in(folder, name),
+            #[cfg(test)]
+            Folder::Simulated(fs, folder) => fs.symlink_metadata(&folder.join(name)).ok(),
+        }
+    }
+
+    /// Opens what has this name, if it is no link. `None`: it cannot be opened.
+    pub(crate) fn open(&self, name: &OsStr) -> Option<Handle> {
+        match self {
+            Folder::Kernel(folder) => kernel::open_in(folder, name).ok().map(Handle::Kernel),
+            #[cfg(test)]
+            Folder::Simulated(fs, folder) => {
+                let opened = fs.open_without_links(&folder.join(name)).ok();
+                opened.map(Handle::Simulated)
+            }
+        }
+    }
+}
+
 impl Fs {
+    /// A folder to whose path no link leads. `None`: a link does or may, or it cannot be opened.
+    pub(crate) fn folder_without_links(&self, folder: &Path) -> Option<Folder> {
+        match &self.whose {
+            Whose::Kernel => kernel::folder_without_links(folder).map(Folder::Kernel),
+            #[cfg(test)]
+            Whose::Simulated(fs) => Some(Folder::Simulated(fs.clone(), folder.to_owned())),
+        }
+    }
+
     #[cfg(test)]
     pub(crate) fn simulated(fs: SimFs) -> Self {
         Fs {

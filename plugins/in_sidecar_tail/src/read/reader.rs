@@ -189,6 +189,7 @@ impl Reader {
     /// Reads the next block of a file.
     fn read_block(&mut self, files: &mut Files, id: FileId) -> Read {
         let draining = files.is_draining();
+        let compressed = files.windows.has(id);
         let ctx = &files.ctx;
         let begun = files.heads.take(id);
         let Some(file) = files.registry.get_mut(id) else {
@@ -300,7 +301,10 @@ impl Reader {
         file.read += consumed;
         let blank = !rest.is_empty() && rest.iter().all(|byte| *byte == 0);
         file.blank = blank && !full;
-        let at_end = !full && (blank || rest.is_empty() && !draining);
+        // A drain waits for what a server tells late, and for all of what is compressed; anything else that was
+        // there when it began was read.
+        let sure = !draining || !file.remote && !compressed;
+        let at_end = !full && (blank || rest.is_empty() && sure);
         if self.outbox.send_full(&ctx.shared) && !ctx.shared.has_room() {
             return Read::Later;
         }

@@ -12,7 +12,7 @@ use flb_sidecar_sdk::ConfigError;
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-use crate::fs::{Fs, Handle, Magic, Metadata};
+use crate::fs::{Folder, Fs, Handle, Magic, Metadata};
 
 /// The option `follow_links`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,11 +123,13 @@ impl Confine {
         Ok((handle, metadata))
     }
 
-    /// The same of a path to which no link leads. `None`: a link does, or may, or it cannot be opened.
-    pub(crate) fn open_plain(&self, path: &Path) -> Option<(Handle, Metadata)> {
-        let handle = self.open_without_links(path).ok()??;
-        let metadata = handle.metadata().ok()?;
-        Some((handle, metadata))
+    /// A folder from which files are opened to which no link leads. `None`: a link does, or may, or it cannot be
+    /// opened, or links are nobody's business.
+    pub(crate) fn folder(&self, folder: &Path) -> Option<Folder> {
+        if self.follow == Follow::On || !self.is_below_a_root(folder) {
+            return None;
+        }
+        self.fs.folder_without_links(folder)
     }
 
     /// Opens `path` if no link leads there: then it is where its path says, and nobody needs to ask the

@@ -1,6 +1,6 @@
 //! Which files the instance follows: shell patterns, and the folders they look into.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use flb_sidecar_sdk::ConfigError;
 use glob::{MatchOptions, Pattern};
 
-use crate::fs::{Entry, Fs, Kind, Metadata};
+use crate::fs::{Entry, Fs, Kind};
 use crate::source::listings::{ListingKey, Listings};
 
 /// As the shell and glob(3) match: wildcards match neither a slash nor a leading dot.
@@ -73,9 +73,73 @@ pub(crate) trait Visitor {
     fn waits(&mut self, path: &Path);
     /// A folder that is there and cannot be listed.
     fn unreadable(&mut self, path: &Path, error: io::Error);
-    /// A path that matches and is not excluded. It may be of any file type, or missing.
+    /// A name in a folder that matches and is not excluded. It may be of any file type, or missing.
     /// `inode` is that of the name itself (a symbolic link's own), if a listing told it.
-    fn file(&mut self, path: PathBuf, inode: Option<u64>);
+    fn file(&mut self, folder: &Path, name: &OsStr, inode: Option<u64>);
+}
+
+/// A pattern, and how many of its parts a folder has that it looks into.
+type Wanted = (usize, usize);
+
+/// What one pattern looks for in a folder.
+struct Look<'a> {
+    key: ListingKey,
+    part: &'a Part,
+    /// Files; else folders.
+    files: bool,
+    /// Folders that it found, and whether there are links that may come to lead to one.
+    found: Vec<PathBuf>,
+    links: bool,
+}
+
+impl<'a> Look<'a> {
+    fn new(folder: &Path, (number, depth): Wanted, part: &'a Part) -> Self {
+        Look {
+            key: (folder.to_owned(), number, depth),
+            part,
+            files: false,
+            found: Vec::new(),
+            links: false,
+        }
+    }
+
+    fn below(&self) -> Wanted {
+        let (_, number, depth) = &self.key;
+        (*number, depth + 1)
+    }
+
+    /// A name that matches, if it is that of a folder.
+    fn at(&mut self, fs: &Fs, folder: &Path, entry: &Entry, visitor: &mut dyn Visitor) {
+        let link = entry.kind == Some(Kind::Link);
+        // Of a hundred thousand files nobody needs to be asked what they are.
+        if matches!(entry.kind, Some(Kind::File | Kind::Other)) {
+            return;
+        }
+        let path = folder.join(&entry.name);
+        if fs.is_dir(&path) && (!link || visitor.enters(&path)) {
+            if visitor.admits(&path) {
+                self.found.push(path);
+            }
+        } else {
+            self.links |= link;
+        }
+    }
+}
+
+/// Folders, each once, with all that look into it.
+fn together(mut each: Vec<(PathBuf, Wanted)>) -> Vec<(PathBuf, Vec<Wanted>)> {
+    let mut all: Vec<(PathBuf, Vec<Wanted>)> = Vec::with_capacity(each.len());
+    // One pattern finds each once.
+    if each.windows(2).any(|two| two[0].1 != two[1].1) {
+        each.sort_by(|(one, _), (two, _)| one.as_os_str().cmp(two.as_os_str()));
+    }
+    for (folder, wanted) in each {
+        match all.last_mut() {
+            Some((last, by)) if last.as_os_str() == folder.as_os_str() => by.push(wanted),
+            _ => all.push((folder, vec![wanted])),
+        }
+    }
+    all
 }
 
 impl Globs {
@@ -101,9 +165,9 @@ impl Globs {
     /// Walks the folders that the patterns look into. Folders that `listings` knows to be
     /// unchanged are not listed, and their files not offered again.
     pub(crate) fn scan(&self, listings: &mut Listings, visitor: &mut dyn Visitor) {
-        for (number, pattern) in self.paths.iter().enumerate() {
-            self.walk(number, 0, pattern.root.clone(), listings, visitor);
-        }
+        let roots = self.paths.iter().enumerate();
+        let roots = roots.map(|(number, pattern)| (pattern.root.clone(), (number, 0)));
+        self.walk(roots.collect(), listings, visitor);
     }
 
     /// The same for what is in `folder` and below it, which has just come.
@@ -113,93 +177,136 @@ impl Globs {
         listings: &mut Listings,
         visitor: &mut dyn Visitor,
     ) {
+        let mut from = Vec::new();
         for (number, pattern) in self.paths.iter().enumerate() {
             if let Some(depth) = pattern.depth_of(folder) {
-                self.walk(number, depth, folder.to_owned(), listings, visitor);
+                from.push((folder.to_owned(), (number, depth)));
             } else if pattern.root.starts_with(folder) {
-                self.walk(number, 0, pattern.root.clone(), listings, visitor);
+                from.push((pattern.root.clone(), (number, 0)));
             }
         }
+        self.walk(from, listings, visitor);
     }
 
-    /// Walks what a pattern looks into from `folder` on, which is at this depth in it.
+    /// Walks what the patterns look into from these folders on.
     fn walk(
         &self,
-        number: usize,
-        depth: usize,
-        folder: PathBuf,
+        from: Vec<(PathBuf, Wanted)>,
         listings: &mut Listings,
         visitor: &mut dyn Visitor,
     ) {
-        let pattern = &self.paths[number];
         let fs = listings.fs.clone();
-        if !is_there(&fs, &folder, visitor) {
-            if let Some(above) = folder.ancestors().skip(1).find(|above| fs.is_dir(above)) {
-                visitor.waits(above);
+        let mut places = together(from);
+        places.retain(|(folder, wanted)| {
+            if !is_there(&fs, folder, visitor) {
+                if let Some(above) = folder.ancestors().skip(1).find(|above| fs.is_dir(above)) {
+                    visitor.waits(above);
+                }
+                return false;
             }
-            return;
-        }
-        let enters = if depth > 0 {
-            may_enter(&fs, &folder, visitor) && visitor.admits(&folder)
-        } else {
-            visitor.enters(&folder)
-        };
-        if !enters {
-            return;
-        }
-        let mut folders = vec![folder];
-        for (depth, part) in pattern.folders.iter().enumerate().skip(depth) {
+            if wanted.iter().any(|(_, depth)| *depth == 0) {
+                visitor.enters(folder)
+            } else {
+                may_enter(&fs, folder, visitor) && visitor.admits(folder)
+            }
+        });
+        while !places.is_empty() {
             let mut below = Vec::new();
-            for folder in &folders {
-                match part {
-                    Part::Literal(name) => {
-                        let path = folder.join(name);
-                        if is_there(&fs, &path, visitor) && may_enter(&fs, &path, visitor) {
-                            below.push(path);
-                        } else {
-                            visitor.waits(folder);
-                        }
-                    }
-                    Part::Wild(_) => {
-                        visitor.folder(folder);
-                        let key = (folder.clone(), number, depth);
-                        subfolders(key, part, listings, visitor, &mut below);
-                    }
-                }
+            for (folder, wanted) in &places {
+                below.extend(self.look_into(folder, wanted, listings, visitor));
             }
-            folders = below;
-        }
-        for folder in folders {
-            visitor.folder(&folder);
-            match &pattern.file {
-                Part::Literal(name) => self.offer(folder.join(name), None, visitor),
-                part @ Part::Wild(_) => {
-                    let key = (folder, number, pattern.folders.len());
-                    self.offer_files(key, part, listings, visitor);
-                }
-            }
+            places = below;
         }
     }
 
-    /// Offers the files of a folder whose names match, unless it is unchanged.
-    fn offer_files(
+    /// Offers the files in a folder, and says which folders in it are to be looked into.
+    fn look_into(
         &self,
-        key: ListingKey,
-        part: &Part,
+        folder: &Path,
+        wanted: &[Wanted],
         listings: &mut Listings,
         visitor: &mut dyn Visitor,
-    ) {
-        let Some(metadata) = changed(&key, listings) else {
-            return;
-        };
-        let folder = &key.0;
-        let listed = entries(&listings.fs, folder, part, |entry| {
-            self.offer(folder.join(entry.name), Some(entry.inode), visitor);
-        });
-        match listed {
-            Ok(()) => listings.put(key, &metadata, Vec::new()),
-            Err(error) => visitor.unreadable(folder, error),
+    ) -> Vec<(PathBuf, Vec<Wanted>)> {
+        let fs = listings.fs.clone();
+        let mut below = Vec::new();
+        let mut lists = Vec::new();
+        let mut matters = false;
+        for &(number, depth) in wanted {
+            let pattern = &self.paths[number];
+            match pattern.folders.get(depth) {
+                Some(Part::Literal(name)) => {
+                    let path = folder.join(name);
+                    if is_there(&fs, &path, visitor) && may_enter(&fs, &path, visitor) {
+                        below.push((path, (number, depth + 1)));
+                    } else {
+                        visitor.waits(folder);
+                    }
+                }
+                Some(part @ Part::Wild(_)) => lists.push(Look::new(folder, (number, depth), part)),
+                None => {
+                    matters = true;
+                    match &pattern.file {
+                        Part::Literal(name) => self.offer(folder, name, None, visitor),
+                        part @ Part::Wild(_) => {
+                            let look = Look::new(folder, (number, depth), part);
+                            lists.push(Look {
+                                files: true,
+                                ..look
+                            });
+                        }
+                    }
+                }
+            }
         }
+        if matters || !lists.is_empty() {
+            visitor.folder(folder);
+        }
+        let there = (!lists.is_empty()).then(|| fs.metadata(folder));
+        let there = there.and_then(Result::ok);
+        // What is unchanged, or gone, is not listed.
+        lists.retain(|look| {
+            let now = there.as_ref();
+            let changed = now.is_some_and(|now| listings.is_changed(&look.key, now));
+            if !changed {
+                let known = listings.subfolders(&look.key);
+                below.extend(known.map(|folder| (folder, look.below())));
+            }
+            changed
+        });
+        let Some(metadata) = there.filter(|_| !lists.is_empty()) else {
+            return together(below);
+        };
+        // Once for all patterns: there may be a hundred thousand names.
+        let listed = fs.list(folder).and_then(|entries| {
+            for entry in entries {
+                let entry = entry?;
+                for look in &mut lists {
+                    if !look.part.matches(entry.name.as_bytes()) {
+                        continue;
+                    }
+                    if look.files {
+                        self.offer(folder, &entry.name, Some(entry.inode), visitor);
+                    } else {
+                        look.at(&fs, folder, &entry, visitor);
+                    }
+                }
+            }
+            Ok(())
+        });
+        for look in lists {
+            let folders = look.found.iter();
+            below.extend(folders.map(|folder| (folder.clone(), look.below())));
+            match &listed {
+                // A link may lead to a folder later, without any change here.
+                Ok(()) if look.links => listings.forget(&look.key),
+                Ok(()) => listings.put(look.key, &metadata, look.found),
+                Err(_) => {}
+            }
+        }
+        if let Err(error) = listed {
+            visitor.unreadable(folder, error);
+        }
+        together(below)
     }
 
     /// Whether `path`, in a folder that a scan came by, is to be followed.
@@ -239,9 +346,9 @@ impl Globs {
         }
     }
 
-    fn offer(&self, path: PathBuf, inode: Option<u64>, visitor: &mut dyn Visitor) {
-        if !self.excluded(&path) {
-            visitor.file(path, inode);
+    fn offer(&self, folder: &Path, name: &OsStr, inode: Option<u64>, visitor: &mut dyn Visitor) {
+        if self.excludes.is_empty() || !self.excluded(&folder.join(name)) {
+            visitor.file(folder, name, inode);
         }
     }
 
@@ -334,62 +441,6 @@ fn is_there(fs: &Fs, folder: &Path, visitor: &mut dyn Visitor) -> bool {
     }
 }
 
-/// Adds the folders in a folder whose names match.
-fn subfolders(
-    key: ListingKey,
-    part: &Part,
-    listings: &mut Listings,
-    visitor: &mut dyn Visitor,
-    below: &mut Vec<PathBuf>,
-) {
-    let folder = &key.0;
-    let Some(metadata) = changed(&key, listings) else {
-        below.extend(listings.subfolders(&key));
-        return;
-    };
-    let mut found = Vec::new();
-    let mut links = false;
-    let listed = entries(&listings.fs, folder, part, |entry| {
-        let link = entry.kind == Some(Kind::Link);
-        // Of a hundred thousand files nobody needs to be asked what they are.
-        if matches!(entry.kind, Some(Kind::File | Kind::Other)) {
-            return;
-        }
-        let path = folder.join(entry.name);
-        if listings.fs.is_dir(&path) && (!link || visitor.enters(&path)) {
-            if visitor.admits(&path) {
-                found.push(path);
-            }
-        } else {
-            links |= link;
-        }
-    });
-    below.extend_from_slice(&found);
-    match listed {
-        // A link may lead to a folder later, without any change here.
-        Ok(()) if links => listings.forget(&key),
-        Ok(()) => listings.put(key, &metadata, found),
-        Err(error) => visitor.unreadable(folder, error),
-    }
-}
-
-/// What a folder is now; `None`: it is unchanged, or gone.
-fn changed(key: &ListingKey, listings: &Listings) -> Option<Metadata> {
-    let metadata = listings.fs.metadata(&key.0).ok()?;
-    listings.is_changed(key, &metadata).then_some(metadata)
-}
-
-/// Passes on the entries of a folder whose names match, up to an error.
-fn entries(fs: &Fs, folder: &Path, part: &Part, mut found: impl FnMut(Entry)) -> io::Result<()> {
-    for entry in fs.list(folder)? {
-        let entry = entry?;
-        if part.matches(entry.name.as_bytes()) {
-            found(entry);
-        }
-    }
-    Ok(())
-}
-
 /// Classes of characters inside brackets, as ranges.
 const CLASSES: [(&str, &str); 7] = [
     ("[:digit:]", "0-9"),
@@ -470,8 +521,8 @@ mod tests {
         fn unreadable(&mut self, path: &Path, error: io::Error) {
             panic!("{}: {error}", path.display());
         }
-        fn file(&mut self, path: PathBuf, _inode: Option<u64>) {
-            self.files.push(path);
+        fn file(&mut self, folder: &Path, name: &OsStr, _inode: Option<u64>) {
+            self.files.push(folder.join(name));
         }
     }
 
@@ -531,6 +582,32 @@ mod tests {
         assert_eq!(find(&["[![:upper:]b].log"], &[]), ["a.log"]);
         assert_eq!(find(&["missing.log"], &[]), ["missing.log"]);
         assert_eq!(find(&["nowhere/*.log"], &[]), [""; 0]);
+    }
+
+    #[test]
+    fn a_folder_is_looked_into_once_for_all_patterns() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("one/two")).unwrap();
+        for name in ["a.log", "one/b.log", "one/two/c.log"] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        let patterns = ["*.log", "*/*.log", "o*/two/*.log", "*/t*/c.log"];
+        let patterns = patterns.map(|pattern| dir.path().join(pattern).display().to_string());
+        let patterns: Vec<&str> = patterns.iter().map(String::as_str).collect();
+        let globs = Globs::parse(&patterns, &[]).unwrap();
+        let mut listings = Listings::default();
+        for _ in 0..2 {
+            let mut seen = Seen::default();
+            globs.scan(&mut listings, &mut seen);
+            let below = |path: &PathBuf| path.strip_prefix(dir.path()).unwrap().to_owned();
+            let mut folders: Vec<_> = seen.folders.iter().map(below).collect();
+            folders.sort();
+            assert_eq!(folders, ["", "one", "one/two"].map(PathBuf::from));
+            let mut files: Vec<_> = seen.files.iter().map(below).collect();
+            files.sort();
+            let all = ["a.log", "one/b.log", "one/two/c.log", "one/two/c.log"];
+            assert_eq!(files, all.map(PathBuf::from));
+        }
     }
 
     #[test]

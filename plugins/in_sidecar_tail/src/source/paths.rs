@@ -1,87 +1,203 @@
 //! Very many paths in little memory: most of them are names in the same few folders.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// Paths in the order in which they came.
-#[derive(Debug, Default)]
-pub(crate) struct Paths {
+/// Bytes of names in one piece, and names.
+const TEXT: usize = 16 << 10;
+const NAMES: usize = 1024;
+
+/// Paths in the order in which they came, and something of each. They are in pieces: nothing is copied as they
+/// become more, and memory goes back as they become less.
+#[derive(Debug)]
+pub(crate) struct Paths<T> {
+    /// None is empty.
+    pieces: Vec<Piece<T>>,
+    len: usize,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Piece<T> {
     /// The folder of the names from the one with this number on, until the next folder.
-    folders: Vec<(usize, Box<Path>)>,
+    folders: Vec<(u32, Arc<Path>)>,
     /// Names, one behind the other.
     text: Vec<u8>,
     /// Where each name ends in it.
-    ends: Vec<usize>,
+    ends: Vec<u32>,
+    of: Vec<T>,
 }
 
-impl Paths {
-    pub(crate) fn push(&mut self, path: &Path) {
-        // What has no last name is a folder, with nothing in it.
-        let (folder, name) = match (path.parent(), path.file_name()) {
-            (Some(folder), Some(name)) => (folder, name),
-            _ => (path, OsStr::new("")),
-        };
-        if self
-            .folders
-            .last()
-            .is_none_or(|(_, last)| **last != *folder)
-        {
-            self.folders.push((self.ends.len(), folder.into()));
+impl<T> Default for Paths<T> {
+    fn default() -> Self {
+        Paths {
+            pieces: Vec::new(),
+            len: 0,
+            bytes: 0,
         }
-        self.text.extend_from_slice(name.as_bytes());
-        self.ends.push(self.text.len());
     }
+}
 
-    /// Takes out the one that came last.
-    pub(crate) fn pop(&mut self) -> Option<PathBuf> {
-        let last = self.ends.len().checked_sub(1)?;
-        let path = self.get(last)?;
-        self.ends.pop();
-        self.text.truncate(self.ends.last().copied().unwrap_or(0));
-        if self.folders.last().is_some_and(|(first, _)| *first == last) {
-            self.folders.pop();
+impl<T> Default for Piece<T> {
+    fn default() -> Self {
+        Piece {
+            folders: Vec::new(),
+            text: Vec::new(),
+            ends: Vec::new(),
+            of: Vec::new(),
         }
-        Some(path)
+    }
+}
+
+impl<T> Piece<T> {
+    fn is_full(&self) -> bool {
+        self.ends.len() >= NAMES || self.text.len() >= TEXT
     }
 
     /// Where the name with this number begins.
-    fn start_of(&self, number: usize) -> usize {
-        let before = number.checked_sub(1);
-        before.and_then(|n| self.ends.get(n)).copied().unwrap_or(0)
+    fn start_of(&self, number: usize) -> u32 {
+        number.checked_sub(1).map_or(0, |n| self.ends[n])
     }
 
-    /// Their numbers, the shortest names first.
-    pub(crate) fn shortest_first(&self) -> Vec<usize> {
-        let mut numbers: Vec<usize> = (0..self.len()).collect();
-        numbers.sort_by_key(|number| self.ends[*number] - self.start_of(*number));
-        numbers
+    fn len_of(&self, number: usize) -> u32 {
+        self.ends[number] - self.start_of(number)
     }
 
-    pub(crate) fn get(&self, number: usize) -> Option<PathBuf> {
+    fn get(&self, number: usize) -> Option<PathBuf> {
         let end = *self.ends.get(number)?;
         let start = self.start_of(number);
-        let name = OsStr::from_bytes(&self.text[start..end]);
-        let folder = self.folders.partition_point(|(first, _)| *first <= number);
+        let name = &self.text[start as usize..end as usize];
+        let folder = self
+            .folders
+            .partition_point(|(first, _)| *first as usize <= number);
         let (_, folder) = self.folders.get(folder.checked_sub(1)?)?;
-        Some(if name.is_empty() {
-            folder.to_path_buf()
-        } else {
-            folder.join(name)
-        })
+        // As it would be joined, in one step.
+        let folder = folder.as_os_str().as_bytes();
+        let mut path = Vec::with_capacity(folder.len() + 1 + name.len());
+        path.extend_from_slice(folder);
+        if !name.is_empty() && !folder.is_empty() && !folder.ends_with(b"/") {
+            path.push(b'/');
+        }
+        path.extend_from_slice(name);
+        Some(PathBuf::from(OsString::from_vec(path)))
+    }
+
+    /// Takes out the last one; with it, how many bytes that were.
+    fn pop(&mut self) -> Option<(PathBuf, T, usize)> {
+        let last = self.ends.len().checked_sub(1)?;
+        let path = self.get(last)?;
+        self.ends.pop();
+        let start = self.ends.last().map_or(0, |end| *end as usize);
+        let mut bytes = self.text.len() - start;
+        self.text.truncate(start);
+        let folder = self.folders.last();
+        if folder.is_some_and(|(first, _)| *first as usize == last) {
+            let folder = self.folders.pop();
+            bytes += folder.map_or(0, |(_, folder)| folder.as_os_str().len());
+        }
+        Some((path, self.of.pop()?, bytes))
+    }
+}
+
+impl<T> Paths<T> {
+    pub(crate) fn push(&mut self, path: &Path, of: T) {
+        let whole = path.as_os_str().as_bytes();
+        let slash = memchr::memrchr(b'/', whole);
+        // What could not be put together again letter by letter is a folder, with nothing in it.
+        let (folder, name) = match slash {
+            Some(0) if whole.len() > 1 => whole.split_at(1),
+            Some(slash) if slash > 0 && whole[slash - 1] != b'/' && slash + 1 < whole.len() => {
+                (&whole[..slash], &whole[slash + 1..])
+            }
+            _ => (whole, &[][..]),
+        };
+        let folder = Path::new(OsStr::from_bytes(folder));
+        self.push_in(folder, OsStr::from_bytes(name), of);
+    }
+
+    /// The same of a name in a folder.
+    pub(crate) fn push_in(&mut self, folder: &Path, name: &OsStr, of: T) {
+        let last = self.pieces.last().and_then(|piece| piece.folders.last());
+        let same = last.filter(|(_, last)| last.as_os_str() == folder.as_os_str());
+        let same = same.map(|(_, last)| last.clone());
+        let piece = match self.pieces.last_mut() {
+            Some(piece) if !piece.is_full() => piece,
+            full => {
+                if let Some(piece) = full {
+                    piece.text.shrink_to_fit();
+                    piece.ends.shrink_to_fit();
+                    piece.of.shrink_to_fit();
+                }
+                self.pieces.push(Piece::default());
+                let Some(piece) = self.pieces.last_mut() else {
+                    return;
+                };
+                piece
+            }
+        };
+        if same.is_none() || piece.folders.is_empty() {
+            let folder = same.unwrap_or_else(|| folder.into());
+            self.bytes += folder.as_os_str().len();
+            piece.folders.push((piece.ends.len() as u32, folder));
+        }
+        piece.text.extend_from_slice(name.as_bytes());
+        piece.ends.push(piece.text.len() as u32);
+        piece.of.push(of);
+        self.len += 1;
+        self.bytes += name.len();
+    }
+
+    /// Takes out the one that came last.
+    pub(crate) fn pop(&mut self) -> Option<(PathBuf, T)> {
+        let piece = self.pieces.last_mut()?;
+        let (path, of, bytes) = piece.pop()?;
+        self.bytes -= bytes;
+        self.len -= 1;
+        if piece.ends.is_empty() {
+            self.pieces.pop();
+        }
+        Some((path, of))
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.ends.len()
+        self.len
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.len == 0
     }
 
-    /// Bytes of all names.
+    /// Bytes of all names, and of their folders.
     pub(crate) fn bytes(&self) -> usize {
-        self.text.len()
+        self.bytes
+    }
+}
+
+impl<T: Copy> Paths<T> {
+    /// All, the shortest names first, and of those that are as long the one that came first.
+    pub(crate) fn shortest_first(&self) -> impl Iterator<Item = (PathBuf, T)> + '_ {
+        let pieces = self.pieces.iter().enumerate();
+        let all = pieces.flat_map(|(piece, held)| (0..held.of.len()).map(move |n| (piece, n)));
+        let mut all: Vec<u32> = all.map(|(piece, n)| (piece * NAMES + n) as u32).collect();
+        let place = |id: u32| (&self.pieces[id as usize / NAMES], id as usize % NAMES);
+        all.sort_by_key(|id| {
+            let (piece, number) = place(*id);
+            piece.len_of(number)
+        });
+        all.into_iter().filter_map(move |id| {
+            let (piece, number) = place(id);
+            Some((piece.get(number)?, piece.of[number]))
+        })
+    }
+
+    /// All as they came, and none stays: a piece goes when all of it is through.
+    pub(crate) fn into_iter(self) -> impl Iterator<Item = (PathBuf, T)> {
+        self.pieces.into_iter().flat_map(|piece| {
+            let all = 0..piece.of.len();
+            all.filter_map(move |number| Some((piece.get(number)?, piece.of[number])))
+        })
     }
 }
 
@@ -103,28 +219,45 @@ mod tests {
         "x/.log",
     ];
 
+    #[test]
+    fn a_log_comes_before_its_copies() {
+        let mut paths = Paths::default();
+        for path in ["/x/app.log.1", "/x/app.log", "/a/b.log", "/x/c.log"] {
+            paths.push(Path::new(path), ());
+        }
+        let all: Vec<_> = paths.shortest_first().map(|(path, ())| path).collect();
+        let all: Vec<_> = all.iter().filter_map(|path| path.to_str()).collect();
+        assert_eq!(all, ["/a/b.log", "/x/c.log", "/x/app.log", "/x/app.log.1"]);
+    }
+
     proptest! {
         /// They come out as they went in, letter by letter, the last one first.
         #[test]
         fn they_are_what_they_were(steps in proptest::collection::vec(proptest::option::of(0..ALL.len()), 0..60)) {
             let mut paths = Paths::default();
-            let mut model: Vec<&str> = Vec::new();
-            for step in steps {
+            let mut model: Vec<(OsString, usize)> = Vec::new();
+            let told = |(path, of): (PathBuf, usize)| (path.into_os_string(), of);
+            for (number, step) in steps.into_iter().enumerate() {
                 match step {
-                    Some(n) => {
-                        paths.push(Path::new(ALL[n]));
-                        model.push(ALL[n]);
+                    // Many at once, so that they come to be in several pieces.
+                    Some(n) => for _ in 0..if n % 2 == 0 { 1 } else { NAMES / 3 } {
+                        paths.push(Path::new(ALL[n]), number);
+                        model.push((ALL[n].into(), number));
                     }
-                    None => {
-                        let last = paths.pop().map(PathBuf::into_os_string);
-                        prop_assert_eq!(last, model.pop().map(Into::into));
+                    None => for _ in 0..if number % 2 == 0 { 1 } else { NAMES / 2 } {
+                        prop_assert_eq!(paths.pop().map(told), model.pop());
                     }
                 }
-                let all = (0..paths.len()).filter_map(|number| paths.get(number));
-                let all: Vec<_> = all.map(PathBuf::into_os_string).collect();
-                prop_assert_eq!(&all, &model);
                 prop_assert_eq!(paths.len(), model.len());
+                prop_assert_eq!(paths.is_empty(), model.is_empty());
+                prop_assert_eq!(paths.bytes() == 0, model.is_empty());
             }
+            let mut shortest: Vec<_> = paths.shortest_first().map(told).collect();
+            shortest.sort();
+            let mut sorted = model.clone();
+            sorted.sort();
+            prop_assert_eq!(shortest, sorted);
+            prop_assert_eq!(&paths.into_iter().map(told).collect::<Vec<_>>(), &model);
         }
     }
 }

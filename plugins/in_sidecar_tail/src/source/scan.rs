@@ -1,5 +1,6 @@
 //! Scans: the folders that the patterns look into, which are watched, and the files in them.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
@@ -38,24 +39,7 @@ struct Found {
 }
 
 /// Files that match, and the inodes of their names where a listing told them; 0: none did.
-#[derive(Debug, Default)]
-pub(crate) struct FoundFiles {
-    paths: Paths,
-    inodes: Vec<u64>,
-}
-
-impl FoundFiles {
-    fn push(&mut self, path: &Path, inode: Option<u64>) {
-        self.paths.push(path);
-        self.inodes.push(inode.unwrap_or(0));
-    }
-
-    /// The shortest names first: a log is known before its copies.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (PathBuf, u64)> + '_ {
-        let numbers = self.paths.shortest_first().into_iter();
-        numbers.filter_map(|number| Some((self.paths.get(number)?, *self.inodes.get(number)?)))
-    }
-}
+pub(crate) type FoundFiles = Paths<u64>;
 
 impl Visitor for Found {
     fn enters(&mut self, folder: &Path) -> bool {
@@ -77,8 +61,8 @@ impl Visitor for Found {
     fn unreadable(&mut self, path: &Path, error: io::Error) {
         self.unreadable.push((path.to_owned(), error));
     }
-    fn file(&mut self, path: PathBuf, inode: Option<u64>) {
-        self.files.push(&path, inode);
+    fn file(&mut self, folder: &Path, name: &OsStr, inode: Option<u64>) {
+        self.files.push_in(folder, name, inode.unwrap_or(0));
     }
 }
 

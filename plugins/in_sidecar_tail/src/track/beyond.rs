@@ -1,5 +1,6 @@
 //! Files beyond `max_files`: they wait, and in a drain others that are read give way to them.
 
+use std::collections::hash_map::Entry;
 use std::hash::BuildHasher as _;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -11,11 +12,11 @@ use crate::checkpoint::folder::list;
 use crate::compressed::left_alone::Compressed;
 use crate::context::Context;
 use crate::counters::Trouble;
-use crate::map::{HashMap, HashSet, Standing};
+use crate::map::{HashMap, Number, Standing};
 use crate::source::paths::Paths;
 use crate::track::file::FileId;
 use crate::track::files::Files;
-use crate::track::fingerprint::{Fingerprint, Identity};
+use crate::track::fingerprint::{Clue, Fingerprint, Identity};
 use crate::track::limit::{Come, Outside, MOST_BEYOND, MOST_PATHS};
 use crate::track::names::may_be_at;
 
@@ -31,15 +32,14 @@ pub(crate) struct Beyond {
     said: bool,
     outside: Outside,
     /// Where some of them are, and which files these are.
-    paths: Paths,
-    waiting: Vec<Waiting>,
+    paths: Paths<Waiting>,
     /// Those that were not there in their turn, until a scan has looked for them.
     strayed: Vec<(PathBuf, Waiting)>,
     /// Files that a drain has read and that gave way to others, by their numbers.
-    ended: HashMap<u64, Ended>,
+    ended: HashMap<Number, Ended>,
     /// Names of files that wait, and of those that gave way: whoever finds them in a folder knows them by
     /// that.
-    names: HashSet<u64>,
+    names: HashMap<Number, Known>,
     standing: Standing,
     /// When those that gave way are looked at though nobody has told of anything.
     look: Option<Instant>,
@@ -61,16 +61,18 @@ pub(crate) struct Waiting {
 /// How a file was that gave way.
 #[derive(Clone, Copy, Debug)]
 struct Ended {
-    /// Bytes that it had.
-    bytes: u64,
+    /// Bytes that it had, as bytes: there may be very many of these.
+    bytes: [u8; 8],
     /// How far it was read.
-    read: Fingerprint,
+    read: Clue,
 }
 
 /// Why a name is known.
-#[derive(Clone, Copy, Debug, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Known {
     Waits,
+    /// It has its turn, and is known by other things as long as that lasts.
+    HasTurn,
     GaveWay,
 }
 
@@ -94,20 +96,17 @@ impl Beyond {
         bytes: u64,
     ) {
         let come = self.outside.come(identity.number());
-        if come == Come::Again && self.knows(path, identity.inode, Known::Waits) {
+        if come == Come::Again && self.known(path, identity.inode) == Some(Known::Waits) {
             return;
         }
-        if self.names.len() < MOST_BEYOND {
-            let name = self.number_of(path, identity.inode, Known::Waits);
-            self.names.insert(name);
-        }
+        self.name(path, identity.inode, Known::Waits);
         if self.paths.len() < MOST_BEYOND && self.paths.bytes() < MOST_WAITING {
-            self.paths.push(path);
-            self.waiting.push(Waiting {
+            let waits = Waiting {
                 number: identity.number(),
                 inode: identity.inode,
                 bytes,
-            });
+            };
+            self.paths.push(path, waits);
         }
         if come == Come::Again {
             // It has another name, by which it is found if it does not have the first one any more.
@@ -130,25 +129,40 @@ impl Beyond {
 
     /// Whether a drain has read this file to its end and it has not changed since.
     pub(crate) fn has_given_way(&self, identity: &Identity, bytes: u64) -> bool {
-        let ended = self.ended.get(&identity.number());
-        ended.is_some_and(|ended| ended.bytes == bytes)
+        let ended = self.ended.get(&identity.number().into());
+        ended.is_some_and(|ended| ended.bytes == bytes.to_ne_bytes())
     }
 
-    /// The number of a name, of what stands there and of why it is known. Whoever chooses names cannot choose
-    /// numbers.
-    fn number_of(&self, path: &Path, inode: u64, known: Known) -> u64 {
+    /// The number of a name and of what stands there. Whoever chooses names cannot choose numbers.
+    fn number_of(&self, path: &Path, inode: u64) -> Number {
         let path = path.as_os_str().as_bytes();
-        self.standing.hash_one((path, inode, known))
+        self.standing.hash_one((path, inode)).into()
     }
 
-    /// Whether a file with this name and inode is known for that.
-    pub(crate) fn knows(&self, path: &Path, inode: u64, known: Known) -> bool {
-        !self.names.is_empty() && self.names.contains(&self.number_of(path, inode, known))
+    /// A file has this name and inode, and is known for this from now on.
+    fn name(&mut self, path: &Path, inode: u64, known: Known) {
+        let number = self.number_of(path, inode);
+        let room = self.names.len() < MOST_BEYOND;
+        match self.names.entry(number) {
+            Entry::Occupied(mut name) => *name.get_mut() = known,
+            Entry::Vacant(name) if room && known != Known::HasTurn => {
+                name.insert(known);
+            }
+            Entry::Vacant(_) => {}
+        }
+    }
+
+    /// What a file with this name and inode is known for.
+    pub(crate) fn known(&self, path: &Path, inode: u64) -> Option<Known> {
+        if self.names.is_empty() {
+            return None;
+        }
+        self.names.get(&self.number_of(path, inode)).copied()
     }
 
     /// Where a file ended that gave way.
-    pub(crate) fn end_when_it_gave_way(&mut self, identity: &Identity) -> Option<Fingerprint> {
-        let ended = self.ended.remove(&identity.number());
+    pub(crate) fn end_when_it_gave_way(&mut self, identity: &Identity) -> Option<Clue> {
+        let ended = self.ended.remove(&identity.number().into());
         ended.map(|ended| ended.read)
     }
 
@@ -161,15 +175,25 @@ impl Beyond {
     /// Files of so many bytes have given way.
     pub(crate) fn take(&mut self, settled: Vec<(Identity, u64)>) {
         for (identity, bytes) in settled {
-            let ended = Ended {
-                bytes,
-                read: Fingerprint {
-                    offset: bytes,
-                    ..Fingerprint::default()
-                },
+            let read = Fingerprint {
+                offset: bytes,
+                ..Fingerprint::default()
             };
-            self.ended.insert(identity.number(), ended);
+            self.end(&identity, bytes, read);
         }
+    }
+
+    fn end(&mut self, identity: &Identity, bytes: u64, read: Fingerprint) {
+        if self.ended.len() == self.ended.capacity() {
+            // All that wait are to come: what would be left behind as it grows would be as much again.
+            let all = usize::try_from(self.files).unwrap_or(MOST_BEYOND);
+            self.ended.reserve(all.clamp(1, MOST_BEYOND));
+        }
+        let ended = Ended {
+            bytes: bytes.to_ne_bytes(),
+            read: read.into(),
+        };
+        self.ended.insert(identity.number().into(), ended);
     }
 
     /// A file gives way, if it is read to its end. One that cannot be read stays, and is said to be unread.
@@ -178,15 +202,10 @@ impl Beyond {
         let Some(file) = file.filter(|file| file.life.is_idle() && file.ahead() == 0) else {
             return false;
         };
-        let ended = Ended {
-            bytes: file.seen.size,
-            read: file.fingerprint(),
-        };
-        self.ended.insert(file.identity.number(), ended);
+        self.end(&file.identity, file.seen.size, file.fingerprint());
         self.look = Some(files.ctx.time.now() + LOOK);
-        if let Some(path) = file.path().filter(|_| self.names.len() < MOST_BEYOND) {
-            let name = self.number_of(path, file.identity.inode, Known::GaveWay);
-            self.names.insert(name);
+        if let Some(path) = file.path() {
+            self.name(path, file.identity.inode, Known::GaveWay);
         }
         true
     }
@@ -203,18 +222,17 @@ impl Beyond {
 
     /// Something was not told: whatever is found in a folder is looked at.
     pub(crate) fn doubt(&mut self) {
-        self.names = HashSet::default();
+        self.names = HashMap::default();
     }
 
     /// A file that waits and has its turn now, and where it was; what is there is told next.
     pub(crate) fn next(&mut self) -> Option<(PathBuf, Waiting)> {
-        self.paths.pop().zip(self.waiting.pop())
+        self.paths.pop()
     }
 
     /// The file at this path has its turn.
     pub(crate) fn has_turn(&mut self, path: &Path, identity: &Identity, bytes: u64) {
-        let name = self.number_of(path, identity.inode, Known::Waits);
-        self.names.remove(&name);
+        self.name(path, identity.inode, Known::HasTurn);
         self.waits_no_more(identity.number(), bytes);
     }
 
@@ -292,8 +310,7 @@ impl Beyond {
             self.files = 0;
             self.bytes = 0;
             self.paths = Paths::default();
-            self.waiting = Vec::new();
-            self.names = HashSet::default();
+            self.names = HashMap::default();
             self.outside.begin_anew();
         }
         any
@@ -307,7 +324,7 @@ impl Beyond {
             self.outside = Outside::default();
             // Those that gave way are known by theirs.
             if self.ended.is_empty() {
-                self.names = HashSet::default();
+                self.names = HashMap::default();
             }
             info!("every file is followed");
         }

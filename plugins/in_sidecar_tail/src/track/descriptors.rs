@@ -98,11 +98,6 @@ impl Handles {
         self.confine.open(path)
     }
 
-    /// Opens a file to which no link leads. `None`: there is none, or it cannot be opened, or not in this way.
-    pub(crate) fn open_plain(&self, path: &Path) -> Option<(Handle, Metadata)> {
-        self.confine.open_plain(path)
-    }
-
     pub(crate) fn confine(&self) -> &Confine {
         &self.confine
     }

@@ -1,6 +1,8 @@
 //! Finding new files, and what the kernel tells of paths.
 
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +14,7 @@ use crate::checkpoint::recovery::{has_unclaimed, position_of};
 use crate::compressed::left_alone::Compressed;
 use crate::context::Context;
 use crate::counters::Trouble;
-use crate::fs::{none_left, Handle, Metadata};
+use crate::fs::{none_left, Folder, Handle, Metadata};
 use crate::map::{HashMap, HashSet};
 use crate::pace::Stopwatch;
 use crate::read::holes::{line_begins, written_end};
@@ -23,7 +25,7 @@ use crate::track::descriptors::{is_missing, open};
 use crate::track::dormant::is_same;
 use crate::track::file::{FileId, Seen};
 use crate::track::files::{Files, Stage};
-use crate::track::fingerprint::{Fingerprint, Identity};
+use crate::track::fingerprint::{Clue, Fingerprint, Identity};
 use crate::track::follow::follow;
 use crate::track::limit::MOST_PATHS;
 use crate::track::queue::{Queue, Task};
@@ -41,18 +43,6 @@ struct There {
 }
 
 impl There {
-    /// What was a file when it was looked at before: most are one still, and opening it says so.
-    fn opened(files: &Files, path: &Path) -> io::Result<Self> {
-        if let Some((handle, metadata)) = files.handles.open_plain(path) {
-            return Ok(There {
-                metadata,
-                is_link: false,
-                opened: Some(handle),
-            });
-        }
-        There::closed(files, path)
-    }
-
     /// What is at the path, without opening it.
     fn closed(files: &Files, path: &Path) -> io::Result<Self> {
         let (metadata, is_link) = files.ctx.fs.metadata_and_link(path)?;
@@ -64,6 +54,62 @@ impl There {
     }
 }
 
+/// The folder of the path that was looked at last, while many are one after the other: most of the way to each
+/// is the same. Whoever moves the folder meanwhile has moved it a moment later.
+#[derive(Debug, Default)]
+struct Near(Option<(PathBuf, Option<Folder>)>);
+
+impl Near {
+    /// The folder of a path and the name in it. `None`: it is looked at by its path.
+    fn folder<'a>(&mut self, files: &Files, path: &'a Path) -> Option<(&Folder, &'a OsStr)> {
+        let whole = path.as_os_str().as_bytes();
+        let (folder, name) = whole.split_at(memchr::memrchr(b'/', whole)?);
+        let folder = Path::new(OsStr::from_bytes(folder));
+        let name = OsStr::from_bytes(&name[1..]);
+        if matches!(name.as_bytes(), b"" | b"." | b"..") {
+            return None;
+        }
+        match &self.0 {
+            Some((near, _)) if near.as_os_str() == folder.as_os_str() => {}
+            _ => {
+                let opened = files.handles.confine().folder(folder);
+                self.0 = Some((folder.to_owned(), opened));
+            }
+        }
+        let (_, near) = self.0.as_ref()?;
+        Some((near.as_ref()?, name))
+    }
+
+    /// What was a file when it was looked at before: most are one still, and opening it says so.
+    fn opened(&mut self, files: &Files, path: &Path) -> io::Result<There> {
+        let near = self.folder(files, path);
+        let handle = near.and_then(|(folder, name)| folder.open(name));
+        let opened = handle.and_then(|handle| Some((handle.metadata().ok()?, handle)));
+        let Some((metadata, handle)) = opened else {
+            return There::closed(files, path);
+        };
+        Ok(There {
+            metadata,
+            is_link: false,
+            opened: Some(handle),
+        })
+    }
+
+    /// What is at the path, without opening it.
+    fn closed(&mut self, files: &Files, path: &Path) -> io::Result<There> {
+        let near = self.folder(files, path);
+        let there = near.and_then(|(folder, name)| folder.metadata(name));
+        match there.filter(|there| !there.is_symlink()) {
+            Some(metadata) => Ok(There {
+                metadata,
+                is_link: false,
+                opened: None,
+            }),
+            None => There::closed(files, path),
+        }
+    }
+}
+
 /// How new files are found, and what is kept of those that are not followed.
 #[derive(Debug)]
 pub(crate) struct Discovery {
@@ -72,9 +118,10 @@ pub(crate) struct Discovery {
     pub(crate) beyond: Beyond,
     /// Where files ended that were too old at the start or could not be opened, by their identities'
     /// numbers; only if what was there then is not to be read.
-    left_out: HashMap<u64, Fingerprint>,
+    left_out: HashMap<u64, Clue>,
     /// Paths that match and could not be followed so far, for a reason that may pass unnoticed.
     retry: HashSet<PathBuf>,
+    near: Near,
 }
 
 impl Discovery {
@@ -84,6 +131,7 @@ impl Discovery {
             beyond: Beyond::default(),
             left_out: HashMap::default(),
             retry: HashSet::default(),
+            near: Near::default(),
         }
     }
 
@@ -113,6 +161,27 @@ impl Discovery {
             Ok(there) => self.consider_there(files, compressed, path, named, there),
             Err(error) => self.cannot_open(files, path, &error),
         }
+    }
+
+    /// The same of one of many that are looked at one after the other, until [`Discovery::goes_on`].
+    pub(crate) fn consider_next(
+        &mut self,
+        files: &mut Files,
+        compressed: &mut Compressed,
+        path: &Path,
+    ) -> bool {
+        if files.ctx.keeps(path) {
+            return true;
+        }
+        match self.near.closed(files, path) {
+            Ok(there) => self.consider_there(files, compressed, path, None, there),
+            Err(error) => self.cannot_open(files, path, &error),
+        }
+    }
+
+    /// Something else is done.
+    pub(crate) fn goes_on(&mut self) {
+        self.near = Near::default();
     }
 
     /// The same of what is there.
@@ -245,7 +314,7 @@ impl Discovery {
             };
             (Identity::of(metadata), end)
         });
-        self.left_out.insert(identity.number(), end);
+        self.left_out.insert(identity.number(), end.into());
     }
 
     fn try_later(&mut self, path: &Path) {
@@ -265,7 +334,7 @@ impl Discovery {
         let end = self.left_out.remove(&identity.number());
         let end = end.or_else(|| self.beyond.end_when_it_gave_way(identity))?;
         let same = end.fits(handle, metadata.len()).unwrap_or(false);
-        let offset = if same { end.offset } else { 0 };
+        let offset = if same { end.offset() } else { 0 };
         // It may have been made longer than what is written, and nobody could look into it.
         let written = written_end(handle, metadata.len());
         let offset = written.map_or(offset, |written| written.min(offset));
@@ -287,8 +356,11 @@ impl Discovery {
         let told = self.sources.are_told();
         let waits = told && files.is_draining() || is_full(files, compressed);
         inode != 0
-            && (waits && self.beyond.knows(path, inode, Known::Waits)
-                || told && self.beyond.knows(path, inode, Known::GaveWay))
+            && match self.beyond.known(path, inode) {
+                Some(Known::Waits) => waits,
+                Some(Known::GaveWay) => told,
+                Some(Known::HasTurn) | None => false,
+            }
     }
 
     /// Whether the file at `path` waits for its turn.
@@ -296,7 +368,7 @@ impl Discovery {
         let there = files.ctx.fs.metadata(path);
         there.is_ok_and(|there| {
             let inode = Identity::of(&there).inode;
-            self.beyond.knows(path, inode, Known::Waits)
+            self.beyond.known(path, inode) == Some(Known::Waits)
         })
     }
 
@@ -309,7 +381,7 @@ impl Discovery {
         let Some((path, waits)) = self.beyond.next() else {
             return false;
         };
-        match There::opened(files, &path) {
+        match self.near.opened(files, &path) {
             Ok(there) => {
                 let metadata = &there.metadata;
                 self.beyond
@@ -369,6 +441,7 @@ impl Discovery {
         // A drain has those have their turn whose paths are known, and looks for the others behind that.
         let asks = !files.is_draining() || self.beyond.are_to_be_found();
         while !files.is_draining() && self.take_one(files, compressed) {}
+        self.goes_on();
         let again = asks && !is_full(files, compressed) && self.beyond.begin_anew();
         let told = self.sources.are_told();
         let looks = !files.is_draining()
@@ -432,7 +505,7 @@ impl Discovery {
 
     /// Files of a folder that has just come.
     pub(crate) fn scan_folder(&mut self, files: &mut Files, folder: &Path) {
-        for (path, _) in self.sources.find(files, Some(folder)).iter() {
+        for (path, _) in self.sources.find(files, Some(folder)).into_iter() {
             files.queue.push(Task::Consider(path));
         }
     }

@@ -100,10 +100,15 @@ impl Print {
         start.is_some_and(|start| Print::of(&bytes[start..]) == *self)
     }
 
-    fn is_at(&self, handle: &Handle, offset: u64) -> io::Result<bool> {
-        let mut bytes = vec![0; usize::from(self.length)];
+    /// That of so many bytes of a file, or of as many as it has there.
+    fn read(handle: &Handle, offset: u64, length: u16) -> io::Result<Self> {
+        let mut bytes = vec![0; usize::from(length)];
         let length = read_full(handle, &mut bytes, offset)?;
-        Ok(length == bytes.len() && Print::of(&bytes) == *self)
+        Ok(Print::of(&bytes[..length]))
+    }
+
+    fn is_at(&self, handle: &Handle, offset: u64) -> io::Result<bool> {
+        Ok(Print::read(handle, offset, self.length)? == *self)
     }
 }
 
@@ -193,6 +198,56 @@ impl Fingerprint {
             return Ok(false);
         };
         Ok(self.head.is_at(handle, 0)? && self.tail.is_at(handle, tail_at)?)
+    }
+}
+
+/// A fingerprint in fewer bytes, since there may be very many of these: both hashes are one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Clue {
+    offset: [u8; 8],
+    head: [u8; 2],
+    tail: [u8; 2],
+    hash: [u8; 8],
+}
+
+impl From<Fingerprint> for Clue {
+    fn from(of: Fingerprint) -> Self {
+        let mut hashes = [0; 16];
+        hashes[..8].copy_from_slice(&of.head.hash);
+        hashes[8..].copy_from_slice(&of.tail.hash);
+        Clue {
+            offset: of.offset.to_ne_bytes(),
+            head: of.head.length.to_ne_bytes(),
+            tail: of.tail.length.to_ne_bytes(),
+            hash: xxh3_64(&hashes).to_ne_bytes(),
+        }
+    }
+}
+
+impl Clue {
+    pub(crate) fn offset(&self) -> u64 {
+        u64::from_ne_bytes(self.offset)
+    }
+
+    /// As that of a fingerprint.
+    pub(crate) fn fits_anything(&self) -> bool {
+        self.offset() > 0 && (self.head, self.tail) == ([0; 2], [0; 2])
+    }
+
+    /// As that of a fingerprint.
+    pub(crate) fn fits(&self, handle: &Handle, size: u64) -> io::Result<bool> {
+        let offset = self.offset();
+        let length = u16::from_ne_bytes(self.tail);
+        let tail_at = offset.checked_sub(u64::from(length));
+        let Some(tail_at) = tail_at.filter(|_| size >= offset) else {
+            return Ok(false);
+        };
+        let now = Fingerprint {
+            offset,
+            head: Print::read(handle, 0, u16::from_ne_bytes(self.head))?,
+            tail: Print::read(handle, tail_at, length)?,
+        };
+        Ok(Clue::from(now) == *self)
     }
 }
 
@@ -328,17 +383,19 @@ mod tests {
             head: Print::of(b"head and"),
             tail: Print::of(b"and"),
         };
-        assert!(fingerprint.fits(handle, 13).unwrap());
+        let fits = |fingerprint: Fingerprint, size| {
+            let fits = fingerprint.fits(handle, size).unwrap();
+            assert_eq!(Clue::from(fingerprint).fits(handle, size).unwrap(), fits);
+            fits
+        };
+        assert!(fits(fingerprint, 13));
         let other = Fingerprint {
             tail: Print::of(b"end"),
             ..fingerprint
         };
-        assert!(!other.fits(handle, 13).unwrap(), "another tail");
-        assert!(
-            !fingerprint.fits(handle, 7).unwrap(),
-            "shorter than what was read"
-        );
+        assert!(!fits(other, 13), "another tail");
+        assert!(!fits(fingerprint, 7), "shorter than what was read");
         write(b"HEAD");
-        assert!(!fingerprint.fits(handle, 13).unwrap(), "another head");
+        assert!(!fits(fingerprint, 13), "another head");
     }
 }

@@ -1,5 +1,6 @@
 //! How much is kept at most, whatever somebody puts into the folders.
 
+use std::collections::hash_map::Entry;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::context::Context;
 use crate::counters::Trouble;
 use crate::fs::Fs;
-use crate::map::HashSet;
+use crate::map::{HashMap, HashSet, Number};
 
 /// Paths in trouble that are kept in mind, so that each is said once; beyond that they are counted.
 pub(crate) const MOST_TROUBLES: usize = 10_000;
@@ -25,9 +26,21 @@ pub(crate) const MOST_BEYOND: usize = 200_000;
 /// What is beyond a limit, each counted once, however often it is come by.
 #[derive(Debug, Default)]
 pub(crate) struct Outside {
-    /// Their numbers, and those from before there was room.
-    now: HashSet<u64>,
-    before: HashSet<u64>,
+    /// Since when each is known, by its number.
+    since: HashMap<Number, Since>,
+    /// How many were come by since there was room last and have not had their turn.
+    here: usize,
+}
+
+/// When something beyond the limit was come by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Since {
+    /// Since there was room last.
+    Now,
+    /// Before that, too.
+    Both,
+    /// Only before that.
+    Before,
 }
 
 /// Whether something beyond the limit was come by before.
@@ -42,33 +55,56 @@ pub(crate) enum Come {
 
 impl Outside {
     pub(crate) fn come(&mut self, number: u64) -> Come {
-        if self.now.len() < MOST_BEYOND && !self.now.insert(number) {
-            Come::Again
-        } else if self.before.contains(&number) {
-            Come::Before
-        } else {
-            Come::New
+        let room = self.here < MOST_BEYOND;
+        match self.since.entry(number.into()) {
+            Entry::Occupied(mut known) => match known.get() {
+                Since::Now | Since::Both => Come::Again,
+                Since::Before => {
+                    if room {
+                        known.insert(Since::Both);
+                        self.here += 1;
+                    }
+                    Come::Before
+                }
+            },
+            Entry::Vacant(new) => {
+                if room {
+                    new.insert(Since::Now);
+                    self.here += 1;
+                }
+                Come::New
+            }
         }
     }
 
     /// It has its turn now, and is beyond the limit again if it is come by once more. `false`: it was not beyond
     /// it, as far as is known.
     pub(crate) fn has_turn(&mut self, number: u64) -> bool {
-        let was = self.now.remove(&number);
-        if was {
-            self.before.insert(number);
+        let known = self.since.get_mut(&number.into());
+        let here = known.filter(|since| **since != Since::Before);
+        let full = self.here >= MOST_BEYOND;
+        if let Some(since) = here {
+            *since = Since::Before;
+            self.here -= 1;
+            return true;
         }
-        was || self.now.len() >= MOST_BEYOND
+        full
     }
 
     /// It was come by since there was room last.
     pub(crate) fn is_here(&self, number: u64) -> bool {
-        self.now.contains(&number)
+        let since = self.since.get(&number.into());
+        since.is_some_and(|since| *since != Since::Before)
     }
 
     /// There is room: everything is come by again.
     pub(crate) fn begin_anew(&mut self) {
-        self.before = std::mem::take(&mut self.now);
+        self.since.retain(|_, since| {
+            let here = *since != Since::Before;
+            *since = Since::Before;
+            here
+        });
+        self.here = 0;
     }
 }
 

@@ -11,18 +11,22 @@ pub(crate) fn originals(path: &Path) -> Vec<PathBuf> {
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
         return Vec::new();
     };
-    let extension = path.extension().and_then(|e| e.to_str());
+    // From the last dot on, unless that is the first letter.
+    let extension = name.rfind('.').filter(|dot| *dot > 0);
+    let extension = extension.map(|dot| &name[dot..]);
     let mut originals = Vec::new();
     for (at, _) in name
         .match_indices(['.', '-', '_'])
         .filter(|(at, _)| *at > 0)
     {
-        originals.push(path.with_file_name(&name[..at]));
-        if let Some(extension) = extension {
-            originals.push(path.with_file_name(format!("{}.{extension}", &name[..at])));
+        let begin = &name[..at];
+        originals.push(path.with_file_name(begin));
+        // Not the very same name again.
+        let other = extension.filter(|extension| name.strip_prefix(begin) != Some(extension));
+        if let Some(extension) = other {
+            originals.push(path.with_file_name([begin, extension].concat()));
         }
     }
-    originals.retain(|original| original != path);
     originals
 }
 
