@@ -344,7 +344,10 @@ impl Worker {
     /// Looks at what a scan has found; at the start, files whose positions are known come first.
     fn consider_all(&mut self, found: FoundFiles) {
         let known_first = !self.files.scanned() && has_unclaimed(&self.files);
-        for (path, inode) in found.shortest_first().filter(|_| known_first) {
+        // A log is known before its copies.
+        let places = found.shortest_first();
+        let all = || places.iter().filter_map(|place| found.get(*place));
+        for (path, inode) in all().filter(|_| known_first) {
             if self.files.registry.is_at(&path, inode) || !has_unclaimed(&self.files) {
                 continue;
             }
@@ -352,8 +355,7 @@ impl Worker {
             consider_claimed(files, compressed, &mut self.discovery.sources, &path);
             self.go_on();
         }
-        // A log is known before its copies.
-        for (path, inode) in found.shortest_first() {
+        for (path, inode) in all() {
             let (files, compressed) = (&mut self.files, &mut self.compressed);
             if self.discovery.is_known(files, compressed, (&path, inode))
                 || files.registry.is_at(&path, inode)

@@ -8,6 +8,8 @@ use std::sync::Arc;
 /// Bytes of names in one piece, and names.
 const TEXT: usize = 16 << 10;
 const NAMES: usize = 1024;
+/// What is longer counts as if it were as long.
+const LONGEST: usize = 255;
 
 /// Paths in the order in which they came, and something of each. They are in pieces: nothing is copied as they
 /// become more, and memory goes back as they become less.
@@ -59,10 +61,6 @@ impl<T> Piece<T> {
     /// Where the name with this number begins.
     fn start_of(&self, number: usize) -> u32 {
         number.checked_sub(1).map_or(0, |n| self.ends[n])
-    }
-
-    fn len_of(&self, number: usize) -> u32 {
-        self.ends[number] - self.start_of(number)
     }
 
     fn get(&self, number: usize) -> Option<PathBuf> {
@@ -161,6 +159,33 @@ impl<T> Paths<T> {
         Some((path, of))
     }
 
+    /// Where they are, the shortest names first, and of those that are as long the one that came first.
+    pub(crate) fn shortest_first(&self) -> Vec<u32> {
+        // Each length has its part of the whole: there may be a hundred thousand, but a name has 255 bytes.
+        let mut begins = [0usize; LONGEST + 1];
+        self.each(|len, _| begins[len] += 1);
+        let mut sum = 0;
+        for begin in &mut begins {
+            (*begin, sum) = (sum, sum + *begin);
+        }
+        let mut all = vec![0; self.len];
+        self.each(|len, place| {
+            all[begins[len]] = place;
+            begins[len] += 1;
+        });
+        all
+    }
+
+    /// The length of every name, and where it is.
+    fn each(&self, mut tell: impl FnMut(usize, u32)) {
+        for (piece, held) in self.pieces.iter().enumerate() {
+            for number in 0..held.ends.len() {
+                let len = held.ends[number] - held.start_of(number);
+                tell((len as usize).min(LONGEST), (piece * NAMES + number) as u32);
+            }
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.len
     }
@@ -176,20 +201,11 @@ impl<T> Paths<T> {
 }
 
 impl<T: Copy> Paths<T> {
-    /// All, the shortest names first, and of those that are as long the one that came first.
-    pub(crate) fn shortest_first(&self) -> impl Iterator<Item = (PathBuf, T)> + '_ {
-        let pieces = self.pieces.iter().enumerate();
-        let all = pieces.flat_map(|(piece, held)| (0..held.of.len()).map(move |n| (piece, n)));
-        let mut all: Vec<u32> = all.map(|(piece, n)| (piece * NAMES + n) as u32).collect();
-        let place = |id: u32| (&self.pieces[id as usize / NAMES], id as usize % NAMES);
-        all.sort_by_key(|id| {
-            let (piece, number) = place(*id);
-            piece.len_of(number)
-        });
-        all.into_iter().filter_map(move |id| {
-            let (piece, number) = place(id);
-            Some((piece.get(number)?, piece.of[number]))
-        })
+    /// One that [`Paths::shortest_first`] tells of.
+    pub(crate) fn get(&self, place: u32) -> Option<(PathBuf, T)> {
+        let (piece, number) = (place as usize / NAMES, place as usize % NAMES);
+        let piece = self.pieces.get(piece)?;
+        Some((piece.get(number)?, *piece.of.get(number)?))
     }
 
     /// All as they came, and none stays: a piece goes when all of it is through.
@@ -225,8 +241,9 @@ mod tests {
         for path in ["/x/app.log.1", "/x/app.log", "/a/b.log", "/x/c.log"] {
             paths.push(Path::new(path), ());
         }
-        let all: Vec<_> = paths.shortest_first().map(|(path, ())| path).collect();
-        let all: Vec<_> = all.iter().filter_map(|path| path.to_str()).collect();
+        let places = paths.shortest_first().into_iter();
+        let all: Vec<_> = places.filter_map(|place| paths.get(place)).collect();
+        let all: Vec<_> = all.iter().filter_map(|(path, ())| path.to_str()).collect();
         assert_eq!(all, ["/a/b.log", "/x/c.log", "/x/app.log", "/x/app.log.1"]);
     }
 
@@ -252,7 +269,8 @@ mod tests {
                 prop_assert_eq!(paths.is_empty(), model.is_empty());
                 prop_assert_eq!(paths.bytes() == 0, model.is_empty());
             }
-            let mut shortest: Vec<_> = paths.shortest_first().map(told).collect();
+            let places = paths.shortest_first().into_iter();
+            let mut shortest: Vec<_> = places.filter_map(|place| paths.get(place)).map(told).collect();
             shortest.sort();
             let mut sorted = model.clone();
             sorted.sort();
