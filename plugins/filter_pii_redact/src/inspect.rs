@@ -298,7 +298,7 @@ impl Inspector {
             }
             self.resolve(text, &mut hits);
             let more = self.apply(text, &hits, Quote::None, edits);
-            edits[mark..].sort_by_key(|edit| edit.start);
+            edits[mark..].sort_unstable_by_key(|edit| edit.start);
             flow.and(more)
         } else {
             self.inspect_collected(text, key, &mut hits, edits)
@@ -457,7 +457,7 @@ impl Inspector {
             }
             !allowed
         });
-        hits.sort_by(|a, b| {
+        hits.sort_unstable_by(|a, b| {
             a.start
                 .cmp(&b.start)
                 .then(b.end.cmp(&a.end))

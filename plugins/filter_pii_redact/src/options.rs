@@ -102,7 +102,7 @@ impl Config {
             .map(UserRule::parse)
             .collect::<Result<Vec<_>, _>>()?;
         // The order of the options does not matter.
-        user_rules.sort_by(|a, b| a.name.cmp(&b.name));
+        user_rules.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         check_names(&user_rules)?;
         let file = settings.string("rules_file").map(str::trim);
         let file_rules = file

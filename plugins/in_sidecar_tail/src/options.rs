@@ -190,7 +190,7 @@ fn join(settings: &Settings) -> Result<Option<Join>, ConfigError> {
         })?;
         let mut others = settings.prefixed("parser_");
         others.retain(|(number, _)| number.parse::<u32>().is_ok());
-        others.sort_by_key(|(number, _)| number.parse::<u32>().unwrap_or(u32::MAX));
+        others.sort_unstable_by_key(|(number, _)| number.parse::<u32>().unwrap_or(u32::MAX));
         let others = others
             .into_iter()
             .map(|(_, name)| name.to_owned())

@@ -303,7 +303,7 @@ pub(super) fn retain_in_strings<T>(
 ) {
     let mut string = (0, 0);
     let mut at = 0;
-    items.sort_by_key(&span);
+    items.sort_unstable_by_key(&span);
     items.retain(|item| {
         let (start, end) = span(item);
         while string.1 < end {

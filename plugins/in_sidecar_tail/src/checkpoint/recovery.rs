@@ -345,7 +345,7 @@ pub(crate) fn recover_unclaimed(files: &mut Files, compressed: &mut Compressed) 
     let most = files.ctx.options.max_files;
     let mut entries: Vec<Entry> = entries.take(most).map(|entry| (**entry).clone()).collect();
     // Of several that began alike, a compressed file is the form of the one that was read furthest.
-    entries.sort_by_key(|entry| std::cmp::Reverse(entry.fingerprint.offset));
+    entries.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.fingerprint.offset));
     let mut folders = checkpointer.folders.take().unwrap_or_default();
     let mut looks = MOST_LOOKS;
     let before = files.ctx.fs.shortages();

@@ -120,7 +120,7 @@ pub(super) fn kin_of(files: &Files, path: &Path, handle: Handle) -> Kin {
             like.push((name, (its, cut)));
         }
     }
-    like.sort_by_key(|(_, (its, _))| its.offset);
+    like.sort_unstable_by_key(|(_, (its, _))| its.offset);
     let furthest = like.split_off(like.len().saturating_sub(MOST_ALIKE));
     match furthest.last() {
         Some((name, _)) => {
