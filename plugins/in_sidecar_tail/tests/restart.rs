@@ -967,7 +967,7 @@ fn the_rest_of_a_line_that_a_drain_cut_has_its_id_in_a_copy_too() {
     rig.until("it is known", |rig| rig.metric("files_followed") == 1);
     rig.drain();
     let mut all = parts(&rig);
-    rig.exit();
+    rig.end();
     append(&file, "a line\n");
     fs::copy(&file, setup.file("a.log.1")).unwrap();
     fs::write(&file, "").unwrap();
