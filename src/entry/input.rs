@@ -323,13 +323,13 @@ unsafe extern "C" fn pause<P: InputPlugin>(context: *mut c_void, _config: *mut h
     let Some(context) = (unsafe { borrow::<P>(context) }) else {
         return;
     };
-    let goes_on = context.seen.threaded && !context.core.is_stopping();
-    if !goes_on {
+    let runs_on = context.seen.threaded && !context.core.is_stopping();
+    if !(runs_on && context.sees_room()) {
         context.paused.store(true, Ordering::Release);
-        // First of all: a collector that runs on keeps the engine alive after a stop.
+    }
+    // First of all: a collector that runs on keeps the engine alive after a stop.
+    if !runs_on {
         context.each_collector(context.core.host.functions.collector_pause);
-    } else if !context.sees_room() {
-        context.paused.store(true, Ordering::Release);
     }
     if !context.collected.load(Ordering::Acquire) {
         return;

@@ -497,10 +497,10 @@ impl Context {
         let (last, groups) = &mut self.last_key;
         if last != key {
             key.clone_into(last);
-            // "text", "call" and "contact" are what fields of anything are called.
             // "cell_id", "phone_ids": what it is called, no number of it.
             let id = [&b"id"[..], b"ids"];
             let id = id.iter().any(|end| crate::name::ends_with(key, end));
+            // "text", "call" and "contact" are what fields of anything are called.
             let other = group::CALL | if id { group::PHONE } else { 0 };
             *groups = keywords.of_key(key) & !other;
         }

@@ -248,15 +248,8 @@ pub(super) fn find(
     }
     match text[at] {
         b' ' if may_be_quoted(text, at) => {
-            if let Some((start, end)) = announced::by(text, at + 1) {
-                report(
-                    i,
-                    NameClass::Password,
-                    (start, end),
-                    Place::Text,
-                    || false,
-                    done,
-                );
+            if let Some(span) = announced::by(text, at + 1) {
+                report_told(i, span, done);
             }
             return false;
         }
@@ -271,15 +264,8 @@ pub(super) fn find(
             }
         }
         letter if letter.is_ascii_alphabetic() => {
-            if let Some((start, end)) = shell::option(text, at, programs, i.budget) {
-                report(
-                    i,
-                    NameClass::Password,
-                    (start, end),
-                    Place::Text,
-                    || false,
-                    done,
-                );
+            if let Some(span) = shell::option(text, at, programs, i.budget) {
+                report_told(i, span, done);
                 return false;
             }
         }
@@ -532,6 +518,11 @@ fn is_own_name(text: &[u8], named: &Named, from: usize, to: usize) -> bool {
         && several(name)
         && several(value)
         && pairs.all(|(a, b)| a.eq_ignore_ascii_case(b))
+}
+
+/// Reports a password that what stands in front of it tells.
+fn report_told(i: &mut Inspection<'_>, span: (usize, usize), done: &mut usize) {
+    report(i, NameClass::Password, span, Place::Text, || false, done);
 }
 
 /// Reports a value that is a secret. `is_none`: what else tells that it is not.

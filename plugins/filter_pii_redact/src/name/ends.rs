@@ -123,7 +123,7 @@ static TABLES: [Ends; 2] = {
 /// Whether a name of the lexicon may end in these three bytes, the last one highest.
 #[inline(always)]
 pub(super) fn may_end_in(end: u32) -> bool {
-    TABLES[1].has_three(end)
+    Names::All.table().has_three(end)
 }
 
 /// Whether a name ends like one of the lexicon. Digits at its end do not count.

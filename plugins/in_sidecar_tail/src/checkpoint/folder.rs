@@ -23,7 +23,7 @@ impl Folder {
     pub(crate) fn list(fs: &Fs, folder: &Path) -> Self {
         let (mut by_inode, mut links) = (HashMap::default(), HashMap::default());
         let mut paths = Vec::new();
-        for (inode, path) in names(fs, folder) {
+        for (inode, path) in fs.paths(folder) {
             paths.push(path.clone());
             if let Some(other) = by_inode.insert(inode, path.clone()) {
                 links.extend([(other, inode), (path, inode)]);
@@ -105,12 +105,7 @@ pub(super) fn place_of(
 
 /// Paths in a folder by the inodes of their names.
 pub(crate) fn list(fs: &Fs, folder: &Path) -> HashMap<u64, PathBuf> {
-    names(fs, folder).collect()
-}
-
-fn names<'a>(fs: &Fs, folder: &'a Path) -> impl Iterator<Item = (u64, PathBuf)> + 'a {
-    let entries = fs.list(folder).into_iter().flatten().flatten();
-    entries.map(|entry| (entry.inode, folder.join(entry.name)))
+    fs.paths(folder).collect()
 }
 
 #[cfg(test)]

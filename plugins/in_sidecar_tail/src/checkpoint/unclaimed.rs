@@ -33,7 +33,7 @@ pub(crate) struct Unclaimed {
     /// Shared with what is being written: there may be a hundred thousand.
     entries: BTreeMap<Key, Arc<Entry>>,
     next: u32,
-    /// Made when somebody asks for it: only who finds compressed files does.
+    /// Made when somebody asks for it: who finds compressed files does, and a start with positions.
     stems: OnceCell<Stems>,
 }
 

@@ -361,6 +361,15 @@ impl Fs {
         })
     }
 
+    /// The paths in a folder and the inodes of their names, as far as it can be listed.
+    pub(crate) fn paths<'a>(
+        &self,
+        folder: &'a Path,
+    ) -> impl Iterator<Item = (u64, PathBuf)> + use<'a> {
+        let entries = self.list(folder).into_iter().flatten().flatten();
+        entries.map(|entry| (entry.inode, folder.join(entry.name)))
+    }
+
     /// Whether changes made elsewhere are not told here: the folder is on a network filesystem.
     pub(crate) fn is_remote(&self, folder: &Path) -> io::Result<bool> {
         match &self.whose {

@@ -70,28 +70,26 @@ pub(super) struct Related {
     /// Its name, and others that it has there.
     names: Vec<PathBuf>,
     /// Paths that look like rotated ones of these, and the inodes of their names.
-    paths: Vec<(PathBuf, u64)>,
+    paths: Vec<(u64, PathBuf)>,
 }
 
 impl Related {
     pub(super) fn list(fs: &Fs, folder: &Path, name: &Path, inode: u64) -> Self {
-        let entries = fs.list(folder).into_iter().flatten().flatten();
-        let all = entries.map(|entry| (folder.join(entry.name), entry.inode));
-        let mut paths: Vec<(PathBuf, u64)> = all.collect();
+        let mut paths: Vec<_> = fs.paths(folder).collect();
         let others = paths
             .iter()
-            .filter(|(path, its)| *its == inode && path != name);
+            .filter(|(its, path)| *its == inode && path != name);
         let mut names = vec![name.to_owned()];
-        names.extend(others.map(|(path, _)| path.clone()));
-        paths.retain(|(path, _)| names.iter().any(|name| related(name, path)));
+        names.extend(others.map(|(_, path)| path.clone()));
+        paths.retain(|(_, path)| names.iter().any(|name| related(name, path)));
         Related { names, paths }
     }
 
     /// Those that may be rotated forms.
     pub(super) fn forms(&self) -> impl Iterator<Item = PathBuf> + '_ {
         let of_one = |path: &Path| self.names.iter().any(|name| is_rotated_form(name, path));
-        let forms = self.paths.iter().filter(move |(path, _)| of_one(path));
-        forms.map(|(path, _)| path.clone())
+        let paths = self.paths.iter().map(|(_, path)| path);
+        paths.filter(move |path| of_one(path)).cloned()
     }
 }
 
