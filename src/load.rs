@@ -8,7 +8,7 @@
 use std::cell::UnsafeCell;
 use std::ffi::c_int;
 
-use flb_sidecar_sdk::PluginInfo;
+use flb_sidecar_sdk::{memory, PluginInfo};
 
 use crate::abi::bindings::host_proxy_def;
 use crate::abi::discover::{self, Voucher};
@@ -56,6 +56,7 @@ pub(crate) struct Export {
 /// The constructor's work. Ends the process when the host is not understood.
 pub(crate) fn on_load(table: Vec<Export>) {
     guard::install_hook();
+    memory::goes_back_by(alloc::give_back);
     match stack::at_start(|| register(table)) {
         Some(Ok(())) => {}
         Some(Err(reason)) => stop(&reason),

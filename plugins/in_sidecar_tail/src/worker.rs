@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use flb_sidecar_sdk::event::RecordFormat;
+use flb_sidecar_sdk::memory;
 use tracing::debug;
 
 use crate::checkpoint::checkpointer::{Checkpointer, Place};
@@ -45,6 +46,8 @@ const CHECKED_AT_ONCE: usize = 1000;
 /// Buffers full of events that are looked into before files have their turn: a writer in a hurry
 /// may have new ones as fast as anybody looks.
 const BUFFERS_AT_ONCE: usize = 4;
+/// Behind so many files memory that was freed goes back.
+const MANY: usize = 10_000;
 /// Short files that are read before something else has its turn.
 const FEW: usize = 32;
 /// After the kernel has told something, it is not listened to for so long: a writer that writes line
@@ -323,7 +326,11 @@ impl Worker {
         }
         let (cost, found) = self.discovery.begin_scan(files, compressed);
         self.go_on();
+        let many = found.len() >= MANY;
         self.consider_all(found);
+        if many {
+            memory::give_back();
+        }
         self.discovery.try_again(&mut self.files.queue);
         self.go_on();
         if starting && !self.files.is_short() {
@@ -572,12 +579,16 @@ impl Worker {
         if stops || !self.discovery.beyond.waits() {
             return Way::Over;
         }
+        let before = self.discovery.beyond.have_given_way();
         self.discovery.beyond.take(self.compressed.take_settled());
         // Those that are closed may stay where they are, as long as there is room.
         let open = self.files.handles.ids();
         self.have_give_way(open);
         if is_full(&self.files, &self.compressed) {
             self.have_give_way(self.files.registry.ids());
+        }
+        if self.discovery.beyond.have_given_way() / MANY > before / MANY {
+            memory::give_back();
         }
         // Those of which something is with the host stay until that has left it.
         if is_full(&self.files, &self.compressed) {

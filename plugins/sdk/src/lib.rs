@@ -15,6 +15,7 @@ pub mod event;
 pub mod fake;
 pub mod foreign_file;
 pub mod json;
+pub mod memory;
 pub mod metrics;
 pub mod msgpack;
 mod options;

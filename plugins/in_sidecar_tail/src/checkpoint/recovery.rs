@@ -347,6 +347,7 @@ pub(crate) fn recover_unclaimed(files: &mut Files, compressed: &mut Compressed) 
     // Of several that began alike, a compressed file is the form of the one that was read furthest.
     entries.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.fingerprint.offset));
     let mut folders = checkpointer.folders.take().unwrap_or_default();
+    checkpointer.unclaimed.forget_names();
     let mut looks = MOST_LOOKS;
     let before = files.ctx.fs.shortages();
     // What is there is nobody's copy: those that have their files take them first.

@@ -52,18 +52,28 @@ impl Unclaimed {
         let name = path.file_name().map_or(0, OsStr::len);
         let ends = whole.len() - name + 1..=whole.len();
         let hashes = ends.map(move |end| hash_of(&whole[..end]));
-        let stems = self.stems.get_or_init(|| {
-            let all = self.entries.iter();
-            all.filter_map(|(key, entry)| Some((stem_of(&entry.path)?, *key)))
-                .collect()
+        let stems = (!self.entries.is_empty()).then(|| {
+            self.stems.get_or_init(|| {
+                let all = self.entries.iter();
+                all.filter_map(|(key, entry)| Some((stem_of(&entry.path)?, *key)))
+                    .collect()
+            })
         });
-        let found = hashes.flat_map(|hash| stems.range((hash, [0; 3])..=(hash, [u32::MAX; 3])));
+        let found = hashes.flat_map(move |hash| {
+            let stems = stems.into_iter();
+            stems.flat_map(move |all| all.range((hash, [0; 3])..=(hash, [u32::MAX; 3])))
+        });
         found.filter_map(|(_, key)| self.entries.get(key).map(Arc::as_ref))
     }
 
     /// Those of files that have, or had, this inode.
     pub(crate) fn with_inode(&self, inode: u64) -> impl Iterator<Item = &Entry> {
         self.of_inode(inode).map(|(_, entry)| &**entry)
+    }
+
+    /// The start is over: names are seldom asked for.
+    pub(crate) fn forget_names(&mut self) {
+        self.stems.take();
     }
 
     /// Adds one; of more than `most`, another one goes.

@@ -210,6 +210,11 @@ impl Beyond {
         true
     }
 
+    /// How many have given way.
+    pub(crate) fn have_given_way(&self) -> usize {
+        self.ended.len()
+    }
+
     /// Whether it is time to look at files that have given way; `told`: whatever is written to them is told.
     pub(crate) fn doubts_those_that_gave_way(&mut self, now: Instant, told: bool) -> bool {
         let doubts = !self.ended.is_empty() && (!told || self.look.is_none_or(|at| now >= at));
