@@ -409,7 +409,7 @@ fn play(seed: u64) {
     }
     let status = running.drain();
     assert_eq!(status.state, DrainState::Drained, "seed {seed}");
-    assert_eq!(status.unread_bytes, 0, "seed {seed}");
+    assert_eq!(status.unread_bytes, 0, "seed {seed}: {status:?}");
     let good = |lines: &[String]| {
         let good = lines.iter().filter(|line| line.starts_with("good "));
         let mut good: Vec<String> = good.cloned().collect();

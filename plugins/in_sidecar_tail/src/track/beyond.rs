@@ -202,7 +202,11 @@ impl Beyond {
         let Some(file) = file.filter(|file| file.life.is_idle() && file.ahead() == 0) else {
             return false;
         };
-        self.end(&file.identity, file.seen.size, file.fingerprint());
+        // By its length it is known when it is found again: a compressed one by that on the disk.
+        let window = files.windows.get(id);
+        let packed = window.and_then(|window| window.gunzip.size().ok());
+        let bytes = packed.unwrap_or(file.seen.size);
+        self.end(&file.identity, bytes, file.fingerprint());
         self.look = Some(files.ctx.time.now() + LOOK);
         if let Some(path) = file.path() {
             self.name(path, file.identity.inode, Known::GaveWay);

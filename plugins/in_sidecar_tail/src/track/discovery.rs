@@ -244,6 +244,15 @@ impl Discovery {
         }
         if is_full(files, compressed) {
             replaced(files, path, &identity);
+            if is_link {
+                // One that leads where it must not has no turn to wait for.
+                match open(files, path) {
+                    Err(error) if is_refused(&error) => {
+                        return self.cannot_open(files, path, &error)
+                    }
+                    Ok(_) | Err(_) => {}
+                }
+            }
             self.beyond
                 .leave_out(&files.ctx, path, &identity, metadata.len());
             return true;

@@ -209,6 +209,7 @@ mod tests {
     use std::fs;
 
     use std::io::Write as _;
+    use std::os::unix::fs::symlink;
     use std::time::Duration;
 
     use flate2::{write::GzEncoder, Compression};
@@ -443,11 +444,16 @@ mod tests {
 
     #[test]
     fn a_drain_reads_what_is_beyond_the_limit_and_nothing_twice() {
-        for (with_db, compressed) in [(false, false), (true, false), (false, true), (true, true)] {
+        let cases = [false, true].into_iter().flat_map(|with_db| {
+            let cases = [(false, "on"), (true, "on"), (true, "off")];
+            cases.map(|(compressed, inotify)| (with_db, compressed, inotify))
+        });
+        for (with_db, compressed, inotify) in cases {
             let state = tempfile::tempdir().unwrap();
             let db = state.path().join("db");
             let db = [("db", db.to_str().unwrap()), ("db.sync", "off")];
-            let options = [&[("max_files", "3")][..], if with_db { &db } else { &[] }].concat();
+            let options = [("max_files", "3"), ("inotify_watcher", inotify)];
+            let options = [&options[..], if with_db { &db } else { &[] }].concat();
             let mut expected: Vec<String> = (0..40).map(|n| format!("line {n:02}")).collect();
             let mut steps = Steps::prepared("*", &options, |dir| {
                 for (n, line) in expected.iter().enumerate() {
@@ -459,7 +465,10 @@ mod tests {
                         let file = fs::File::create(path).unwrap();
                         let mut file = GzEncoder::new(file, Compression::fast());
                         file.write_all(text.as_bytes()).unwrap();
-                        file.finish().unwrap();
+                        let mut file = file.finish().unwrap();
+                        if n % 2 == 0 {
+                            file.write_all(b"no member").unwrap();
+                        }
                     } else if n % 5 == 1 && n < 35 {
                         // Made longer in advance.
                         fs::write(path, text + &"\0".repeat(10_000)).unwrap();
@@ -469,7 +478,7 @@ mod tests {
                 }
             });
             assert!(steps.worker.take_state());
-            let case = format!("db {with_db}, compressed {compressed}");
+            let case = format!("db {with_db}, compressed {compressed}, inotify {inotify}");
             assert!(drain(&mut steps), "{case}");
             steps.lines.sort();
             assert_eq!(steps.lines, expected, "{case}");
@@ -485,6 +494,23 @@ mod tests {
             steps.lines.sort();
             assert_eq!(steps.lines, expected, "{case}");
         }
+    }
+
+    #[test]
+    fn a_link_that_is_not_followed_has_no_turn_to_wait_for() {
+        let outside = tempfile::NamedTempFile::new().unwrap();
+        fs::write(&outside, "somebody else's\n").unwrap();
+        let mut steps = Steps::prepared("*", &[("max_files", "2")], |dir| {
+            symlink(&outside, dir.path().join("link")).unwrap();
+            fs::write(dir.path().join("1"), "one\n").unwrap();
+        });
+        steps.round();
+        // Now there is no room, and the link is asked again: it may lead somewhere else.
+        steps.append("2", "one\n");
+        steps.round_after(Duration::from_secs(60));
+        steps.round_after(Duration::from_secs(60));
+        assert_eq!(steps.lines, ["one"; 2]);
+        assert!(!steps.worker.discovery.beyond.waits());
     }
 
     #[test]
