@@ -660,6 +660,42 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_that_becomes_a_link_between_two_of_its_files_leads_nowhere() {
+        let outside = tempfile::tempdir().unwrap();
+        for name in ["2.log", "token.log"] {
+            fs::write(outside.path().join(name), "somebody else's").unwrap();
+        }
+        let steps = Steps::prepared("*/*.log", &[], |dir| {
+            let sub = dir.path().join("sub");
+            fs::create_dir(&sub).unwrap();
+            for name in ["1.log", "2.log"] {
+                fs::write(sub.join(name), "ours").unwrap();
+            }
+        });
+        let files = &steps.worker.files;
+        let mut near = Near::default();
+        let first = near.opened(files, &steps.path("sub/1.log"));
+        assert!(first.unwrap().opened.is_some());
+        steps.rename("sub", "aside");
+        symlink(outside.path(), steps.path("sub")).unwrap();
+        // The folder is still the one that was opened.
+        let second = near.opened(files, &steps.path("sub/2.log")).unwrap();
+        let ours = fs::metadata(steps.path("aside/2.log")).unwrap().into();
+        assert_eq!(Identity::of(&second.metadata), Identity::of(&ours));
+        // What is not in it is looked at by its path, and not opened.
+        let token = near.opened(files, &steps.path("sub/token.log"));
+        assert!(token.unwrap().opened.is_none());
+        // Whoever comes later finds the link, and does not go through it.
+        let mut near = Near::default();
+        for name in ["sub/2.log", "sub/token.log"] {
+            let there = near.opened(files, &steps.path(name)).unwrap();
+            assert!(there.opened.is_none(), "{name}");
+            let opened = files.handles.confine().open(&steps.path(name));
+            assert!(is_refused(&opened.err().unwrap()), "{name}");
+        }
+    }
+
+    #[test]
     fn files_of_a_folder_that_became_a_file_are_gone() {
         for inotify in ["on", "off"] {
             let options = [("inotify_watcher", inotify)];
