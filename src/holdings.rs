@@ -9,6 +9,7 @@ use std::ffi::c_void;
 use std::ops::Range;
 use std::time::Duration;
 
+use flb_sidecar_sdk::drain::MOST_IN_EMITTERS;
 use host_abi::Layout;
 
 use crate::abi::bindings::host_config;
@@ -215,15 +216,15 @@ impl Holder {
 
     /// Looks for every emitter of the engine.
     pub(crate) fn surroundings(&self, memory: &mut Memory, threaded: bool) -> Option<Surroundings> {
-        let mut found = Surroundings {
-            on_disk: self.is_on_disk(memory),
-            emitters: Vec::new(),
-            delay: match (threaded, self.ring_holds_something(memory)) {
-                (false, _) => Duration::ZERO,
-                (true, Some(_)) => RING_DELAY,
-                (true, None) => BLIND_RING_DELAY,
-            },
+        let on_disk = self.is_on_disk(memory);
+        let ring = match (threaded, self.ring_holds_something(memory)) {
+            (false, _) => Duration::ZERO,
+            (true, Some(_)) => RING_DELAY,
+            (true, None) => BLIND_RING_DELAY,
         };
+        let mut emitters = Vec::new();
+        // They may go through one after the other.
+        let mut through = Duration::ZERO;
         for holder in self.others(memory, threaded)? {
             let name = holder.plugin_name(memory)?;
             if memory.name(name).as_deref() != Some("emitter") {
@@ -231,14 +232,18 @@ impl Holder {
             }
             let object = holder.instance as *mut c_void;
             let name = host::instance_name(self.host, Section::Input, object);
-            found.delay += match name {
+            through += match name {
                 Some(name) if name.starts_with(PASSING) => PASSING_DELAY,
                 _ => JOINING_DELAY,
             };
             let on_disk = holder.is_on_disk(memory);
-            found.emitters.push(Emitter { holder, on_disk });
+            emitters.push(Emitter { holder, on_disk });
         }
-        Some(found)
+        Some(Surroundings {
+            on_disk,
+            emitters,
+            delay: ring + through.min(MOST_IN_EMITTERS),
+        })
     }
 }
 

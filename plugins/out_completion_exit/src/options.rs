@@ -163,7 +163,7 @@ pub(crate) static OPTIONS: &[OptionSpec] = &[
         "quiet_time",
         Kind::Time,
         "How long inputs other than sidecar_tail must be quiet to count as drained; unset: 5 s, \
-         for emitters of filters 1.1 s or 4.5 s.",
+         for each emitter of a filter 1.1 s or 4.5 s.",
     ),
     OptionSpec::new(
         "exit_code",

@@ -6,6 +6,11 @@
 
 use std::time::Duration;
 
+/// How long records are waited for that may be on their way through filters' emitters, one after the other, at most.
+/// An emitter with a name of its own may be that of `multiline`, which keeps records for up to 4.5 s; two such are
+/// allowed for, and several of `rewrite_tag`, which passes its records on at once.
+pub const MOST_IN_EMITTERS: Duration = Duration::from_secs(10);
+
 /// How far a drain has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DrainState {

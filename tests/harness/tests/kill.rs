@@ -235,6 +235,46 @@ fn what_a_filter_took_out_counts_when_it_is_delivered() {
 }
 
 #[test]
+fn what_went_through_several_emitters_is_known_after_a_drain() {
+    const SCENARIO: &str = "a drain through rewrite_tag and multiline";
+    each_real_host(SCENARIO, |host| {
+        let mut site = Site::new();
+        let pipeline = |site: &Site| {
+            let mut pipeline = input(site, host, &[]);
+            let rule = [
+                ("rule", "$log ^line other.tag false"),
+                // A name of its own: it may be that of any filter.
+                ("emitter_name", "re_emitted"),
+            ];
+            pipeline.filter("rewrite_tag", "sidecar_tail.*", &rule);
+            let join = [
+                ("multiline.parser", "python"),
+                ("multiline.key_content", "log"),
+            ];
+            pipeline.filter("multiline", "*", &join);
+            site.deliver(&mut pipeline);
+            pipeline.output("completion_exit", "none", &[("sigterm_wait", "0")]);
+            pipeline
+        };
+        let first = pipeline(&site);
+        let mut running = first.start();
+        site.write(LOG, LINES);
+        running.wait_for("every line", |_| site.all_delivered());
+        running.terminate().check_status(0);
+        let saved = site.all_saved(LOG);
+        let second = pipeline(&site);
+        let mut running = second.start();
+        site.write(LOG, 1);
+        running.wait_for("the last line", |_| site.all_delivered());
+        let ended = running.terminate();
+        ended.check("the position stays behind", saved);
+        let faults = site.faults();
+        let none = faults == (Vec::new(), Vec::new());
+        ended.check(&format!("lost, repeated: {faults:?}"), none);
+    });
+}
+
+#[test]
 fn what_a_filter_holds_back_is_read_again() {
     const SCENARIO: &str = "kill -9 while the multiline filter waits for more";
     each_real_host(SCENARIO, |host| {

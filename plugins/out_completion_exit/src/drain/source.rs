@@ -6,13 +6,14 @@
 
 use std::time::Duration;
 
+use flb_sidecar_sdk::drain::MOST_IN_EMITTERS;
 use flb_sidecar_sdk::InputInfo;
 
 /// Two rounds of a threaded input's ring, and some.
 const RING: Duration = Duration::from_millis(600);
 /// An emitter that only queues: 25 ms, with a ring 1 s.
 const EMITTER: Duration = Duration::from_millis(1100);
-/// An emitter behind a multiline buffer.
+/// An emitter behind a multiline buffer. `sidecar_tail` relies on as much, see `src/holdings.rs`.
 const MULTILINE: Duration = Duration::from_millis(4500);
 /// Two rounds of the loader of stored chunks.
 const BACKLOG: Duration = Duration::from_millis(2500);
@@ -58,20 +59,22 @@ pub(crate) fn quiet_window(
     storage_known: bool,
     configured: Option<Duration>,
 ) -> Duration {
-    inputs
+    let windows = inputs
         .iter()
-        .map(|input| window(input, storage_known, configured))
-        .max()
-        .unwrap_or(configured.unwrap_or(STOCK))
+        .map(|input| window(input, storage_known, configured));
+    let longest = windows.max().unwrap_or(configured.unwrap_or(STOCK));
+    // Records may go from an input through one emitter after the other, and be seen in none of them: whoever
+    // waits for their delivery waits for that as well.
+    let (emitters, others): (Vec<_>, Vec<_>) = inputs.iter().partition(|input| is_emitter(input));
+    let way = others.iter().map(|input| passage(input)).max();
+    let through: Duration = emitters.iter().map(|input| emitter_window(input)).sum();
+    match configured {
+        Some(_) => longest,
+        None => longest.max(way.unwrap_or_default() + through.min(MOST_IN_EMITTERS)),
+    }
 }
 
 fn window(input: &InputInfo, storage_known: bool, configured: Option<Duration>) -> Duration {
-    let ring = if input.threaded { RING } else { Duration::ZERO };
-    let blind = if input.pending.is_none() {
-        BLIND
-    } else {
-        Duration::ZERO
-    };
     let own = if input.drain.is_some() || is_endless(input) {
         Duration::ZERO
     } else if input.plugin == "storage_backlog" {
@@ -83,16 +86,32 @@ fn window(input: &InputInfo, storage_known: bool, configured: Option<Duration>) 
     } else if let Some(configured) = configured {
         configured
     } else if is_emitter(input) {
-        // A filter with an alias gives its emitter that name, so only the default name is proof.
-        if input.name.starts_with("emitter_for_rewrite_tag") {
-            EMITTER
-        } else {
-            MULTILINE
-        }
+        emitter_window(input)
     } else {
         STOCK
     };
-    own.max(ring).max(blind)
+    own.max(passage(input))
+}
+
+/// How long what an input has passed on may be nowhere to be seen.
+fn passage(input: &InputInfo) -> Duration {
+    let ring = if input.threaded { RING } else { Duration::ZERO };
+    let blind = if input.pending.is_none() {
+        BLIND
+    } else {
+        Duration::ZERO
+    };
+    ring.max(blind)
+}
+
+/// How long a filter may keep what it gives to its emitter.
+fn emitter_window(input: &InputInfo) -> Duration {
+    // A filter with an alias gives its emitter that name, so only the default name is proof.
+    if input.name.starts_with("emitter_for_rewrite_tag") {
+        EMITTER
+    } else {
+        MULTILINE
+    }
 }
 
 fn is_emitter(input: &InputInfo) -> bool {
@@ -137,6 +156,32 @@ mod tests {
         assert_eq!(quiet_window(&[], true, None), STOCK);
         let second = Duration::from_secs(1);
         assert_eq!(quiet_window(&inputs, true, Some(second)), second);
+    }
+
+    #[test]
+    fn records_may_go_through_one_emitter_after_the_other() {
+        let mut tail = input("sidecar_tail", "sidecar_tail.0");
+        tail.drain = Some(DrainStatus::default());
+        let rewrite = input("emitter", "emitter_for_rewrite_tag.1");
+        let multiline = input("emitter", "emitter_for_multiline.2");
+        let mut inputs = vec![tail, rewrite, multiline];
+        assert_eq!(quiet_window(&inputs, true, None), EMITTER + MULTILINE);
+        inputs[0].threaded = true;
+        assert_eq!(
+            quiet_window(&inputs, true, None),
+            RING + EMITTER + MULTILINE
+        );
+        let second = Duration::from_secs(1);
+        assert_eq!(quiet_window(&inputs, true, Some(second)), second);
+        inputs.push(input("tail", "tail.3"));
+        assert_eq!(
+            quiet_window(&inputs, true, None),
+            RING + EMITTER + MULTILINE
+        );
+        assert_eq!(quiet_window(&inputs[3..], true, None), STOCK);
+        // Most of many are of `rewrite_tag`, whatever their names.
+        inputs.extend(vec![input("emitter", "re_emitted"); 9]);
+        assert_eq!(quiet_window(&inputs, true, None), RING + MOST_IN_EMITTERS);
     }
 
     #[test]
