@@ -1,6 +1,7 @@
 //! The plugin as the host sees it: everything here runs on the host's thread and never waits,
 //! but for the one bounded wait when the engine stops.
 
+use std::io::{self, ErrorKind};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -93,6 +94,14 @@ enum Delivery {
     Refused,
 }
 
+/// The volume takes no more files.
+fn has_no_room(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+    )
+}
+
 impl SidecarTail {
     /// An instance, and the worker that is to run on a thread of its own.
     pub(crate) fn made(
@@ -137,8 +146,9 @@ impl SidecarTail {
                 Err(_) if store.folder_to_come(&fs, &options.globs).is_some() => {
                     options.db = Some(db);
                 }
-                // Whoever put it there must not keep the lines from being read.
-                Err(error) if is_in_the_way(&error) => {
+                // Whoever put it there, or filled the volume, must not keep the lines from being read. Positions
+                // that are there are not passed by.
+                Err(error) if is_in_the_way(&error) || has_no_room(&error) && !store.is_there() => {
                     error!("positions are not kept, and the next start reads anew: {error}");
                 }
                 Err(error) => {
@@ -481,5 +491,43 @@ impl Input for SidecarTail {
                 error!("the reading thread has panicked");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use flb_sidecar_sdk::fake::FakeHost;
+
+    use super::*;
+    use crate::fs::simulated::{Device, SimFs};
+
+    #[test]
+    fn a_volume_without_room_for_a_file_keeps_no_line_from_being_read() {
+        let time = Time::simulated(Duration::from_secs(1_000_000_000));
+        let disk = SimFs::new(time.clone(), Device::LOCAL);
+        for folder in ["/logs", "/state"] {
+            disk.make_folder(Path::new(folder)).unwrap();
+        }
+        let options = [("path", "/logs/*.log"), ("db", "/state/db")];
+        let made = || {
+            let settings = Settings::new("tail", SidecarTail::INFO.options, options).unwrap();
+            let fs = Fs::simulated(disk.clone());
+            let made = SidecarTail::made(&settings, &mut FakeHost::default(), time.clone(), fs);
+            made.map(|(_, worker)| worker.ctx.options.db.is_some())
+        };
+        disk.set_full(true);
+        assert!(!made().unwrap());
+        disk.set_full(false);
+        assert!(made().unwrap());
+        // One that was made before needs no room.
+        disk.set_full(true);
+        assert!(made().unwrap());
+        // Positions that are there are not passed by.
+        let lock = Path::new("/state/db.sidecar.lock");
+        disk.rename(lock, Path::new("/state/db.sidecar")).unwrap();
+        let error = made().unwrap_err().to_string();
+        assert!(error.contains("'db'"), "{error}");
     }
 }
