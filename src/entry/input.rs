@@ -367,7 +367,10 @@ unsafe extern "C" fn exit<P: InputPlugin>(
     let mut context = unsafe { Box::from_raw(context.cast::<Context<P>>()) };
     // Not every host calls at its very end, and the instance is still whole.
     if context.collected.load(Ordering::Acquire) {
-        context.call(|plugin, host| plugin.ending(host));
+        context.call(|plugin, host| {
+            host.engine_has_stopped();
+            plugin.ending(host);
+        });
     }
     let plugin = context
         .plugin
@@ -489,6 +492,15 @@ impl Handle<'_> {
             let appended = self.seen.last_append.get();
             appended.is_some_and(|at| at.elapsed() < BLIND_RING_DELAY)
         })
+    }
+
+    /// The engine waits for this input's end: what has left the ring is in a chunk by now, or gone.
+    fn engine_has_stopped(&self) {
+        let mut memory = self.memory();
+        let memory = memory.as_mut();
+        if memory.and_then(|memory| self.holder().ring_holds_something(memory)) == Some(false) {
+            self.seen.hidden_at.set(None);
+        }
     }
 
     /// The ring in front of an append that proves it.

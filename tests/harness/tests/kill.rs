@@ -357,3 +357,36 @@ fn what_waits_in_front_of_a_blocked_engine_is_read_again() {
         },
     );
 }
+
+/// What is on its way then is asked for once more when the host has ended it. What an engine leaves behind of a stream
+/// is read again, maybe with what came shortly before; nothing of it is lost.
+#[test]
+fn a_threaded_input_that_is_stopped_at_once_goes_on_behind_what_was_delivered() {
+    for (streams, most) in [(false, 1), (true, KILLS + 1)] {
+        let scenario = format!("an early SIGTERM of a threaded input, in a stream: {streams}");
+        each_real_host_where(
+            &scenario,
+            |host| host.since(2, 0, 0),
+            |host| {
+                let mut site = Site::new();
+                for _ in 0..KILLS {
+                    let mut pipeline = input(&site, host, &[("threaded", "on")]);
+                    site.deliver(&mut pipeline);
+                    site.write(LOG, LINES);
+                    let mut running = pipeline.start();
+                    if streams {
+                        running.wait_for("the lines", |_| site.all_delivered());
+                        site.write(LOG, LINES);
+                    } else {
+                        running.wait_for("the engine", |output| {
+                            output.stderr().contains("stream processor started")
+                        });
+                    }
+                    running.terminate();
+                }
+                let pipeline = input(&site, host, &[("threaded", "on")]);
+                finish(&scenario, &mut site, host, pipeline, most);
+            },
+        );
+    }
+}

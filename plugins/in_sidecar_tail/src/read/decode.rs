@@ -124,9 +124,6 @@ impl Decoder {
         offset: u64,
         line: &[u8],
     ) -> Decoded {
-        if self.is_too_deep(line) {
-            return Decoded::TooDeep;
-        }
         let start = out.len();
         let decoded = match self.format {
             Format::Json => self.json(out, offset, line),
@@ -136,11 +133,16 @@ impl Decoder {
         };
         decoded.unwrap_or_else(|| {
             out.truncate(start);
-            Decoded::Foreign
+            if self.is_too_deep(line) {
+                Decoded::TooDeep
+            } else {
+                Decoded::Foreign
+            }
         })
     }
 
-    /// Whether its record would take those behind it with it: the host reads no further then.
+    /// Whether the record of a line that was not decoded would take those behind it with it: the host reads no
+    /// further then.
     fn is_too_deep(&self, line: &[u8]) -> bool {
         let nests = matches!(self.format, Format::Json | Format::Docker);
         nests

@@ -25,7 +25,7 @@ pub(crate) struct Others {
     pub(crate) pairs: Vec<u8>,
 }
 
-/// Reads a line; `None`: it is none of Docker's.
+/// Reads a line; `None`: it is none of Docker's, or nested deeper than a host reads.
 pub(crate) fn read(line: &[u8]) -> Option<DockerLine<'_>> {
     if let Some(line) = std::str::from_utf8(line).ok().and_then(parse) {
         return Some(line);
@@ -77,7 +77,7 @@ impl<'de> Visitor<'de> for Line {
                 }
                 Known::Stream => line.stream = map.next_value::<Text<'de>>()?.0,
                 Known::Time => line.time = map.next_value::<Text<'de>>()?.0,
-                Known::Other => map.next_value_seed(Value(&mut line.others.pairs))?,
+                Known::Other => map.next_value_seed(Value::of_pair(&mut line.others.pairs))?,
             }
         }
         Ok(has_text.then_some(line))

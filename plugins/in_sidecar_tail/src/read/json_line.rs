@@ -3,7 +3,7 @@
 use std::fmt;
 
 use flb_sidecar_sdk::event::Timestamp;
-use flb_sidecar_sdk::msgpack;
+use flb_sidecar_sdk::{depth, msgpack};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use crate::read::json_repair;
@@ -18,7 +18,8 @@ pub(crate) struct TimeKey<'a> {
 }
 
 /// Writes the pairs of the object in `line`, without a map's header; returns their number and
-/// the time. `None`: it is not one JSON object; what was written is to be taken back.
+/// the time. `None`: it is not one JSON object, or nested deeper than a host reads; what was written is to be
+/// taken back.
 pub(crate) fn write(
     out: &mut Vec<u8>,
     line: &[u8],
@@ -102,7 +103,7 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
                 return Ok((pairs, time));
             }
             if !is_time {
-                map.next_value_seed(Value(out))?;
+                map.next_value_seed(Value::of_pair(out))?;
                 pairs += 1;
                 continue;
             }
@@ -155,7 +156,7 @@ impl<'a> TimeValue<'a, '_> {
     /// Goes on with a value that is no time.
     fn other(self) -> Value<'a> {
         msgpack::write_str(self.out, self.time_key.key.unwrap_or_default());
-        Value(self.out)
+        Value::of_pair(self.out)
     }
 
     /// Writes the value of a time, if it is kept or none after all.
@@ -223,8 +224,26 @@ impl<'de> Visitor<'de> for TimeValue<'_, '_> {
     }
 }
 
-/// Writes any value.
-pub(crate) struct Value<'a>(pub(crate) &'a mut Vec<u8>);
+/// Writes any value, in which so many more objects and arrays may be in each other.
+pub(crate) struct Value<'a> {
+    out: &'a mut Vec<u8>,
+    levels: usize,
+}
+
+impl<'a> Value<'a> {
+    /// One of a record's pairs.
+    pub(crate) fn of_pair(out: &'a mut Vec<u8>) -> Self {
+        let levels = depth::MAX_BODY - 1;
+        Value { out, levels }
+    }
+
+    /// What is inside it is nested one deeper.
+    fn inner<E: Error>(self) -> Result<(&'a mut Vec<u8>, usize), E> {
+        let levels = self.levels.checked_sub(1);
+        let levels = levels.ok_or_else(|| E::custom("nested too deep"))?;
+        Ok((self.out, levels))
+    }
+}
 
 impl<'de> DeserializeSeed<'de> for Value<'_> {
     type Value = ();
@@ -242,42 +261,42 @@ impl<'de> Visitor<'de> for Value<'_> {
     }
 
     fn visit_unit<E: Error>(self) -> Result<(), E> {
-        self.0.push(0xc0);
+        self.out.push(0xc0);
         Ok(())
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
-        msgpack::write_bool(self.0, value);
+        msgpack::write_bool(self.out, value);
         Ok(())
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
-        msgpack::write_uint(self.0, value);
+        msgpack::write_uint(self.out, value);
         Ok(())
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
-        msgpack::write_int(self.0, value);
+        msgpack::write_int(self.out, value);
         Ok(())
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
-        self.0.push(0xcb);
-        self.0.extend_from_slice(&value.to_bits().to_be_bytes());
+        self.out.push(0xcb);
+        self.out.extend_from_slice(&value.to_bits().to_be_bytes());
         Ok(())
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
-        msgpack::write_str(self.0, value);
+        msgpack::write_str(self.out, value);
         Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        let out = self.0;
+        let (out, levels) = self.inner()?;
         out.push(0x90);
         let start = out.len();
         let mut items = 0usize;
-        while seq.next_element_seed(Value(out))?.is_some() {
+        while seq.next_element_seed(Value { out, levels })?.is_some() {
             items += 1;
         }
         if items < 16 {
@@ -291,11 +310,11 @@ impl<'de> Visitor<'de> for Value<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let out = self.0;
+        let (out, levels) = self.inner()?;
         let start = open_map(out);
         let mut pairs = 0;
-        while map.next_key_seed(Value(out))?.is_some() {
-            map.next_value_seed(Value(out))?;
+        while map.next_key_seed(Value { out, levels })?.is_some() {
+            map.next_value_seed(Value { out, levels })?;
             pairs += 1;
         }
         close_map(out, start, pairs);

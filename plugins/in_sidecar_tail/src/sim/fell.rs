@@ -847,7 +847,28 @@ fn what_changes_once_more_in_the_same_moment_is_seen() {
         Step::SetClock(60),
         Step::Wait(7_200_000),
     ];
-    all_stand(&[(polled, as_long_again), (remote, in_place)]);
+    // One that is closed is exactly as old as before, by a clock that was set back: nobody can tell.
+    let closed = Setting {
+        scheme: Scheme::Numbered,
+        mode: Mode::Mapped,
+        pattern: "*",
+        header: true,
+        stale: Some(3_000),
+        tells: Tells::Numbers,
+        ..PLAIN
+    };
+    let as_late_again = vec![
+        Step::Descriptors(3),
+        Step::Start,
+        Step::SetClock(-7200),
+        Step::Wait(7_200_000),
+        write(2, false),
+    ];
+    all_stand(&[
+        (polled, as_long_again),
+        (remote, in_place),
+        (closed, as_late_again),
+    ]);
 }
 
 /// As few bytes as were read of what is gone may be those with which another one begins.
@@ -938,10 +959,31 @@ fn what_begins_like_what_is_gone_is_no_copy_of_it_where_that_was() {
         Step::Descriptors(400),
         Step::SlowCopyTruncate(583, 2_307),
     ];
+    // Of one of which only its header was seen, by its name as long as its server tells the old one.
+    let old = Setting {
+        from_head: false,
+        ignores_old: true,
+        wide: true,
+        late: 3,
+        tells: Tells::Ring,
+        ..remote
+    };
+    let too_old = vec![
+        write(3, false),
+        Step::Wait(7_200_000),
+        Step::Start,
+        Step::Rotate,
+        Step::HostFull,
+        Step::Reopen,
+        Step::Wait(7_200_000),
+        Step::Crash,
+        Step::CopyTruncate,
+    ];
     all_stand(&[
         (held, found_by_its_position),
         (numbered, the_next_one),
         (remote, of_another),
+        (old, too_old),
     ]);
 }
 

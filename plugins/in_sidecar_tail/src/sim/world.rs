@@ -16,6 +16,8 @@ use crate::time::Time;
 /// `rotate_wait` of the instance, and how much earlier the oracle ceases to rely on it.
 const ROTATE_WAIT: u64 = 5_000;
 const MARGIN: u64 = 700;
+/// For how long it looks once more at what has not changed.
+const CLOCK_STEP: u64 = 3_000;
 /// How long it may take until the engine has what was handed over.
 const RING: u64 = 250;
 /// Bytes by which a file is made longer in advance.
@@ -240,6 +242,8 @@ impl World {
         let now = self.now();
         let linked = self.linked();
         self.settle_rotated(running);
+        let before = self.writer.as_ref().map(Writer::seen);
+        let first = self.open.unwrap_or(self.lines.len());
         for n in 0..lines {
             let line = self.open.take().unwrap_or_else(|| {
                 self.lines.push(Line::new(self.current, Duty::Must));
@@ -290,25 +294,28 @@ impl World {
             }
             self.put(text.as_bytes());
         }
-        self.logs[self.current].written = now;
-        self.hide_what_looks_the_same();
+        let log = &mut self.logs[self.current];
+        let last = std::mem::replace(&mut log.written, now);
+        // Who has closed it goes by what is told of it. What is as old as what was there is looked at for a moment.
+        let told = self.setting.inotify && self.setting.stale.is_none();
+        let told = told && self.setting.mode != Mode::Mapped;
+        let unseen = log.blind && !told && now - last > CLOCK_STEP;
+        let cut = self.cut.filter(|_| self.setting.stale.is_some());
+        let seen = self.writer.as_ref().map(Writer::seen);
+        if cut.is_some_and(|cut| seen.map(|(size, _)| (now, size)) == Some(cut)) {
+            self.hide_what_looks_the_same(0);
+        } else if unseen && seen == before {
+            self.hide_what_looks_the_same(first);
+        }
     }
 
     /// A file that is as long as it was before it was truncated at the same moment: a network filesystem that tells
-    /// late what is in it never does, since nothing seems to have changed.
-    fn hide_what_looks_the_same(&mut self) {
-        let path = self.logs[self.current].path.clone();
-        let size = path.and_then(|path| self.fs.read(&path).ok());
-        let same = size.map(|text| (self.now(), text.len())) == self.cut;
-        if !same || self.cut.is_none() || self.setting.stale.is_none() {
-            return;
-        }
-        let lines = self
-            .lines
-            .iter_mut()
-            .filter(|line| line.log == self.current);
+    /// late what is in it never does, since nothing seems to have changed. The same of lines that were written, from
+    /// the `first` on, when it was exactly as late as the last time, by a clock that was set back.
+    fn hide_what_looks_the_same(&mut self, first: usize) {
+        let lines = self.lines.iter_mut().skip(first);
         lines
-            .filter(|line| line.duty == Duty::Must && line.is_late())
+            .filter(|line| line.log == self.current && line.duty == Duty::Must && line.is_late())
             .for_each(|line| line.duty = Duty::May);
     }
 

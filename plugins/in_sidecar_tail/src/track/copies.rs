@@ -15,7 +15,7 @@ use crate::read::lines::Splitter;
 use crate::read::reader::Reader;
 use crate::source::confine::is_refused;
 use crate::track::descriptors::{at_hand, ensure_open, is_missing, make_room};
-use crate::track::file::{pieces_to_advise, Continued, FileId, Rare, TrackedFile};
+use crate::track::file::{pieces_to_advise, Continued, FileId, Rare, Seen, TrackedFile};
 use crate::track::files::Files;
 use crate::track::fingerprint::{Fingerprint, Head, Identity, Print, Tail};
 use crate::track::follow::{follow, Position};
@@ -288,7 +288,10 @@ pub(crate) fn find_copy(
                     file.is_some_and(|file| file.life.quarantine().is_some() || !file.compared);
                 original.is_some() && waits
             });
-            if !free || !metadata.is_file() || metadata.len() < fingerprint.offset {
+            // The clock may have been set back since the original came to be, but a copy made behind that is new by it.
+            let old = files.ctx.is_older(Seen::of(&metadata).modified_second());
+            let before = old && !its.is_younger(identity);
+            if !free || before || !metadata.is_file() || metadata.len() < fingerprint.offset {
                 return None;
             }
             let opened = files.handles.open_at_once(&path);
@@ -301,7 +304,6 @@ pub(crate) fn find_copy(
             let fits = metadata.is_file() && fingerprint.fits(&handle, metadata.len()).ok()?;
             fits.then_some((path, handle, metadata))
         })
-        // The clock may have been set back since.
         .max_by_key(|(_, _, metadata)| {
             let younger = Identity::of(metadata).is_younger(identity);
             (younger, metadata.modified())
@@ -432,11 +434,11 @@ fn skip_short_copy(files: &mut Files, original: FileId) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
+    use std::fs::{self, File};
     use std::os::unix::fs::FileExt as _;
     use std::time::Duration;
 
-    use crate::sim::steps::Steps;
+    use crate::sim::steps::{age, Steps};
 
     /// Long enough for everything that a worker waits for.
     const LONG: Duration = Duration::from_secs(60);
@@ -457,6 +459,23 @@ mod tests {
             assert_eq!(steps.lines, ["one", "three", "two"], "{pattern}");
             assert_eq!(steps.lost(), 0);
         }
+    }
+
+    #[test]
+    fn what_is_too_old_and_was_there_before_is_no_copy() {
+        let options = [("ignore_older", "1h"), ("read_from_head", "off")];
+        let mut steps = Steps::prepared("a.log", &options, |dir| {
+            let old = dir.path().join("a.log.1");
+            fs::write(&old, "header\nold\n").unwrap();
+            age(&old);
+        });
+        steps.append("a.log", "header\n");
+        steps.round();
+        steps.cut("a.log", 0);
+        steps.append("a.log", "new\n");
+        steps.round();
+        steps.round_after(LONG);
+        assert_eq!(steps.lines, ["header", "new"]);
     }
 
     #[test]

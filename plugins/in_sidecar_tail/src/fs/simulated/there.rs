@@ -172,6 +172,17 @@ impl Writer {
         changed.expect("a file is open");
     }
 
+    /// How long it is, and when it was changed.
+    pub(crate) fn seen(&self) -> (usize, u64) {
+        let tree = self.fs.tree();
+        let (content, modified) = tree.told(self.file.0, Side::There);
+        let length = match content {
+            Content::File(bytes) => bytes.len(),
+            _ => 0,
+        };
+        (length as usize, modified)
+    }
+
     pub(crate) fn append(&self, text: &[u8]) {
         self.change(true, |bytes| bytes.write(text, bytes.len()));
     }
