@@ -77,7 +77,7 @@ impl Budget {
         self.until
             .set(time.and_then(|time| cpu_time().checked_add(time)));
         self.spent.set(Spent::Nothing);
-        self.next.set(0);
+        self.next.set(STEP);
     }
 
     /// What the records in front did not need. What one of them took beyond is not missing.
@@ -88,15 +88,15 @@ impl Budget {
     /// A record of `len` bytes is next. What those in front did not need is left for it.
     pub(crate) fn start_record(&self, len: usize) {
         let brings = RECORD + (len as u64).saturating_mul(self.times);
-        let most = self.looked.get() + self.kept();
-        self.most.set(most.saturating_add(brings));
+        let looked = self.looked.get();
+        let most = (looked + self.kept()).saturating_add(brings);
+        self.most.set(most);
         if self.spent.get() == Spent::Looks {
             self.spent.set(Spent::Nothing);
-            self.next.set(0);
-        } else {
-            // There may be fewer than before.
-            self.next.set(self.next.get().min(most));
+            self.next.set(looked + STEP);
         }
+        // There may be fewer than before.
+        self.next.set(self.next.get().min(most.saturating_add(1)));
     }
 
     /// So many bytes are looked at.
