@@ -3,9 +3,9 @@
 //! Everything that reads text says how much of it ([`Budget::look`]), and counts what is dear as more, so
 //! that one look is about a nanosecond. The sum is the same on every machine, so tests can say how much
 //! any text may cost. Two limits end the work. Each record brings some looks, and so many for each of its
-//! bytes, and leaves what it does not need to those behind it (a token bucket, as RFC 2697 has it): what is
-//! made to be dear ends its own record, and takes nothing from others. `time_budget` ends that for the batch; it is looked
-//! at every so many bytes and so holds within one string as well. It counts the CPU time of the thread: on
+//! bytes, and leaves what it does not need to those behind it, in later batches as well (a token bucket, as
+//! RFC 2697 has it): one dear record among others is looked at to its end, and of an unbroken stream of such each
+//! ends by itself. `time_budget` ends the work for the batch; it is looked at every so many bytes and so holds within one string as well. It counts the CPU time of the thread: on
 //! a busy node a wait for the processor is no reason to mask records.
 
 use std::cell::Cell;
@@ -18,15 +18,15 @@ const STEP: u64 = 1 << 16;
 /// How many looks a record brings for each of its bytes. Ordinary logs need less than 3, those with a match
 /// in each line about 4. A look takes up to one and a half nanoseconds where all are of the dearest kind, so
 /// that no text takes ten times as long as ordinary logs do.
-const TIMES: u64 = 22;
-/// How many it brings whatever its length: what a short line of nothing but a secret that is written in
-/// another way needs, JSON in JSON in JSON.
-const RECORD: u64 = 6144;
+const TIMES: u64 = 20;
+/// How many it brings whatever its length: with these a stream of nothing but secrets is looked at to its end
+/// if they are written in every way in turn, JSON in JSON in JSON one of them.
+const RECORD: u64 = 1024;
 /// How many more for each rule of the user that is tried on every text: on its views and on what became of
 /// it, too.
 const TIMES_RULE: u64 = 8;
-/// What a batch has in any case.
-const FREE: u64 = 1 << 19;
+/// How many are kept of what records did not need. The first one finds as many.
+const KEPT: u64 = 1 << 19;
 
 /// What has come to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl Budget {
             times: TIMES + TIMES_RULE * rules as u64,
             looked: Cell::new(0),
             next: Cell::new(0),
-            most: Cell::new(0),
+            most: Cell::new(KEPT),
             until: Cell::new(None),
             spent: Cell::new(Spent::Nothing),
         }
@@ -72,24 +72,31 @@ impl Budget {
 
     /// Starts a batch that may take `time`.
     pub(crate) fn start(&self, time: Option<Duration>) {
+        self.most.set(self.kept());
         self.looked.set(0);
-        self.most.set(FREE);
         self.until
             .set(time.and_then(|time| cpu_time().checked_add(time)));
         self.spent.set(Spent::Nothing);
-        self.next.set(STEP.min(FREE));
+        self.next.set(STEP);
     }
 
-    /// A record of `len` bytes is next. What those in front did not need is left for it; what one of them
-    /// took beyond is not missing.
+    /// What the records in front did not need. What one of them took beyond is not missing.
+    fn kept(&self) -> u64 {
+        self.most.get().saturating_sub(self.looked.get()).min(KEPT)
+    }
+
+    /// A record of `len` bytes is next. What those in front did not need is left for it.
     pub(crate) fn start_record(&self, len: usize) {
-        let most = self.most.get().max(self.looked.get());
-        self.most
-            .set(most.saturating_add(RECORD + (len as u64).saturating_mul(self.times)));
+        let brings = RECORD + (len as u64).saturating_mul(self.times);
+        let looked = self.looked.get();
+        let most = (looked + self.kept()).saturating_add(brings);
+        self.most.set(most);
         if self.spent.get() == Spent::Looks {
             self.spent.set(Spent::Nothing);
-            self.next.set(self.looked.get());
+            self.next.set(looked + STEP);
         }
+        // There may be fewer than before.
+        self.next.set(self.next.get().min(most.saturating_add(1)));
     }
 
     /// So many bytes are looked at.
@@ -153,7 +160,7 @@ mod tests {
         budget.start_record(1000);
         assert_eq!(
             spend(&budget, 1 << 20),
-            Some(FREE + RECORD + 1000 * TIMES + 1)
+            Some(KEPT + RECORD + 1000 * TIMES + 1)
         );
         // What it took is nothing to the next one.
         budget.start_record(1000);
@@ -161,6 +168,36 @@ mod tests {
         assert_eq!(spend(&budget, RECORD + 999 * TIMES), None);
         budget.start_record(1000);
         assert_eq!(spend(&budget, 1 << 20), Some(RECORD + 1001 * TIMES + 1));
+    }
+
+    #[test]
+    fn what_records_did_not_need_is_kept_for_later_batches_up_to_a_limit() {
+        const ONE: u64 = RECORD + 10 * TIMES;
+        let budget = Budget::new(0);
+        budget.start(None);
+        budget.start_record(10);
+        spend(&budget, u64::MAX).unwrap();
+        // Each of a stream of dear ones has what it brings, in whatever batch.
+        for _ in 0..3 {
+            budget.start(None);
+            for _ in 0..3 {
+                budget.start_record(10);
+                assert_eq!(spend(&budget, u64::MAX), Some(ONE + 1));
+            }
+        }
+        // Two that need little make one of three times the looks good.
+        budget.start_record(10);
+        budget.start(None);
+        budget.start_record(10);
+        budget.look(10);
+        budget.start_record(10);
+        assert_eq!(spend(&budget, u64::MAX), Some(3 * ONE - 10 + 1));
+        // No more are kept than a few such need.
+        budget.start_record(1 << 20);
+        budget.start(None);
+        budget.start_record(1 << 20);
+        budget.start_record(10);
+        assert_eq!(spend(&budget, u64::MAX), Some(KEPT + ONE + 1));
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod detect;
 mod inspect;
 mod keywords;
 mod lexicon;
+mod list;
 mod name;
 mod options;
 mod path;

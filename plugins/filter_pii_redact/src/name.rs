@@ -301,8 +301,22 @@ pub(crate) fn is_inner(name: &[u8]) -> bool {
     INNER.iter().any(|inner| inner.eq_ignore_ascii_case(name))
 }
 
+/// What names are made of.
+static IS_NAME: [bool; 256] = {
+    let mut is_name = [false; 256];
+    let mut n = 0;
+    while n < is_name.len() {
+        let byte = n as u8;
+        is_name[n] =
+            byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.') || byte >= 0x80;
+        n += 1;
+    }
+    is_name
+};
+
+#[inline(always)]
 pub(crate) fn is_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.') || byte >= 0x80
+    IS_NAME[usize::from(byte)]
 }
 
 /// Where the name begins that ends at `end`.

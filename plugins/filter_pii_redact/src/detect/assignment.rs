@@ -456,15 +456,17 @@ fn is_lower_pair(value: &[u8]) -> bool {
 fn is_constant(text: &[u8], named: &Named, (from, to): (usize, usize)) -> bool {
     let name = &text[named.name.clone()];
     let value = &text[from..to];
-    let number = text.get(to) == Some(&b',') && value.iter().all(u8::is_ascii_digit);
+    let number = || text.get(to) == Some(&b',') && value.iter().all(u8::is_ascii_digit);
     // "ERROR_RETRY_PASSWORD = ERROR_BASE + 16,"
-    let other = value.contains(&b'_')
-        && value[0].is_ascii_uppercase()
-        && value.iter().all(|b| b.is_ascii_uppercase() || *b == b'_');
+    let other = || {
+        value[0].is_ascii_uppercase()
+            && value.contains(&b'_')
+            && value.iter().all(|b| b.is_ascii_uppercase() || *b == b'_')
+    };
     text[named.sign..from] == *b"= "
         && name.contains(&b'_')
         && !name.iter().any(u8::is_ascii_lowercase)
-        && (number || other)
+        && (number() || other())
 }
 
 /// Whether a value is the name itself, written otherwise: `CHALLENGE_PASSWORD: "challengePassword"`, or made of
@@ -502,22 +504,24 @@ fn is_own_name(text: &[u8], named: &Named, from: usize, to: usize) -> bool {
         return true;
     }
     let joint = |b: &u8| matches!(b, b'_' | b'-' | b'.');
-    if !value.iter().all(|b| b.is_ascii_alphanumeric() || joint(b)) {
-        return false;
-    }
     let several = |text: &[u8]| {
         text.windows(2).any(|pair| {
             joint(&pair[0]) || pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase()
         })
     };
-    let letters = |text: &[u8]| text.iter().filter(|b| !joint(b)).count();
-    let both = letters(name).min(letters(value));
-    let mut pairs =
-        (name.iter().rev().filter(|b| !joint(b))).zip(value.iter().rev().filter(|b| !joint(b)));
-    both >= WORDS
+    let (mut names, mut values) = (name.iter(), value.iter());
+    let mut same = 0;
+    // Their last letters tell most apart.
+    while let (Some(a), Some(b)) = (names.rfind(|b| !joint(b)), values.rfind(|b| !joint(b))) {
+        if !a.eq_ignore_ascii_case(b) {
+            return false;
+        }
+        same += 1;
+    }
+    same >= WORDS
         && several(name)
         && several(value)
-        && pairs.all(|(a, b)| a.eq_ignore_ascii_case(b))
+        && value.iter().all(|b| b.is_ascii_alphanumeric() || joint(b))
 }
 
 /// Reports a password that what stands in front of it tells.

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::Inspection;
 use crate::catalog::Id;
+use crate::list::List;
 
 /// Longest local part: RFC 5321, section 4.5.3.1.1.
 const MAX_LOCAL: usize = 64;
@@ -17,10 +18,12 @@ const MAX_LABEL: usize = 63;
 
 /// Last labels that are no top-level domains but systemd units, services of Kubernetes and files, as in
 /// `user@1000.service`, `kafka@broker-0.kafka.svc` and `logo@2x.png`.
-const NOT_DOMAINS: &str = " service socket timer mount automount target slice scope swap device path svc \
+static NOT_DOMAINS: List = List::new(
+    "service socket timer mount automount target slice scope swap device path svc \
     png jpg jpeg gif svg webp ico js mjs cjs jsx ts tsx css scss map java kt class jar cpp hpp html htm php \
     json jsonl yaml yml toml xml csv sql log txt pdf conf ini lock tgz tar gz bz2 xz zst bak tmp dll exe whl \
-    gem deb rpm apk woff ttf parquet avro ";
+    gem deb rpm apk woff ttf parquet avro",
+);
 
 /// Users of services that host source code: `git@github.com:acme/app`.
 const SERVICES: &[&[u8]] = &[b"git", b"hg", b"svn"];
@@ -34,12 +37,6 @@ fn is_version(domain: &[u8]) -> bool {
             .is_some_and(|l| l.iter().all(u8::is_ascii_digit))
     };
     number() && number()
-}
-
-/// Whether a last label is one of [`NOT_DOMAINS`].
-fn is_no_domain(label: &[u8]) -> bool {
-    let mut names = NOT_DOMAINS.as_bytes().split(|b| *b == b' ');
-    names.any(|name| label.eq_ignore_ascii_case(name))
 }
 
 /// Whether a program fills in the user behind `before`: `%s@example.com`, `$USER@example.com`.
@@ -88,7 +85,7 @@ pub(super) fn find(i: &mut Inspection<'_>, at: usize, done: &mut usize) {
         .unwrap_or_default();
     let valid = !is_masked_user(i.text, start)
         && !is_filled_in(&i.text[..start], &i.text[start..at])
-        && !is_no_domain(top)
+        && !NOT_DOMAINS.has(top)
         && !SERVICES.contains(&&i.text[start..at])
         && !is_version(&i.text[at + 1..end]);
     i.report(Id::Email, start, end, valid);

@@ -8,8 +8,38 @@ const MAX: usize = 32;
 /// Most bytes between the word and the number.
 const GAP: usize = 6;
 
+/// Words of two letters and more that others may end in.
+struct Ends {
+    words: &'static [&'static [u8]],
+    /// For each last letter a bit for each one in front of it: these tell most that end otherwise.
+    pairs: [u32; 32],
+}
+
+impl Ends {
+    const fn new(words: &'static [&'static [u8]]) -> Self {
+        let mut pairs = [0; 32];
+        let mut n = 0;
+        while n < words.len() {
+            let (word, len) = (words[n], words[n].len());
+            pairs[(word[len - 1] & 31) as usize] |= 1 << (word[len - 2] & 31);
+            n += 1;
+        }
+        Ends { words, pairs }
+    }
+
+    fn has(&self, word: &[u8]) -> bool {
+        let joint = |b: &&u8| matches!(b, b'_' | b'-' | b'.' | b' ');
+        let mut letters = word.iter().rev().filter(|b| !joint(b));
+        let (Some(last), Some(front)) = (letters.next(), letters.next()) else {
+            return false;
+        };
+        self.pairs[usize::from(last & 31)] >> (front & 31) & 1 != 0
+            && self.words.iter().any(|end| ends_with(word, end))
+    }
+}
+
 /// Words for numbers that are nobody's.
-const IDENTIFIERS: &[&[u8]] = &[
+static IDENTIFIERS: Ends = Ends::new(&[
     b"id",
     b"ids",
     b"identifier",
@@ -101,10 +131,10 @@ const IDENTIFIERS: &[&[u8]] = &[
     b"fattura",
     b"bestelling",
     b"zamowienie",
-];
+]);
 
 /// Words for numbers that go up by one, or tell how far something is, and are as long as those of cards.
-const COUNTERS: &[&[u8]] = &[
+static COUNTERS: Ends = Ends::new(&[
     b"seq",
     b"sequence",
     b"offset",
@@ -123,10 +153,10 @@ const COUNTERS: &[&[u8]] = &[
     b"bytes",
     b"nanos",
     b"micros",
-];
+]);
 
 /// Words for numbers with hyphens that are no phone's: of pages, of tickets, of what was won.
-const RANGES: &[&[u8]] = &[
+static RANGES: Ends = Ends::new(&[
     b"range",
     b"ranges",
     b"rows",
@@ -149,38 +179,28 @@ const RANGES: &[&[u8]] = &[
     b"merge",
     b"commit",
     b"hexkey",
-];
+]);
 
 /// Words for parts of addresses that have a number.
-const PLACES: &[&[u8]] = &[
+static PLACES: Ends = Ends::new(&[
     b"suite", b"ste", b"apt", b"unit", b"room", b"floor", b"bldg", b"box", b"flat",
-];
+]);
 
 /// Whether the number at `start` is called an identifier, by the word in front of it or, if nothing is
 /// in front of it, by `key`.
 pub(super) fn is_identifier(text: &[u8], key: &[u8], start: usize) -> bool {
     let word = word(text, key, start);
-    ends_in(word, IDENTIFIERS) || is_glued(text, word, start)
-}
-
-/// Whether a word ends in one of `names`. Most are told by their last letter.
-fn ends_in(word: &[u8], names: &[&[u8]]) -> bool {
-    let last = word.iter().rev().find(|b| b.is_ascii_alphanumeric());
-    last.is_some_and(|last| {
-        let last = last.to_ascii_lowercase();
-        let mut names = names.iter().filter(|name| name.ends_with(&[last]));
-        names.any(|name| ends_with(word, name))
-    })
+    IDENTIFIERS.has(word) || is_glued(text, word, start)
 }
 
 /// Whether the number at `start` is called one that is counted.
 pub(super) fn is_counter(text: &[u8], key: &[u8], start: usize) -> bool {
-    ends_in(word(text, key, start), COUNTERS)
+    COUNTERS.has(word(text, key, start))
 }
 
 /// Whether the numbers at `start` are called a range, or what else has hyphens.
 pub(super) fn is_range(text: &[u8], key: &[u8], start: usize) -> bool {
-    ends_in(word(text, key, start), RANGES)
+    RANGES.has(word(text, key, start))
 }
 
 /// Whether the name in front of a sign ends like one of an identifier: `eventid=`, `logver=`.
@@ -200,7 +220,7 @@ fn is_glued(text: &[u8], word: &[u8], start: usize) -> bool {
 /// Whether the number at `start` is that of a suite, a flat or the like.
 pub(super) fn is_place(text: &[u8], start: usize) -> bool {
     let word = word(text, b"", start);
-    ends_in(word, PLACES)
+    PLACES.has(word)
 }
 
 /// The word in front of `start`.

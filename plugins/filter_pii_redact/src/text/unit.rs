@@ -422,9 +422,12 @@ pub(crate) fn is_escape(buf: &[u8], at: usize) -> bool {
 
 /// Whether the last byte of a character of another script that has a view is at `at`.
 fn is_other_script(buf: &[u8], at: usize) -> bool {
-    (2..=4).any(|len| {
-        (at + 1).checked_sub(len).is_some_and(|start| {
-            other_script(&buf[start..=at]).is_some_and(|unit| unit.written == len)
-        })
-    })
+    // Most are told by the byte that they begin with.
+    let first = |back: usize| at.checked_sub(back).map_or(0, |start| buf[start]);
+    let is = |back: usize| {
+        other_script(&buf[at - back..=at]).is_some_and(|unit| unit.written == back + 1)
+    };
+    matches!(first(1), 0xc2 | 0xd9 | 0xdb) && is(1)
+        || matches!(first(2), 0xe0 | 0xe2 | 0xef) && is(2)
+        || first(3) == 0xf0 && is(3)
 }

@@ -110,8 +110,9 @@ pub(super) fn bare(text: &[u8], named: &Named, budget: &Budget) -> Option<(usize
         b"enc ",
     ];
     let mut arrow = false;
+    let first = text.get(start).map_or(0, u8::to_ascii_lowercase);
     for joint in joints {
-        if starts_with(&text[start..], joint) {
+        if joint[0] == first && starts_with(&text[start..], joint) {
             arrow = joint.ends_with(b"> ");
             start = skip(start + joint.len());
             break;
@@ -162,9 +163,11 @@ pub(super) fn bare(text: &[u8], named: &Named, budget: &Budget) -> Option<(usize
     if value.len() < 6 && before == b"define" && value.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let command = COMMANDS.iter().any(|c| c.eq_ignore_ascii_case(before))
-        || is_setting(text, named)
-        || is_netrc(&text[..named.name.start]);
+    let command = || {
+        COMMANDS.iter().any(|c| c.eq_ignore_ascii_case(before))
+            || is_setting(text, named)
+            || is_netrc(&text[..named.name.start])
+    };
     let counts = if password {
         let sql = is_quote(first)
             && ([&b"with"[..], b"encrypted", b"set", b"identified", b"by"]
@@ -176,7 +179,7 @@ pub(super) fn bare(text: &[u8], named: &Named, budget: &Budget) -> Option<(usize
             || typed && value.len() >= 8
             || is_strong(value)
             || is_alone(value) && value.iter().any(u8::is_ascii_uppercase)
-            || command && !value.contains(&b' ')
+            || !value.contains(&b' ') && command()
     } else {
         let basic = matches!(named.class, NameClass::Key) && is_basic(value);
         // "basic 16bit-cielab support"

@@ -22,7 +22,14 @@ use Kind::{Apart, Either, Glued, Pair};
 /// Program, option, and how its password is given.
 type Row = (&'static [u8], &'static [u8], Kind);
 
+/// So many of them, the first, are words behind two hyphens.
+const LONG: usize = 4;
+
 const OPTIONS: &[Row] = &[
+    (b"curl", b"user", Pair(b':')),
+    (b"curl", b"proxy-user", Pair(b':')),
+    (b"curl", b"cookie", Pair(b'=')),
+    (b"secret", b"from-literal", Pair(b'=')),
     (b"mysql", b"p", Glued),
     (b"mysqldump", b"p", Glued),
     (b"mysqladmin", b"p", Glued),
@@ -33,10 +40,7 @@ const OPTIONS: &[Row] = &[
     (b"redis-cli", b"a", Either),
     (b"curl", b"u", Pair(b':')),
     (b"curl", b"U", Pair(b':')),
-    (b"curl", b"user", Pair(b':')),
-    (b"curl", b"proxy-user", Pair(b':')),
     (b"curl", b"b", Pair(b'=')),
-    (b"curl", b"cookie", Pair(b'=')),
     (b"http", b"a", Pair(b':')),
     (b"ab", b"A", Pair(b':')),
     (b"smbclient", b"U", Pair(b'%')),
@@ -65,30 +69,26 @@ const OPTIONS: &[Row] = &[
     (b"snmpbulkwalk", b"c", Either),
     (b"mosquitto_pub", b"P", Either),
     (b"mosquitto_sub", b"P", Either),
-    (b"secret", b"from-literal", Pair(b'=')),
 ];
 
 /// How far in front of an option its program is looked for.
 const FAR: usize = 256;
 
-/// Whether the option that starts at `at` behind so many hyphens may be one of a row.
-fn fits(text: &[u8], at: usize, hyphens: usize, (_, name, kind): &Row) -> bool {
+/// Whether the option that starts at `at` may be one of a row.
+fn fits(text: &[u8], at: usize, (_, name, kind): &Row) -> bool {
     let rest = &text[at..];
     // The first letter tells most of them apart.
     rest.first() == name.first()
         && if name.len() > 1 {
-            hyphens == 2
-                && rest.starts_with(name)
-                && matches!(rest.get(name.len()), Some(b' ' | b'='))
+            rest.starts_with(name) && matches!(rest.get(name.len()), Some(b' ' | b'='))
         } else {
             let next = rest.get(1).copied().unwrap_or(b' ');
             let apart = matches!(next, b' ' | b'=' | b'\n' | b'"');
-            hyphens == 1
-                && match kind {
-                    Glued => !apart,
-                    Apart => apart,
-                    Either | Pair(_) => true,
-                }
+            match kind {
+                Glued => !apart,
+                Apart => apart,
+                Either | Pair(_) => true,
+            }
         }
 }
 
@@ -97,10 +97,14 @@ fn rows(text: &[u8], at: usize) -> impl Iterator<Item = (usize, &'static Row)> +
     let hyphens = text[..at].iter().rev().take(3).take_while(|b| **b == b'-');
     let hyphens = hyphens.count();
     let blank = text[..at - hyphens].last();
-    let shaped =
-        (1..=2).contains(&hyphens) && blank.is_none_or(|b| matches!(b, b' ' | b'"' | b'\''));
-    let all = OPTIONS.iter().enumerate().filter(move |_| shaped);
-    all.filter(move |(_, row)| fits(text, at, hyphens, row))
+    let some = match hyphens {
+        _ if blank.is_some_and(|b| !matches!(b, b' ' | b'"' | b'\'')) => 0..0,
+        1 => LONG..OPTIONS.len(),
+        2 => 0..LONG,
+        _ => 0..0,
+    };
+    let some = some.map(|n| (n, &OPTIONS[n]));
+    some.filter(move |(_, row)| fits(text, at, row))
 }
 
 /// Whether an option with a password may start at `at`, whatever its program.

@@ -139,8 +139,9 @@ static IS_FIRST: [bool; 256] = {
 
 /// A variable or template instead of a value: `${PASSWORD}`, `{{ secret }}`, `<password>`, `%s`.
 pub(super) fn is_reference(value: &[u8]) -> bool {
-    let first = value.first().is_some_and(|b| IS_FIRST[usize::from(*b)]);
-    first && REFERENCES.iter().any(|s| value.starts_with(s))
+    let first = value.first().copied().unwrap_or_default();
+    let starts = |s: &&[u8]| s[0] == first && value.starts_with(s);
+    IS_FIRST[usize::from(first)] && REFERENCES.iter().any(starts)
         || matches!(value, [b'{', name @ ..] if !name.is_empty() && name.iter().all(|b| {
             b.is_ascii_alphabetic() || matches!(b, b'_' | b'.' | b'}')
         }))
@@ -179,9 +180,10 @@ fn is_type(value: &[u8]) -> bool {
             return true;
         }
     }
-    STARTS
-        .iter()
-        .enumerate()
+    let first = value.first();
+    let starts = STARTS.iter().enumerate();
+    starts
+        .filter(|(_, start)| start.first() == first)
         .any(|(n, start)| match value.strip_prefix(*start) {
             // "Optional[hunter2]" is what Java prints.
             Some(rest) if n > 9 => INNER.iter().any(|inner| rest.starts_with(inner)),

@@ -121,9 +121,9 @@ pub(crate) fn is_secret_value(class: NameClass, value: &[u8], place: Place) -> b
 
 /// What is a number of something and no password: `0x030`, `1.2.840.113549.1.9.7`.
 fn is_number(value: &[u8]) -> bool {
-    let dots = value.iter().filter(|b| **b == b'.').count();
     value.len() < 7 && is_hex_number(value)
-        || dots > 2 && value.iter().all(|b| b.is_ascii_digit() || *b == b'.')
+        || value.iter().all(|b| b.is_ascii_digit() || *b == b'.')
+            && value.iter().filter(|b| **b == b'.').count() > 2
 }
 
 /// Whether a value without quotes behind the word "password" and a blank is one, and no further word:
@@ -323,18 +323,22 @@ fn is_called(value: &[u8], traits: Traits) -> bool {
 /// What programs call a class or a constant, with a number in it: `Ed25519PrivateKey`, `XXH64_hash_t`,
 /// `POLY1305_UPDATE`.
 fn is_class(value: &[u8], traits: Traits) -> bool {
-    let plain = value
-        .iter()
-        .all(|b| b.is_ascii_alphanumeric() || *b == b'_');
+    let plain = || {
+        let mut bytes = value.iter();
+        bytes.all(|b| b.is_ascii_alphanumeric() || *b == b'_')
+    };
     let digit = |n: usize| value[n].is_ascii_digit();
-    let runs = (0..value.len()).filter(|n| digit(*n) && (*n == 0 || !digit(*n - 1)));
-    plain
-        && (value[0].is_ascii_alphabetic() || value[0] == b'_')
-        && traits.digits <= 5
+    let runs = || {
+        let starts = (0..value.len()).filter(|n| digit(*n) && (*n == 0 || !digit(*n - 1)));
+        starts.count()
+    };
+    traits.digits <= 5
         && traits.letters() >= 8
-        && runs.count() < 2
         && traits.changes * 5 <= value.len() * 2
         && traits.is_wordy(value.len())
+        && (value[0].is_ascii_alphabetic() || value[0] == b'_')
+        && plain()
+        && runs() < 2
 }
 
 /// A number of something, as the keys of caches are: `refresh:48213`.
@@ -454,27 +458,28 @@ pub(super) fn is_random(value: &[u8]) -> bool {
         return false;
     }
     let traits = Traits::of(value);
-    if is_hex_number(value)
+    let mixed = (traits.digits >= 2 && traits.letters() >= 2)
+        || (traits.letters() >= MIN_RANDOM && traits.few == 0 && !traits.is_wordy(value.len()));
+    if !mixed || traits.dots > 2 && value.len() < 40 {
+        return false;
+    }
+    let joined = || is_entry(value) || is_slug(value) || is_constant(value);
+    // Colons are among what is in few.
+    let signed = || {
+        is_cache_key(value)
+            || is_line(value)
+            || is_fingerprint(value)
+            || super::is_path(value) && memchr::memmem::find(value, b"::").is_some()
+    };
+    !(is_hex_number(value)
         || is_directory(value) && value[0] != b'/'
         || is_called(value, traits)
         || is_class(value, traits)
-        || is_entry(value)
-        || is_cache_key(value)
-        || is_line(value)
-        || is_slug(value)
-        || is_fingerprint(value)
-        || is_constant(value)
         || is_alphabet(value)
-        || super::is_path(value) && memchr::memmem::find(value, b"::").is_some()
-    {
-        return false;
-    }
-    let mixed = (traits.digits >= 2 && traits.letters() >= 2)
-        || (traits.letters() >= MIN_RANDOM && traits.few == 0 && !traits.is_wordy(value.len()));
-    mixed
-        && (!value.starts_with(b"/") || is_base64(value))
+        || traits.joints > 0 && joined()
+        || traits.few > 0 && signed())
+        && (value[0] != b'/' || is_base64(value))
         && (traits.joints < 2 || memchr::memmem::find(value, b"://").is_none())
-        && (traits.dots < 3 || value.len() >= 40)
         && entropy(value) >= 3.0
 }
 

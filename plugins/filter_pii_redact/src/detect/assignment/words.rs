@@ -1,6 +1,7 @@
 //! Words that stand where a secret would, in prose and in configurations.
 
 use super::value::Place;
+use crate::list::{hash, HASH};
 
 /// Those that are all of a value.
 const WORDS: &[&str] = &[
@@ -297,18 +298,6 @@ const PASSES: &[&[u8]] = &[
     b"shader",
     b"palabra",
 ];
-
-/// Bits of a hash that [`PLACES`] is asked with.
-const HASH: usize = 11;
-
-/// A number for the length and the first, the middle and the last letter of a word, in whatever case
-/// (Knuth's multiplicative hash).
-const fn hash(word: &[u8]) -> usize {
-    let (first, last) = (word[0] as u32 & 31, word[word.len() - 1] as u32 & 31);
-    let middle = word[word.len() / 2] as u32 & 31;
-    let all = first << 17 | middle << 12 | last << 7 | word.len() as u32 & 127;
-    (all.wrapping_mul(0x9e37_79b1) >> (32 - HASH)) as usize
-}
 
 /// The word of this number: those of [`WORDS`], then those of [`FOREIGN`].
 const fn word(number: usize) -> &'static [u8] {
