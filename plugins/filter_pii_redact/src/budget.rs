@@ -19,9 +19,9 @@ const STEP: u64 = 1 << 16;
 /// in each line about 4. A look takes up to one and a half nanoseconds where all are of the dearest kind, so
 /// that no text takes ten times as long as ordinary logs do.
 const TIMES: u64 = 20;
-/// How many it brings whatever its length: with these a stream of nothing but secrets is looked at to its end
-/// if they are written in every way in turn, JSON in JSON in JSON one of them.
-const RECORD: u64 = 1024;
+/// How many it brings whatever its length: what a short line of nothing but a secret that is written in
+/// another way needs, JSON in JSON in JSON, even if there is no other line.
+const RECORD: u64 = 6656;
 /// How many more for each rule of the user that is tried on every text: on its views and on what became of
 /// it, too.
 const TIMES_RULE: u64 = 8;
