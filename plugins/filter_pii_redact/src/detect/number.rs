@@ -8,8 +8,9 @@ use crate::scan::Gate;
 /// Groups that are taken apart at a time, and how far a family looks ahead.
 const SEGMENT: usize = 64;
 const AHEAD: usize = 8;
-/// What the look at a group counts for.
+/// What the look at a group counts for, and at one that alone can be something: most families look at that.
 const GROUP: usize = 40;
+const LONG_GROUP: usize = 165;
 /// Digits without separators that can be something.
 const LONG: usize = 9;
 
@@ -41,7 +42,10 @@ pub(super) fn find(
             }
         }
         let ready = if ended { groups.len() } else { SEGMENT - AHEAD };
-        i.budget.look(GROUP * (ready - first.min(ready)));
+        let next = &groups[first.min(ready)..ready];
+        let long = next.iter().filter(|group| group.len() >= LONG).count();
+        let looks = GROUP * (next.len() - long) + LONG_GROUP * long;
+        i.budget.look(looks);
         let mut row = Row::new(groups, first);
         for _ in first..ready {
             verify(i, &row);
