@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::Inspection;
 use crate::catalog::Id;
+use crate::list::List;
 
 /// How far in front of a version it says that something was upgraded to it.
 const UPGRADE: usize = 48;
@@ -298,57 +299,11 @@ pub(crate) fn is_reserved_v6(address: Ipv6Addr) -> bool {
         || (a == 0x2001 && b == 0xdb8)
 }
 
-/// Words in lower case, asked for one of them.
-struct Words {
-    words: &'static [&'static [u8]],
-    /// A bit for the first and the last letter of each: most words have none.
-    ends: [u32; 32],
-}
-
-impl Words {
-    const fn new(words: &'static [&'static [u8]]) -> Self {
-        let mut ends = [0; 32];
-        let mut n = 0;
-        while n < words.len() {
-            let word = words[n];
-            ends[(word[0] & 31) as usize] |= 1 << (word[word.len() - 1] & 31);
-            n += 1;
-        }
-        Words { words, ends }
-    }
-
-    /// Whether a word is one of them, in whatever case.
-    fn has(&self, word: &[u8]) -> bool {
-        let (Some(first), Some(last)) = (word.first(), word.last()) else {
-            return false;
-        };
-        self.ends[usize::from(first & 31)] >> (last & 31) & 1 != 0
-            && self.words.iter().any(|one| word.eq_ignore_ascii_case(one))
-    }
-}
-
 /// Names of programs in front of a slash and a version.
-static PROGRAMS: Words = Words::new(&[
-    b"kernel",
-    b"linux",
-    b"firefox",
-    b"chrome",
-    b"chromium",
-    b"crios",
-    b"safari",
-    b"version",
-    b"edge",
-    b"edg",
-    b"edga",
-    b"opr",
-    b"opera",
-    b"iceweasel",
-    b"seamonkey",
-    b"thunderbird",
-    b"netscape",
-    b"camino",
-    b"minefield",
-]);
+static PROGRAMS: List = List::new(
+    "kernel linux firefox chrome chromium crios safari version edge edg edga opr opera iceweasel \
+    seamonkey thunderbird netscape camino minefield",
+);
 /// Words for versions.
 const VERSIONS: &[&[u8]] = &[
     b"version",
@@ -371,32 +326,10 @@ const VERSION_ENDS: u32 = {
     ends
 };
 /// Words in front of a blank and the number of a part of a text, or of a program that is written small.
-static NUMBERED: Words = Words::new(&[
-    b"section",
-    b"chapter",
-    b"clause",
-    b"paragraph",
-    b"figure",
-    b"appendix",
-    b"specification",
-    b"dpkg",
-    b"zlib",
-    b"oracle",
-    b"postgres",
-    b"postgresql",
-    b"mysql",
-    b"mariadb",
-    b"clickhouse",
-    b"nginx",
-    b"openssl",
-    b"java",
-    b"jre",
-    b"jdk",
-    b"dotnet",
-    b"nuget",
-    b"patch",
-    b"hotfix",
-]);
+static NUMBERED: List = List::new(
+    "section chapter clause paragraph figure appendix specification dpkg zlib oracle postgres postgresql \
+    mysql mariadb clickhouse nginx openssl java jre jdk dotnet nuget patch hotfix",
+);
 
 /// Whether four numbers are a version: `Chrome/120.0.0.0`, `version 1.2.3.4`.
 fn is_version(text: &[u8], key: &[u8], start: usize, end: usize) -> bool {
